@@ -1,0 +1,79 @@
+"""Every exception Tercet raises on purpose.
+
+    TercetError
+      InputError              a value outside its declared bounds, a bad file, a wrong schema
+      PlanError               cannot be typed, would overflow, not permitted
+      PartyError              one of the three parties failed (fields: party, job, operation, step)
+        Unreachable           its connection is closed or was never made
+        Timeout               it sent nothing within the time set
+        ProtocolViolation     it sent something that the protocol does not allow
+      IntegrityError          shares that disagree, a checksum, a forged message
+      ConfigError             a setting or credential that cannot be used
+
+Programmer misuse stays TypeError/ValueError.
+"""
+
+from __future__ import annotations
+
+
+class TercetError(Exception):
+    """Base of all errors; `hint` is the next action, shown by the CLI behind `tercet: hint:`."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message if not hint else f"{message}; {hint}")
+        self.message = message
+        self.hint = hint
+
+
+class InputError(TercetError):
+    """A value outside its declared bounds, a bad file or a wrong schema."""
+
+
+class PlanError(TercetError):
+    """A plan that cannot be typed, would overflow or is not permitted."""
+
+
+class IntegrityError(TercetError):
+    """Shares that disagree, a wrong checksum or a forged message."""
+
+
+class ConfigError(TercetError):
+    """A setting, address, key or certificate that cannot be used."""
+
+
+class PartyError(TercetError):
+    """One of the parties failed; the fields say which one, and where in which job."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        party: int | None = None,
+        job: str | None = None,
+        operation: str | None = None,
+        step: str | None = None,
+        hint: str = "",
+    ) -> None:
+        facts = [
+            f"{name} {value}"
+            for name, value in (("party", party), ("job", job), ("operation", operation), ("step", step))
+            if value is not None
+        ]
+        super().__init__(f"{message} ({', '.join(facts)})" if facts else message, hint=hint)
+        self.reason = message
+        self.party = party
+        self.job = job
+        self.operation = operation
+        self.step = step
+
+
+class Unreachable(PartyError):
+    """The party's connection is closed, or could not be made."""
+
+
+class Timeout(PartyError):
+    """The party sent nothing within the time set."""
+
+
+class ProtocolViolation(PartyError):
+    """The party sent something that the protocol does not allow here."""

@@ -1,0 +1,24 @@
+"""The three roles of a computation, in a ring."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Party(IntEnum):
+    """Party i holds components (x_i, x_next(i)); component i is also known to prev(i)."""
+
+    P1 = 1
+    P2 = 2
+    P3 = 3
+
+    @property
+    def next(self) -> Party:
+        return Party(self % 3 + 1)
+
+    @property
+    def prev(self) -> Party:
+        return Party((self + 1) % 3 + 1)
+
+
+PARTIES = (Party.P1, Party.P2, Party.P3)
