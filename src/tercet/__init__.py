@@ -1,0 +1,1 @@
+"""Tercet: compute together on data nobody may show."""

@@ -1,0 +1,1 @@
+"""Runs operations at one party."""

@@ -1,0 +1,1 @@
+"""Three-party protocols on replicated shares; one file a family."""

@@ -1,0 +1,39 @@
+"""Cutting elementwise work into pieces: cache-sized, each with another solo party, all side by side (§1.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tercet.protocols.scope import Body, Scope, Together
+
+ROTATE_FROM = 3 * 1024
+"""Below this many elements one piece does: the overhead of a message outweighs the balance of load."""
+
+
+def pieces(count: int, limit: int) -> list[slice]:
+    """Slices of [0, count): one if small, else a multiple of three of at most `limit` elements, cut at multiples of 64."""
+    if count < ROTATE_FROM:
+        return [slice(0, count)]
+    number = 3 * -(-count // (3 * limit))
+    size = -(-count // number)
+    size = -(-size // 64) * 64
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def word_slice(piece: slice) -> slice:
+    """The packed words that hold the bits of a piece."""
+    return slice(piece.start // 64, (piece.stop + 63) // 64)
+
+
+def in_pieces(
+    scope: Scope, count: int, limit: int, body: Callable[[Scope, slice], Body[Any]], window: int = 24
+) -> Body[list[Any]]:
+    """Run `body` on every piece, side by side with rotated roles; at most `window` pieces are under way at a time."""
+    cuts = pieces(count, limit)
+    if len(cuts) == 1:
+        return [(yield from body(scope, cuts[0]))]
+    parts = scope.fork(len(cuts), rotate=True)
+    results = yield Together((body(part, cut) for part, cut in zip(parts, cuts, strict=True)), window)
+    scope.join(parts)
+    return list(results)

@@ -1,0 +1,187 @@
+"""Division by a power of two without large errors, and the lift from 2^64 to 2^128 (protocols page §4.3, §4.4).
+
+Both rest on one fact. For z = c + r' modulo 2^w with c known to A and B, r' to D and a public offset that brings z into
+[0, 2^(w-1)), the addition c + r' wraps exactly if msb(c) OR msb(r') = cm + rm - cm rm; the cross term cm rm is the only
+thing to compute together, and only modulo as few bits as the shift leaves over.
+
+Semi-honest, one corruption: every message is masked by a fresh draw that its receiver lacks (cross terms: `cross`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from tercet.protocols.cost import Cost
+from tercet.protocols.cross import CrossTerms, FieldDomain, cross_cost, cross_terms
+from tercet.protocols.message import Fields, Words
+from tercet.protocols.pieces import in_pieces, pieces
+from tercet.protocols.product import Bilinear, Elementwise, Split, bilinear_split, split_form
+from tercet.protocols.scope import Body, Pair, Role, Scope
+from tercet.ring import RING64, RING128, Ring
+from tercet.sharing import Purpose, Share
+
+PIECE = 1 << 16
+
+
+def truncate_split(
+    scope: Scope, z: Split, shift: int, *, one_round: bool = False, nonnegative: bool = False
+) -> Body[Share]:
+    """z / 2^shift, rounded to one of the two neighbours without bias. Run by all three parties.
+
+    Needs -2^(w-2) < z < 2^(w-2), or with `nonnegative` 0 <= z < 2^(w-1) - 2^shift; the plan proves it. Error below one
+    last bit, never larger; exact multiples come out exact; the chance of rounding up is the discarded fraction.
+    TR-2: two rounds, w + 3 shift bits in all; TR-1: one round, w + 4 shift bits. D's messages need no wait, so after a
+    product they travel in the product's round (FMT-2). Rounding depends on the shares: when the result is opened to a
+    party, that party learns up to one last bit more about z than an independent coin would tell (§4.8).
+    Source: protocols page §4.3-4.4 (own; wrap idea Dalskov, Escudero, Keller, PoPETs 2020).
+    """
+    ring, count = z.ring, z.value.size
+    top = ring.bits - shift
+    step = scope.step("truncate")
+    layout = Words(ring, (count,))
+    domain = FieldDomain(ring, shift, count)
+    if scope.role is Role.D:
+        low = step.words(Pair.AD, ring, (count,), Purpose.OUTPUT)
+        sign = ring.shr(z.value, ring.bits - 1)
+        rest = ring.sub(ring.sub(ring.shr(z.value, shift), ring.shl(sign, top)), low)
+        step.send(Role.B, (layout, rest))
+        wrap = yield from cross_terms(scope, domain, [False], CrossTerms(1, right=[sign]), one_round=one_round)
+        return Share(ring, ring.add(rest, ring.shl(wrap.own, top)), ring.add(low, ring.shl(wrap.next, top)))
+    offset = (1 << shift) - 1 if nonnegative else (1 << (ring.bits - 2)) - 1
+    back = 0 if nonnegative else 1 - (1 << (ring.bits - 2 - shift))
+    c = _plus(ring, z.value, offset)
+    sign = ring.shr(c, ring.bits - 1)
+    wrap = yield from cross_terms(scope, domain, [False], CrossTerms(1, left=[sign]), one_round=one_round)
+    if scope.role is Role.A:
+        low = step.words(Pair.AD, ring, (count,), Purpose.OUTPUT)
+        mine, theirs = ring.add(low, ring.shl(wrap.own, top)), wrap.next
+    else:
+        rest = yield step.receive(Role.D, layout)
+        mine, theirs = ring.add(rest, ring.shl(wrap.next, top)), wrap.own
+    both = ring.add(ring.shr(c, shift), ring.shl(ring.sub(theirs, sign), top))
+    both = _plus(ring, both, back)
+    return Share(ring, mine, both) if scope.role is Role.A else Share(ring, both, mine)
+
+
+def _plus(ring: Ring, words: NDArray[Any], constant: int) -> NDArray[Any]:
+    return ring.add(words, ring.from_ints(constant)) if constant else words
+
+
+def truncate(scope: Scope, x: Share, shift: int, *, one_round: bool = False, nonnegative: bool = False) -> Body[Share]:
+    """Stand-alone TR-1 or TR-2 on an array; contract as `truncate_split`."""
+    shape = x.shape
+    x = x.flat()
+    out = Share.empty(x.ring, (x.size,))
+
+    def piece(part: Scope, cut: slice) -> Body[None]:
+        y = yield from truncate_split(
+            part, split_form(part, x[cut]), shift, one_round=one_round, nonnegative=nonnegative
+        )
+        out.own[cut], out.next[cut] = y.own, y.next
+
+    yield from in_pieces(scope, x.size, PIECE, piece)
+    return out.reshape(shape)
+
+
+def truncate_cost(ring: Ring, count: int, shift: int, *, one_round: bool = False) -> Cost:
+    """Of `truncate`."""
+    total = Cost()
+    for cut in pieces(count, PIECE):
+        size = cut.stop - cut.start
+        wrap = cross_cost(Fields(shift, size), 1, one_round=one_round)
+        total = total.beside(Cost(1, size * ring.word_bytes).beside(wrap))
+    return total
+
+
+def multiply_truncate(scope: Scope, x: Share, y: Share, shift: int, *, nonnegative: bool = False) -> Body[Share]:
+    """FMT-2: the elementwise product divided by 2^shift. Run by all three parties.
+
+    Two rounds, w + shift bits a party and element. Error and security as `truncate_split`; |x y| < 2^(w-2).
+    """
+    shape = x.shape
+    x, y = x.flat(), y.flat()
+    out = Share.empty(x.ring, (x.size,))
+
+    def piece(part: Scope, cut: slice) -> Body[None]:
+        form = Elementwise(x.ring, (cut.stop - cut.start,))
+        z = yield from bilinear_split(part, form, x[cut], y[cut])
+        result = yield from truncate_split(part, z, shift, nonnegative=nonnegative)
+        out.own[cut], out.next[cut] = result.own, result.next
+
+    yield from in_pieces(scope, x.size, PIECE, piece)
+    return out.reshape(shape)
+
+
+def multiply_truncate_cost(ring: Ring, count: int, shift: int) -> Cost:
+    total = Cost()
+    for cut in pieces(count, PIECE):
+        size = cut.stop - cut.start
+        total = total.beside(Cost(2, 3 * size * ring.word_bytes + 3 * Fields(shift, size).nbytes))
+    return total
+
+
+def bilinear_truncate(
+    scope: Scope, form: Bilinear, x: Share, y: Share, shift: int, *, nonnegative: bool = False
+) -> Body[Share]:
+    """FMT-2 on any bilinear map, such as one block of a matrix product; as `multiply_truncate`."""
+    z = yield from bilinear_split(scope, form, x, y)
+    shape = z.value.shape
+    flat = Split(z.ring, z.value.reshape(-1))
+    return (yield from truncate_split(scope, flat, shift, nonnegative=nonnegative)).reshape(shape)
+
+
+def lift(scope: Scope, x: Share, *, one_round: bool = False) -> Body[Share]:
+    """The same values modulo 2^128, of a sharing modulo 2^64 with |x| < 2^62. Run by all three parties.
+
+    Exact. Two rounds and 320 bits in all an element, or one round and 384. Source: own, the wrap argument above.
+    """
+    shape = x.shape
+    x = x.flat()
+    out = Share.empty(RING128, (x.size,))
+
+    def piece(part: Scope, cut: slice) -> Body[None]:
+        y = yield from _lift_split(part, split_form(part, x[cut]), one_round)
+        out.own[cut], out.next[cut] = y.own, y.next
+
+    yield from in_pieces(scope, x.size, PIECE, piece)
+    return out.reshape(shape)
+
+
+def _lift_split(scope: Scope, z: Split, one_round: bool) -> Body[Share]:
+    wide, narrow, count = RING128, RING64, z.value.size
+    step = scope.step("lift")
+    layout = Words(wide, (count,))
+    domain = FieldDomain(narrow, narrow.bits, count)
+
+    def high(words: NDArray[Any]) -> NDArray[Any]:
+        return wide.shl(narrow.resize(words, wide), narrow.bits)
+
+    if scope.role is Role.D:
+        low = step.words(Pair.AD, wide, (count,), Purpose.OUTPUT)
+        sign = narrow.shr(z.value, narrow.bits - 1)
+        rest = wide.sub(wide.sub(narrow.resize(z.value, wide), high(sign)), low)
+        step.send(Role.B, (layout, rest))
+        wrap = yield from cross_terms(scope, domain, [False], CrossTerms(1, right=[sign]), one_round=one_round)
+        return Share(wide, wide.add(rest, high(wrap.own)), wide.add(low, high(wrap.next)))
+    offset = 1 << (narrow.bits - 2)
+    c = _plus(narrow, z.value, offset)
+    sign = narrow.shr(c, narrow.bits - 1)
+    wrap = yield from cross_terms(scope, domain, [False], CrossTerms(1, left=[sign]), one_round=one_round)
+    if scope.role is Role.A:
+        low = step.words(Pair.AD, wide, (count,), Purpose.OUTPUT)
+        mine, theirs = wide.add(low, high(wrap.own)), wrap.next
+    else:
+        rest = yield step.receive(Role.D, layout)
+        mine, theirs = wide.add(rest, high(wrap.next)), wrap.own
+    both = _plus(wide, wide.add(narrow.resize(c, wide), high(narrow.sub(theirs, sign))), -offset)
+    return Share(wide, mine, both) if scope.role is Role.A else Share(wide, both, mine)
+
+
+def lift_cost(count: int, *, one_round: bool = False) -> Cost:
+    total = Cost()
+    for cut in pieces(count, PIECE):
+        size = cut.stop - cut.start
+        total = total.beside(Cost(1, 16 * size).beside(cross_cost(Fields(64, size), 1, one_round=one_round)))
+    return total

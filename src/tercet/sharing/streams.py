@@ -1,0 +1,91 @@
+"""Keyed pseudo-random streams, addressed and never reused (AES-128-CTR, NIST SP 800-38A)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from numpy.typing import NDArray
+
+from tercet.errors import IntegrityError
+from tercet.sharing.party import Party
+
+KEY_BYTES = 16
+_ZERO_BLOCK_BYTES = 1 << 20
+_MAX_DRAW_BYTES = (1 << 32) * 16
+
+
+class Purpose(IntEnum):
+    """What a draw inside one step is for; part of its address, so that no two draws coincide."""
+
+    MASK = 1
+    OUTPUT = 2
+    TABLE = 3
+    WRAP_A = 4
+    WRAP_B = 5
+    TERM = 6
+    TERM_B = 7
+    COIN = 8
+    SCALE = 9
+    BLIND = 10
+    ZERO = 11
+
+
+class Streams:
+    """The streams of one party in one job: component k's stream is known to parties k and prev(k).
+
+    Held by one party. The counter block is instance (64 bits), step (24), purpose (8), block (32),
+    so two draws can only overlap if they have the same address, which raises in every build.
+    """
+
+    __slots__ = ("_encryptors", "_used", "_zeros")
+
+    def __init__(self, keys: Mapping[Party, bytes]) -> None:
+        self._encryptors = {
+            component: Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor() for component, key in keys.items()
+        }
+        self._used: set[tuple[Party, int, int]] = set()
+        self._zeros = bytes(_ZERO_BLOCK_BYTES)
+
+    def __repr__(self) -> str:
+        return f"Streams(components={sorted(int(c) for c in self._encryptors)})"
+
+    def fill(self, component: Party, instance: int, step: int, purpose: Purpose, out: NDArray[np.uint8]) -> None:
+        """Fill `out` (flat, contiguous bytes) with the stream at this address; IntegrityError if it was drawn before."""
+        low = step << 8 | purpose
+        address = (component, instance, low)
+        if address in self._used:
+            raise IntegrityError(
+                f"random stream address reused: component {int(component)}, instance {instance:#x}, step {step}, "
+                f"purpose {purpose.name}",
+                hint="this is a defect in a protocol; start a new job",
+            )
+        self._used.add(address)
+        size = out.nbytes
+        if size > _MAX_DRAW_BYTES:
+            raise ValueError(f"a draw of {size} bytes exceeds the counter; split it")
+        encryptor = self._encryptors[component]
+        encryptor.reset_nonce(instance.to_bytes(8, "big") + low.to_bytes(4, "big") + bytes(4))
+        if size <= _ZERO_BLOCK_BYTES:
+            encryptor.update_into(self._zeros[:size], out)
+            return
+        zeros = memoryview(self._zeros)
+        for start in range(0, size, _ZERO_BLOCK_BYTES):
+            piece = out[start : start + _ZERO_BLOCK_BYTES]
+            encryptor.update_into(zeros[: piece.nbytes], piece)
+
+
+def expand_seed(seed: bytes, nbytes: int) -> NDArray[np.uint8]:
+    """The bytes that a fresh 16-byte seed stands for (AES-128-CTR from block 0); client and the two holders call it.
+
+    A seed is drawn from the operating system for one array and never used for another.
+    """
+    out = np.empty(nbytes, dtype=np.uint8)
+    encryptor = Cipher(algorithms.AES(seed), modes.CTR(bytes(16))).encryptor()
+    zeros = memoryview(bytes(min(nbytes, _ZERO_BLOCK_BYTES)))
+    for start in range(0, nbytes, _ZERO_BLOCK_BYTES):
+        piece = out[start : start + _ZERO_BLOCK_BYTES]
+        encryptor.update_into(zeros[: piece.nbytes], piece)
+    return out

@@ -1,0 +1,128 @@
+"""Three parties in one thread: protocol bodies run in turns over a dictionary of messages; everything is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tercet.engine.scheduler import Scheduler
+from tercet.protocols.scope import Body, Scope
+from tercet.ring import Ring, pack_bits, unpack_bits
+from tercet.sharing import PARTIES, BitShare, Party, Share, Streams
+
+
+class Post:
+    """The messages of all parties. `tap` may look at, or change, every payload sent."""
+
+    def __init__(self) -> None:
+        self.boxes: dict[tuple[Party, Party, int, int], tuple[np.ndarray, int]] = {}
+        self.bytes: dict[Party, int] = dict.fromkeys(PARTIES, 0)
+        self.views: dict[Party, list[np.ndarray]] = {party: [] for party in PARTIES}
+        self.rounds = 0
+
+
+class PostChannel:
+    def __init__(self, post: Post, party: Party) -> None:
+        self.post = post
+        self.party = party
+
+    def send(self, to: Party, operation: int, step: int, payload: np.ndarray, depth: int) -> None:
+        key = (self.party, to, operation, step)
+        assert key not in self.post.boxes, f"address reused: {key}"
+        assert to is not self.party
+        payload = payload.view(np.uint8).reshape(-1).copy()
+        self.post.boxes[key] = (payload, depth)
+        self.post.bytes[self.party] += payload.nbytes
+        self.post.views[to].append(payload)
+        self.post.rounds = max(self.post.rounds, depth)
+
+    def expect(self, frm: Party, operation: int, step: int, nbytes: int) -> None:
+        box = self.post.boxes.get((frm, self.party, operation, step))
+        assert box is None or box[0].nbytes == nbytes, f"{box[0].nbytes} bytes arrived, {nbytes} expected"
+
+    def take(self, frm: Party, operation: int, step: int) -> tuple[np.ndarray, int] | None:
+        box = self.post.boxes.get((frm, self.party, operation, step))
+        if box is None or box[1] < 0:
+            return None
+        self.post.boxes[(frm, self.party, operation, step)] = (box[0], -1)
+        return box[0].copy(), box[1]
+
+    def progress(self, timeout: float) -> list[Any]:
+        raise AssertionError("the trio runs in turns")
+
+
+class Trio:
+    """Fixture: shares, runs bodies at three parties, reconstructs, counts. Seeded by `seed` for replay."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.rng = np.random.default_rng(seed)
+        keys = {party: self.rng.bytes(16) for party in PARTIES}
+        self.streams = {p: Streams({p: keys[p], p.next: keys[p.next]}) for p in PARTIES}
+        self.operations = 0
+        self.post = Post()
+
+    def share(self, ring: Ring, values: Any) -> dict[Party, Share]:
+        words = ring.from_ints(values)
+        parts = [ring.from_bytes(self.rng.bytes(words.nbytes), words.shape) for _ in range(2)]
+        parts.append(ring.sub(ring.sub(words, parts[0]), parts[1]))
+        return {p: Share(ring, parts[p - 1].copy(), parts[p.next - 1].copy()) for p in PARTIES}
+
+    def share_bits(self, bits: Any) -> dict[Party, BitShare]:
+        bits = np.asarray(bits, dtype=bool)
+        packed = pack_bits(bits)
+        parts = [np.frombuffer(self.rng.bytes(packed.nbytes), np.uint64) for _ in range(2)]
+        parts.append(packed ^ parts[0] ^ parts[1])
+        return {p: BitShare(bits.size, parts[p - 1].copy(), parts[p.next - 1].copy()) for p in PARTIES}
+
+    def run(self, body: Callable[..., Body[Any]], *inputs: Any, solo: Party | None = None) -> dict[Party, Any]:
+        """Run body(scope, *this party's inputs) at each party; dict inputs are taken by party. Counts in `post`."""
+        self.post = Post()
+        self.operations += 1
+        results: dict[Party, Any] = {}
+        schedulers = {}
+        for party in PARTIES:
+            channel = PostChannel(self.post, party)
+            first = solo or PARTIES[self.operations % 3]
+            scope = Scope(party, self.streams[party], channel, self.operations << 32, solo=first)
+            mine = [value[party] if isinstance(value, dict) else value for value in inputs]
+            schedulers[party] = Scheduler(channel)
+            schedulers[party].start(body(scope, *mine), lambda value, p=party: results.__setitem__(p, value))
+        while any(not s.idle for s in schedulers.values()):
+            before = (len(self.post.boxes), len(results))
+            for scheduler in schedulers.values():
+                scheduler.run_ready()
+            for party, scheduler in schedulers.items():
+                for key, _ in scheduler.awaited():
+                    scheduler.deliver(key)
+            ready = any(s._ready for s in schedulers.values())
+            assert ready or before != (len(self.post.boxes), len(results)), "deadlock"
+        return results
+
+    @staticmethod
+    def open(parts: dict[Party, Share]) -> Any:
+        """Signed integers; checks that both holders of every component agree."""
+        ring = parts[PARTIES[0]].ring
+        for p in PARTIES:
+            assert np.array_equal(parts[p.prev].next, parts[p].own), f"component {p} differs"
+        total = ring.add(ring.add(parts[PARTIES[0]].own, parts[PARTIES[1]].own), parts[PARTIES[2]].own)
+        return ring.to_ints(total)
+
+    @staticmethod
+    def open_bits(parts: dict[Party, BitShare]) -> np.ndarray:
+        count = parts[PARTIES[0]].count
+        opened = []
+        for p in PARTIES:
+            mine, theirs = (unpack_bits(a.reshape(-1), count) for a in (parts[p].own, parts[p.prev].next))
+            assert np.array_equal(mine, theirs), f"component {p} differs"
+            opened.append(mine)
+        return opened[0] ^ opened[1] ^ opened[2]
+
+    @property
+    def total_bytes(self) -> int:
+        return sum(self.post.bytes.values())
+
+    @property
+    def rounds(self) -> int:
+        return self.post.rounds
