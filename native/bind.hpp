@@ -1,0 +1,19 @@
+// What Python holds: the kernels of one level. Each file binds one family.
+#pragma once
+#include "buffer.hpp"
+#include "table.hpp"
+
+namespace tercet {
+
+struct Handle {
+    const Kernels* table;
+    const WordKernels& words(const Buffer& like) const {
+        return like.word_bytes() == 16 ? table->words128 : table->words64;
+    }
+};
+
+void bind_words(nb::class_<Handle>& handle);
+void bind_bits(nb::class_<Handle>& handle);
+void bind_matmul(nb::class_<Handle>& handle);
+
+}  // namespace tercet

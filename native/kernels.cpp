@@ -1,0 +1,64 @@
+// All kernels for one instruction set, compiled once per level (see CMakeLists.txt).
+#include "elementwise.hpp"
+#include "leaf.hpp"
+#include "matmul128.hpp"
+#include "matmul64.hpp"
+#include "planes.hpp"
+#include "sums.hpp"
+#include "table.hpp"
+
+#define TERCET_JOIN_(a, b) a##b
+#define TERCET_JOIN(a, b) TERCET_JOIN_(a, b)
+#define TERCET_TEXT_(a) #a
+#define TERCET_TEXT(a) TERCET_TEXT_(a)
+
+namespace {
+
+template <class T, class Engine> constexpr tercet::WordKernels word_kernels() {
+    using E = Elementwise<T>;
+    return {
+        .add = E::add,
+        .sub = E::sub,
+        .mul = E::mul,
+        .neg = E::neg,
+        .scale = E::scale,
+        .shl = E::shl,
+        .shr = E::shr,
+        .sar = E::sar,
+        .low = E::low,
+        .bit = E::bit,
+        .to_float = E::to_float,
+        .mul_add = E::mul_add,
+        .product_a = Product<T>::a,
+        .product_b = Product<T>::b,
+        .product_d = Product<T>::d,
+        .trunc_d = Truncate<T>::d,
+        .trunc_cross = Truncate<T>::cross,
+        .trunc_pair = Truncate<T>::pair,
+        .add_shl = E::add_shl,
+        .sum = Sums<T>::sum,
+        .cumsum = Sums<T>::cumsum,
+        .segment_sum = Sums<T>::segment_sum,
+        .matmul = Gemm<Engine>::matmul,
+        .to_planes = Planes<T>::to,
+        .from_planes = Planes<T>::from,
+        .pack_fields = Fields<T>::pack,
+        .unpack_fields = Fields<T>::unpack,
+    };
+}
+
+}  // namespace
+
+namespace tercet {
+
+extern const Kernels TERCET_JOIN(kernels_, TERCET_LEVEL) = {
+    .level = TERCET_TEXT(TERCET_LEVEL),
+    .words64 = word_kernels<u64, Engine64>(),
+    .words128 = word_kernels<u128, Engine128>(),
+    .pack_bits = ::pack_bits,
+    .unpack_bits = ::unpack_bits,
+    .leaf_deal = ::leaf_deal,
+    .leaf_eval = ::leaf_eval,
+};
+
+}  // namespace tercet

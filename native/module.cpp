@@ -1,0 +1,37 @@
+// The module tercet.ring._native.
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "bind.hpp"
+
+namespace tercet {
+
+static std::vector<std::string> level_names() {
+    const Kernels* levels[4];
+    const std::size_t count = available_levels(levels);
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < count; ++i) names.emplace_back(levels[i]->level);
+    return names;
+}
+
+static Handle kernels(nb::handle level) {
+    const Kernels* levels[4];
+    const std::size_t count = available_levels(levels);
+    if (level.is_none()) return {levels[count - 1]};
+    const std::string wanted = nb::cast<std::string>(level);
+    for (std::size_t i = 0; i < count; ++i)
+        if (wanted == levels[i]->level) return {levels[i]};
+    throw nb::value_error(("this machine has no kernels of level " + wanted).c_str());
+}
+
+NB_MODULE(_native, m) {
+    m.def("available_levels", &level_names);
+    m.def("kernels", &kernels, nb::arg("level").none() = nb::none());
+    nb::class_<Handle> handle(m, "Kernels");
+    handle.def_prop_ro("level", [](const Handle& self) { return std::string(self.table->level); });
+    bind_words(handle);
+    bind_bits(handle);
+    bind_matmul(handle);
+}
+
+}  // namespace tercet

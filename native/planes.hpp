@@ -1,0 +1,167 @@
+// Bits: packing, bit planes (64 x 64 transposition of eight blocks at a time) and tight m-bit fields.
+#pragma once
+#include <cstring>
+
+#include "words.hpp"
+
+namespace {
+
+static void pack_bits(size n, const std::uint8_t* in, u64* out) {
+    const size whole = n / 64;
+    for (size i = 0; i < whole; ++i, in += 64) {
+        u64 word = 0;
+        for (unsigned k = 0; k < 8; ++k) {
+            u64 eight;  // eight bytes of 0 or 1: the product gathers their low bits in its top byte
+            std::memcpy(&eight, in + 8 * k, 8);
+            word |= (((eight & 0x0101010101010101u) * 0x0102040810204080u) >> 56) << (8 * k);
+        }
+        out[i] = word;
+    }
+    if (n % 64) {
+        u64 word = 0;
+        for (unsigned k = 0; k < n % 64; ++k) word |= u64(in[k] & 1) << k;
+        out[whole] = word;
+    }
+}
+
+static void unpack_bits(size n, const u64* in, std::uint8_t* out) {
+    const size whole = n / 64;
+    for (size i = 0; i < whole; ++i, out += 64) {
+        for (unsigned k = 0; k < 8; ++k) {
+            const u64 byte = (in[i] >> (8 * k)) & 0xff;  // copied to all bytes, bit k kept in byte k, moved to its lowest bit
+            u64 eight = (byte * 0x0101010101010101u) & 0x8040201008040201u;
+            eight = ((eight + 0x7f7f7f7f7f7f7f7fu) | eight) >> 7 & 0x0101010101010101u;
+            std::memcpy(out + 8 * k, &eight, 8);
+        }
+    }
+    for (unsigned k = 0; k < n % 64; ++k) out[k] = (in[whole] >> k) & 1;
+}
+
+constexpr unsigned LANES = 8;  // blocks of 64 words transposed side by side
+using Lane = u64 __attribute__((vector_size(8 * LANES)));
+
+// One butterfly pass: swaps the off-diagonal blocks of side J in every lane.
+template <unsigned J> TERCET_INLINE void swap_blocks(Lane* x, u64 mask) {
+    for (unsigned high = 0; high < 64; high += 2 * J) {
+        for (unsigned i = high; i < high + J; ++i) {
+            const Lane swap = ((x[i] >> J) ^ x[i + J]) & mask;
+            x[i + J] ^= swap;
+            x[i] ^= swap << J;
+        }
+    }
+}
+static void transpose64(Lane* x) {
+    swap_blocks<32>(x, 0x00000000ffffffffu);
+    swap_blocks<16>(x, 0x0000ffff0000ffffu);
+    swap_blocks<8>(x, 0x00ff00ff00ff00ffu);
+    swap_blocks<4>(x, 0x0f0f0f0f0f0f0f0fu);
+    swap_blocks<2>(x, 0x3333333333333333u);
+    swap_blocks<1>(x, 0x5555555555555555u);
+}
+
+// Plane j of `bits` <= 64 from the words a[0], a[stride], ...; out is (bits, width).
+static void planes_of(size n, const u64* a, size stride, unsigned bits, size width, u64* out) {
+    alignas(64) u64 block[64][LANES];
+    for (size at = 0; at < width; at += LANES) {
+        const unsigned lanes = width - at < LANES ? unsigned(width - at) : LANES;
+        for (unsigned lane = 0; lane < LANES; ++lane) {
+            const size first = (at + lane) * 64;
+            const unsigned have = first >= n ? 0 : n - first < 64 ? unsigned(n - first) : 64;
+            const u64* from = a + first * stride;
+            for (unsigned i = 0; i < have; ++i) block[i][lane] = from[i * stride];
+            for (unsigned i = have; i < 64; ++i) block[i][lane] = 0;
+        }
+        transpose64(reinterpret_cast<Lane*>(block));
+        if (lanes == LANES)
+            for (unsigned j = 0; j < bits; ++j) std::memcpy(out + j * width + at, block[j], sizeof block[j]);
+        else
+            for (unsigned j = 0; j < bits; ++j) std::memcpy(out + j * width + at, block[j], lanes * sizeof(u64));
+    }
+}
+
+static void words_of(size n, const u64* planes, unsigned bits, size width, size stride, u64* out) {
+    alignas(64) u64 block[64][LANES];
+    for (size at = 0; at < width; at += LANES) {
+        const unsigned lanes = width - at < LANES ? unsigned(width - at) : LANES;
+        for (unsigned j = 0; j < bits; ++j) std::memcpy(block[j], planes + j * width + at, lanes * sizeof(u64));
+        for (unsigned j = bits; j < 64; ++j) std::memset(block[j], 0, sizeof block[j]);
+        transpose64(reinterpret_cast<Lane*>(block));
+        for (unsigned lane = 0; lane < lanes; ++lane) {
+            const size first = (at + lane) * 64;
+            const unsigned want = n - first < 64 ? unsigned(n - first) : 64;
+            u64* to = out + first * stride;
+            for (unsigned i = 0; i < want; ++i) to[i * stride] = block[i][lane];
+        }
+    }
+}
+
+template <class T> struct Planes {
+    static constexpr size limbs = sizeof(T) / 8;
+    static unsigned part(unsigned bits, unsigned limb) {
+        return bits <= 64 * limb ? 0 : bits - 64 * limb < 64 ? bits - 64 * limb : 64;
+    }
+    static void to(size n, const void* a, unsigned bits, u64* out) {
+        const size width = (n + 63) / 64;
+        for (unsigned limb = 0; limb < limbs && part(bits, limb); ++limb)
+            planes_of(n, static_cast<const u64*>(a) + limb, limbs, part(bits, limb), width, out + 64 * limb * width);
+    }
+    static void from(size n, const u64* planes, unsigned bits, void* out) {
+        const size width = (n + 63) / 64;
+        for (unsigned limb = 0; limb < limbs; ++limb)
+            words_of(n, planes + 64 * limb * width, part(bits, limb), width, limbs, static_cast<u64*>(out) + limb);
+    }
+};
+
+// Fields of m bits, little-endian, without gaps. Words are read and written eight bytes at a time, byte by byte at the end.
+template <class T> struct Fields {
+    using Tr = Traits<T>;
+
+    static void pack(size n, const void* a_, unsigned m, std::uint8_t* out) {
+        const T *a = static_cast<const T*>(a_), mask = low_mask<T>(m);
+        const size bytes = m / 8, total = (n * m + 7) / 8;
+        if (m % 8 == 0) {  // whole bytes: each store may spill over the next field, which is written after it
+            size i = 0;
+            for (; i * bytes + sizeof(T) <= total; ++i) std::memcpy(out + i * bytes, a + i, sizeof(T));
+            for (; i < n; ++i) std::memcpy(out + i * bytes, a + i, bytes);
+            return;
+        }
+        u64 pending = 0;
+        unsigned fill = 0;  // bits in `pending`, always < 64
+        for (size i = 0; i < n; ++i) {
+            T value = a[i] & mask;
+            for (unsigned left = m; left;) {
+                const unsigned take = left < 64 ? left : 64;
+                const u64 piece = Tr::low64(value);
+                pending |= piece << fill;
+                if (fill + take >= 64) {
+                    std::memcpy(out, &pending, 8);
+                    out += 8;
+                    pending = fill ? piece >> (64 - fill) : 0;
+                    fill = fill + take - 64;
+                } else {
+                    fill += take;
+                }
+                left -= take;
+                if constexpr (sizeof(T) == 16) value = value >> 64;
+            }
+        }
+        std::memcpy(out, &pending, (fill + 7) / 8);
+    }
+
+    static void unpack(size n, const std::uint8_t* in, unsigned m, void* out_) {
+        T *out = static_cast<T*>(out_), mask = low_mask<T>(m);
+        const size total = (n * m + 7) / 8;
+        for (size i = 0; i < n; ++i) {
+            const size from = i * m / 8;
+            const unsigned skip = unsigned(i * m % 8);
+            T value = Tr::of(0);
+            if (from + sizeof(T) <= total) std::memcpy(&value, in + from, sizeof(T));
+            else std::memcpy(&value, in + from, total - from);
+            value = value >> skip;
+            if (skip + m > Tr::bits) value = value + (Tr::of(in[from + sizeof(T)]) << (Tr::bits - skip));
+            out[i] = value & mask;
+        }
+    }
+};
+
+}  // namespace

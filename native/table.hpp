@@ -1,0 +1,76 @@
+// The table of kernels: one per instruction set, filled by kernels.cpp, chosen by levels.cpp.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace tercet {
+
+// A matrix operand: element (i, j) lies at data + i * row + j * col bytes.
+struct Matrix {
+    const char* data;
+    std::ptrdiff_t row, col;
+};
+
+// Kernels for one ring. `n` counts words; operands are contiguous; `out` may be one of the inputs.
+struct WordKernels {
+    using One = void (*)(std::size_t n, const void* a, void* out);
+    using Two = void (*)(std::size_t n, const void* a, const void* b, void* out);
+    using Three = void (*)(std::size_t n, const void* a, const void* b, const void* c, void* out);
+    using Shift = void (*)(std::size_t n, const void* a, unsigned s, void* out);
+
+    Two add, sub, mul;
+    One neg;
+    void (*scale)(std::size_t n, const void* a, std::uint64_t k_lo, std::uint64_t k_hi, void* out);
+    Shift shl, shr, sar, low;
+    void (*bit)(std::size_t n, const void* a, unsigned i, std::uint8_t* out);
+    void (*to_float)(std::size_t n, const void* a, double unit, double* out);
+    Three mul_add;
+
+    void (*product_a)(std::size_t n, const void* x_ad, const void* x_ab, const void* y_ad, const void* y_ab,
+                      const void* mask, void* out);
+    void (*product_b)(std::size_t n, const void* x_ab, const void* x_bd, const void* y_ab, const void* y_bd,
+                      const void* mask, void* out);
+    void (*product_d)(std::size_t n, const void* x_bd, const void* x_ad, const void* y_bd, const void* y_ad,
+                      const void* m1, const void* m2, const void* m3, void* out);
+
+    void (*trunc_d)(std::size_t n, const void* r, unsigned m, const void* y_ad0, const void* a, void* y_bd0, void* e);
+    void (*trunc_cross)(std::size_t n, const void* c, unsigned m, bool nonnegative, const void* a, const void* u,
+                        void* out);
+    void (*trunc_pair)(std::size_t n, const void* c, unsigned m, bool nonnegative, const void* own, const void* other,
+                       void* out);
+    void (*add_shl)(std::size_t n, const void* a, const void* b, unsigned s, void* out);
+
+    void (*sum)(std::size_t outer, std::size_t n, std::size_t inner, const void* a, void* out);
+    void (*cumsum)(std::size_t outer, std::size_t n, std::size_t inner, const void* a, void* out);
+    void (*segment_sum)(std::size_t segments, const std::int64_t* starts, std::size_t n, std::size_t inner,
+                        const void* a, void* out);
+
+    // out (rows x cols, contiguous) = a (rows x depth) @ b (depth x cols)
+    void (*matmul)(std::size_t rows, std::size_t cols, std::size_t depth, Matrix a, Matrix b, void* out);
+
+    void (*to_planes)(std::size_t n, const void* a, unsigned bits, std::uint64_t* out);
+    void (*from_planes)(std::size_t n, const std::uint64_t* planes, unsigned bits, void* out);
+    void (*pack_fields)(std::size_t n, const void* a, unsigned m, std::uint8_t* out);
+    void (*unpack_fields)(std::size_t n, const std::uint8_t* in, unsigned m, void* out);
+};
+
+struct Kernels {
+    const char* level;
+    WordKernels words64, words128;
+    void (*pack_bits)(std::size_t n, const std::uint8_t* in, std::uint64_t* out);
+    void (*unpack_bits)(std::size_t n, const std::uint64_t* in, std::uint8_t* out);
+    void (*leaf_deal)(unsigned k, std::size_t groups, std::size_t width, const std::uint64_t* r, const std::uint64_t* own,
+                      std::uint64_t* out);
+    void (*leaf_eval)(unsigned k, std::size_t groups, std::size_t width, const std::uint64_t* c,
+                      const std::uint64_t* share, bool last_ones, std::uint64_t* p, std::uint64_t* g);
+};
+
+extern const Kernels kernels_baseline;
+#if defined(__x86_64__)
+extern const Kernels kernels_avx2, kernels_avx512, kernels_avx512ifma;
+#endif
+
+// The levels this machine can run, plainest first.
+std::size_t available_levels(const Kernels* levels[4]);
+
+}  // namespace tercet

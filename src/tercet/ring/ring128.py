@@ -1,0 +1,119 @@
+"""Integers modulo 2^128 as pairs {lo, hi} of uint64, little-endian."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tercet.ring.integers import as_integers, low_word
+from tercet.ring.native import NATIVE, Kernels
+from tercet.ring.ring import U128, Ring, Words
+
+_LOW = (1 << 64) - 1
+
+
+class Ring128(Ring):
+    """See `Ring`."""
+
+    def __init__(self, native: Kernels = NATIVE) -> None:
+        super().__init__(128, U128, native)
+
+    def from_ints(self, values: ArrayLike) -> Words:
+        array = as_integers(values)
+        out = np.empty(array.shape, U128)
+        out["lo"] = low_word(array)
+        if array.dtype.kind == "O":
+            out["hi"] = low_word(array >> 64)
+        elif array.dtype.kind == "i":
+            out["hi"] = (array >> (8 * array.dtype.itemsize - 1)).astype(np.uint64)  # the sign, in every bit
+        else:
+            out["hi"] = 0
+        return out
+
+    def to_ints(self, words: Words) -> NDArray[Any]:
+        low, high = words["lo"].astype(object), words["hi"].astype(np.int64).astype(object)
+        signed = np.empty(words.shape, object)
+        signed[...] = low + high * (_LOW + 1)
+        return signed
+
+    def resize(self, words: Words, to_ring: Ring) -> Words:
+        return words if to_ring.bits == self.bits else np.ascontiguousarray(words["lo"]).reshape(words.shape)
+
+    def add(self, a: Words, b: Words, out: Words | None = None) -> Words:
+        if a.shape == b.shape:
+            if out is None:
+                out = np.empty(a.shape, U128)
+        else:
+            a, b, out = _broadcast(a, b, out)
+        self.native.add(a, b, out)
+        return out
+
+    def sub(self, a: Words, b: Words, out: Words | None = None) -> Words:
+        if a.shape == b.shape:
+            if out is None:
+                out = np.empty(a.shape, U128)
+        elif a.size == 1 and a.ndim <= b.ndim:
+            return self.add(self.neg(b, out), a, out)
+        else:
+            a, b, out = _broadcast(a, b, out)
+        self.native.sub(a, b, out)
+        return out
+
+    def mul(self, a: Words, b: Words, out: Words | None = None) -> Words:
+        if a.shape == b.shape:
+            if out is None:
+                out = np.empty(a.shape, U128)
+        else:
+            a, b, out = _broadcast(a, b, out)
+        self.native.mul(a, b, out)
+        return out
+
+    def neg(self, a: Words, out: Words | None = None) -> Words:
+        out = np.empty(a.shape, U128) if out is None else out
+        self.native.neg(a, out)
+        return out
+
+    def scale(self, a: Words, k: int, out: Words | None = None) -> Words:
+        out = np.empty(a.shape, U128) if out is None else out
+        self.native.scale(a, k & _LOW, (k >> 64) & _LOW, out)
+        return out
+
+    def shl(self, a: Words, s: int, out: Words | None = None) -> Words:
+        out = np.empty(a.shape, U128) if out is None else out
+        self.native.shl(a, _bits(s), out)
+        return out
+
+    def shr(self, a: Words, s: int, out: Words | None = None) -> Words:
+        out = np.empty(a.shape, U128) if out is None else out
+        self.native.shr(a, _bits(s), out)
+        return out
+
+    def sar(self, a: Words, s: int, out: Words | None = None) -> Words:
+        out = np.empty(a.shape, U128) if out is None else out
+        self.native.sar(a, _bits(s), out)
+        return out
+
+    def low(self, a: Words, m: int, out: Words | None = None) -> Words:
+        out = np.empty(a.shape, U128) if out is None else out
+        self.native.low(a, _bits(m), out)
+        return out
+
+
+def _bits(count: int) -> int:
+    if count < 0:
+        raise ValueError("number of bits outside the ring")
+    return count
+
+
+def _broadcast(a: Words, b: Words, out: Words | None) -> tuple[Words, Words, Words]:
+    """Operands of add and mul for the kernel: one shape, or a single word second, which the kernel repeats itself."""
+    if a.size == 1 and a.ndim <= b.ndim:
+        a, b = b, a
+    if not (b.size == 1 and b.ndim <= a.ndim):
+        a, b = np.broadcast_arrays(a, b)
+    return a, b, np.empty(a.shape, U128) if out is None else out
+
+
+RING128: Final[Ring] = Ring128()
