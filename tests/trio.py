@@ -93,7 +93,7 @@ class Trio:
             before = (len(self.post.boxes), len(results))
             for scheduler in schedulers.values():
                 scheduler.run_ready()
-            for party, scheduler in schedulers.items():
+            for scheduler in schedulers.values():
                 for key, _ in scheduler.awaited():
                     scheduler.deliver(key)
             ready = any(s._ready for s in schedulers.values())

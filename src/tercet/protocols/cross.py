@@ -56,15 +56,15 @@ class WordDomain:
 
 
 class FieldDomain:
-    """Integers modulo 2^m, held as ring words whose bits above m are ignored."""
+    """Integers modulo 2^m, held as words of the smallest ring that takes them; bits above m are ignored."""
 
     __slots__ = ("bits", "count", "layout", "ring")
 
-    def __init__(self, ring: Ring, bits: int, count: int) -> None:
-        self.ring = ring
+    def __init__(self, bits: int, count: int) -> None:
         self.bits = bits
         self.count = count
         self.layout = Fields(bits, count)
+        self.ring = self.layout.ring
 
     def draw(self, step: Step, pair: Pair, purpose: Purpose) -> Array:
         return step.fields(pair, self.bits, self.count, self.ring, purpose)
@@ -230,7 +230,9 @@ def _evaluate(
 
 def cross_cost(layout: Layout, dealt: int, *, one_round: bool) -> Cost:
     """Of `cross_terms` with `dealt` terms that are not free."""
-    return Cost(1, (2 * dealt + 2) * layout.nbytes) if one_round else Cost(2 if dealt else 1, (dealt + 2) * layout.nbytes)
+    if one_round:
+        return Cost(1, (2 * dealt + 2) * layout.nbytes)
+    return Cost(2 if dealt else 1, (dealt + 2) * layout.nbytes)
 
 
 def as_share(ring: Ring, output: Output) -> Share:

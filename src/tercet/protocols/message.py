@@ -67,7 +67,7 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class Planes:
-    """Bit planes: an array (..., words) of packed bits of which the last axis holds `count` bits, sent whole bytes a plane."""
+    """Bit planes: an array (..., words) of packed bits; `count` bits in the last axis, whole bytes a plane."""
 
     lead: tuple[int, ...]
     count: int

@@ -12,7 +12,7 @@ ROTATE_FROM = 3 * 1024
 
 
 def pieces(count: int, limit: int) -> list[slice]:
-    """Slices of [0, count): one if small, else a multiple of three of at most `limit` elements, cut at multiples of 64."""
+    """Slices of [0, count): one if small, else 3, 6 ... of at most `limit` elements, cut at multiples of 64."""
     if count < ROTATE_FROM:
         return [slice(0, count)]
     number = 3 * -(-count // (3 * limit))

@@ -46,7 +46,8 @@ class Elementwise:
         return self.ring.product_b(x.own, x.next, y.own, y.next, mask)
 
     def d(self, x: Share, y: Share, *masks: NDArray[Any]) -> NDArray[Any]:
-        return self.ring.product_d(x.own, x.next, y.own, y.next, *masks)
+        spare = [self.ring.zeros(self.shape)] * (3 - len(masks))
+        return self.ring.product_d(x.own, x.next, y.own, y.next, *masks, *spare)
 
 
 class Matrix:

@@ -87,7 +87,19 @@ class Scope:
     same at all parties because a scope is used by one generator only.
     """
 
-    __slots__ = ("_forked", "_level", "_steps", "depth", "instance", "outbox", "party", "role", "solo", "streams", "trail")
+    __slots__ = (
+        "_forked",
+        "_level",
+        "_steps",
+        "depth",
+        "instance",
+        "outbox",
+        "party",
+        "role",
+        "solo",
+        "streams",
+        "trail",
+    )
 
     def __init__(
         self, party: Party, streams: Streams, outbox: Outbox, instance: int, *, solo: Party, level: int = 0

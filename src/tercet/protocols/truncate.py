@@ -41,26 +41,32 @@ def truncate_split(
     top = ring.bits - shift
     step = scope.step("truncate")
     layout = Words(ring, (count,))
-    domain = FieldDomain(ring, shift, count)
+    domain = FieldDomain(shift, count)
+
+    def high(words: NDArray[Any]) -> NDArray[Any]:
+        return ring.shl(domain.ring.resize(words, ring), top)
+
     if scope.role is Role.D:
         low = step.words(Pair.AD, ring, (count,), Purpose.OUTPUT)
         sign = ring.shr(z.value, ring.bits - 1)
         rest = ring.sub(ring.sub(ring.shr(z.value, shift), ring.shl(sign, top)), low)
         step.send(Role.B, (layout, rest))
-        wrap = yield from cross_terms(scope, domain, [False], CrossTerms(1, right=[sign]), one_round=one_round)
-        return Share(ring, ring.add(rest, ring.shl(wrap.own, top)), ring.add(low, ring.shl(wrap.next, top)))
+        terms = CrossTerms(1, right=[ring.resize(sign, domain.ring)])
+        wrap = yield from cross_terms(scope, domain, [False], terms, one_round=one_round)
+        return Share(ring, ring.add(rest, high(wrap.own)), ring.add(low, high(wrap.next)))
     offset = (1 << shift) - 1 if nonnegative else (1 << (ring.bits - 2)) - 1
     back = 0 if nonnegative else 1 - (1 << (ring.bits - 2 - shift))
     c = _plus(ring, z.value, offset)
     sign = ring.shr(c, ring.bits - 1)
-    wrap = yield from cross_terms(scope, domain, [False], CrossTerms(1, left=[sign]), one_round=one_round)
+    terms = CrossTerms(1, left=[ring.resize(sign, domain.ring)])
+    wrap = yield from cross_terms(scope, domain, [False], terms, one_round=one_round)
     if scope.role is Role.A:
         low = step.words(Pair.AD, ring, (count,), Purpose.OUTPUT)
-        mine, theirs = ring.add(low, ring.shl(wrap.own, top)), wrap.next
+        mine, theirs = ring.add(low, high(wrap.own)), wrap.next
     else:
         rest = yield step.receive(Role.D, layout)
-        mine, theirs = ring.add(rest, ring.shl(wrap.next, top)), wrap.own
-    both = ring.add(ring.shr(c, shift), ring.shl(ring.sub(theirs, sign), top))
+        mine, theirs = ring.add(rest, high(wrap.next)), wrap.own
+    both = ring.add(ring.shr(c, shift), ring.sub(high(theirs), ring.shl(sign, top)))
     both = _plus(ring, both, back)
     return Share(ring, mine, both) if scope.role is Role.A else Share(ring, both, mine)
 
@@ -153,7 +159,7 @@ def _lift_split(scope: Scope, z: Split, one_round: bool) -> Body[Share]:
     wide, narrow, count = RING128, RING64, z.value.size
     step = scope.step("lift")
     layout = Words(wide, (count,))
-    domain = FieldDomain(narrow, narrow.bits, count)
+    domain = FieldDomain(narrow.bits, count)
 
     def high(words: NDArray[Any]) -> NDArray[Any]:
         return wide.shl(narrow.resize(words, wide), narrow.bits)

@@ -25,7 +25,7 @@ class Ring128(Ring):
         out = np.empty(array.shape, U128)
         out["lo"] = low_word(array)
         if array.dtype.kind == "O":
-            out["hi"] = low_word(array >> 64)
+            out["hi"] = low_word(np.asarray(array >> 64, dtype=object))
         elif array.dtype.kind == "i":
             out["hi"] = (array >> (8 * array.dtype.itemsize - 1)).astype(np.uint64)  # the sign, in every bit
         else:
