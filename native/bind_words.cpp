@@ -34,7 +34,7 @@ static void two(const Handle& self, nb::handle a_, nb::handle b_, nb::handle out
     const Out out(out_);
     same_shapes(out, a);
     const auto kernel = self.words(out).*KERNEL;
-    if (b.count() == 1 && out.count() != 1 && b.word_bytes() == out.word_bytes()) {
+    if (!out.same_shape(b) && b.count() == 1 && b.word_bytes() == out.word_bytes()) {
         constexpr std::size_t step = 256;
         std::uint64_t repeated[2 * step];
         const std::size_t word = std::size_t(b.word_bytes()), count = std::size_t(out.count());

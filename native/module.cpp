@@ -25,6 +25,7 @@ static Handle kernels(nb::handle level) {
 }
 
 NB_MODULE(_native, m) {
+    nb::set_leak_warnings(false);  // the kernels that modules hold live until the interpreter is gone
     m.def("available_levels", &level_names);
     m.def("kernels", &kernels, nb::arg("level").none() = nb::none());
     nb::class_<Handle> handle(m, "Kernels");

@@ -116,7 +116,7 @@ class Ring(ABC):
 
     # ---- fused products, the three roles of protocols page 3.1 ----
 
-    def mul_add(self, a: Words, b: Words, c: Words, out: Words | None = None, threads: int = 1) -> Words:
+    def mul_add(self, a: Words, b: Words, c: Words, *, out: Words | None = None, threads: int = 1) -> Words:
         """a * b + c"""
         if out is None:
             out = np.empty(a.shape, self.dtype)
@@ -130,6 +130,7 @@ class Ring(ABC):
         y_ad: Words,
         y_ab: Words,
         mask: Words,
+        *,
         out: Words | None = None,
         threads: int = 1,
     ) -> Words:
@@ -146,6 +147,7 @@ class Ring(ABC):
         y_ab: Words,
         y_bd: Words,
         mask: Words,
+        *,
         out: Words | None = None,
         threads: int = 1,
     ) -> Words:
@@ -164,6 +166,7 @@ class Ring(ABC):
         m1: Words,
         m2: Words,
         m3: Words,
+        *,
         out: Words | None = None,
         threads: int = 1,
     ) -> Words:

@@ -1,0 +1,123 @@
+"""The twin of every native kernel: its meaning in a few lines of NumPy and Python integers, the oracle of its tests.
+
+Words are object arrays of Python integers in [0, 2^bits); planes and tables are uint64 arrays as the kernels take them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[Any]
+Bits = NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Twin:
+    """Integers modulo 2^bits, slowly."""
+
+    bits: int
+
+    def wrap(self, values: Ints) -> Ints:
+        return np.asarray(values % (1 << self.bits), object)
+
+    def signed(self, a: Ints) -> Ints:
+        return a - (a >> (self.bits - 1)) * (1 << self.bits)
+
+    def to_float(self, a: Ints, frac_bits: int) -> NDArray[np.float64]:
+        return np.array([int(v) / (1 << frac_bits) for v in self.signed(a).flat], np.float64).reshape(a.shape)
+
+    def sar(self, a: Ints, s: int) -> Ints:
+        return self.wrap(self.signed(a) >> s)
+
+    def product_a(self, x_ad: Ints, x_ab: Ints, y_ad: Ints, y_ab: Ints, mask: Ints) -> Ints:
+        return self.wrap(x_ab * y_ab + x_ab * y_ad + x_ad * y_ab + mask)
+
+    def product_b(self, x_ab: Ints, x_bd: Ints, y_ab: Ints, y_bd: Ints, mask: Ints) -> Ints:
+        return self.wrap(x_ab * y_bd + x_bd * y_ab + mask)
+
+    def product_d(self, x_bd: Ints, x_ad: Ints, y_bd: Ints, y_ad: Ints, m1: Ints, m2: Ints, m3: Ints) -> Ints:
+        return self.wrap(x_bd * y_bd + x_bd * y_ad + x_ad * y_bd + x_ad * y_ad - m1 - m2 - m3)
+
+    def trunc_d(self, r: Ints, m: int, y_ad0: Ints, a: Ints) -> tuple[Ints, Ints]:
+        msb = r >> (self.bits - 1)
+        return self.wrap((r >> m) - msb * 2 ** (self.bits - m) - y_ad0), (msb - a) % 2**m
+
+    def _lifted(self, c: Ints, m: int, nonnegative: bool) -> tuple[Ints, Ints]:
+        c1 = self.wrap(c + 2 ** (m if nonnegative else self.bits - 2) - 1)
+        return c1, c1 >> (self.bits - 1)
+
+    def trunc_cross(self, c: Ints, m: int, a: Ints, u: Ints, nonnegative: bool) -> Ints:
+        _, msb = self._lifted(c, m, nonnegative)
+        return np.asarray((msb * a - u) % 2**m, object)
+
+    def trunc_pair(self, c: Ints, m: int, own: Ints, other: Ints, nonnegative: bool) -> Ints:
+        c1, msb = self._lifted(c, m, nonnegative)
+        constant = 0 if nonnegative else 1 - 2 ** (self.bits - 2 - m)
+        return self.wrap((c1 >> m) + constant + (own + other - msb) * 2 ** (self.bits - m))
+
+    def matmul(self, a: Ints, b: Ints) -> Ints:
+        return self.wrap(np.matmul(a, b))
+
+    def segment_sum(self, a: Ints, starts: list[int]) -> Ints:
+        ends = [*starts, len(a)][1:]
+        return self.wrap(np.array([sum(a[i:j].tolist()) for i, j in zip(starts, ends, strict=True)], object))
+
+
+def pack_bits(bits: NDArray[Any]) -> Bits:
+    padded = np.zeros((bits.size + 63) // 64 * 64, np.uint8)
+    padded[: bits.size] = bits.reshape(-1)
+    return np.packbits(padded, bitorder="little").view(np.uint64)
+
+
+def unpack_bits(words: Bits, n: int) -> NDArray[np.bool_]:
+    return np.unpackbits(words.view(np.uint8), bitorder="little")[:n].astype(np.bool_)
+
+
+def to_planes(a: Ints, bits: int) -> Bits:
+    planes = [pack_bits((a.reshape(-1) >> j & 1).astype(np.uint8)) for j in range(bits)]
+    return np.array(planes, np.uint64).reshape(bits, (a.size + 63) // 64)
+
+
+def from_planes(planes: Bits, n: int) -> Ints:
+    total = np.zeros(n, object)
+    for j, plane in enumerate(planes):
+        total = total + unpack_bits(plane, n).astype(np.uint8).astype(object) * 2**j
+    return total
+
+
+def pack_fields(a: Ints, m: int) -> bytes:
+    whole: int = sum(int(v) % 2**m << i * m for i, v in enumerate(a.flat))
+    return whole.to_bytes((a.size * m + 7) // 8, "little")
+
+
+def unpack_fields(buffer: bytes, m: int, n: int) -> Ints:
+    whole = int.from_bytes(buffer, "little")
+    return np.array([whole >> i * m & (2**m - 1) for i in range(n)], object)
+
+
+def leaf_deal(r_planes: Bits, own: Bits) -> Bits:
+    k, width = r_planes.shape[1:]
+    out = own.copy()
+    for group, planes in enumerate(r_planes):
+        for column, r in enumerate(from_planes(planes, 64 * width)):
+            j = 2**k - 1 - r
+            if j < 2**k - 1:
+                out[group, j, column // 64] ^= np.uint64(1 << column % 64)
+    return out
+
+
+def leaf_eval(c_planes: Bits, share: Bits, last_ones: bool) -> tuple[Bits, Bits]:
+    width = c_planes.shape[2]
+    p, g = [], []
+    for planes, table in zip(c_planes, share, strict=True):
+        last = np.bitwise_xor.reduce(table, axis=0) ^ np.uint64(2**64 - 1 if last_ones else 0)
+        full = np.array([unpack_bits(row, 64 * width) for row in (*table, last)])
+        columns = list(enumerate(from_planes(planes, 64 * width)))
+        p.append(pack_bits(np.array([full[c, i] for i, c in columns], np.bool_)))
+        g.append(pack_bits(np.array([np.bitwise_xor.reduce(full[:c, i]) for i, c in columns], np.bool_)))
+    shape = len(c_planes), width
+    return np.array(p, np.uint64).reshape(shape), np.array(g, np.uint64).reshape(shape)

@@ -1,0 +1,30 @@
+"""The public surface of the floor."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import ModuleType
+
+from tercet import ring
+
+
+def test_all_is_complete() -> None:
+    """The linter keeps `__all__` sorted."""
+    public = {
+        name for name, value in vars(ring).items() if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert sorted(ring.__all__) == sorted(public)
+
+
+def test_levels() -> None:
+    levels = ring.available_levels()
+    assert levels[0] == "baseline"
+    assert ring.RING64.native.level == levels[-1] == ring.kernels().level
+    assert [ring.kernels(level).level for level in levels] == levels
+
+
+def test_imports_nothing_above() -> None:
+    code = "import sys, tercet.ring; print(*sorted(m for m in sys.modules if m.startswith('tercet')))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {name for name in loaded if not name.startswith("tercet.ring")} <= {"tercet", "tercet.errors"}

@@ -1,0 +1,96 @@
+"""Matrix products against their twin, on every level of kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ring.draws import int_arrays, quick
+from tercet.ring import RING64, Ring
+from tercet.ring.twin import Twin
+
+SIDES = st.sampled_from([1, 2, 3, 5, 6, 7, 13])
+
+
+def check(r: Ring, a: NDArray[Any], b: NDArray[Any], x: NDArray[Any], y: NDArray[Any], threads: int = 1) -> None:
+    z = r.matmul(a, b, threads)
+    assert z.dtype == r.dtype
+    assert z.flags.c_contiguous
+    assert (z == r.from_ints(Twin(r.bits).matmul(x, y))).all()
+
+
+@quick
+@given(data=st.data(), rows=SIDES, depth=SIDES, cols=SIDES)
+def test_small(any_ring: Ring, data: st.DataObject, rows: int, depth: int, cols: int) -> None:
+    (x,) = data.draw(int_arrays(any_ring.bits, 1, size=rows * depth))
+    (y,) = data.draw(int_arrays(any_ring.bits, 1, size=depth * cols))
+    x, y = x.reshape(rows, depth), y.reshape(depth, cols)
+    check(any_ring, any_ring.from_ints(x), any_ring.from_ints(y), x, y)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (6, 300, 32),
+        (7, 5, 33),
+        (1, 40, 70),
+        (70, 40, 1),
+        (25, 260, 17),
+        (9, 700, 9),
+        (130, 9, 21),
+        (5, 0, 4),
+        (0, 3, 3),
+    ],
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_blocks_and_edges(any_ring: Ring, shape: tuple[int, int, int], threads: int) -> None:
+    r, rng = any_ring, np.random.default_rng(sum(shape))
+    rows, depth, cols = shape
+    a = r.from_bytes(rng.bytes(rows * depth * r.word_bytes), (rows, depth))
+    b = r.from_bytes(rng.bytes(cols * depth * r.word_bytes), (depth, cols))
+    x, y = (Twin(r.bits).wrap(r.to_ints(w).astype(object)) for w in (a, b))
+    check(r, a, b, x, y, threads)
+    check(r, b.T, a.T, y.T, x.T, threads)
+    check(r, np.asfortranarray(a), np.asfortranarray(b), x, y, threads)
+    check(r, a[::-1, ::2], b[::2, ::-1], x[::-1, ::2], y[::2, ::-1], threads)
+
+
+def test_largest_words_do_not_overflow_sums(any_ring: Ring) -> None:
+    """All ones, -1 * -1 summed 3000 times: limb sums at their largest."""
+    a = any_ring.from_ints(np.full((5, 3000), -1))
+    assert (any_ring.matmul(a, a.T) == any_ring.from_ints(3000)).all()
+
+
+def test_threads_agree(any_ring: Ring) -> None:
+    r, rng = any_ring, np.random.default_rng(3)
+    for rows, depth, cols in ((90, 70, 80), (4, 30_000, 5), (3, 50, 3000)):
+        a = r.from_bytes(rng.bytes(rows * depth * r.word_bytes), (rows, depth))
+        b = r.from_bytes(rng.bytes(cols * depth * r.word_bytes), (depth, cols))
+        one = r.matmul(a, b)
+        assert (r.matmul(a, b, threads=3) == one).all()
+        probe = r.sum(r.mul(a, np.broadcast_to(b[:, 1], a.shape)), 1)
+        assert (one[:, 1] == probe).all()
+
+
+def test_stacks(any_ring: Ring) -> None:
+    r, rng = any_ring, np.random.default_rng(4)
+    x = rng.integers(-(2**62), 2**62, (3, 1, 5, 7)).astype(object)
+    y = rng.integers(-(2**62), 2**62, (2, 7, 4)).astype(object)
+    a, b = r.from_ints(x), r.from_ints(y)
+    for threads in (1, 2, 8):
+        check(r, a, b, x, y, threads)
+        check(r, a, b[0], x, y[0], threads)
+        check(r, a[0, 0], b, x[0, 0], y, threads)
+        check(r, a[:0], b, x[:0], y, threads)
+
+
+def test_misuse() -> None:
+    a = RING64.zeros((2, 3))
+    for wrong in (RING64.zeros((2, 3)), RING64.zeros(3), RING64.zeros((4, 2, 3))):
+        with pytest.raises(ValueError):
+            RING64.matmul(a, wrong)
