@@ -1,0 +1,55 @@
+"""Addressed messages between the three parties and the client: in memory, or over TCP with mutual TLS 1.3."""
+
+from tercet.transport.connect import Contact, connect, dials, listen, new_session
+from tercet.transport.endpoint import (
+    PEERS,
+    Aborted,
+    Address,
+    Control,
+    Endpoint,
+    JobStats,
+    Limits,
+    Message,
+    Peer,
+    Stats,
+    receive,
+    receive_control,
+)
+from tercet.transport.frame import HEADER_BYTES, JOB_BYTES, Element
+from tercet.transport.identity import Identity, fingerprint, load_certificate
+from tercet.transport.link import emulate
+from tercet.transport.measure import Estimate, measure
+from tercet.transport.memory import MemoryEndpoint, memory_endpoints
+from tercet.transport.tcp import TcpEndpoint
+
+__all__ = [
+    "HEADER_BYTES",
+    "JOB_BYTES",
+    "PEERS",
+    "Aborted",
+    "Address",
+    "Contact",
+    "Control",
+    "Element",
+    "Endpoint",
+    "Estimate",
+    "Identity",
+    "JobStats",
+    "Limits",
+    "MemoryEndpoint",
+    "Message",
+    "Peer",
+    "Stats",
+    "TcpEndpoint",
+    "connect",
+    "dials",
+    "emulate",
+    "fingerprint",
+    "listen",
+    "load_certificate",
+    "measure",
+    "memory_endpoints",
+    "new_session",
+    "receive",
+    "receive_control",
+]

@@ -1,0 +1,390 @@
+"""Making the connections of a session: dial, accept, TLS handshake, HELLO both ways.
+
+The client dials every party; a party dials the parties of smaller number and accepts the others. After the handshake
+the dialling side says who it is and which session it means; the accepting side compares the certificate with the one
+pinned for that peer and answers, or says why not. Strangers are turned away without ending the wait for the right one.
+"""
+
+from __future__ import annotations
+
+import errno
+import secrets
+import select
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from tercet.errors import ConfigError, PartyError, ProtocolViolation, TercetError, Unreachable
+from tercet.transport.endpoint import Limits, Peer, Who
+from tercet.transport.failure import translate
+from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameKind, pack, unpack
+from tercet.transport.identity import Identity, check_validity, tls_context
+from tercet.transport.tcp import SOCKET_BUFFER_BYTES, Connection, TcpEndpoint
+
+_STRANGER_S = 10.0
+_RETRY_S = 0.05
+_LAST_RETRY_S = 1.0
+_STRANGERS = 16
+_REFUSAL_BYTES = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """What is known of a peer: its certificate (DER) and, where we dial it, its address."""
+
+    certificate: bytes = field(repr=False)
+    host: str = ""
+    port: int = 0
+
+
+def dials(me: Who, peer: Who) -> bool:
+    """Say whether `me` dials `peer` (else it waits for its call)."""
+    return not me or (bool(peer) and peer < me)
+
+
+def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
+    """Give a listening socket with the buffers we want; port 0 lets the system choose."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _set_buffers(listener)
+        listener.bind((host, port))
+        listener.listen(32)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    return listener
+
+
+def connect(
+    me: Who,
+    identity: Identity,
+    contacts: Mapping[Peer, Contact],
+    *,
+    listener: socket.socket | None = None,
+    session: bytes = NO_JOB,
+    timeout_s: float = 30.0,
+    limits: Limits | None = None,
+    send_timeout_s: float = 60.0,
+    spin_s: float = 0.0,
+) -> TcpEndpoint:
+    """Connect with every peer in `contacts`; all or nothing, within `timeout_s`.
+
+    `session` (16 bytes) must be the same everywhere. The listener stays the caller's, open. Raises ConfigError for a
+    certificate that cannot be used on either side, Unreachable for a peer that did not come or is not who it should be.
+    """
+    me = Peer(me)
+    if listener is None and any(not dials(me, peer) for peer in contacts):
+        raise ValueError("a listener is needed for the peers that dial us")
+    check_validity(identity.certificate, f"{me.label} (this side)")
+    for peer, contact in contacts.items():
+        check_validity(contact.certificate, peer.label)
+    meeting = _Meeting(me, identity, contacts, listener, session, timeout_s)
+    connections = meeting.run()
+    return TcpEndpoint(me, connections, limits, timeout_s=send_timeout_s, spin_s=spin_s)
+
+
+_CONNECTING, _SHAKING, _HELLO = range(3)
+
+
+class _Attempt:
+    """A connection on its way, from the socket to the HELLO."""
+
+    __slots__ = ("connection", "deadline", "dialled", "peer", "state", "where")
+
+    def __init__(
+        self, peer: Peer | None, sock: socket.socket, context: ssl.SSLContext, where: str, deadline: float
+    ) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=peer is None)
+        self.connection = Connection(peer, sock, tls, incoming, outgoing)
+        self.peer = peer
+        self.dialled = peer is not None
+        self.state = _CONNECTING if self.dialled else _SHAKING
+        self.where = where
+        self.deadline = deadline
+
+
+class _Refused(Exception):
+    """The accepting side's verdict on a caller; told to it."""
+
+
+class _Meeting:
+    def __init__(
+        self,
+        me: Peer,
+        identity: Identity,
+        contacts: Mapping[Peer, Contact],
+        listener: socket.socket | None,
+        session: bytes,
+        timeout_s: float,
+    ) -> None:
+        self.me = me
+        self.identity = identity
+        self.contacts = contacts
+        self.listener = listener
+        self.session = session
+        self.timeout_s = timeout_s
+        self.deadline = time.monotonic() + timeout_s
+        self.done: dict[Peer, Connection] = {}
+        self.attempts: dict[int, _Attempt] = {}
+        self.retry_at: dict[Peer, float] = {peer: 0.0 for peer in contacts if dials(me, peer)}
+        self.retry_s: dict[Peer, float] = dict.fromkeys(self.retry_at, _RETRY_S)
+        self.last_error: dict[Peer, str] = {}
+        self.turned_away = ""
+        self.poll = select.poll()
+        callers = [contact.certificate for peer, contact in contacts.items() if not dials(me, peer)]
+        self.server_context = tls_context(identity, callers, server=True) if callers else None
+
+    def run(self) -> list[Connection]:
+        blocking = None
+        try:
+            if self.listener is not None and self.server_context is not None:
+                blocking = self.listener.gettimeout()
+                self.listener.setblocking(False)
+                self.poll.register(self.listener, select.POLLIN)
+            while len(self.done) < len(self.contacts):
+                now = time.monotonic()
+                if now >= self.deadline:
+                    raise self._late()
+                for peer, at in list(self.retry_at.items()):
+                    if at <= now:
+                        del self.retry_at[peer]
+                        self._dial(peer)
+                wake = min([self.deadline, *self.retry_at.values(), *(a.deadline for a in self.attempts.values())])
+                for fd, _ in self.poll.poll(max(0.0, wake - time.monotonic()) * 1000 + 1):
+                    if fd in self.attempts:
+                        self._step(fd)
+                    elif self.listener is not None and fd == self.listener.fileno():
+                        self._accept()
+                now = time.monotonic()
+                for fd, attempt in list(self.attempts.items()):
+                    if attempt.deadline <= now and not attempt.dialled:
+                        self._turn_away(fd, "it did not finish its handshake in time")
+            return list(self.done.values())
+        except BaseException:
+            for connection in self.done.values():
+                connection.sock.close()
+            raise
+        finally:
+            for attempt in self.attempts.values():
+                attempt.connection.sock.close()
+            if self.listener is not None and self.server_context is not None:
+                self.listener.settimeout(blocking)
+
+    # -- sockets
+
+    def _dial(self, peer: Peer) -> None:
+        contact = self.contacts[peer]
+        context = tls_context(self.identity, [contact.certificate], server=False)
+        try:
+            family, _, _, _, address = socket.getaddrinfo(contact.host, contact.port, type=socket.SOCK_STREAM)[0]
+        except OSError as error:
+            raise ConfigError(f"the address {contact.host!r} of {peer.label} is not known: {error.strerror}") from None
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        _set_buffers(sock)
+        code = sock.connect_ex(address)
+        if code not in (0, errno.EINPROGRESS):
+            sock.close()
+            self._retry(peer, translate(_os_error(code), peer))
+            return
+        where = f"{contact.host}:{contact.port}"
+        self.attempts[sock.fileno()] = _Attempt(peer, sock, context, where, self.deadline)
+        self.poll.register(sock, select.POLLOUT)
+
+    def _retry(self, peer: Peer, error: TercetError) -> None:
+        self.last_error[peer] = error.message
+        self.retry_at[peer] = time.monotonic() + self.retry_s[peer]
+        self.retry_s[peer] = min(2 * self.retry_s[peer], _LAST_RETRY_S)
+
+    def _accept(self) -> None:
+        assert self.listener is not None and self.server_context is not None
+        try:
+            sock, address = self.listener.accept()
+        except OSError:
+            return  # the caller hung up already
+        sock.setblocking(False)
+        if sum(not attempt.dialled for attempt in self.attempts.values()) >= _STRANGERS:
+            sock.close()
+            return
+        _set_options(sock)
+        deadline = min(self.deadline, time.monotonic() + _STRANGER_S)
+        where = f"{address[0]}:{address[1]}"
+        self.attempts[sock.fileno()] = _Attempt(None, sock, self.server_context, where, deadline)
+        self.poll.register(sock, select.POLLIN)
+
+    # -- steps of one attempt
+
+    def _step(self, fd: int) -> None:
+        attempt = self.attempts[fd]
+        connection = attempt.connection
+        try:
+            if attempt.state == _CONNECTING:
+                code = connection.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                if code:
+                    peer = attempt.peer
+                    assert peer is not None
+                    self._forget(fd)
+                    self._retry(peer, translate(_os_error(code), peer))
+                    return
+                _set_options(connection.sock)
+                self.poll.modify(fd, select.POLLIN)
+                attempt.state = _SHAKING
+            else:
+                try:
+                    data = connection.sock.recv(65536)
+                except BlockingIOError:
+                    return
+                if not data:
+                    raise ConnectionResetError(errno.ECONNRESET, "closed in the handshake")
+                connection.incoming.write(data)
+            if attempt.state == _SHAKING:
+                self._shake(attempt)
+            if attempt.state == _HELLO:
+                self._greet(fd, attempt)
+        except _Refused as refusal:
+            self._tell(connection, str(refusal))
+            self._turn_away(fd, str(refusal))
+        except ProtocolViolation as error:
+            self._gave_up(fd, attempt, error)
+        except OSError as error:
+            self._emit(connection)  # the alert that tells the other side
+            self._gave_up(fd, attempt, translate(error, attempt.peer))
+
+    def _shake(self, attempt: _Attempt) -> None:
+        connection = attempt.connection
+        try:
+            connection.tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._emit(connection)
+            return
+        attempt.state = _HELLO
+        if attempt.dialled:
+            peer = attempt.peer
+            assert peer is not None
+            if connection.tls.getpeercert(binary_form=True) != self.contacts[peer].certificate:
+                raise ConfigError(f"{peer.label} shows another certificate than the one configured")
+            self._hello(connection)
+        self._emit(connection)
+
+    def _greet(self, fd: int, attempt: _Attempt) -> None:
+        """Read the other side's HELLO, and answer it if we were called."""
+        connection = attempt.connection
+        tls = connection.tls
+        while connection.filled < HEADER_BYTES:
+            # not a byte more than the frame: what follows is for the endpoint
+            try:
+                count = tls.read(HEADER_BYTES - connection.filled, connection.scratch[connection.filled :])
+            except ssl.SSLWantReadError:
+                return
+            if not count:
+                raise ConnectionResetError(errno.ECONNRESET, "closed before its HELLO")
+            connection.filled += count
+        header = unpack(connection.scratch)
+        if attempt.dialled:
+            peer = attempt.peer
+            assert peer is not None
+            if header.kind == FrameKind.ABORT and header.length <= _REFUSAL_BYTES:
+                raise ConfigError(f"{peer.label} refuses us: {self._refusal(connection, header.length)}")
+            if header.kind != FrameKind.HELLO or header.step != peer or header.job != self.session or header.length:
+                raise ProtocolViolation("not the HELLO that is due", party=int(peer))
+        else:
+            peer = self._recognise(connection, header.kind, header.step, header.job, header.length)
+            connection.peer = attempt.peer = peer
+            self._hello(connection)
+            self._emit(connection)
+        connection.filled = 0
+        self.poll.unregister(fd)
+        del self.attempts[fd]
+        self.done[peer] = connection
+
+    def _recognise(self, connection: Connection, kind: int, number: int, session: bytes, length: int) -> Peer:
+        if kind != FrameKind.HELLO or length:
+            raise _Refused("its first frame is no HELLO")
+        if number > max(Peer) or dials(self.me, Peer(number)) or number not in self.contacts:
+            raise _Refused(f"peer {number} does not call {self.me.label}")
+        peer = Peer(number)
+        if connection.tls.getpeercert(binary_form=True) != self.contacts[peer].certificate:
+            raise _Refused(f"its certificate is not the one configured for {peer.label}")
+        if session != self.session:
+            raise _Refused("it means another session")
+        if peer in self.done:
+            raise _Refused(f"{peer.label} is connected already")
+        return peer
+
+    def _hello(self, connection: Connection) -> None:
+        hello = pack(FrameKind.HELLO, Element.BYTES, self.session, 0, int(self.me), 0, 0.0, 0)
+        connection.tls.write(hello)
+
+    def _tell(self, connection: Connection, reason: str) -> None:
+        body = reason.encode()[:_REFUSAL_BYTES]
+        connection.tls.write(pack(FrameKind.ABORT, Element.BYTES, NO_JOB, 0, 0, 0, 0.0, len(body)) + body)
+        self._emit(connection)
+
+    def _refusal(self, connection: Connection, length: int) -> str:
+        try:
+            text = connection.tls.read(length) if length else b""
+        except OSError:
+            text = b""
+        # shown to people: printable characters only
+        return "".join(c if c.isprintable() else "?" for c in text.decode("ascii", "replace")) or "no reason given"
+
+    def _emit(self, connection: Connection) -> None:
+        """Send what TLS has to say; a handshake's few kilobytes always fit the socket's buffer."""
+        data = connection.outgoing.read()
+        if data:
+            with suppress(OSError):  # reading tells why
+                connection.sock.send(data)
+
+    # -- ends
+
+    def _forget(self, fd: int) -> None:
+        self.poll.unregister(fd)
+        self.attempts.pop(fd).connection.sock.close()
+
+    def _turn_away(self, fd: int, reason: str) -> None:
+        self.turned_away = f"a caller from {self.attempts[fd].where} was turned away: {reason}"
+        self._forget(fd)
+
+    def _gave_up(self, fd: int, attempt: _Attempt, error: TercetError) -> None:
+        if attempt.dialled:
+            self._forget(fd)
+            raise error
+        self._turn_away(fd, error.reason if isinstance(error, PartyError) else error.message)
+
+    def _late(self) -> Unreachable:
+        missing = [peer for peer in self.contacts if peer not in self.done]
+        peer = missing[0]
+        reason = f"{' and '.join(p.label for p in missing)} did not connect within {self.timeout_s:g} s"
+        for last in (self.last_error.get(peer), self.turned_away):
+            if last:
+                reason += f"; {last}"
+        return Unreachable(reason, party=int(peer))
+
+
+def new_session() -> bytes:
+    """Give a session id that nobody has used."""
+    return secrets.token_bytes(len(NO_JOB))
+
+
+def _os_error(code: int) -> OSError:
+    return OSError(code, errno.errorcode.get(code, str(code)))
+
+
+def _set_buffers(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
+
+
+def _set_options(sock: socket.socket) -> None:
+    _set_buffers(sock)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # a silent peer on a dead link is noticed even when nothing is being sent
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)

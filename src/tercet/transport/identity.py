@@ -1,0 +1,132 @@
+"""Who an endpoint is: a self-signed certificate with its key, and the exact certificates of its peers.
+
+There is no certificate authority: every endpoint holds the certificate of each peer and accepts nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tercet.errors import ConfigError
+
+_KEY_FILE_MODE = 0o600
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A certificate (DER, public) and its private key (PEM, never printed)."""
+
+    certificate: bytes = field(repr=False)
+    key: bytes = field(repr=False)
+
+    @classmethod
+    def create(cls, name: str, *, valid_for: timedelta = timedelta(days=3650), start: datetime | None = None) -> Self:
+        """Make a fresh P-256 key and a certificate for it, valid from an hour before `start` (now) on."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        start = start or datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start - timedelta(hours=1))
+            .not_valid_after(start + valid_for)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return cls(certificate.public_bytes(serialization.Encoding.DER), pem)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.certificate)
+
+    def save(self, certificate: Path, key: Path) -> None:
+        """Write both as PEM; the key file is made new, readable by its owner only."""
+        descriptor = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _KEY_FILE_MODE)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(self.key)
+        certificate.write_text(ssl.DER_cert_to_PEM_cert(self.certificate))
+
+    @classmethod
+    def load(cls, certificate: Path, key: Path) -> Self:
+        """Read what `save` wrote; refuse a key that others may read."""
+        try:
+            if key.stat().st_mode & 0o077:
+                raise ConfigError(f"others may read the private key {key}", hint=f"chmod 600 {key}")
+            return cls(load_certificate(certificate), key.read_bytes())
+        except OSError as error:
+            raise ConfigError(f"cannot read an identity: {error}") from None
+
+
+def load_certificate(path: Path) -> bytes:
+    """Read a PEM certificate; give it as DER."""
+    try:
+        return ssl.PEM_cert_to_DER_cert(path.read_text().strip())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the certificate {path}: {error}") from None
+
+
+def fingerprint(certificate: bytes) -> str:
+    """Give the SHA-256 of a certificate, to compare by eye."""
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(certificate)
+    return digest.finalize().hex(":")
+
+
+def check_validity(certificate: bytes, whose: str) -> None:
+    """Refuse a certificate that is broken or not valid now, before any connection is tried."""
+    try:
+        parsed = x509.load_der_x509_certificate(certificate)
+    except ValueError as error:
+        raise ConfigError(f"the certificate of {whose} cannot be read: {error}") from None
+    now = datetime.now(UTC)
+    if now > parsed.not_valid_after_utc:
+        raise ConfigError(
+            f"the certificate of {whose} expired on {parsed.not_valid_after_utc:%Y-%m-%d %H:%M} UTC",
+            hint="make a new identity and give its certificate to every peer",
+        )
+    if now < parsed.not_valid_before_utc:
+        raise ConfigError(f"the certificate of {whose} is valid from {parsed.not_valid_before_utc:%Y-%m-%d %H:%M} UTC")
+
+
+def tls_context(identity: Identity, pinned: Iterable[bytes], *, server: bool) -> ssl.SSLContext:
+    """Give a TLS 1.3 context that shows our certificate and trusts exactly the pinned ones."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False  # names mean nothing here: the certificate itself is compared
+    context.verify_mode = ssl.CERT_REQUIRED
+    if server:
+        context.num_tickets = 0
+    try:
+        for certificate in pinned:
+            context.load_verify_locations(cadata=certificate)
+        _load_chain(context, identity)
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigError(f"a certificate or key cannot be used: {error}") from None
+    return context
+
+
+def _load_chain(context: ssl.SSLContext, identity: Identity) -> None:
+    # ssl reads files only: an anonymous one in memory, so that the key never touches a disk
+    descriptor = os.memfd_create("tercet-identity")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(identity.key)
+        file.write(ssl.DER_cert_to_PEM_cert(identity.certificate).encode())
+        file.flush()
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")

@@ -1,0 +1,65 @@
+"""Measuring the links to the other parties at session start, by ping-pong.
+
+Every party calls `measure` at about the same time; who is done earlier answers the others as soon as it pumps again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tercet.errors import Timeout
+from tercet.transport.endpoint import Endpoint, Peer
+
+
+class Estimate(NamedTuple):
+    """What a link was found to do. The bandwidth is rough: what one unhurried transfer got."""
+
+    rtt_s: float
+    bandwidth_bits_s: float
+
+
+def measure(
+    endpoint: Endpoint, *, rounds: int = 8, probe_bytes: int = 1 << 18, timeout_s: float = 10.0
+) -> dict[Peer, Estimate]:
+    """Give round trip time (the least of `rounds`) and bandwidth to each other party that is connected.
+
+    Raises Timeout naming a party that does not answer.
+    """
+    deadline = time.monotonic() + timeout_s
+    parties = [peer for peer in Peer if peer and peer != endpoint.me and peer not in endpoint.failed]
+    rtt: dict[Peer, float] = dict.fromkeys(parties, float("inf"))
+    number = 0
+    for _ in range(rounds):
+        for peer, seconds in _exchange(endpoint, parties, number, 0, deadline).items():
+            rtt[peer] = min(rtt[peer], seconds)
+        number += 1
+    result = {}
+    for peer in parties:
+        seconds = _exchange(endpoint, [peer], number, probe_bytes, deadline)[peer]
+        number += 1
+        result[peer] = Estimate(rtt[peer], probe_bytes * 8 / max(seconds - rtt[peer], 1e-6))
+    return result
+
+
+def _exchange(
+    endpoint: Endpoint, parties: Iterable[Peer], number: int, nbytes: int, deadline: float
+) -> dict[Peer, float]:
+    sent: dict[Peer, float] = {}
+    took: dict[Peer, float] = {}
+    for peer in parties:
+        sent[peer] = time.monotonic()
+        endpoint.ping(peer, number, nbytes)
+    while len(took) < len(sent):
+        while endpoint.pongs:
+            peer, answered, at = endpoint.pongs.popleft()
+            if answered == number and peer in sent:
+                took[peer] = at - sent[peer]
+        left = deadline - time.monotonic()
+        if len(took) < len(sent):
+            if left <= 0.0:
+                peer = next(peer for peer in sent if peer not in took)
+                raise Timeout(f"{peer.label} did not answer a ping in time", party=int(peer))
+            endpoint.progress(left)
+    return took

@@ -1,0 +1,450 @@
+"""Endpoints over TCP with mutual TLS 1.3: one long-lived duplex connection per pair, made by `connect`.
+
+TLS works on memory buffers and this module moves the ciphertext: a stretch of many records then costs one system call,
+where a TLS socket needs three per 16 KiB, and an unfinished write binds nobody to a buffer. Plain bytes are never
+copied in between: they are encrypted out of the caller's buffer and decrypted into the message's own.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from tercet.errors import ProtocolViolation, Timeout, Unreachable
+from tercet.transport.endpoint import Bytes, Endpoint, Limits, Peer, Slot, Who, violation
+from tercet.transport.failure import translate
+from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameKind, Header, pack, unpack
+
+_RECORD_BYTES = 16384
+_JOINED_BYTES = _RECORD_BYTES - HEADER_BYTES
+"""A payload up to this size is copied behind its header, to go as one TLS record."""
+_STRETCH_BYTES = 1 << 17
+"""How much is encrypted at a time: it should still be in the cache when the kernel takes it."""
+_RECEIVE_BYTES = 1 << 18
+_RECEIVES_PER_TURN = 4
+SOCKET_BUFFER_BYTES = 1 << 22
+_MAX_SLEEP_S = 3600.0
+
+
+class Connection:
+    """One TLS connection, its outgoing queue and the state of the frame that is coming in."""
+
+    __slots__ = (
+        "body",
+        "cipher",
+        "filled",
+        "header",
+        "incoming",
+        "mask",
+        "open",
+        "outgoing",
+        "payload",
+        "peer",
+        "position",
+        "queue",
+        "queued_bytes",
+        "scratch",
+        "slot",
+        "sock",
+        "tls",
+        "writable",
+    )
+
+    def __init__(
+        self,
+        peer: Peer | None,
+        sock: socket.socket,
+        tls: ssl.SSLObject,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+    ) -> None:
+        self.peer = peer
+        self.sock = sock
+        self.tls: Any = tls  # its annotations do not know that it reads into and writes any buffer
+        self.incoming = incoming
+        self.outgoing = outgoing
+        self.queue: deque[memoryview] = deque()
+        self.queued_bytes = 0
+        self.cipher: memoryview | None = None
+        self.open = True
+        self.writable = True
+        self.mask = select.POLLIN
+        self.scratch = memoryview(bytearray(_RECORD_BYTES))
+        self.filled = 0
+        self.header: Header | None = None
+        self.slot: Slot | None = None
+        self.payload: Bytes | None = None
+        self.body: memoryview | None = None
+        self.position = 0
+
+    def __repr__(self) -> str:
+        return f"Connection(peer {self.peer}, {self.queued_bytes} bytes queued)"
+
+
+class TcpEndpoint(Endpoint):
+    """One end of a session over TCP; made by `tercet.transport.connect`."""
+
+    def __init__(
+        self,
+        me: Who,
+        connections: Iterable[Connection],
+        limits: Limits | None = None,
+        *,
+        timeout_s: float = 60.0,
+        linger_s: float = 1.0,
+        spin_s: float = 0.0,
+    ) -> None:
+        """`timeout_s` bounds how long `send` waits for a peer that does not read; `linger_s` how long `close` may take.
+
+        `spin_s`: how long to look for news before going to sleep.
+        """
+        super().__init__(me, limits)
+        self._timeout_s = timeout_s
+        self._linger_s = linger_s
+        self._spin_s = spin_s
+        self._by_peer: list[Connection | None] = [None, None, None, None]
+        self._by_fd: dict[int, Connection] = {}
+        self._poll = select.poll()
+        self._raw = memoryview(bytearray(_RECEIVE_BYTES))
+        for connection in connections:
+            if connection.peer is None:
+                raise ValueError("a connection has no peer")
+            self._by_peer[connection.peer] = connection
+            self._by_fd[connection.sock.fileno()] = connection
+            self._poll.register(connection.sock, select.POLLIN)
+        self._poll_now = self._poll.poll
+        for connection in self._by_fd.values():
+            self._decode(connection)  # what came together with the HELLO
+
+    # -- writing
+
+    def _transmit(self, to: Who, header: Header, *body: memoryview) -> None:
+        connection = self._by_peer[to]
+        if connection is None:
+            raise ValueError(f"there is no connection to peer {int(to)}")
+        if not connection.open:
+            raise Unreachable(f"{Peer(to).label} closed its connection", party=int(to))
+        kind, element, job, operation, step, depth, ready_at, nbytes = header
+        head = pack(kind, element, job, operation, step, depth, ready_at, nbytes)
+        if nbytes <= _JOINED_BYTES:
+            data = b"".join((head, *body))
+            if not connection.queued_bytes and connection.cipher is None:
+                connection.tls.write(data)
+                self._write(connection)
+                return
+            connection.queue.append(memoryview(data))
+        else:
+            connection.queue.append(memoryview(head))
+            connection.queue.extend(part for part in body if len(part))
+        connection.queued_bytes += HEADER_BYTES + nbytes
+        if connection.writable:
+            self._write(connection)
+        else:
+            self._pump(0.0)
+        if connection.queued_bytes > self.limits.queue_bytes:
+            self._drain(connection)
+
+    def _write(self, connection: Connection) -> None:
+        """Encrypt and send until the socket takes no more."""
+        outgoing = connection.outgoing
+        queue = connection.queue
+        while True:
+            cipher = connection.cipher
+            if cipher is None:
+                room = _STRETCH_BYTES - outgoing.pending
+                while queue and room > 0:
+                    view = queue[0]
+                    size = len(view)
+                    if size <= room:
+                        queue.popleft()
+                    else:
+                        queue[0] = view[room:]
+                        view = view[:room]
+                        size = room
+                    connection.tls.write(view)
+                    room -= size
+                    connection.queued_bytes -= size
+                if not outgoing.pending:
+                    break
+                cipher = memoryview(outgoing.read())
+            try:
+                sent = connection.sock.send(cipher)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                # the reading side will say why, after what the peer still sent has been read
+                connection.queue.clear()
+                connection.queued_bytes = 0
+                connection.cipher = None
+                connection.writable = False
+                self._mask(connection, select.POLLIN)
+                return
+            if sent < len(cipher):
+                connection.cipher = cipher[sent:]
+                if connection.writable:
+                    connection.writable = False
+                    self._mask(connection, select.POLLIN | select.POLLOUT)
+                return
+            connection.cipher = None
+        if not connection.writable:
+            connection.writable = True
+            self._mask(connection, select.POLLIN)
+
+    def _mask(self, connection: Connection, mask: int) -> None:
+        if connection.mask != mask:
+            connection.mask = mask
+            self._poll.modify(connection.sock, mask)
+
+    def _drain(self, connection: Connection) -> None:
+        """Wait, reading and writing, until the queue to one peer is short again."""
+        deadline = time.monotonic() + self._timeout_s
+        while connection.queued_bytes > self.limits.queue_bytes:
+            left = deadline - time.monotonic()
+            if left <= 0.0:
+                peer = connection.peer
+                raise Timeout(
+                    f"a peer read nothing for {self._timeout_s:g} s", party=None if peer is None else int(peer)
+                )
+            self._pump(left)
+
+    def _unsent(self) -> bool:
+        return any(c.open and (c.queued_bytes or c.cipher is not None) for c in self._by_fd.values())
+
+    # -- reading
+
+    def _pump(self, timeout: float) -> None:
+        if self._closed:
+            raise ValueError("the endpoint is closed")
+        events = self._poll_now(0)
+        if not events and timeout > 0.0:
+            events = self._sleep(timeout)
+        for fd, event in events:
+            connection = self._by_fd[fd]
+            if event & ~select.POLLOUT:
+                self._read(connection)
+            if event & select.POLLOUT and connection.open:
+                self._write(connection)
+
+    def _sleep(self, timeout: float) -> list[tuple[int, int]]:
+        start = time.monotonic()
+        try:
+            if self._spin_s:
+                stop = start + min(self._spin_s, timeout)
+                while time.monotonic() < stop:
+                    events = self._poll_now(0)
+                    if events:
+                        return events
+                timeout -= self._spin_s
+            if timeout < 0.001 or (self._held and timeout < 0.002):
+                # poll counts in milliseconds; an emulated link wants better
+                time.sleep(min(max(timeout, 0.0), 0.0001))
+                return self._poll_now(0)
+            if self._held:
+                timeout -= 0.001
+            return self._poll_now(min(timeout, _MAX_SLEEP_S) * 1000.0)
+        finally:
+            self.stats.waiting_s += time.monotonic() - start
+
+    def _read(self, connection: Connection) -> None:
+        raw = self._raw
+        for _ in range(_RECEIVES_PER_TURN):
+            try:
+                count = connection.sock.recv_into(raw)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._lost(connection, error)
+                return
+            if not count:
+                self._ended(connection)
+                return
+            connection.incoming.write(raw[:count])
+            if not self._decode(connection) or count < _RECEIVE_BYTES:
+                return
+
+    def _decode(self, connection: Connection) -> bool:
+        """Decrypt and sort what has come in; False when the connection is of no more use."""
+        tls = connection.tls
+        incoming = connection.incoming
+        try:
+            while incoming.pending or tls.pending():
+                body = connection.body
+                if body is None:
+                    count = tls.read(_RECORD_BYTES, connection.scratch[connection.filled :])
+                    connection.filled += count
+                    if count and not self._parse(connection):
+                        continue
+                elif connection.header is not None:
+                    position = connection.position
+                    left = connection.header.length - position
+                    if connection.slot is _DROPPED:
+                        count = tls.read(min(left, _RECORD_BYTES), body)
+                    else:
+                        count = tls.read(left, body[position:])
+                    connection.position = position + count
+                    if count == left:
+                        self._finish(connection)
+                if not count:
+                    self._ended(connection)
+                    return False
+        except ssl.SSLWantReadError:
+            return True
+        except (ssl.SSLError, OSError) as error:
+            self._lost(connection, error)
+            return False
+        except ProtocolViolation as error:
+            self._garbage(connection, error)
+            return False
+        return True
+
+    def _parse(self, connection: Connection) -> bool:
+        """Take frames out of the scratch buffer. Always True."""
+        scratch, filled, position = connection.scratch, connection.filled, 0
+        peer = connection.peer
+        assert peer is not None
+        while filled - position >= HEADER_BYTES:
+            header = unpack(scratch, position)
+            self.check_length(peer, header)
+            position += HEADER_BYTES
+            nbytes = header.length
+            connection.header = header
+            if header.kind == 1:
+                slot = self._admit(peer, header)
+                connection.slot = slot
+                if slot is _DROPPED:
+                    connection.body = scratch
+                else:
+                    connection.payload = np.empty(nbytes, np.uint8)
+                    connection.body = connection.payload.data
+            else:
+                connection.slot = None
+                connection.body = memoryview(bytearray(nbytes))
+            have = min(nbytes, filled - position)
+            if have and connection.slot is not _DROPPED:
+                connection.body[:have] = scratch[position : position + have]
+            position += have
+            if have < nbytes:
+                connection.position = have
+                break
+            self._finish(connection)
+        rest = filled - position
+        if rest and position:
+            scratch[:rest] = bytes(scratch[position:filled])
+        connection.filled = rest
+        return True
+
+    def _admit(self, peer: Peer, header: Header) -> Slot:
+        """Check a message's address; what may not be received is dropped and complained of, the stream goes on."""
+        try:
+            return self.admit(peer, header) or _DROPPED
+        except ProtocolViolation as error:
+            self.complain(error)
+            return _DROPPED
+
+    def _finish(self, connection: Connection) -> None:
+        header, slot, payload, body, peer = (
+            connection.header,
+            connection.slot,
+            connection.payload,
+            connection.body,
+            connection.peer,
+        )
+        connection.header = connection.body = connection.payload = connection.slot = None
+        assert header is not None and body is not None and peer is not None
+        if slot is None:
+            self.complete_other(peer, header, body)
+        elif payload is not None and slot is not _DROPPED:
+            self.complete(peer, header, slot, payload)
+
+    # -- ends
+
+    def _ended(self, connection: Connection) -> None:
+        header, peer = connection.header, connection.peer
+        assert peer is not None
+        if peer not in self._departed:
+            if header is None:
+                where = {}
+                reason = f"{peer.label} closed its connection without a goodbye"
+            else:
+                got = f"{connection.position} of {header.length} bytes of a frame"
+                reason = f"{peer.label} closed its connection after {got}"
+                where = {"operation": str(header.operation), "step": str(header.step)}
+                if header.job != NO_JOB:
+                    where["job"] = header.job.hex()
+            self.lose(peer, Unreachable(reason, party=int(peer), **where))
+        self._drop(connection)
+
+    def _lost(self, connection: Connection, error: OSError) -> None:
+        peer = connection.peer
+        assert peer is not None
+        if isinstance(error, ConnectionError):
+            self._ended(connection)
+            return
+        translated = translate(error, peer)
+        if not isinstance(translated, ProtocolViolation | Unreachable):
+            translated = Unreachable(str(translated), party=int(peer))
+        if peer not in self._departed:
+            self.lose(peer, translated)
+        self._drop(connection)
+
+    def _garbage(self, connection: Connection, error: ProtocolViolation) -> None:
+        peer = connection.peer
+        assert peer is not None
+        if error.party is None:
+            error = violation(error.reason, peer)
+        self.lose(peer, error)
+        self._drop(connection)
+
+    def _drop(self, connection: Connection) -> None:
+        if connection.open:
+            connection.open = False
+            connection.queue.clear()
+            connection.queued_bytes = 0
+            connection.cipher = None
+            connection.header = connection.body = connection.payload = connection.slot = None
+            fd = connection.sock.fileno()
+            self._poll.unregister(fd)
+            del self._by_fd[fd]
+            connection.sock.close()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        for connection in list(self._by_fd.values()):
+            if connection.peer is not None:
+                try:
+                    self._transmit(connection.peer, Header(FrameKind.BYE, Element.BYTES, NO_JOB, 0, 0, 0, 0.0, 0))
+                except Unreachable:
+                    continue
+        self.flush(self._linger_s)
+        for connection in list(self._by_fd.values()):
+            if connection.open:
+                shut(connection)
+        self.abandon()
+
+    def abandon(self) -> None:
+        self._closed = True
+        for connection in list(self._by_fd.values()):
+            self._drop(connection)
+
+
+_DROPPED = Slot(0, 1, 0, 0, None)
+
+
+def shut(connection: Connection) -> None:
+    """End the outgoing direction in TLS and TCP, as far as the socket takes it."""
+    with suppress(OSError):  # it only waits for the peer's own end
+        connection.tls.unwrap()
+    with suppress(OSError):  # the peer may have been faster
+        rest = connection.outgoing.read()
+        if rest and connection.cipher is None:
+            connection.sock.send(rest)
+        connection.sock.shutdown(socket.SHUT_WR)
