@@ -75,17 +75,20 @@ class Scheduler:
 
     def run(self) -> None:
         """Run until every body has ended. Raises what a body raised, or the transport's PartyError."""
-        while True:
-            self.run_ready()
-            if not self._waiting:
-                return
-            began = time.monotonic()
-            arrived = self._channel.progress(self._timeout)
-            self.waiting_s += time.monotonic() - began
-            if not arrived:
-                raise self._timed_out()
-            for key in arrived:
-                self.deliver(key)
+        self.run_ready()
+        while self._waiting:
+            self.run_until_progress()
+
+    def run_until_progress(self) -> None:
+        """Wait for messages, then resume what they make ready."""
+        began = time.monotonic()
+        arrived = self._channel.progress(self._timeout)
+        self.waiting_s += time.monotonic() - began
+        if not arrived:
+            raise self._timed_out()
+        for key in arrived:
+            self.deliver(key)
+        self.run_ready()
 
     def deliver(self, key: Key) -> None:
         """A message has arrived: its task, if any waits for it, becomes ready."""

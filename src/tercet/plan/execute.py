@@ -1,0 +1,100 @@
+"""Runs a plan at one party: each operation starts as soon as its inputs are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tercet.engine.dataflow import Dataflow, OperationReport
+from tercet.engine.scheduler import Channel
+from tercet.errors import PlanError
+from tercet.plan.operation import Constant
+from tercet.plan.plan import Plan, PlanOperation
+from tercet.plan.table import CONSTANT, INPUT
+from tercet.plan.types import Type
+from tercet.protocols.scope import Scope
+from tercet.ring import ring
+from tercet.sharing import BitShare, Party, Share, Streams
+
+
+@dataclass
+class Outcome:
+    """What a party has after a job: one value per output of the plan, and what each operation took."""
+
+    values: list[Share | BitShare] = field(repr=False)
+    operations: list[OperationReport]
+    waiting_s: float
+
+
+def execute(
+    plan: Plan,
+    party: Party,
+    streams: Streams,
+    channel: Channel,
+    inputs: Mapping[bytes, Share | BitShare],
+    *,
+    timeout: float,
+    threads: int = 1,
+) -> Outcome:
+    """Run a checked plan. Called at each of the three parties with streams of a new job.
+
+    Raises PlanError if a stored array is missing or of another shape or ring, PartyError if another party fails.
+    """
+    for handle, wanted in plan.inputs():
+        check_stored(handle, wanted, inputs.get(handle))
+    flow = Dataflow(channel, timeout, instances=range(len(plan.operations)))
+    for index, op in enumerate(plan.operations):
+        flow.add(op.inputs, _Step(plan, index, inputs, threads))
+    keep = {output.value for output in plan.outputs}
+
+    def scope(instance: int) -> Scope:
+        from tercet.sharing import PARTIES
+
+        return Scope(party, streams, channel, instance << 32, solo=PARTIES[instance % 3])
+
+    values, reports, waiting_s = flow.run(scope, keep)
+    return Outcome([values[output.value] for output in plan.outputs], reports, waiting_s)
+
+
+def check_stored(handle: bytes, wanted: Type, stored: Share | BitShare | None) -> None:
+    """PlanError unless the stored array has the shape and ring that the plan says."""
+    if stored is None:
+        raise PlanError(f"array {handle.hex()} is not stored here", hint="share it again in this session")
+    if wanted.is_bool:
+        fits = isinstance(stored, BitShare) and stored.count == wanted.size
+    else:
+        fits = isinstance(stored, Share) and stored.shape == wanted.shape and stored.ring.bits == wanted.ring
+    if not fits:
+        raise PlanError(f"array {handle.hex()} is stored with another type than the plan's {wanted}")
+
+
+class _Step:
+    """One operation as the dataflow runs it."""
+
+    __slots__ = ("_index", "_inputs", "_op", "_plan", "local", "name")
+
+    def __init__(self, plan: Plan, index: int, inputs: Mapping[bytes, Share | BitShare], threads: int) -> None:
+        self._plan = plan
+        self._index = index
+        self._inputs = inputs
+        self._op: PlanOperation = plan.operations[index]
+        self.local = self._op.operation.local
+        self.name = self._op.operation.name
+
+    def run(self, scope: Scope | None, values: list[Any]) -> Any:
+        op = self._op
+        if op.operation is INPUT:
+            return self._inputs[op.data]
+        if op.operation is CONSTANT:
+            return constant(op)
+        return op.operation.run(scope, self._plan.call(self._index), *values)
+
+
+def constant(op: PlanOperation) -> Constant:
+    """The public array that a constant operation holds."""
+    if op.type.is_bool:
+        return Constant(np.frombuffer(op.data, np.uint64))
+    return Constant(np.frombuffer(op.data, ring(op.type.ring).dtype).reshape(op.type.shape))

@@ -1,0 +1,122 @@
+"""Matrix products and sums of products: cut by rows or columns of the result, each piece with another solo party."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tercet.protocols.cost import Cost
+from tercet.protocols.message import Fields
+from tercet.protocols.product import Bilinear, Matrix, bilinear
+from tercet.protocols.scope import Body, Scope, Together
+from tercet.protocols.truncate import bilinear_truncate
+from tercet.ring import Ring
+from tercet.sharing import Share
+
+ROTATE_FROM_PRODUCTS = 1 << 15
+BLOCK = 1 << 15
+
+
+def _cuts(x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[int, list[slice]]:
+    """The axis of the result that is cut (-2 rows, -1 columns) and where."""
+    rows, inner, columns = x_shape[-2], x_shape[-1], y_shape[-1]
+    axis, length = (-2, rows) if rows >= columns else (-1, columns)
+    if rows * inner * columns < ROTATE_FROM_PRODUCTS or length < 3:
+        return axis, [slice(0, length)]
+    ends = [length * i // 3 for i in range(4)]
+    return axis, [slice(lo, hi) for lo, hi in zip(ends, ends[1:], strict=False)]
+
+
+def matrix_product(
+    scope: Scope, x: Share, y: Share, shift: int = 0, *, nonnegative: bool = False, threads: int = 1
+) -> Body[Share]:
+    """x @ y for x (..., m, k) and y (..., k, n), divided by 2^shift. Run by all three parties.
+
+    One round and one ring word a party and element of the result, whatever k; with a shift two rounds and w + shift
+    bits (FMT-2). Exact without a shift, else error as `truncate_split`. Semi-honest, one corruption.
+    """
+    axis, cuts = _cuts(x.shape, y.shape)
+
+    def piece(part: Scope, cut: slice) -> Body[Share]:
+        xs = x[..., cut, :] if axis == -2 else x
+        ys = y[..., cut] if axis == -1 else y
+        form = Matrix(x.ring, xs.shape, ys.shape, threads)
+        if shift:
+            return (yield from bilinear_truncate(part, form, xs, ys, shift, nonnegative=nonnegative))
+        return (yield from bilinear(part, form, xs, ys))
+
+    if len(cuts) == 1:
+        return (yield from piece(scope, cuts[0]))
+    parts = scope.fork(len(cuts), rotate=True)
+    results = yield Together(piece(part, cut) for part, cut in zip(parts, cuts, strict=True))
+    scope.join(parts)
+    own = np.concatenate([result.own for result in results], axis=axis)
+    return Share(x.ring, own, np.concatenate([result.next for result in results], axis=axis))
+
+
+def matrix_product_cost(ring: Ring, x_shape: tuple[int, ...], y_shape: tuple[int, ...], shift: int = 0) -> Cost:
+    axis, cuts = _cuts(x_shape, y_shape)
+    batch = math.prod(np.broadcast_shapes(x_shape[:-2], y_shape[:-2]))
+    other = y_shape[-1] if axis == -2 else x_shape[-2]
+    sizes = [batch * other * (cut.stop - cut.start) for cut in cuts]
+    words = 3 * sum(sizes) * ring.word_bytes
+    return Cost(2, words + 3 * sum(Fields(shift, size).nbytes for size in sizes)) if shift else Cost(1, words)
+
+
+class Contraction(Bilinear):
+    """The sum over the first axis of the elementwise product of two (k, n) arrays, in cache-sized blocks."""
+
+    __slots__ = ("ring", "shape")
+
+    def __init__(self, ring: Ring, columns: int) -> None:
+        self.ring = ring
+        self.shape = (columns,)
+
+    def a(self, x: Share, y: Share, mask: NDArray[Any]) -> NDArray[Any]:
+        return self._sum("product_a", x, y, [mask])
+
+    def b(self, x: Share, y: Share, mask: NDArray[Any]) -> NDArray[Any]:
+        return self._sum("product_b", x, y, [mask])
+
+    def d(self, x: Share, y: Share, *masks: NDArray[Any]) -> NDArray[Any]:
+        return self._sum("product_d", x, y, list(masks))
+
+    def _sum(self, kernel: str, x: Share, y: Share, masks: list[NDArray[Any]]) -> NDArray[Any]:
+        ring, terms = self.ring, x.shape[0]
+        step = max(1, BLOCK // max(1, self.shape[0]))
+        none = ring.zeros((min(step, terms), *self.shape))
+        total = ring.zeros(self.shape)
+        for start in range(0, terms, step):
+            cut = slice(start, min(start + step, terms))
+            zeros = none[: cut.stop - start]
+            given = [zeros] * (3 if kernel == "product_d" else 1)
+            arrays = [np.ascontiguousarray(a[cut]) for a in (x.own, x.next, y.own, y.next)]
+            products = getattr(ring, kernel)(*arrays, *given)
+            total = ring.add(total, ring.sum(products, axis=(0,)))
+        for mask in masks:
+            total = ring.sub(total, mask) if kernel == "product_d" else ring.add(total, mask)
+        return total
+
+
+def contract(scope: Scope, x: Share, y: Share, shift: int = 0, *, nonnegative: bool = False) -> Body[Share]:
+    """sum over axis 0 of x * y for two (k, n) sharings, divided by 2^shift; n results. Run by all three parties.
+
+    Costs as `matrix_product` with n elements of the result. Exact without a shift. Semi-honest, one corruption.
+    """
+    if x.shape[1] == 1:
+        result = yield from matrix_product(
+            scope, x.reshape((1, x.shape[0])), y, shift, nonnegative=nonnegative
+        )
+        return result.reshape((1,))
+    form = Contraction(x.ring, x.shape[1])
+    if shift:
+        return (yield from bilinear_truncate(scope, form, x, y, shift, nonnegative=nonnegative))
+    return (yield from bilinear(scope, form, x, y))
+
+
+def contract_cost(ring: Ring, columns: int, shift: int = 0) -> Cost:
+    words = 3 * columns * ring.word_bytes
+    return Cost(2, words + 3 * Fields(shift, columns).nbytes) if shift else Cost(1, words)
