@@ -9,7 +9,7 @@ static void pack_bits(const Handle& self, nb::handle in_, nb::handle out_) {
     const In in(in_, Kind::byte);
     const Out out(out_, Kind::u64);
     require(std::size_t(out.count()) == width(in.count()), "out has the wrong size");
-    nb::gil_scoped_release unlocked;
+    const Unlocked unlocked(in.count() / 8);
     self.table->pack_bits(in.count(), in.data<std::uint8_t>(), out.data<std::uint64_t>());
 }
 
@@ -17,7 +17,7 @@ static void unpack_bits(const Handle& self, nb::handle in_, nb::handle out_) {
     const In in(in_, Kind::u64);
     const Out out(out_, Kind::byte);
     require(std::size_t(in.count()) == width(out.count()), "too few or too many words for that many bits");
-    nb::gil_scoped_release unlocked;
+    const Unlocked unlocked(out.count() / 8);
     self.table->unpack_bits(out.count(), in.data<std::uint64_t>(), out.data<std::uint8_t>());
 }
 
@@ -31,7 +31,7 @@ static void to_planes(const Handle& self, nb::handle words_, nb::handle planes_)
     const In words(words_);
     const Out planes(planes_, Kind::u64);
     require_planes(words, planes);
-    nb::gil_scoped_release unlocked;
+    const Unlocked unlocked(words.count());
     self.words(words).to_planes(words.count(), words.data(), unsigned(planes.shape(0)), planes.data<std::uint64_t>());
 }
 
@@ -39,7 +39,7 @@ static void from_planes(const Handle& self, nb::handle planes_, nb::handle words
     const In planes(planes_, Kind::u64);
     const Out words(words_);
     require_planes(words, planes);
-    nb::gil_scoped_release unlocked;
+    const Unlocked unlocked(words.count());
     self.words(words).from_planes(words.count(), planes.data<std::uint64_t>(), unsigned(planes.shape(0)), words.data());
 }
 
@@ -53,7 +53,7 @@ static void pack_fields(const Handle& self, nb::handle words_, unsigned m, nb::h
     const In words(words_);
     const Out out(out_, Kind::byte);
     require_fields(words, m, out);
-    nb::gil_scoped_release unlocked;
+    const Unlocked unlocked(words.count());
     self.words(words).pack_fields(words.count(), words.data(), m, out.data<std::uint8_t>());
 }
 
@@ -61,7 +61,7 @@ static void unpack_fields(const Handle& self, nb::handle in_, unsigned m, nb::ha
     const In in(in_, Kind::byte);
     const Out words(words_);
     require_fields(words, m, in);
-    nb::gil_scoped_release unlocked;
+    const Unlocked unlocked(words.count());
     self.words(words).unpack_fields(words.count(), in.data<std::uint8_t>(), m, words.data());
 }
 
@@ -79,7 +79,7 @@ static void leaf_deal(const Handle& self, nb::handle r_, nb::handle own_, nb::ha
     const Out out(out_, Kind::u64);
     require_leaf(r, own);
     require(out.same_shape(own), "out has the wrong shape");
-    nb::gil_scoped_release unlocked;
+    const Unlocked unlocked(own.count());
     self.table->leaf_deal(unsigned(r.shape(1)), r.shape(0), r.shape(2), r.data<std::uint64_t>(),
                           own.data<std::uint64_t>(), out.data<std::uint64_t>());
 }
@@ -90,7 +90,7 @@ static void leaf_eval(const Handle& self, nb::handle c_, nb::handle share_, bool
     require_leaf(c, share);
     require(p.same_shape(g) && p.ndim() == 2 && p.shape(0) == c.shape(0) && p.shape(1) == c.shape(2),
             "out has the wrong shape");
-    nb::gil_scoped_release unlocked;
+    const Unlocked unlocked(share.count());
     self.table->leaf_eval(unsigned(c.shape(1)), c.shape(0), c.shape(2), c.data<std::uint64_t>(),
                           share.data<std::uint64_t>(), last_ones, p.data<std::uint64_t>(), g.data<std::uint64_t>());
 }

@@ -13,13 +13,20 @@ struct Product {
     const WordKernels& kernels;
     std::size_t rows, cols, depth, word;
 
-    // One product; the longer side of the result is cut, or the depth where the result is small.
+    // One product. The longer side of the result is cut among threads, or the depth where the result is small.
     void run(Matrix a, Matrix b, char* out, unsigned threads) const {
-        if (threads <= 1 || rows * cols * depth < (1u << 18)) return kernels.matmul(rows, cols, depth, a, b, out);
-        if (rows >= 64) {
+        if (threads <= 1 || rows * cols * depth < (1u << 18)) return kernels.matmul(rows, cols, depth, a, b, out, cols);
+        if (rows >= 64 && rows >= cols) {
             parallel(rows, threads, 24, [&](std::size_t i, std::size_t end) {
                 const Matrix part{a.data + std::ptrdiff_t(i) * a.row, a.row, a.col};
-                kernels.matmul(end - i, cols, depth, part, b, out + i * cols * word);
+                kernels.matmul(end - i, cols, depth, part, b, out + i * cols * word, cols);
+            });
+            return;
+        }
+        if (cols >= 64) {
+            parallel(cols, threads, 32, [&](std::size_t j, std::size_t end) {
+                const Matrix part{b.data + std::ptrdiff_t(j) * b.col, b.row, b.col};
+                kernels.matmul(rows, end - j, depth, a, part, out + j * word, cols);
             });
             return;
         }
@@ -36,7 +43,7 @@ struct Product {
                 const std::ptrdiff_t k = std::ptrdiff_t(part * grain);
                 const std::size_t last = (part + 1) * grain < depth ? (part + 1) * grain : depth;
                 kernels.matmul(rows, cols, last - part * grain, {a.data + k * a.col, a.row, a.col},
-                               {b.data + k * b.row, b.row, b.col}, sums + part * result);
+                               {b.data + k * b.row, b.row, b.col}, sums + part * result, cols);
             }
         });
         std::memcpy(out, sums, result);
@@ -81,7 +88,7 @@ void matmul(const Handle& self, nb::handle a_, nb::handle b_, nb::handle out_, u
                     {b.data() + from_b, b.stride(axes - 2), b.stride(axes - 1)}, out.data<char>() + index * result,
                     inner);
     };
-    nb::gil_scoped_release unlocked;
+    const Unlocked unlocked(stacked * product.rows * product.cols * product.depth / 4);
     if (stacked < 2 * std::size_t(threads))
         for (std::size_t index = 0; index < stacked; ++index) at(index, threads);
     else

@@ -7,12 +7,11 @@
 namespace tercet {
 
 static constexpr std::size_t GRAIN = 1 << 16;     // words a thread works on at the least
-static constexpr std::size_t UNLOCKED = 1 << 12;  // below this many words letting the GIL go costs more than it gives
 
 // Runs body(begin, end) without the GIL when the array is large.
 template <class Body> static void run(std::size_t count, unsigned threads, Body body) {
-    if (count < UNLOCKED) return body(std::size_t(0), count);
-    nb::gil_scoped_release unlocked;
+    const Unlocked unlocked(count);
+    if (count < GRAIN) return body(std::size_t(0), count);
     parallel(count, threads, GRAIN, body);
 }
 
@@ -91,6 +90,15 @@ static void to_float(const Handle& self, nb::handle a_, double unit, nb::handle 
     const auto kernel = self.words(a).to_float;
     run(out.count(), 1,
         [&](std::size_t i, std::size_t end) { kernel(end - i, offset(a, i), unit, out.data<double>() + i); });
+}
+
+static void from_float(const Handle& self, nb::handle a_, nb::handle out_) {
+    const In a(a_, Kind::f64);
+    const Out out(out_);
+    require(a.count() == out.count(), "arrays differ in shape");
+    const auto kernel = self.words(out).from_float;
+    run(out.count(), 1,
+        [&](std::size_t i, std::size_t end) { kernel(end - i, a.data<double>() + i, offset(out, i)); });
 }
 
 static void mul_add(const Handle& self, nb::handle a_, nb::handle b_, nb::handle c_, nb::handle out_, unsigned threads) {
@@ -184,7 +192,7 @@ static void sum(const Handle& self, nb::handle a_, nb::handle out_) {
     const Out out(out_);
     require(a.ndim() == 3 && out.count() == a.shape(0) * a.shape(2) && a.word_bytes() == out.word_bytes(),
             "arrays differ in shape or ring");
-    nb::gil_scoped_release unlocked;
+    const Unlocked unlocked(a.count());
     self.words(a).sum(a.shape(0), a.shape(1), a.shape(2), a.data(), out.data());
 }
 
@@ -193,7 +201,7 @@ static void cumsum(const Handle& self, nb::handle a_, nb::handle out_) {
     const Out out(out_);
     require(a.ndim() == 3, "three axes");
     same_shapes(out, a);
-    nb::gil_scoped_release unlocked;
+    const Unlocked unlocked(a.count());
     self.words(a).cumsum(a.shape(0), a.shape(1), a.shape(2), a.data(), out.data());
 }
 
@@ -208,7 +216,7 @@ static void segment_sum(const Handle& self, nb::handle a_, nb::handle starts_, n
     for (Py_ssize_t i = 0; i < starts.count(); ++i)
         require(at[i] >= 0 && at[i] <= (i + 1 < starts.count() ? at[i + 1] : a.shape(0)) && at[i] <= a.shape(0),
                 "starts must rise from 0 to the number of rows");
-    nb::gil_scoped_release unlocked;
+    const Unlocked unlocked(a.count());
     self.words(a).segment_sum(starts.count(), at, a.shape(0), a.shape(1), a.data(), out.data());
 }
 
@@ -224,6 +232,7 @@ void bind_words(nb::class_<Handle>& handle) {
         .def("low", &shift<&WordKernels::low, 0>)
         .def("bit", &bit)
         .def("to_float", &to_float)
+        .def("from_float", &from_float)
         .def("mul_add", &mul_add)
         .def("product_a", &product_a)
         .def("product_b", &product_b)

@@ -4,6 +4,7 @@
 #include <nanobind/nanobind.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -99,6 +100,17 @@ class Strided : public Buffer {
         check(Kind::word);
     }
     const char* data() const { return static_cast<const char*>(view_.buf); }
+};
+
+// Lets the GIL go for as long as it lives, unless the work is so small that this would cost more than it gives.
+class Unlocked {
+  public:
+    explicit Unlocked(std::size_t words) {
+        if (words >= 4096) release_.emplace();
+    }
+
+  private:
+    std::optional<nb::gil_scoped_release> release_;
 };
 
 inline void require(bool ok, const char* what) {

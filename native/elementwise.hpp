@@ -64,6 +64,10 @@ template <class T> struct Elementwise {
         const T* a = in(a_);
         TERCET_EACH out[i] = Tr::to_double(a[i]) * unit;
     }
+    static void from_float(size count, const double* a, void* out_) {
+        T* out = static_cast<T*>(out_);
+        TERCET_EACH out[i] = Tr::of_whole(a[i]);
+    }
     static void mul_add(size count, const void* a_, const void* b_, const void* c_, void* out_) {
         const T *a = in(a_), *b = in(b_), *c = in(c_);
         T* out = static_cast<T*>(out_);

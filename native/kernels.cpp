@@ -28,6 +28,7 @@ template <class T, class Engine> constexpr tercet::WordKernels word_kernels() {
         .low = E::low,
         .bit = E::bit,
         .to_float = E::to_float,
+        .from_float = E::from_float,
         .mul_add = E::mul_add,
         .product_a = Product<T>::a,
         .product_b = Product<T>::b,

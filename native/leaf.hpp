@@ -8,14 +8,7 @@ namespace {
 
 using Planes8 = u64 __attribute__((vector_size(64)));
 constexpr size STEP = 8;     // words in a vector
-constexpr size BLOCK = 128;  // words of each stream worked on at a time, so that all streams of a block stay in cache
-
-TERCET_INLINE Planes8 load8(const u64* p) {
-    Planes8 v;
-    std::memcpy(&v, p, sizeof v);
-    return v;
-}
-TERCET_INLINE void store8(u64* p, Planes8 v) { std::memcpy(p, &v, sizeof v); }
+constexpr size BLOCK = 64;   // words of each stream worked on at a time
 
 template <unsigned K> struct Leaf {
     static constexpr unsigned entries = 1u << K;
@@ -30,26 +23,31 @@ template <unsigned K> struct Leaf {
             }
         }
     }
-    template <class V> TERCET_INLINE void deal_at(size width, const u64* r, const u64* own, u64* out) {
-        V plane[K], is[entries];
-        for (unsigned b = 0; b < K; ++b) std::memcpy(&plane[b], r + b * width, sizeof(V));
-        one_hot<V>(plane, is);
-        for (unsigned j = 0; j + 1 < entries; ++j) {
-            V share;
-            std::memcpy(&share, own + j * width, sizeof(V));
-            share ^= is[entries - 1 - j];
-            std::memcpy(out + j * width, &share, sizeof(V));
-        }
-    }
+    // Blockwise, so that the many streams of a table are each touched a run at a time.
     static void deal(size groups, size width, const u64* r, const u64* own, u64* out) {
+        alignas(64) u64 hot[entries][BLOCK];
         for (size g = 0; g < groups; ++g) {
-            size at = 0;
-            for (; at + STEP <= width; at += STEP) deal_at<Planes8>(width, r + at, own + at, out + at);
-            for (; at < width; ++at) deal_at<u64>(width, r + at, own + at, out + at);
+            for (size from = 0; from < width; from += BLOCK) {
+                const size count = width - from < BLOCK ? width - from : BLOCK;
+                size at = 0;
+                for (; at + STEP <= count; at += STEP) hot_at<Planes8>(width, r + from + at, &hot[0][at]);
+                for (; at < count; ++at) hot_at<u64>(width, r + from + at, &hot[0][at]);
+                for (unsigned j = 0; j + 1 < entries; ++j) {
+                    const u64 *mine = own + j * width + from, *is = hot[entries - 1 - j];
+                    u64* to = out + j * width + from;
+                    _Pragma("GCC ivdep") for (size i = 0; i < count; ++i) to[i] = mine[i] ^ is[i];
+                }
+            }
             r += K * width;
             own += (entries - 1) * width;
             out += (entries - 1) * width;
         }
+    }
+    template <class V> TERCET_INLINE void hot_at(size width, const u64* r, u64* hot) {
+        V plane[K], is[entries];
+        for (unsigned b = 0; b < K; ++b) std::memcpy(&plane[b], r + b * width, sizeof(V));
+        one_hot<V>(plane, is);
+        for (unsigned v = 0; v < entries; ++v) std::memcpy(hot + v * BLOCK, &is[v], sizeof(V));
     }
 
     // A subtree of the table under the high bits of c: the selected entry, the sum before it, and the sum of all.

@@ -105,24 +105,26 @@ template <class Engine> struct Gemm {
         std::free(room);
     }
 
-    static void tiny(size rows, size cols, size depth, tercet::Matrix a, tercet::Matrix b, T* out) {
-        for (size i = 0; i < rows; ++i) {
+    static void tiny(size rows, size cols, size depth, tercet::Matrix a, tercet::Matrix b, T* out,
+                     size pitch) {
+        for (size i = 0; i < rows; ++i, out += pitch) {
             for (size j = 0; j < cols; ++j) {
                 T total = Traits<T>::of(0);
                 for (size k = 0; k < depth; ++k) total = total + at<T>(a, i, k) * at<T>(b, k, j);
-                *out++ = total;
+                out[j] = total;
             }
         }
     }
 
-    static void matmul(size rows, size cols, size depth, tercet::Matrix a, tercet::Matrix b, void* out_) {
+    static void matmul(size rows, size cols, size depth, tercet::Matrix a, tercet::Matrix b, void* out_,
+                       size pitch) {
         T* out = static_cast<T*>(out_);
-        if (rows * cols * depth <= 1024) return tiny(rows, cols, depth, a, b, out);
+        if (rows * cols * depth <= 1024) return tiny(rows, cols, depth, a, b, out, pitch);
         const tercet::Matrix bt{b.data, b.col, b.row};
         // the side of the tile that is wide takes the longer side of the result
         const size straight = round_up(rows, MR) * round_up(cols, NR), turned = round_up(rows, NR) * round_up(cols, MR);
-        if (turned < straight) blocked(cols, rows, depth, bt, a, {out, 1, cols});
-        else blocked(rows, cols, depth, a, bt, {out, cols, 1});
+        if (turned < straight) blocked(cols, rows, depth, bt, a, {out, 1, pitch});
+        else blocked(rows, cols, depth, a, bt, {out, pitch, 1});
     }
 };
 

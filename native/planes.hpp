@@ -127,7 +127,18 @@ template <class T> struct Fields {
         }
         u64 pending = 0;
         unsigned fill = 0;  // bits in `pending`, always < 64
-        for (size i = 0; i < n; ++i) {
+        size i = 0;
+        if (m <= 56) {  // without branches: eight bytes are stored, of which only the whole ones count
+            for (const std::uint8_t* safe = out + total - 8; i < n && total >= 8 && out <= safe; ++i) {
+                pending |= Tr::low64(a[i] & mask) << fill;
+                std::memcpy(out, &pending, 8);
+                fill += m;
+                out += fill / 8;
+                pending >>= fill & ~7u;
+                fill &= 7;
+            }
+        }
+        for (; i < n; ++i) {
             T value = a[i] & mask;
             for (unsigned left = m; left;) {
                 const unsigned take = left < 64 ? left : 64;
@@ -151,7 +162,14 @@ template <class T> struct Fields {
     static void unpack(size n, const std::uint8_t* in, unsigned m, void* out_) {
         T *out = static_cast<T*>(out_), mask = low_mask<T>(m);
         const size total = (n * m + 7) / 8;
-        for (size i = 0; i < n; ++i) {
+        size i = 0;
+        if (m + 7 <= Tr::bits)
+            for (size bit = 0; i < n && bit / 8 + sizeof(T) <= total; ++i, bit += m) {
+                T value;
+                std::memcpy(&value, in + bit / 8, sizeof(T));
+                out[i] = (value >> unsigned(bit % 8)) & mask;
+            }
+        for (; i < n; ++i) {
             const size from = i * m / 8;
             const unsigned skip = unsigned(i * m % 8);
             T value = Tr::of(0);

@@ -24,6 +24,7 @@ struct WordKernels {
     Shift shl, shr, sar, low;
     void (*bit)(std::size_t n, const void* a, unsigned i, std::uint8_t* out);
     void (*to_float)(std::size_t n, const void* a, double unit, double* out);
+    void (*from_float)(std::size_t n, const double* a, void* out);  // whole numbers inside the signed range
     Three mul_add;
 
     void (*product_a)(std::size_t n, const void* x_ad, const void* x_ab, const void* y_ad, const void* y_ab,
@@ -45,8 +46,9 @@ struct WordKernels {
     void (*segment_sum)(std::size_t segments, const std::int64_t* starts, std::size_t n, std::size_t inner,
                         const void* a, void* out);
 
-    // out (rows x cols, contiguous) = a (rows x depth) @ b (depth x cols)
-    void (*matmul)(std::size_t rows, std::size_t cols, std::size_t depth, Matrix a, Matrix b, void* out);
+    // out (rows x cols, its rows `pitch` words apart) = a (rows x depth) @ b (depth x cols)
+    void (*matmul)(std::size_t rows, std::size_t cols, std::size_t depth, Matrix a, Matrix b, void* out,
+                   std::size_t pitch);
 
     void (*to_planes)(std::size_t n, const void* a, unsigned bits, std::uint64_t* out);
     void (*from_planes)(std::size_t n, const std::uint64_t* planes, unsigned bits, void* out);

@@ -62,7 +62,7 @@ def test_fused_products(any_ring: Ring, data: st.DataObject, threads: int) -> No
     same(r, r.product_b(*w[:5], threads=threads), twin.product_b(*v[:5]))
     same(r, r.product_d(*w, threads=threads), twin.product_d(*v))
     out = w[4].copy()
-    r.product_a(*w[:4], out, out=out)  # in place
+    r.product_a(w[0], w[1], w[2], w[3], out, out=out)  # in place
     same(r, out, twin.product_a(*v[:5]))
 
 

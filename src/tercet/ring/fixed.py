@@ -40,18 +40,11 @@ def decode(words: Words, frac_bits: int, ring: Ring) -> NDArray[np.float64]:
 def _encode_floats(values: NDArray[np.float64], frac_bits: int, ring: Ring) -> Words:
     _refuse(~np.isfinite(values), "is not a finite number")
     with np.errstate(over="ignore"):
-        scaled = np.rint(values * 2.0**frac_bits)  # times a power of two is exact, so this rounds once
+        scaled = np.asarray(np.rint(values * 2.0**frac_bits))  # times a power of two is exact, so this rounds once
     limit = 2.0 ** (ring.bits - 1)
     _refuse((scaled >= limit) | (scaled < -limit), "is outside the range of the ring")
-    if ring.bits == 64:
-        return ring.from_ints(scaled.astype(np.int64))
-    size = np.abs(scaled)
-    high = np.floor(size * 2.0**-64)
     words = np.empty(values.shape, ring.dtype)
-    words["lo"] = (size - high * 2.0**64).astype(np.uint64)
-    words["hi"] = high.astype(np.uint64)
-    negative = scaled < 0
-    words[negative] = ring.neg(words[negative])
+    ring.native.from_float(scaled, words)
     return words
 
 

@@ -25,7 +25,7 @@ class Twin:
         return np.asarray(values % (1 << self.bits), object)
 
     def signed(self, a: Ints) -> Ints:
-        return a - (a >> (self.bits - 1)) * (1 << self.bits)
+        return np.asarray(a - (a >> (self.bits - 1)) * (1 << self.bits), object)
 
     def to_float(self, a: Ints, frac_bits: int) -> NDArray[np.float64]:
         return np.array([int(v) / (1 << frac_bits) for v in self.signed(a).flat], np.float64).reshape(a.shape)
