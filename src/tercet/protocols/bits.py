@@ -1,13 +1,15 @@
-"""AND of packed bits."""
+"""Logic on packed bits: AND, XOR, NOT, selection by a one-hot row, prefix AND."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from tercet.protocols.cost import Cost
 from tercet.protocols.message import Planes
 from tercet.protocols.scope import Body, Scope
-from tercet.sharing import BitShare
+from tercet.sharing import BitShare, Party
 
 
 def bit_and(scope: Scope, x: BitShare, y: BitShare) -> Body[BitShare]:
@@ -31,3 +33,62 @@ def bit_and_cost(lead: tuple[int, ...], count: int) -> Cost:
 def bit_xor(x: BitShare, y: BitShare) -> BitShare:
     """x XOR y; local."""
     return BitShare(x.count, x.own ^ y.own, x.next ^ y.next)
+
+
+def bit_not(scope: Scope, x: BitShare) -> BitShare:
+    """NOT x; local: the component of party 1 and its prev is complemented."""
+    own = ~x.own if scope.party is Party.P1 else x.own
+    return BitShare(x.count, own, ~x.next if scope.party.next is Party.P1 else x.next)
+
+
+def rows(*parts: BitShare) -> BitShare:
+    """Planes of several sharings, one below the other; local."""
+    return BitShare(
+        parts[0].count, np.concatenate([part.own for part in parts]), np.concatenate([part.next for part in parts])
+    )
+
+
+def select_rows(scope: Scope, chosen: BitShare, table: BitShare) -> Body[BitShare]:
+    """The XOR over rows g of chosen[g] AND table[..., g]. Run by all three parties; `chosen` (m,), `table` (k, m).
+
+    One round, one bit a party and bit of the result, whatever m. Exact. Security and source as `bit_and`.
+    """
+    step = scope.step("select")
+    mine = np.bitwise_xor.reduce((chosen.own & (table.own ^ table.next)) ^ (chosen.next & table.own), axis=-2)
+    mine ^= step.zero_bits(mine.shape)
+    layout = Planes(mine.shape[:-1], chosen.count)
+    theirs = yield step.pass_to_prev(layout, mine)
+    return BitShare(chosen.count, mine, theirs)
+
+
+def prefix_levels(count: int) -> list[list[int]]:
+    """Sklansky's network for `count` items: for each level the items that take in the item `before` gives for them."""
+    return [
+        [item for item in range(count) if item >> level & 1] for level in range(max(0, count - 1).bit_length())
+    ]
+
+
+def before(item: int, level: int) -> int:
+    """The last item of the block that `item` takes in at this level."""
+    return (item >> level << level) - 1
+
+
+def prefix_and(scope: Scope, x: BitShare) -> Body[BitShare]:
+    """Row i of the result is the AND of rows 0 .. i. Run by all three parties.
+
+    ceil(log2 of the rows) rounds, a bit a party for each of about rows / 2 * log2(rows) ANDs. Exact.
+    """
+    own, following = x.own.copy(), x.next.copy()
+    for level, items in enumerate(prefix_levels(x.own.shape[0])):
+        others = [before(item, level) for item in items]
+        both = BitShare(x.count, own, following)
+        result = yield from bit_and(scope, both[items], both[others])
+        own[items], following[items] = result.own, result.next
+    return BitShare(x.count, own, following)
+
+
+def prefix_and_cost(lead: int, count: int) -> Cost:
+    total = Cost()
+    for items in prefix_levels(lead):
+        total = total + bit_and_cost((len(items),), count)
+    return total
