@@ -1,0 +1,242 @@
+"""Comparisons, choices and bools on recorded values."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tercet.plan.build import Operand, broadcast_to, in_ring, linear, multiply, negate, number, same_place
+from tercet.plan.graph import Node
+from tercet.plan.public import bool_constant, exact_frac_bits, integers, number_constant
+from tercet.plan.scale import bounded
+from tercet.plan.types import limit, magnitude
+
+
+def negative(x: Node) -> Node:
+    """x < 0."""
+    return x.graph.node("negative", (number(x),), (0,))
+
+
+def less(a: Operand, b: Operand) -> Node:
+    """a < b; exact, also for public numbers that lie between two representable ones."""
+    if isinstance(a, Node) and isinstance(b, Node):
+        return negative(linear("subtract", a, b))
+    if isinstance(a, Node):
+        assert not isinstance(b, Node)
+        return negative(_minus_threshold(a, b, up=True))
+    assert isinstance(b, Node)
+    return negative(negate(_minus_threshold(b, a, up=False)))
+
+
+def less_equal(a: Operand, b: Operand) -> Node:
+    """a <= b."""
+    return logical_not(less(b, a))
+
+
+def _minus_threshold(x: Node, k: NDArray[Any], *, up: bool) -> Node:
+    """x minus the least (up) or greatest representable number on this side of k.
+
+    With x = X / 2^f: x < k exactly if X < ceil(k 2^f), and k < x exactly if floor(k 2^f) < X. Thresholds beyond x's
+    bounds are drawn in to just outside them, which changes no comparison and needs no wider ring.
+    """
+    x = number(x)
+    frac = x.type.frac_bits
+    if k.dtype.kind == "f":
+        clipped = np.clip(k, (x.type.lo - 1) / 2.0**frac, (x.type.hi + 1) / 2.0**frac)
+        scaled = np.ldexp(clipped, frac)
+        rounded = np.ceil(scaled) if up else np.floor(scaled)
+        values = integers(rounded, 0)
+    else:
+        values = integers(k, frac)
+    values = np.clip(values, x.type.lo - 1, x.type.hi + 1)
+    constant = number_constant(x.graph, values, frac, x.type.nominal if frac else 0, x.type.ring)
+    if magnitude(x.type.lo - constant.type.hi, x.type.hi - constant.type.lo) >= limit(x.type.ring):
+        x, constant = in_ring(x, 128), number_constant(x.graph, values, frac, x.type.nominal if frac else 0, 128)
+    return x.graph.node("subtract", (x, constant))
+
+
+def equal(a: Operand, b: Operand) -> Node:
+    """a == b."""
+    if not isinstance(a, Node):
+        a, b = b, a
+    assert isinstance(a, Node)
+    if isinstance(b, Node):
+        if a.type.is_bool and b.type.is_bool:
+            return logical_not(logical_xor(a, b))
+        return _zero(linear("subtract", a, b))
+    a = number(a)
+    frac = max(a.type.frac_bits, 0)
+    inside = (b >= a.type.lo / 2.0**frac) & (b <= a.type.hi / 2.0**frac)
+    representable = np.asarray(inside, dtype=bool)
+    if b.dtype.kind == "f" and exact_frac_bits(b) > frac:
+        scaled = np.ldexp(b, frac)
+        representable = representable & (scaled == np.floor(scaled))
+    values = integers(np.where(representable, b, 0) if b.dtype.kind != "O" else b, frac)
+    values = np.where(representable, values, a.type.lo)
+    constant = number_constant(a.graph, np.asarray(values), frac, a.type.nominal if frac else 0, a.type.ring)
+    shape = tuple(int(n) for n in np.broadcast_shapes(a.type.shape, b.shape))
+    widest = magnitude(a.type.lo - constant.type.hi, a.type.hi - constant.type.lo)
+    if widest >= limit(a.type.ring):
+        a = in_ring(a, 128)
+        constant = number_constant(a.graph, np.asarray(values), frac, a.type.nominal if frac else 0, 128)
+    result = broadcast_to(_zero(a.graph.node("subtract", (a, constant))), shape)
+    if representable.all():
+        return result
+    return a.graph.node("mask", (result, bool_constant(a.graph, np.broadcast_to(representable, shape))))
+
+
+def _zero(x: Node) -> Node:
+    return x.graph.node("is_zero", (x,), (0,))
+
+
+def _pair(a: Operand, b: Operand) -> tuple[Node, Operand]:
+    if not isinstance(a, Node):
+        a, b = b, a
+    assert isinstance(a, Node)
+    shape = tuple(int(n) for n in np.broadcast_shapes(_shape(a), _shape(b)))
+    other = broadcast_to(b, shape) if isinstance(b, Node) else np.broadcast_to(b, shape)
+    return broadcast_to(a, shape), other
+
+
+def _shape(x: Operand) -> tuple[int, ...]:
+    return x.type.shape if isinstance(x, Node) else x.shape
+
+
+def logical_and(a: Operand, b: Operand) -> Node:
+    """a AND b."""
+    x, y = _pair(a, b)
+    if isinstance(y, Node):
+        return x if x is y else x.graph.node("and", (x, y))
+    return x.graph.node("mask", (x, bool_constant(x.graph, y)))
+
+
+def logical_xor(a: Operand, b: Operand) -> Node:
+    """a XOR b; local."""
+    x, y = _pair(a, b)
+    return x.graph.node("xor", (x, y if isinstance(y, Node) else bool_constant(x.graph, y)))
+
+
+def logical_not(x: Node) -> Node:
+    """NOT x; local."""
+    return x.inputs[0] if x.operation.name == "not" else x.graph.node("not", (x,))
+
+
+def logical_or(a: Operand, b: Operand) -> Node:
+    """a OR b, by De Morgan: one AND."""
+    x, y = _pair(a, b)
+    return logical_not(logical_and(logical_not(x), logical_not(y) if isinstance(y, Node) else ~y))
+
+
+def reduce_and(x: Node, axes: tuple[int, ...]) -> Node:
+    """Whether all along the axes; ceil(log2) rounds of ANDs."""
+    rest = tuple(axis for axis in range(len(x.type.shape)) if axis not in axes)
+    terms = math.prod(x.type.shape[axis] for axis in axes)
+    shape = tuple(x.type.shape[axis] for axis in rest)
+    columns = math.prod(shape)
+    if not terms:
+        return bool_node(x, np.ones(shape, bool))
+    x = x.graph.node("permute", (x,), (*axes, *rest))
+    x = x.graph.node("reshape", (x,), (terms, columns))
+    while terms > 1:
+        half = terms // 2
+        front, back = (x.graph.node("slice", (x,), (start, half, 1, 0, columns, 1)) for start in (0, half))
+        both = x.graph.node("and", (front, back))
+        if terms % 2:
+            last = x.graph.node("slice", (x,), (terms - 1, 1, 1, 0, columns, 1))
+            both = x.graph.node("concat", (both, last), (0,))
+        x, terms = both, half + terms % 2
+    return x.graph.node("reshape", (x,), shape)
+
+
+def bool_node(like: Node, values: NDArray[Any]) -> Node:
+    """Public bools as a secret bool array: XORed into a secret array of zeros made from `like`."""
+    empty = like.graph.node("xor", (like, like))
+    flat = like.graph.node("reshape", (empty,), (like.type.size,))
+    if like.type.size == 0:
+        raise ValueError("no secret array to take zeros from")
+    first = like.graph.node("slice", (flat,), (0, 1, 1))
+    zeros = broadcast_to(like.graph.node("reshape", (first,), (1,) * max(1, values.ndim)), values.shape or (1,))
+    zeros = like.graph.node("reshape", (zeros,), values.shape)
+    return logical_xor(zeros, values)
+
+
+def inject(bit: Node, x: Node) -> Node:
+    """x where the bit is set, else 0."""
+    shape = tuple(int(n) for n in np.broadcast_shapes(bit.type.shape, x.type.shape))
+    return x.graph.node("inject", (broadcast_to(bit, shape), broadcast_to(x, shape)), (0,))
+
+
+def select(bit: Node, a: Operand, b: Operand) -> Node:
+    """a where the bit is set, else b."""
+    if not isinstance(a, Node) and not isinstance(b, Node):
+        return _select_public(bit, a, b)
+    if isinstance(a, Node) and isinstance(b, Node):
+        if a.type.is_bool and b.type.is_bool:
+            return logical_xor(b, logical_and(bit, logical_xor(a, b)))
+        a, b = same_place([number(a), number(b)])
+    difference = linear("subtract", a, b)
+    chosen = linear("add", inject(bit, difference), b)
+    shift = chosen.type.frac_bits
+    ends = [_ends(x, shift) for x in (a, b)]
+    lo, hi = min(lo for lo, _ in ends), max(hi for _, hi in ends)
+    return bounded(chosen, lo, hi, "selected between two values in these bounds")
+
+
+def _ends(x: Operand, frac: int) -> tuple[int, int]:
+    """Bounds of an operand's stored integers at this scale (which is never below its own)."""
+    if isinstance(x, Node):
+        up = frac - x.type.frac_bits
+        return x.type.lo << up, x.type.hi << up
+    values = integers(x, frac)
+    return (int(values.min()), int(values.max())) if values.size else (0, 0)
+
+
+def _select_public(bit: Node, a: NDArray[Any], b: NDArray[Any]) -> Node:
+    difference = np.asarray(a.astype(object) - b.astype(object) if a.dtype.kind != "f" else a - b)
+    if difference.dtype == object:
+        difference = np.asarray(difference, dtype=np.float64 if b.dtype.kind == "f" else object)
+    return linear("add", multiply(number(bit), difference), b)
+
+
+def absolute(x: Node) -> Node:
+    """|x|."""
+    x = number(x)
+    if x.type.lo >= 0:
+        return x
+    result = select(negative(x), negate(x), x)
+    return bounded(result, 0, result.type.hi, "selected between two values in these bounds")
+
+
+def sign(x: Node) -> Node:
+    """-1, 0 or 1."""
+    x = number(x)
+    below, above = negative(x), negative(negate(x))
+    return linear("subtract", number(above), number(below))
+
+
+def minimum(a: Operand, b: Operand) -> Node:
+    """The smaller of two."""
+    return _extreme(a, b, min)
+
+
+def maximum(a: Operand, b: Operand) -> Node:
+    """The larger of two."""
+    return _extreme(a, b, max)
+
+
+def _extreme(a: Operand, b: Operand, which: Any) -> Node:
+    x, y = (a, b) if isinstance(a, Node) else (b, a)
+    assert isinstance(x, Node)
+    if isinstance(y, Node):
+        x, y = same_place([number(x), number(y)])
+    difference = linear("subtract", x, y)
+    below = negative(difference)
+    bit = below if which is min else logical_not(below)
+    chosen = linear("add", inject(bit, difference), y)
+    frac = chosen.type.frac_bits
+    (xl, xh), (yl, yh) = _ends(x, frac), _ends(y, frac)
+    return bounded(chosen, which(xl, yl), which(xh, yh), "selected between two values in these bounds")
+
