@@ -32,30 +32,32 @@ template <class Engine> struct Gemm {
     using T = typename Engine::T;
     static constexpr size MR = Engine::MR, NR = Engine::NR, LIMBS = Engine::LIMBS;
 
-    // panel[(k * LIMBS + limb) * WIDTH + i] = limb of element (first + i, k0 + k) of m, zero beyond `have`
+    // panel[(k * LIMBS + limb) * WIDTH + i] = limb of element (first + i, k0 + k) of m; beyond `have` zeros, as far as the
+    // tile reads: whole vectors of at most eight
     template <size WIDTH>
     static void pack(tercet::Matrix m, size first, size have, size k0, size depth, u64* panel) {
         const tercet::Matrix from{m.data + std::ptrdiff_t(first) * m.row + std::ptrdiff_t(k0) * m.col, m.row, m.col};
-        if (have == WIDTH && from.row == std::ptrdiff_t(sizeof(T))) {
+        const size filled = smaller(WIDTH, round_up(have, 8));
+        if (have == WIDTH && LIMBS == 1 && from.row == std::ptrdiff_t(sizeof(T))) {
+            for (size k = 0; k < depth; ++k)
+                std::memcpy(panel + k * WIDTH, from.data + std::ptrdiff_t(k) * from.col, WIDTH * sizeof(T));
+        } else if (have == WIDTH && from.row == std::ptrdiff_t(sizeof(T))) {
+            for (size k = 0; k < depth; ++k)
+                for (size i = 0; i < WIDTH; ++i) Engine::split(at<T>(from, i, k), panel + k * LIMBS * WIDTH + i, WIDTH);
+        } else if (from.row == std::ptrdiff_t(sizeof(T))) {
             for (size k = 0; k < depth; ++k) {
                 u64* to = panel + k * LIMBS * WIDTH;
-                const char* row = from.data + std::ptrdiff_t(k) * from.col;
-                if constexpr (LIMBS == 1) {
-                    std::memcpy(to, row, WIDTH * 8);
-                } else {
-                    for (size i = 0; i < WIDTH; ++i) {
-                        T value;
-                        std::memcpy(&value, row + i * sizeof(T), sizeof(T));
-                        Engine::split(value, to + i, WIDTH);
-                    }
-                }
+                for (size i = 0; i < have; ++i) Engine::split(at<T>(from, i, k), to + i, WIDTH);
+                for (size i = have; i < filled; ++i) Engine::split(Traits<T>::of(0), to + i, WIDTH);
             }
-            return;
+        } else {
+            for (size i = 0; i < have; ++i)
+                for (size k = 0; k < depth; ++k)
+                    Engine::split(at<T>(from, i, k), panel + k * LIMBS * WIDTH + i, WIDTH);
+            for (size i = have; i < filled; ++i)
+                for (size k = 0; k < depth; ++k)
+                    Engine::split(Traits<T>::of(0), panel + k * LIMBS * WIDTH + i, WIDTH);
         }
-        for (size i = 0; i < have; ++i)
-            for (size k = 0; k < depth; ++k) Engine::split(at<T>(from, i, k), panel + k * LIMBS * WIDTH + i, WIDTH);
-        for (size i = have; i < WIDTH; ++i)
-            for (size k = 0; k < depth; ++k) Engine::split(Traits<T>::of(0), panel + k * LIMBS * WIDTH + i, WIDTH);
     }
 
     static void store(size rows, size cols, const T* tile, bool first, Result<T> c) {

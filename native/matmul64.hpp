@@ -9,7 +9,7 @@ struct Engine64 {
 #if defined(__AVX512DQ__)
     static constexpr size LANES = 8, VECTORS = 4;
     using Vector = u64 __attribute__((vector_size(64)));
-    static constexpr size MR = 6, KC = 256, MC = 120, NC = 2048;
+    static constexpr size MR = 6, KC = 384, MC = 120, NC = 2048;
 #elif defined(__AVX2__)
     static constexpr size LANES = 4, VECTORS = 2;
     using Vector = u64 __attribute__((vector_size(32)));

@@ -42,9 +42,12 @@ def from_planes(planes: NDArray[np.uint64], n: int, ring: Ring) -> Words:
     return out
 
 
-def pack_fields(words: Words, m: int, *, native: Kernels = NATIVE) -> NDArray[np.uint8]:
+def pack_fields(
+    words: Words, m: int, *, out: NDArray[np.uint8] | None = None, native: Kernels = NATIVE
+) -> NDArray[np.uint8]:
     """The m low bits of each of the n words, read flat, little-endian and without gaps, in ceil(n * m / 8) bytes."""
-    out = np.empty((words.size * m + 7) // 8, np.uint8)
+    if out is None:
+        out = np.empty((words.size * m + 7) // 8, np.uint8)
     native.pack_fields(words, m, out)
     return out
 

@@ -15,9 +15,10 @@ from tercet.ring.native import NATIVE, Kernels
 Bits = NDArray[np.uint64]
 
 
-def leaf_deal(r_planes: Bits, own: Bits, *, native: Kernels = NATIVE) -> Bits:
+def leaf_deal(r_planes: Bits, own: Bits, *, out: Bits | None = None, native: Kernels = NATIVE) -> Bits:
     """D's message: entry j is [r == 2^k - 1 - j] xor own[j]."""
-    out = np.empty(own.shape, np.uint64)
+    if out is None:
+        out = np.empty(own.shape, np.uint64)
     native.leaf_deal(r_planes, own, out)
     return out
 
