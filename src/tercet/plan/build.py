@@ -24,7 +24,7 @@ from tercet.plan.public import (
     number_constant,
 )
 from tercet.plan.scale import at_scale, fitting_ring, in_ring, least_ring, overflow, settle
-from tercet.plan.types import Kind, limit, magnitude, smallest_ring
+from tercet.plan.types import magnitude, smallest_ring
 
 Operand: TypeAlias = "Node | NDArray[Any]"
 

@@ -94,7 +94,8 @@ def broadcast(*types: Type) -> tuple[int, ...]:
 
 
 def axes_of(attrs: Attrs, ndim: int) -> tuple[int, ...]:
-    need(all(0 <= axis < ndim for axis in attrs) and len(set(attrs)) == len(attrs), f"axes {attrs} of {ndim} dimensions")
+    distinct = len(set(attrs)) == len(attrs)
+    need(distinct and all(0 <= axis < ndim for axis in attrs), f"axes {attrs} of {ndim} dimensions")
     return attrs
 
 

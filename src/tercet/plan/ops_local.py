@@ -390,8 +390,10 @@ LOCAL = (
     Operation(
         "reshape", 11, "another shape, same order", _moving(_shape_reshape), _run_moving(_reshaped), _move(_reshaped)
     ),
-    Operation("permute", 12, "axes in another order", _moving(_shape_permute), _run_moving(_permuted), _move(_permuted)),
-    Operation("slice", 13, "every step-th element of a range", _moving(_shape_slice), _run_moving(_sliced), _move(_sliced)),
+    Operation(
+        "permute", 12, "axes in another order", _moving(_shape_permute), _run_moving(_permuted), _move(_permuted)
+    ),
+    Operation("slice", 13, "a range with a step", _moving(_shape_slice), _run_moving(_sliced), _move(_sliced)),
     Operation(
         "broadcast",
         14,

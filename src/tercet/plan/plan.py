@@ -183,8 +183,8 @@ def _read_operation(reader: Reader, index: int, earlier: list[PlanOperation]) ->
     return PlanOperation(operation, inputs, attrs, declared)
 
 
-_PUBLIC_OPERAND = {"add": (0, 1), "subtract": (0, 1), "scale": (1,), "matmul_public": (1,), "take": (1,), "mask": (1,), "xor": (1,)}
 _MUST_BE_PUBLIC = ("scale", "matmul_public", "take", "mask")
+_PUBLIC_OPERAND = {"add": (0, 1), "subtract": (0, 1), "xor": (1,), **dict.fromkeys(_MUST_BE_PUBLIC, (1,))}
 
 
 def check_operands(operation: Operation, operands: list[Operation]) -> None:

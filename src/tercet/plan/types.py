@@ -64,7 +64,7 @@ class Type:
         elif self.ring not in RINGS:
             raise PlanError(f"ring 2^{self.ring} is not known; known are 2^64 and 2^128")
         elif not 0 <= self.nominal <= self.frac_bits <= MAX_FRAC_BITS or (self.kind is Kind.INT and self.frac_bits):
-            raise PlanError(f"{self.frac_bits} fractional bits (nominal {self.nominal}) do not fit kind {self.kind.name}")
+            raise PlanError(f"{self.kind.name} with {self.frac_bits} fractional bits (nominal {self.nominal})")
         elif self.lo > self.hi or magnitude(self.lo, self.hi) >= limit(self.ring):
             raise PlanError(f"bounds [{self.lo}, {self.hi}] do not fit the ring 2^{self.ring} with headroom")
         if any(length < 0 for length in self.shape) or self.size > MAX_ELEMENTS:

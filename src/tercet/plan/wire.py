@@ -1,4 +1,4 @@
-"""Fixed binary encoding: little-endian words, variable-length integers, length-prefixed bytes. What decodes re-encodes identically."""
+"""Fixed binary encoding: variable-length integers and length-prefixed bytes. What decodes re-encodes identically."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def _cuts(x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[int, list
     if rows * inner * columns < ROTATE_FROM_PRODUCTS or length < 3:
         return axis, [slice(0, length)]
     ends = [length * i // 3 for i in range(4)]
-    return axis, [slice(lo, hi) for lo, hi in zip(ends, ends[1:], strict=False)]
+    return axis, [slice(lo, hi) for lo, hi in pairwise(ends)]
 
 
 def matrix_product(

@@ -17,7 +17,7 @@ SEED_BYTES = 32
 
 
 def fresh_seed() -> bytes:
-    """32 bytes from the operating system: one of the two places that ask it for randomness (the other splits inputs)."""
+    """32 bytes from the operating system: one of the two places that ask it (the other splits inputs)."""
     return secrets.token_bytes(SEED_BYTES)
 
 

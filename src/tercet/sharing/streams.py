@@ -53,7 +53,7 @@ class Streams:
         return f"Streams(components={sorted(int(c) for c in self._encryptors)})"
 
     def fill(self, component: Party, instance: int, step: int, purpose: Purpose, out: NDArray[np.uint8]) -> None:
-        """Fill `out` (flat, contiguous bytes) with the stream at this address; IntegrityError if it was drawn before."""
+        """Fill `out` (flat bytes) with the stream at this address; IntegrityError if it was drawn before."""
         low = step << 8 | purpose
         address = (component, instance, low)
         if address in self._used:
