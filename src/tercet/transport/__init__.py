@@ -1,6 +1,5 @@
 """Addressed messages between the three parties and the client: in memory, or over TCP with mutual TLS 1.3."""
 
-from tercet.transport.connect import Contact, connect, dials, listen, new_session
 from tercet.transport.endpoint import (
     PEERS,
     Aborted,
@@ -16,6 +15,7 @@ from tercet.transport.endpoint import (
     receive_control,
 )
 from tercet.transport.frame import HEADER_BYTES, JOB_BYTES, Element
+from tercet.transport.handshake import Contact, connect, dials, listen, new_session
 from tercet.transport.identity import Identity, fingerprint, load_certificate
 from tercet.transport.link import emulate
 from tercet.transport.measure import Estimate, measure

@@ -24,13 +24,13 @@ def translate(error: OSError, peer: Peer | None) -> PartyError | ConfigError:
     party = None if peer is None else int(peer)
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConfigError(
-            f"the certificate that {who} shows is refused: {error.verify_message}",
+            f"the certificate that {who} shows is refused: {getattr(error, 'verify_message', error)}",
             hint="compare it with the one configured for this peer",
         )
     if isinstance(error, ssl.SSLEOFError):
         return Unreachable(f"{who} closed its connection without a goodbye", party=party)
     if isinstance(error, ssl.SSLError):
-        reason = error.reason or str(error)
+        reason = getattr(error, "reason", None) or str(error)
         for alert, meaning in _ALERTS.items():
             if "ALERT" in reason and reason.endswith(alert):
                 return ConfigError(f"{who} refuses us: {meaning}", hint="give it the certificate of this identity")

@@ -149,7 +149,7 @@ class TcpEndpoint(Endpoint):
             self._write(connection)
         else:
             self._pump(0.0)
-        if connection.queued_bytes > self.limits.queue_bytes:
+        if connection.queued_bytes > self.limits.queue_bytes and kind != FrameKind.BYE:
             self._drain(connection)
 
     def _write(self, connection: Connection) -> None:

@@ -1,0 +1,88 @@
+"""Sessions for tests: four endpoints of either kind in one thread, moved in turns."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+
+from tercet.transport import (
+    PEERS,
+    Contact,
+    Endpoint,
+    Identity,
+    Limits,
+    Peer,
+    TcpEndpoint,
+    connect,
+    listen,
+    memory_endpoints,
+)
+
+JOB = bytes(range(16))
+
+
+@cache
+def identity(peer: Peer) -> Identity:
+    return Identity.create(f"test peer {int(peer)}")
+
+
+def contacts_for(me: Peer, listeners: Mapping[Peer, socket.socket]) -> dict[Peer, Contact]:
+    return {
+        peer: Contact(identity(peer).certificate, *listeners[peer].getsockname()[:2])
+        for peer in listeners
+        if peer != me
+    }
+
+
+def tcp_endpoints(
+    limits: Limits | None = None, peers: Iterable[Peer] = PEERS, **options: float
+) -> dict[Peer, TcpEndpoint]:
+    """Connect real sockets on loopback; the threads end before this returns."""
+    listeners = {peer: listen() for peer in peers}
+    identities = {peer: identity(peer) for peer in listeners}  # made before the threads, which would make two
+    result: dict[Peer, TcpEndpoint] = {}
+    errors: list[BaseException] = []
+
+    def run(me: Peer) -> None:
+        try:
+            result[me] = connect(
+                me,
+                identities[me],
+                contacts_for(me, listeners),
+                listener=listeners[me],
+                timeout_s=10,
+                limits=limits,
+                **options,  # type: ignore[arg-type]
+            )
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(peer,)) for peer in listeners]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for listener in listeners.values():
+        listener.close()
+    if errors:
+        for endpoint in result.values():
+            endpoint.abandon()
+        raise errors[0]
+    return result
+
+
+def endpoints_of(kind: str, limits: Limits | None = None) -> Mapping[Peer, Endpoint]:
+    return memory_endpoints(limits) if kind == "memory" else tcp_endpoints(limits)
+
+
+def settle(endpoints: Iterable[Endpoint], done: Callable[[], object], seconds: float = 5.0) -> None:
+    """Move all endpoints until `done`; errors come through."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            raise AssertionError("nothing came of it")
+        for endpoint in endpoints:
+            endpoint.progress(0.0005)
