@@ -22,8 +22,8 @@ template <class... Ins> static void same_shapes(const Buffer& out, const Ins&...
 static const char* offset(const In& in, std::size_t i) { return in.data<char>() + i * std::size_t(in.word_bytes()); }
 static char* offset(const Out& out, std::size_t i) { return out.data<char>() + i * std::size_t(out.word_bytes()); }
 
-static void require_shift(unsigned s, const Buffer& like, unsigned last) {
-    require(s <= unsigned(like.word_bytes()) * 8 - last, "number of bits outside the ring");
+static void require_shift(int s, const Buffer& like, int last) {
+    require(s >= 0 && s <= int(like.word_bytes()) * 8 - last, "number of bits outside the ring");
 }
 
 // a op b; where b is a single word it is repeated through a small buffer
@@ -46,8 +46,8 @@ static void two(const Handle& self, nb::handle a_, nb::handle b_, nb::handle out
     run(out.count(), 1, [&](std::size_t i, std::size_t end) { kernel(end - i, offset(a, i), offset(b, i), offset(out, i)); });
 }
 
-template <WordKernels::Shift WordKernels::* KERNEL, unsigned LAST>
-static void shift(const Handle& self, nb::handle a_, unsigned s, nb::handle out_) {
+template <WordKernels::Shift WordKernels::* KERNEL, int LAST>
+static void shift(const Handle& self, nb::handle a_, int s, nb::handle out_) {
     const In a(a_);
     const Out out(out_);
     same_shapes(out, a);
@@ -73,7 +73,7 @@ static void scale(const Handle& self, nb::handle a_, std::uint64_t k_lo, std::ui
         [&](std::size_t i, std::size_t end) { kernel(end - i, offset(a, i), k_lo, k_hi, offset(out, i)); });
 }
 
-static void bit(const Handle& self, nb::handle a_, unsigned at, nb::handle out_) {
+static void bit(const Handle& self, nb::handle a_, int at, nb::handle out_) {
     const In a(a_);
     const Out out(out_, Kind::byte);
     require(a.count() == out.count(), "arrays differ in shape");
@@ -147,11 +147,11 @@ static void product_d(const Handle& self, nb::handle x_bd_, nb::handle x_ad_, nb
     });
 }
 
-static void require_truncation(unsigned m, const Buffer& like) {
-    require(m >= 1 && m + 3 <= unsigned(like.word_bytes()) * 8, "truncation takes 1 to bits - 3 bits away");
+static void require_truncation(int m, const Buffer& like) {
+    require(m >= 1 && m + 3 <= int(like.word_bytes()) * 8, "truncation takes 1 to bits - 3 bits away");
 }
 
-static void trunc_d(const Handle& self, nb::handle r_, unsigned m, nb::handle y_ad0_, nb::handle a_, nb::handle y_bd0_,
+static void trunc_d(const Handle& self, nb::handle r_, int m, nb::handle y_ad0_, nb::handle a_, nb::handle y_bd0_,
                     nb::handle e_) {
     const In r(r_), y_ad0(y_ad0_), a(a_);
     const Out y_bd0(y_bd0_), e(e_);
@@ -164,7 +164,7 @@ static void trunc_d(const Handle& self, nb::handle r_, unsigned m, nb::handle y_
 }
 
 template <bool CROSS>
-static void trunc_ab(const Handle& self, nb::handle c_, unsigned m, bool nonnegative, nb::handle a_, nb::handle b_,
+static void trunc_ab(const Handle& self, nb::handle c_, int m, bool nonnegative, nb::handle a_, nb::handle b_,
                      nb::handle out_) {
     const In c(c_), a(a_), b(b_);
     const Out out(out_);
@@ -176,7 +176,7 @@ static void trunc_ab(const Handle& self, nb::handle c_, unsigned m, bool nonnega
     });
 }
 
-static void add_shl(const Handle& self, nb::handle a_, nb::handle b_, unsigned s, nb::handle out_) {
+static void add_shl(const Handle& self, nb::handle a_, nb::handle b_, int s, nb::handle out_) {
     const In a(a_), b(b_);
     const Out out(out_);
     same_shapes(out, a, b);

@@ -21,6 +21,8 @@ Words = NDArray[Any]
 Shape = int | tuple[int, ...]
 Readable = bytes | bytearray | memoryview | NDArray[Any]
 
+_LOW = (1 << 64) - 1
+
 U128: Final[np.dtype[Any]] = np.dtype([("lo", "<u8"), ("hi", "<u8")])
 
 
@@ -78,28 +80,46 @@ class Ring(ABC):
     @abstractmethod
     def mul(self, a: Words, b: Words, out: Words | None = None) -> Words: ...
 
-    @abstractmethod
-    def neg(self, a: Words, out: Words | None = None) -> Words: ...
+    def neg(self, a: Words, out: Words | None = None) -> Words:
+        if out is None:
+            out = np.empty(a.shape, self.dtype)
+        self.native.neg(a, out)
+        return out
 
-    @abstractmethod
     def scale(self, a: Words, k: int, out: Words | None = None) -> Words:
         """k * a for a public integer k of any size and sign."""
+        if out is None:
+            out = np.empty(a.shape, self.dtype)
+        self.native.scale(a, k & _LOW, (k >> 64) & _LOW, out)
+        return out
 
-    @abstractmethod
     def shl(self, a: Words, s: int, out: Words | None = None) -> Words:
         """a * 2^s, 0 <= s < bits."""
+        if out is None:
+            out = np.empty(a.shape, self.dtype)
+        self.native.shl(a, s, out)
+        return out
 
-    @abstractmethod
     def shr(self, a: Words, s: int, out: Words | None = None) -> Words:
         """Logical shift to the right, 0 <= s < bits."""
+        if out is None:
+            out = np.empty(a.shape, self.dtype)
+        self.native.shr(a, s, out)
+        return out
 
-    @abstractmethod
     def sar(self, a: Words, s: int, out: Words | None = None) -> Words:
         """Arithmetic shift to the right, 0 <= s < bits: the signed value / 2^s, rounded down."""
+        if out is None:
+            out = np.empty(a.shape, self.dtype)
+        self.native.sar(a, s, out)
+        return out
 
-    @abstractmethod
     def low(self, a: Words, m: int, out: Words | None = None) -> Words:
         """a mod 2^m, 0 <= m <= bits."""
+        if out is None:
+            out = np.empty(a.shape, self.dtype)
+        self.native.low(a, m, out)
+        return out
 
     def bit(self, a: Words, i: int) -> NDArray[np.uint8]:
         """Bit i of every word."""
@@ -213,6 +233,10 @@ class Ring(ABC):
 
     def sum(self, a: Words, axis: int | tuple[int, ...] | None = None) -> Words:
         """Sum over the axes given, or all."""
+        if axis is None:
+            total = np.empty((), self.dtype)
+            self.native.sum(a.reshape(1, -1, 1), total)
+            return total
         axes = _normal_axes(a, axis)
         kept = tuple(i for i in range(a.ndim) if i not in axes)
         shape = tuple(a.shape[i] for i in kept)

@@ -11,8 +11,6 @@ from tercet.ring.integers import as_integers, low_word
 from tercet.ring.native import NATIVE, Kernels
 from tercet.ring.ring import U128, Ring, Words
 
-_LOW = (1 << 64) - 1
-
 
 class Ring128(Ring):
     """See `Ring`."""
@@ -35,7 +33,7 @@ class Ring128(Ring):
     def to_ints(self, words: Words) -> NDArray[Any]:
         low, high = words["lo"].astype(object), words["hi"].astype(np.int64).astype(object)
         signed = np.empty(words.shape, object)
-        signed[...] = low + high * (_LOW + 1)
+        signed[...] = low + high * (1 << 64)
         return signed
 
     def resize(self, words: Words, to_ring: Ring) -> Words:
@@ -69,42 +67,6 @@ class Ring128(Ring):
             a, b, out = _broadcast(a, b, out)
         self.native.mul(a, b, out)
         return out
-
-    def neg(self, a: Words, out: Words | None = None) -> Words:
-        out = np.empty(a.shape, U128) if out is None else out
-        self.native.neg(a, out)
-        return out
-
-    def scale(self, a: Words, k: int, out: Words | None = None) -> Words:
-        out = np.empty(a.shape, U128) if out is None else out
-        self.native.scale(a, k & _LOW, (k >> 64) & _LOW, out)
-        return out
-
-    def shl(self, a: Words, s: int, out: Words | None = None) -> Words:
-        out = np.empty(a.shape, U128) if out is None else out
-        self.native.shl(a, _bits(s), out)
-        return out
-
-    def shr(self, a: Words, s: int, out: Words | None = None) -> Words:
-        out = np.empty(a.shape, U128) if out is None else out
-        self.native.shr(a, _bits(s), out)
-        return out
-
-    def sar(self, a: Words, s: int, out: Words | None = None) -> Words:
-        out = np.empty(a.shape, U128) if out is None else out
-        self.native.sar(a, _bits(s), out)
-        return out
-
-    def low(self, a: Words, m: int, out: Words | None = None) -> Words:
-        out = np.empty(a.shape, U128) if out is None else out
-        self.native.low(a, _bits(m), out)
-        return out
-
-
-def _bits(count: int) -> int:
-    if count < 0:
-        raise ValueError("number of bits outside the ring")
-    return count
 
 
 def _broadcast(a: Words, b: Words, out: Words | None) -> tuple[Words, Words, Words]:
