@@ -23,7 +23,7 @@ from tercet.plan.public import (
     integers,
     number_constant,
 )
-from tercet.plan.scale import at_scale, fitting_ring, in_ring, least_ring, overflow, settle
+from tercet.plan.scale import at_scale, common_ring, fitting_ring, in_ring, overflow, settle
 from tercet.plan.types import magnitude, smallest_ring
 
 Operand: TypeAlias = "Node | NDArray[Any]"
@@ -47,7 +47,8 @@ def linear(name: str, a: Operand, b: Operand) -> Node:
         ring_bits = smallest_ring(-widest, widest)
         tried = (lo, hi)
         if ring_bits is not None and (best is None or ring_bits < best[0]):
-            best = (ring_bits, in_ring(at_scale(x, frac), ring_bits), in_ring(at_scale(y, frac), ring_bits))
+            place = common_ring(ring_bits, x, y)
+            best = (ring_bits, in_ring(at_scale(x, frac), place), in_ring(at_scale(y, frac), place))
         if best is not None and best[0] == 64:
             break
     if best is None:
@@ -82,6 +83,7 @@ def _linear_public(name: str, x: Operand, k: Operand, *, public_first: bool) -> 
         lo, hi = (kl - xh, kh - xl) if public_first else (xl - kh, xh - kl)
     widest = max(magnitude(lo, hi), magnitude(xl, xh), magnitude(kl, kh))
     ring_bits = fitting_ring(-widest, widest, "a sum" if name == "add" else "a difference", (x,))
+    ring_bits = common_ring(ring_bits, x)
     x = in_ring(at_scale(x, frac), ring_bits)
     constant = number_constant(x.graph, values, frac, min(nominal, frac), ring_bits)
     return x.graph.node(name, (constant, x) if public_first else (x, constant))
@@ -144,7 +146,7 @@ def _multiply_public(x: Node, k: NDArray[Any]) -> Node:
     kl, kh = bounds_of(values)
     products = (x.type.lo * kl, x.type.lo * kh, x.type.hi * kl, x.type.hi * kh)
     widest = max(magnitude(min(products), max(products)), x.type.magnitude, magnitude(kl, kh))
-    ring_bits = fitting_ring(-widest, widest, "a product with public numbers", (x,))
+    ring_bits = common_ring(fitting_ring(-widest, widest, "a product with public numbers", (x,)), x)
     nominal = min(frac, max(x.type.nominal, DEFAULT_FRAC_BITS)) if frac else 0
     constant = number_constant(x.graph, values, frac, nominal, ring_bits)
     return x.graph.node("scale", (in_ring(x, ring_bits), constant))
@@ -161,7 +163,7 @@ def total(x: Node, axes: tuple[int, ...]) -> Node:
     if ring_bits is None:
         x = settle(x)
         ring_bits = fitting_ring(terms * x.type.lo, terms * x.type.hi, f"a sum of {terms} terms", (x,))
-    return least_ring(x.graph.node("sum", (in_ring(x, max(ring_bits, x.type.ring)),), axes))
+    return x.graph.node("sum", (in_ring(x, max(ring_bits, x.type.ring)),), axes)
 
 
 def contract(a: Node, b: Node, axes: tuple[int, ...]) -> Node:
@@ -170,7 +172,7 @@ def contract(a: Node, b: Node, axes: tuple[int, ...]) -> Node:
     terms = math.prod(shape[axis] for axis in axes)
     ring_bits, a, b = _product_operands(a, b, terms, f"a sum of {terms} products")
     a, b = (broadcast_to(in_ring(x, ring_bits), shape) for x in (a, b))
-    return least_ring(a.graph.node("contract", (a, b), (0, *axes)))
+    return a.graph.node("contract", (a, b), (0, *axes))
 
 
 def matmul(a: Operand, b: Operand) -> Node:
@@ -181,7 +183,7 @@ def matmul(a: Operand, b: Operand) -> Node:
         return _matmul_public(number(x), k, public_first=not isinstance(a, Node))
     a, b = number(a), number(b)
     ring_bits, a, b = _product_operands(a, b, a.type.shape[-1], f"a matrix product of {a.type.shape[-1]} terms")
-    return least_ring(a.graph.node("matmul", (in_ring(a, ring_bits), in_ring(b, ring_bits)), (0,)))
+    return a.graph.node("matmul", (in_ring(a, ring_bits), in_ring(b, ring_bits)), (0,))
 
 
 def _matmul_public(x: Node, k: NDArray[Any], *, public_first: bool) -> Node:
@@ -189,10 +191,10 @@ def _matmul_public(x: Node, k: NDArray[Any], *, public_first: bool) -> Node:
     terms = k.shape[-1] if public_first else k.shape[-2]
     widest = terms * x.type.magnitude * magnitude(*bounds_of(values))
     widest = max(widest, x.type.magnitude, magnitude(*bounds_of(values)))
-    ring_bits = fitting_ring(-widest, widest, f"a matrix product of {terms} terms", (x,))
+    ring_bits = common_ring(fitting_ring(-widest, widest, f"a matrix product of {terms} terms", (x,)), x)
     nominal = min(frac, max(x.type.nominal, DEFAULT_FRAC_BITS)) if frac else 0
     constant = number_constant(x.graph, values, frac, nominal, ring_bits)
-    return least_ring(x.graph.node("matmul_public", (in_ring(x, ring_bits), constant), (int(public_first),)))
+    return x.graph.node("matmul_public", (in_ring(x, ring_bits), constant), (int(public_first),))
 
 
 def number(x: Node) -> Node:

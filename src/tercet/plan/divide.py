@@ -42,11 +42,11 @@ def inverse_parts(b: Node, working_bits: int) -> Inverse:
     g = working_bits
     low = max(b.type.lo, 0)
     pair = b.graph.node("normalise", (_positive(b),), (0,))
-    v, u = (_half(pair, index) for index in (0, 1))
-    bits = pair.type.hi.bit_length()
+    v, u, c = (_row(pair, index) for index in range(3))
+    bits = pair.type.hi.bit_length() - 1
     v = bounded(v, 1, 1 << (bits - max(1, low.bit_length())), _NORMALISED)
-    c = multiply(renamed(b, b.type.frac_bits, 0), v)
-    c = bounded(c, 1 << (bits - 1), (1 << bits) - 1, _NORMALISED)
+    u = bounded(u, 1, 1 << (bits - 1), _NORMALISED)
+    c = bounded(c, 0 if low == 0 else 1 << (bits - 1), (1 << bits) - 1, _NORMALISED)
     c = renamed(c, bits, min(bits, g))
     c = at_scale(c, g)
     if wide:
@@ -70,7 +70,7 @@ def _positive(b: Node) -> Node:
     return b if b.type.lo >= 0 else bounded(b, 0, b.type.hi, "selected between two values in these bounds")
 
 
-def _half(pair: Node, index: int) -> Node:
+def _row(pair: Node, index: int) -> Node:
     shape = pair.type.shape
     attrs = (index, 1, 1, *(number for length in shape[1:] for number in (0, length, 1)))
     return pair.graph.node("reshape", (pair.graph.node("slice", (pair,), attrs),), shape[1:])
@@ -151,9 +151,9 @@ def _quotient(a: Node, parts: Inverse, nominal: int, largest: int) -> Node:
     first = max(0, scaled.type.magnitude.bit_length() - room)
     slack = g + 1 - nominal if parts.frac_bits >= a.type.frac_bits else 0
     if 0 < first <= min(slack, excess, g - 2) and g <= NARROW_BITS:
-        scaled = least_ring(at_scale(renamed(scaled, scaled.type.frac_bits, 0), scaled.type.frac_bits - first))
+        scaled = least_ring(at_scale(renamed(scaled, first, 0), 0))
         excess -= first
-    product = multiply(renamed(scaled, scaled.type.frac_bits, 0), v)
+    product = multiply(renamed(scaled, 0, 0), v)
     stored = nominal + excess
     product = _read_at(product, stored, nominal)
     widest = largest << max(excess, 0)
@@ -164,8 +164,7 @@ def _quotient(a: Node, parts: Inverse, nominal: int, largest: int) -> Node:
 def _read_at(x: Node, stored: int, nominal: int) -> Node:
     if stored >= nominal:
         return renamed(x, stored, nominal)
-    shifted = at_scale(renamed(x, x.type.frac_bits, 0), x.type.frac_bits + nominal - stored)
-    return renamed(shifted, nominal, nominal)
+    return renamed(at_scale(renamed(x, 0, 0), nominal - stored), nominal, nominal)
 
 
 def linear_scale(w: Node, a: Node) -> Node:

@@ -119,7 +119,8 @@ REASONS = (
     "a Schur complement of a scaled covariance matrix has entries in [-1, 1]",
     "loop-carried bounds, declared",
     "selected between two values in these bounds",
-    "the same integers, reduced",
+    "what lies outside is replaced by zero afterwards",
+    "a variance is not negative",
 )
 """Why bounds may be narrowed by `bound`; index 0 is the only one that is not proven."""
 ASSUMED = 0

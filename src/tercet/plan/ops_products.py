@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tercet.plan.operation import Attrs, Call, Operation, Plain, arity, broadcast, corners, need, numeric, rescaled
-from tercet.plan.ops_local import matmul_type
+from tercet.plan.ops_local import REASONS, matmul_type
 from tercet.plan.types import Kind, Type
 from tercet.protocols.cost import Cost
 from tercet.protocols.exact import truncate_exact, truncate_exact_cost
@@ -47,6 +47,20 @@ def _infer_multiply(inputs: Sequence[Type], attrs: Attrs) -> Type:
     lo, hi = corners(a, b)
     frac, nominal = a.frac_bits + b.frac_bits, max(a.nominal, b.nominal)
     return _shifted(Type(max(a.kind, b.kind), broadcast(a, b), a.ring, frac, nominal, lo, hi), attrs[0])
+
+
+def _infer_within(inputs: Sequence[Type], attrs: Attrs) -> Type:
+    """attrs: lo, hi, reason. Wrapping modulo the ring is harmless as the true product is in bounds."""
+    arity(inputs, attrs, 2, 3)
+    a, b = inputs
+    numeric(a, b)
+    need(0 <= attrs[2] < len(REASONS) and attrs[0] <= attrs[1], f"bounds {attrs[:2]} for reason {attrs[2]}")
+    frac, nominal = a.frac_bits + b.frac_bits, max(a.nominal, b.nominal)
+    return Type(max(a.kind, b.kind), broadcast(a, b), a.ring, frac, nominal, attrs[0], attrs[1])
+
+
+def _run_within(scope: Scope, call: Call, x: Share, y: Share) -> Body[Share]:
+    return multiply(scope, _spread(x, call.out.shape), _spread(y, call.out.shape))
 
 
 def _spread(x: Share, shape: tuple[int, ...]) -> Share:
@@ -141,14 +155,16 @@ def _infer_lift(inputs: Sequence[Type], attrs: Attrs) -> Type:
 
 
 def _infer_normalise(inputs: Sequence[Type], attrs: Attrs) -> Type:
-    """attrs: even (0 or 1). Result (2, ...): the factor and its complement."""
+    """attrs: even (0 or 1). Result: factor and complement (2, ...); if not even also x * factor (3, ...).
+
+    The product is part of the operation because only here it is known that x * factor < 2^K."""
     arity(inputs, attrs, 1, 1)
     numeric(*inputs)
     x = inputs[0]
     need(x.lo >= 0, "takes numbers that are not negative")
     bits = normalised_bits(x, attrs[0])
-    top = 1 << (bits // 2 if attrs[0] else bits - 1)
-    return Type(Kind.INT, (2, *x.shape), x.ring, 0, 0, 1, top)
+    top, rows = (1 << bits // 2, 2) if attrs[0] else (1 << bits, 3)
+    return Type(Kind.INT, (rows, *x.shape), x.ring, 0, 0, 0, top)
 
 
 def normalised_bits(x: Type, even: int) -> int:
@@ -158,22 +174,31 @@ def normalised_bits(x: Type, even: int) -> int:
 
 
 def _run_normalise(scope: Scope, call: Call, x: Share) -> Body[Share]:
-    even = call.attrs[0]
-    v, u = yield from normalise(scope, x.flat(), normalised_bits(call.inputs[0], even), even=bool(even))
-    own, following = np.stack([v.own, u.own]), np.stack([v.next, u.next])
+    even, x = call.attrs[0], x.flat()
+    v, u = yield from normalise(scope, x, normalised_bits(call.inputs[0], even), even=bool(even))
+    rows = [v, u] if even else [v, u, (yield from multiply(scope, x, v))]
+    own, following = np.stack([row.own for row in rows]), np.stack([row.next for row in rows])
     return Share(x.ring, own, following).reshape(call.out.shape)
+
+
+def _cost_normalise(call: Call) -> Cost:
+    x, even = call.inputs[0], call.attrs[0]
+    cost = normalise_cost(ring(x.ring), x.size, normalised_bits(x, even), even=bool(even))
+    return cost if even else cost + multiply_cost(ring(x.ring), x.size)
 
 
 def _plain_normalise(inputs: Sequence[Plain], attrs: Attrs, out: Type) -> Plain:
     x = inputs[0]
-    bits = out.hi.bit_length() * 2 - 2 if attrs[0] else out.hi.bit_length()
+    bits = 2 * (out.hi.bit_length() - 1) if attrs[0] else out.hi.bit_length() - 1
 
     def factor(value: int) -> int:
         lead = value.bit_length() - 1 if value else 0
         return int(1 << ((bits - 1 - lead) // 2 if attrs[0] else bits - 1 - lead))
 
     v = np.array([factor(int(value)) for value in x.reshape(-1)], dtype=object).reshape(x.shape)
-    return np.stack([v, np.asarray(out.hi // v, dtype=object)])
+    if attrs[0]:
+        return np.stack([v, np.asarray(out.hi // 2 // v, dtype=object)])
+    return np.stack([v, np.asarray(out.hi // 2 // v, dtype=object), np.asarray(x * v, dtype=object)])
 
 
 def _floored(x: Plain, shift: int) -> Plain:
@@ -218,6 +243,17 @@ PRODUCTS = (
         local=False,
         error="exact; with a shift below 1 last bit, unbiased",
         protocol="exchange-form product (Araki et al. 2016, ASTRA 2019); FMT-2",
+    ),
+    Operation(
+        "multiply_within",
+        39,
+        "x * y, bounded more tightly than by the factors' bounds",
+        _infer_within,
+        _run_within,
+        lambda inputs, attrs, out: np.asarray(inputs[0] * inputs[1], dtype=object),
+        lambda c: multiply_cost(c.ring, c.out.size),
+        local=False,
+        protocol="exchange-form product",
     ),
     Operation(
         "contract",
@@ -286,12 +322,7 @@ PRODUCTS = (
         _infer_normalise,
         _run_normalise,
         _plain_normalise,
-        lambda c: normalise_cost(
-            ring(c.inputs[0].ring),
-            c.inputs[0].size,
-            normalised_bits(c.inputs[0], c.attrs[0]),
-            even=bool(c.attrs[0]),
-        ),
+        _cost_normalise,
         local=False,
         protocol="bits by LUT adder, prefix OR, one cross-term sum (Catrina, Saxena 2010)",
     ),

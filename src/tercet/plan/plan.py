@@ -132,7 +132,7 @@ class Plan:
         return [
             index
             for index, op in enumerate(self.operations)
-            if op.operation.name == "bound" and op.attrs[2] == ASSUMED
+            if op.operation.name in ("bound", "multiply_within") and op.attrs[2] == ASSUMED
         ]
 
     def __repr__(self) -> str:

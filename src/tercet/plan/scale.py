@@ -22,15 +22,23 @@ def in_ring(x: Node, ring_bits: int) -> Node:
 
 
 def least_ring(x: Node) -> Node:
-    """The value in the smallest ring that holds it."""
+    """The value in the smallest ring that holds it: for what is kept or sent, as the reduction is local."""
     ring_bits = smallest_ring(x.type.lo, x.type.hi)
     return in_ring(x, ring_bits) if ring_bits is not None and ring_bits < x.type.ring else x
+
+
+def common_ring(needed: int, *operands: Node) -> int:
+    """The ring of a local operation: as wide as the result needs, and no narrower than every operand is.
+
+    Reducing is free but lifting is not, so a value stays wide as long as nothing narrow meets it.
+    """
+    return max(needed, min(x.type.ring for x in operands))
 
 
 def settle(x: Node) -> Node:
     """The value at its nominal scale: rescaled if it carries more fractional bits."""
     excess = x.type.frac_bits - x.type.nominal
-    return least_ring(x.graph.node("rescale", (x,), (excess, 0))) if excess > 0 else x
+    return x.graph.node("rescale", (x,), (excess, 0)) if excess > 0 else x
 
 
 def at_scale(x: Node, frac_bits: int) -> Node:
@@ -54,7 +62,16 @@ def bounded(x: Node, lo: int, hi: int, reason: str) -> Node:
         return x
     if lo > hi:
         raise PlanError(f"bounds [{lo}, {hi}] exclude every value that {x.type} can take")
-    return least_ring(x.graph.node("bound", (x,), (lo, hi, REASONS.index(reason))))
+    return x.graph.node("bound", (x,), (lo, hi, REASONS.index(reason)))
+
+
+def product_within(a: Node, b: Node, lo: int, hi: int, reason: str) -> Node:
+    """a * b as integers, when a reason of the table bounds the product more tightly than the factors' bounds do."""
+    ring_bits = fitting_ring(lo, hi, "a product", (a, b))
+    ring_bits = max(ring_bits, *(fitting_ring(x.type.lo, x.type.hi, "a factor", (x,)) for x in (a, b)))
+    return a.graph.node(
+        "multiply_within", (in_ring(a, ring_bits), in_ring(b, ring_bits)), (lo, hi, REASONS.index(reason))
+    )
 
 
 def assumed(x: Node, lo: int, hi: int) -> Node:
