@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from protocol_checks import RINGS, SOLOS, range_values, run_counted
-from trio import Trio
 
+from protocol_checks import RINGS, SOLOS, range_values, run_counted
 from tercet.protocols.compare import carry_out, carry_out_cost, is_negative, is_negative_cost, is_negative_split
 from tercet.protocols.product import Elementwise, bilinear_split
 from tercet.protocols.scope import Body, Scope
 from tercet.ring import RING64, Ring, to_planes
 from tercet.sharing import PARTIES, BitShare, Party, Share
+from trio import Trio
 
 
 @pytest.mark.parametrize("one_round", [False, True])
@@ -85,7 +85,6 @@ def test_carry(low: int) -> None:
 
 def test_views_do_not_depend_on_the_values() -> None:
     """Every plane that any party receives is as full of ones as of zeros, for the two most different values."""
-    count = 1 << 14
     for value in (0, -1):
         trio = Trio(46)
         trio.run(

@@ -35,7 +35,7 @@ def held(scope: Scope, ab: Bits | None, ad: Bits | None, bd: Bits | None, count:
 
 
 class _Leaf:
-    """The digits of `low` bits: how many whole ones, how wide the last, where their tables lie among the planes sent."""
+    """The digits of `low` bits: how many whole ones, how wide the last, where their tables lie in what is sent."""
 
     __slots__ = ("digits", "entries", "low", "rest", "whole")
 
@@ -165,6 +165,11 @@ def carry_out(scope: Scope, planes: Bits, low: int, count: int, *, one_round: bo
     """
     outputs, _ = yield from _leaf(scope, planes, low, count, False, one_round)
     return (yield from _tree(scope, outputs, _Leaf(low).digits))
+
+
+def tree_levels(low: int) -> int:
+    """Rounds of the carry tree over the digits of `low` bits."""
+    return (_Leaf(low).digits - 1).bit_length()
 
 
 def carry_out_cost(low: int, count: int, *, one_round: bool = False, top: bool = False) -> Cost:
