@@ -3,6 +3,9 @@
 #include <nanobind/stl/vector.h>
 
 #include "bind.hpp"
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 namespace tercet {
 
@@ -24,9 +27,20 @@ static Handle kernels(nb::handle level) {
     throw nb::value_error(("this machine has no kernels of level " + wanted).c_str());
 }
 
+// glibc hands freed memory back to the kernel and takes it again page by page, which costs several times what a kernel
+// that fills it does. True if the C library took the settings.
+static bool retain_freed_memory(int bytes) {
+#if defined(__GLIBC__)
+    return mallopt(M_TRIM_THRESHOLD, bytes) == 1 && mallopt(M_MMAP_THRESHOLD, bytes < (32 << 20) ? bytes : 32 << 20) == 1;
+#else
+    return (void)bytes, false;
+#endif
+}
+
 NB_MODULE(_native, m) {
     nb::set_leak_warnings(false);  // the kernels that modules hold live until the interpreter is gone
     m.def("available_levels", &level_names);
+    m.def("retain_freed_memory", &retain_freed_memory, nb::arg("bytes"));
     m.def("kernels", &kernels, nb::arg("level").none() = nb::none());
     nb::class_<Handle> handle(m, "Kernels");
     handle.def_prop_ro("level", [](const Handle& self) { return std::string(self.table->level); });

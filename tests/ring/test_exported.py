@@ -24,6 +24,11 @@ def test_levels() -> None:
     assert [ring.kernels(level).level for level in levels] == levels
 
 
+def test_memory_setting_is_explicit() -> None:
+    code = "import tercet.ring as r; assert r.retain_freed_memory() in (True, False)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_imports_nothing_above() -> None:
     code = "import sys, tercet.ring; print(*sorted(m for m in sys.modules if m.startswith('tercet')))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

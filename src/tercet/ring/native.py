@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from tercet.ring._native import Kernels, available_levels, kernels
+from tercet.ring._native import retain_freed_memory as _retain_freed_memory
 
 NATIVE: Final[Kernels] = kernels()
 
-__all__ = ["NATIVE", "Kernels", "available_levels", "kernels"]
+__all__ = ["NATIVE", "Kernels", "available_levels", "kernels", "retain_freed_memory"]
+
+
+def retain_freed_memory(keep_bytes: int = 256 << 20) -> bool:
+    """Let this process keep up to `keep_bytes` of freed memory for its next arrays; True if the C library agreed.
+
+    For whoever owns the process (a node, a benchmark) to call once at its start: it holds for the whole process. Fresh
+    pages cost up to ten times what the kernel that fills them does, and glibc gives freed memory back at once.
+    """
+    return _retain_freed_memory(keep_bytes)
