@@ -1,0 +1,18 @@
+"""Sessions: what an owner and an analyst hold in their hands."""
+
+from tercet.client.encode import Encoded, encode_array
+from tercet.client.local import EmulatedLink, local
+from tercet.client.measurement import JobRecord, Measurement, OperationRow
+from tercet.client.session import Session, StoredArray
+
+__all__ = [
+    "EmulatedLink",
+    "Encoded",
+    "JobRecord",
+    "Measurement",
+    "OperationRow",
+    "Session",
+    "StoredArray",
+    "encode_array",
+    "local",
+]

@@ -1,0 +1,109 @@
+"""What jobs really cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tercet.engine.commands import Done
+from tercet.plan.compile import critical_path
+from tercet.plan.plan import Plan
+
+
+@dataclass(slots=True)
+class OperationRow:
+    """One kind of operation, summed over runs: bytes a party (mean of the three), seconds at the slowest party.
+
+    `seconds` runs from an operation's start to its end; those that wait side by side count fully each.
+    """
+
+    name: str
+    count: int = 0
+    rounds: int = 0
+    bytes_per_party: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """One job as the three parties and the client saw it."""
+
+    job: str
+    rounds: int
+    bytes_per_party: float
+    seconds: float
+    computing_s: float
+    waiting_s: float
+    operations: Mapping[str, OperationRow] = field(repr=False)
+
+
+@dataclass
+class Measurement:
+    """Sums over the jobs that ran inside `with net.measure() as m`.
+
+    rounds: along the longest chain of messages; bytes_per_party: payload sent to the other parties, mean of the
+    three; seconds: as the client waited; computing_s and waiting_s: at a party, mean of the three.
+    """
+
+    jobs: int = 0
+    rounds: int = 0
+    bytes_per_party: float = 0.0
+    seconds: float = 0.0
+    computing_s: float = 0.0
+    waiting_s: float = 0.0
+    rows: dict[str, OperationRow] = field(default_factory=dict, repr=False)
+
+    @property
+    def operations(self) -> list[OperationRow]:
+        """A row for each kind of operation, the slowest first."""
+        return sorted(self.rows.values(), key=lambda row: row.seconds, reverse=True)
+
+    def add(self, record: JobRecord) -> None:
+        """Count one more job."""
+        self.jobs += 1
+        self.rounds += record.rounds
+        self.bytes_per_party += record.bytes_per_party
+        self.seconds += record.seconds
+        self.computing_s += record.computing_s
+        self.waiting_s += record.waiting_s
+        for name, row in record.operations.items():
+            total = self.rows.setdefault(name, OperationRow(name))
+            total.count += row.count
+            total.rounds += row.rounds
+            total.bytes_per_party += row.bytes_per_party
+            total.seconds += row.seconds
+
+
+def record_of(plan: Plan, job: bytes, reports: Sequence[Done], seconds: float) -> JobRecord:
+    """Join the three parties' reports."""
+    count = len(plan.operations)
+    rounds, sent, took = [0] * count, [0] * count, [0.0] * count
+    for report in reports:
+        columns = (report.index.tolist(), report.rounds.tolist(), report.nbytes.tolist(), report.compute_s.tolist())
+        for index, depth, nbytes, compute_s in zip(*columns, strict=True):
+            if index < count:
+                rounds[index] = max(rounds[index], depth)
+                sent[index] += nbytes
+                took[index] = max(took[index], compute_s)
+    rows: dict[str, OperationRow] = {}
+    for index, op in enumerate(plan.operations):
+        if not op.is_leaf:
+            name = op.operation.name
+            row = rows.get(name)
+            if row is None:
+                row = rows[name] = OperationRow(name)
+            row.count += 1
+            row.rounds += rounds[index]
+            row.bytes_per_party += sent[index] / len(reports)
+            row.seconds += took[index]
+    waiting_s = sum(report.waiting_s for report in reports) / len(reports)
+    busy_s = sum(report.seconds for report in reports) / len(reports)
+    return JobRecord(
+        job.hex(),
+        critical_path(plan, rounds),
+        sum(sent) / len(reports),
+        seconds,
+        max(0.0, busy_s - waiting_s),
+        waiting_s,
+        rows,
+    )

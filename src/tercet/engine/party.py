@@ -1,0 +1,304 @@
+"""The loop of one party: waits for the client's commands, stores shares, runs jobs, reports."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from tercet.engine.agreement import agree_on_keys, agree_on_plan
+from tercet.engine.channel import JobChannel
+from tercet.engine.commands import EMPTY, Command, Done, Drop, LinkEstimate, Put, Run, empty_body
+from tercet.engine.dataflow import OperationReport
+from tercet.engine.failure import RESERVED_INSTANCES, Cause, Report, place, root_cause
+from tercet.errors import PartyError, PlanError, ProtocolViolation, TercetError
+from tercet.protocols.reveal import reveal
+from tercet.protocols.scope import Scope
+from tercet.sharing import PARTIES, BitShare, Party, SessionKeys, Share, Streams
+from tercet.transport import Aborted, Address, Control, Element, Endpoint, Peer, measure
+
+_LOG = logging.getLogger(__name__)
+_IDLE_S = 1.0
+HEARSAY_S = 1.0
+"""How long a party that gave up waiting listens to what the others wait for."""
+REVEAL_STEP = 1
+
+
+class Result(Protocol):
+    """A result of a program: revealed to the client, or kept under `handle`."""
+
+    @property
+    def revealed(self) -> bool: ...
+
+    @property
+    def handle(self) -> bytes: ...
+
+    @property
+    def label(self) -> bytes: ...
+
+
+class Outcome(Protocol):
+    """What running a program gave: one value per result."""
+
+    @property
+    def values(self) -> Sequence[Share | BitShare]: ...
+
+    @property
+    def operations(self) -> Sequence[OperationReport]: ...
+
+    @property
+    def waiting_s(self) -> float: ...
+
+
+class Program(Protocol):
+    """A plan as the floor above reads it, checked."""
+
+    @property
+    def results(self) -> Sequence[Result]: ...
+
+    @property
+    def names(self) -> Mapping[int, str]:
+        """The names of the operations, for errors."""
+        ...
+
+    def inputs(self) -> Sequence[tuple[bytes, bytes]]:
+        """Handle and label of every stored array that is read."""
+        ...
+
+    def run(
+        self,
+        party: Party,
+        streams: Streams,
+        channel: JobChannel,
+        inputs: Mapping[bytes, Share | BitShare],
+        *,
+        timeout: float,
+        threads: int,
+    ) -> Outcome: ...
+
+
+class Language(Protocol):
+    """How the floor above writes plans and the types of arrays."""
+
+    def read(self, plan: bytes) -> Program:
+        """Decode and check a plan. Raises PlanError."""
+        ...
+
+    def check_label(self, label: bytes, ring_bits: int, shape: tuple[int, ...]) -> None:
+        """Raise PlanError unless the label is that of such an array."""
+        ...
+
+    def accepts(self, wanted: bytes, stored: bytes) -> bool:
+        """Say whether an array of label `stored` may be read where a plan says `wanted`."""
+        ...
+
+
+@dataclass(slots=True)
+class Stored:
+    """An array kept at this party."""
+
+    label: bytes
+    value: Share | BitShare = field(repr=False)
+
+
+class PartyLoop:
+    """One party of one session. It ends when the client says so or goes; a failed job does not end it."""
+
+    def __init__(self, endpoint: Endpoint, language: Language, *, timeout: float, threads: int = 1) -> None:
+        self.party = Party(int(endpoint.me))
+        self._endpoint = endpoint
+        self._language = language
+        self._timeout = timeout
+        self._threads = threads
+        self._stored: dict[bytes, Stored] = {}
+        self._keys: SessionKeys | None = None
+
+    def __repr__(self) -> str:
+        return f"PartyLoop(party={int(self.party)}, {len(self._stored)} arrays stored)"
+
+    def run(self) -> None:
+        """Agree on keys, then obey commands until the client closes the session.
+
+        Raises TercetError when the session cannot go on: no agreement, or garbage from the client. The endpoint is
+        left to the caller to close.
+        """
+        endpoint = self._endpoint
+        try:
+            self._keys = agree_on_keys(endpoint, self._timeout)
+            endpoint.send_control(Peer.CLIENT, Command.READY, EMPTY)
+            while (control := self._next()) is not None:
+                if not self._obey(control):
+                    return
+        except TercetError as error:
+            self._tell_client(Report.of(error, int(self.party)))
+            raise
+
+    def _tell_client(self, report: Report) -> None:
+        with suppress(PartyError):  # it may have gone, and knows by that
+            self._endpoint.send_control(Peer.CLIENT, Command.FAILED, [report.encode()])
+
+    def _next(self) -> Control | None:
+        """Wait for a command; None when the client is gone."""
+        endpoint = self._endpoint
+        while True:
+            control = endpoint.take_control()
+            if control is not None:
+                if control.sender != Peer.CLIENT:
+                    raise ProtocolViolation("a party gives commands", party=int(control.sender))
+                return control
+            if Peer.CLIENT in endpoint.failed:
+                return None
+            try:
+                endpoint.progress(_IDLE_S)
+            except PartyError as error:
+                # a party that went will be named by the next job; of another job's remains nothing is left to do
+                _LOG.info("party %d, between jobs: %s", self.party, error)
+
+    def _obey(self, control: Control) -> bool:
+        """Do what the client says; False when it is to end the session."""
+        kind, body = control.kind, control.body
+        if kind == Command.RUN:
+            self._run_job(Run.decode(body))
+        elif kind == Command.PUT:
+            self._put(Put.decode(body))
+        elif kind == Command.DROP:
+            for handle in Drop.decode(body).handles:
+                self._stored.pop(handle, None)
+        elif kind == Command.MEASURE:
+            empty_body(body, "measure command")
+            self._measure()
+        elif kind == Command.CLOSE:
+            empty_body(body, "close command")
+            return False
+        else:
+            raise ProtocolViolation(f"unknown command {kind}", party=int(Peer.CLIENT))
+        return True
+
+    def _put(self, put: Put) -> None:
+        try:
+            self._language.check_label(put.label, put.ring_bits, put.shape)
+        except PlanError as error:
+            raise ProtocolViolation(f"an upload of an unknown type: {error.message}", party=0) from None
+        if put.handle in self._stored:
+            raise ProtocolViolation("an upload under a handle that is taken", party=0)
+        self._stored[put.handle] = Stored(put.label, put.value())
+
+    def _measure(self) -> None:
+        links = measure(self._endpoint, timeout_s=self._timeout).values()
+        estimate = LinkEstimate(max(l.rtt_s for l in links), min(l.bandwidth_bits_s for l in links))
+        self._endpoint.send_control(Peer.CLIENT, Command.ESTIMATE, estimate.encode())
+
+    # -- jobs
+
+    def _run_job(self, command: Run) -> None:
+        endpoint, job = self._endpoint, command.job
+        endpoint.open_job(job)
+        names: Mapping[int, str] = {}
+        try:
+            try:
+                for party in (self.party.next, self.party.prev):
+                    if Peer(party) in endpoint.failed:
+                        raise endpoint.failed[Peer(party)]
+                program = self._language.read(bytes(command.plan))
+                names = program.names
+                agree_on_plan(endpoint, job, command.plan, self._timeout)
+                done = self._execute(job, program)
+            except Exception as error:
+                self._give_up(job, error, names)
+            else:
+                endpoint.send_control(Peer.CLIENT, Command.DONE, done.encode())
+        except PartyError as error:
+            if error.party != Peer.CLIENT:
+                raise
+            # the client went while it was being told: the next look for a command ends the session
+        finally:
+            endpoint.close_job(job)
+
+    def _execute(self, job: bytes, program: Program) -> Done:
+        assert self._keys is not None
+        began = time.perf_counter()
+        endpoint, party = self._endpoint, self.party
+        inputs = {}
+        for handle, label in program.inputs():
+            stored = self._stored.get(handle)
+            if stored is None:
+                raise PlanError(f"array {handle.hex()} is not stored", hint="share it again in this session")
+            if not self._language.accepts(label, stored.label):
+                raise PlanError(f"array {handle.hex()} is stored with another type than the plan says")
+            inputs[handle] = stored.value
+        streams = self._keys.streams(job)
+        channel = JobChannel(endpoint, job)
+        outcome = program.run(party, streams, channel, inputs, timeout=self._timeout, threads=self._threads)
+        for index, (result, value) in enumerate(zip(program.results, outcome.values, strict=True)):
+            if result.revealed:
+                instance = RESERVED_INSTANCES + index
+                scope = Scope(party, streams, channel, instance, solo=PARTIES[0])
+                address = Address(job, instance, REVEAL_STEP)
+                endpoint.send(Peer.CLIENT, address, Element.BYTES, reveal(scope, value))
+            else:
+                self._stored[result.handle] = Stored(result.label, value)
+        return _done(job, outcome, channel, time.perf_counter() - began)
+
+    def _give_up(self, job: bytes, error: Exception, names: Mapping[int, str]) -> None:
+        """Tell everyone why the job has failed. The client hears the cause, the other parties what was seen here."""
+        me = int(self.party)
+        reports: dict[int, Report] = {}
+        if isinstance(error, Aborted):
+            self._hear(error, reports)
+            if Peer.CLIENT in reports:
+                reports[me] = reports[Peer.CLIENT]
+            elif root_cause(reports).cause is Cause.TIMEOUT and (waits := self._waits(job, names)) is not None:
+                reports[me] = waits
+        else:
+            if not isinstance(error, TercetError):
+                _LOG.error("party %d: job %s failed", me, job.hex()[:8], exc_info=error)
+            reports[me] = Report.of(error, me, names)
+        own = reports.get(me) or root_cause(reports)
+        others = [int(self.party.next), int(self.party.prev)]
+        for other in others:
+            self._abort(Peer(other), job, own)
+        deadline = time.monotonic() + HEARSAY_S
+        while root_cause(reports).cause is Cause.TIMEOUT and not all(other in reports for other in others):
+            try:
+                if time.monotonic() >= deadline:
+                    break
+                self._endpoint.progress(deadline - time.monotonic())
+            except Aborted as heard:
+                self._hear(heard, reports)
+            except PartyError as seen:
+                reports[me] = Report.of(seen, me, names)
+        silent = [other for other in others if other not in reports]
+        self._abort(Peer.CLIENT, job, root_cause(reports, silent))
+
+    def _hear(self, aborted: Aborted, reports: dict[int, Report]) -> None:
+        sender = aborted.party
+        assert sender is not None
+        try:
+            reports[sender] = Report.decode(aborted.body)
+        except ProtocolViolation as error:
+            reports[sender] = Report(Cause.VIOLATION, int(self.party), sender, "", "", error.reason)
+
+    def _waits(self, job: bytes, names: Mapping[int, str]) -> Report | None:
+        """What this party itself waits for, as a report; None if nothing."""
+        for peer, address in self._endpoint.awaited(job):
+            operation, step = place(str(address.operation), names), str(address.step)
+            return Report(Cause.TIMEOUT, int(self.party), int(peer), operation, step, "its message is awaited")
+        return None
+
+    def _abort(self, to: Peer, job: bytes, report: Report) -> None:
+        with suppress(PartyError):  # it may be gone already
+            self._endpoint.send_abort(to, job, report.encode())
+
+
+def _done(job: bytes, outcome: Outcome, channel: JobChannel, seconds: float) -> Done:
+    operations = outcome.operations
+    index = np.array([o.index for o in operations], np.uint32)
+    rounds = np.array([o.rounds for o in operations], np.uint32)
+    nbytes = np.array([channel.bytes_of.get(o.index, 0) for o in operations], np.uint64)
+    compute_s = np.array([o.compute_s for o in operations], np.float64)
+    return Done(job, seconds, outcome.waiting_s, index, rounds, nbytes, compute_s)

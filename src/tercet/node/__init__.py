@@ -1,0 +1,1 @@
+"""Runs one party: the engine joined with the plan's language."""

@@ -1,0 +1,120 @@
+"""The plan's language as the engine's party loop needs it: plans and types in bytes, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tercet.engine.channel import JobChannel
+from tercet.errors import PlanError
+from tercet.plan.execute import Outcome, execute
+from tercet.plan.plan import HANDLE_BYTES, OutputKind, Plan
+from tercet.plan.types import Kind, Type
+from tercet.plan.wire import Reader, Writer
+from tercet.sharing import BitShare, Party, Share, Streams
+
+_MAX_SMALL = 1 << 16
+_MAX_LENGTH = 1 << 40
+
+
+def write_type(t: Type) -> bytes:
+    """A type in bytes: the label under which an array is stored."""
+    out = Writer().count(t.kind).count(t.ring).count(t.frac_bits).count(t.nominal).count(len(t.shape))
+    for length in t.shape:
+        out.count(length)
+    return out.integer(t.lo).integer(t.hi).take()
+
+
+def read_type(data: bytes | memoryview) -> Type:
+    """Read what `write_type` wrote. Raises PlanError."""
+    reader = Reader(data, "type")
+    kind = reader.count(_MAX_SMALL)
+    if kind not in tuple(Kind):
+        raise reader.fail(f"kind {kind} is not known")
+    ring_bits, frac_bits, nominal, dimensions = (reader.count(_MAX_SMALL) for _ in range(4))
+    shape = tuple(reader.count(_MAX_LENGTH) for _ in range(dimensions))
+    found = Type(Kind(kind), shape, ring_bits, frac_bits, nominal, reader.integer(), reader.integer())
+    reader.end()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """An output of a plan, with the label of what is kept."""
+
+    revealed: bool
+    handle: bytes
+    label: bytes
+
+
+class _Names(Mapping[int, str]):
+    """The plan's operation names by index."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def __getitem__(self, index: int) -> str:
+        if not 0 <= index < len(self._plan.operations):
+            raise KeyError(index)
+        return self._plan.operations[index].operation.name
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self._plan.operations)))
+
+    def __len__(self) -> int:
+        return len(self._plan.operations)
+
+
+@dataclass(frozen=True)
+class PlanProgram:
+    """A checked plan, ready to run."""
+
+    plan: Plan
+    results: Sequence[PlanResult] = field(repr=False)
+    names: Mapping[int, str] = field(repr=False)
+
+    def inputs(self) -> list[tuple[bytes, bytes]]:
+        return [(handle, write_type(wanted)) for handle, wanted in self.plan.inputs()]
+
+    def run(
+        self,
+        party: Party,
+        streams: Streams,
+        channel: JobChannel,
+        inputs: Mapping[bytes, Share | BitShare],
+        *,
+        timeout: float,
+        threads: int,
+    ) -> Outcome:
+        return execute(self.plan, party, streams, channel, inputs, timeout=timeout, threads=threads)
+
+
+class PlanLanguage:
+    """Plans and types of `tercet.plan`."""
+
+    def read(self, plan: bytes) -> PlanProgram:
+        """Decode a plan and check all its types anew. Raises PlanError."""
+        decoded = Plan.from_bytes(plan)
+        handles = [output.handle for output in decoded.outputs if output.kind is OutputKind.PERSIST]
+        if len(set(handles)) != len(handles) or any(len(handle) != HANDLE_BYTES for handle in handles):
+            raise PlanError("two results are to be kept under one handle")
+        results = [
+            PlanResult(
+                output.kind is OutputKind.REVEAL, output.handle, write_type(decoded.operations[output.value].type)
+            )
+            for output in decoded.outputs
+        ]
+        return PlanProgram(decoded, results, _Names(decoded))
+
+    def check_label(self, label: bytes, ring_bits: int, shape: tuple[int, ...]) -> None:
+        """Raise PlanError unless the label is that of an array of this ring and shape."""
+        t = read_type(label)
+        if t.ring != ring_bits or t.shape != shape:
+            raise PlanError(f"an array of ring {ring_bits} and shape {shape} is no {t}")
+
+    def accepts(self, wanted: bytes, stored: bytes) -> bool:
+        """Say whether an array stored with one type may be read as the other: equal, or with narrower bounds."""
+        if wanted == stored:
+            return True
+        a, b = read_type(wanted), read_type(stored)
+        return a.with_bounds(0, 0) == b.with_bounds(0, 0) and a.lo <= b.lo and b.hi <= a.hi and not a.is_bool
