@@ -1,0 +1,51 @@
+# `make demo` sets everything up and runs the demo; `make test` sets everything up and runs all checks.
+# Both work in a virtual environment of their own: .venv here, or the folder that VENV names.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml CMakeLists.txt LICENSE README.md \
+	$(shell find native src -type f ! -name '*.pyc' ! -name '*.so')
+
+.PHONY: demo test check unit docs format clean
+
+demo: $(VENV)/.installed
+	$(BIN)/tercet demo
+
+test: check unit
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python docs/generate_operations.py --check
+
+unit: $(VENV)/.installed-test
+	$(BIN)/pytest
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/python docs/generate_operations.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+format: $(VENV)/.installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# What is tested is the installed package, compiled and packed as users get it.
+$(VENV)/.installed: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet .
+	touch $@
+
+$(VENV)/.installed-test: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet '.[test]'
+	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet '.[docs]'
+	touch $@ $(VENV)/.installed
