@@ -1,0 +1,13 @@
+"""The `tercet` command."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Entry point; the command line's own imports wait until it is called."""
+    from tercet.cli.app import app
+
+    app()
+
+
+__all__ = ["main"]
