@@ -1,0 +1,139 @@
+"""Signs in three rounds, for slow links and small arrays (protocols page §5.6).
+
+The carry of c + r (c at A and B, r at D) is a comparison of c with NOT r. D shares tables of its digits modulo p; A and
+B turn them into shares of one value a digit, of which exactly one is zero if c is larger and none if it is not, or the
+other way round by a secret coin; blinded and turned, D may see them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tercet.protocols.compare import held
+from tercet.protocols.cost import Cost, side_by_side
+from tercet.protocols.message import Bytes, Planes
+from tercet.protocols.pieces import in_pieces, pieces, word_slice
+from tercet.protocols.product import Split, split_form
+from tercet.protocols.scope import Body, Pair, Role, Scope, Step
+from tercet.ring import to_planes
+from tercet.ring.residues import (
+    Digits,
+    Residues,
+    draw,
+    draw_bytes,
+    pack,
+    packed_bytes,
+    tables_blind,
+    tables_deal,
+    unpack,
+    zero_among,
+)
+from tercet.sharing import BitShare, Purpose, Share
+
+PIECE = 1 << 13
+
+
+@dataclass(frozen=True, slots=True)
+class ResidueLayout:
+    """Residues modulo p, four to a field; (rows, count)."""
+
+    p: int
+    rows: int
+    count: int
+
+    @property
+    def nbytes(self) -> int:
+        return packed_bytes(self.rows * self.count, self.p)
+
+    def pack(self, array: NDArray[Any]) -> Bytes:
+        return pack(array, self.p)
+
+    def unpack(self, payload: Bytes) -> NDArray[Any]:
+        return unpack(payload, self.rows * self.count, self.p).reshape(self.rows, self.count)
+
+
+def _draw(step: Step, pair: Pair, rows: int, count: int, p: int, modulus: int, purpose: Purpose) -> Residues:
+    uniform = np.empty(draw_bytes(rows * count, p), np.uint8)
+    step.fill(pair, uniform, purpose)
+    return draw(uniform, rows * count, p, modulus).reshape(rows, count)
+
+
+def is_negative_pc3(scope: Scope, x: Share, bits: int) -> Body[BitShare]:
+    """The sign bit of each x, read as a signed value modulo 2^bits. Run by all three parties; x is flat.
+
+    Three rounds; 64 bits: 276.8 bits a party. 1 <= bits <= the ring's. Exact on the whole range.
+    Semi-honest, one corruption: D's tables are masked modulo p by F_AD (sampling is 2^-65 from uniform for each ten or
+    more draws); D sees nonzero digits uniform and independent and, by a coin that it lacks, one zero at a uniform place
+    or none. Not for the malicious mode: D could share tables that are not one-hot. Argument: docs/security/pc3.md.
+    Source: own assembly of SecureNN's private compare (PoPETs 2019) with digit tables; digits turned, not permuted.
+    """
+    out = BitShare.empty(x.size)
+
+    def piece(part: Scope, cut: slice) -> Body[None]:
+        words = word_slice(cut)
+        if bits == 1:
+            out.own[words], out.next[words] = to_planes(x.own[cut], 1)[0], to_planes(x.next[cut], 1)[0]
+            return
+        sign = yield from is_negative_pc3_split(part, split_form(part, x[cut]), bits)
+        out.own[words], out.next[words] = sign.own, sign.next
+
+    yield from in_pieces(scope, x.size, PIECE, piece)
+    return out
+
+
+def is_negative_pc3_split(scope: Scope, x: Split, bits: int) -> Body[BitShare]:
+    """From the pair-and-solo form of a flat array; contract as `is_negative_pc3`; 2 <= bits.
+
+    Directly after a product D's tables need no wait, so two rounds remain.
+    """
+    count = x.value.size
+    form = Digits(bits - 1)
+    p = form.p
+    planes = to_planes(x.value, bits)
+    dealing, opening, ending = scope.step("tables"), scope.step("digits"), scope.step("sign")
+    tables = ResidueLayout(p, form.entries, count)
+    digits = ResidueLayout(p, form.count, count)
+    one = Planes((), count)
+    words = planes.shape[-1]
+    low, top = planes[:-1], planes[-1]
+    if scope.role is Role.D:
+        own = _draw(dealing, Pair.AD, form.entries, count, p, p, Purpose.TABLE)
+        dealing.send(Role.B, (tables, tables_deal(form, low, own)))
+        from_a = yield opening.receive(Role.A, digits)
+        from_b = yield opening.receive(Role.B, digits)
+        ad = ending.planes(Pair.AD, (words,), Purpose.OUTPUT)
+        bd = zero_among(form, from_a, from_b) ^ top ^ ad
+        ending.send(Role.B, (one, bd))
+        return held(scope, None, ad, bd, count)
+    coin = opening.planes(Pair.AB, (words,), Purpose.COIN)
+    scale = _draw(opening, Pair.AB, form.count, count, p, p - 1, Purpose.SCALE) + np.uint8(1)
+    zero = _draw(opening, Pair.AB, form.count, count, p, p, Purpose.ZERO)
+    turn = _draw(opening, Pair.AB, 1, count, p, form.count, Purpose.BLIND)[0]
+    is_a = scope.role is Role.A
+    if is_a:
+        share = _draw(dealing, Pair.AD, form.entries, count, p, p, Purpose.TABLE)
+    else:
+        share = yield dealing.receive(Role.D, tables)
+    blinded = tables_blind(form, low, share, 0 if is_a else 1, coin, scale, zero, turn, not is_a)
+    opening.send(Role.D, (digits, blinded))
+    ab = coin ^ top
+    if is_a:
+        return held(scope, ab, ending.planes(Pair.AD, (words,), Purpose.OUTPUT), None, count)
+    return held(scope, ab, None, (yield ending.receive(Role.D, one)), count)
+
+
+def is_negative_pc3_cost(count: int, bits: int) -> Cost:
+    if bits == 1:
+        return Cost()
+    form = Digits(bits - 1)
+
+    def piece(size: int) -> Cost:
+        tables = ResidueLayout(form.p, form.entries, size).nbytes
+        digits = ResidueLayout(form.p, form.count, size).nbytes
+        return Cost(3, tables + 2 * digits + Planes((), size).nbytes)
+
+    return side_by_side(piece(cut.stop - cut.start) for cut in pieces(count, PIECE))
