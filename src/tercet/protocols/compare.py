@@ -148,10 +148,10 @@ def _tree(scope: Scope, outputs: BitShare, digits: int) -> Body[BitShare]:
 
         def next_level(both: Bits, new: Bits, digits: int = digits, pairs: int = pairs, odd: int = odd) -> Bits:
             passes, carries = both[: digits - 1], both[digits - 1 :]
-            new[pairs - 1 :] ^= carries[1 : 2 * pairs : 2]
-            if not odd:
-                return new
-            return np.concatenate([new[: pairs - 1], passes[-1:], new[pairs - 1 :], carries[-1:]])
+            joined_carries = new[pairs - 1 :] ^ carries[1 : 2 * pairs : 2]
+            return np.concatenate(
+                [new[: pairs - 1], passes[-odd:] if odd else passes[:0], joined_carries, carries[2 * pairs :]]
+            )
 
         own, following = next_level(own, joined.own), next_level(following, joined.next)
         digits = pairs + odd
@@ -229,4 +229,3 @@ def is_negative_cost(count: int, bits: int, *, one_round: bool = False) -> Cost:
     return side_by_side(
         carry_out_cost(bits - 1, cut.stop - cut.start, one_round=one_round, top=True) for cut in pieces(count, PIECE)
     )
-
