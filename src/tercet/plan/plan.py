@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
@@ -65,7 +66,13 @@ class Plan:
 
     @cached_property
     def encoded(self) -> bytes:
-        out = Writer().raw(MAGIC).count(VERSION).count(len(self.operations))
+        types: dict[Type, int] = {}
+        for op in self.operations:
+            types.setdefault(op.type, len(types))
+        out = Writer().raw(MAGIC).count(VERSION).count(len(types))
+        for t in types:
+            _write_type(out, t)
+        out.count(len(self.operations))
         for op in self.operations:
             out.count(op.operation.code).count(len(op.inputs))
             for value in op.inputs:
@@ -73,7 +80,7 @@ class Plan:
             out.count(len(op.attrs))
             for number in op.attrs:
                 out.integer(number)
-            _write_type(out, op.type)
+            out.count(types[op.type])
             if op.is_leaf:
                 out.block(op.data)
         out.count(len(self.outputs))
@@ -100,9 +107,11 @@ class Plan:
         version = reader.count(MAX_NUMBERS)
         if version != VERSION:
             raise reader.fail(f"version {version} is not {VERSION}")
-        operations: list[PlanOperation] = []
+        decoder = _Decoder(reader, [_read_type(reader) for _ in range(reader.count(MAX_OPERATIONS))])
         for index in range(reader.count(MAX_OPERATIONS)):
-            operations.append(_read_operation(reader, index, operations))
+            decoder.operation(index)
+        decoder.end_of_operations()
+        operations = decoder.operations
         outputs = []
         for _ in range(reader.count(MAX_OPERATIONS)):
             kind = reader.count(MAX_NUMBERS)
@@ -155,41 +164,75 @@ def _read_type(reader: Reader) -> Type:
     return Type(Kind(kind), shape, ring_bits, frac_bits, nominal, reader.integer(), reader.integer())
 
 
-def _read_operation(reader: Reader, index: int, earlier: list[PlanOperation]) -> PlanOperation:
-    code = reader.count(MAX_NUMBERS)
-    operation = BY_CODE.get(code)
-    if operation is None:
-        raise reader.fail(f"operation {code} is not known")
-    inputs = tuple(reader.count(MAX_OPERATIONS) for _ in range(reader.count(MAX_NUMBERS)))
-    if any(value >= index for value in inputs):
-        raise reader.fail(f"operation {index} uses a value that does not exist yet")
-    attrs = tuple(reader.integer() for _ in range(reader.count(MAX_NUMBERS)))
-    declared = _read_type(reader)
-    if operation is INPUT or operation is CONSTANT:
-        data = reader.block(MAX_LENGTH)
-        if inputs or attrs or len(data) != (HANDLE_BYTES if operation is INPUT else constant_bytes(declared)):
-            raise reader.fail(f"a malformed {operation.name}")
-        return PlanOperation(operation, (), (), declared, data)
-    types = tuple(earlier[value].type for value in inputs)
-    check_operands(operation, [earlier[value].operation for value in inputs])
-    if operation.variants and (not attrs or attrs[-1] not in (0, 1)):
-        raise PlanError(f"operation {index} ({operation.name}): its variant is 0 or 1")
-    try:
-        inferred = operation.infer(types, attrs)
-    except PlanError as error:
-        raise PlanError(f"operation {index} ({operation.name}): {error.message}") from None
-    if inferred != declared:
-        raise PlanError(f"operation {index} ({operation.name}) declares {declared}, but gives {inferred}")
-    return PlanOperation(operation, inputs, attrs, declared)
+class _Decoder:
+    """Reads operations one by one; each type is checked once for each way in which it comes about."""
+
+    def __init__(self, reader: Reader, types: list[Type]) -> None:
+        if len(set(types)) != len(types):
+            raise reader.fail("a type is listed twice")
+        self.operations: list[PlanOperation] = []
+        self._reader = reader
+        self._types = types
+        self._places: list[int] = []
+        self._used = 0
+        self._inferred: dict[tuple[object, ...], int] = {}
+
+    def operation(self, index: int) -> None:
+        """Read one operation, its type from the list; the types must be listed in the order of their first use."""
+        reader = self._reader
+        code = reader.count(MAX_NUMBERS)
+        operation = BY_CODE.get(code)
+        if operation is None:
+            raise reader.fail(f"operation {code} is not known")
+        inputs = tuple([reader.count(MAX_OPERATIONS) for _ in range(reader.count(MAX_NUMBERS))])
+        if inputs and max(inputs) >= index:
+            raise reader.fail(f"operation {index} uses a value that does not exist yet")
+        attrs = tuple([reader.integer() for _ in range(reader.count(MAX_NUMBERS))])
+        place = reader.count(self._used)
+        if place >= len(self._types):
+            raise reader.fail(f"type {place} is not listed")
+        self._used += place == self._used
+        declared = self._types[place]
+        data = b""
+        if operation is INPUT or operation is CONSTANT:
+            data = reader.block(MAX_LENGTH)
+            if inputs or attrs or len(data) != (HANDLE_BYTES if operation is INPUT else constant_bytes(declared)):
+                raise reader.fail(f"a malformed {operation.name}")
+        else:
+            self._check(index, operation, inputs, attrs, place)
+        self._places.append(place)
+        self.operations.append(PlanOperation(operation, inputs, attrs, declared, data))
+
+    def _check(self, index: int, operation: Operation, inputs: tuple[int, ...], attrs: Attrs, place: int) -> None:
+        operands = [self.operations[value] for value in inputs]
+        public = tuple([operand.operation is CONSTANT for operand in operands])
+        key = (operation.code, attrs, public, *[self._places[value] for value in inputs])
+        if self._inferred.get(key) == place:
+            return
+        check_operands(operation, public)
+        if operation.variants and (not attrs or attrs[-1] not in (0, 1)):
+            raise PlanError(f"operation {index} ({operation.name}): its variant is 0 or 1")
+        try:
+            inferred = operation.infer(tuple(operand.type for operand in operands), attrs)
+        except PlanError as error:
+            raise PlanError(f"operation {index} ({operation.name}): {error.message}") from None
+        declared = self._types[place]
+        if inferred != declared:
+            raise PlanError(f"operation {index} ({operation.name}) declares {declared}, but gives {inferred}")
+        self._inferred[key] = place
+
+    def end_of_operations(self) -> None:
+        if self._used != len(self._types):
+            raise self._reader.fail("a type is listed that no operation has")
 
 
 _MUST_BE_PUBLIC = ("scale", "matmul_public", "take", "mask")
 _PUBLIC_OPERAND = {"add": (0, 1), "subtract": (0, 1), "xor": (1,), **dict.fromkeys(_MUST_BE_PUBLIC, (1,))}
 
 
-def check_operands(operation: Operation, operands: list[Operation]) -> None:
+def check_operands(operation: Operation, are_public: Sequence[bool]) -> None:
     """PlanError unless public constants stand just where the operation takes them."""
-    public = [i for i, operand in enumerate(operands) if operand is CONSTANT]
+    public = [i for i, is_public in enumerate(are_public) if is_public]
     allowed = _PUBLIC_OPERAND.get(operation.name, ())
     if len(public) > 1 or any(i not in allowed for i in public):
         raise PlanError(f"{operation.name} does not take a public constant there")

@@ -66,6 +66,9 @@ class Reader:
 
     def count(self, limit: int) -> int:
         """A count of at most `limit`."""
+        if self.offset < len(self._data) and self._data[self.offset] <= min(limit, 0x7F):
+            self.offset += 1
+            return self._data[self.offset - 1]
         value = shift = 0
         while True:
             if self.offset >= len(self._data):
