@@ -18,7 +18,7 @@ from typing import IO
 
 import tercet
 from tercet.client.session import Companions, Session
-from tercet.engine.party import PartyLoop
+from tercet.engine.party import START_S, PartyLoop
 from tercet.errors import ConfigError, TercetError, Unreachable
 from tercet.node.language import PlanLanguage
 from tercet.node.serve import READY, Settings
@@ -38,7 +38,6 @@ from tercet.transport import (
 )
 
 _LOG = logging.getLogger(__name__)
-_START_S = 20.0
 _END_S = 1.0
 _KILL_S = 2.0
 _LAST_WORDS_BYTES = 4000
@@ -79,7 +78,7 @@ def local(
     session = Session(endpoint, companions, network, timeout)
     weakref.finalize(session, _abandoned, endpoint, companions)
     try:
-        session._await_ready(max(timeout, _END_S))
+        session._await_ready(max(timeout, START_S))
         if profile == MEASURED:
             links = session._measure_links(timeout)
             session.network = Network(MEASURED, links.rtt_s, links.bandwidth_bits_s)
@@ -183,7 +182,7 @@ def _start_processes(timeout: float, link: EmulatedLink | None, threads: int) ->
                 identities[Peer.CLIENT],
                 contacts,
                 session=session,
-                timeout_s=_START_S,
+                timeout_s=START_S,
                 send_timeout_s=timeout,
             )
         except TercetError as error:
@@ -249,13 +248,13 @@ class ProcessTrio:
 
     def await_start(self) -> None:
         """Wait until all have loaded. Raises ConfigError with what a child wrote, if it ended instead."""
-        deadline = time.monotonic() + _START_S
+        deadline = time.monotonic() + START_S
         for party, child in self._children.items():
             assert child.stdout is not None
             left = max(0.0, deadline - time.monotonic())
             readable, _, _ = select.select([child.stdout], [], [], left)
             if not readable:
-                raise Unreachable(f"party {int(party)} did not start within {_START_S:g} s", party=int(party))
+                raise Unreachable(f"party {int(party)} did not start within {START_S:g} s", party=int(party))
             if child.stdout.read(1) != READY:
                 child.wait()
                 raise ConfigError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
@@ -64,6 +64,9 @@ class Session:
         """What plans are made for: how long a round and a byte take."""
         self.timeout = timeout
         self.last_job: JobRecord | None = None
+        """What the last job took."""
+        self.last_failure: Mapping[int, Report] = {}
+        """What each party, and the client (0), said about the last job that failed."""
         self.wrap: Callable[[Session, StoredArray], Any] = lambda session, stored: stored
         """Makes what `share` returns."""
         self._endpoint = endpoint
@@ -162,6 +165,7 @@ class Session:
                 self._endpoint.close_job(job)
             cause = watch.cause()
             if cause is not None:
+                self.last_failure = watch.failed
                 self._unwanted += [output.handle for output in plan.outputs if output.handle]
                 self._abort(job, "another party failed")
                 raise self._failure(cause.error(job), settled=watch.settled)

@@ -26,6 +26,8 @@ _LOG = logging.getLogger(__name__)
 _IDLE_S = 1.0
 HEARSAY_S = 1.0
 """How long a party that gave up waiting listens to what the others wait for."""
+START_S = 20.0
+"""How long a session's start may take: connecting, and agreeing on keys."""
 REVEAL_STEP = 1
 
 
@@ -110,6 +112,7 @@ class PartyLoop:
     """One party of one session. It ends when the client says so or goes; a failed job does not end it."""
 
     def __init__(self, endpoint: Endpoint, language: Language, *, timeout: float, threads: int = 1) -> None:
+        """`timeout`: how long another party may be silent while something of it is awaited; `threads`: for kernels."""
         self.party = Party(int(endpoint.me))
         self._endpoint = endpoint
         self._language = language
@@ -129,7 +132,7 @@ class PartyLoop:
         """
         endpoint = self._endpoint
         try:
-            self._keys = agree_on_keys(endpoint, self._timeout)
+            self._keys = agree_on_keys(endpoint, max(START_S, self._timeout))
             endpoint.send_control(Peer.CLIENT, Command.READY, EMPTY)
             while (control := self._next()) is not None:
                 if not self._obey(control):

@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass, field
 
 from tercet.engine.codec import Reader, Writer
-from tercet.engine.party import PartyLoop
+from tercet.engine.party import START_S, PartyLoop
 from tercet.errors import TercetError
 from tercet.node.language import PlanLanguage
 from tercet.transport import Contact, Identity, Peer, connect, emulate
@@ -77,7 +77,7 @@ def main() -> int:
                 settings.contacts,
                 listener=listener,
                 session=settings.session,
-                timeout_s=settings.timeout,
+                timeout_s=START_S,
                 send_timeout_s=settings.timeout,
                 spin_s=settings.spin_s,
             )

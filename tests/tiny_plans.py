@@ -1,0 +1,34 @@
+"""Hand-made plans for tests of the floors that run them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tercet.client import Session, StoredArray, encode_array
+from tercet.plan.plan import Output, OutputKind, Plan, PlanOperation
+from tercet.plan.table import BY_NAME, INPUT
+
+
+def put(net: Session, values: Any, bounds: Any = None, frac_bits: int | None = None) -> StoredArray:
+    """Share without what the array floor wraps around it."""
+    encoded = encode_array(values, bounds, frac_bits)
+    return StoredArray(net._put(encoded.words, encoded.type), encoded.type, encoded.bounds)
+
+
+def reveal_plan(*arrays: StoredArray) -> Plan:
+    """Just reveal them."""
+    operations = tuple(PlanOperation(INPUT, (), (), a.type, a.handle) for a in arrays)
+    return Plan(operations, tuple(Output(OutputKind.REVEAL, index) for index in range(len(arrays))))
+
+
+def chain_plan(x: StoredArray, y: StoredArray, products: int = 1, keep: bytes = b"") -> Plan:
+    """x * y * y * ...: dependent products; the result is revealed, or kept under `keep`."""
+    multiply = BY_NAME["multiply"]
+    operations = [PlanOperation(INPUT, (), (), a.type, a.handle) for a in (x, y)]
+    last = 0
+    for _ in range(products):
+        out = multiply.infer((operations[last].type, y.type), (0,))
+        operations.append(PlanOperation(multiply, (last, 1), (0,), out))
+        last = len(operations) - 1
+    output = Output(OutputKind.PERSIST, last, keep) if keep else Output(OutputKind.REVEAL, last)
+    return Plan(tuple(operations), (output,))
