@@ -15,5 +15,6 @@ struct Handle {
 void bind_words(nb::class_<Handle>& handle);
 void bind_bits(nb::class_<Handle>& handle);
 void bind_matmul(nb::class_<Handle>& handle);
+void bind_residues(nb::class_<Handle>& handle);
 
 }  // namespace tercet

@@ -4,6 +4,7 @@
 #include "matmul128.hpp"
 #include "matmul64.hpp"
 #include "planes.hpp"
+#include "residues.hpp"
 #include "sums.hpp"
 #include "table.hpp"
 
@@ -60,6 +61,12 @@ extern const Kernels TERCET_JOIN(kernels_, TERCET_LEVEL) = {
     .unpack_bits = ::unpack_bits,
     .leaf_deal = ::leaf_deal,
     .leaf_eval = ::leaf_eval,
+    .residues_draw = ::residues_draw,
+    .residues_pack = ::residues_pack,
+    .residues_unpack = ::residues_unpack,
+    .tables_deal = ::tables_deal,
+    .tables_blind = ::tables_blind,
+    .zero_among = ::zero_among,
 };
 
 }  // namespace tercet

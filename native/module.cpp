@@ -47,6 +47,7 @@ NB_MODULE(_native, m) {
     bind_words(handle);
     bind_bits(handle);
     bind_matmul(handle);
+    bind_residues(handle);
 }
 
 }  // namespace tercet

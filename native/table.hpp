@@ -65,6 +65,16 @@ struct Kernels {
                       std::uint64_t* out);
     void (*leaf_eval)(unsigned k, std::size_t groups, std::size_t width, const std::uint64_t* c,
                       const std::uint64_t* share, bool last_ones, std::uint64_t* p, std::uint64_t* g);
+    void (*residues_draw)(std::size_t n, const std::uint8_t* in, unsigned modulus, unsigned per_word, std::uint8_t* out);
+    void (*residues_pack)(std::size_t n, const std::uint8_t* in, unsigned p, std::uint8_t* out);
+    void (*residues_unpack)(std::size_t n, const std::uint8_t* in, unsigned p, std::uint8_t* out);
+    void (*tables_deal)(unsigned p, std::size_t low, std::size_t n, const std::uint64_t* planes, const std::uint8_t* own,
+                        std::uint8_t* out);
+    void (*tables_blind)(unsigned p, std::size_t low, std::size_t n, const std::uint64_t* planes,
+                         const std::uint8_t* share, unsigned total, const std::uint64_t* coin, const std::uint8_t* scale,
+                         const std::uint8_t* zero, const std::uint8_t* turn, bool negative, std::uint8_t* out);
+    void (*zero_among)(unsigned p, std::size_t rows, std::size_t n, const std::uint8_t* a, const std::uint8_t* b,
+                       std::uint64_t* out);
 };
 
 extern const Kernels kernels_baseline;

@@ -54,9 +54,7 @@ def exhaustive_views(
     assert len(tape.addresses) == draws, f"the protocol draws {len(tape.addresses)} times"
     views = {}
     for party in PARTIES:
-        columns = [
-            tape.values(address) for address in sorted(tape.addresses) if address[0] in (party, party.next)
-        ]
+        columns = [tape.values(address) for address in sorted(tape.addresses) if address[0] in (party, party.next)]
         for payload in trio.post.views[party]:
             fields = payload.nbytes * 8 // bits
             assert fields % tape.runs == 0

@@ -87,9 +87,7 @@ def test_views_do_not_depend_on_the_values() -> None:
     """Every plane that any party receives is as full of ones as of zeros, for the two most different values."""
     for value in (0, -1):
         trio = Trio(46)
-        trio.run(
-            lambda scope, x: is_negative(scope, x, 64, one_round=True), trio.share(RING64, np.full(3000, value))
-        )
+        trio.run(lambda scope, x: is_negative(scope, x, 64, one_round=True), trio.share(RING64, np.full(3000, value)))
         for party in PARTIES:
             for payload in trio.post.views[party]:
                 rows = np.unpackbits(payload.reshape(-1, 375), axis=1).mean(axis=1)

@@ -23,7 +23,8 @@ def values_below(trio: Trio, bits: int) -> list[int]:
 def test_normalise(ring: Ring, even: bool) -> None:
     trio = Trio(81)
     for number, bits in enumerate(
-        size for size in (1, 2, 3, 4, 5, 6, 7, 8, 12, 14, 16, 30, 33, 40, 61, 62, 63, 64, 100, 122, 124, 127, 128)
+        size
+        for size in (1, 2, 3, 4, 5, 6, 7, 8, 12, 14, 16, 30, 33, 40, 61, 62, 63, 64, 100, 122, 124, 127, 128)
         if size <= ring.bits and not (even and size % 2)
     ):
         values = values_below(trio, bits)

@@ -19,9 +19,7 @@ def test_multiply_is_exact_and_costs_one_word_a_party(ring: Ring, solo: Party) -
     trio = Trio(1)
     x = range_values(trio.rng, ring.bits, 500)
     y = range_values(trio.rng, ring.bits, 500)[::-1]
-    results = run_counted(
-        trio, multiply_cost(ring, 500), multiply, trio.share(ring, x), trio.share(ring, y), solo=solo
-    )
+    results = run_counted(trio, multiply_cost(ring, 500), multiply, trio.share(ring, x), trio.share(ring, y), solo=solo)
     assert open_words(results) == [signed(a * b, ring.bits) for a, b in zip(x, y, strict=True)]
     assert trio.post.bytes == dict.fromkeys(PARTIES, 500 * ring.word_bytes)
 

@@ -98,9 +98,7 @@ def _low_carry(scope: Scope, ring: Ring, value: NDArray[Any], shift: int, one_ro
     half = bit_words(ring, split_bits_form(scope, carry), count)
     domain = WordDomain(ring, count)
     if scope.role is Role.D:
-        y: Output = yield from cross_terms(
-            scope, domain, [False], CrossTerms(1, right=[half]), one_round=one_round
-        )
+        y: Output = yield from cross_terms(scope, domain, [False], CrossTerms(1, right=[half]), one_round=one_round)
         return Share(ring, y.own, y.next)
     terms = CrossTerms(1, left=[signs(ring, half)])
     y = yield from cross_terms(scope, domain, [False], terms, one_round=one_round)

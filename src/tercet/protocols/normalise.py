@@ -295,9 +295,7 @@ def _drawn(step: Step, layouts: list[Fields]) -> list[NDArray[Any]]:
     ends = np.cumsum([layout.nbytes for layout in layouts])
     drawn = np.empty(int(ends[-1]), np.uint8)
     step.fill(Pair.AD, drawn, Purpose.TERM)
-    return [
-        layout.unpack(drawn[end - layout.nbytes : end].copy()) for layout, end in zip(layouts, ends, strict=True)
-    ]
+    return [layout.unpack(drawn[end - layout.nbytes : end].copy()) for layout, end in zip(layouts, ends, strict=True)]
 
 
 def _bit_sum_bytes(ring: Ring, count: int, coefficients: list[int]) -> int:
