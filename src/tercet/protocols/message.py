@@ -45,14 +45,15 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """`count` values modulo 2^bits, tightly packed; held in memory as words of the smallest ring that takes them."""
+    """`count` values modulo 2^bits, tightly packed; received as words of `held`, else of the smallest ring that fits."""
 
     bits: int
     count: int
+    held: Ring | None = None
 
     @property
     def ring(self) -> Ring:
-        return RING64 if self.bits <= RING64.bits else RING128
+        return self.held or (RING64 if self.bits <= RING64.bits else RING128)
 
     @property
     def nbytes(self) -> int:

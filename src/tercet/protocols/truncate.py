@@ -40,34 +40,43 @@ def truncate_split(
     ring, count = z.ring, z.value.size
     top = ring.bits - shift
     step = scope.step("truncate")
-    layout = Words(ring, (count,))
-    domain = FieldDomain(shift, count)
+    words, fields = Words(ring, (count,)), Fields(shift, count, ring)
 
-    def high(words: NDArray[Any]) -> NDArray[Any]:
-        return ring.shl(domain.ring.resize(words, ring), top)
+    def drawn(pair: Pair, purpose: Purpose) -> NDArray[Any]:
+        return step.fields(pair, shift, count, ring, purpose)
 
     if scope.role is Role.D:
         low = step.words(Pair.AD, ring, (count,), Purpose.OUTPUT)
-        sign = ring.shr(z.value, ring.bits - 1)
-        rest = ring.sub(ring.sub(ring.shr(z.value, shift), ring.shl(sign, top)), low)
-        step.send(Role.B, (layout, rest))
-        terms = CrossTerms(1, right=[ring.resize(sign, domain.ring)])
-        wrap = yield from cross_terms(scope, domain, [False], terms, one_round=one_round)
-        return Share(ring, ring.add(rest, high(wrap.own)), ring.add(low, high(wrap.next)))
-    offset = (1 << shift) - 1 if nonnegative else (1 << (ring.bits - 2)) - 1
-    back = 0 if nonnegative else 1 - (1 << (ring.bits - 2 - shift))
-    c = _plus(ring, z.value, offset)
-    sign = ring.shr(c, ring.bits - 1)
-    terms = CrossTerms(1, left=[ring.resize(sign, domain.ring)])
-    wrap = yield from cross_terms(scope, domain, [False], terms, one_round=one_round)
+        rest, term = ring.trunc_d(z.value, shift, low, drawn(Pair.AD, Purpose.TERM))
+        step.send(Role.B, (words, rest), (fields, term))
+        if one_round:
+            sign = ring.shr(z.value, ring.bits - 1)
+            step.send(Role.A, (fields, ring.sub(sign, drawn(Pair.BD, Purpose.TERM_B))))
+        rest = ring.add_shl(rest, drawn(Pair.BD, Purpose.WRAP_B), top)
+        return Share(ring, rest, ring.add_shl(low, drawn(Pair.AD, Purpose.WRAP_A), top))
+
+    def wrap(term: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
+        return ring.trunc_cross(z.value, shift, term, mask, nonnegative=nonnegative)
+
     if scope.role is Role.A:
-        low = step.words(Pair.AD, ring, (count,), Purpose.OUTPUT)
-        mine, theirs = ring.add(low, high(wrap.own)), wrap.next
+        mask = drawn(Pair.AD, Purpose.WRAP_A)
+        kept = wrap(drawn(Pair.AD, Purpose.TERM), mask)
+        step.send(Role.B, (fields, kept))
+        mine = ring.add_shl(step.words(Pair.AD, ring, (count,), Purpose.OUTPUT), mask, top)
+        if one_round:
+            kept = wrap((yield step.receive(Role.D, fields)), mask)
+        theirs = yield step.receive(Role.B, fields)
     else:
-        rest = yield step.receive(Role.D, layout)
-        mine, theirs = ring.add(rest, high(wrap.next)), wrap.own
-    both = ring.add(ring.shr(c, shift), ring.sub(high(theirs), ring.shl(sign, top)))
-    both = _plus(ring, both, back)
+        mask = drawn(Pair.BD, Purpose.WRAP_B)
+        if one_round:
+            step.send(Role.A, (fields, wrap(drawn(Pair.BD, Purpose.TERM_B), mask)))
+        rest, term = yield step.receive(Role.D, words, fields)
+        kept = wrap(term, mask)
+        if not one_round:
+            step.send(Role.A, (fields, kept))
+        mine = ring.add_shl(rest, mask, top)
+        theirs = yield step.receive(Role.A, fields)
+    both = ring.trunc_pair(z.value, shift, kept, theirs, nonnegative=nonnegative)
     return Share(ring, mine, both) if scope.role is Role.A else Share(ring, both, mine)
 
 
