@@ -78,18 +78,20 @@ class Screen:
         )
 
     def seen(self, owner: str, seen: Seen) -> None:
-        grid = _grid("", "sent to", "first words", "bits set", "distribution", right=(3,))
-        grid.add_row(f"{owner}'s features", "nobody", "", "", _bars(seen.plain_histogram))
+        grid = _grid("", "sent to servers", "first word", "bits set", "distribution", right=(3,))
+        grid.add_row(f"{owner}", "none", "", "", _bars(seen.plain_histogram))
         for component in seen.components:
             servers = " and ".join(str(int(party)) for party in sorted(component.holders))
             grid.add_row(
                 f"component {component.number}",
-                f"servers {servers}",
-                " ".join(component.sample),
+                servers,
+                component.sample,
                 f"{component.one_bits:.1%}",
                 _bars(component.histogram),
             )
-        self._say("[bold]What the servers see[/bold]: uniform words. Each lacks one component of three.")
+        self._say(
+            "[bold]What the servers see[/bold] of the features: uniform words. Each lacks one component of three."
+        )
         self._console.print(grid)
         self._say("[dim]A sample: the same rows split once more by the code that split them for the servers.[/dim]\n")
 

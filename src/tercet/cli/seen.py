@@ -12,8 +12,8 @@ from tercet.client import encode_array
 from tercet.ring import ring
 from tercet.sharing import PARTIES, Party, expand_seed, split
 
-SAMPLE_WORDS = 2
-BINS = 24
+SAMPLE_DIGITS = 16
+BINS = 16
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Component:
 
     number: int
     holders: tuple[Party, Party]
-    sample: tuple[str, ...] = field(repr=False)
-    """The first words, in hexadecimal."""
+    sample: str = field(repr=False)
+    """The beginning of the first word, in hexadecimal."""
     one_bits: float
     """The part of all bits that are set: one half, if the words are uniform."""
     histogram: NDArray[np.int64] = field(repr=False)
@@ -54,7 +54,7 @@ def seen_by_servers(values: FloatArray, bounds: tuple[float, float], frac_bits: 
             Component(
                 int(party),
                 (party.prev, party),
-                tuple(word[::-1].hex() for word in words[:SAMPLE_WORDS]),
+                words[0][::-1].hex()[:SAMPLE_DIGITS],
                 float(np.unpackbits(np.frombuffer(payload, np.uint8)).mean()),
                 np.histogram(tops, BINS, (0, 1 << 32))[0],
             )

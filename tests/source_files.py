@@ -1,0 +1,23 @@
+"""The source files of the package under test, wherever it is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+
+def package_folder() -> Path:
+    spec = importlib.util.find_spec("tercet")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def modules() -> list[Path]:
+    found = sorted(package_folder().rglob("*.py"))
+    assert len(found) > 50
+    return found
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(package_folder()).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
