@@ -166,6 +166,16 @@ def total(x: Node, axes: tuple[int, ...]) -> Node:
     return x.graph.node("sum", (in_ring(x, max(ring_bits, x.type.ring)),), axes)
 
 
+def running_total(x: Node, axis: int) -> Node:
+    """Prefix sums along an axis."""
+    x = number(x)
+    terms = x.type.shape[axis]
+    if smallest_ring(terms * x.type.lo, terms * x.type.hi) is None:
+        x = settle(x)
+    ring_bits = fitting_ring(terms * x.type.lo, terms * x.type.hi, f"a running sum of {terms} terms", (x,))
+    return x.graph.node("cumulative_sum", (in_ring(x, max(ring_bits, x.type.ring)),), (axis,))
+
+
 def contract(a: Node, b: Node, axes: tuple[int, ...]) -> Node:
     """The sum over axes of a * b, broadcast; one ring word is sent for each result."""
     shape = tuple(int(n) for n in np.broadcast_shapes(a.type.shape, b.type.shape))

@@ -25,7 +25,7 @@ class Wanted:
 
 def compile_plan(wanted: Sequence[Wanted], network: Network) -> Plan:
     """The plan that gives these results, for this network. Near-linear in the number of recorded operations."""
-    order = _ordered([want.node for want in wanted])
+    order = ordered([want.node for want in wanted])
     kept = {want.node.serial for want in wanted}
     uses: dict[int, int] = {}
     for node in order:
@@ -57,7 +57,7 @@ def compile_plan(wanted: Sequence[Wanted], network: Network) -> Plan:
     return Plan(tuple(operations), outputs)
 
 
-def _ordered(roots: Sequence[Node]) -> list[Node]:
+def ordered(roots: Sequence[Node]) -> list[Node]:
     """The nodes that the roots need, each after its inputs, in the order in which they were recorded."""
     found = {root.serial: root for root in roots}
     stack = list(found.values())

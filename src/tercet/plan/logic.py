@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.plan.build import Operand, broadcast_to, in_ring, linear, multiply, negate, number, same_place
+from tercet.plan.build import Operand, broadcast_to, linear, multiply, negate, number, same_place
 from tercet.plan.graph import Node
 from tercet.plan.public import bool_constant, exact_frac_bits, integers, number_constant
-from tercet.plan.scale import bounded
+from tercet.plan.scale import bounded, in_ring
 from tercet.plan.types import limit, magnitude
 
 

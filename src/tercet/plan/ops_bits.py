@@ -67,7 +67,7 @@ def _run_not(scope: Scope, call: Call, x: BitShare) -> BitShare:
     return _on_first(scope, x, np.full(x.own.shape, ~np.uint64(0)))
 
 
-def _on_first(scope: Scope, x: BitShare, words: np.ndarray) -> BitShare:  # type: ignore[type-arg]
+def _on_first(scope: Scope, x: BitShare, words: np.ndarray) -> BitShare:
     own = x.own ^ words if scope.party is Party.P1 else x.own
     return BitShare(x.count, own, x.next ^ words if scope.party.next is Party.P1 else x.next)
 

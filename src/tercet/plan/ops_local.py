@@ -107,7 +107,7 @@ def _infer_rename(inputs: Sequence[Type], attrs: Attrs) -> Type:
     """attrs: frac_bits, nominal; the stored integer stays, so the value is multiplied by a power of two."""
     arity(inputs, attrs, 1, 2)
     numeric(*inputs)
-    kind = Kind.FIXED if attrs[0] or inputs[0].kind is Kind.FIXED else Kind.INT
+    kind = Kind.FIXED if attrs[0] else Kind.INT
     return replace(inputs[0], kind=kind, frac_bits=attrs[0], nominal=attrs[1])
 
 

@@ -47,7 +47,7 @@ def exact_frac_bits(values: NDArray[Any]) -> int:
 def integers(values: NDArray[Any], frac_bits: int) -> NDArray[Any]:
     """The nearest integers to values * 2^frac_bits (int64, or Python ints where that is too narrow)."""
     if values.dtype.kind == "f":
-        scaled = np.rint(np.ldexp(values, frac_bits))
+        scaled = np.asarray(np.rint(np.ldexp(values, frac_bits)))
         if not scaled.size or np.max(np.abs(scaled)) < 2.0**62:
             return scaled.astype(np.int64)
         return np.array([int(value) for value in scaled.reshape(-1)], dtype=object).reshape(scaled.shape)
@@ -63,6 +63,7 @@ def bounds_of(values: NDArray[Any]) -> tuple[int, int]:
 
 def number_constant(graph: Graph, values: NDArray[Any], frac_bits: int, nominal: int, ring_bits: int) -> Node:
     """A constant of integers that are already scaled."""
+    values = np.asarray(values)
     kind = Kind.FIXED if frac_bits else Kind.INT
     words = ring(ring_bits).from_ints(values)
     type = Type(kind, values.shape, ring_bits, frac_bits, nominal, *bounds_of(values))

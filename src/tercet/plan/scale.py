@@ -90,7 +90,7 @@ def fitting_ring(lo: int, hi: int, what: str, operands: Sequence[Node]) -> int:
 def overflow(lo: int, hi: int, what: str, operands: Sequence[Node]) -> PlanError:
     """The refusal of a plan that would overflow: how large, and through which operations."""
     reached = max(-lo, hi).bit_length()
-    chain = []
+    chain: list[str] = []
     node: Node | None = max(operands, key=lambda n: n.type.magnitude, default=None)
     while node is not None and len(chain) < CHAIN_LENGTH:
         if not chain or node.operation.name not in ("lift", "reduce_ring", "reshape", "broadcast"):

@@ -1,0 +1,272 @@
+"""NumPy's protocols: its ufuncs and functions, called with a secret array, record the same operation here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tercet.array import creation, elementwise, manipulation, statistics
+
+_UFUNCS: dict[Any, Callable[..., Any]] = {
+    np.add: elementwise.add,
+    np.subtract: elementwise.subtract,
+    np.multiply: elementwise.multiply,
+    np.divide: elementwise.divide,
+    np.floor_divide: elementwise.floor_divide,
+    np.remainder: elementwise.remainder,
+    np.power: elementwise.pow,
+    np.square: elementwise.square,
+    np.negative: elementwise.negative,
+    np.positive: elementwise.positive,
+    np.absolute: elementwise.abs,
+    np.fabs: elementwise.abs,
+    np.sign: elementwise.sign,
+    np.floor: elementwise.floor,
+    np.ceil: elementwise.ceil,
+    np.trunc: elementwise.trunc,
+    np.rint: elementwise.round,
+    np.minimum: elementwise.minimum,
+    np.maximum: elementwise.maximum,
+    np.fmin: elementwise.minimum,
+    np.fmax: elementwise.maximum,
+    np.less: elementwise.less,
+    np.less_equal: elementwise.less_equal,
+    np.greater: elementwise.greater,
+    np.greater_equal: elementwise.greater_equal,
+    np.equal: elementwise.equal,
+    np.not_equal: elementwise.not_equal,
+    np.logical_and: elementwise.logical_and,
+    np.logical_or: elementwise.logical_or,
+    np.logical_xor: elementwise.logical_xor,
+    np.logical_not: elementwise.logical_not,
+    np.bitwise_and: elementwise.bitwise_and,
+    np.bitwise_or: elementwise.bitwise_or,
+    np.bitwise_xor: elementwise.bitwise_xor,
+    np.invert: elementwise.bitwise_invert,
+    np.matmul: statistics.matmul,
+    np.vecdot: statistics.vecdot,
+    np.isfinite: elementwise.isfinite,
+    np.isnan: elementwise.isnan,
+    np.isinf: elementwise.isinf,
+    np.conjugate: elementwise.positive,
+}
+
+_REDUCTIONS: dict[Any, Callable[..., Any]] = {
+    np.add: statistics.sum,
+    np.multiply: statistics.prod,
+    np.minimum: statistics.min,
+    np.maximum: statistics.max,
+    np.logical_and: statistics.all,
+    np.logical_or: statistics.any,
+}
+
+
+def ufunc_call(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What `SecretArray.__array_ufunc__` answers."""
+    given = {key: value for key, value in kwargs.items() if key not in ("out",) or value is not None}
+    if "out" in given:
+        raise TypeError(
+            f"numpy.{ufunc.__name__} cannot write a secret result into a NumPy array; "
+            "drop out=, and write a = a + x instead of a += x"
+        )
+    if method == "__call__" and ufunc in _UFUNCS:
+        _none_but(given, ("axis",) if ufunc is np.vecdot else (), ufunc)
+        return _UFUNCS[ufunc](*inputs, **given)
+    if method == "reduce" and ufunc in _REDUCTIONS:
+        axis = given.pop("axis", inputs[1] if len(inputs) > 1 else 0)
+        _none_but(given, ("keepdims",), ufunc)
+        return _REDUCTIONS[ufunc](inputs[0], axis=axis, **given)
+    if method == "accumulate" and ufunc is np.add:
+        return statistics.cumulative_sum(inputs[0], axis=given.get("axis", 0))
+    what = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+    raise _unsupported(what)
+
+
+def _none_but(given: dict[str, Any], allowed: tuple[str, ...], ufunc: Any) -> None:
+    extra = [key for key in given if key not in allowed]
+    if extra:
+        raise TypeError(f"numpy.{ufunc.__name__} on secret arrays takes no {', '.join(extra)}")
+
+
+def _unsupported(name: str) -> TypeError:
+    return TypeError(
+        f"numpy.{name} is not offered for secret arrays; see x.__array_namespace__() for what is, "
+        "or reveal() the array first"
+    )
+
+
+def function_call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What `SecretArray.__array_function__` answers."""
+    ours = _FUNCTIONS.get(func)
+    if ours is None:
+        raise _unsupported(getattr(func, "__name__", repr(func)))
+    return ours(*args, **kwargs)
+
+
+def _axis(function: Callable[..., Any]) -> Callable[..., Any]:
+    """NumPy takes axis by position; what else it offers is refused unless it is the default."""
+
+    def call(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> Any:
+        if out is not None or any(value is not np._NoValue for value in rest.values()):
+            raise TypeError("NumPy's out, where, initial and other options are not offered for secret arrays")
+        kept = False if keepdims is np._NoValue else bool(keepdims)
+        options = {} if dtype is None else {"dtype": dtype}
+        return function(x, axis=axis, keepdims=kept, **options)
+
+    return call
+
+
+def _extreme(function: Callable[..., Any]) -> Callable[..., Any]:
+    inner = _axis(function)
+    return lambda x, axis=None, out=None, keepdims=False, **rest: inner(x, axis, None, out, keepdims, **rest)
+
+
+def _mean(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> Any:
+    if dtype is not None:
+        raise TypeError("numpy.mean on secret arrays takes no dtype")
+    return _axis(statistics.mean)(x, axis, None, out, keepdims, **rest)
+
+
+def _var(x: Any, axis: Any = None, *, ddof: float = 0, correction: Any = None, keepdims: Any = False) -> Any:
+    given = ddof if correction is None or correction is np._NoValue else correction
+    return statistics.var(x, axis=axis, correction=given, keepdims=bool(keepdims) and keepdims is not np._NoValue)
+
+
+def _where(condition: Any, *values: Any) -> Any:
+    if len(values) != 2:
+        raise TypeError("numpy.where on secret arrays takes both values; positions of true elements stay secret")
+    return elementwise.where(condition, *values)
+
+
+def _reshape(x: Any, /, shape: Any = None, order: str = "C", **rest: Any) -> Any:
+    if order != "C" or rest:
+        raise TypeError("numpy.reshape on secret arrays takes a shape only")
+    return manipulation.reshape(x, shape)
+
+
+def _transpose(x: Any, axes: Any = None) -> Any:
+    return manipulation.permute_dims(x, tuple(reversed(range(x.ndim))) if axes is None else axes)
+
+
+def _swapaxes(x: Any, axis1: int, axis2: int) -> Any:
+    order = list(range(x.ndim))
+    order[axis1], order[axis2] = order[axis2], order[axis1]
+    return manipulation.permute_dims(x, order)
+
+
+def _squeeze(x: Any, axis: Any = None) -> Any:
+    axes = tuple(at for at, length in enumerate(x.shape) if length == 1) if axis is None else axis
+    return manipulation.squeeze(x, axes)
+
+
+def _tile(x: Any, reps: Any) -> Any:
+    return manipulation.tile(x, reps if isinstance(reps, tuple | list) else (reps,))
+
+
+def _take(x: Any, indices: Any, axis: Any = None) -> Any:
+    return manipulation.take(x if axis is not None else x.reshape(-1), indices, axis=0 if axis is None else axis)
+
+
+def _clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    low = min if a_min is None or a_min is np._NoValue else a_min
+    high = max if a_max is None or a_max is np._NoValue else a_max
+    return elementwise.clip(x, None if low is np._NoValue else low, None if high is np._NoValue else high)
+
+
+def _dot(a: Any, b: Any) -> Any:
+    if not np.ndim(a) or not np.ndim(b):
+        return elementwise.multiply(a, b)
+    if np.ndim(b) > 2:
+        raise _unsupported("dot for stacks of matrices")
+    return statistics.matmul(a, b)
+
+
+def _inner(a: Any, b: Any) -> Any:
+    return statistics.tensordot(a, b, axes=((-1,), (-1,)))
+
+
+def _vstack(arrays: Any) -> Any:
+    return manipulation.concat([x if np.ndim(x) > 1 else x[None] for x in arrays], axis=0)
+
+
+def _hstack(arrays: Any) -> Any:
+    arrays = list(arrays)
+    return manipulation.concat(arrays, axis=0 if np.ndim(arrays[0]) <= 1 else 1)
+
+
+def _column_stack(arrays: Any) -> Any:
+    return manipulation.concat([x if np.ndim(x) > 1 else x[:, None] for x in arrays], axis=1)
+
+
+def _round(x: Any, decimals: int = 0) -> Any:
+    if decimals:
+        raise TypeError("numpy.round on secret arrays rounds to integers only")
+    return elementwise.round(x)
+
+
+def _cumsum(x: Any, axis: Any = None, dtype: Any = None) -> Any:
+    flat = x if axis is not None or x.ndim == 1 else x.reshape(-1)
+    return statistics.cumulative_sum(flat, axis=0 if axis is None else axis, dtype=dtype)
+
+
+_FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.sum: _axis(statistics.sum),
+    np.prod: _axis(statistics.prod),
+    np.mean: _mean,
+    np.var: _var,
+    np.min: _extreme(statistics.min),
+    np.max: _extreme(statistics.max),
+    np.any: _extreme(statistics.any),
+    np.all: _extreme(statistics.all),
+    np.argmin: lambda x, axis=None, *, keepdims=False: statistics.argmin(x, axis=axis, keepdims=bool(keepdims)),
+    np.argmax: lambda x, axis=None, *, keepdims=False: statistics.argmax(x, axis=axis, keepdims=bool(keepdims)),
+    np.cumsum: _cumsum,
+    np.cumulative_sum: statistics.cumulative_sum,
+    np.count_nonzero: statistics.count_nonzero,
+    np.diff: lambda x, n=1, axis=-1: statistics.diff(x, axis=axis, n=n),
+    np.where: _where,
+    np.clip: _clip,
+    np.round: _round,
+    np.around: _round,
+    np.reshape: _reshape,
+    np.ravel: lambda x: x.reshape(-1),
+    np.transpose: _transpose,
+    np.permute_dims: _transpose,
+    np.matrix_transpose: manipulation.matrix_transpose,
+    np.moveaxis: manipulation.moveaxis,
+    np.swapaxes: _swapaxes,
+    np.squeeze: _squeeze,
+    np.expand_dims: lambda x, axis: manipulation.expand_dims(x, axis=axis),
+    np.flip: lambda x, axis=None: manipulation.flip(x, axis=axis),
+    np.roll: lambda x, shift, axis=None: manipulation.roll(x, shift, axis=axis),
+    np.broadcast_to: lambda x, shape: manipulation.broadcast_to(x, shape),
+    np.broadcast_arrays: manipulation.broadcast_arrays,
+    np.tile: _tile,
+    np.repeat: lambda x, repeats, axis=None: manipulation.repeat(x, repeats, axis=axis),
+    np.take: _take,
+    np.take_along_axis: lambda x, indices, axis=-1: manipulation.take_along_axis(x, indices, axis=axis),
+    np.concatenate: lambda arrays, axis=0: manipulation.concat(arrays, axis=axis),
+    np.concat: lambda arrays, axis=0: manipulation.concat(arrays, axis=axis),
+    np.stack: lambda arrays, axis=0: manipulation.stack(arrays, axis=axis),
+    np.unstack: manipulation.unstack,
+    np.vstack: _vstack,
+    np.hstack: _hstack,
+    np.column_stack: _column_stack,
+    np.dot: _dot,
+    np.inner: _inner,
+    np.outer: lambda a, b: statistics.outer(a.reshape(-1), b.reshape(-1)),
+    np.tensordot: lambda a, b, axes=2: statistics.tensordot(a, b, axes=axes),
+    np.shape: lambda x: x.shape,
+    np.ndim: lambda x: x.ndim,
+    np.size: lambda x, axis=None: x.size if axis is None else x.shape[axis],
+    np.zeros_like: lambda x, dtype=None: creation.zeros_like(x, dtype=dtype),
+    np.ones_like: lambda x, dtype=None: creation.ones_like(x, dtype=dtype),
+    np.full_like: lambda x, fill_value, dtype=None: creation.full_like(x, fill_value, dtype=dtype),
+    np.tril: lambda x, k=0: creation.tril(x, k=k),
+    np.triu: lambda x, k=0: creation.triu(x, k=k),
+}
+"""By NumPy's function; what is not here raises TypeError."""
+
+

@@ -1,0 +1,539 @@
+"""SecretArray: an expression on secret values; using it records, only reveal and persist run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tercet.array import movement, numbers
+from tercet.array.decode import decoded
+from tercet.array.dtypes import DType, dtype_of
+from tercet.array.runner import Runner
+from tercet.plan import build, logic
+from tercet.plan.build import Operand
+from tercet.plan.divide import divide
+from tercet.plan.graph import Node
+from tercet.plan.public import public_array
+
+if TYPE_CHECKING:
+    from tercet.plan.explain import Explanation
+
+ONE = Fraction(1)
+
+
+class SecretArray:
+    """An array of which the parties hold shares, or an expression on such arrays that has not run.
+
+    Made by a session's `share`, and by operations on other secret arrays; it cannot be built by hand and never turns
+    plain by itself. It follows the Python array API standard and NumPy's protocols; NumPy arrays and Python numbers
+    beside it are public operands. `_divisor` is a public number that the value is still to be divided by: revealing
+    divides exactly, any other use multiplies by its reciprocal first.
+    """
+
+    __slots__ = ("__weakref__", "_divisor", "_node", "_session")
+    __array_priority__ = 1000
+    __hash__ = None  # type: ignore[assignment]
+
+    _session: Runner
+    _node: Node
+    _divisor: Fraction
+
+    def __new__(cls, *args: object, **kwargs: object) -> SecretArray:
+        raise TypeError("a SecretArray is not built by hand; use session.share(values, bounds=...)")
+
+    @classmethod
+    def _new(cls, session: Runner, node: Node, divisor: Fraction = ONE) -> SecretArray:
+        if not isinstance(node, Node):
+            raise TypeError(f"a SecretArray holds a recorded value, not {type(node).__name__}")
+        self = object.__new__(cls)
+        self._session = session
+        self._node = node
+        self._divisor = divisor
+        return self
+
+    # ---- for models and other code on top ----
+
+    @property
+    def node(self) -> Node:
+        """The recorded value, what it is still to be divided by taken in."""
+        found = operand(self)
+        assert isinstance(found, Node)
+        return found
+
+    def like(self, node: Node) -> SecretArray:
+        """Another recorded value of the same session as a secret array."""
+        return SecretArray._new(self._session, node)
+
+    # ---- public facts ----
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._node.type.shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self._node.type.shape)
+
+    @property
+    def size(self) -> int:
+        return self._node.type.size
+
+    @property
+    def dtype(self) -> DType:
+        return dtype_of(self._node.type, self._divisor)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The range that is proven, or assumed, for every element."""
+        known = self.dtype.bounds
+        if known is None:
+            return (0, 1)
+        lo, hi = known
+        return (int(lo), int(hi)) if lo.denominator == hi.denominator == 1 else (float(lo), float(hi))
+
+    @property
+    def frac_bits(self) -> int:
+        """Fractional bits that the value is meant to have; 0 for integers and bools."""
+        return self.dtype.frac_bits
+
+    @property
+    def device(self) -> Runner:
+        """The session that the array belongs to."""
+        return self._session
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> SecretArray:
+        if device is not self._session:
+            raise ValueError("a secret array stays in its session; reveal it, or share its source in the other session")
+        return self
+
+    @property
+    def T(self) -> SecretArray:
+        if self.ndim != 2:
+            raise ValueError(f"T is for matrices; this array has {self.ndim} dimensions: use permute_dims or mT")
+        return self._moved(lambda x: movement.permute(x, (1, 0)))
+
+    @property
+    def mT(self) -> SecretArray:
+        if self.ndim < 2:
+            raise ValueError(f"mT is for matrices; this array has {self.ndim} dimensions")
+        axes = (*range(self.ndim - 2), self.ndim - 1, self.ndim - 2)
+        return self._moved(lambda x: movement.permute(x, axes))
+
+    def __repr__(self) -> str:
+        pending = "" if self._divisor == 1 else f" / {self._divisor}"
+        return f"SecretArray({self._node.type}{pending})"
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
+        import tercet.array as namespace
+
+        if api_version not in (None, *namespace.API_VERSIONS):
+            raise ValueError(f"version {api_version} of the array API is not offered; {namespace.API_VERSIONS} are")
+        return namespace
+
+    # ---- becoming plain, or staying shared ----
+
+    def reveal(self, *, checked: bool | None = None) -> NDArray[Any]:
+        """Run what is needed and make this value plain; NumPy. See `tercet.reveal` for several at once."""
+        from tercet.array.results import reveal
+
+        result: NDArray[Any] = reveal(self, checked=checked)
+        return result
+
+    def persist(self) -> SecretArray:
+        """Run what is needed and keep the result as shares at the parties, for later plans."""
+        from tercet.array.results import persist
+
+        return persist(self)[0]
+
+    def explain(self) -> Explanation:
+        """What revealing this value costs and shows to whom; nothing runs."""
+        from tercet.array.results import explain
+
+        return explain(self)
+
+    def _decoded(self, stored: NDArray[Any]) -> NDArray[Any]:
+        return decoded(stored, self._node.type, self._divisor)
+
+    # ---- what a secret cannot do ----
+
+    def _refuse(self, what: str, instead: str) -> NoReturn:
+        raise TypeError(f"a secret array {what}; {instead}")
+
+    def __bool__(self) -> bool:  # noqa: PLE0304
+        self._refuse(
+            "has no truth value here", "choose with tc.where(condition, a, b), combine with & | ~, or reveal() it first"
+        )
+
+    def __float__(self) -> float:
+        self._refuse("is no float here", "reveal() it first")
+
+    def __int__(self) -> int:
+        self._refuse("is no int here", "reveal() it first")
+
+    def __complex__(self) -> complex:
+        self._refuse("is no complex number here", "reveal() it first")
+
+    def __index__(self) -> int:  # noqa: PLE0305
+        self._refuse("is no index", "indices are public: choose with tc.where, or reveal() it first")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        self._refuse(
+            "does not turn into a NumPy array by itself",
+            "reveal() it, or use the functions of its __array_namespace__()",
+        )
+
+    def __dlpack__(self, **kwargs: Any) -> NoReturn:
+        self._refuse("has no memory that can be exported", "reveal() it first")
+
+    def __dlpack_device__(self) -> NoReturn:
+        self._refuse("has no memory that can be exported", "reveal() it first")
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        self._refuse("is not pickled", "persist() it in its session")
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._refuse(
+            "is never changed in place", "build the new array: tc.where(public_mask, value, x), or concat of its parts"
+        )
+
+    # ---- indexing ----
+
+    def __getitem__(self, key: Any) -> SecretArray:
+        parts = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(part, SecretArray) for part in parts):
+            self._refuse("takes public indices only", "weigh the elements with secret bools and sum, or tc.where")
+        return self._moved(lambda x: movement.index(x, key))
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("an array of 0 dimensions has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[SecretArray]:
+        if not self.ndim:
+            raise TypeError("an array of 0 dimensions cannot be iterated over")
+        return (self[at] for at in range(self.shape[0]))
+
+    def __contains__(self, value: object) -> bool:
+        self._refuse("answers no membership question here", "use tc.any(x == value)")
+
+    # ---- operators ----
+
+    def _moved(self, move: Callable[[Node], Node]) -> SecretArray:
+        """Elements moved; a pending divisor stays pending."""
+        return SecretArray._new(self._session, move(self._node), self._divisor)
+
+    def _with(self, function: Callable[[Operand, Operand], Node], other: Any, *, reflected: bool = False) -> Any:
+        if not is_operand(other):
+            return NotImplemented
+        return apply(function, other, self) if reflected else apply(function, self, other)
+
+    def __add__(self, other: Any) -> SecretArray:
+        return self._with(add, other)  # type: ignore[no-any-return]
+
+    def __radd__(self, other: Any) -> SecretArray:
+        return self._with(add, other, reflected=True)  # type: ignore[no-any-return]
+
+    def __sub__(self, other: Any) -> SecretArray:
+        return self._with(subtract, other)  # type: ignore[no-any-return]
+
+    def __rsub__(self, other: Any) -> SecretArray:
+        return self._with(subtract, other, reflected=True)  # type: ignore[no-any-return]
+
+    def __mul__(self, other: Any) -> SecretArray:
+        return self._with(build.multiply, other)  # type: ignore[no-any-return]
+
+    def __rmul__(self, other: Any) -> SecretArray:
+        return self._with(build.multiply, other, reflected=True)  # type: ignore[no-any-return]
+
+    def __truediv__(self, other: Any) -> SecretArray:
+        return quotient(self, other) if is_operand(other) else NotImplemented
+
+    def __rtruediv__(self, other: Any) -> SecretArray:
+        return quotient(other, self) if is_operand(other) else NotImplemented
+
+    def __floordiv__(self, other: Any) -> SecretArray:
+        return floor_quotient(self, other) if is_operand(other) else NotImplemented
+
+    def __rfloordiv__(self, other: Any) -> SecretArray:
+        return floor_quotient(other, self) if is_operand(other) else NotImplemented
+
+    def __mod__(self, other: Any) -> SecretArray:
+        return self - floor_quotient(self, other) * other if is_operand(other) else NotImplemented
+
+    def __pow__(self, exponent: Any) -> SecretArray:
+        if not is_operand(exponent):
+            return NotImplemented
+        if isinstance(exponent, SecretArray):
+            self._refuse("is no exponent", "exponents are public, small and not negative")
+        return apply(lambda x: numbers.power(x, numbers.whole(exponent)), self)
+
+    def __rpow__(self, base: Any) -> SecretArray:
+        self._refuse("is no exponent", "exponents are public, small and not negative")
+
+    def __matmul__(self, other: Any) -> SecretArray:
+        return matmul(self, other) if is_operand(other) else NotImplemented
+
+    def __rmatmul__(self, other: Any) -> SecretArray:
+        return matmul(other, self) if is_operand(other) else NotImplemented
+
+    def __neg__(self) -> SecretArray:
+        return self._moved(build.negate)
+
+    def __pos__(self) -> SecretArray:
+        return self._moved(build.number)
+
+    def __abs__(self) -> SecretArray:
+        return apply(logic.absolute, self)
+
+    def __lt__(self, other: Any) -> SecretArray:
+        return self._with(logic.less, other)  # type: ignore[no-any-return]
+
+    def __le__(self, other: Any) -> SecretArray:
+        return self._with(logic.less_equal, other)  # type: ignore[no-any-return]
+
+    def __gt__(self, other: Any) -> SecretArray:
+        return self._with(greater, other)  # type: ignore[no-any-return]
+
+    def __ge__(self, other: Any) -> SecretArray:
+        return self._with(greater_equal, other)  # type: ignore[no-any-return]
+
+    def __eq__(self, other: Any) -> SecretArray:  # type: ignore[override]
+        return self._with(logic.equal, other)  # type: ignore[no-any-return]
+
+    def __ne__(self, other: Any) -> SecretArray:  # type: ignore[override]
+        return self._with(not_equal, other)  # type: ignore[no-any-return]
+
+    def __and__(self, other: Any) -> SecretArray:
+        return self._with(logical_and, other)  # type: ignore[no-any-return]
+
+    def __rand__(self, other: Any) -> SecretArray:
+        return self._with(logical_and, other, reflected=True)  # type: ignore[no-any-return]
+
+    def __or__(self, other: Any) -> SecretArray:
+        return self._with(logical_or, other)  # type: ignore[no-any-return]
+
+    def __ror__(self, other: Any) -> SecretArray:
+        return self._with(logical_or, other, reflected=True)  # type: ignore[no-any-return]
+
+    def __xor__(self, other: Any) -> SecretArray:
+        return self._with(logical_xor, other)  # type: ignore[no-any-return]
+
+    def __rxor__(self, other: Any) -> SecretArray:
+        return self._with(logical_xor, other, reflected=True)  # type: ignore[no-any-return]
+
+    def __invert__(self) -> SecretArray:
+        return apply(logical_not, self)
+
+    # ---- NumPy's protocols ----
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        from tercet.array.numpy_protocol import ufunc_call
+
+        return ufunc_call(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        from tercet.array.numpy_protocol import function_call
+
+        return function_call(func, args, kwargs)
+
+    # ---- methods that NumPy users expect ----
+
+    def sum(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
+        from tercet.array import statistics
+
+        return statistics.sum(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
+        """The exact sum, to be divided by the public count when it is revealed or used."""
+        from tercet.array import statistics
+
+        return statistics.mean(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
+        from tercet.array import statistics
+
+        return statistics.min(self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
+        from tercet.array import statistics
+
+        return statistics.max(self, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
+        from tercet.array import statistics
+
+        return statistics.any(self, axis=axis, keepdims=keepdims)
+
+    def all(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
+        from tercet.array import statistics
+
+        return statistics.all(self, axis=axis, keepdims=keepdims)
+
+    def reshape(self, *shape: Any) -> SecretArray:
+        wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
+        return self._moved(lambda x: movement.reshape(x, movement.full_shape(self.size, wanted)))
+
+    def astype(self, dtype: Any) -> SecretArray:
+        from tercet.array.conversion import astype
+
+        return astype(self, dtype)
+
+
+# ---- operands ----
+
+
+def is_operand(value: Any) -> bool:
+    """Whether a value may stand beside a secret array: another one, or public numbers."""
+    if isinstance(value, SecretArray | int | float | np.generic | np.ndarray | list | tuple):
+        return True
+    return hasattr(value, "__array__") and not isinstance(value, str | bytes)
+
+
+def operand(value: Any) -> Operand:
+    """A recorded value, its pending divisor resolved; or a public array."""
+    if isinstance(value, SecretArray):
+        return value._node if value._divisor == 1 else numbers.over(value._node, value._divisor)
+    return public_array(value)
+
+
+def session_of(*values: Any) -> Runner:
+    """The session of the secret arrays among the values. ValueError if they are of several, TypeError if of none."""
+    sessions = [value._session for value in values if isinstance(value, SecretArray)]
+    if not sessions:
+        raise TypeError("none of the arguments is a secret array; make one with session.share(values, bounds=...)")
+    if any(session is not sessions[0] for session in sessions):
+        raise ValueError("secret arrays of different sessions do not meet; share both in one session")
+    return sessions[0]
+
+
+def apply(function: Callable[..., Node], *values: Any) -> SecretArray:
+    """function(operands) as a secret array."""
+    session = session_of(*values)
+    return SecretArray._new(session, function(*(operand(value) for value in values)))
+
+
+def shape_of(value: Any) -> tuple[int, ...]:
+    return value.shape if isinstance(value, SecretArray) else np.shape(value)
+
+
+def shape_of_operand(x: Operand) -> tuple[int, ...]:
+    return x.type.shape if isinstance(x, Node) else x.shape
+
+
+# ---- operators on operands ----
+
+
+def add(a: Operand, b: Operand) -> Node:
+    return build.linear("add", a, b)
+
+
+def subtract(a: Operand, b: Operand) -> Node:
+    return build.linear("subtract", a, b)
+
+
+def greater(a: Operand, b: Operand) -> Node:
+    return logic.less(b, a)
+
+
+def greater_equal(a: Operand, b: Operand) -> Node:
+    return logic.less_equal(b, a)
+
+
+def not_equal(a: Operand, b: Operand) -> Node:
+    return logic.logical_not(logic.equal(a, b))
+
+
+def _bools(*values: Operand) -> None:
+    for value in values:
+        if not (value.type.is_bool if isinstance(value, Node) else value.dtype.kind == "b"):
+            raise TypeError("& | ^ ~ and the logical functions take bools; compare first, as in (x > 0) & (y < 1)")
+
+
+def logical_and(a: Operand, b: Operand) -> Node:
+    _bools(a, b)
+    return logic.logical_and(a, b)
+
+
+def logical_or(a: Operand, b: Operand) -> Node:
+    _bools(a, b)
+    return logic.logical_or(a, b)
+
+
+def logical_xor(a: Operand, b: Operand) -> Node:
+    _bools(a, b)
+    return logic.logical_xor(a, b)
+
+
+def logical_not(x: Operand) -> Node:
+    _bools(x)
+    assert isinstance(x, Node)
+    return logic.logical_not(x)
+
+
+def _scalar(value: Any) -> Fraction | None:
+    """A public number as an exact fraction; None for arrays of one dimension or more."""
+    public = public_array(value)
+    return None if public.ndim else Fraction(public.item())
+
+
+def quotient(a: Any, b: Any) -> SecretArray:
+    """a / b: by a public number exactly when revealed; by public arrays through reciprocals; by secrets by division."""
+    if isinstance(b, SecretArray):
+        return apply(lambda x, y: divide(x, y), a, b)
+    divisor = _scalar(b)
+    if divisor is not None:
+        if not divisor:
+            raise ZeroDivisionError("a secret array is divided by 0")
+        return SecretArray._new(session_of(a), build.number(a._node), a._divisor * divisor)
+    public = public_array(b)
+    if (public == 0).any():
+        raise ZeroDivisionError("a secret array is divided by an array that holds 0")
+    with np.errstate(all="ignore"):
+        return apply(build.multiply, a, 1 / public.astype(np.float64))
+
+
+def floor_quotient(a: Any, b: Any) -> SecretArray:
+    """a // b for a public number b; exact."""
+    if isinstance(b, SecretArray):
+        raise TypeError("a secret is floor-divided by public numbers only; use tc.divide for secret divisors")
+    divisor = _scalar(b)
+    if divisor is None:
+        raise TypeError("a secret is floor-divided by one public number, not by an array")
+    if not divisor:
+        raise ZeroDivisionError("a secret array is divided by 0")
+    assert isinstance(a, SecretArray)
+    return SecretArray._new(a._session, numbers.floor_divide(a._node, divisor * a._divisor))
+
+
+def matmul(a: Any, b: Any) -> SecretArray:
+    """a @ b with NumPy's rules for arrays of one dimension and stacks of matrices."""
+    first, second = shape_of(a), shape_of(b)
+    if not first or not second:
+        raise ValueError("matmul takes arrays of one dimension or more")
+    inner = second[-2] if len(second) > 1 else second[0]
+    if first[-1] != inner:
+        raise ValueError(f"shapes {first} and {second} do not multiply")
+
+    def product(x: Operand, y: Operand) -> Node:
+        x = _reshaped(x, (1, *first)) if len(first) == 1 else x
+        y = _reshaped(y, (*second, 1)) if len(second) == 1 else y
+        result = build.matmul(x, y)
+        shape = list(result.type.shape)
+        if len(second) == 1:
+            del shape[-1]
+        if len(first) == 1:
+            del shape[-1 if len(second) == 1 else -2]
+        return movement.reshape(result, tuple(shape))
+
+    return apply(product, a, b)
+
+
+def _reshaped(x: Operand, shape: tuple[int, ...]) -> Operand:
+    return movement.reshape(x, shape) if isinstance(x, Node) else x.reshape(shape)
+

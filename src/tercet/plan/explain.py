@@ -1,0 +1,199 @@
+"""What a plan costs and reveals, before anything runs."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tercet.errors import ConfigError
+from tercet.plan.compile import critical_path, largest_ring, operation_costs
+from tercet.plan.network import PROFILES, Network
+from tercet.plan.plan import OutputKind, Plan, reason_text
+from tercet.plan.types import Type
+from tercet.protocols.cost import Cost
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+ANALYST = "the analyst"
+MAX_ROWS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Revealed:
+    """A value that becomes plain."""
+
+    shape: tuple[int, ...]
+    type: Type
+    to: str
+
+    def __str__(self) -> str:
+        return f"{self.type} to {self.to}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Operations of one name, shape and ring together."""
+
+    name: str
+    count: int
+    shape: tuple[int, ...]
+    ring: int
+    rounds: int
+    bytes_per_party: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Rounds, bytes and seconds of a plan, what it computes and what it makes plain; nothing has run.
+
+    `rounds` are those of the critical path, `bytes_per_party` the mean over the three parties. Neither counts the
+    parties' result messages to the analyst.
+    """
+
+    plan: Plan
+    network: Network
+
+    @cached_property
+    def _costs(self) -> list[Cost]:
+        return operation_costs(self.plan)
+
+    @cached_property
+    def rounds(self) -> int:
+        return critical_path(self.plan, [cost.rounds for cost in self._costs])
+
+    @cached_property
+    def bytes_per_party(self) -> float:
+        return sum(cost.total_bytes for cost in self._costs) / 3
+
+    def seconds(self, network: Network | str | None = None) -> float:
+        """Time on the wire in this network ("lan", "wan" or a Network; else the session's); without computing."""
+        if isinstance(network, str):
+            if network not in PROFILES:
+                raise ConfigError(f"network {network!r} is not known", hint=f"known are {', '.join(PROFILES)}")
+            network = PROFILES[network]
+        cost = Cost(self.rounds, round(3 * self.bytes_per_party))
+        return (network or self.network).seconds(cost)
+
+    @property
+    def reveals(self) -> list[Revealed]:
+        """What becomes plain, and to whom."""
+        outputs = [output for output in self.plan.outputs if output.kind is OutputKind.REVEAL]
+        types = [self.plan.operations[output.value].type for output in outputs]
+        return [Revealed(type.shape, type, ANALYST) for type in types]
+
+    @cached_property
+    def operations(self) -> list[Row]:
+        """Rows in the order in which their first operation stands in the plan; stored and public arrays left out."""
+        found: dict[tuple[str, tuple[int, ...], int], list[Cost]] = {}
+        for op, cost in zip(self.plan.operations, self._costs, strict=True):
+            if not op.is_leaf:
+                found.setdefault((op.operation.name, op.type.shape, op.type.ring), []).append(cost)
+        return [
+            Row(
+                name,
+                len(costs),
+                shape,
+                ring,
+                max(cost.rounds for cost in costs),
+                sum(cost.total_bytes for cost in costs) / 3,
+            )
+            for (name, shape, ring), costs in found.items()
+        ]
+
+    @property
+    def ring(self) -> int:
+        """Bits of the widest ring that the plan computes in."""
+        return largest_ring(self.plan)
+
+    @property
+    def assumptions(self) -> list[str]:
+        """Bounds that the plan takes on somebody's word, or for a reason that the types alone do not prove."""
+        lines: dict[str, None] = {}
+        for op in self.plan.operations:
+            if op.operation.name == "bound":
+                lines.setdefault(f"{op.type}: {reason_text(op)}")
+        return list(lines)
+
+    def _summary(self) -> Iterator[tuple[str, str]]:
+        yield "rounds", f"{self.rounds:,}"
+        yield "bytes a party", f"{self.bytes_per_party:,.0f}"
+        for name, network in PROFILES.items():
+            yield f"seconds on a {name.upper()}", f"{self.seconds(network):.4g}"
+        yield "widest ring", f"2^{self.ring}"
+        for revealed in self.reveals:
+            yield "becomes plain", str(revealed)
+        for assumption in self.assumptions:
+            yield "rests on", assumption
+
+    def _cells(self) -> list[tuple[str, ...]]:
+        rows: list[tuple[str, ...]] = [
+            (
+                row.name,
+                f"{row.count:,}",
+                "x".join(map(str, row.shape)) or "1",
+                f"2^{row.ring}" if row.ring else "bits",
+                f"{row.rounds:,}",
+                f"{row.bytes_per_party:,.0f}",
+            )
+            for row in self.operations[:MAX_ROWS]
+        ]
+        left = len(self.operations) - MAX_ROWS
+        return [*rows, (f"... {left} rows more", "", "", "", "", "")] if left > 0 else rows
+
+    def __str__(self) -> str:
+        heads = [f"{name:>18}: {value}" for name, value in self._summary()]
+        table = [_HEADER, *self._cells()]
+        widths = [max(len(row[column]) for row in table) for column in range(len(_HEADER))]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if column == 0 else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in table
+        ]
+        return "\n".join([*heads, "", *(line.rstrip() for line in lines)])
+
+    def __repr__(self) -> str:
+        return f"Explanation({self.rounds} rounds, {self.bytes_per_party:,.0f} bytes a party)"
+
+    def __rich__(self) -> Table:
+        from rich.markup import escape
+        from rich.table import Table
+
+        caption = "\n".join(f"{escape(name)}: {escape(value)}" for name, value in self._summary())
+        table = Table(title="Nothing has run yet", caption=caption, caption_justify="left")
+        for column, name in enumerate(_HEADER):
+            table.add_column(name, justify="left" if column == 0 else "right")
+        for row in self._cells():
+            table.add_row(*(escape(cell) for cell in row))
+        return table
+
+    def _repr_html_(self) -> str:
+        style = "text-align:left;padding:0.15em 1em 0.15em 0"
+        number = "text-align:right;padding:0.15em 0 0.15em 1em;font-variant-numeric:tabular-nums"
+        summary = "".join(
+            f'<tr><th style="{style};font-weight:normal;opacity:.7">{html.escape(name)}</th>'
+            f'<td style="{style}">{html.escape(value)}</td></tr>'
+            for name, value in self._summary()
+        )
+
+        def line(tag: str, row: tuple[str, ...]) -> str:
+            cells = (
+                f'<{tag} style="{number if column else style}">{html.escape(cell)}</{tag}>'
+                for column, cell in enumerate(row)
+            )
+            return f"<tr>{''.join(cells)}</tr>"
+
+        body = "".join(line("td", row) for row in self._cells())
+        return (
+            f'<div><table style="border-collapse:collapse"><tbody>{summary}</tbody></table>'
+            f'<table style="border-collapse:collapse;margin-top:.6em"><thead>{line("th", _HEADER)}</thead>'
+            f"<tbody>{body}</tbody></table></div>"
+        )
+
+
+_HEADER = ("operation", "count", "shape", "ring", "rounds", "bytes a party")

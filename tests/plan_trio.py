@@ -1,0 +1,168 @@
+"""Runs plans at three parties in one thread, one operation after the other, each held against its declared meaning,
+error bound and cost; and a session on top of that, or on the oracle alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tercet.array.runner import Runner
+from tercet.array.secret import SecretArray
+from tercet.plan import oracle
+from tercet.plan.compile import Wanted, compile_plan
+from tercet.plan.execute import constant
+from tercet.plan.graph import Graph, Node
+from tercet.plan.network import LAN, Network
+from tercet.plan.plan import OutputKind, Plan, PlanOperation
+from tercet.plan.table import CONSTANT, INPUT
+from tercet.plan.types import Kind, Type, bool_type, smallest_ring
+from tercet.protocols.scope import Scope
+from tercet.ring import ring
+from tercet.sharing import PARTIES, BitShare, Party
+from trio import PostChannel, Trio
+
+
+def share_plain(trio: Trio, values: Any, type: Type) -> dict[Party, Any]:
+    if type.is_bool:
+        return trio.share_bits(np.asarray(values).reshape(-1))
+    return trio.share(ring(type.ring), np.asarray(values, dtype=object))
+
+
+def open_plain(parts: dict[Party, Any], type: Type) -> Any:
+    if isinstance(parts[PARTIES[0]], BitShare):
+        return Trio.open_bits(parts).reshape(type.shape)
+    opened = oracle.python_ints(np.asarray(Trio.open(parts)))
+    assert opened.shape == type.shape, (opened.shape, type.shape)
+    return opened
+
+
+def run_operation(trio: Trio, plan: Plan, index: int, values: list[Any]) -> dict[Party, Any]:
+    """One operation at three parties; bytes and rounds must be those declared."""
+    op, call = plan.operations[index], plan.call(index)
+    given = [values[place] for place in op.inputs]
+    if op.operation.local:
+        results = {}
+        for party in PARTIES:
+            scope = Scope(party, trio.streams[party], PostChannel(trio.post, party), 0, solo=PARTIES[0])
+            mine = [value[party] if isinstance(value, dict) else value for value in given]
+            results[party] = op.operation.run(scope, call, *mine)
+        return results
+    results = trio.run(lambda scope, *mine: op.operation.run(scope, call, *mine), *given, solo=PARTIES[index % 3])
+    cost = op.operation.cost(call)
+    assert (trio.rounds, trio.total_bytes) == (cost.rounds, cost.total_bytes), (
+        f"{op.operation.name} {call}: counted {trio.rounds} rounds and {trio.total_bytes} bytes, declared {cost}"
+    )
+    return results
+
+
+def allowed_error(op: PlanOperation) -> int:
+    """How many last bits a run may be from the meaning."""
+    text = op.operation.error
+    if text == "exact" or (text.startswith("exact; with a shift") and not op.attrs[0]):
+        return 0
+    assert "below 1 last bit" in text, text
+    return 1
+
+
+def run_plan(trio: Trio, plan: Plan, inputs: Mapping[bytes, Any], *, check: bool = True) -> list[Any]:
+    """The opened outputs; every operation is compared with its meaning on the values that really went into it."""
+    shares: list[Any] = []
+    opened: list[Any] = []
+    for index, op in enumerate(plan.operations):
+        if op.operation is INPUT:
+            shares.append(share_plain(trio, inputs[op.data], op.type))
+            opened.append(oracle.plain(inputs[op.data], op.type))
+            continue
+        if op.operation is CONSTANT:
+            shares.append(constant(op))
+            opened.append(oracle.plain_constant(op))
+            continue
+        shares.append(run_operation(trio, plan, index, shares))
+        opened.append(open_plain(shares[-1], op.type))
+        meant = oracle.meaning(op, [opened[place] for place in op.inputs])
+        assert meant.shape == op.type.shape, f"{op.operation.name}: {meant.shape} {op.type}"
+        if not op.type.is_bool and meant.size:
+            error = np.max(np.abs(opened[-1] - meant))
+            what = f"operation {index} {op.operation.name} {op.attrs} {plan.call(index)}"
+            assert error <= allowed_error(op), f"{what}: wrong by {error}"
+        else:
+            assert np.array_equal(opened[-1], meant), f"operation {index} {op.operation.name}"
+        if check:
+            oracle.check_value(opened[-1], op.type, f"operation {index} ({op.operation.name})")
+    return [opened[output.value] for output in plan.outputs]
+
+
+class TrioSession(Runner):
+    """A session in this thread: `parties` three of them, or none (the oracle)."""
+
+    def __init__(self, *, parties: bool = False, network: Network = LAN, checked: bool = False, seed: int = 0) -> None:
+        self._graph = Graph()
+        self._network = network
+        self._checked = checked
+        self.trio = Trio(seed) if parties else None
+        self.stored: dict[bytes, Any] = {}
+        self.check = True
+        self.plans: list[Plan] = []
+
+    @property
+    def graph(self) -> Graph:
+        return self._graph
+
+    @property
+    def network(self) -> Network:
+        return self._network
+
+    @property
+    def checked(self) -> bool:
+        return self._checked
+
+    def _store(self, values: Any, type: Type) -> Node:
+        handle = (len(self.stored) + 1).to_bytes(16, "little")
+        self.stored[handle] = oracle.plain(values, type)
+        return self._graph.input(handle, type)
+
+    def share(
+        self, values: Any, bounds: tuple[float, float] | None = None, frac_bits: int | None = None
+    ) -> SecretArray:
+        array = np.asarray(values)
+        if array.dtype == bool:
+            return SecretArray._new(self, self._store(array, bool_type(array.shape)))
+        if array.dtype.kind in "iuO":
+            array, frac = oracle.python_ints(array), frac_bits or 0
+            if frac:
+                array = np.asarray(array * (1 << frac), dtype=object)
+        else:
+            frac = 16 if frac_bits is None else frac_bits
+            scaled = [round(float(value) * 2**frac) for value in array.reshape(-1)]
+            array = np.array(scaled, dtype=object).reshape(array.shape)
+        if bounds is None:
+            flat = list(array.reshape(-1)) or [0]
+            lo, hi = min(flat), max(flat)
+        else:
+            lo, hi = (int(bound * 2**frac) for bound in bounds)
+        ring_bits = smallest_ring(lo, hi)
+        assert ring_bits is not None
+        type = Type(Kind.FIXED if frac else Kind.INT, array.shape, ring_bits, frac, frac, lo, hi)
+        oracle.check_value(array, type, "the input")
+        return SecretArray._new(self, self._store(array, type))
+
+    def run(self, wanted: Sequence[Wanted]) -> list[Any]:
+        plan = compile_plan(wanted, self._network)
+        self.plans.append(plan)
+        assert Plan.from_bytes(plan.to_bytes()).to_bytes() == plan.to_bytes()
+        if self.trio is None:
+            values = oracle.evaluate(plan, self.stored, check=self.check)
+        else:
+            values = run_plan(self.trio, plan, self.stored, check=self.check)
+        results: list[Any] = []
+        for want, value in zip(wanted, values, strict=True):
+            type = want.node.type
+            if want.kind is OutputKind.PERSIST:
+                results.append(self._store(value, type))
+            elif type.is_bool:
+                results.append(value)
+            else:
+                results.append(value.astype(np.int64) if type.ring == 64 else value)
+        return results
