@@ -58,37 +58,52 @@ TERCET_INLINE void load_row(Row& to, const u8* from, size have) {
 }
 
 template <unsigned P, unsigned FIELD> struct Residues {
+    static constexpr size BATCH = 64;  // fields worked on side by side
+
     static void pack(size n, const u8* in, u8* out) {
         u64 pending = 0;
         unsigned fill = 0;
-        for (size i = 0; i < n; i += 4) {
-            u8 four[4] = {0, 0, 0, 0};
-            if (n - i >= 4) std::memcpy(four, in + i, 4);
-            else std::memcpy(four, in + i, n - i);
-            const u64 field = four[0] + P * (four[1] + P * (four[2] + P * u32(four[3])));
-            pending |= field << fill;
-            fill += FIELD;
-            if (fill >= 32) {
-                const u32 word = u32(pending);
-                std::memcpy(out, &word, 4);
-                out += 4;
-                pending >>= 32;
-                fill -= 32;
+        for (size at = 0; at < n; at += 4 * BATCH) {
+            const size have = n - at < 4 * BATCH ? n - at : 4 * BATCH, fields = (have + 3) / 4;
+            u32 four[BATCH], field[BATCH];
+            std::memcpy(four, in + at, have);
+            if (have % 4) std::memset(reinterpret_cast<u8*>(four) + have, 0, 4 - have % 4);
+            for (size i = fields; i < BATCH; ++i) four[i] = 0;
+            for (size i = 0; i < BATCH; ++i) {
+                const u32 x = four[i];
+                field[i] = (x & 255) + P * (x >> 8 & 255) + P * P * (x >> 16 & 255) + P * P * P * (x >> 24);
+            }
+            for (size i = 0; i < fields; ++i) {
+                pending |= u64(field[i]) << fill;
+                fill += FIELD;
+                if (fill >= 32) {
+                    const u32 word = u32(pending);
+                    std::memcpy(out, &word, 4);
+                    out += 4;
+                    pending >>= 32;
+                    fill -= 32;
+                }
             }
         }
         std::memcpy(out, &pending, (fill + 7) / 8);
     }
     static void unpack(size n, const u8* in, u8* out) {
         const size total = ((n + 3) / 4 * FIELD + 7) / 8;
-        for (size i = 0; i < n; i += 4) {
-            const size bit = i / 4 * FIELD, from = bit / 8;
-            u64 word = 0;
-            if (from + 8 <= total) std::memcpy(&word, in + from, 8);
-            else std::memcpy(&word, in + from, total - from);
-            const u32 field = u32(word >> (bit % 8)) & ((1u << FIELD) - 1);
-            const u32 high = field / (P * P), low = field % (P * P);
-            const u8 four[4] = {u8(low % P), u8(low / P), u8(high % P), u8(high / P % P)};
-            std::memcpy(out + i, four, n - i < 4 ? n - i : 4);
+        for (size at = 0; at < n; at += 4 * BATCH) {
+            const size have = n - at < 4 * BATCH ? n - at : 4 * BATCH, fields = (have + 3) / 4;
+            u32 field[BATCH] = {}, four[BATCH];
+            for (size i = 0; i < fields; ++i) {
+                const size bit = (at / 4 + i) * FIELD, from = bit / 8;
+                u64 word = 0;
+                if (from + 8 <= total) std::memcpy(&word, in + from, 8);
+                else std::memcpy(&word, in + from, total - from);
+                field[i] = u32(word >> (bit % 8)) & ((1u << FIELD) - 1);
+            }
+            for (size i = 0; i < BATCH; ++i) {
+                const u32 high = field[i] / (P * P), low = field[i] % (P * P);
+                four[i] = low % P | low / P << 8 | high % P << 16 | high / P % P << 24;
+            }
+            std::memcpy(out + at, four, have);
         }
     }
 

@@ -162,7 +162,7 @@ def is_zero_hamming(scope: Scope, x: Share, bits: int) -> Body[BitShare]:
 
 def _bit_rows(words: NDArray[Any], bits: int, count: int) -> Residues:
     planes = to_planes(words, bits)
-    return np.array([unpack_bits(plane, count) for plane in planes]).view(np.uint8)
+    return unpack_bits(planes.reshape(-1), 64 * planes.size).view(np.uint8).reshape(bits, -1)[:, :count]
 
 
 def is_zero_hamming_split(scope: Scope, x: Split, bits: int) -> Body[BitShare]:
@@ -190,7 +190,9 @@ def is_zero_hamming_split(scope: Scope, x: Split, bits: int) -> Body[BitShare]:
         from_a = yield opening.receive(Role.A, opened)
         from_b = yield opening.receive(Role.B, opened)
         seen = (from_a + from_b) & np.uint8(modulus - 1)
-        hot = np.array([pack_bits(seen == entry) for entry in range(modulus - 1)])
+        entries = np.arange(modulus - 1, dtype=np.uint8)[:, None]
+        padded = np.concatenate([seen, np.zeros(64 * words - count, np.uint8)])
+        hot = pack_bits(padded == entries).reshape(modulus - 1, words)
         for target, pair in ((Role.B, Pair.AD), (Role.A, Pair.BD)):
             choosing.send(target, (table, hot ^ choosing.planes(pair, hot.shape, Purpose.TERM)))
         u_ad = choosing.planes(Pair.AD, (words,), Purpose.OUTPUT)
@@ -231,8 +233,9 @@ def _differing(c: Residues, share: Residues, pairs: int, adds_constants: bool) -
     """This holder's share of the number of digits in which c and rho differ, modulo 256."""
     one = np.uint8(1 if adds_constants else 0)
     bits, singles = c[2 * pairs :], share[3 * pairs :]
-    # |c - rho| = c + (1 - 2 c) rho
-    total = np.where(bits == 1, one - singles, singles).sum(axis=0, dtype=np.uint8)
+    # |c - rho| = c + (1 - 2 c) rho, and minus a share is its complement plus one
+    total = (singles ^ (np.uint8(0) - bits)).sum(axis=0, dtype=np.uint8)
+    total += (one + np.uint8(1)) * bits.sum(axis=0, dtype=np.uint8)
     for digit in range(pairs):
         hot = share[3 * digit : 3 * digit + 3]
         value = c[2 * digit] + 2 * c[2 * digit + 1]

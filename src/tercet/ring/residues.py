@@ -17,7 +17,7 @@ Residues = NDArray[np.uint8]
 Bits = NDArray[np.uint64]
 
 PER_WORD: Final = {5: 27, 11: 18, 19: 14, 37: 12, 67: 10}
-"""Draws taken from 128 uniform bits modulo p or less: p ** draws < 2^63, so that together they are 2^-65 from uniform."""
+"""Draws taken from 128 uniform bits modulo p or less: p ** draws < 2^63, so together they are 2^-65 from uniform."""
 
 FIELD_BITS: Final = {5: 10, 11: 14, 19: 17, 37: 21, 67: 25}
 """Bits that hold four residues."""
