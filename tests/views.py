@@ -14,20 +14,27 @@ from trio import Trio
 
 
 class Tape:
-    """In the place of all streams: the draw at the k-th new address is digit k of the number of the run.
+    """In the place of all streams: every draw at a new address takes the next digits of the number of the run.
 
-    Each draw is of `bits` bits a run; there are 2^(bits * draws) runs. `draws` must be what the protocol uses.
+    A digit has `bits` bits; a draw takes one for each row that it fills. There are 2^(bits * digits) runs, or 64
+    if that is more, each of them then as often as the others. `digits` must be what the protocol draws.
     """
 
-    def __init__(self, bits: int, draws: int) -> None:
+    def __init__(self, bits: int, digits: int) -> None:
         self.bits = bits
-        self.draws = draws
-        self.runs = 1 << (bits * draws)
-        self.addresses: dict[tuple[Party, int, int, int], int] = {}
+        self.digits = digits
+        self.runs = max(64, 1 << (bits * digits))
+        self.used = 0
+        self.addresses: dict[tuple[Party, int, int, int], range] = {}
 
-    def values(self, address: tuple[Party, int, int, int]) -> np.ndarray:
-        place = self.addresses.setdefault(address, len(self.addresses))
-        assert place < self.draws, "the protocol draws more often than expected"
+    def places(self, address: tuple[Party, int, int, int], rows: int) -> range:
+        if address not in self.addresses:
+            self.addresses[address] = range(self.used, self.used + rows)
+            self.used += rows
+        assert len(self.addresses[address]) == rows and self.used <= self.digits, "more draws than expected"
+        return self.addresses[address]
+
+    def values(self, place: int) -> np.ndarray:
         return (np.arange(self.runs) >> (self.bits * place)) & ((1 << self.bits) - 1)
 
 
@@ -38,9 +45,10 @@ class TapeStreams:
 
     def fill(self, component: Party, instance: int, step: int, purpose: int, out: np.ndarray) -> None:
         assert component in self.held, "a party draws from a stream that it does not hold"
-        values = self.tape.values((component, instance, step, purpose)).astype(np.uint64)
-        packed = pack_fields(values, self.tape.bits)
-        out[: packed.nbytes] = packed
+        rows = out.nbytes * 8 // (self.tape.bits * self.tape.runs)
+        places = self.tape.places((component, instance, step, purpose), rows)
+        values = np.concatenate([self.tape.values(place) for place in places]).astype(np.uint64)
+        out[...] = pack_fields(values, self.tape.bits)
 
 
 def exhaustive_views(
@@ -51,10 +59,11 @@ def exhaustive_views(
     tape = Tape(bits, draws)
     trio.streams = {party: TapeStreams(tape, party) for party in PARTIES}
     results = trio.run(body, inputs, solo=solo)
-    assert len(tape.addresses) == draws, f"the protocol draws {len(tape.addresses)} times"
+    assert tape.used == draws, f"the protocol draws {tape.used} times"
     views = {}
     for party in PARTIES:
-        columns = [tape.values(address) for address in sorted(tape.addresses) if address[0] in (party, party.next)]
+        known = [places for address, places in sorted(tape.addresses.items()) if address[0] in (party, party.next)]
+        columns = [tape.values(place) for places in known for place in places]
         for payload in trio.post.views[party]:
             fields = payload.nbytes * 8 // bits
             assert fields % tape.runs == 0

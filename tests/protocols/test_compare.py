@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from protocol_checks import RINGS, SOLOS, range_values, run_counted
 from tercet.protocols.compare import carry_out, carry_out_cost, is_negative, is_negative_cost, is_negative_split
-from tercet.protocols.product import Elementwise, bilinear_split
+from tercet.protocols.product import Elementwise, Split, bilinear_split
 from tercet.protocols.scope import Body, Scope
 from tercet.ring import RING64, Ring, to_planes
 from tercet.sharing import PARTIES, BitShare, Party, Share
 from trio import Trio
+from views import exhaustive_views
 
 
 @pytest.mark.parametrize("one_round", [False, True])
@@ -92,3 +95,28 @@ def test_views_do_not_depend_on_the_values() -> None:
             for payload in trio.post.views[party]:
                 rows = np.unpackbits(payload.reshape(-1, 375), axis=1).mean(axis=1)
                 assert np.abs(rows - 0.5).max() < 6 * 0.5 / 3000**0.5
+
+
+@pytest.mark.parametrize(
+    ("bits", "one_round", "draws"), [(2, False, 4), (2, True, 5), (3, False, 6), (3, True, 9), (4, False, 10)]
+)
+def test_views_of_the_leaf_are_the_same_for_all_values(bits: int, one_round: bool, draws: int) -> None:
+    """Every draw of the real code: given c, what A and B see does not depend on r; D sees nothing but its draws."""
+    solo = SOLOS[2]
+    runs = max(64, 1 << draws)
+
+    def run(c: int, r: int) -> tuple[Any, np.ndarray]:
+        def body(scope: Scope, _: None) -> Body[BitShare]:
+            value = np.full(runs, r if scope.party is solo else c, np.uint64)
+            return is_negative_split(scope, Split(RING64, value), bits, one_round=one_round)
+
+        views, results = exhaustive_views(body, dict.fromkeys(PARTIES), 1, draws, solo)
+        return views, Trio.open_bits(results)
+
+    for c in range(1 << bits) if bits < 4 else (0, 5, 15):
+        first = None
+        for r in range(1 << bits):
+            views, sign = run(c, r)
+            assert set(sign) == {bool((c + r) >> (bits - 1) & 1)}
+            first = first or views
+            assert views == first
