@@ -79,8 +79,11 @@ def test_frames_may_be_cut_into_records_anywhere(pair: Pair, sizes: list[int], c
         stream = stream[cut:]
     raw(left, P2, *(record for record in [*records, stream] if record))
     for index, body in enumerate(bodies):
-        got = receive(right, P1, at(operation + index), Element.BYTES, len(body), 5)
-        assert got.payload.tobytes() == body
+        right.expect(P1, at(operation + index), Element.BYTES, len(body))
+    settle(pair, lambda: not list(right.awaited(JOB)))
+    for index, body in enumerate(bodies):
+        message = right.take(P1, at(operation + index))
+        assert message is not None and message.payload.tobytes() == body
 
 
 @pytest.mark.parametrize("head", [True, False])

@@ -22,7 +22,7 @@ from tercet.transport.endpoint import Limits, Peer, Who
 from tercet.transport.failure import translate
 from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameKind, pack, unpack
 from tercet.transport.identity import Identity, check_validity, tls_context
-from tercet.transport.tcp import SOCKET_BUFFER_BYTES, Connection, TcpEndpoint
+from tercet.transport.tcp import Connection, TcpEndpoint
 
 _STRANGER_S = 10.0
 _RETRY_S = 0.05
@@ -46,11 +46,10 @@ def dials(me: Who, peer: Who) -> bool:
 
 
 def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
-    """Give a listening socket with the buffers we want; port 0 lets the system choose."""
+    """Give a listening socket; port 0 lets the system choose."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _set_buffers(listener)
         listener.bind((host, port))
         listener.listen(32)
     except OSError as error:
@@ -69,7 +68,7 @@ def connect(
     timeout_s: float = 30.0,
     limits: Limits | None = None,
     send_timeout_s: float = 60.0,
-    spin_s: float = 0.0,
+    spin_s: float = 100e-6,
 ) -> TcpEndpoint:
     """Connect with every peer in `contacts`; all or nothing, within `timeout_s`.
 
@@ -186,7 +185,6 @@ class _Meeting:
             raise ConfigError(f"the address {contact.host!r} of {peer.label} is not known: {error.strerror}") from None
         sock = socket.socket(family, socket.SOCK_STREAM)
         sock.setblocking(False)
-        _set_buffers(sock)
         code = sock.connect_ex(address)
         if code not in (0, errno.EINPROGRESS):
             sock.close()
@@ -375,13 +373,8 @@ def _os_error(code: int) -> OSError:
     return OSError(code, errno.errorcode.get(code, str(code)))
 
 
-def _set_buffers(sock: socket.socket) -> None:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
-
-
 def _set_options(sock: socket.socket) -> None:
-    _set_buffers(sock)
+    # buffer sizes stay as they are: the kernel fits them to the link, and large ones made loopback slower
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     # a silent peer on a dead link is noticed even when nothing is being sent
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -7,6 +7,7 @@ copied in between: they are encrypted out of the caller's buffer and decrypted i
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import ssl
@@ -26,11 +27,10 @@ from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameKind, Hea
 _RECORD_BYTES = 16384
 _JOINED_BYTES = _RECORD_BYTES - HEADER_BYTES
 """A payload up to this size is copied behind its header, to go as one TLS record."""
-_STRETCH_BYTES = 1 << 17
+_STRETCH_BYTES = 1 << 18
 """How much is encrypted at a time: it should still be in the cache when the kernel takes it."""
-_RECEIVE_BYTES = 1 << 18
+_RECEIVE_BYTES = 1 << 19
 _RECEIVES_PER_TURN = 4
-SOCKET_BUFFER_BYTES = 1 << 22
 _MAX_SLEEP_S = 3600.0
 
 
@@ -100,7 +100,7 @@ class TcpEndpoint(Endpoint):
         *,
         timeout_s: float = 60.0,
         linger_s: float = 1.0,
-        spin_s: float = 0.0,
+        spin_s: float = 100e-6,
     ) -> None:
         """`timeout_s` bounds how long `send` waits for a peer that does not read; `linger_s` how long `close` may take.
 
@@ -239,6 +239,7 @@ class TcpEndpoint(Endpoint):
             if self._spin_s:
                 stop = start + min(self._spin_s, timeout)
                 while time.monotonic() < stop:
+                    os.sched_yield()  # the peer may be waiting for this very core
                     events = self._poll_now(0)
                     if events:
                         return events
