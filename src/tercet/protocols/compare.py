@@ -21,7 +21,7 @@ from tercet.protocols.scope import Body, Pair, Role, Scope
 from tercet.ring import leaf_deal, leaf_eval, to_planes
 from tercet.sharing import BitShare, Purpose, Share
 
-PIECE = 1 << 15
+PIECE = 1 << 16
 DIGIT_BITS = 4
 
 Bits = NDArray[np.uint64]

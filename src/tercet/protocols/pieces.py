@@ -12,7 +12,9 @@ ROTATE_FROM = 3 * 1024
 
 
 def pieces(count: int, limit: int) -> list[slice]:
-    """Slices of [0, count): one if small, else 3, 6 ... of at most `limit` elements, cut at multiples of 64."""
+    """Slices of [0, count): none if empty, one if small, else 3, 6 ... of about `limit`, cut at multiples of 64."""
+    if not count:
+        return []
     if count < ROTATE_FROM:
         return [slice(0, count)]
     number = 3 * -(-count // (3 * limit))
@@ -31,6 +33,8 @@ def in_pieces(
 ) -> Body[list[Any]]:
     """Run `body` on every piece, side by side with rotated roles; at most `window` pieces are under way at a time."""
     cuts = pieces(count, limit)
+    if not cuts:
+        return []
     if len(cuts) == 1:
         return [(yield from body(scope, cuts[0]))]
     parts = scope.fork(len(cuts), rotate=True)

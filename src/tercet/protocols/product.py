@@ -176,4 +176,4 @@ def multiply(scope: Scope, x: Share, y: Share) -> Body[Share]:
 
 
 def multiply_cost(ring: Ring, count: int) -> Cost:
-    return Cost(1, 3 * count * ring.word_bytes)
+    return Cost(1 if count else 0, 3 * count * ring.word_bytes)
