@@ -18,7 +18,8 @@ from tercet.plan import build, logic
 from tercet.plan.build import Operand
 from tercet.plan.divide import divide
 from tercet.plan.graph import Node
-from tercet.plan.public import public_array
+from tercet.plan.public import DEFAULT_FRAC_BITS, public_array
+from tercet.plan.types import Kind
 
 if TYPE_CHECKING:
     from tercet.plan.explain import Explanation
@@ -490,12 +491,19 @@ def quotient(a: Any, b: Any) -> SecretArray:
     if divisor is not None:
         if not divisor:
             raise ZeroDivisionError("a secret array is divided by 0")
-        return SecretArray._new(session_of(a), build.number(a._node), a._divisor * divisor)
+        return pending(a._session, build.number(a._node), a._divisor * divisor)
     public = public_array(b)
     if (public == 0).any():
         raise ZeroDivisionError("a secret array is divided by an array that holds 0")
     with np.errstate(all="ignore"):
         return apply(build.multiply, a, 1 / public.astype(np.float64))
+
+
+def pending(session: Runner, node: Node, divisor: Fraction) -> SecretArray:
+    """A quotient that is left to be divided; of integers by 1, the same in fixed point."""
+    if divisor == 1 and node.type.kind is Kind.INT:
+        node = numbers.as_fixed(node, DEFAULT_FRAC_BITS)
+    return SecretArray._new(session, node, divisor)
 
 
 def floor_quotient(a: Any, b: Any) -> SecretArray:

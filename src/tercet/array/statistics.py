@@ -27,6 +27,11 @@ def _reduced(x: SecretArray, axis: Axis, keepdims: bool, reduce: Any, divisor: F
     return SecretArray._new(x._session, result, divisor or ONE)
 
 
+def _averaged(x: SecretArray, axis: Axis, keepdims: bool, reduce: Any, divisor: Fraction) -> SecretArray:
+    result = _reduced(x, axis, keepdims, reduce, divisor)
+    return secret.pending(result._session, result._node, divisor)
+
+
 def sum(x: SecretArray, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> SecretArray:
     """The sum over axes; bools are counted. Nothing is sent, or one word a result where x is a fresh product."""
     result = _reduced(x, axis, keepdims, build.total, x._divisor)
@@ -38,7 +43,7 @@ def mean(x: SecretArray, /, *, axis: Axis = None, keepdims: bool = False) -> Sec
     count = math.prod(x.shape[at] for at in movement.normal_axes(axis, x.ndim))
     if not count:
         raise ValueError("the mean of no elements")
-    return _reduced(x, axis, keepdims, build.total, x._divisor * count)
+    return _averaged(x, axis, keepdims, build.total, x._divisor * count)
 
 
 def var(x: SecretArray, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> SecretArray:
@@ -53,7 +58,7 @@ def var(x: SecretArray, /, *, axis: Axis = None, correction: float = 0.0, keepdi
         total = build.total(a, axes)
         return build.linear("subtract", squares, build.multiply(total, total))
 
-    return _reduced(x, axis, keepdims, reduce, x._divisor**2 * count * (count - Fraction(correction)))
+    return _averaged(x, axis, keepdims, reduce, x._divisor**2 * count * (count - Fraction(correction)))
 
 
 def cumulative_sum(

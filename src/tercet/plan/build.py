@@ -17,14 +17,13 @@ from tercet.plan.graph import Graph, Node
 from tercet.plan.operation import corners
 from tercet.plan.public import (
     DEFAULT_FRAC_BITS,
-    MOST_FRAC_BITS,
     bounds_of,
     exact_frac_bits,
     integers,
     number_constant,
 )
 from tercet.plan.scale import at_scale, common_ring, fitting_ring, in_ring, overflow, settle
-from tercet.plan.types import magnitude, smallest_ring
+from tercet.plan.types import MAX_FRAC_BITS, Kind, magnitude, smallest_ring
 
 Operand: TypeAlias = "Node | NDArray[Any]"
 
@@ -72,9 +71,9 @@ def _unsettled_first(a: Node, b: Node) -> list[tuple[Node, Node]]:
 def _linear_public(name: str, x: Operand, k: Operand, *, public_first: bool) -> Node:
     assert isinstance(x, Node) and not isinstance(k, Node)
     x = number(x)
-    wanted = exact_frac_bits(k)
-    frac = max(x.type.frac_bits, min(wanted, max(x.type.frac_bits, DEFAULT_FRAC_BITS)) if k.dtype.kind == "f" else 0)
-    nominal = max(x.type.nominal, min(frac, DEFAULT_FRAC_BITS) if k.dtype.kind == "f" and wanted else 0)
+    frac, nominal = x.type.frac_bits, x.type.nominal
+    if k.dtype.kind == "f" and (x.type.kind is Kind.INT or exact_frac_bits(k) > frac):
+        frac, nominal = max(frac, DEFAULT_FRAC_BITS), max(nominal, DEFAULT_FRAC_BITS)
     values = integers(k, frac)
     (xl, xh), (kl, kh) = _bounds_at(x, frac), bounds_of(values)
     if name == "add":
@@ -125,12 +124,16 @@ def _product_operands(a: Node, b: Node, terms: int, what: str) -> tuple[int, Nod
 def public_factor(x: Node, k: NDArray[Any]) -> tuple[Node, NDArray[Any], int]:
     """How a public factor is scaled: the operand, the factor's integers and its fractional bits.
 
-    Enough bits that the factor's rounding costs at most a quarter of x's last bit, if that fits the ring 2^64; fewer,
-    but never less than x's own nominal bits, if it does not; else the ring 2^128.
+    Enough bits that the factor's rounding costs at most a quarter of the result's last bit, if that fits the ring 2^64;
+    fewer, but never less than the result's nominal bits, if it does not; else the ring 2^128.
     """
+    nominal = max(x.type.nominal, DEFAULT_FRAC_BITS)
     exact = exact_frac_bits(k)
-    fewest = min(exact, max(x.type.nominal, DEFAULT_FRAC_BITS))
-    wanted = min(exact, max(fewest, x.type.magnitude.bit_length() + 2), MOST_FRAC_BITS)
+    if k.dtype.kind == "f" and x.type.kind is Kind.INT:
+        exact = max(exact, DEFAULT_FRAC_BITS)
+    fewest = min(exact, nominal)
+    value_bits = max(0, x.type.magnitude.bit_length() - x.type.frac_bits)
+    wanted = min(exact, nominal + value_bits + 2, MAX_FRAC_BITS - x.type.frac_bits)
     for candidate in [x] if x.type.frac_bits == x.type.nominal else [x, settle(x)]:
         largest = max((abs(bound) for bound in bounds_of(integers(k, fewest))), default=0)
         room = 61 - candidate.type.magnitude.bit_length() - largest.bit_length()

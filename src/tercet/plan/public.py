@@ -13,7 +13,6 @@ from tercet.plan.types import Kind, Type, bool_type
 from tercet.ring import pack_bits, ring
 
 DEFAULT_FRAC_BITS = 16
-MOST_FRAC_BITS = 60
 
 
 def public_array(values: Any) -> NDArray[Any]:
