@@ -1,1 +1,60 @@
-"""Tercet: compute together on data nobody may show."""
+"""Tercet: compute together on data nobody may show.
+
+    import tercet as tc
+
+    with tc.local() as net:
+        income = net.share([52_000, 71_000, 100_000], bounds=(0, 1_000_000))
+        print(income.mean().reveal())
+
+`tc.local` starts three parties; a session's `share` splits arrays among them; operations on the secret arrays that
+come back record a plan; `reveal` runs it.
+"""
+
+from tercet import array, linear_model
+from tercet.array import SecretArray, assume, concat, divide, explain, persist, reveal, stack, where
+from tercet.client import EmulatedLink, Measurement, Session, local
+from tercet.errors import (
+    ConfigError,
+    InputError,
+    IntegrityError,
+    PartyError,
+    PlanError,
+    ProtocolViolation,
+    TercetError,
+    Timeout,
+    Unreachable,
+)
+from tercet.plan.network import LAN, WAN, Network
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LAN",
+    "WAN",
+    "ConfigError",
+    "EmulatedLink",
+    "InputError",
+    "IntegrityError",
+    "Measurement",
+    "Network",
+    "PartyError",
+    "PlanError",
+    "ProtocolViolation",
+    "SecretArray",
+    "Session",
+    "TercetError",
+    "Timeout",
+    "Unreachable",
+    "__version__",
+    "array",
+    "assume",
+    "concat",
+    "divide",
+    "explain",
+    "linear_model",
+    "local",
+    "persist",
+    "reveal",
+    "stack",
+    "where",
+]

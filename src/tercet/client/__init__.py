@@ -3,7 +3,7 @@
 from tercet.client.encode import Encoded, encode_array
 from tercet.client.local import EmulatedLink, local
 from tercet.client.measurement import JobRecord, Measurement, OperationRow
-from tercet.client.session import Session, StoredArray
+from tercet.client.session import Session
 
 __all__ = [
     "EmulatedLink",
@@ -12,7 +12,6 @@ __all__ = [
     "Measurement",
     "OperationRow",
     "Session",
-    "StoredArray",
     "encode_array",
     "local",
 ]

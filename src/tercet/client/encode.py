@@ -75,6 +75,18 @@ def encode_array(values: Any, bounds: tuple[Any, Any] | None = None, frac_bits: 
     return Encoded(encode(array, frac_bits, ring(ring_bits)), t, (lo, hi))
 
 
+def stored_values(words: NDArray[Any], t: Type) -> NDArray[Any]:
+    """The stored integers of a revealed value (int64, or Python ints beyond it), or its bools, in its shape."""
+    if t.is_bool:
+        return unpack_bits(words, t.size).astype(np.bool_).reshape(t.shape)
+    words = words.reshape(t.shape)
+    if t.ring == 64:
+        return words.view(np.int64)
+    if t.magnitude >= 1 << 63:
+        return ring(t.ring).to_ints(words).astype(object)
+    return np.ascontiguousarray(words["lo"]).view(np.int64)
+
+
 def decode_words(words: NDArray[Any], t: Type) -> Any:
     """The plain array of a revealed value: bools, integers (int64, or Python ints where its bounds go beyond), float64.
 
@@ -110,6 +122,8 @@ def as_numbers(values: Any) -> NDArray[Any]:
         return np.asarray(array, dtype=np.float64)
     if kind in "biu":
         return array
+    if kind in "US" and isinstance(values, list | tuple):
+        return _objects(np.asarray(values, dtype=object))  # says which one is no number
     raise InputError(
         f"values of type {array.dtype} are not numbers", hint="pass bools, integers or floats, or encode them first"
     )
@@ -123,6 +137,8 @@ def _as_array(values: Any) -> NDArray[Any]:
     try:
         if type(values).__module__.partition(".")[0] == "pandas" and hasattr(values, "to_numpy"):
             return np.asarray(values.to_numpy())
+        if type(values).__module__.partition(".")[0] == "pyarrow" and hasattr(values, "as_py"):
+            return np.asarray(values.as_py())
         if hasattr(values, "__array__") or isinstance(values, bool | int | float | list | tuple | range):
             # pyarrow and polars offer __array__ too; nulls become NaN or None, and are refused as such
             return np.asarray(values)

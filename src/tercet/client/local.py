@@ -59,12 +59,14 @@ def local(
     link: EmulatedLink | None = None,
     profile: str = "lan",
     threads: int = 1,
+    checked: bool = False,
 ) -> Session:
     """Start three parties on this machine, and a session with them.
 
     processes: three processes that talk mutual TLS over loopback, instead of three threads. timeout: seconds for which
     a party may be silent before it counts as failed. link: an emulated link between the parties. profile: "lan",
-    "wan" or "measured" (at the start); protocols are chosen for it. threads: how many a party's kernels use.
+    "wan" or "measured" (at the start); protocols are chosen for it. threads: how many a party's kernels use. checked:
+    whether every run also verifies the bounds that `tercet.assume` asserts.
 
     Raises ConfigError for settings that cannot be used, or if a party does not start.
     """
@@ -75,7 +77,7 @@ def local(
     network = PROFILES.get(profile, PROFILES["lan"])
     start = _start_processes if processes else _start_threads
     endpoint, companions = start(timeout, link, threads)
-    session = Session(endpoint, companions, network, timeout)
+    session = Session(endpoint, companions, network, timeout, checked=checked)
     weakref.finalize(session, _abandoned, endpoint, companions)
     try:
         session._await_ready(max(timeout, START_S))

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.client.encode import Bound, decode_words, encode_array
+from tercet.array.secret import SecretArray
+from tercet.client.encode import decode_words, encode_array, stored_values
 from tercet.client.jobs import JobWatch
 from tercet.client.measurement import JobRecord, Measurement, record_of
 from tercet.engine.commands import EMPTY, Command, Drop, LinkEstimate, Put, Run
 from tercet.engine.failure import Cause, Report
 from tercet.errors import InputError, PartyError, ProtocolViolation, TercetError, Timeout, Unreachable
 from tercet.node.language import write_type
+from tercet.plan.compile import Wanted, compile_plan
+from tercet.plan.graph import Graph, Node
 from tercet.plan.network import Network
 from tercet.plan.plan import Output, OutputKind, Plan
+from tercet.plan.scale import least_ring, settle
 from tercet.plan.types import Type
 from tercet.protocols.reveal import put_together, reveal_bytes
 from tercet.ring import ring
@@ -44,22 +48,17 @@ class Companions(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class StoredArray:
-    """An array that the parties keep: its handle, its type, and its bounds as declared."""
-
-    handle: bytes
-    type: Type
-    bounds: tuple[Bound, Bound]
-
-
 class Session:
     """Three parties at work for one person; made by `tercet.local`. Use it in `with`, or call `close`.
 
     Calls may come from several threads; they take turns.
     """
 
-    def __init__(self, endpoint: Endpoint, companions: Companions, network: Network, timeout: float) -> None:
+    def __init__(
+        self, endpoint: Endpoint, companions: Companions, network: Network, timeout: float, *, checked: bool = False
+    ) -> None:
+        self.checked = checked
+        """Whether bounds that the analyst assumed are verified in every run."""
         self.network = network
         """What plans are made for: how long a round and a byte take."""
         self.timeout = timeout
@@ -67,8 +66,8 @@ class Session:
         """What the last job took."""
         self.last_failure: Mapping[int, Report] = {}
         """What each party, and the client (0), said about the last job that failed."""
-        self.wrap: Callable[[Session, StoredArray], Any] = lambda session, stored: stored
-        """Makes what `share` returns."""
+        self.graph = Graph()
+        """Where this session's expressions are recorded."""
         self._endpoint = endpoint
         self._companions = companions
         self._lock = threading.RLock()
@@ -101,10 +100,30 @@ class Session:
 
     # -- what owners and analysts call
 
-    def share(self, values: Any, bounds: tuple[Any, Any] | None = None, frac_bits: int | None = None) -> Any:
+    def share(self, values: Any, bounds: tuple[Any, Any] | None = None, frac_bits: int | None = None) -> SecretArray:
         """Check, encode and split an array, and send each party its part; see `encode_array` for what is accepted."""
         encoded = encode_array(values, bounds, frac_bits)
-        return self.wrap(self, StoredArray(self._put(encoded.words, encoded.type), encoded.type, encoded.bounds))
+        return SecretArray._new(self, self._stored(self._put(encoded.words, encoded.type), encoded.type))
+
+    def run(self, wanted: Sequence[Wanted]) -> list[Any]:
+        """Compile and run one plan for the results wanted: what secret arrays call to reveal and persist."""
+        placed = [
+            Wanted(least_ring(settle(want.node)), want.kind, fresh_seed()[:_ID_BYTES])
+            if want.kind is OutputKind.PERSIST
+            else want
+            for want in wanted
+        ]
+        results = self._run(compile_plan(placed, self.network), stored_values)
+        return [
+            self._stored(want.handle, want.node.type) if want.kind is OutputKind.PERSIST else result
+            for want, result in zip(placed, results, strict=True)
+        ]
+
+    def _stored(self, handle: bytes, t: Type) -> Node:
+        """The node of an array that the parties keep; they forget it when nobody refers to it any more."""
+        node = self.graph.input(handle, t)
+        weakref.finalize(node, self._drop, handle).atexit = False
+        return node
 
     @contextmanager
     def measure(self) -> Iterator[Measurement]:
@@ -138,7 +157,7 @@ class Session:
         """Have arrays forgotten, with the next command. May be called at any time, also by the garbage collector."""
         self._unwanted.extend(handles)
 
-    def _run(self, plan: Plan) -> list[Any]:
+    def _run(self, plan: Plan, decode: Callable[[NDArray[Any], Type], Any] = decode_words) -> list[Any]:
         """Run a plan; give one plain array for every output that is revealed, None for those that are kept.
 
         Raises the one TercetError that says best what failed. `last_job` is then what the job took.
@@ -169,7 +188,7 @@ class Session:
                 self._unwanted += [output.handle for output in plan.outputs if output.handle]
                 self._abort(job, "another party failed")
                 raise self._failure(cause.error(job), settled=watch.settled)
-            results = [self._result(watch, index, output, plan) for index, output in enumerate(plan.outputs)]
+            results = [self._result(watch, index, output, plan, decode) for index, output in enumerate(plan.outputs)]
             reports = [watch.done[party] for party in PARTIES]
             self.last_job = record_of(plan, job, reports, time.perf_counter() - began)
             for measurement in self._measurements:
@@ -185,12 +204,14 @@ class Session:
         watch.wait()
         return watch
 
-    def _result(self, watch: JobWatch, index: int, output: Output, plan: Plan) -> Any:
+    def _result(
+        self, watch: JobWatch, index: int, output: Output, plan: Plan, decode: Callable[[NDArray[Any], Type], Any]
+    ) -> Any:
         if output.kind is not OutputKind.REVEAL:
             return None
         t = plan.operations[output.value].type
         parts = [np.asarray(watch.parts[index, party]) for party in PARTIES]
-        return decode_words(put_together(parts, None if t.is_bool else ring(t.ring), f"output {index}"), t)
+        return decode(put_together(parts, None if t.is_bool else ring(t.ring), f"output {index}"), t)
 
     # -- session start
 

@@ -27,7 +27,6 @@ class Inverse:
 
     mantissa: Node
     factor: Node
-    complement: Node
     bits: int
     frac_bits: int
 
@@ -42,10 +41,9 @@ def inverse_parts(b: Node, working_bits: int) -> Inverse:
     g = working_bits
     low = max(b.type.lo, 0)
     pair = b.graph.node("normalise", (_positive(b),), (0,))
-    v, u, c = (_row(pair, index) for index in range(3))
+    v, c = row(pair, 0), row(pair, 1)
     bits = pair.type.hi.bit_length() - 1
     v = bounded(v, 1, 1 << (bits - max(1, low.bit_length())), _NORMALISED)
-    u = bounded(u, 1, 1 << (bits - 1), _NORMALISED)
     c = bounded(c, 0 if low == 0 else 1 << (bits - 1), (1 << bits) - 1, _NORMALISED)
     c = renamed(c, bits, min(bits, g))
     c = at_scale(c, g)
@@ -63,14 +61,14 @@ def inverse_parts(b: Node, working_bits: int) -> Inverse:
         power = _times(power, power, g)
         w = bounded(linear("add", w, _times(w, power, g)), one - (one >> 6), 2 * one + (one >> 6), _CONVERGED)
         error_bits *= 2
-    return Inverse(w, v, u, bits, b.type.frac_bits)
+    return Inverse(w, v, bits, b.type.frac_bits)
 
 
 def _positive(b: Node) -> Node:
     return b if b.type.lo >= 0 else bounded(b, 0, b.type.hi, "selected between two values in these bounds")
 
 
-def _row(pair: Node, index: int) -> Node:
+def row(pair: Node, index: int) -> Node:
     shape = pair.type.shape
     attrs = (index, 1, 1, *(number for length in shape[1:] for number in (0, length, 1)))
     return pair.graph.node("reshape", (pair.graph.node("slice", (pair,), attrs),), shape[1:])

@@ -15,7 +15,7 @@ from tercet.plan.types import Kind, Type
 from tercet.protocols.cost import Cost
 from tercet.protocols.exact import truncate_exact, truncate_exact_cost
 from tercet.protocols.matrix import contract, contract_cost, matrix_product, matrix_product_cost
-from tercet.protocols.normalise import normalise, normalise_cost
+from tercet.protocols.normalise import leading_factor, leading_factor_cost, normalise, normalise_cost
 from tercet.protocols.product import multiply, multiply_cost
 from tercet.protocols.scope import Body, Scope
 from tercet.protocols.truncate import (
@@ -155,7 +155,7 @@ def _infer_lift(inputs: Sequence[Type], attrs: Attrs) -> Type:
 
 
 def _infer_normalise(inputs: Sequence[Type], attrs: Attrs) -> Type:
-    """attrs: even (0 or 1). Result: factor and complement (2, ...); if not even also x * factor (3, ...).
+    """attrs: even (0 or 1). Result (2, ...): the factor, and its complement if even, else x * factor.
 
     The product is part of the operation because only here it is known that x * factor < 2^K."""
     arity(inputs, attrs, 1, 1)
@@ -163,8 +163,7 @@ def _infer_normalise(inputs: Sequence[Type], attrs: Attrs) -> Type:
     x = inputs[0]
     need(x.lo >= 0, "takes numbers that are not negative")
     bits = normalised_bits(x, attrs[0])
-    top, rows = (1 << bits // 2, 2) if attrs[0] else (1 << bits, 3)
-    return Type(Kind.INT, (rows, *x.shape), x.ring, 0, 0, 0, top)
+    return Type(Kind.INT, (2, *x.shape), x.ring, 0, 0, 0, 1 << (bits // 2 if attrs[0] else bits))
 
 
 def normalised_bits(x: Type, even: int) -> int:
@@ -175,16 +174,22 @@ def normalised_bits(x: Type, even: int) -> int:
 
 def _run_normalise(scope: Scope, call: Call, x: Share) -> Body[Share]:
     even, x = call.attrs[0], x.flat()
-    v, u = yield from normalise(scope, x, normalised_bits(call.inputs[0], even), even=bool(even))
-    rows = [v, u] if even else [v, u, (yield from multiply(scope, x, v))]
-    own, following = np.stack([row.own for row in rows]), np.stack([row.next for row in rows])
+    bits = normalised_bits(call.inputs[0], even)
+    if even:
+        v, other = yield from normalise(scope, x, bits, even=True)
+    else:
+        v = yield from leading_factor(scope, x, bits)
+        other = yield from multiply(scope, x, v)
+    own, following = np.stack([v.own, other.own]), np.stack([v.next, other.next])
     return Share(x.ring, own, following).reshape(call.out.shape)
 
 
 def _cost_normalise(call: Call) -> Cost:
     x, even = call.inputs[0], call.attrs[0]
-    cost = normalise_cost(ring(x.ring), x.size, normalised_bits(x, even), even=bool(even))
-    return cost if even else cost + multiply_cost(ring(x.ring), x.size)
+    bits, here = normalised_bits(x, even), ring(x.ring)
+    if even:
+        return normalise_cost(here, x.size, bits, even=True)
+    return leading_factor_cost(here, x.size, bits) + multiply_cost(here, x.size)
 
 
 def _plain_normalise(inputs: Sequence[Plain], attrs: Attrs, out: Type) -> Plain:
@@ -196,9 +201,7 @@ def _plain_normalise(inputs: Sequence[Plain], attrs: Attrs, out: Type) -> Plain:
         return int(1 << ((bits - 1 - lead) // 2 if attrs[0] else bits - 1 - lead))
 
     v = np.array([factor(int(value)) for value in x.reshape(-1)], dtype=object).reshape(x.shape)
-    if attrs[0]:
-        return np.stack([v, np.asarray(out.hi // 2 // v, dtype=object)])
-    return np.stack([v, np.asarray(out.hi // 2 // v, dtype=object), np.asarray(x * v, dtype=object)])
+    return np.stack([v, np.asarray(out.hi // v if attrs[0] else x * v, dtype=object)])
 
 
 def _floored(x: Plain, shift: int) -> Plain:
@@ -318,7 +321,7 @@ PRODUCTS = (
     Operation(
         "normalise",
         38,
-        "a power of two that brings x to the top of its range, and its complement",
+        "a power of two that brings x to the top of its range, and the product or its complement",
         _infer_normalise,
         _run_normalise,
         _plain_normalise,
