@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tercet.cli.seen import Seen
     from tercet.client import Measurement
 
+_SMALL, _LARGE = 1e-4, 1e7
+"""Between these a coefficient is written without an exponent."""
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -67,11 +69,13 @@ class Screen:
         grid = _grid("coefficient of", "under secret sharing", "scikit-learn, pooled", "difference", right=(1, 2, 3))
         ours, theirs = secret.as_array(), plain.as_array()
         difference = ours - theirs
+        size = np.abs(theirs)
+        style = ".8f" if size.min() > _SMALL and size.max() < _LARGE else ".7e"
         for name, a, b, d in zip((*names, "(intercept)"), ours, theirs, difference, strict=True):
-            grid.add_row(escape(name), f"{a:.8f}", f"{b:.8f}", f"{d:+.1e}")
+            grid.add_row(escape(name), format(a, style), format(b, style), f"{d:+.1e}")
         self._console.print()
         self._console.print(grid)
-        relative = np.abs(difference) / np.maximum(np.abs(theirs), np.finfo(np.float64).tiny)
+        relative = np.abs(difference) / np.maximum(size, np.finfo(np.float64).tiny)
         self._say(
             f"Largest difference: [bold]{np.abs(difference).max():.1e}[/bold] absolute, "
             f"[bold]{relative.max():.1e}[/bold] relative.\n"

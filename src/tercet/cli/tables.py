@@ -95,7 +95,7 @@ def _numbers(column: Any, name: str) -> FloatArray:
     import pandas
 
     missing = column.isna().to_numpy()
-    if missing.all():
+    if len(missing) and missing.all():
         raise InputError(f"column {name!r} is empty", hint="fill it or remove it from the file")
     numbers: FloatArray = pandas.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     not_numeric = np.isnan(numbers) & ~missing
