@@ -23,7 +23,10 @@ def negative(x: Node) -> Node:
 def less(a: Operand, b: Operand) -> Node:
     """a < b; exact, also for public numbers that lie between two representable ones."""
     if isinstance(a, Node) and isinstance(b, Node):
-        return negative(linear("subtract", a, b))
+        a, b = same_place([number(a), number(b)])
+        if max((a.type.lo - b.type.hi).bit_length(), (a.type.hi - b.type.lo).bit_length()) >= a.type.ring:
+            a, b = in_ring(a, 128), in_ring(b, 128)
+        return a.graph.node("less", (a, b), (0,))
     if isinstance(a, Node):
         assert not isinstance(b, Node)
         return negative(_minus_threshold(a, b, up=True))

@@ -6,7 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tercet.plan.operation import Attrs, Call, Constant, Operation, Plain, Scope, arity, boolean, need, numeric
+from tercet.plan.operation import (
+    Attrs,
+    Call,
+    Constant,
+    Operation,
+    Plain,
+    Scope,
+    arity,
+    boolean,
+    broadcast,
+    need,
+    numeric,
+)
 from tercet.plan.types import Kind, Type, bool_type
 from tercet.protocols.bits import bit_and, bit_and_cost, bit_xor
 from tercet.protocols.compare import is_negative, is_negative_cost
@@ -38,6 +50,33 @@ def _infer_test(inputs: Sequence[Type], attrs: Attrs) -> Type:
     numeric(*inputs)
     need(attrs[0] in (0, 1), f"variant {attrs[0]} is not known")
     return bool_type(inputs[0].shape)
+
+
+def _difference_bits(a: Type, b: Type) -> int:
+    return max((a.lo - b.hi).bit_length(), (a.hi - b.lo).bit_length()) + 1
+
+
+def _infer_less(inputs: Sequence[Type], attrs: Attrs) -> Type:
+    """attrs: variant."""
+    arity(inputs, attrs, 2, 1)
+    a, b = inputs
+    numeric(a, b)
+    need(a.frac_bits == b.frac_bits, f"inputs have {a.frac_bits} and {b.frac_bits} fractional bits")
+    bits = _difference_bits(a, b)
+    need(bits <= a.ring, f"the difference of {a} and {b} needs {bits} bits")
+    return bool_type(broadcast(a, b))
+
+
+def _run_less(scope: Scope, call: Call, a: Share, b: Share) -> Body[BitShare]:
+    words = a.ring
+    difference = Share(words, words.sub(a.own, b.own), words.sub(a.next, b.next))
+    protocol = is_negative_pc3 if call.attrs[0] else is_negative
+    return protocol(scope, difference.flat(), _difference_bits(*call.inputs))
+
+
+def _cost_less(call: Call) -> Cost:
+    cost = is_negative_pc3_cost if call.attrs[0] else is_negative_cost
+    return cost(call.out.size, _difference_bits(*call.inputs))
 
 
 def _infer_number(inputs: Sequence[Type], attrs: Attrs) -> Type:
@@ -145,6 +184,18 @@ BITS = (
         local=False,
         variants=True,
         protocol="radix-16 table leaf and carry tree; PC-3 (after Damgard et al. 2007, SecureNN 2019)",
+    ),
+    Operation(
+        "less",
+        72,
+        "x < y, over the whole range of both",
+        _infer_less,
+        _run_less,
+        lambda inputs, attrs, out: np.asarray(inputs[0] < inputs[1], dtype=bool),
+        _cost_less,
+        local=False,
+        variants=True,
+        protocol="as negative, on the difference",
     ),
     Operation(
         "is_zero",
