@@ -11,8 +11,8 @@ from tercet.plan.graph import Node
 from tercet.plan.logic import inject, negative
 from tercet.plan.operation import corners
 from tercet.plan.public import DEFAULT_FRAC_BITS, number_constant
-from tercet.plan.scale import at_scale, bounded, in_ring, least_ring, renamed, settle
-from tercet.plan.types import magnitude, smallest_ring
+from tercet.plan.scale import at_scale, bounded, fitting_ring, in_ring, least_ring, renamed, settle
+from tercet.plan.types import magnitude
 from tercet.ring import ring
 
 _NORMALISED = "a normalised value lies in [1/2, 1)"
@@ -142,7 +142,7 @@ def _quotient(a: Node, parts: Inverse, nominal: int, largest: int) -> Node:
     if a.is_constant:
         scaled = linear_scale(w, a)
     else:
-        ring_bits = smallest_ring(*_corner(a, w)) or 128
+        ring_bits = fitting_ring(*_corner(a, w), "a division", (a, w))
         scaled = a.graph.node("multiply", (in_ring(a, ring_bits), in_ring(w, ring_bits)), (0,))
     excess = a.type.frac_bits + g + parts.bits - parts.frac_bits - nominal
     room = 61 - v.type.magnitude.bit_length()
@@ -167,7 +167,7 @@ def _read_at(x: Node, stored: int, nominal: int) -> Node:
 
 def linear_scale(w: Node, a: Node) -> Node:
     """w times the constant node a."""
-    ring_bits = smallest_ring(*_corner(a, w)) or 128
+    ring_bits = fitting_ring(*_corner(a, w), "a division", (a, w))
     return w.graph.node("scale", (in_ring(w, ring_bits), as_ring(a, ring_bits)))
 
 

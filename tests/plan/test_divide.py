@@ -1,0 +1,106 @@
+"""Division of secrets against exact rationals: two last bits, or a relative 2^-26."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tercet.array as tc
+from plan_trio import TrioSession
+from tercet.errors import PlanError
+from tercet.plan.compile import Wanted
+from tercet.plan.plan import OutputKind
+
+
+def values(rng: np.random.Generator, low: int, high: int, count: int) -> list[int]:
+    """Integers of every size between two, with both ends."""
+    found = [low, high]
+    while len(found) < count:
+        size = int(rng.integers(1, max(abs(low), abs(high)).bit_length() + 1))
+        value = int.from_bytes(rng.bytes(16), "little") % (1 << size)
+        value = -value if low < 0 and rng.integers(2) else value
+        if low <= value <= high:
+            found.append(value)
+    return found
+
+
+def stored(session: TrioSession, numbers: list[int], low: int, high: int, frac_bits: int) -> Any:
+    from tercet.plan.types import Kind, Type, smallest_ring
+
+    ring = smallest_ring(low, high)
+    assert ring is not None
+    kind = Kind.FIXED if frac_bits else Kind.INT
+    type = Type(kind, (len(numbers),), ring, frac_bits, frac_bits, low, high)
+    return tc.SecretArray._new(session, session._store(np.array(numbers, dtype=object), type))
+
+
+CASES = [
+    # numerator: frac_bits, low, high; denominator: frac_bits, low, high
+    pytest.param(16, 0, 1000 << 16, 16, 1 << 16, 1000 << 16, id="f16"),
+    pytest.param(16, -1000 << 16, 1000 << 16, 16, 1, 1 << 26, id="tiny divisors"),
+    pytest.param(16, -1000 << 16, 1000 << 16, 16, -1000 << 16, 1000 << 16, id="any sign"),
+    pytest.param(16, -1000 << 16, 1000 << 16, 16, -1000 << 16, -1 << 12, id="negative"),
+    pytest.param(0, 0, 1000000, 0, 1, 1000000, id="integers"),
+    pytest.param(0, 0, (1 << 40) - 1, 0, 1, 1 << 20, id="large integers"),
+    pytest.param(0, -1000, 1000, 16, 1 << 8, 1 << 22, id="integer by fixed"),
+    pytest.param(16, -1 << 24, 1 << 24, 0, 1, 1 << 20, id="fixed by integer"),
+    pytest.param(20, -100 << 20, 100 << 20, 20, 1 << 14, 100 << 20, id="f20"),
+    pytest.param(24, -100 << 24, 100 << 24, 24, 1 << 20, 100 << 24, id="f24"),
+    pytest.param(24, 0, 1 << 24, 24, 1 << 24, 1 << 36, id="f24 small quotients"),
+    pytest.param(40, -1 << 44, 1 << 44, 40, 1 << 30, 1 << 44, id="f40"),
+    pytest.param(40, -1 << 42, 1 << 42, 40, -1 << 44, 1 << 44, id="f40 any sign"),
+    pytest.param(16, 0, 1 << 48, 16, 1 << 16, 1 << 32, id="wide"),
+]
+
+
+@pytest.mark.parametrize(("fa", "la", "ha", "fb", "lb", "hb"), CASES)
+@pytest.mark.parametrize("parties", [False, True], ids=["oracle", "parties"])
+def test_quotients(fa: int, la: int, ha: int, fb: int, lb: int, hb: int, parties: bool) -> None:
+    rng = np.random.default_rng(5)
+    session = TrioSession(parties=parties)
+    count = 150
+    numerators = values(rng, la, ha, count)
+    denominators = [value or 1 for value in values(rng, lb, hb, count)]
+    denominators[2:5] = [hb, hb, lb or 1]
+    quotient = tc.divide(stored(session, numerators, la, ha, fa), stored(session, denominators, lb, hb, fb))
+    frac = quotient.frac_bits
+    assert frac == max(16, fa, fb)
+    raw = session.run([Wanted(quotient._node, OutputKind.REVEAL)])[0]
+    held = quotient._node.type.frac_bits
+    worst_bits, worst_relative = Fraction(0), Fraction(0)
+    for a, b, got in zip(numerators, denominators, raw.reshape(-1), strict=True):
+        exact = Fraction(a, b) * Fraction(2) ** (fb - fa)
+        error = abs(Fraction(int(got), 1 << held) - exact)
+        if error <= Fraction(2, 1 << frac):
+            worst_bits = max(worst_bits, error * (1 << frac))
+            continue
+        relative = error / abs(exact)
+        worst_relative = max(worst_relative, relative)
+        assert relative <= Fraction(1, 1 << 26), f"{a} / {b}: {float(error * (1 << frac))} bits, 2^{np.log2(float(relative))}"
+
+
+@pytest.mark.parametrize("bounds", [(0, 1 << 60, 40, -1 << 50, 1 << 50), (0, 1 << 70, 16, 1 << 16, 1 << 60)])
+def test_what_does_not_fit_is_refused_with_its_chain(bounds: tuple[int, ...]) -> None:
+    low, high, frac, least, most = bounds
+    session = TrioSession()
+    with pytest.raises(PlanError, match="would overflow"):
+        tc.divide(stored(session, [1], low, high, frac), stored(session, [least], least, most, frac))
+
+
+def test_by_zero_is_finite_and_harmless() -> None:
+    session = TrioSession(parties=True)
+    session.check = False  # what is promised about convergence holds for divisors other than zero
+    x = session.share([1.0, 2.0, -3.0], bounds=(-10, 10))
+    y = session.share([0.0, 2.0, 0.0], bounds=(-10, 10))
+    assert np.isfinite((x / y).reveal()).all()
+    assert tc.where(y == 0, 0.0, x / y).reveal()[1] == pytest.approx(1, abs=2.0**-15)
+
+
+def test_a_public_numerator() -> None:
+    session = TrioSession(parties=True)
+    y = session.share([0.5, 2.0, 8.0], bounds=(0.25, 10))
+    assert np.allclose((1 / y).reveal(), [2, 0.5, 0.125], atol=2.0**-15)
+    assert np.allclose((np.array([3, 1, 2]) / y).reveal(), [6, 0.5, 0.25], atol=2.0**-15)
