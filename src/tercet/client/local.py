@@ -42,6 +42,7 @@ _END_S = 1.0
 _KILL_S = 2.0
 _LAST_WORDS_BYTES = 4000
 MEASURED = "measured"
+SPIN_S = 50e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,7 @@ def _start_processes(timeout: float, link: EmulatedLink | None, threads: int) ->
                     timeout,
                     threads,
                     None if link is None else (link.rtt_s, link.bandwidth_bits_s),
+                    SPIN_S,
                 ),
             )
         trio.await_start()

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tercet.engine.channel import JobChannel
 from tercet.errors import PlanError
 from tercet.plan.execute import Outcome, execute
-from tercet.plan.plan import HANDLE_BYTES, OutputKind, Plan
-from tercet.plan.types import Kind, Type
+from tercet.plan.plan import HANDLE_BYTES, OutputKind, Plan, put_type, take_type
+from tercet.plan.types import Type
 from tercet.plan.wire import Reader, Writer
 from tercet.sharing import BitShare, Party, Share, Streams
-
-_MAX_SMALL = 1 << 16
-_MAX_LENGTH = 1 << 40
 
 
 def write_type(t: Type) -> bytes:
     """A type in bytes: the label under which an array is stored."""
-    out = Writer().count(t.kind).count(t.ring).count(t.frac_bits).count(t.nominal).count(len(t.shape))
-    for length in t.shape:
-        out.count(length)
-    return out.integer(t.lo).integer(t.hi).take()
+    out = Writer()
+    put_type(out, t)
+    return out.take()
 
 
 def read_type(data: bytes | memoryview) -> Type:
     """Read what `write_type` wrote. Raises PlanError."""
     reader = Reader(data, "type")
-    kind = reader.count(_MAX_SMALL)
-    if kind not in tuple(Kind):
-        raise reader.fail(f"kind {kind} is not known")
-    ring_bits, frac_bits, nominal, dimensions = (reader.count(_MAX_SMALL) for _ in range(4))
-    shape = tuple(reader.count(_MAX_LENGTH) for _ in range(dimensions))
-    found = Type(Kind(kind), shape, ring_bits, frac_bits, nominal, reader.integer(), reader.integer())
+    found = take_type(reader)
     reader.end()
     return found
 
@@ -89,11 +81,27 @@ class PlanProgram:
         return execute(self.plan, party, streams, channel, inputs, timeout=timeout, threads=threads)
 
 
+_PLANS_KEPT = 8
+
+
 class PlanLanguage:
-    """Plans and types of `tercet.plan`."""
+    """Plans and types of `tercet.plan`; the plans read last are kept, as a plan that is run again is no other."""
+
+    def __init__(self) -> None:
+        self._read: OrderedDict[bytes, PlanProgram] = OrderedDict()
 
     def read(self, plan: bytes) -> PlanProgram:
         """Decode a plan and check all its types anew. Raises PlanError."""
+        program = self._read.get(plan)
+        if program is None:
+            program = self._decoded(plan)
+            self._read[plan] = program
+            if len(self._read) > _PLANS_KEPT:
+                self._read.popitem(last=False)
+        self._read.move_to_end(plan)
+        return program
+
+    def _decoded(self, plan: bytes) -> PlanProgram:
         decoded = Plan.from_bytes(plan)
         handles = [output.handle for output in decoded.outputs if output.kind is OutputKind.PERSIST]
         if len(set(handles)) != len(handles) or any(len(handle) != HANDLE_BYTES for handle in handles):

@@ -17,6 +17,7 @@ from tercet.engine.codec import Reader, Writer
 from tercet.engine.party import START_S, PartyLoop
 from tercet.errors import TercetError
 from tercet.node.language import PlanLanguage
+from tercet.ring import retain_freed_memory
 from tercet.transport import Contact, Identity, Peer, connect, emulate
 
 READY = b"\x01"
@@ -67,6 +68,7 @@ def main() -> int:
     """Run one party; the exit status is 0 when the client ended the session."""
     # the person at the terminal interrupts the client, which then ends us
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    retain_freed_memory()
     os.write(1, READY)
     settings = Settings.decode(sys.stdin.buffer.read())
     try:

@@ -17,7 +17,7 @@ from tercet.plan.table import CONSTANT, INPUT
 from tercet.plan.types import Type
 from tercet.protocols.scope import Scope
 from tercet.ring import ring
-from tercet.sharing import BitShare, Party, Share, Streams
+from tercet.sharing import PARTIES, BitShare, Party, Share, Streams
 
 
 @dataclass
@@ -51,8 +51,6 @@ def execute(
     keep = {output.value for output in plan.outputs}
 
     def scope(instance: int) -> Scope:
-        from tercet.sharing import PARTIES
-
         return Scope(party, streams, channel, instance << 32, solo=PARTIES[instance % 3])
 
     values, reports, waiting_s = flow.run(scope, keep)

@@ -71,7 +71,7 @@ class Plan:
             types.setdefault(op.type, len(types))
         out = Writer().raw(MAGIC).count(VERSION).count(len(types))
         for t in types:
-            _write_type(out, t)
+            put_type(out, t)
         out.count(len(self.operations))
         for op in self.operations:
             out.count(op.operation.code).count(len(op.inputs))
@@ -107,7 +107,7 @@ class Plan:
         version = reader.count(MAX_NUMBERS)
         if version != VERSION:
             raise reader.fail(f"version {version} is not {VERSION}")
-        decoder = _Decoder(reader, [_read_type(reader) for _ in range(reader.count(MAX_OPERATIONS))])
+        decoder = _Decoder(reader, [take_type(reader) for _ in range(reader.count(MAX_OPERATIONS))])
         for index in range(reader.count(MAX_OPERATIONS)):
             decoder.operation(index)
         decoder.end_of_operations()
@@ -148,14 +148,16 @@ class Plan:
         return f"Plan({len(self.operations)} operations, {len(self.outputs)} outputs, {self.hash.hex()[:12]})"
 
 
-def _write_type(out: Writer, t: Type) -> None:
+def put_type(out: Writer, t: Type) -> None:
+    """Append a type."""
     out.count(t.kind).count(t.ring).count(t.frac_bits).count(t.nominal).count(len(t.shape))
     for length in t.shape:
         out.count(length)
     out.integer(t.lo).integer(t.hi)
 
 
-def _read_type(reader: Reader) -> Type:
+def take_type(reader: Reader) -> Type:
+    """Read a type. Raises PlanError if it is none."""
     kind = reader.count(MAX_NUMBERS)
     if kind not in tuple(Kind):
         raise reader.fail(f"kind {kind} is not known")
