@@ -145,12 +145,16 @@ def _quotient(a: Node, parts: Inverse, nominal: int, largest: int) -> Node:
         ring_bits = fitting_ring(*_corner(a, w), "a division", (a, w))
         scaled = a.graph.node("multiply", (in_ring(a, ring_bits), in_ring(w, ring_bits)), (0,))
     excess = a.type.frac_bits + g + parts.bits - parts.frac_bits - nominal
-    room = 61 - v.type.magnitude.bit_length()
-    first = max(0, scaled.type.magnitude.bit_length() - room)
-    slack = g + 1 - nominal if parts.frac_bits >= a.type.frac_bits else 0
-    if 0 < first <= min(slack, excess, g - 2) and g <= NARROW_BITS:
-        scaled = least_ring(at_scale(renamed(scaled, first, 0), 0))
-        excess -= first
+    # dropping `first` bits of a * mantissa costs 2^(first + nominal - 1 - g) last bits (for equal frac_bits), and a
+    # relative 2^(first - g): either may be small enough
+    slack = min(max(g + 1 + a.type.frac_bits - parts.frac_bits - nominal, g - 27), excess, g - 2)
+    for ring_bits in (64, 128) if g <= NARROW_BITS else (128,):
+        first = scaled.type.magnitude.bit_length() + v.type.magnitude.bit_length() - (ring_bits - 3)
+        if 0 < first <= slack:
+            scaled = least_ring(at_scale(renamed(scaled, first, 0), 0))
+            excess -= first
+        if first <= slack:
+            break
     product = multiply(renamed(scaled, 0, 0), v)
     stored = nominal + excess
     product = _read_at(product, stored, nominal)
