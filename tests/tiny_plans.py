@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from tercet.client import Session, StoredArray, encode_array
+from tercet.client import Session, encode_array
 from tercet.plan.plan import Output, OutputKind, Plan, PlanOperation
 from tercet.plan.table import BY_NAME, INPUT
+from tercet.plan.types import Type
+
+
+class StoredArray(NamedTuple):
+    """An array that the parties keep."""
+
+    handle: bytes
+    type: Type
 
 
 def put(net: Session, values: Any, bounds: Any = None, frac_bits: int | None = None) -> StoredArray:
     """Share without what the array floor wraps around it."""
     encoded = encode_array(values, bounds, frac_bits)
-    return StoredArray(net._put(encoded.words, encoded.type), encoded.type, encoded.bounds)
+    return StoredArray(net._put(encoded.words, encoded.type), encoded.type)
 
 
 def reveal_plan(*arrays: StoredArray) -> Plan:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_plans import chain_plan, put, reveal_plan
 
 from tercet.client import EmulatedLink, Session, local
 from tercet.errors import ConfigError, IntegrityError, PlanError
+from tiny_plans import chain_plan, put, reveal_plan
 
 HANDLE = bytes(range(16))
 
@@ -63,7 +63,7 @@ def test_run_reveal_keep_measure(net: Session) -> None:
     assert [(row.name, row.count) for row in m.operations] == [("multiply", 4)]
     assert 0 < m.computing_s < m.seconds
     kept = chain_plan(x, y, 3).operations[-1].type
-    (got,) = net._run(reveal_plan(type(x)(HANDLE, kept, (0, 0))))
+    (got,) = net._run(reveal_plan(type(x)(HANDLE, kept)))
     assert got.tolist() == [2, 3, 32]
 
 
@@ -77,12 +77,12 @@ def test_big_arrays_and_several_outputs(net: Session) -> None:
 
 
 def test_a_refused_plan_leaves_the_session_usable(net: Session) -> None:
-    x, y = put(net, [2], (0, 5)), put(net, [3], (0, 5))
+    x, y = put(net, [2]), put(net, [3])
     good = chain_plan(x, y)
-    unknown = chain_plan(type(x)(HANDLE, x.type, (0, 5)), y)
+    unknown = chain_plan(type(x)(HANDLE, x.type), y)
     with pytest.raises(PlanError, match="not stored"):
         net._run(unknown)
-    widened = chain_plan(type(x)(x.handle, x.type.with_bounds(0, 3), (0, 3)), y)
+    widened = chain_plan(type(x)(x.handle, x.type.with_bounds(0, 3)), y)
     with pytest.raises(PlanError, match="another type"):
         net._run(widened)
     assert net._run(good)[0].tolist() == [6]
@@ -102,10 +102,10 @@ def test_closed_sessions_refuse_work(net: Session) -> None:
 
 
 def test_stored_arrays_outlive_failed_jobs(net: Session) -> None:
-    x, y = put(net, [2], (0, 5)), put(net, [3], (0, 5))
+    x, y = put(net, [2]), put(net, [3])
     for _ in range(3):
         with pytest.raises(PlanError):
-            net._run(chain_plan(type(x)(HANDLE, x.type, (0, 5)), y))
+            net._run(chain_plan(type(x)(HANDLE, x.type), y))
     assert net._run(chain_plan(x, y))[0].tolist() == [6]
 
 

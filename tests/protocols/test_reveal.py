@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from trio import PostChannel, Trio
 
 from tercet.errors import IntegrityError
 from tercet.protocols.reveal import put_together, reveal, reveal_bytes
 from tercet.protocols.scope import Scope
 from tercet.ring import RING64, RING128, Ring, pack_bits
 from tercet.sharing import PARTIES, BitShare, Party, Share
+from trio import PostChannel, Trio
 
 
 def messages(trio: Trio, shares: dict[Party, Any]) -> list[np.ndarray]:
@@ -72,7 +72,8 @@ def test_copies_that_differ_are_named(party: Party, which: str) -> None:
     shares = trio.share(RING64, np.arange(10))
     getattr(shares[party], which)[7] ^= np.uint64(1)
     component = party if which == "own" else party.next
-    with pytest.raises(IntegrityError, match=f"parties {int(component.prev)} and {int(component)} .*component {int(component)}"):
+    named = f"parties {int(component.prev)} and {int(component)} .*component {int(component)}"
+    with pytest.raises(IntegrityError, match=named):
         put_together(messages(trio, shares), RING64, "x")
 
 

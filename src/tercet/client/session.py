@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol, Self
@@ -72,7 +73,7 @@ class Session:
         self._companions = companions
         self._lock = threading.RLock()
         self._measurements: list[Measurement] = []
-        self._unwanted: list[bytes] = []
+        self._unwanted: deque[bytes] = deque()
         self._broken: TercetError | None = None
         self._closed = False
 
@@ -278,7 +279,7 @@ class Session:
             raise self._failure(error, settled=False) from None
 
     def _forget_unwanted(self) -> None:
-        handles, self._unwanted = self._unwanted, []
+        handles = [self._unwanted.popleft() for _ in range(len(self._unwanted))]
         if handles:
             for party in PARTIES:
                 self._command(Peer(party), Command.DROP, Drop(tuple(handles)).encode())

@@ -57,7 +57,9 @@ def agree_on_plan(endpoint: Endpoint, job: bytes, plan: bytes | memoryview, time
         return
     odd = me if following == preceding else me.prev if following == mine else me.next
     raise ProtocolViolation(
-        "the parties hold different plans for this job" if preceding != mine != following else "it holds another plan",
+        "it holds another plan for this job than the other two"
+        if mine in (following, preceding) or following == preceding
+        else "all three parties hold different plans for this job",
         party=int(odd),
         job=job.hex(),
         operation=str(AGREEMENT_INSTANCE),

@@ -162,8 +162,9 @@ def root_cause(reports: Mapping[int, Report], silent: Collection[int] = ()) -> R
     return earliest
 
 
-def _due(report: Report) -> tuple[int, int, int]:
-    return _number(report.operation), _number(report.step), report.witness
+def _due(report: Report) -> tuple[bool, int, int, int]:
+    """Order of accounts by what is awaited; one that cannot say comes last."""
+    return not report.operation, _number(report.operation), _number(report.step), report.witness
 
 
 def _number(text: str) -> int:
