@@ -9,7 +9,7 @@ from tercet.cli.seen import BINS, seen_by_servers
 
 def test_words_are_uniform_whatever_the_data() -> None:
     values = np.zeros((200, 50))
-    seen = seen_by_servers(values, (0.0, 512.0), None)
+    seen = seen_by_servers(values, (0.0, 512.0), 16)
     assert seen.plain_histogram[0] == values.size
     assert [component.number for component in seen.components] == [1, 2, 3]
     assert {component.holders for component in seen.components} == {(3, 1), (1, 2), (2, 3)}
@@ -22,7 +22,7 @@ def test_words_are_uniform_whatever_the_data() -> None:
 
 
 def test_nothing_of_it_prints() -> None:
-    seen = seen_by_servers(np.ones((3, 2)), (0.0, 2.0), None)
+    seen = seen_by_servers(np.ones((3, 2)), (0.0, 2.0), 16)
     assert "histogram" not in repr(seen)
     assert all(component.sample not in repr(seen) for component in seen.components)
 

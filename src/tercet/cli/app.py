@@ -46,9 +46,8 @@ def demo(
         typer.Option("--target", metavar="COLUMN", help="The column of FILE.csv to predict from all others."),
     ] = None,
     frac_bits: Annotated[
-        int | None,
-        typer.Option("--frac-bits", min=0, max=60, help="Fractional bits of the shared data; default: Tercet's."),
-    ] = None,
+        int, typer.Option("--frac-bits", min=0, max=60, help="Fractional bits of the shared numbers.")
+    ] = 32,
     timeout: Annotated[
         float, typer.Option("--timeout", min=1.0, help="Seconds a server waits for another before it gives up.")
     ] = 30.0,

@@ -31,7 +31,7 @@ class Declared:
 
     features: Bounds
     target: Bounds
-    frac_bits: int | None
+    frac_bits: int
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Model:
         return np.append(self.coefficients, self.intercept)
 
 
-def run(data: Path | None, target: str | None, *, frac_bits: int | None, timeout: float) -> None:
+def run(data: Path | None, target: str | None, *, frac_bits: int, timeout: float) -> None:
     """Run the demo and print it. Raises TercetError for what a person can mend."""
     frame, target, names = _source(data, target)
     whole = checked(frame, target)

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
 from rich.table import Table as Grid
+from rich.text import Text
 
 from tercet.cli.tables import Owner, Table
 
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 _SMALL, _LARGE = 1e-4, 1e7
 """Between these a coefficient is written without an exponent."""
 _BARS = "▁▂▃▄▅▆▇█"
+
+
+class _Seconds(ProgressColumn):
+    """How long a step has taken, or took."""
+
+    def render(self, task: Task) -> Text:
+        took = task.finished_time if task.finished else task.elapsed
+        return Text(f"{took or 0:.2f} s", style="dim")
 
 
 class Screen:
@@ -44,8 +53,8 @@ class Screen:
         self._console.print(grid)
         self._say(
             f"Declared bounds, public: features in {_interval(declared.features)}, "
-            f"{target} in {_interval(declared.target)}.\n"
-            "[dim]Owners would agree on such bounds from what they know of the units. This demo plays all owners and\n"
+            f"{target} in {_interval(declared.target)}; {declared.frac_bits} fractional bits.\n"
+            "[dim]Owners would agree on such bounds from what they know of the units. This demo plays all owners and "
             "rounds the largest magnitude up to a power of two.[/dim]\n"
         )
 
@@ -53,7 +62,7 @@ class Screen:
     def progress(self) -> Iterator[Callable[[str], None]]:
         """Gives `step(text)`: the step before is done, this one is under way."""
         columns = (SpinnerColumn(finished_text="[green]✓[/green]"), TextColumn("{task.description}"))
-        with Progress(*columns, TimeElapsedColumn(), console=self._console) as bars:
+        with Progress(*columns, _Seconds(), console=self._console) as bars:
             under_way: list[TaskID] = []
 
             def step(text: str) -> None:
@@ -106,7 +115,7 @@ class Screen:
         )
 
     def _say(self, text: str) -> None:
-        self._console.print(text, soft_wrap=True)
+        self._console.print(text)
 
 
 def _grid(*titles: str, right: Sequence[int] = ()) -> Grid:

@@ -39,7 +39,7 @@ class Seen:
     """How many values lie in each of BINS equal parts of the declared range; no server sees this."""
 
 
-def seen_by_servers(values: FloatArray, bounds: tuple[float, float], frac_bits: int | None) -> Seen:
+def seen_by_servers(values: FloatArray, bounds: tuple[float, float], frac_bits: int) -> Seen:
     """Split an array as a session does, and look at what is sent. Called where the data is."""
     encoded = encode_array(values, bounds, frac_bits)
     here = ring(encoded.type.ring)

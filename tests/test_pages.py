@@ -1,0 +1,56 @@
+"""The Python that pages show runs as it stands."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: str) -> list[str]:
+    found = BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
+    assert found, f"{page} shows no Python"
+    return found
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_a_page_with_one_program(page: str) -> None:
+    (code,) = blocks(page)
+    mean = (52_000 * 31.5 + 71_000 * 44.0 + 100_000 * 58.25) / 3
+    assert float(run(code).splitlines()[0]) == pytest.approx(mean, abs=1e-6)
+
+
+def test_the_tutorial() -> None:
+    """Its blocks go on from each other inside the session that the first one opens."""
+    first, arrays, refused, costs, model = blocks("docs/tutorial.md")
+    data = "\n".join(
+        (
+            "rng = np.random.default_rng(1)",
+            "hospital_features = [rng.uniform(0, 512, (20, 2)) for _ in range(3)]",
+            "hospital_targets = [rows @ [0.5, 0.25] + 3 for rows in hospital_features]",
+            model,
+            "np.testing.assert_allclose([*coefficients, intercept], [0.5, 0.25, 3], atol=1e-3)",
+        )
+    )
+    inside = "\n".join((arrays, "try:", indented(refused), "    raise AssertionError", indented_except(), costs, data))
+    run(f"{first}\n{indented(inside)}")
+
+
+def indented(code: str) -> str:
+    return "\n".join(f"    {line}" if line else line for line in code.splitlines())
+
+
+def indented_except() -> str:
+    return "except TypeError as error:\n    assert 'reveal' in str(error)"
