@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -11,6 +12,7 @@ from functools import cached_property
 from tercet.errors import PlanError
 from tercet.plan.operation import Attrs, Call, Operation
 from tercet.plan.ops_local import ASSUMED, REASONS
+from tercet.plan.ops_loop import MAX_COUNT, MAX_NESTING, PART, REPEAT
 from tercet.plan.table import BY_CODE, CONSTANT, INPUT
 from tercet.plan.types import Kind, Type
 from tercet.plan.wire import Reader, Writer
@@ -21,6 +23,7 @@ MAGIC = b"tercet-plan"
 VERSION = 1
 HANDLE_BYTES = 16
 MAX_OPERATIONS = 1 << 24
+MAX_PLAN_NUMBERS = 1 << 31
 MAX_NUMBERS = 1 << 16
 MAX_LENGTH = 1 << 40
 MAX_DIMENSIONS = 64
@@ -44,13 +47,15 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class PlanOperation:
-    """One assignment. `data` is an input's handle, or a constant's ring words (packed bits for bools)."""
+    """One assignment. `data` is an input's handle, a constant's ring words (packed bits for bools) or a loop's body."""
 
     operation: Operation
     inputs: tuple[int, ...]
     attrs: Attrs
     type: Type
     data: bytes = field(default=b"", repr=False)
+    body: Plan | None = field(default=None, repr=False, compare=False)
+    """Of a loop: what it repeats. Its input k has the handle `operand_handle(k)`, its output k that of carried value k."""
 
     @property
     def is_leaf(self) -> bool:
@@ -81,7 +86,7 @@ class Plan:
             for number in op.attrs:
                 out.integer(number)
             out.count(types[op.type])
-            if op.is_leaf:
+            if op.is_leaf or op.operation is REPEAT:
                 out.block(op.data)
         out.count(len(self.outputs))
         for output in self.outputs:
@@ -98,16 +103,18 @@ class Plan:
         return hashlib.sha256(self.encoded).digest()
 
     @classmethod
-    def from_bytes(cls, data: bytes | memoryview) -> Plan:
+    def from_bytes(cls, data: bytes | memoryview, *, nesting: int = 0) -> Plan:
         """Decode and check every type anew. Raises PlanError with the offset, or with the operation that is wrong."""
         reader = Reader(data)
+        if nesting > MAX_NESTING:
+            raise reader.fail(f"loops are nested more than {MAX_NESTING} deep")
         if reader.raw(min(len(MAGIC), len(data))) != MAGIC:
             reader.offset = 0
             raise reader.fail("the first bytes are wrong")
         version = reader.count(MAX_NUMBERS)
         if version != VERSION:
             raise reader.fail(f"version {version} is not {VERSION}")
-        decoder = _Decoder(reader, [take_type(reader) for _ in range(reader.count(MAX_OPERATIONS))])
+        decoder = _Decoder(reader, [take_type(reader) for _ in range(reader.count(MAX_OPERATIONS))], nesting)
         for index in range(reader.count(MAX_OPERATIONS)):
             decoder.operation(index)
         decoder.end_of_operations()
@@ -121,19 +128,60 @@ class Plan:
             handle = reader.block(HANDLE_BYTES)
             if value >= len(operations) or len(handle) != (HANDLE_BYTES if kind == OutputKind.PERSIST else 0):
                 raise reader.fail("an output names no value, or has a wrong handle")
-            if operations[value].operation is CONSTANT:
-                raise reader.fail("an output is a public constant")
+            if operations[value].operation in (CONSTANT, REPEAT):
+                raise reader.fail("an output is a public constant, or several values")
             outputs.append(Output(OutputKind(kind), value, handle))
         reader.end()
-        return cls(tuple(operations), tuple(outputs))
+        plan = cls(tuple(operations), tuple(outputs))
+        if plan.numbers > MAX_PLAN_NUMBERS:
+            raise reader.fail(f"loops make more than {MAX_PLAN_NUMBERS} operations of it")
+        return plan
 
     def inputs(self) -> list[tuple[bytes, Type]]:
         """Every stored array that the plan reads: its handle and the type it must have."""
         return [(op.data, op.type) for op in self.operations if op.operation is INPUT]
 
+    @cached_property
+    def _calls(self) -> list[Call]:
+        types = [op.type for op in self.operations]
+        return [Call(tuple([types[value] for value in op.inputs]), op.attrs, op.type) for op in self.operations]
+
     def call(self, index: int) -> Call:
-        op = self.operations[index]
-        return Call(tuple(self.operations[value].type for value in op.inputs), op.attrs, op.type)
+        """What operation `index` is called with."""
+        return self._calls[index]
+
+    @cached_property
+    def loops(self) -> dict[int, int]:
+        """The number of the first operation of the first pass, by the index of each loop.
+
+        Numbers tell the operations of a run apart: their messages and random streams are addressed by them. An
+        operation of the plan has its index as its number. Behind the last index each loop gets a range of its own, with
+        `body.numbers` for each pass, in which the body's operations and loops are numbered in the same way. So no two
+        operations of a run share a number, in whatever order they run, and no address repeats.
+        """
+        starts: dict[int, int] = {}
+        following = len(self.operations)
+        for index, op in enumerate(self.operations):
+            if op.body is not None:
+                starts[index] = following
+                following += op.attrs[0] * op.body.numbers
+        return starts
+
+    @cached_property
+    def numbers(self) -> int:
+        """How many numbers one run takes."""
+        passes = (op.attrs[0] * op.body.numbers for op in self.operations if op.body is not None)
+        return len(self.operations) + sum(passes)
+
+    def index_of(self, number: int) -> int:
+        """Which operation of the plan a number belongs to; for those of a pass it is the loop. KeyError if none."""
+        if 0 <= number < len(self.operations):
+            return number
+        if not number < self.numbers or number < 0:
+            raise KeyError(number)
+        starts = list(self.loops.values())
+        # of loops that start at one number all but the last are never passed
+        return list(self.loops)[bisect_right(starts, number) - 1]
 
     @property
     def assumptions(self) -> list[int]:
@@ -169,7 +217,7 @@ def take_type(reader: Reader) -> Type:
 class _Decoder:
     """Reads operations one by one; each type is checked once for each way in which it comes about."""
 
-    def __init__(self, reader: Reader, types: list[Type]) -> None:
+    def __init__(self, reader: Reader, types: list[Type], nesting: int) -> None:
         if len(set(types)) != len(types):
             raise reader.fail("a type is listed twice")
         self.operations: list[PlanOperation] = []
@@ -177,6 +225,7 @@ class _Decoder:
         self._types = types
         self._places: list[int] = []
         self._used = 0
+        self._nesting = nesting
         self._inferred: dict[tuple[object, ...], int] = {}
 
     def operation(self, index: int) -> None:
@@ -195,15 +244,25 @@ class _Decoder:
             raise reader.fail(f"type {place} is not listed")
         self._used += place == self._used
         declared = self._types[place]
-        data = b""
+        data, body = b"", None
         if operation is INPUT or operation is CONSTANT:
             data = reader.block(MAX_LENGTH)
             if inputs or attrs or len(data) != (HANDLE_BYTES if operation is INPUT else constant_bytes(declared)):
                 raise reader.fail(f"a malformed {operation.name}")
-        else:
+        elif operation is REPEAT:
+            data = reader.block(MAX_LENGTH)
+            start = reader.offset - len(data)
+            try:
+                body = Plan.from_bytes(data, nesting=self._nesting + 1)
+            except PlanError as error:
+                raise PlanError(f"{error.message}, in the loop body that begins at byte {start}") from None
+        found = PlanOperation(operation, inputs, attrs, declared, data, body)
+        if operation is REPEAT or operation is PART:
+            check_loop(index, found, [self.operations[value] for value in inputs])
+        elif not found.is_leaf:
             self._check(index, operation, inputs, attrs, place)
         self._places.append(place)
-        self.operations.append(PlanOperation(operation, inputs, attrs, declared, data))
+        self.operations.append(found)
 
     def _check(self, index: int, operation: Operation, inputs: tuple[int, ...], attrs: Attrs, place: int) -> None:
         operands = [self.operations[value] for value in inputs]
@@ -211,6 +270,8 @@ class _Decoder:
         key = (operation.code, attrs, public, *[self._places[value] for value in inputs])
         if self._inferred.get(key) == place:
             return
+        if any(operand.operation is REPEAT for operand in operands):
+            raise PlanError(f"operation {index} ({operation.name}) takes one value, not all that a loop carries")
         check_operands(operation, public)
         if operation.variants and (not attrs or attrs[-1] not in (0, 1)):
             raise PlanError(f"operation {index} ({operation.name}): its variant is 0 or 1")
@@ -226,6 +287,55 @@ class _Decoder:
     def end_of_operations(self) -> None:
         if self._used != len(self._types):
             raise self._reader.fail("a type is listed that no operation has")
+
+
+def operand_handle(place: int) -> bytes:
+    """The handle that a loop's operand, or carried value, has in its body."""
+    return place.to_bytes(HANDLE_BYTES, "little")
+
+
+def within(narrow: Type, wide: Type) -> bool:
+    """Whether two types differ in bounds at most, and the first has none beyond the second's."""
+    return narrow == wide or (
+        wide.lo <= narrow.lo and narrow.hi <= wide.hi and narrow.with_bounds(wide.lo, wide.hi) == wide
+    )
+
+
+def check_loop(index: int, op: PlanOperation, operands: Sequence[PlanOperation]) -> None:
+    """PlanError unless a loop and its body fit together: what goes in, what comes out, and round again."""
+
+    def need(condition: bool, reason: str) -> None:
+        if not condition:
+            raise PlanError(f"operation {index} ({op.operation.name}): {reason}")
+
+    if op.operation is PART:
+        need(len(operands) == 1 and operands[0].operation is REPEAT, "takes the value of a loop")
+        carried = carried_types(operands[0])
+        need(len(op.attrs) == 1 and 0 <= op.attrs[0] < len(carried), f"{len(carried)} values are carried")
+        need(op.type == carried[op.attrs[0]], f"declares {op.type}, but carries {carried[op.attrs[0]]}")
+        return
+    body = op.body
+    assert body is not None
+    need(len(op.attrs) == 2 and 0 <= op.attrs[0] <= MAX_COUNT, f"takes a count up to {MAX_COUNT}")
+    count = op.attrs[1]
+    need(1 <= count <= len(operands), "carries one value at least, and no more than it is given")
+    need(not any(operand.operation in (CONSTANT, REPEAT) for operand in operands), "takes secret values")
+    inputs = body.inputs()
+    need([handle for handle, _ in inputs] == [operand_handle(k) for k in range(len(operands))], "its body's inputs")
+    for operand, (_, wanted) in zip(operands, inputs, strict=True):
+        need(within(operand.type, wanted), f"is given {operand.type}, its body takes {wanted}")
+    kept = [(output.kind, output.handle) for output in body.outputs]
+    need(kept == [(OutputKind.PERSIST, operand_handle(k)) for k in range(count)], "its body's outputs")
+    for output, (_, wanted) in zip(body.outputs, inputs, strict=False):
+        given = body.operations[output.value].type
+        need(within(given, wanted), f"its body takes {wanted} and gives {given}")
+    need(op.type == inputs[0][1], f"declares {op.type}, but carries {inputs[0][1]}")
+
+
+def carried_types(op: PlanOperation) -> list[Type]:
+    """The types of the values that a loop carries."""
+    assert op.body is not None
+    return [wanted for _, wanted in op.body.inputs()[: op.attrs[1]]]
 
 
 _MUST_BE_PUBLIC = ("scale", "matmul_public", "take", "mask")

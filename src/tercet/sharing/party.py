@@ -14,11 +14,13 @@ class Party(IntEnum):
 
     @property
     def next(self) -> Party:
-        return Party(self % 3 + 1)
+        return _NEXT[self]
 
     @property
     def prev(self) -> Party:
-        return Party((self + 1) % 3 + 1)
+        return _PREV[self]
 
 
 PARTIES = (Party.P1, Party.P2, Party.P3)
+_NEXT = (Party.P1, Party.P2, Party.P3, Party.P1)
+_PREV = (Party.P1, Party.P3, Party.P1, Party.P2)

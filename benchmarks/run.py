@@ -1,0 +1,132 @@
+"""Prints how fast Tercet is on this machine: `python benchmarks/run.py [--quick] [--threads-only] [--peer PYTHON]`.
+
+Times are medians of several runs, with parties and client sharing this machine's cores. `--peer` names a Python
+interpreter that can import a peer (SecretFlow SPU's simulator), which is then timed in turn with Tercet, so that noise
+hits both alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from workloads import WORKLOADS, Workload
+
+import tercet as tc
+
+WAN = tc.EmulatedLink(0.04, 100e6)
+
+
+def timed(work: Workload, elements: int, processes: bool) -> tuple[float, tc.Measurement, float]:
+    """Median seconds, the last run's cost, and the peak memory of a party in MB."""
+    with tc.local(processes=processes) as net:
+        run = work.make(net, elements)
+        run()
+        seconds = []
+        for _ in range(work.repeats):
+            with net.measure() as measured:
+                began = time.perf_counter()
+                run()
+                seconds.append(time.perf_counter() - began)
+        peak = max(peaks(net), default=0.0)
+    return statistics.median(seconds), measured, peak
+
+
+def peaks(net: tc.Session) -> list[float]:
+    """Peak resident memory of each party process, in MB (none if the parties are threads)."""
+    found = []
+    for pid in net.party_pids():
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                found.append(int(line.split()[1]) / 1024)
+    return found
+
+
+def start_to_first_product() -> float:
+    began = time.perf_counter()
+    with tc.local(processes=True) as net:
+        (net.share([3], bounds=(0, 9)) * net.share([4], bounds=(0, 9))).reveal()
+        return time.perf_counter() - began
+
+
+def import_seconds() -> float:
+    return statistics.median(
+        float(subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True).stdout)
+        for _ in range(5)
+    )
+
+
+IMPORT = "import time; t = time.perf_counter(); import tercet; print(time.perf_counter() - t)"
+
+
+def comparisons_on_a_slow_link() -> tuple[float, int]:
+    rng = np.random.default_rng(1)
+    with tc.local(processes=True, link=WAN, profile="wan") as net:
+        x, y = (net.share(rng.integers(-(2**62) + 1, 2**62, 10_000), bounds=(-(2**62) + 1, 2**62 - 1)) for _ in "xy")
+        less = x < y
+        less.persist()
+        with net.measure() as measured:
+            began = time.perf_counter()
+            (x < y).persist()
+            return time.perf_counter() - began, measured.rounds
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the elements, for a look")
+    parser.add_argument("--threads-only", action="store_true", help="parties as threads only")
+    parser.add_argument("--only", default="", help="workloads whose name contains this")
+    parser.add_argument("--peer", default="", help="a Python that can import spu and jax")
+    options = parser.parse_args(arguments)
+    console = Console()
+    table = Table("work", "parties", "seconds", "target", "elements/s", "bytes a party", "rounds", "peak MB", "peer s")
+    for work in WORKLOADS:
+        if options.only not in work.name:
+            continue
+        elements = work.elements // 10 if options.quick and work.elements > 1000 else work.elements
+        peer = peer_seconds(options.peer, work.name, elements) if options.peer else ""
+        for processes in (False,) if options.threads_only else (True, False):
+            with console.status(work.name):
+                seconds, cost, peak = timed(work, elements, processes)
+            table.add_row(
+                work.name if processes or options.threads_only else "",
+                "TLS processes" if processes else "threads",
+                f"{seconds:.4f}",
+                f"{work.target_s}" if processes and elements == work.elements else "",
+                f"{elements / seconds:,.0f}",
+                f"{cost.bytes_per_party:,.0f}",
+                str(cost.rounds),
+                f"{peak:.0f}" if peak else "",
+                peer if processes or options.threads_only else "",
+            )
+    console.print(table)
+    if options.only or options.threads_only:
+        return 0
+    seconds, rounds = comparisons_on_a_slow_link()
+    console.print(f"10,000 comparisons, 40 ms round trip, 100 Mbit/s: {seconds:.3f} s in {rounds} rounds (target 0.2, 3)")
+    console.print(f"import tercet: {import_seconds():.3f} s (target 0.3)")
+    console.print(f"three processes from nothing to the first product: {start_to_first_product():.2f} s (target 1.2)")
+    return 0
+
+
+def peer_seconds(python: str, name: str, elements: int) -> str:
+    """What the peer needs for the workload, or why there is no figure."""
+    script = Path(__file__).with_name("peer_spu.py")
+    done = subprocess.run([python, str(script), name, str(elements)], capture_output=True, text=True, check=False)
+    try:
+        return f"{json.loads(done.stdout.splitlines()[-1]):.4f}"
+    except (IndexError, ValueError):
+        return "–"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
