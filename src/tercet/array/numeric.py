@@ -43,7 +43,7 @@ def times_power(x: A, exponent: int, frac_bits: int) -> A:
         if stored < 0:
             node, stored = scale.at_scale(scale.renamed(node, 0, 0), -stored), 0
         return _like(x, scale.renamed(node, stored, min(stored, frac_bits)))
-    return np.ldexp(x, exponent)
+    return np.asarray(np.ldexp(x, exponent))
 
 
 def at_precision(x: A, frac_bits: int) -> A:

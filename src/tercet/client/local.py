@@ -130,6 +130,11 @@ class ThreadTrio:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
+    @property
+    def pids(self) -> dict[Party, int]:
+        """No process: the parties are threads of this one."""
+        return {}
+
     def last_words(self) -> str:
         return ""
 

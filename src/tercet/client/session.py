@@ -29,7 +29,7 @@ from tercet.plan.scale import least_ring, settle
 from tercet.plan.types import Type
 from tercet.protocols.reveal import put_together, reveal_bytes
 from tercet.ring import ring
-from tercet.sharing import PARTIES, fresh_seed, split, split_bits
+from tercet.sharing import PARTIES, Party, fresh_seed, split, split_bits
 from tercet.transport import Control, Endpoint, Peer
 
 _ID_BYTES = 16
@@ -42,6 +42,11 @@ class Companions(Protocol):
 
     def stop(self, *, gently: bool) -> None:
         """End them; `gently` waits a while for them to end by themselves."""
+        ...
+
+    @property
+    def pids(self) -> dict[Party, int]:
+        """The process of each party; empty if they are threads."""
         ...
 
     def last_words(self) -> str:
@@ -125,6 +130,10 @@ class Session:
         node = self.graph.input(handle, t)
         weakref.finalize(node, self._drop, handle).atexit = False
         return node
+
+    def party_pids(self) -> tuple[int, ...]:
+        """The process ids of the parties, for tools that watch them; empty if they are threads."""
+        return tuple(self._companions.pids.values())
 
     @contextmanager
     def measure(self) -> Iterator[Measurement]:

@@ -112,7 +112,7 @@ def split_bits(packed: NDArray[np.uint64], explicit: Party = Party.P3) -> Upload
     for seed in seeds.values():
         rest ^= expand_seed(seed, rest.nbytes).view(np.uint64)
     parts: list[bytes | memoryview] = [
-        memoryview(rest).cast("B") if party is explicit else seeds[party] for party in PARTIES
+        rest.view(np.uint8).data if party is explicit else seeds[party] for party in PARTIES
     ]
     return Upload((parts[0], parts[1], parts[2]), explicit)
 

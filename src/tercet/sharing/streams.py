@@ -69,12 +69,12 @@ class Streams:
         encryptor = self._encryptors[component]
         encryptor.reset_nonce(instance.to_bytes(8, "big") + low.to_bytes(4, "big") + bytes(4))
         if size <= _ZERO_BLOCK_BYTES:
-            encryptor.update_into(self._zeros[:size], out)
+            encryptor.update_into(self._zeros[:size], out.data)
             return
         zeros = memoryview(self._zeros)
         for start in range(0, size, _ZERO_BLOCK_BYTES):
             piece = out[start : start + _ZERO_BLOCK_BYTES]
-            encryptor.update_into(zeros[: piece.nbytes], piece)
+            encryptor.update_into(zeros[: piece.nbytes], piece.data)
 
 
 def expand_seed(seed: bytes, nbytes: int) -> NDArray[np.uint8]:
@@ -87,5 +87,5 @@ def expand_seed(seed: bytes, nbytes: int) -> NDArray[np.uint8]:
     zeros = memoryview(bytes(min(nbytes, _ZERO_BLOCK_BYTES)))
     for start in range(0, nbytes, _ZERO_BLOCK_BYTES):
         piece = out[start : start + _ZERO_BLOCK_BYTES]
-        encryptor.update_into(zeros[: piece.nbytes], piece)
+        encryptor.update_into(zeros[: piece.nbytes], piece.data)
     return out
