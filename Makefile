@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+CODE := src tests benchmarks docs/generate_operations.py
 SOURCES := pyproject.toml CMakeLists.txt LICENSE README.md \
 	$(shell find native src -type f ! -name '*.pyc' ! -name '*.so')
 
@@ -15,8 +16,8 @@ demo: $(VENV)/.installed
 test: check unit
 
 check: $(VENV)/.installed-test
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/python docs/generate_operations.py --check
 
@@ -28,8 +29,8 @@ docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(VENV)/.installed-test
-	$(BIN)/ruff check --fix .
-	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
 
 clean:
 	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache

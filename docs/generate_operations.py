@@ -15,6 +15,8 @@ PAGE = Path(__file__).parent / "operations.md"
 COUNT = 30_000
 FRAC_BITS = 16
 RINGS = (64, 128)
+BY_THEIR_BODY = ("repeat",)
+"""Operations whose cost is that of a plan inside them."""
 
 INTRODUCTION = f"""\
 # Operations
@@ -30,8 +32,9 @@ Users do not call these by name: the functions and operators of `SecretArray` re
 
 *Bits* are what one party sends for each element of the result (mean of the three), *rounds* the longest chain of
 messages that wait for each other. Both are shown for {COUNT:,} elements in the ring 2^64 and in the ring 2^128; what is
-compared fills the ring as far as its headroom permits, and costs less where bounds are narrower. Where an operation has two variants the first needs fewer
-bytes, the second fewer rounds; the plan takes the one that the network profile makes quicker.
+compared fills the ring as far as its headroom permits, and costs less where bounds are narrower. Where an operation has
+two variants the first needs fewer bytes, the second fewer rounds; the plan takes the one that the network profile makes
+quicker.
 """
 
 
@@ -63,6 +66,7 @@ def examples(ring: int) -> dict[str, list[tuple[str, list[Type], Attrs]]]:
         "normalise": [("each x, below 2^60", [Type(Kind.INT, (COUNT,), ring, 0, 0, 0, (1 << 60) - 1)], (0,))],
         "and": [("", [bits, bits], ())],
         "negative": [(name, [many], (code,)) for name, code in variants.items()],
+        "less": [(name, [many, many], (code,)) for name, code in variants.items()],
         "is_zero": [(name, [many], (code,)) for name, code in variants.items()],
         "number": [(name, [bits], (ring, code)) for name, code in variants.items()],
         "inject": [(name, [bits, many], (code,)) for name, code in variants.items()],
@@ -70,6 +74,9 @@ def examples(ring: int) -> dict[str, list[tuple[str, list[Type], Attrs]]]:
 
 
 def cost_rows(operation: Operation) -> Iterable[str]:
+    if operation.name in BY_THEIR_BODY:
+        yield f"| `{operation.name}` | the sum of its passes | | |"
+        return
     by_ring = [examples(ring).get(operation.name) for ring in RINGS]
     if by_ring[0] is None:
         raise SystemExit(f"{Path(__file__).name}: give an example of the operation {operation.name!r}")
