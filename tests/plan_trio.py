@@ -4,6 +4,7 @@ error bound and cost; and a session on top of that, or on the oracle alone."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from secrets import token_bytes
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from tercet.plan.compile import Wanted, compile_plan
 from tercet.plan.execute import constant
 from tercet.plan.graph import Graph, Node
 from tercet.plan.network import LAN, Network
-from tercet.plan.plan import OutputKind, Plan, PlanOperation
+from tercet.plan.ops_loop import PART
+from tercet.plan.plan import OutputKind, Plan, PlanOperation, operand_handle
 from tercet.plan.table import CONSTANT, INPUT
 from tercet.plan.types import Kind, Type, bool_type, smallest_ring
 from tercet.protocols.scope import Scope
@@ -68,18 +70,43 @@ def allowed_error(op: PlanOperation) -> int:
 
 def run_plan(trio: Trio, plan: Plan, inputs: Mapping[bytes, Any], *, check: bool = True) -> list[Any]:
     """The opened outputs; every operation is compared with its meaning on the values that really went into it."""
+    return [open_plain(value, type) for value, type in run_shared(trio, plan, inputs, check=check)]
+
+
+def run_loop(trio: Trio, op: PlanOperation, values: list[Any], *, check: bool) -> dict[Party, list[Any]]:
+    """Pass after pass, on shares."""
+    assert op.body is not None
+    count, carried = op.attrs
+    operands = [values[place] for place in op.inputs]
+    for _ in range(count):
+        given = {operand_handle(place): value for place, value in enumerate(operands)}
+        results = run_shared(trio, op.body, given, check=check)
+        operands[:carried] = [value for value, _ in results]
+    return {party: [value[party] for value in operands[:carried]] for party in PARTIES}
+
+
+def run_shared(trio: Trio, plan: Plan, inputs: Mapping[bytes, Any], *, check: bool) -> list[Any]:
+    """Shares of the outputs, with their types; as `run_plan`."""
     shares: list[Any] = []
     opened: list[Any] = []
     for index, op in enumerate(plan.operations):
         if op.operation is INPUT:
-            shares.append(share_plain(trio, inputs[op.data], op.type))
-            opened.append(oracle.plain(inputs[op.data], op.type))
+            given = inputs[op.data]
+            shares.append(given if isinstance(given, dict) else share_plain(trio, given, op.type))
+            opened.append(open_plain(shares[-1], op.type))
             continue
         if op.operation is CONSTANT:
             shares.append(constant(op))
             opened.append(oracle.plain_constant(op))
             continue
+        if op.body is not None:
+            shares.append(run_loop(trio, op, shares, check=check))
+            opened.append(None)
+            continue
         shares.append(run_operation(trio, plan, index, shares))
+        if op.operation is PART:
+            opened.append(open_plain(shares[-1], op.type))
+            continue
         opened.append(open_plain(shares[-1], op.type))
         meant = oracle.meaning(op, [opened[place] for place in op.inputs])
         assert meant.shape == op.type.shape, f"{op.operation.name}: {meant.shape} {op.type}"
@@ -91,7 +118,7 @@ def run_plan(trio: Trio, plan: Plan, inputs: Mapping[bytes, Any], *, check: bool
             assert np.array_equal(opened[-1], meant), f"operation {index} {op.operation.name}"
         if check:
             oracle.check_value(opened[-1], op.type, f"operation {index} ({op.operation.name})")
-    return [opened[output.value] for output in plan.outputs]
+    return [(shares[output.value], plan.operations[output.value].type) for output in plan.outputs]
 
 
 class TrioSession(Runner):
@@ -149,6 +176,8 @@ class TrioSession(Runner):
         return SecretArray._new(self, self._store(array, type))
 
     def run(self, wanted: Sequence[Wanted]) -> list[Any]:
+        handles = {OutputKind.PERSIST: lambda: token_bytes(16), OutputKind.REVEAL: bytes}
+        wanted = [Wanted(want.node, want.kind, handles[want.kind]()) for want in wanted]
         plan = compile_plan(wanted, self._network)
         self.plans.append(plan)
         assert Plan.from_bytes(plan.to_bytes()).to_bytes() == plan.to_bytes()

@@ -65,6 +65,7 @@ from tercet.array.elementwise import (
     trunc,
     where,
 )
+from tercet.array.loops import repeat as loop
 from tercet.array.manipulation import (
     broadcast_arrays,
     broadcast_shapes,
@@ -178,6 +179,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "loop",
     "matmul",
     "matrix_transpose",
     "max",

@@ -1,18 +1,27 @@
-"""Checked runs: assumed bounds are compared beside the result, and one bit for each assumption is revealed."""
+"""Checked runs: assumed bounds are compared beside the result, and one bit for each assumption is revealed.
+
+A loop is recorded anew with one more carried value, whether every assumption of its body has held so far.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tercet.array import movement, numbers
 from tercet.errors import InputError
-from tercet.plan import logic
+from tercet.plan import build, logic
 from tercet.plan.compile import Wanted, ordered
-from tercet.plan.graph import Node
-from tercet.plan.ops_local import ASSUMED
+from tercet.plan.graph import LoopBody, Node
+from tercet.plan.ops_local import ASSUMED, REASONS
+from tercet.plan.ops_loop import PART
+from tercet.plan.types import bool_type
+
+_ON_TRUST = (ASSUMED, REASONS.index("loop-carried bounds, declared"))
+"""Reasons that are somebody's word."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +36,68 @@ def with_checks(wanted: Sequence[Wanted], checked: bool) -> tuple[list[Wanted], 
     """The wanted values, and the checks of every assumption that they rest on."""
     if not checked:
         return list(wanted), []
-    checks = []
-    for node in ordered([want.node for want in wanted]):
-        if node.operation.name == "bound" and node.attrs[2] == ASSUMED and node.type.size:
-            checks.append(Check(_within(node.inputs[0], node.attrs[0], node.attrs[1]), f"that {node.type}"))
-    return list(wanted), checks
+    replaced, checks = _checked([want.node for want in wanted], ())
+    return [Wanted(replaced.get(w.node.serial, w.node), w.kind, w.handle) for w in wanted], checks
+
+
+def _checked(roots: Sequence[Node], leaves: Sequence[Node]) -> tuple[Mapping[int, Node], list[Check]]:
+    """Nodes recorded anew where a loop below them is, and the checks of this floor of the nesting."""
+    replaced: dict[int, Node] = {}
+    loops: dict[int, tuple[Node, ...]] = {}
+    checks: list[Check] = []
+    fixed = {leaf.serial for leaf in leaves}
+    for node in ordered(roots, leaves):
+        if node.serial in fixed:
+            continue
+        inputs = tuple(replaced.get(value.serial, value) for value in node.inputs)
+        if node.body is not None:
+            found = _checked_loop(node, inputs, checks)
+            if found is not None:
+                loops[node.serial] = found
+                continue
+        if node.operation is PART and node.inputs[0].serial in loops:
+            replaced[node.serial] = loops[node.inputs[0].serial][node.attrs[0]]
+            continue
+        here = node
+        if any(new is not old for new, old in zip(inputs, node.inputs, strict=True)):
+            here = _again(node, inputs)
+            replaced[node.serial] = here
+        if node.operation.name == "bound" and node.attrs[2] in _ON_TRUST and node.type.size:
+            checks.append(Check(_within(here.inputs[0], node.attrs[0], node.attrs[1]), f"that {node.type}"))
+    return replaced, checks
+
+
+def _again(node: Node, inputs: tuple[Node, ...]) -> Node:
+    """The same operation on other values."""
+    if node.body is None:
+        if node.operation is PART:
+            return node.graph.part(inputs[0], node.attrs[0])
+        return node.graph.node(node.operation.name, inputs, node.attrs)
+    return node.graph.loop(node.attrs[0], inputs, node.body)[0].inputs[0]
+
+
+def _checked_loop(node: Node, inputs: tuple[Node, ...], checks: list[Check]) -> tuple[Node, ...] | None:
+    """The loop with a carried bool beside it; None if its body assumes nothing."""
+    body = node.body
+    assert body is not None
+    count, carried = node.attrs
+    replaced, inner = _checked(body.results, (*body.carried, *body.captured))
+    if not inner:
+        return None
+    graph = node.graph
+    so_far = graph.placeholder(bool_type(()))
+    holds = so_far
+    for check in inner:
+        holds = logic.logical_and(holds, check.node)
+    results = (*(replaced.get(value.serial, value) for value in body.results), holds)
+    # a public true as a sharing: minus one is negative
+    like = next((value for value in inputs if not value.type.is_bool), None) or build.number(inputs[0])
+    true = logic.negative(numbers.constant_like(movement.index(movement.reshape(like, (like.type.size,)), 0), -1))
+    after = LoopBody((*body.carried, so_far), body.captured, results)
+    ended = graph.loop(count, (*inputs[:carried], true, *inputs[carried:]), after)
+    what = " and ".join(dict.fromkeys(check.what for check in inner))
+    checks.append(Check(ended[carried], f"{what}, in one of {count} passes of a loop"))
+    return ended
 
 
 def _within(x: Node, lo: int, hi: int) -> Node:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ class OperationReport:
 
 
 class Instruction(Protocol):
-    """An operation ready to run: `local` ones return their value, others a protocol body."""
+    """An operation ready to run: `local` ones return their value, others a protocol body; loops are passed through."""
 
     local: bool
     name: str
@@ -31,72 +31,175 @@ class Instruction(Protocol):
     def run(self, scope: Scope, values: list[Any]) -> Any: ...
 
 
-class Dataflow:
-    """One job's operations at one party. Instances number the operations alike at all three parties."""
+class Program:
+    """Operations in an order in which each comes after its inputs; one pass or many run over it."""
 
-    def __init__(self, channel: Channel, timeout: float, instances: Sequence[int]) -> None:
-        self._scheduler = Scheduler(channel, timeout)
-        self._instances = instances
-        self._instructions: list[Instruction] = []
-        self._inputs: list[tuple[int, ...]] = []
+    def __init__(self) -> None:
+        self.inputs: list[tuple[int, ...]] = []
+        self.instructions: list[Instruction] = []
+        self._users: list[list[int]] | None = None
 
     def add(self, inputs: tuple[int, ...], instruction: Instruction) -> None:
         """Append an operation whose inputs are earlier ones."""
-        self._inputs.append(inputs)
-        self._instructions.append(instruction)
+        self.inputs.append(inputs)
+        self.instructions.append(instruction)
 
-    def run(
-        self, scope_of: Callable[[int], Scope], keep: set[int]
-    ) -> tuple[dict[int, Any], list[OperationReport], float]:
+    @property
+    def users(self) -> list[list[int]]:
+        """Which operations use each value."""
+        if self._users is None:
+            self._users = [[] for _ in self.inputs]
+            for index, wanted in enumerate(self.inputs):
+                for value in set(wanted):
+                    self._users[value].append(index)
+        return self._users
+
+
+@dataclass
+class Loop:
+    """An instruction that passes `count` times over a program; its value is the list of the carried values.
+
+    `leaves[k]` is where the k-th operand (first the carried values, then what stays) stands in the program, `results`
+    where the values are that the next pass begins with. The pass t of a loop that starts at number n has the numbers
+    n + t * numbers to n + (t + 1) * numbers - 1, and `first` is n relative to the pass around it.
+    """
+
+    name: str
+    program: Program
+    count: int
+    leaves: Sequence[int]
+    results: Sequence[int]
+    first: int
+    numbers: int
+    local: bool = False
+
+    def run(self, scope: Scope, values: list[Any]) -> Any:
+        raise TypeError("a loop runs by its passes")
+
+
+class _Pass:
+    """One pass over a program: what is still missing, which values are there, how many rounds they took."""
+
+    def __init__(
+        self,
+        flow: Dataflow,
+        program: Program,
+        base: int,
+        keep: set[int],
+        done: Callable[[_Pass], None],
+        given: Mapping[int, Any],
+    ) -> None:
+        self._flow = flow
+        self._program = program
+        self._base = base
+        self._keep = keep
+        self._done = done
+        self._left = len(program.inputs)
+        self._missing = [len(set(wanted)) for wanted in program.inputs]
+        self._uses = [len(users) for users in program.users]
+        self._depth = [0] * len(program.inputs)
+        self.values: dict[int, Any] = {}
+        self.reports: list[OperationReport] = []
+        for index, count in enumerate(self._missing):
+            if not count and index not in given:
+                flow.ready.append((self, index))
+        for index, value in given.items():
+            self._finish(index, value, 0)
+
+    @property
+    def rounds(self) -> int:
+        """The longest chain of rounds to a value that is kept."""
+        return max((self._depth[index] for index in self._keep), default=0)
+
+    def _finish(self, index: int, value: Any, rounds: int) -> None:
+        inputs, keep, values = self._program.inputs[index], self._keep, self.values
+        self._depth[index] = rounds + max((self._depth[used] for used in inputs), default=0)
+        if self._uses[index] or index in keep:
+            values[index] = value
+        for user in self._program.users[index]:
+            self._missing[user] -= 1
+            if not self._missing[user]:
+                self._flow.ready.append((self, user))
+        for used in set(inputs):
+            self._uses[used] -= 1
+            if not self._uses[used] and used not in keep:
+                del values[used]
+        self._left -= 1
+        if not self._left:
+            self._done(self)
+
+    def start(self, index: int) -> None:
+        """Run an operation whose inputs are there, or begin to."""
+        instruction = self._program.instructions[index]
+        arguments = [self.values[value] for value in self._program.inputs[index]]
+        started = time.perf_counter()
+        if isinstance(instruction, Loop):
+            self._loop(index, instruction, arguments, started)
+            return
+        scope = self._flow.scope_of(self._base + index)
+        result = instruction.run(scope, arguments)
+
+        def done(value: Any) -> None:
+            seconds = time.perf_counter() - started
+            self.reports.append(OperationReport(index, instruction.name, scope.depth, seconds))
+            self._finish(index, value, scope.depth)
+
+        if instruction.local:
+            done(result)
+        else:
+            body: Body[Any] = result
+            self._flow.scheduler.start(body, done)
+            self._flow.scheduler.run_ready()
+
+    def _loop(self, index: int, loop: Loop, arguments: list[Any], started: float) -> None:
+        """Pass after pass; what comes behind the loop, and the next pass, wait for all of a pass."""
+        carried = len(loop.results)
+        fixed = dict(zip(loop.leaves[carried:], arguments[carried:], strict=True))
+        rounds = 0
+        keep = set(loop.results)
+
+        def ended(current: list[Any]) -> None:
+            self.reports.append(OperationReport(index, loop.name, rounds, time.perf_counter() - started))
+            self._finish(index, current, rounds)
+
+        def begin(number: int, current: list[Any]) -> None:
+            if number == loop.count:
+                ended(current)
+                return
+
+            def done(one: _Pass) -> None:
+                nonlocal rounds
+                rounds += one.rounds
+                # a fresh turn of the main loop, so that many passes do not nest
+                following = [one.values[place] for place in loop.results]
+                self._flow.later.append(lambda: begin(number + 1, following))
+
+            given = dict(zip(loop.leaves, current, strict=False)) | fixed
+            base = self._base + loop.first + number * loop.numbers
+            _Pass(self._flow, loop.program, base, keep, done, given)
+
+        begin(0, arguments[:carried])
+
+
+class Dataflow:
+    """One job's operations at one party. Numbers tell operations apart, alike at all three parties."""
+
+    def __init__(self, channel: Channel, timeout: float, scope_of: Callable[[int], Scope]) -> None:
+        self.scheduler = Scheduler(channel, timeout)
+        self.scope_of = scope_of
+        self.ready: deque[tuple[_Pass, int]] = deque()
+        self.later: deque[Callable[[], None]] = deque()
+
+    def run(self, program: Program, keep: set[int]) -> tuple[dict[int, Any], list[OperationReport], float]:
         """Run all; return the values to keep, the reports and the seconds waited. Frees a value after its last use."""
-        inputs, instructions = self._inputs, self._instructions
-        missing = [len(set(wanted)) for wanted in inputs]
-        users: list[list[int]] = [[] for _ in inputs]
-        for index, wanted in enumerate(inputs):
-            for value in set(wanted):
-                users[value].append(index)
-        uses = [len(waiting) for waiting in users]
-        values: dict[int, Any] = {}
-        reports: list[OperationReport] = []
-        ready = deque(index for index, count in enumerate(missing) if not count)
-
-        def finish(index: int, value: Any) -> None:
-            if uses[index] or index in keep:
-                values[index] = value
-            for user in users[index]:
-                missing[user] -= 1
-                if not missing[user]:
-                    ready.append(user)
-            for used in set(inputs[index]):
-                uses[used] -= 1
-                if not uses[used] and used not in keep:
-                    del values[used]
-
-        def body_of(index: int, scope: Scope, started: float) -> Callable[[Any], None]:
-            def done(value: Any) -> None:
-                reports.append(
-                    OperationReport(index, instructions[index].name, scope.depth, time.perf_counter() - started)
-                )
-                finish(index, value)
-
-            return done
-
-        scheduler = self._scheduler
+        whole = _Pass(self, program, 0, keep, lambda _: None, {})
         while True:
-            while ready:
-                index = ready.popleft()
-                arguments = [values[value] for value in inputs[index]]
-                instruction = instructions[index]
-                scope = scope_of(self._instances[index])
-                started = time.perf_counter()
-                result = instruction.run(scope, arguments)
-                if instruction.local:
-                    reports.append(OperationReport(index, instruction.name, 0, time.perf_counter() - started))
-                    finish(index, result)
-                else:
-                    body: Body[Any] = result
-                    scheduler.start(body, body_of(index, scope, started))
-                    scheduler.run_ready()
-            if scheduler.idle:
-                return values, reports, scheduler.waiting_s
-            scheduler.run_until_progress()
+            while self.ready or self.later:
+                while self.later:
+                    self.later.popleft()()
+                if self.ready:
+                    one, index = self.ready.popleft()
+                    one.start(index)
+            if self.scheduler.idle:
+                return whole.values, whole.reports, self.scheduler.waiting_s
+            self.scheduler.run_until_progress()

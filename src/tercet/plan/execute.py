@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tercet.engine.dataflow import Dataflow, OperationReport
+from tercet.engine.dataflow import Dataflow, Loop, OperationReport, Program
 from tercet.engine.scheduler import Channel
 from tercet.errors import PlanError
 from tercet.plan.operation import Constant
-from tercet.plan.plan import Plan, PlanOperation
+from tercet.plan.plan import Plan, PlanOperation, operand_handle
 from tercet.plan.table import CONSTANT, INPUT
 from tercet.plan.types import Type
 from tercet.protocols.scope import Scope
@@ -45,16 +45,38 @@ def execute(
     """
     for handle, wanted in plan.inputs():
         check_stored(handle, wanted, inputs.get(handle))
-    flow = Dataflow(channel, timeout, instances=range(len(plan.operations)))
-    for index, op in enumerate(plan.operations):
-        flow.add(op.inputs, _Step(plan, index, inputs, threads))
     keep = {output.value for output in plan.outputs}
 
-    def scope(instance: int) -> Scope:
-        return Scope(party, streams, channel, instance << 32, solo=PARTIES[instance % 3])
+    def scope(number: int) -> Scope:
+        return Scope(party, streams, channel, number << 32, solo=PARTIES[number % 3])
 
-    values, reports, waiting_s = flow.run(scope, keep)
+    flow = Dataflow(channel, timeout, scope)
+    values, reports, waiting_s = flow.run(program_of(plan, inputs, threads), keep)
     return Outcome([values[output.value] for output in plan.outputs], reports, waiting_s)
+
+
+def program_of(plan: Plan, inputs: Mapping[bytes, Share | BitShare], threads: int) -> Program:
+    """The plan's operations, and those of its loops, as the dataflow runs them; numbered as in `Plan.loops`."""
+    program = Program()
+    for index, op in enumerate(plan.operations):
+        if op.body is None:
+            program.add(op.inputs, _Step(plan, index, inputs, threads))
+            continue
+        body = op.body
+        leaf = {inner.data: place for place, inner in enumerate(body.operations) if inner.operation is INPUT}
+        program.add(
+            op.inputs,
+            Loop(
+                name=op.operation.name,
+                program=program_of(body, {}, threads),
+                count=op.attrs[0],
+                leaves=[leaf[operand_handle(k)] for k in range(len(op.inputs))],
+                results=[output.value for output in body.outputs],
+                first=plan.loops[index],
+                numbers=body.numbers,
+            ),
+        )
+    return program
 
 
 def check_stored(handle: bytes, wanted: Type, stored: Share | BitShare | None) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tercet.errors import ConfigError
 from tercet.plan.compile import critical_path, largest_ring, operation_costs
 from tercet.plan.network import PROFILES, Network
-from tercet.plan.plan import OutputKind, Plan, reason_text
+from tercet.plan.ops_loop import PART
+from tercet.plan.plan import OutputKind, Plan, PlanOperation, reason_text
 from tercet.plan.types import Type
 from tercet.protocols.cost import Cost
 
@@ -87,22 +88,20 @@ class Explanation:
 
     @cached_property
     def operations(self) -> list[Row]:
-        """Rows in the order in which their first operation stands in the plan; stored and public arrays left out."""
-        found: dict[tuple[str, tuple[int, ...], int], list[Cost]] = {}
-        for op, cost in zip(self.plan.operations, self._costs, strict=True):
-            if not op.is_leaf:
-                found.setdefault((op.operation.name, op.type.shape, op.type.ring), []).append(cost)
-        return [
-            Row(
-                name,
-                len(costs),
-                shape,
-                ring,
-                max(cost.rounds for cost in costs),
-                sum(cost.total_bytes for cost in costs) / 3,
+        """Rows in the order in which their first operation stands in the plan; those of a loop as often as they run.
+
+        Stored and public arrays, and the loops themselves, are left out."""
+        rows: dict[tuple[str, tuple[int, ...], int], Row] = {}
+        for op, times, cost in _walk(self.plan):
+            key = op.operation.name, op.type.shape, op.type.ring
+            known = rows.get(key, Row(key[0], 0, key[1], key[2], 0, 0.0))
+            rows[key] = replace(
+                known,
+                count=known.count + times,
+                rounds=max(known.rounds, cost.rounds),
+                bytes_per_party=known.bytes_per_party + times * cost.total_bytes / 3,
             )
-            for (name, shape, ring), costs in found.items()
-        ]
+        return list(rows.values())
 
     @property
     def ring(self) -> int:
@@ -113,8 +112,8 @@ class Explanation:
     def assumptions(self) -> list[str]:
         """Bounds that the plan takes on somebody's word, or for a reason that the types alone do not prove."""
         lines: dict[str, None] = {}
-        for op in self.plan.operations:
-            if op.operation.name == "bound":
+        for op, _, _ in _walk(self.plan):
+            if op.operation.name in ("bound", "multiply_within"):
                 lines.setdefault(f"{op.type}: {reason_text(op)}")
         return list(lines)
 
@@ -194,6 +193,15 @@ class Explanation:
             f'<table style="border-collapse:collapse;margin-top:.6em"><thead>{line("th", _HEADER)}</thead>'
             f"<tbody>{body}</tbody></table></div>"
         )
+
+
+def _walk(plan: Plan, times: int = 1) -> Iterator[tuple[PlanOperation, int, Cost]]:
+    """Every operation that runs, how often, and what it costs once; those of a loop's body in its place."""
+    for op, cost in zip(plan.operations, operation_costs(plan), strict=True):
+        if op.body is not None:
+            yield from _walk(op.body, times * op.attrs[0])
+        elif not op.is_leaf and op.operation is not PART:
+            yield op, times, cost
 
 
 _HEADER = ("operation", "count", "shape", "ring", "rounds", "bytes a party")

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tercet.errors import InputError, PlanError
 from tercet.plan.execute import constant
 from tercet.plan.operation import Plain
-from tercet.plan.plan import Plan, PlanOperation
+from tercet.plan.ops_loop import PART
+from tercet.plan.plan import Plan, PlanOperation, operand_handle
 from tercet.plan.table import CONSTANT, INPUT
 from tercet.plan.types import Type
 from tercet.ring import ring, unpack_bits
@@ -30,6 +31,7 @@ def evaluate(plan: Plan, inputs: Mapping[bytes, Plain], *, check: bool = True) -
 def all_values(plan: Plan, inputs: Mapping[bytes, Plain], *, check: bool = True) -> list[Plain]:
     """The value of every operation of the plan; as `evaluate`."""
     values: list[Plain] = []
+    loops: dict[int, list[Plain]] = {}
     for index, op in enumerate(plan.operations):
         if op.operation is INPUT:
             if op.data not in inputs:
@@ -37,12 +39,28 @@ def all_values(plan: Plan, inputs: Mapping[bytes, Plain], *, check: bool = True)
             value = plain(inputs[op.data], op.type)
         elif op.operation is CONSTANT:
             value = plain_constant(op)
+        elif op.body is not None:
+            loops[index] = run_loop(op, [values[place] for place in op.inputs], check=check)
+            value = loops[index][0]
+        elif op.operation is PART:
+            value = loops[op.inputs[0]][op.attrs[0]]
         else:
             value = meaning(op, [values[place] for place in op.inputs])
         if check:
             check_value(value, op.type, f"operation {index} ({op.operation.name})")
         values.append(value)
     return values
+
+
+def run_loop(op: PlanOperation, inputs: Sequence[Plain], *, check: bool = True) -> list[Plain]:
+    """The values that a loop carries, after its last pass."""
+    assert op.body is not None
+    count, carried = op.attrs
+    current, fixed = list(inputs[:carried]), list(inputs[carried:])
+    for _ in range(count):
+        given = {operand_handle(place): value for place, value in enumerate([*current, *fixed])}
+        current = evaluate(op.body, given, check=check)
+    return current
 
 
 def meaning(op: PlanOperation, inputs: Sequence[Plain]) -> Plain:

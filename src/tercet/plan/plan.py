@@ -55,7 +55,7 @@ class PlanOperation:
     type: Type
     data: bytes = field(default=b"", repr=False)
     body: Plan | None = field(default=None, repr=False, compare=False)
-    """Of a loop: what it repeats. Its input k has the handle `operand_handle(k)`, its output k that of carried value k."""
+    """Of a loop: what it repeats. Its input k, and its output k, have the handle `operand_handle(k)`."""
 
     @property
     def is_leaf(self) -> bool:

@@ -11,6 +11,7 @@ from tercet.errors import PlanError
 from tercet.plan.operation import Attrs, Operation, Plain
 from tercet.plan.ops_bits import BITS
 from tercet.plan.ops_local import LOCAL
+from tercet.plan.ops_loop import LOOPS
 from tercet.plan.ops_products import PRODUCTS
 from tercet.plan.types import Type
 
@@ -30,6 +31,6 @@ def _unknown(inputs: Sequence[Plain], attrs: Attrs, out: Type) -> Plain:
 INPUT = Operation("input", 1, "a stored secret array", _given, _never, _unknown)
 CONSTANT = Operation("constant", 2, "a public array in the plan", _given, _never, _unknown)
 
-OPERATIONS: tuple[Operation, ...] = (INPUT, CONSTANT, *LOCAL, *PRODUCTS, *BITS)
+OPERATIONS: tuple[Operation, ...] = (INPUT, CONSTANT, *LOCAL, *PRODUCTS, *BITS, *LOOPS)
 BY_NAME: Mapping[str, Operation] = MappingProxyType({op.name: op for op in OPERATIONS})
 BY_CODE: Mapping[int, Operation] = MappingProxyType({op.code: op for op in OPERATIONS})
