@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="workloads whose name contains this")
     parser.add_argument("--peer", default="", help="a Python that can import spu and jax")
     options = parser.parse_args(arguments)
-    console = Console()
+    console = Console(width=150)
     table = Table("work", "parties", "seconds", "target", "elements/s", "bytes a party", "rounds", "peak MB", "peer s")
     for work in WORKLOADS:
         if options.only not in work.name:

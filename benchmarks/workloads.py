@@ -92,12 +92,12 @@ def divisions(net: tc.Session, count: int) -> Run:
 
 
 def wide_products(net: tc.Session, count: int) -> Run:
-    x, y = _pair(net, -1e6, 1e6, count, frac_bits=40)
+    x, y = _pair(net, -(2**62), 2**62, count)
     return lambda: (x * y).persist()
 
 
 def wide_matrix_product(net: tc.Session, side: int) -> Run:
-    x, y = _pair(net, -1e6, 1e6, (side, side), frac_bits=36)
+    x, y = (tc.persist(2**5 * z)[0] for z in _pair(net, -(2**57), 2**57, (side, side)))
     return lambda: (x @ y).persist()
 
 

@@ -17,15 +17,16 @@ from tercet.protocols.truncate import bilinear_truncate
 from tercet.ring import Ring
 from tercet.sharing import Share
 
-ROTATE_FROM_PRODUCTS = 1 << 15
+ROTATE_FROM_LENGTH = 48
 BLOCK = 1 << 15
 
 
 def _cuts(x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[int, list[slice]]:
     """The axis of the result that is cut (-2 rows, -1 columns) and where."""
-    rows, inner, columns = x_shape[-2], x_shape[-1], y_shape[-1]
+    rows, columns = x_shape[-2], y_shape[-1]
     axis, length = (-2, rows) if rows >= columns else (-1, columns)
-    if rows * inner * columns < ROTATE_FROM_PRODUCTS or length < 3:
+    if length < ROTATE_FROM_LENGTH:
+        # Each piece reads all of the other factor: for a small result that costs more than the balance brings.
         return axis, [slice(0, length)]
     ends = [length * i // 3 for i in range(4)]
     return axis, [slice(lo, hi) for lo, hi in pairwise(ends)]
