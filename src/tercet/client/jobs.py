@@ -17,6 +17,8 @@ SILENCE_S = 2.0
 """How much longer than the timeout a party may be silent: by then the others have said what they wait for."""
 REPORTS_S = 1.5
 """How long the reports of the other parties are awaited after a failure."""
+DEFENCE_S = 0.4
+"""How long the report of the party to blame is awaited when the other two have spoken."""
 _LONGEST_PING_S = 1.0
 
 
@@ -39,6 +41,7 @@ class JobWatch:
         self._ping_s = min(_LONGEST_PING_S, timeout / 4)
         self._ping_at = now + self._ping_s
         self._give_up_at = float("inf")
+        self._defence_at: float | None = None
 
     @property
     def settled(self) -> bool:
@@ -81,8 +84,14 @@ class JobWatch:
 
     def _ended(self) -> bool:
         if self.failed:
-            accounted = [p for p in PARTIES if p in self.done or p in self.failed or Peer(p) in self._endpoint.failed]
-            return len(accounted) == len(PARTIES) or time.monotonic() >= self._give_up_at
+            now = time.monotonic()
+            open_ended = [
+                p for p in PARTIES if not (p in self.done or p in self.failed or Peer(p) in self._endpoint.failed)
+            ]
+            if len(open_ended) == 1 and self._defence_at is None and root_cause(self.failed).party == open_ended[0]:
+                self._defence_at = now + DEFENCE_S
+                self._give_up_at = min(self._give_up_at, self._defence_at)
+            return not open_ended or now >= self._give_up_at
         return len(self.done) == len(PARTIES) and len(self.parts) == len(self._expected) * len(PARTIES)
 
     def _patience(self) -> float:

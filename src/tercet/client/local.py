@@ -39,6 +39,7 @@ from tercet.transport import (
 
 _LOG = logging.getLogger(__name__)
 _END_S = 1.0
+_HURRY_S = 0.2
 _KILL_S = 2.0
 _LAST_WORDS_BYTES = 4000
 MEASURED = "measured"
@@ -272,15 +273,17 @@ class ProcessTrio:
                 )
 
     def stop(self, *, gently: bool) -> None:
-        """End the children: by themselves, by SIGTERM, by SIGKILL; then let go of their pipes and logs."""
+        """End the children: by themselves, by SIGTERM, by SIGKILL; then let go of their pipes and logs.
+
+        Without the client's connection they end by themselves; one that is stopped takes no SIGTERM.
+        """
         children = list(self._children.values())
-        if gently:
-            _wait(children, _END_S)
+        _wait(children, _END_S if gently else _HURRY_S)
         for end in (subprocess.Popen.terminate, subprocess.Popen.kill):
             left = [child for child in children if child.poll() is None]
             for child in left:
                 end(child)
-            _wait(left, _END_S)
+            _wait(left, _HURRY_S if end is subprocess.Popen.terminate else _END_S)
         for child in children:
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
