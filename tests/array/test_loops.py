@@ -92,20 +92,20 @@ def test_numbers_never_repeat() -> None:
     plan = plan_of(third)
     seen: list[tuple[int, int]] = []
 
-    def walk(plan: Plan, base: int, top: int | None) -> None:
+    def walk(plan: Plan, base: int, listed: int) -> None:
         for index, op in enumerate(plan.operations):
-            here = index if top is None else top
-            seen.append((base + index, here))
+            seen.append((base + index, listed + index))
             if op.body is not None:
                 for number in range(op.attrs[0]):
-                    walk(op.body, base + plan.loops[index] + number * op.body.numbers, here)
+                    start = base + plan.loops[index] + number * op.body.numbers
+                    walk(op.body, start, listed + plan.listings[index])
 
-    walk(plan, 0, None)
+    walk(plan, 0, 0)
     assert sorted(number for number, _ in seen) == list(range(plan.numbers))
-    for number, index in seen:
-        assert plan.index_of(number) == index
+    for number, place in seen:
+        assert plan.place_of(number) == place
     with pytest.raises(KeyError):
-        plan.index_of(plan.numbers)
+        plan.place_of(plan.numbers)
 
 
 def test_growing_bounds_are_refused_with_what_to_declare() -> None:

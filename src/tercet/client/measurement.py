@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tercet.engine.commands import Done
-from tercet.plan.compile import critical_path
+from tercet.plan.compile import measured_rounds
 from tercet.plan.plan import Plan
 
 
@@ -76,7 +76,7 @@ class Measurement:
 
 def record_of(plan: Plan, job: bytes, reports: Sequence[Done], seconds: float) -> JobRecord:
     """Join the three parties' reports."""
-    count = len(plan.operations)
+    count = len(plan.listed)
     rounds, sent, took = [0] * count, [0] * count, [0.0] * count
     for report in reports:
         columns = (report.index.tolist(), report.rounds.tolist(), report.nbytes.tolist(), report.compute_s.tolist())
@@ -86,21 +86,21 @@ def record_of(plan: Plan, job: bytes, reports: Sequence[Done], seconds: float) -
                 sent[index] += nbytes
                 took[index] = max(took[index], compute_s)
     rows: dict[str, OperationRow] = {}
-    for index, op in enumerate(plan.operations):
-        if not op.is_leaf:
+    for index, (op, times) in enumerate(plan.listed):
+        if not op.is_leaf and op.body is None:
             name = op.operation.name
             row = rows.get(name)
             if row is None:
                 row = rows[name] = OperationRow(name)
-            row.count += 1
-            row.rounds += rounds[index]
+            row.count += times
+            row.rounds += times * rounds[index]
             row.bytes_per_party += sent[index] / len(reports)
             row.seconds += took[index]
     waiting_s = sum(report.waiting_s for report in reports) / len(reports)
     busy_s = sum(report.seconds for report in reports) / len(reports)
     return JobRecord(
         job.hex(),
-        critical_path(plan, rounds),
+        measured_rounds(plan, rounds),
         sum(sent) / len(reports),
         seconds,
         max(0.0, busy_s - waiting_s),

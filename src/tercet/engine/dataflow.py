@@ -14,7 +14,7 @@ from tercet.protocols.scope import Body, Scope
 
 @dataclass(slots=True)
 class OperationReport:
-    """What one operation took at this party."""
+    """What one operation took at this party; of those in a loop, the rounds of one pass and the time of all."""
 
     index: int
     name: str
@@ -61,7 +61,8 @@ class Loop:
 
     `leaves[k]` is where the k-th operand (first the carried values, then what stays) stands in the program, `results`
     where the values are that the next pass begins with. The pass t of a loop that starts at number n has the numbers
-    n + t * numbers to n + (t + 1) * numbers - 1, and `first` is n relative to the pass around it.
+    n + t * numbers to n + (t + 1) * numbers - 1, and `first` is n relative to the pass around it. In reports, the
+    program's operations stand at `listed`, relative to where those of the pass around it do.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Loop:
     results: Sequence[int]
     first: int
     numbers: int
+    listed: int
     local: bool = False
 
     def run(self, scope: Scope, values: list[Any]) -> Any:
@@ -85,6 +87,7 @@ class _Pass:
         flow: Dataflow,
         program: Program,
         base: int,
+        listed: int,
         keep: set[int],
         done: Callable[[_Pass], None],
         given: Mapping[int, Any],
@@ -92,28 +95,21 @@ class _Pass:
         self._flow = flow
         self._program = program
         self._base = base
+        self._listed = listed
         self._keep = keep
         self._done = done
         self._left = len(program.inputs)
         self._missing = [len(set(wanted)) for wanted in program.inputs]
         self._uses = [len(users) for users in program.users]
-        self._depth = [0] * len(program.inputs)
         self.values: dict[int, Any] = {}
-        self.reports: list[OperationReport] = []
         for index, count in enumerate(self._missing):
             if not count and index not in given:
                 flow.ready.append((self, index))
         for index, value in given.items():
-            self._finish(index, value, 0)
+            self._finish(index, value)
 
-    @property
-    def rounds(self) -> int:
-        """The longest chain of rounds to a value that is kept."""
-        return max((self._depth[index] for index in self._keep), default=0)
-
-    def _finish(self, index: int, value: Any, rounds: int) -> None:
+    def _finish(self, index: int, value: Any) -> None:
         inputs, keep, values = self._program.inputs[index], self._keep, self.values
-        self._depth[index] = rounds + max((self._depth[used] for used in inputs), default=0)
         if self._uses[index] or index in keep:
             values[index] = value
         for user in self._program.users[index]:
@@ -140,9 +136,8 @@ class _Pass:
         result = instruction.run(scope, arguments)
 
         def done(value: Any) -> None:
-            seconds = time.perf_counter() - started
-            self.reports.append(OperationReport(index, instruction.name, scope.depth, seconds))
-            self._finish(index, value, scope.depth)
+            self._flow.report(self._listed + index, instruction.name, scope.depth, time.perf_counter() - started)
+            self._finish(index, value)
 
         if instruction.local:
             done(result)
@@ -155,28 +150,22 @@ class _Pass:
         """Pass after pass; what comes behind the loop, and the next pass, wait for all of a pass."""
         carried = len(loop.results)
         fixed = dict(zip(loop.leaves[carried:], arguments[carried:], strict=True))
-        rounds = 0
         keep = set(loop.results)
-
-        def ended(current: list[Any]) -> None:
-            self.reports.append(OperationReport(index, loop.name, rounds, time.perf_counter() - started))
-            self._finish(index, current, rounds)
 
         def begin(number: int, current: list[Any]) -> None:
             if number == loop.count:
-                ended(current)
+                self._flow.report(self._listed + index, loop.name, 0, time.perf_counter() - started)
+                self._finish(index, current)
                 return
 
             def done(one: _Pass) -> None:
-                nonlocal rounds
-                rounds += one.rounds
                 # a fresh turn of the main loop, so that many passes do not nest
                 following = [one.values[place] for place in loop.results]
                 self._flow.later.append(lambda: begin(number + 1, following))
 
             given = dict(zip(loop.leaves, current, strict=False)) | fixed
             base = self._base + loop.first + number * loop.numbers
-            _Pass(self._flow, loop.program, base, keep, done, given)
+            _Pass(self._flow, loop.program, base, self._listed + loop.listed, keep, done, given)
 
         begin(0, arguments[:carried])
 
@@ -189,10 +178,20 @@ class Dataflow:
         self.scope_of = scope_of
         self.ready: deque[tuple[_Pass, int]] = deque()
         self.later: deque[Callable[[], None]] = deque()
+        self._reports: dict[int, OperationReport] = {}
+
+    def report(self, index: int, name: str, rounds: int, compute_s: float) -> None:
+        """Note what an operation took."""
+        known = self._reports.get(index)
+        if known is None:
+            self._reports[index] = OperationReport(index, name, rounds, compute_s)
+        else:
+            known.rounds = max(known.rounds, rounds)
+            known.compute_s += compute_s
 
     def run(self, program: Program, keep: set[int]) -> tuple[dict[int, Any], list[OperationReport], float]:
         """Run all; return the values to keep, the reports and the seconds waited. Frees a value after its last use."""
-        whole = _Pass(self, program, 0, keep, lambda _: None, {})
+        whole = _Pass(self, program, 0, 0, keep, lambda _: None, {})
         while True:
             while self.ready or self.later:
                 while self.later:
@@ -201,5 +200,5 @@ class Dataflow:
                     one, index = self.ready.popleft()
                     one.start(index)
             if self.scheduler.idle:
-                return whole.values, whole.reports, self.scheduler.waiting_s
+                return whole.values, list(self._reports.values()), self.scheduler.waiting_s
             self.scheduler.run_until_progress()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -40,15 +40,13 @@ class PlanResult:
 
 
 class _Names(Mapping[int, str]):
-    """The plan's operation names by index."""
+    """The plan's operation names by number; those of a loop's body too."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
 
     def __getitem__(self, index: int) -> str:
-        if not 0 <= index < len(self._plan.operations):
-            raise KeyError(index)
-        return self._plan.operations[index].operation.name
+        return self._plan.listed[self._plan.place_of(index)][0].operation.name
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(len(self._plan.operations)))
@@ -78,7 +76,13 @@ class PlanProgram:
         timeout: float,
         threads: int,
     ) -> Outcome:
-        return execute(self.plan, party, streams, channel, inputs, timeout=timeout, threads=threads)
+        outcome = execute(self.plan, party, streams, channel, inputs, timeout=timeout, threads=threads)
+        # what the passes of a loop sent, by the place where reports name the operation
+        passed: Counter[int] = Counter()
+        for number in [number for number in channel.bytes_of if number >= len(self.plan.operations)]:
+            passed[self.plan.place_of(number)] += channel.bytes_of.pop(number)
+        channel.bytes_of.update(passed)
+        return outcome
 
 
 _PLANS_KEPT = 8

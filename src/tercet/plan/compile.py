@@ -129,6 +129,16 @@ def critical_path(plan: Plan, rounds: Sequence[int]) -> int:
     return max((depth[output.value] for output in plan.outputs), default=0)
 
 
+def measured_rounds(plan: Plan, rounds: Sequence[int]) -> int:
+    """The critical path of a run, given the rounds of every listed operation (see `Plan.listed`)."""
+    own = list(rounds[: len(plan.operations)])
+    for index, start in plan.listings.items():
+        op = plan.operations[index]
+        assert op.body is not None
+        own[index] = op.attrs[0] * measured_rounds(op.body, rounds[start : start + len(op.body.listed)])
+    return critical_path(plan, own)
+
+
 def total_cost(plan: Plan) -> Cost:
     """Rounds of the critical path and the bytes of all operations together."""
     costs = operation_costs(plan)

@@ -74,6 +74,7 @@ def program_of(plan: Plan, inputs: Mapping[bytes, Share | BitShare], threads: in
                 results=[output.value for output in body.outputs],
                 first=plan.loops[index],
                 numbers=body.numbers,
+                listed=plan.listings[index],
             ),
         )
     return program

@@ -173,15 +173,40 @@ class Plan:
         passes = (op.attrs[0] * op.body.numbers for op in self.operations if op.body is not None)
         return len(self.operations) + sum(passes)
 
-    def index_of(self, number: int) -> int:
-        """Which operation of the plan a number belongs to; for those of a pass it is the loop. KeyError if none."""
+    @cached_property
+    def listed(self) -> list[tuple[PlanOperation, int]]:
+        """Every operation once, and how often it runs: the plan's, then those of each loop's body in the same way.
+
+        Places in this list are what reports of a run name operations by.
+        """
+        found = [(op, 1) for op in self.operations]
+        for op in self.operations:
+            if op.body is not None:
+                found += [(inner, times * op.attrs[0]) for inner, times in op.body.listed]
+        return found
+
+    @cached_property
+    def listings(self) -> dict[int, int]:
+        """Where in `listed` the body of each loop begins, by the index of the loop."""
+        starts: dict[int, int] = {}
+        following = len(self.operations)
+        for index, op in enumerate(self.operations):
+            if op.body is not None:
+                starts[index] = following
+                following += len(op.body.listed)
+        return starts
+
+    def place_of(self, number: int) -> int:
+        """Where in `listed` the operation of a number stands. KeyError if there is none."""
         if 0 <= number < len(self.operations):
             return number
-        if not number < self.numbers or number < 0:
+        if not 0 <= number < self.numbers:
             raise KeyError(number)
-        starts = list(self.loops.values())
-        # of loops that start at one number all but the last are never passed
-        return list(self.loops)[bisect_right(starts, number) - 1]
+        # of loops that start at one number, all but the last are never passed
+        index = list(self.loops)[bisect_right(list(self.loops.values()), number) - 1]
+        body = self.operations[index].body
+        assert body is not None
+        return self.listings[index] + body.place_of((number - self.loops[index]) % body.numbers)
 
     @property
     def assumptions(self) -> list[int]:
