@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from tercet.transport import Address, Element, Endpoint, Peer
-from tercet.transport.endpoint import Buffer, Who, as_bytes
+from tercet.transport.messages import Buffer, Who, as_bytes
 
 
 @dataclass(frozen=True)

@@ -11,187 +11,34 @@ import time
 from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, Self
 
-import numpy as np
-import numpy.typing as npt
-
-from tercet.errors import PartyError, ProtocolViolation, Timeout, Unreachable
-from tercet.sharing.party import Party
+from tercet.errors import PartyError, ProtocolViolation, Unreachable
 from tercet.transport.frame import HEADER_BYTES, JOB_BYTES, NO_JOB, Element, FrameKind, Header
+from tercet.transport.messages import (
+    ARRIVING,
+    DEAD,
+    EXPECTED,
+    READY,
+    Aborted,
+    Address,
+    Box,
+    Buffer,
+    Bytes,
+    Control,
+    JobStats,
+    Limits,
+    Message,
+    Peer,
+    Slot,
+    Stats,
+    Who,
+    as_bytes,
+    violation,
+)
 
 if TYPE_CHECKING:
     from tercet.transport.link import Link
-
-Bytes: TypeAlias = npt.NDArray[np.uint8]
-Buffer: TypeAlias = "bytes | bytearray | memoryview | npt.NDArray[Any]"
-
-
-class Peer(IntEnum):
-    """Who can be at the other end: the client of the session, or one of the three parties (same numbers as Party)."""
-
-    CLIENT = 0
-    P1 = 1
-    P2 = 2
-    P3 = 3
-
-    @property
-    def label(self) -> str:
-        return f"party {int(self)}" if self else "the client"
-
-
-PEERS = tuple(Peer)
-Who: TypeAlias = Peer | Party
-
-
-class Address(NamedTuple):
-    """Names one message in each direction between two peers; used once in a job, and an error if used again."""
-
-    job: bytes
-    operation: int
-    step: int
-
-
-class Message:
-    """A delivered message.
-
-    `payload` is the receiver's own over TCP; in memory it is the sender's buffer, and then read-only
-    (`payload.flags.writeable` tells, for code that wants to compute in place).
-    """
-
-    __slots__ = ("depth", "payload")
-
-    def __init__(self, payload: Bytes, depth: int) -> None:
-        self.payload = payload
-        self.depth = depth
-
-    def __repr__(self) -> str:
-        return f"Message({self.payload.nbytes} bytes, depth {self.depth})"
-
-
-class Control:
-    """A delivered command of the floors above."""
-
-    __slots__ = ("body", "kind", "sender")
-
-    def __init__(self, sender: Peer, kind: int, body: memoryview) -> None:
-        self.sender = sender
-        self.kind = kind
-        self.body = body
-
-    def __repr__(self) -> str:
-        return f"Control(from {self.sender.label}, kind {self.kind}, {len(self.body)} bytes)"
-
-
-class Aborted(PartyError):
-    """Another party gave the job up; `body` is the report it sent, for the floor above to read."""
-
-    def __init__(self, sender: Peer, job: bytes, body: bytes) -> None:
-        super().__init__(f"{sender.label} gave the job up", party=int(sender), job=job.hex())
-        self.body = body
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What an endpoint accepts from a peer, and how much it queues for one."""
-
-    message_bytes: int = 1 << 33
-    control_bytes: int = 1 << 31
-    abort_bytes: int = 1 << 16
-    ping_bytes: int = 1 << 23
-    early_messages: int = 4096
-    """Messages of jobs that are not open yet, all peers together; and unread CONTROL frames."""
-    early_bytes: int = 1 << 30
-    unexpected_bytes: int = 1 << 33
-    """Messages of open jobs that nobody has asked for yet."""
-    queue_bytes: int = 1 << 26
-    """Outgoing bytes to one peer beyond which `send` waits."""
-    closed_jobs: int = 4096
-    """Ids remembered, so that late frames are dropped."""
-
-
-@dataclass(slots=True)
-class JobStats:
-    """What this endpoint sent in one job, by peer number; payloads only."""
-
-    bytes_to: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
-    messages_to: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
-
-    @property
-    def bytes_to_parties(self) -> int:
-        return sum(self.bytes_to[1:])
-
-    @property
-    def messages_to_parties(self) -> int:
-        return sum(self.messages_to[1:])
-
-
-@dataclass(slots=True)
-class Stats(JobStats):
-    """What this endpoint sent in all."""
-
-    overhead_bytes: int = 0
-    """Headers of all frames, and the bodies of those that are no messages."""
-    waiting_s: float = 0.0
-    """Time spent asleep for want of anything to read or write."""
-
-
-_EXPECTED, _ARRIVING, _READY, _DEAD = range(4)
-
-
-class Slot:
-    """One awaited or arriving message."""
-
-    __slots__ = ("depth", "element", "nbytes", "payload", "state", "waker")
-
-    def __init__(self, state: int, element: int, nbytes: int, depth: int, waker: object) -> None:
-        self.state = state
-        self.element = element
-        self.nbytes = nbytes
-        self.depth = depth
-        self.waker = waker
-        self.payload: Bytes | None = None
-
-
-class _Box:
-    """One job: a slot per received address (None once taken), and the set of sent ones.
-
-    Keys pack (operation, step, peer) into one integer: a third of a tuple's memory, and as fast.
-    """
-
-    __slots__ = ("aborts", "early_bytes", "early_messages", "sent", "slots", "stats")
-
-    def __init__(self) -> None:
-        self.slots: dict[int, Slot | None] = {}
-        self.sent: set[int] = set()
-        self.stats = JobStats()
-        self.aborts: list[Aborted] = []
-        self.early_bytes = 0
-        self.early_messages = 0
-
-
-def as_bytes(payload: Buffer) -> memoryview:
-    """View any C-contiguous buffer as bytes, without copying."""
-    if isinstance(payload, np.ndarray):
-        if not payload.flags.c_contiguous:
-            raise ValueError("a payload must be C-contiguous")
-        return payload.reshape(-1).view(np.uint8).data
-    view = memoryview(payload)
-    return view.cast("B") if view.nbytes else memoryview(b"")
-
-
-def violation(
-    reason: str, peer: int, job: bytes | None = None, operation: int | None = None, step: int | None = None
-) -> ProtocolViolation:
-    return ProtocolViolation(
-        reason,
-        party=int(peer),
-        job=None if job is None or job == NO_JOB else job.hex(),
-        operation=None if operation is None else str(operation),
-        step=None if step is None else str(step),
-    )
 
 
 class Endpoint(ABC):
@@ -208,8 +55,8 @@ class Endpoint(ABC):
         """Peers that are gone, with the error that says why."""
         self.pongs: deque[tuple[Peer, int, float]] = deque(maxlen=1024)
         """Answers to `ping`: peer, number, time of arrival."""
-        self._jobs: dict[bytes, _Box] = {}
-        self._early: dict[bytes, _Box] = {}
+        self._jobs: dict[bytes, Box] = {}
+        self._early: dict[bytes, Box] = {}
         self._early_bytes = 0
         self._early_messages = 0
         self._unexpected_bytes = 0
@@ -244,7 +91,7 @@ class Endpoint(ABC):
             raise ProtocolViolation("a job id was used before", party=int(self.me), job=job.hex())
         box = self._early.pop(job, None)
         if box is None:
-            box = _Box()
+            box = Box()
         else:
             self._early_bytes -= box.early_bytes
             self._early_messages -= box.early_messages
@@ -258,9 +105,9 @@ class Endpoint(ABC):
         self._remember_closed(job)
         for slot in box.slots.values():
             if slot is not None:
-                if slot.state in (_ARRIVING, _READY) and slot.waker is _UNASKED:
+                if slot.state in (ARRIVING, READY) and slot.waker is _UNASKED:
                     self._unexpected_bytes -= slot.nbytes
-                slot.state = _DEAD
+                slot.state = DEAD
                 slot.waker = None
                 slot.payload = None
         name = job.hex()
@@ -347,7 +194,7 @@ class Endpoint(ABC):
         if key not in slots:
             if frm in self.failed:
                 raise self.failed[Peer(frm)]
-            slots[key] = Slot(_EXPECTED, element, nbytes, 0, waker)
+            slots[key] = Slot(EXPECTED, element, nbytes, 0, waker)
             return False
         slot = slots[key]
         if slot is None or slot.waker is not _UNASKED:
@@ -356,7 +203,7 @@ class Endpoint(ABC):
         slot.waker = waker
         if slot.element != element or slot.nbytes != nbytes:
             raise self._mismatch(slot, element, nbytes, frm, address)
-        return slot.state == _READY
+        return slot.state == READY
 
     def take(self, frm: Who, address: Address) -> Message | None:
         """Give the message, once; None while it has not come."""
@@ -369,7 +216,7 @@ class Endpoint(ABC):
                 raise violation(f"a message of {Peer(frm).label} was taken twice", self.me, *address)
             return None
         payload = slot.payload
-        if payload is None or slot.state != _READY:
+        if payload is None or slot.state != READY:
             return None
         if slot.waker is _UNASKED:
             raise ValueError("a message must be expected before it is taken")
@@ -386,7 +233,7 @@ class Endpoint(ABC):
     def awaited(self, job: bytes) -> Iterator[tuple[Peer, Address]]:
         """What was expected in an open job and has not come, oldest first."""
         for key, slot in self._jobs[job].slots.items():
-            if slot is not None and slot.state != _READY and slot.waker is not _UNASKED:
+            if slot is not None and slot.state != READY and slot.waker is not _UNASKED:
                 yield Peer(key & 3), Address(job, key >> 34, key >> 2 & 0xFFFFFFFF)
 
     def take_control(self, frm: Who | None = None) -> Control | None:
@@ -472,13 +319,13 @@ class Endpoint(ABC):
         slots = box.slots
         if key in slots:
             slot = slots[key]
-            if slot is None or slot.state != _EXPECTED:
+            if slot is None or slot.state != EXPECTED:
                 raise violation("a message came twice", frm, job, operation, step)
             if slot.element != element or slot.nbytes != nbytes:
                 expected_element, expected_nbytes = slot.element, slot.nbytes
                 slot.element, slot.nbytes = element, nbytes
                 raise self._mismatch(slot, expected_element, expected_nbytes, frm, Address(job, operation, step))
-            slot.state = _ARRIVING
+            slot.state = ARRIVING
             slot.depth = depth
             return slot
         if job in self._jobs:
@@ -486,16 +333,16 @@ class Endpoint(ABC):
             if self._unexpected_bytes > self.limits.unexpected_bytes:
                 self._unexpected_bytes -= nbytes
                 raise violation("too many bytes that nobody asked for", frm, job, operation, step)
-        slot = slots[key] = Slot(_ARRIVING, element, nbytes, depth, _UNASKED)
+        slot = slots[key] = Slot(ARRIVING, element, nbytes, depth, _UNASKED)
         return slot
 
-    def _admit_early(self, frm: Peer, job: bytes, nbytes: int) -> _Box:
+    def _admit_early(self, frm: Peer, job: bytes, nbytes: int) -> Box:
         limits = self.limits
         if self._early_messages >= limits.early_messages or self._early_bytes + nbytes > limits.early_bytes:
             raise violation("too many messages of a job that is not open", frm, job)
         box = self._early.get(job)
         if box is None:
-            box = self._early[job] = _Box()
+            box = self._early[job] = Box()
         box.early_messages += 1
         box.early_bytes += nbytes
         self._early_messages += 1
@@ -560,10 +407,10 @@ class Endpoint(ABC):
         return timeout
 
     def _deliver(self, slot: Slot) -> None:
-        if slot.state == _DEAD:
+        if slot.state == DEAD:
             slot.payload = None
             return
-        slot.state = _READY
+        slot.state = READY
         waker = slot.waker
         if waker is not _UNASKED:
             self._fresh = True
@@ -597,7 +444,7 @@ class Endpoint(ABC):
                         if peer == frm
                         else None
                     )
-                    if slot is not None and slot.state == _EXPECTED:
+                    if slot is not None and slot.state == EXPECTED:
                         self.lose(frm, gone)
                         return
             self.failed[frm] = gone
@@ -628,33 +475,3 @@ class _Unasked:
 
 
 _UNASKED = _Unasked()
-
-
-def receive(endpoint: Endpoint, frm: Who, address: Address, element: Element, nbytes: int, timeout_s: float) -> Message:
-    """Wait for one message; for sequential code and tests. Raises Timeout naming the address."""
-    endpoint.expect(frm, address, element, nbytes)
-    deadline = time.monotonic() + timeout_s
-    while (message := endpoint.take(frm, address)) is None:
-        left = deadline - time.monotonic()
-        if left <= 0.0:
-            raise Timeout(
-                f"nothing came from {Peer(frm).label} for {timeout_s:g} s",
-                party=int(frm),
-                job=address.job.hex(),
-                operation=str(address.operation),
-                step=str(address.step),
-            )
-        endpoint.progress(left)
-    return message
-
-
-def receive_control(endpoint: Endpoint, frm: Who | None, timeout_s: float) -> Control:
-    """Wait for one command; for sequential code and tests."""
-    deadline = time.monotonic() + timeout_s
-    while (control := endpoint.take_control(frm)) is None:
-        left = deadline - time.monotonic()
-        if left <= 0.0:
-            who = "anyone" if frm is None else Peer(frm).label
-            raise Timeout(f"no command came from {who} for {timeout_s:g} s", party=None if frm is None else int(frm))
-        endpoint.progress(left)
-    return control

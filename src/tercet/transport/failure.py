@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 
 from tercet.errors import ConfigError, PartyError, ProtocolViolation, Unreachable
-from tercet.transport.endpoint import Peer
+from tercet.transport.messages import Peer
 
 _ALERTS = {
     "CERTIFICATE_EXPIRED": "our certificate expired",

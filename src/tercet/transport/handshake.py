@@ -18,10 +18,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tercet.errors import ConfigError, PartyError, ProtocolViolation, TercetError, Unreachable
-from tercet.transport.endpoint import Limits, Peer, Who
 from tercet.transport.failure import translate
 from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameKind, pack, unpack
 from tercet.transport.identity import Identity, check_validity, tls_context
+from tercet.transport.messages import Limits, Peer, Who
 from tercet.transport.tcp import Connection, TcpEndpoint
 
 _STRANGER_S = 10.0

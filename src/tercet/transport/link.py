@@ -10,7 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tercet.transport.endpoint import Endpoint, Who
+    from tercet.transport.endpoint import Endpoint
+from tercet.transport.messages import Who
 
 
 class Link:

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tercet.errors import Timeout
-from tercet.transport.endpoint import Endpoint, Peer
+from tercet.transport.endpoint import Endpoint
+from tercet.transport.messages import Peer
 
 
 class Estimate(NamedTuple):

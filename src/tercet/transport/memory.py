@@ -13,8 +13,9 @@ from typing import TypeAlias
 import numpy as np
 
 from tercet.errors import ProtocolViolation, Unreachable
-from tercet.transport.endpoint import PEERS, Endpoint, Limits, Peer, Who
+from tercet.transport.endpoint import Endpoint
 from tercet.transport.frame import NO_JOB, Element, FrameKind, Header
+from tercet.transport.messages import PEERS, Limits, Peer, Who
 
 _Item: TypeAlias = "tuple[Peer, Header | None, memoryview]"
 _NOTHING = memoryview(b"")

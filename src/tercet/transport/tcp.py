@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 
 from tercet.errors import ProtocolViolation, Timeout, Unreachable
-from tercet.transport.endpoint import Bytes, Endpoint, Limits, Peer, Slot, Who, violation
+from tercet.transport.endpoint import Endpoint
 from tercet.transport.failure import translate
 from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameKind, Header, pack, unpack
+from tercet.transport.messages import Bytes, Limits, Peer, Slot, Who, violation
 
 _RECORD_BYTES = 16384
 _JOINED_BYTES = _RECORD_BYTES - HEADER_BYTES
@@ -204,9 +205,11 @@ class TcpEndpoint(Endpoint):
             self._poll.modify(connection.sock, mask)
 
     def _drain(self, connection: Connection) -> None:
-        """Wait, reading and writing, until the queue to one peer is short again."""
-        deadline = time.monotonic() + self._timeout_s
+        """Wait, reading and writing, until the queue to one peer is short again; a peer that reads is given time."""
+        deadline, queued = time.monotonic() + self._timeout_s, connection.queued_bytes
         while connection.queued_bytes > self.limits.queue_bytes:
+            if connection.queued_bytes < queued:
+                deadline, queued = time.monotonic() + self._timeout_s, connection.queued_bytes
             left = deadline - time.monotonic()
             if left <= 0.0:
                 peer = connection.peer

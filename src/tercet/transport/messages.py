@@ -1,0 +1,182 @@
+"""What endpoints exchange and count: peers, addresses, messages, limits; and the slots that messages arrive in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tercet.errors import PartyError, ProtocolViolation
+from tercet.sharing.party import Party
+from tercet.transport.frame import NO_JOB
+
+Bytes: TypeAlias = npt.NDArray[np.uint8]
+Buffer: TypeAlias = "bytes | bytearray | memoryview | npt.NDArray[Any]"
+
+
+class Peer(IntEnum):
+    """Who can be at the other end: the client of the session, or one of the three parties (same numbers as Party)."""
+
+    CLIENT = 0
+    P1 = 1
+    P2 = 2
+    P3 = 3
+
+    @property
+    def label(self) -> str:
+        return f"party {int(self)}" if self else "the client"
+
+
+PEERS = tuple(Peer)
+Who: TypeAlias = Peer | Party
+
+
+class Address(NamedTuple):
+    """Names one message in each direction between two peers; used once in a job, and an error if used again."""
+
+    job: bytes
+    operation: int
+    step: int
+
+
+class Message:
+    """A delivered message.
+
+    `payload` is the receiver's own over TCP; in memory it is the sender's buffer, and then read-only
+    (`payload.flags.writeable` tells, for code that wants to compute in place).
+    """
+
+    __slots__ = ("depth", "payload")
+
+    def __init__(self, payload: Bytes, depth: int) -> None:
+        self.payload = payload
+        self.depth = depth
+
+    def __repr__(self) -> str:
+        return f"Message({self.payload.nbytes} bytes, depth {self.depth})"
+
+
+class Control:
+    """A delivered command of the floors above."""
+
+    __slots__ = ("body", "kind", "sender")
+
+    def __init__(self, sender: Peer, kind: int, body: memoryview) -> None:
+        self.sender = sender
+        self.kind = kind
+        self.body = body
+
+    def __repr__(self) -> str:
+        return f"Control(from {self.sender.label}, kind {self.kind}, {len(self.body)} bytes)"
+
+
+class Aborted(PartyError):
+    """Another party gave the job up; `body` is the report it sent, for the floor above to read."""
+
+    def __init__(self, sender: Peer, job: bytes, body: bytes) -> None:
+        super().__init__(f"{sender.label} gave the job up", party=int(sender), job=job.hex())
+        self.body = body
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an endpoint accepts from a peer, and how much it queues for one."""
+
+    message_bytes: int = 1 << 33
+    control_bytes: int = 1 << 31
+    abort_bytes: int = 1 << 16
+    ping_bytes: int = 1 << 23
+    early_messages: int = 4096
+    """Messages of jobs that are not open yet, all peers together; and unread CONTROL frames."""
+    early_bytes: int = 1 << 30
+    unexpected_bytes: int = 1 << 33
+    """Messages of open jobs that nobody has asked for yet."""
+    queue_bytes: int = 1 << 26
+    """Outgoing bytes to one peer beyond which `send` waits."""
+    closed_jobs: int = 4096
+    """Ids remembered, so that late frames are dropped."""
+
+
+@dataclass(slots=True)
+class JobStats:
+    """What this endpoint sent in one job, by peer number; payloads only."""
+
+    bytes_to: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    messages_to: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+
+    @property
+    def bytes_to_parties(self) -> int:
+        return sum(self.bytes_to[1:])
+
+    @property
+    def messages_to_parties(self) -> int:
+        return sum(self.messages_to[1:])
+
+
+@dataclass(slots=True)
+class Stats(JobStats):
+    """What this endpoint sent in all."""
+
+    overhead_bytes: int = 0
+    """Headers of all frames, and the bodies of those that are no messages."""
+    waiting_s: float = 0.0
+    """Time spent asleep for want of anything to read or write."""
+
+
+EXPECTED, ARRIVING, READY, DEAD = range(4)
+
+
+class Slot:
+    """One awaited or arriving message."""
+
+    __slots__ = ("depth", "element", "nbytes", "payload", "state", "waker")
+
+    def __init__(self, state: int, element: int, nbytes: int, depth: int, waker: object) -> None:
+        self.state = state
+        self.element = element
+        self.nbytes = nbytes
+        self.depth = depth
+        self.waker = waker
+        self.payload: Bytes | None = None
+
+
+class Box:
+    """One job: a slot per received address (None once taken), and the set of sent ones.
+
+    Keys pack (operation, step, peer) into one integer: a third of a tuple's memory, and as fast.
+    """
+
+    __slots__ = ("aborts", "early_bytes", "early_messages", "sent", "slots", "stats")
+
+    def __init__(self) -> None:
+        self.slots: dict[int, Slot | None] = {}
+        self.sent: set[int] = set()
+        self.stats = JobStats()
+        self.aborts: list[Aborted] = []
+        self.early_bytes = 0
+        self.early_messages = 0
+
+
+def as_bytes(payload: Buffer) -> memoryview:
+    """View any C-contiguous buffer as bytes, without copying."""
+    if isinstance(payload, np.ndarray):
+        if not payload.flags.c_contiguous:
+            raise ValueError("a payload must be C-contiguous")
+        return payload.reshape(-1).view(np.uint8).data
+    view = memoryview(payload)
+    return view.cast("B") if view.nbytes else memoryview(b"")
+
+
+def violation(
+    reason: str, peer: int, job: bytes | None = None, operation: int | None = None, step: int | None = None
+) -> ProtocolViolation:
+    return ProtocolViolation(
+        reason,
+        party=int(peer),
+        job=None if job is None or job == NO_JOB else job.hex(),
+        operation=None if operation is None else str(operation),
+        step=None if step is None else str(step),
+    )
