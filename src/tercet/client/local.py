@@ -43,7 +43,7 @@ _HURRY_S = 0.2
 _KILL_S = 2.0
 _LAST_WORDS_BYTES = 4000
 MEASURED = "measured"
-SPIN_S = 50e-6
+SPIN_S = 100e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +196,7 @@ def _start_processes(timeout: float, link: EmulatedLink | None, threads: int) ->
                 session=session,
                 timeout_s=START_S,
                 send_timeout_s=timeout,
+                spin_s=0.0,
             )
         except TercetError as error:
             error.add_note(trio.last_words())

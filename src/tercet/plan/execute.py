@@ -48,19 +48,19 @@ def execute(
     keep = {output.value for output in plan.outputs}
 
     def scope(number: int) -> Scope:
-        return Scope(party, streams, channel, number << 32, solo=PARTIES[number % 3])
+        return Scope(party, streams, channel, number << 32, solo=PARTIES[number % 3], threads=threads)
 
     flow = Dataflow(channel, timeout, scope)
-    values, reports, waiting_s = flow.run(program_of(plan, inputs, threads), keep)
+    values, reports, waiting_s = flow.run(program_of(plan, inputs), keep)
     return Outcome([values[output.value] for output in plan.outputs], reports, waiting_s)
 
 
-def program_of(plan: Plan, inputs: Mapping[bytes, Share | BitShare], threads: int) -> Program:
+def program_of(plan: Plan, inputs: Mapping[bytes, Share | BitShare]) -> Program:
     """The plan's operations, and those of its loops, as the dataflow runs them; numbered as in `Plan.loops`."""
     program = Program()
     for index, op in enumerate(plan.operations):
         if op.body is None:
-            program.add(op.inputs, _Step(plan, index, inputs, threads))
+            program.add(op.inputs, _Step(plan, index, inputs))
             continue
         body = op.body
         leaf = {inner.data: place for place, inner in enumerate(body.operations) if inner.operation is INPUT}
@@ -68,7 +68,7 @@ def program_of(plan: Plan, inputs: Mapping[bytes, Share | BitShare], threads: in
             op.inputs,
             Loop(
                 name=op.operation.name,
-                program=program_of(body, {}, threads),
+                program=program_of(body, {}),
                 count=op.attrs[0],
                 leaves=[leaf[operand_handle(k)] for k in range(len(op.inputs))],
                 results=[output.value for output in body.outputs],
@@ -97,7 +97,7 @@ class _Step:
 
     __slots__ = ("_index", "_inputs", "_op", "_plan", "local", "name")
 
-    def __init__(self, plan: Plan, index: int, inputs: Mapping[bytes, Share | BitShare], threads: int) -> None:
+    def __init__(self, plan: Plan, index: int, inputs: Mapping[bytes, Share | BitShare]) -> None:
         self._plan = plan
         self._index = index
         self._inputs = inputs

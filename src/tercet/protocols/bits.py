@@ -63,9 +63,7 @@ def select_rows(scope: Scope, chosen: BitShare, table: BitShare) -> Body[BitShar
 
 def prefix_levels(count: int) -> list[list[int]]:
     """Sklansky's network for `count` items: for each level the items that take in the item `before` gives for them."""
-    return [
-        [item for item in range(count) if item >> level & 1] for level in range(max(0, count - 1).bit_length())
-    ]
+    return [[item for item in range(count) if item >> level & 1] for level in range(max(0, count - 1).bit_length())]
 
 
 def before(item: int, level: int) -> int:

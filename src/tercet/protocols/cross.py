@@ -152,9 +152,7 @@ def cross_terms(
     return (yield from _evaluate(scope, step, domain, free, terms, one_round))
 
 
-def _deal(
-    scope: Scope, step: Step, domain: Domain, free: Sequence[bool], terms: CrossTerms, one_round: bool
-) -> Output:
+def _deal(scope: Scope, step: Step, domain: Domain, free: Sequence[bool], terms: CrossTerms, one_round: bool) -> Output:
     dealt = [right for right, is_free in zip(terms.right, free, strict=True) if not is_free]
     for target, pair, first in _directions(one_round):
         names = [scope.step("term") for _ in dealt]

@@ -32,9 +32,7 @@ def _cuts(x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[int, list
     return axis, [slice(lo, hi) for lo, hi in pairwise(ends)]
 
 
-def matrix_product(
-    scope: Scope, x: Share, y: Share, shift: int = 0, *, nonnegative: bool = False, threads: int = 1
-) -> Body[Share]:
+def matrix_product(scope: Scope, x: Share, y: Share, shift: int = 0, *, nonnegative: bool = False) -> Body[Share]:
     """x @ y for x (..., m, k) and y (..., k, n), divided by 2^shift. Run by all three parties.
 
     One round and one ring word a party and element of the result, whatever k; with a shift two rounds and w + shift
@@ -45,7 +43,7 @@ def matrix_product(
     def piece(part: Scope, cut: slice) -> Body[Share]:
         xs = x[..., cut, :] if axis == -2 else x
         ys = y[..., cut] if axis == -1 else y
-        form = Matrix(x.ring, xs.shape, ys.shape, threads)
+        form = Matrix(x.ring, xs.shape, ys.shape, part.threads)
         if shift:
             return (yield from bilinear_truncate(part, form, xs, ys, shift, nonnegative=nonnegative))
         return (yield from bilinear(part, form, xs, ys))
@@ -109,9 +107,7 @@ def contract(scope: Scope, x: Share, y: Share, shift: int = 0, *, nonnegative: b
     Costs as `matrix_product` with n elements of the result. Exact without a shift. Semi-honest, one corruption.
     """
     if x.shape[1] == 1:
-        result = yield from matrix_product(
-            scope, x.reshape((1, x.shape[0])), y, shift, nonnegative=nonnegative
-        )
+        result = yield from matrix_product(scope, x.reshape((1, x.shape[0])), y, shift, nonnegative=nonnegative)
         return result.reshape((1,))
     form = Contraction(x.ring, x.shape[1])
     if shift:

@@ -98,12 +98,22 @@ class Scope:
         "role",
         "solo",
         "streams",
+        "threads",
         "trail",
     )
 
     def __init__(
-        self, party: Party, streams: Streams, outbox: Outbox, instance: int, *, solo: Party, level: int = 0
+        self,
+        party: Party,
+        streams: Streams,
+        outbox: Outbox,
+        instance: int,
+        *,
+        solo: Party,
+        level: int = 0,
+        threads: int = 1,
     ) -> None:
+        self.threads = threads
         self.party = party
         self.streams = streams
         self.outbox = outbox
@@ -157,6 +167,7 @@ class Scope:
                 self.instance | index << shift,
                 solo=solo,
                 level=self._level + 1,
+                threads=self.threads,
             )
             part.depth = self.depth
             part.trail = [*self.trail, f"part {index}"]
@@ -205,9 +216,7 @@ class Step:
 
     def fill(self, pair: Pair, out: NDArray[Any], purpose: Purpose) -> None:
         scope = self.scope
-        scope.streams.fill(
-            scope.component(pair), scope.instance, self.number, purpose, out.reshape(-1).view(np.uint8)
-        )
+        scope.streams.fill(scope.component(pair), scope.instance, self.number, purpose, out.reshape(-1).view(np.uint8))
 
     def fields(self, pair: Pair, bits: int, count: int, ring: Ring, purpose: Purpose) -> NDArray[Any]:
         """Uniform values modulo 2^bits."""
