@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array import movement, numbers
+from tercet.array import movement
 from tercet.errors import InputError
 from tercet.plan import build, logic
 from tercet.plan.compile import Wanted, ordered
@@ -92,7 +92,7 @@ def _checked_loop(node: Node, inputs: tuple[Node, ...], checks: list[Check]) -> 
     results = (*(replaced.get(value.serial, value) for value in body.results), holds)
     # a public true as a sharing: minus one is negative
     like = next((value for value in inputs if not value.type.is_bool), None) or build.number(inputs[0])
-    true = logic.negative(numbers.constant_like(movement.index(movement.reshape(like, (like.type.size,)), 0), -1))
+    true = logic.negative(build.shared_integers(movement.index(movement.reshape(like, (like.type.size,)), 0), -1))
     after = LoopBody((*body.carried, so_far), body.captured, results)
     ended = graph.loop(count, (*inputs[:carried], true, *inputs[carried:]), after)
     what = " and ".join(dict.fromkeys(check.what for check in inner))

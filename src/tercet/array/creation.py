@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.array import elementwise, numbers
+from tercet.array import elementwise
 from tercet.array.dtypes import DType
 from tercet.array.secret import SecretArray
-from tercet.plan import logic
+from tercet.plan import build, logic
 from tercet.plan.graph import Node
 from tercet.plan.public import exact_frac_bits, integers, public_array
 from tercet.plan.types import Kind
@@ -60,7 +60,7 @@ def _filled(x: Node, value: NDArray[Any], dtype: DType) -> Node:
         if exact_frac_bits(value):
             raise TypeError("a secret integer array is not filled with a fraction")
         value = integers(value, 0)
-    return numbers.constant_like(x, integers(value, frac), frac)
+    return build.shared_integers(x, integers(value, frac), frac)
 
 
 def tril(x: SecretArray, /, *, k: int = 0) -> SecretArray:

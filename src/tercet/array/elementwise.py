@@ -41,7 +41,7 @@ def floor_divide(x1: Any, x2: Any, /) -> SecretArray:
 
 def remainder(x1: Any, x2: Any, /) -> SecretArray:
     """x1 - floor(x1 / x2) * x2 for one public number x2."""
-    return subtract(x1, multiply(floor_divide(x1, x2), x2))
+    return secret.floor_quotient(x1, x2, rest=True)
 
 
 def pow(x1: Any, x2: Any, /) -> SecretArray:
@@ -250,7 +250,7 @@ def shared(like: Node, values: Any, shape: tuple[int, ...]) -> Node:
     frac = min(exact_frac_bits(values), max(like.type.nominal, DEFAULT_FRAC_BITS)) if values.dtype.kind == "f" else 0
     stored = np.asarray(integers(values, frac), dtype=object)
     spread = broadcast_to(zeros_of(like), shape)
-    return numbers.constant_like(spread, stored, frac)
+    return build.shared_integers(spread, stored, frac)
 
 
 def zeros_of(like: Node) -> Node:
@@ -260,7 +260,7 @@ def zeros_of(like: Node) -> Node:
     if not like.type.size:
         raise ValueError("an empty secret array gives no shares to build on")
     first = movement.index(movement.reshape(like, (like.type.size,)), 0)
-    return numbers.constant_like(first, 0)
+    return build.shared_integers(first, 0)
 
 
 def _shared_bools(like: Node, values: Any, shape: tuple[int, ...]) -> Node:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tercet.errors import PlanError
 from tercet.plan import build, logic
 from tercet.plan.graph import Node
 from tercet.plan.public import DEFAULT_FRAC_BITS, number_constant
-from tercet.plan.scale import at_scale, fitting_ring, in_ring, least_ring, renamed, settle
+from tercet.plan.scale import at_scale, bounded, fitting_ring, in_ring, least_ring, renamed, settle
 from tercet.plan.types import Kind, smallest_ring
 
 
@@ -34,6 +32,12 @@ def over(x: Node, divisor: Fraction) -> Node:
         ring_bits = smallest_ring(-widest, widest)
         if ring_bits is not None and (tried is None or ring_bits < tried[0]):
             tried = (ring_bits, operand)
+    spare = int(abs(divisor)).bit_length() - nominal - 4
+    if tried is None and spare > 0:
+        # of a dividend this much larger than the quotient, the lowest bits do not count
+        x = settle(x)
+        frac = x.type.frac_bits
+        return over(at_scale(renamed(x, frac + spare, frac), frac), divisor / (1 << spare))
     if tried is None:
         widest = x.type.magnitude * abs(int(factor))
         fitting_ring(-widest, widest, "a quotient by a public number", (x,))
@@ -43,24 +47,11 @@ def over(x: Node, divisor: Fraction) -> Node:
     return x.graph.node("scale", (in_ring(operand, ring_bits), constant))
 
 
-def constant_like(x: Node, value: NDArray[Any] | int, frac_bits: int = 0) -> Node:
-    """Public integers (read at frac_bits) as a sharing of x's shape: x times zero, plus the number."""
-    x = build.number(x)
-    zero = number_constant(x.graph, np.asarray(0), 0, 0, x.type.ring)
-    empty = renamed(least_ring(x.graph.node("scale", (x, zero))), frac_bits, frac_bits)
-    stored = np.asarray(value, dtype=object)
-    lo, hi = (int(stored.min()), int(stored.max())) if stored.size else (0, 0)
-    ring_bits = fitting_ring(lo, hi, "a public number", ())
-    return x.graph.node(
-        "add", (in_ring(empty, ring_bits), number_constant(x.graph, stored, frac_bits, frac_bits, ring_bits))
-    )
-
-
 def power(x: Node, exponent: int) -> Node:
     """x to a small public power, by squaring."""
     x = build.number(x)
     if exponent == 0:
-        return constant_like(x, 1 << x.type.nominal, x.type.nominal)
+        return build.shared_integers(x, 1 << x.type.nominal, x.type.nominal)
     result: Node | None = None
     while True:
         if exponent & 1:
@@ -97,6 +88,18 @@ def floor_divide(x: Node, divisor: Fraction) -> Node:
         scaled = build.multiply(dividend, np.asarray(m, dtype=object))
         quotient = least_ring(scaled.graph.node("round", (renamed(scaled, k, 0),), (k, 0))) if k else scaled
     return build.linear("subtract", quotient, np.asarray(lift, dtype=object)) if lift else quotient
+
+
+def remainder(x: Node, divisor: Fraction) -> Node:
+    """x - floor(x / divisor) * divisor for a public divisor."""
+    x = settle(build.number(x))
+    step = np.asarray(divisor.numerator if divisor.denominator == 1 else float(divisor))
+    result = build.linear("subtract", x, build.multiply(floor_divide(x, divisor), step))
+    stored = divisor * (1 << result.type.frac_bits)
+    if divisor.denominator != 1:
+        return result
+    lo, hi = (0, int(stored) - 1) if divisor > 0 else (int(stored) + 1, 0)
+    return bounded(result, lo, hi, "a remainder is smaller than the divisor")
 
 
 def floor(x: Node) -> Node:

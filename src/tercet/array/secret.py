@@ -265,7 +265,7 @@ class SecretArray:
         return floor_quotient(other, self) if is_operand(other) else NotImplemented
 
     def __mod__(self, other: Any) -> SecretArray:
-        return self - floor_quotient(self, other) * other if is_operand(other) else NotImplemented
+        return floor_quotient(self, other, rest=True) if is_operand(other) else NotImplemented
 
     def __pow__(self, exponent: Any) -> SecretArray:
         if not is_operand(exponent):
@@ -506,8 +506,8 @@ def pending(session: Runner, node: Node, divisor: Fraction) -> SecretArray:
     return SecretArray._new(session, node, divisor)
 
 
-def floor_quotient(a: Any, b: Any) -> SecretArray:
-    """a // b for a public number b; exact."""
+def floor_quotient(a: Any, b: Any, *, rest: bool = False) -> SecretArray:
+    """a // b for a public number b, or what is left by it; exact."""
     if isinstance(b, SecretArray):
         raise TypeError("a secret is floor-divided by public numbers only; use tc.divide for secret divisors")
     divisor = _scalar(b)
@@ -516,6 +516,8 @@ def floor_quotient(a: Any, b: Any) -> SecretArray:
     if not divisor:
         raise ZeroDivisionError("a secret array is divided by 0")
     assert isinstance(a, SecretArray)
+    if rest:
+        return SecretArray._new(a._session, numbers.remainder(a.node, divisor))
     return SecretArray._new(a._session, numbers.floor_divide(a._node, divisor * a._divisor))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array import elementwise, movement, numbers, secret
+from tercet.array import elementwise, movement, secret
 from tercet.array.conversion import as_type
 from tercet.array.secret import ONE, SecretArray, apply, shape_of
 from tercet.plan import build, logic
@@ -75,7 +75,7 @@ def cumulative_sum(
         if not x.size:
             raise ValueError("cumulative_sum with an initial zero takes arrays that are not empty")
         first = result[(slice(None),) * place + (slice(0, 1),)]
-        zero = SecretArray._new(x._session, numbers.constant_like(first._node, 0), x._divisor)
+        zero = SecretArray._new(x._session, build.shared_integers(first._node, 0), x._divisor)
         from tercet.array.manipulation import concat
 
         result = concat([zero, result], axis=place)
@@ -170,7 +170,7 @@ def _position(x: SecretArray, axis: int | None, keepdims: bool, *, smallest: boo
                 if not isinstance(final, Node):
                     final = elementwise.shared(rows, final, (1, columns))
                 rows = movement.concat([rows, final], 0)
-        found = rows if isinstance(rows, Node) else numbers.constant_like(lines, 0)
+        found = rows if isinstance(rows, Node) else build.shared_integers(lines, 0)
         return movement.reshape(found, shape)
 
     if axis is not None and not isinstance(axis, int):

@@ -22,7 +22,7 @@ from tercet.plan.public import (
     integers,
     number_constant,
 )
-from tercet.plan.scale import at_scale, common_ring, fitting_ring, in_ring, overflow, settle
+from tercet.plan.scale import at_scale, common_ring, fitting_ring, in_ring, least_ring, overflow, renamed, settle
 from tercet.plan.types import MAX_FRAC_BITS, Kind, magnitude, smallest_ring
 
 Operand: TypeAlias = "Node | NDArray[Any]"
@@ -241,3 +241,15 @@ def as_node(graph: Graph, values: NDArray[Any], frac_bits: int = DEFAULT_FRAC_BI
         raise PlanError("a public array does not fit the largest ring")
     return number_constant(graph, scaled, frac, frac, ring_bits)
 
+
+def shared_integers(x: Node, value: NDArray[Any] | int, frac_bits: int = 0) -> Node:
+    """Public integers (read at frac_bits) as a sharing of x's shape: x times zero, plus the number."""
+    x = number(x)
+    zero = number_constant(x.graph, np.asarray(0), 0, 0, x.type.ring)
+    empty = renamed(least_ring(x.graph.node("scale", (x, zero))), frac_bits, frac_bits)
+    stored = np.asarray(value, dtype=object)
+    lo, hi = (int(stored.min()), int(stored.max())) if stored.size else (0, 0)
+    ring_bits = fitting_ring(lo, hi, "a public number", ())
+    return x.graph.node(
+        "add", (in_ring(empty, ring_bits), number_constant(x.graph, stored, frac_bits, frac_bits, ring_bits))
+    )

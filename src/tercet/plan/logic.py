@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.plan.build import Operand, broadcast_to, linear, multiply, negate, number, same_place
+from tercet.errors import PlanError
+from tercet.plan.build import Operand, broadcast_to, linear, multiply, negate, number, same_place, shared_integers
 from tercet.plan.graph import Node
-from tercet.plan.public import bool_constant, exact_frac_bits, integers, number_constant
-from tercet.plan.scale import bounded, in_ring
-from tercet.plan.types import limit, magnitude
+from tercet.plan.public import bool_constant, bounds_of, integers, number_constant
+from tercet.plan.scale import bounded, fitting_ring, in_ring
+from tercet.plan.types import Type, magnitude
 
 
 def negative(x: Node) -> Node:
@@ -29,9 +30,9 @@ def less(a: Operand, b: Operand) -> Node:
         return a.graph.node("less", (a, b), (0,))
     if isinstance(a, Node):
         assert not isinstance(b, Node)
-        return negative(_minus_threshold(a, b, up=True))
+        return _below(number(a), _thresholds(b, number(a).type.frac_bits, np.ceil))
     assert isinstance(b, Node)
-    return negative(negate(_minus_threshold(b, a, up=False)))
+    return logical_not(_below(number(b), _thresholds(a, number(b).type.frac_bits, np.floor) + 1))
 
 
 def less_equal(a: Operand, b: Operand) -> Node:
@@ -39,56 +40,84 @@ def less_equal(a: Operand, b: Operand) -> Node:
     return logical_not(less(b, a))
 
 
-def _minus_threshold(x: Node, k: NDArray[Any], *, up: bool) -> Node:
-    """x minus the least (up) or greatest representable number on this side of k.
-
-    With x = X / 2^f: x < k exactly if X < ceil(k 2^f), and k < x exactly if floor(k 2^f) < X. Thresholds beyond x's
-    bounds are drawn in to just outside them, which changes no comparison and needs no wider ring.
-    """
-    x = number(x)
-    frac = x.type.frac_bits
+def _thresholds(k: NDArray[Any], frac_bits: int, rounding: Any) -> NDArray[Any]:
+    """The integers next to k * 2^frac_bits on one side, exactly (far beyond every ring, only their size is kept)."""
     if k.dtype.kind == "f":
-        clipped = np.clip(k, (x.type.lo - 1) / 2.0**frac, (x.type.hi + 1) / 2.0**frac)
-        scaled = np.ldexp(clipped, frac)
-        rounded = np.ceil(scaled) if up else np.floor(scaled)
-        values = integers(rounded, 0)
+        with np.errstate(over="ignore"):
+            scaled = np.clip(np.ldexp(k, frac_bits), -(2.0**160), 2.0**160)
+        values = integers(np.asarray(rounding(scaled)), 0)
     else:
-        values = integers(k, frac)
-    values = np.clip(values, x.type.lo - 1, x.type.hi + 1)
-    constant = number_constant(x.graph, values, frac, x.type.nominal if frac else 0, x.type.ring)
-    if magnitude(x.type.lo - constant.type.hi, x.type.hi - constant.type.lo) >= limit(x.type.ring):
-        x, constant = in_ring(x, 128), number_constant(x.graph, values, frac, x.type.nominal if frac else 0, 128)
-    return x.graph.node("subtract", (x, constant))
+        values = integers(k.astype(np.int64) if k.dtype.kind == "b" else k, frac_bits)
+    narrow = values.dtype == np.int64 and (not values.size or np.abs(values).max() < 1 << 61)
+    return values if narrow else np.asarray(values, dtype=object)
+
+
+def _clipped(values: NDArray[Any], t: Type) -> NDArray[Any]:
+    """The integers drawn in to the type's bounds."""
+    dtype = object if t.magnitude >= 1 << 62 or values.dtype == object else np.int64
+    lo, hi = np.asarray(t.lo, dtype=dtype), np.asarray(t.hi, dtype=dtype)
+    least = np.asarray(np.maximum(np.asarray(values, dtype=dtype), lo), dtype=dtype)
+    return np.asarray(np.minimum(least, hi), dtype=dtype)
+
+
+def _below(x: Node, values: NDArray[Any]) -> Node:
+    """Whether the stored integers are less than public ones.
+
+    Those beyond x's bounds are drawn in to them, which needs no wider ring: no x is below the lower bound, and where
+    the public integer was above the upper one the answer is public.
+    """
+    values = np.asarray(values)
+    inside = _clipped(values, x.type)
+    shape = tuple(int(n) for n in np.broadcast_shapes(x.type.shape, values.shape))
+    try:
+        result = negative(_minus(x, inside))
+    except PlanError:
+        result = less(x, shared_integers(x, np.broadcast_to(inside, shape), x.type.frac_bits))
+    always = np.asarray(values > x.type.hi, dtype=bool)
+    if not always.any():
+        return broadcast_to(result, shape)
+    mask = bool_constant(x.graph, np.broadcast_to(~always, shape))
+    return logical_not(x.graph.node("mask", (logical_not(broadcast_to(result, shape)), mask)))
+
+
+def _minus(x: Node, values: NDArray[Any]) -> Node:
+    """x minus public integers at its own scale. PlanError if the difference fits no ring."""
+    frac, nominal = x.type.frac_bits, x.type.nominal if x.type.frac_bits else 0
+    lo, hi = bounds_of(values)
+    widest = magnitude(x.type.lo - hi, x.type.hi - lo)
+    ring_bits = max(x.type.ring, fitting_ring(-widest, widest, "a difference", (x,)))
+    return x.graph.node("subtract", (in_ring(x, ring_bits), number_constant(x.graph, values, frac, nominal, ring_bits)))
 
 
 def equal(a: Operand, b: Operand) -> Node:
-    """a == b."""
+    """a == b; exact, also for public numbers that no stored integer represents."""
     if not isinstance(a, Node):
         a, b = b, a
     assert isinstance(a, Node)
     if isinstance(b, Node):
         if a.type.is_bool and b.type.is_bool:
             return logical_not(logical_xor(a, b))
-        return _zero(linear("subtract", a, b))
+        try:
+            return _zero(linear("subtract", a, b))
+        except PlanError:
+            return logical_not(logical_or(less(a, b), less(b, a)))
+    if a.type.is_bool and b.dtype.kind == "b":
+        return logical_not(logical_xor(a, b))
     a = number(a)
-    frac = max(a.type.frac_bits, 0)
-    inside = (b >= a.type.lo / 2.0**frac) & (b <= a.type.hi / 2.0**frac)
-    representable = np.asarray(inside, dtype=bool)
-    if b.dtype.kind == "f" and exact_frac_bits(b) > frac:
-        scaled = np.ldexp(b, frac)
-        representable = representable & (scaled == np.floor(scaled))
-    values = integers(np.where(representable, b, 0) if b.dtype.kind != "O" else b, frac)
-    values = np.where(representable, values, a.type.lo)
-    constant = number_constant(a.graph, np.asarray(values), frac, a.type.nominal if frac else 0, a.type.ring)
+    values = np.asarray(_thresholds(b, a.type.frac_bits, np.floor))
+    possible = (values >= a.type.lo) & (values <= a.type.hi) & (values == _thresholds(b, a.type.frac_bits, np.ceil))
+    possible = np.asarray(possible, dtype=bool)
     shape = tuple(int(n) for n in np.broadcast_shapes(a.type.shape, b.shape))
-    widest = magnitude(a.type.lo - constant.type.hi, a.type.hi - constant.type.lo)
-    if widest >= limit(a.type.ring):
-        a = in_ring(a, 128)
-        constant = number_constant(a.graph, np.asarray(values), frac, a.type.nominal if frac else 0, 128)
-    result = broadcast_to(_zero(a.graph.node("subtract", (a, constant))), shape)
-    if representable.all():
+    inside = _clipped(values, a.type)
+    try:
+        result = _zero(_minus(a, inside))
+    except PlanError:
+        shared = shared_integers(a, np.broadcast_to(inside, shape), a.type.frac_bits)
+        result = logical_not(logical_or(less(a, shared), less(shared, a)))
+    result = broadcast_to(result, shape)
+    if possible.all():
         return result
-    return a.graph.node("mask", (result, bool_constant(a.graph, np.broadcast_to(representable, shape))))
+    return a.graph.node("mask", (result, bool_constant(a.graph, np.broadcast_to(possible, shape))))
 
 
 def _zero(x: Node) -> Node:

@@ -121,6 +121,7 @@ REASONS = (
     "selected between two values in these bounds",
     "what lies outside is replaced by zero afterwards",
     "a variance is not negative",
+    "a remainder is smaller than the divisor",
 )
 """Why bounds may be narrowed by `bound`; index 0 is the only one that is not proven."""
 ASSUMED = 0
