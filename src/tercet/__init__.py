@@ -12,6 +12,7 @@ come back record a plan; `reveal` runs it.
 
 from tercet import array, linear_model
 from tercet.array import SecretArray, assume, concat, divide, explain, persist, reveal, stack, where
+from tercet.array import loop as repeat
 from tercet.client import EmulatedLink, Measurement, Session, local
 from tercet.errors import (
     ConfigError,
@@ -54,6 +55,7 @@ __all__ = [
     "linear_model",
     "local",
     "persist",
+    "repeat",
     "reveal",
     "stack",
     "where",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array import numbers, secret
+from tercet.array import numbers, operators, secret
 from tercet.array.secret import SecretArray, apply
 from tercet.plan import build, logic
 from tercet.plan.build import Operand, broadcast_to
@@ -16,12 +16,12 @@ from tercet.plan.scale import settle
 
 def add(x1: Any, x2: Any, /) -> SecretArray:
     """x1 + x2; bools count as 0 and 1."""
-    return apply(secret.add, x1, x2)
+    return apply(operators.add, x1, x2)
 
 
 def subtract(x1: Any, x2: Any, /) -> SecretArray:
     """x1 - x2."""
-    return apply(secret.subtract, x1, x2)
+    return apply(operators.subtract, x1, x2)
 
 
 def multiply(x1: Any, x2: Any, /) -> SecretArray:
@@ -69,6 +69,16 @@ def positive(x: Any, /) -> SecretArray:
 def abs(x: Any, /) -> SecretArray:
     """|x|."""
     return _secret(x, "abs").__abs__()
+
+
+def reciprocal(x: Any, /) -> SecretArray:
+    """1 / x, as divide."""
+    return secret.quotient(1, _secret(x, "reciprocal"))
+
+
+def signbit(x: Any, /) -> SecretArray:
+    """x < 0."""
+    return apply(lambda a: logic.less(a, np.asarray(0)), _secret(x, "signbit"))
 
 
 def sign(x: Any, /) -> SecretArray:
@@ -136,12 +146,12 @@ def less_equal(x1: Any, x2: Any, /) -> SecretArray:
 
 def greater(x1: Any, x2: Any, /) -> SecretArray:
     """x1 > x2; exact."""
-    return apply(secret.greater, x1, x2)
+    return apply(operators.greater, x1, x2)
 
 
 def greater_equal(x1: Any, x2: Any, /) -> SecretArray:
     """x1 >= x2; exact."""
-    return apply(secret.greater_equal, x1, x2)
+    return apply(operators.greater_equal, x1, x2)
 
 
 def equal(x1: Any, x2: Any, /) -> SecretArray:
@@ -151,22 +161,22 @@ def equal(x1: Any, x2: Any, /) -> SecretArray:
 
 def not_equal(x1: Any, x2: Any, /) -> SecretArray:
     """x1 != x2; exact."""
-    return apply(secret.not_equal, x1, x2)
+    return apply(operators.not_equal, x1, x2)
 
 
 def logical_and(x1: Any, x2: Any, /) -> SecretArray:
     """x1 AND x2, of bools."""
-    return apply(secret.logical_and, x1, x2)
+    return apply(operators.logical_and, x1, x2)
 
 
 def logical_or(x1: Any, x2: Any, /) -> SecretArray:
     """x1 OR x2, of bools."""
-    return apply(secret.logical_or, x1, x2)
+    return apply(operators.logical_or, x1, x2)
 
 
 def logical_xor(x1: Any, x2: Any, /) -> SecretArray:
     """x1 XOR x2, of bools; no communication."""
-    return apply(secret.logical_xor, x1, x2)
+    return apply(operators.logical_xor, x1, x2)
 
 
 def logical_not(x: Any, /) -> SecretArray:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.array import movement, numbers
+from tercet.array import movement, numbers, operators
 from tercet.array.decode import decoded
 from tercet.array.dtypes import DType, dtype_of
 from tercet.array.runner import Runner
@@ -235,16 +235,16 @@ class SecretArray:
         return apply(function, other, self) if reflected else apply(function, self, other)
 
     def __add__(self, other: Any) -> SecretArray:
-        return self._with(add, other)  # type: ignore[no-any-return]
+        return self._with(operators.add, other)  # type: ignore[no-any-return]
 
     def __radd__(self, other: Any) -> SecretArray:
-        return self._with(add, other, reflected=True)  # type: ignore[no-any-return]
+        return self._with(operators.add, other, reflected=True)  # type: ignore[no-any-return]
 
     def __sub__(self, other: Any) -> SecretArray:
-        return self._with(subtract, other)  # type: ignore[no-any-return]
+        return self._with(operators.subtract, other)  # type: ignore[no-any-return]
 
     def __rsub__(self, other: Any) -> SecretArray:
-        return self._with(subtract, other, reflected=True)  # type: ignore[no-any-return]
+        return self._with(operators.subtract, other, reflected=True)  # type: ignore[no-any-return]
 
     def __mul__(self, other: Any) -> SecretArray:
         return self._with(build.multiply, other)  # type: ignore[no-any-return]
@@ -299,37 +299,37 @@ class SecretArray:
         return self._with(logic.less_equal, other)  # type: ignore[no-any-return]
 
     def __gt__(self, other: Any) -> SecretArray:
-        return self._with(greater, other)  # type: ignore[no-any-return]
+        return self._with(operators.greater, other)  # type: ignore[no-any-return]
 
     def __ge__(self, other: Any) -> SecretArray:
-        return self._with(greater_equal, other)  # type: ignore[no-any-return]
+        return self._with(operators.greater_equal, other)  # type: ignore[no-any-return]
 
     def __eq__(self, other: Any) -> SecretArray:  # type: ignore[override]
         return self._with(logic.equal, other)  # type: ignore[no-any-return]
 
     def __ne__(self, other: Any) -> SecretArray:  # type: ignore[override]
-        return self._with(not_equal, other)  # type: ignore[no-any-return]
+        return self._with(operators.not_equal, other)  # type: ignore[no-any-return]
 
     def __and__(self, other: Any) -> SecretArray:
-        return self._with(logical_and, other)  # type: ignore[no-any-return]
+        return self._with(operators.logical_and, other)  # type: ignore[no-any-return]
 
     def __rand__(self, other: Any) -> SecretArray:
-        return self._with(logical_and, other, reflected=True)  # type: ignore[no-any-return]
+        return self._with(operators.logical_and, other, reflected=True)  # type: ignore[no-any-return]
 
     def __or__(self, other: Any) -> SecretArray:
-        return self._with(logical_or, other)  # type: ignore[no-any-return]
+        return self._with(operators.logical_or, other)  # type: ignore[no-any-return]
 
     def __ror__(self, other: Any) -> SecretArray:
-        return self._with(logical_or, other, reflected=True)  # type: ignore[no-any-return]
+        return self._with(operators.logical_or, other, reflected=True)  # type: ignore[no-any-return]
 
     def __xor__(self, other: Any) -> SecretArray:
-        return self._with(logical_xor, other)  # type: ignore[no-any-return]
+        return self._with(operators.logical_xor, other)  # type: ignore[no-any-return]
 
     def __rxor__(self, other: Any) -> SecretArray:
-        return self._with(logical_xor, other, reflected=True)  # type: ignore[no-any-return]
+        return self._with(operators.logical_xor, other, reflected=True)  # type: ignore[no-any-return]
 
     def __invert__(self) -> SecretArray:
-        return apply(logical_not, self)
+        return apply(operators.logical_not, self)
 
     # ---- NumPy's protocols ----
 
@@ -423,58 +423,7 @@ def shape_of(value: Any) -> tuple[int, ...]:
     return value.shape if isinstance(value, SecretArray) else np.shape(value)
 
 
-def shape_of_operand(x: Operand) -> tuple[int, ...]:
-    return x.type.shape if isinstance(x, Node) else x.shape
-
-
-# ---- operators on operands ----
-
-
-def add(a: Operand, b: Operand) -> Node:
-    return build.linear("add", a, b)
-
-
-def subtract(a: Operand, b: Operand) -> Node:
-    return build.linear("subtract", a, b)
-
-
-def greater(a: Operand, b: Operand) -> Node:
-    return logic.less(b, a)
-
-
-def greater_equal(a: Operand, b: Operand) -> Node:
-    return logic.less_equal(b, a)
-
-
-def not_equal(a: Operand, b: Operand) -> Node:
-    return logic.logical_not(logic.equal(a, b))
-
-
-def _bools(*values: Operand) -> None:
-    for value in values:
-        if not (value.type.is_bool if isinstance(value, Node) else value.dtype.kind == "b"):
-            raise TypeError("& | ^ ~ and the logical functions take bools; compare first, as in (x > 0) & (y < 1)")
-
-
-def logical_and(a: Operand, b: Operand) -> Node:
-    _bools(a, b)
-    return logic.logical_and(a, b)
-
-
-def logical_or(a: Operand, b: Operand) -> Node:
-    _bools(a, b)
-    return logic.logical_or(a, b)
-
-
-def logical_xor(a: Operand, b: Operand) -> Node:
-    _bools(a, b)
-    return logic.logical_xor(a, b)
-
-
-def logical_not(x: Operand) -> Node:
-    _bools(x)
-    assert isinstance(x, Node)
-    return logic.logical_not(x)
+# ---- operators that are more than one recorded operation ----
 
 
 def _scalar(value: Any) -> Fraction | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array import elementwise, movement, secret
+from tercet.array import elementwise, movement, operators, secret
 from tercet.array.conversion import as_type
 from tercet.array.secret import ONE, SecretArray, apply, shape_of
 from tercet.plan import build, logic
@@ -198,7 +198,7 @@ def all(x: SecretArray, /, *, axis: Axis = None, keepdims: bool = False) -> Secr
 
 
 def _truth(x: Node) -> Node:
-    return x if x.type.is_bool else secret.not_equal(x, np.asarray(0))
+    return x if x.type.is_bool else operators.not_equal(x, np.asarray(0))
 
 
 def _all(x: Node, axes: tuple[int, ...]) -> Node:
@@ -227,7 +227,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> SecretArray:
         raise ValueError(f"vectors of {lengths[0]} and {lengths[1]} elements")
 
     def product(a: Operand, b: Operand) -> Node:
-        shape = np.broadcast_shapes(secret.shape_of_operand(a), secret.shape_of_operand(b))
+        shape = np.broadcast_shapes(operators.shape_of_operand(a), operators.shape_of_operand(b))
         place = len(shape) + axis
         if isinstance(a, Node) and isinstance(b, Node):
             return build.contract(build.number(a), build.number(b), (place,))
@@ -272,9 +272,13 @@ def _column(x: Any) -> Any:
     return x[:, None] if isinstance(x, SecretArray) else np.asarray(x)[:, None]
 
 
-def diff(x: SecretArray, /, *, axis: int = -1, n: int = 1) -> SecretArray:
+def diff(x: SecretArray, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> SecretArray:
     """Differences of neighbours, n times."""
+    from tercet.array.manipulation import concat
+
     place = movement.normal_axis(axis, x.ndim)
+    ends = [part for part in (prepend, x, append) if part is not None]
+    x = concat(ends, axis=place) if len(ends) > 1 else x
     before = (slice(None),) * place
     for _ in range(n):
         x = x[(*before, slice(1, None))] - x[(*before, slice(None, -1))]
