@@ -72,7 +72,7 @@ def test_sum_of_what_may_be_empty(x: Any) -> None:
         check(tc.sum(share(TrioSession(), x), axis=axis), np.sum(x, axis=axis))
 
 
-@given(x=numeric(shapes.filter(bool)), run=parties, data=st.data())
+@given(x=numeric(shapes.filter(bool) | empty_shapes), run=parties, data=st.data())
 @SOME
 def test_cumulative_sum(x: Any, run: bool, data: Any) -> None:
     axis = data.draw(st.integers(-x.ndim, x.ndim - 1))

@@ -264,11 +264,11 @@ def shared(like: Node, values: Any, shape: tuple[int, ...]) -> Node:
 
 
 def zeros_of(like: Node) -> Node:
-    """One secret zero of no dimensions, from any array that is not empty."""
+    """One secret zero of no dimensions."""
     from tercet.array import movement
 
     if not like.type.size:
-        raise ValueError("an empty secret array gives no shares to build on")
+        return build.total(like, tuple(range(len(like.type.shape))))
     first = movement.index(movement.reshape(like, (like.type.size,)), 0)
     return build.shared_integers(first, 0)
 

@@ -72,10 +72,9 @@ def cumulative_sum(
     place = movement.normal_axis(axis, x.ndim)
     result = x._moved(lambda a: build.running_total(a, place))
     if include_initial:
-        if not x.size:
-            raise ValueError("cumulative_sum with an initial zero takes arrays that are not empty")
-        first = result[(slice(None),) * place + (slice(0, 1),)]
-        zero = SecretArray._new(x._session, build.shared_integers(first._node, 0), x._divisor)
+        shape = (*x.shape[:place], 1, *x.shape[place + 1 :])
+        zeros = build.broadcast_to(elementwise.zeros_of(result._node), shape)
+        zero = SecretArray._new(x._session, zeros, x._divisor)
         from tercet.array.manipulation import concat
 
         result = concat([zero, result], axis=place)

@@ -9,7 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.errors import PlanError
-from tercet.plan.build import Operand, broadcast_to, linear, multiply, negate, number, same_place, shared_integers
+from tercet.plan.build import (
+    Operand,
+    broadcast_to,
+    linear,
+    multiply,
+    negate,
+    number,
+    same_place,
+    shared_integers,
+    total,
+)
 from tercet.plan.graph import Node
 from tercet.plan.public import bool_constant, bounds_of, integers, number_constant
 from tercet.plan.scale import bounded, fitting_ring, in_ring
@@ -185,10 +195,12 @@ def reduce_and(x: Node, axes: tuple[int, ...]) -> Node:
 
 def bool_node(like: Node, values: NDArray[Any]) -> Node:
     """Public bools as a secret bool array: XORed into a secret array of zeros made from `like`."""
+    if not like.type.size:
+        # the sum of nothing is a shared zero, and that is not negative
+        nothing = negative(total(like, tuple(range(len(like.type.shape)))))
+        return logical_xor(broadcast_to(nothing, values.shape), values)
     empty = like.graph.node("xor", (like, like))
     flat = like.graph.node("reshape", (empty,), (like.type.size,))
-    if like.type.size == 0:
-        raise ValueError("no secret array to take zeros from")
     first = like.graph.node("slice", (flat,), (0, 1, 1))
     zeros = broadcast_to(like.graph.node("reshape", (first,), (1,) * max(1, values.ndim)), values.shape or (1,))
     zeros = like.graph.node("reshape", (zeros,), values.shape)
