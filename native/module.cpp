@@ -31,7 +31,8 @@ static Handle kernels(nb::handle level) {
 // that fills it does. True if the C library took the settings.
 static bool retain_freed_memory(int bytes) {
 #if defined(__GLIBC__)
-    return mallopt(M_TRIM_THRESHOLD, bytes) == 1 && mallopt(M_MMAP_THRESHOLD, bytes < (32 << 20) ? bytes : 32 << 20) == 1;
+    // Blocks beyond 32 MiB are mapped afresh each time whatever the threshold is, unless mapping is off altogether.
+    return mallopt(M_TRIM_THRESHOLD, bytes) == 1 && mallopt(M_MMAP_MAX, 0) == 1;
 #else
     return (void)bytes, false;
 #endif

@@ -66,7 +66,7 @@ def local(
     """Start three parties on this machine, and a session with them.
 
     processes: three processes that talk mutual TLS over loopback, instead of three threads (with threads, this process
-    from then on keeps up to 256 MB of freed memory for its next arrays). timeout: seconds for which
+    from then on keeps up to 512 MB of freed memory for its next arrays). timeout: seconds for which
     a party may be silent before it counts as failed. link: an emulated link between the parties. profile: "lan",
     "wan" or "measured" (at the start); protocols are chosen for it. threads: how many a party's kernels use. checked:
     whether every run also verifies the bounds that `tercet.assume` asserts.

@@ -12,7 +12,7 @@ NATIVE: Final[Kernels] = kernels()
 __all__ = ["NATIVE", "Kernels", "available_levels", "kernels", "retain_freed_memory"]
 
 
-def retain_freed_memory(keep_bytes: int = 256 << 20) -> bool:
+def retain_freed_memory(keep_bytes: int = 512 << 20) -> bool:
     """Let this process keep up to `keep_bytes` of freed memory for its next arrays; True if the C library agreed.
 
     For whoever owns the process (a node, a benchmark) to call once at its start: it holds for the whole process. Fresh
