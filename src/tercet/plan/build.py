@@ -23,7 +23,7 @@ from tercet.plan.public import (
     number_constant,
 )
 from tercet.plan.scale import at_scale, common_ring, fitting_ring, in_ring, least_ring, overflow, renamed, settle
-from tercet.plan.types import MAX_FRAC_BITS, Kind, magnitude, smallest_ring
+from tercet.plan.types import MAX_FRAC_BITS, Kind, limit, magnitude, smallest_ring
 
 Operand: TypeAlias = "Node | NDArray[Any]"
 
@@ -124,23 +124,20 @@ def _product_operands(a: Node, b: Node, terms: int, what: str) -> tuple[int, Nod
 def public_factor(x: Node, k: NDArray[Any]) -> tuple[Node, NDArray[Any], int]:
     """How a public factor is scaled: the operand, the factor's integers and its fractional bits.
 
-    Enough bits that the factor's rounding costs at most a quarter of the result's last bit, if that fits the ring 2^64;
-    fewer, but never less than the result's nominal bits, if it does not; else the ring 2^128.
+    As many bits as make the factor's rounding cost at most a quarter of the result's last bit (or all that it has):
+    in the ring 2^64 if that fits there, with x rescaled if need be, else in the ring 2^128.
     """
     nominal = max(x.type.nominal, DEFAULT_FRAC_BITS)
     exact = exact_frac_bits(k)
     if k.dtype.kind == "f" and x.type.kind is Kind.INT:
         exact = max(exact, DEFAULT_FRAC_BITS)
-    fewest = min(exact, nominal)
     value_bits = max(0, x.type.magnitude.bit_length() - x.type.frac_bits)
-    wanted = min(exact, nominal + value_bits + 2, MAX_FRAC_BITS - x.type.frac_bits)
-    for candidate in [x] if x.type.frac_bits == x.type.nominal else [x, settle(x)]:
-        largest = max((abs(bound) for bound in bounds_of(integers(k, fewest))), default=0)
-        room = 61 - candidate.type.magnitude.bit_length() - largest.bit_length()
-        if room >= 0:
-            frac = min(wanted, fewest + room)
-            return candidate, integers(k, frac), frac
-    return settle(x), integers(k, wanted), wanted
+    frac = min(exact, nominal + value_bits + 2, MAX_FRAC_BITS - x.type.frac_bits)
+    values = integers(k, frac)
+    largest = max(abs(bound) for bound in bounds_of(values))
+    settled = settle(x)
+    fits = x.type.magnitude * largest < limit(64) or settled.type.magnitude * largest >= limit(64)
+    return (x if fits and x.type.magnitude * largest < limit(128) else settled), values, frac
 
 
 def _multiply_public(x: Node, k: NDArray[Any]) -> Node:
