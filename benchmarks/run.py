@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from workloads import WORKLOADS, Workload
 
 import tercet as tc
+from workloads import WORKLOADS, Workload
 
 WAN = tc.EmulatedLink(0.04, 100e6)
 
@@ -112,7 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.only or options.threads_only:
         return 0
     seconds, rounds = comparisons_on_a_slow_link()
-    console.print(f"10,000 comparisons, 40 ms round trip, 100 Mbit/s: {seconds:.3f} s in {rounds} rounds (target 0.2, 3)")
+    console.print(
+        f"10,000 comparisons, 40 ms round trip, 100 Mbit/s: {seconds:.3f} s in {rounds} rounds (target 0.2, 3)"
+    )
     console.print(f"import tercet: {import_seconds():.3f} s (target 0.3)")
     console.print(f"three processes from nothing to the first product: {start_to_first_product():.2f} s (target 1.2)")
     return 0
@@ -125,7 +127,7 @@ def peer_seconds(python: str, name: str, elements: int) -> str:
     try:
         return f"{json.loads(done.stdout.splitlines()[-1]):.4f}"
     except (IndexError, ValueError):
-        return "–"
+        return "-"
 
 
 if __name__ == "__main__":

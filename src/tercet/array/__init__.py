@@ -120,8 +120,6 @@ newaxis = None
 pi = _math.pi
 
 
-
-
 __all__ = [
     "API_VERSIONS",
     "DType",

@@ -95,9 +95,7 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) 
     return np.full(shape, fill_value, _numpy_dtype(dtype, None))
 
 
-def arange(
-    start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None
-) -> NDArray[Any]:
+def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> NDArray[Any]:
     """A public range of numbers."""
     first, last = (0, start) if stop is None else (start, stop)
     return np.arange(first, last, step, dtype=_numpy_dtype(dtype, None))

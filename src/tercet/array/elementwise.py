@@ -255,9 +255,10 @@ def _where_public(condition: Any, a: Operand, b: Operand) -> Node:
 
 def shared(like: Node, values: Any, shape: tuple[int, ...]) -> Node:
     """Public numbers as a sharing in the session of `like`, of this shape."""
-    from tercet.plan.public import DEFAULT_FRAC_BITS, exact_frac_bits, integers
+    from tercet.plan.public import DEFAULT_FRAC_BITS, integers
 
-    frac = min(exact_frac_bits(values), max(like.type.nominal, DEFAULT_FRAC_BITS)) if values.dtype.kind == "f" else 0
+    # not the fewest bits that hold the values: a type does not depend on whether floats happen to be whole
+    frac = max(like.type.nominal, DEFAULT_FRAC_BITS) if values.dtype.kind == "f" else 0
     stored = np.asarray(integers(values, frac), dtype=object)
     spread = broadcast_to(zeros_of(like), shape)
     return build.shared_integers(spread, stored, frac)
@@ -289,4 +290,3 @@ def _secret(x: Any, what: str) -> SecretArray:
     if not isinstance(x, SecretArray):
         raise TypeError(f"{what} takes a secret array, not {type(x).__name__}; NumPy does it for public ones")
     return x
-

@@ -22,9 +22,7 @@ DECLARED = "loop-carried bounds, declared"
 Bounds = tuple[float, float] | None
 
 
-def repeat(
-    count: int, body: Callable[..., Any], *init: SecretArray, bounds: Sequence[Bounds] | Bounds = None
-) -> Any:
+def repeat(count: int, body: Callable[..., Any], *init: SecretArray, bounds: Sequence[Bounds] | Bounds = None) -> Any:
     """Apply `body` to the carried arrays `count` times; it runs once here, to record what one pass does.
 
     `body` takes as many secret arrays as `init` and returns as many, of the same shapes and kinds; it may use other

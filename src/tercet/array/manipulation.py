@@ -76,9 +76,7 @@ def flip(x: SecretArray, /, *, axis: int | tuple[int, ...] | None = None) -> Sec
     return x._moved(lambda a: movement.cut(a, slices))
 
 
-def roll(
-    x: SecretArray, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None
-) -> SecretArray:
+def roll(x: SecretArray, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> SecretArray:
     """The elements moved on along axes; those that fall off the end come in at the front."""
     if axis is None:
         if isinstance(shift, tuple):
@@ -186,9 +184,7 @@ def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> SecretArray:
     if len(shapes) != 1:
         raise ValueError(f"stack takes arrays of one shape, not {sorted(shapes)}")
     place = movement.normal_axis(axis, len(shapes.pop()) + 1)
-    lifted = [
-        expand_dims(x, axis=place) if isinstance(x, SecretArray) else np.expand_dims(x, place) for x in arrays
-    ]
+    lifted = [expand_dims(x, axis=place) if isinstance(x, SecretArray) else np.expand_dims(x, place) for x in arrays]
     return concat(lifted, axis=place)
 
 
@@ -222,4 +218,3 @@ def take_along_axis(x: SecretArray, indices: Any, /, *, axis: int = -1) -> Secre
 def _public_indices(indices: Any) -> None:
     if isinstance(indices, SecretArray):
         raise TypeError("indices are public; weigh the elements with secret bools and sum, or use tc.where")
-

@@ -11,11 +11,17 @@ from tercet.plan import build, logic
 from tercet.plan.graph import Node
 from tercet.plan.public import DEFAULT_FRAC_BITS, number_constant
 from tercet.plan.scale import at_scale, bounded, fitting_ring, in_ring, least_ring, renamed, settle
-from tercet.plan.types import Kind, smallest_ring
+from tercet.plan.types import Kind, limit, smallest_ring
+
+FEWEST_FACTOR_BITS = 33
 
 
 def over(x: Node, divisor: Fraction) -> Node:
-    """x / divisor as a product with the public reciprocal, whose rounding costs below a quarter of a last bit."""
+    """x / divisor as a product with the public reciprocal.
+
+    The reciprocal's rounding costs below a quarter of a last bit; or a relative 2^-32 where declared bounds are so wide
+    that 128 bits do not take more of it.
+    """
     x = build.number(x)
     inverse = 1 / divisor
     if inverse.denominator == 1:
@@ -38,6 +44,12 @@ def over(x: Node, divisor: Fraction) -> Node:
         x = settle(x)
         frac = x.type.frac_bits
         return over(at_scale(renamed(x, frac + spare, frac), frac), divisor / (1 << spare))
+    settled = settle(x)
+    room = limit(128).bit_length() - 2 - settled.type.magnitude.bit_length()
+    if tried is None and room >= FEWEST_FACTOR_BITS:
+        frac -= abs(int(factor)).bit_length() - room
+        factor = np.asarray(round(inverse * (1 << frac)), dtype=object)
+        tried = (128, settled)
     if tried is None:
         widest = x.type.magnitude * abs(int(factor))
         fitting_ring(-widest, widest, "a quotient by a public number", (x,))
@@ -164,4 +176,3 @@ def whole(value: object) -> int:
             "a secret is raised to small non-negative public integer powers only", hint="multiply, or use tc.divide"
         )
     return int(array)
-

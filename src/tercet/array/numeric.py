@@ -1,6 +1,7 @@
 """Exact building blocks for models: the same functions on secret arrays and on NumPy arrays, where they are the oracle.
 
-Bounds are given on the integer that is stored; on NumPy arrays, which hold what the integers stand for, they mean nothing.
+Bounds are given on the integer that is stored; on NumPy arrays, which hold what the integers stand for, they mean
+nothing.
 """
 
 from __future__ import annotations
@@ -93,7 +94,9 @@ def reciprocal(x: A, least: int, frac_bits: int) -> A:
     Relative error a few 2^-58. Whoever uses the result for such an x must replace it (by zero) before it counts.
     """
     if isinstance(x, SecretArray):
-        node = scale.bounded(_recorded(x), least, _recorded(x).type.hi, "what lies outside is replaced by zero afterwards")
+        node = scale.bounded(
+            _recorded(x), least, _recorded(x).type.hi, "what lies outside is replaced by zero afterwards"
+        )
         parts = divide.inverse_parts(node, divide.WIDE_BITS)
         product = build.multiply(scale.renamed(parts.mantissa, 0, 0), parts.factor)
         stored = divide.WIDE_BITS + parts.bits - parts.frac_bits

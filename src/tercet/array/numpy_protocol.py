@@ -268,5 +268,3 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.triu: lambda x, k=0: creation.triu(x, k=k),
 }
 """By NumPy's function; what is not here raises TypeError."""
-
-

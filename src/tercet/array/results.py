@@ -70,5 +70,3 @@ def assume(x: SecretArray, bounds: tuple[float, float]) -> SecretArray:
     if lo > hi:
         raise PlanError(f"bounds {bounds} are empty")
     return SecretArray._new(x._session, assumed(a, math.floor(lo), math.ceil(hi)))
-
-

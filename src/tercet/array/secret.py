@@ -495,4 +495,3 @@ def matmul(a: Any, b: Any) -> SecretArray:
 
 def _reshaped(x: Operand, shape: tuple[int, ...]) -> Operand:
     return movement.reshape(x, shape) if isinstance(x, Node) else x.reshape(shape)
-

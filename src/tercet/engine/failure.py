@@ -24,6 +24,7 @@ _NOBODY = 255
 RESERVED_INSTANCES = 1 << 63
 """Operation instances from here on belong to the session, not to operations of the plan."""
 AGREEMENT_INSTANCE = (1 << 64) - 1
+_LONGEST_NUMBER = len(str(AGREEMENT_INSTANCE))
 
 
 class Cause(IntEnum):
@@ -130,7 +131,7 @@ class Report:
 
 def place(operation: str | None, names: Mapping[int, str]) -> str:
     """The operation as a person reads it, from a plan's index or from a message's instance number."""
-    if operation is None or not operation.isdigit():
+    if operation is None or not _is_number(operation):
         return operation or ""
     number = int(operation)
     if number == AGREEMENT_INSTANCE:
@@ -169,4 +170,9 @@ def _due(report: Report) -> tuple[bool, int, int, int]:
 
 def _number(text: str) -> int:
     head = text.split(" ", maxsplit=1)[0]
-    return int(head) if head.isdigit() else 0
+    return int(head) if _is_number(head) else 0
+
+
+def _is_number(text: str) -> bool:
+    # other parties write these texts: "²" is a digit to Python but no number, and int() refuses very long ones
+    return text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER

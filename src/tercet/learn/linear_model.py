@@ -34,11 +34,11 @@ class LinearRegression:
     bits. Coefficients agree with float64 least squares to about 1e-9 relative for well-conditioned X.
 
     Collinear columns: a column of whose scaled variance less than 2^-24 is left after the columns before it gets
-    coefficient 0 and `aliased_` True, as R's `lm` does with NA. `aliased_` is secret too; reveal it to see. Assumed, and
-    shown by `explain()`: coefficients below 2^B in magnitude, where B = `coef_bits_` follows from the declared bounds.
+    coefficient 0 and `aliased_` True, as R's `lm` does with NA. `aliased_` is secret too; reveal it to see. Assumed,
+    and shown by `explain()`: coefficients below 2^B in magnitude, where B = `coef_bits_` follows from declared bounds.
 
     After fit: `coef_` (d,), `intercept_` (), `aliased_` (d,). Rounds grow with d (about 40 a column), not with n; bytes
-    with d^2. Raises InputError for shapes that do not fit, PlanError if declared bounds are too wide for the ring 2^128.
+    with d^2. Raises InputError for shapes that do not fit, PlanError if declared bounds are too wide for 128 bits.
     """
 
     def __init__(self, *, fit_intercept: bool = True) -> None:
@@ -87,7 +87,12 @@ def _scale(xp: Any, moments: Any) -> tuple[Any, Any, Any, int]:
     top = 1 << bits
     rows = numeric.product_within(moments, xp.expand_dims(factor, axis=1), -top, top, _CAUCHY)
     scaled = numeric.product_within(rows, xp.expand_dims(factor, axis=0), -top, top, _CAUCHY)
-    return numeric.at_precision(numeric.times_power(scaled, -bits, WORKING_BITS), WORKING_BITS), factor, complement, bits
+    return (
+        numeric.at_precision(numeric.times_power(scaled, -bits, WORKING_BITS), WORKING_BITS),
+        factor,
+        complement,
+        bits,
+    )
 
 
 def _solve(xp: Any, matrix: Any, d: int) -> tuple[Any, Any]:

@@ -283,4 +283,3 @@ def _extreme(a: Operand, b: Operand, which: Any) -> Node:
     frac = chosen.type.frac_bits
     (xl, xh), (yl, yh) = _ends(x, frac), _ends(y, frac)
     return bounded(chosen, which(xl, yl), which(xh, yh), "selected between two values in these bounds")
-

@@ -161,9 +161,7 @@ BITS = (
         local=False,
         protocol="replicated AND (Araki et al. 2016)",
     ),
-    Operation(
-        "xor", 65, "x XOR y", _infer_pair, _run_xor, lambda inputs, attrs, out: np.logical_xor(*_plain(inputs))
-    ),
+    Operation("xor", 65, "x XOR y", _infer_pair, _run_xor, lambda inputs, attrs, out: np.logical_xor(*_plain(inputs))),
     Operation("not", 66, "NOT x", _infer_not, _run_not, lambda inputs, attrs, out: ~_plain(inputs)[0]),
     Operation(
         "mask",

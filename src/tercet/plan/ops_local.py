@@ -62,9 +62,7 @@ def _run_linear(name: str) -> Callable[..., Share]:
     return run
 
 
-def _on_first(
-    scope: Scope, x: Share, shape: tuple[int, ...], change: Callable[[NDArray[Any]], NDArray[Any]]
-) -> Share:
+def _on_first(scope: Scope, x: Share, shape: tuple[int, ...], change: Callable[[NDArray[Any]], NDArray[Any]]) -> Share:
     """Change component 1 only: how a public number is added."""
     own = change(x.own) if scope.party is Party.P1 else np.broadcast_to(x.own, shape)
     following = change(x.next) if scope.party.next is Party.P1 else np.broadcast_to(x.next, shape)
@@ -300,9 +298,7 @@ def _run_concat(scope: Scope, call: Call, *parts: Value) -> Value:
         return Share(shares[0].ring, own, np.concatenate([part.next for part in shares], axis=axis))
 
     def joined(arrays: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
-        bits = [
-            unpack_bits(words, t.size).reshape(t.shape) for words, t in zip(arrays, call.inputs, strict=True)
-        ]
+        bits = [unpack_bits(words, t.size).reshape(t.shape) for words, t in zip(arrays, call.inputs, strict=True)]
         return pack_bits(np.concatenate(bits, axis=axis).reshape(-1))
 
     bools = [part for part in parts if isinstance(part, BitShare)]
@@ -316,8 +312,10 @@ def _pointwise(function: Callable[..., Plain]) -> Callable[[Sequence[Plain], Att
 def _plain_sum(inputs: Sequence[Plain], attrs: Attrs, out: Type) -> Plain:
     result = inputs[0]
     for axis in sorted(attrs, reverse=True):
-        result = np.add.reduce(result, axis=axis) if result.shape[axis] else np.zeros(
-            result.shape[:axis] + result.shape[axis + 1 :], dtype=object
+        result = (
+            np.add.reduce(result, axis=axis)
+            if result.shape[axis]
+            else np.zeros(result.shape[:axis] + result.shape[axis + 1 :], dtype=object)
         )
     return np.asarray(result, dtype=object)
 
@@ -353,9 +351,7 @@ def _identity(scope: Scope, call: Call, x: Value) -> Value:
 LOCAL = (
     Operation("add", 3, "x + y", _linear("add"), _run_linear("add"), _pointwise(lambda a, b: a + b)),
     Operation("subtract", 4, "x - y", _linear("sub"), _run_linear("sub"), _pointwise(lambda a, b: a - b)),
-    Operation(
-        "negate", 5, "-x", _infer_neg, lambda s, c, x: _each(s, x, x.ring.neg), _pointwise(lambda a: -a)
-    ),
+    Operation("negate", 5, "-x", _infer_neg, lambda s, c, x: _each(s, x, x.ring.neg), _pointwise(lambda a: -a)),
     Operation("scale", 6, "x times public numbers", _infer_scale, _run_scale, _pointwise(lambda a, b: a * b)),
     Operation(
         "shift_left",
@@ -428,8 +424,6 @@ LOCAL = (
         lambda s, c, x: Share(ring(64), ring(128).resize(x.own, ring(64)), ring(128).resize(x.next, ring(64))),
         _same,
     ),
-    Operation(
-        "rename", 18, "the same integer read at another scale", _infer_rename, _identity, _same
-    ),
+    Operation("rename", 18, "the same integer read at another scale", _infer_rename, _identity, _same),
     Operation("bound", 19, "the same value with narrower bounds", _infer_bound, _identity, _same),
 )

@@ -330,4 +330,3 @@ PRODUCTS = (
         protocol="bits by LUT adder, prefix OR, one cross-term sum (Catrina, Saxena 2010)",
     ),
 )
-

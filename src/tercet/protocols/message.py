@@ -45,7 +45,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """`count` values modulo 2^bits, tightly packed; received as words of `held`, else of the smallest ring that fits."""
+    """`count` values modulo 2^bits, tightly packed; received as words of `held`, else of the least ring that fits."""
 
     bits: int
     count: int

@@ -99,9 +99,7 @@ def split(words: Words, ring: Ring, explicit: Party = Party.P3) -> Upload:
     rest = words.reshape(-1)
     for seed in seeds.values():
         rest = ring.sub(rest, ring.from_bytes(expand_seed(seed, words.nbytes), rest.shape))
-    parts: list[bytes | memoryview] = [
-        ring.as_bytes(rest) if party is explicit else seeds[party] for party in PARTIES
-    ]
+    parts: list[bytes | memoryview] = [ring.as_bytes(rest) if party is explicit else seeds[party] for party in PARTIES]
     return Upload((parts[0], parts[1], parts[2]), explicit)
 
 
