@@ -68,6 +68,14 @@ def test_among_parties_that_speak_the_message_due_first_is_missing() -> None:
     assert root_cause({**reports, 0: waits(0, 1, "", "")}).party == 3
 
 
+@pytest.mark.parametrize("odd", ["²", "٤", "①", "9" * 4096, "-1", "1_0"])
+def test_what_only_looks_like_a_number_is_no_trap(odd: str) -> None:
+    report = Report.decode(waits(2, 3, f"{odd} add", odd).encode())
+    assert root_cause({1: waits(1, 2), 2: report}, [2]).party == 2
+    assert root_cause({2: report}).party == 3
+    assert Report.of(Timeout("late", party=2, operation=odd, step=odd), 1, {5: "add"}).operation == odd
+
+
 def test_who_says_more_is_believed_first() -> None:
     reports = {1: says(1, Cause.UNREACHABLE, 2), 2: says(2, Cause.VIOLATION, 3), 3: waits(3, 1)}
     assert root_cause(reports) is reports[2]
