@@ -189,7 +189,12 @@ class PartyLoop:
             raise ProtocolViolation(f"an upload of an unknown type: {error.message}", party=0) from None
         if put.handle in self._stored:
             raise ProtocolViolation("an upload under a handle that is taken", party=0)
-        self._stored[put.handle] = Stored(put.label, put.value())
+        try:
+            value = put.value()
+        except (MemoryError, ValueError):
+            # a few bytes of seed stand for any number of elements
+            raise ProtocolViolation("an upload larger than this party can hold", party=0) from None
+        self._stored[put.handle] = Stored(put.label, value)
 
     def _measure(self) -> None:
         links = measure(self._endpoint, timeout_s=self._timeout).values()
@@ -234,6 +239,9 @@ class PartyLoop:
             if not self._language.accepts(label, stored.label):
                 raise PlanError(f"array {handle.hex()} is stored with another type than the plan says")
             inputs[handle] = stored.value
+        for result in program.results:
+            if not result.revealed and result.handle in self._stored:
+                raise PlanError(f"a result is to be kept under a handle that is taken, {result.handle.hex()}")
         streams = self._keys.streams(job)
         channel = JobChannel(endpoint, job)
         outcome = program.run(party, streams, channel, inputs, timeout=self._timeout, threads=self._threads)

@@ -11,7 +11,7 @@ import numpy as np
 
 from tercet.plan.operation import Attrs, Call, Operation, Plain, arity, broadcast, corners, need, numeric, rescaled
 from tercet.plan.ops_local import REASONS, matmul_type
-from tercet.plan.types import Kind, Type
+from tercet.plan.types import Kind, Type, limit
 from tercet.protocols.cost import Cost
 from tercet.protocols.exact import truncate_exact, truncate_exact_cost
 from tercet.protocols.matrix import contract, contract_cost, matrix_product, matrix_product_cost
@@ -29,12 +29,16 @@ from tercet.protocols.truncate import (
 from tercet.ring import ring
 from tercet.sharing import Share
 
+_KEPT_BITS = 3
+"""Truncation leaves at least so many bits of the ring."""
+
 
 def _shifted(t: Type, shift: int) -> Type:
     """The type after a division by 2^shift that keeps the value: the scale goes down with it."""
     if not shift:
         return t
     need(0 < shift <= t.frac_bits - t.nominal, f"{t.frac_bits} fractional bits (nominal {t.nominal}) less {shift}")
+    need(shift <= t.ring - _KEPT_BITS, f"{shift} of {t.ring} bits are taken away")
     lo, hi = rescaled(t.lo, t.hi, shift)
     return replace(t, frac_bits=t.frac_bits - shift, lo=lo, hi=hi)
 
@@ -142,7 +146,9 @@ def _infer_floor(inputs: Sequence[Type], attrs: Attrs) -> Type:
     x, (shift, nearest) = inputs[0], attrs
     need(0 < shift <= x.frac_bits and nearest in (0, 1), f"a shift by {shift} of {x.frac_bits} bits")
     frac = x.frac_bits - shift
+    need(shift <= x.ring - _KEPT_BITS, f"{shift} of {x.ring} bits are taken away")
     half = nearest << (shift - 1)
+    need(x.hi + half < limit(x.ring), f"no headroom to round bounds [{x.lo}, {x.hi}] up by {shift} bits")
     kind = Kind.FIXED if frac else Kind.INT
     return Type(kind, x.shape, x.ring, frac, min(frac, x.nominal), (x.lo + half) >> shift, (x.hi + half) >> shift)
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
 
+import numpy as np
+
 from tercet.errors import PlanError
 from tercet.plan.operation import Attrs, Call, Operation
 from tercet.plan.ops_local import ASSUMED, REASONS
@@ -274,6 +276,8 @@ class _Decoder:
             data = reader.block(MAX_LENGTH)
             if inputs or attrs or len(data) != (HANDLE_BYTES if operation is INPUT else constant_bytes(declared)):
                 raise reader.fail(f"a malformed {operation.name}")
+            if operation is CONSTANT and not within_bounds(declared, data):
+                raise reader.fail("a constant holds numbers outside its bounds")
         elif operation is REPEAT:
             data = reader.block(MAX_LENGTH)
             start = reader.offset - len(data)
@@ -380,6 +384,20 @@ def check_operands(operation: Operation, are_public: Sequence[bool]) -> None:
 def constant_bytes(t: Type) -> int:
     """How many bytes a public constant of this type has."""
     return 8 * word_count(t.size) if t.is_bool else t.size * ring(t.ring).word_bytes
+
+
+def within_bounds(t: Type, data: bytes) -> bool:
+    """Whether a public constant's numbers lie within the bounds of its type, on which all that follows rests."""
+    if t.is_bool or not t.size:
+        return True
+    words = np.frombuffer(data, ring(t.ring).dtype)
+    if t.ring == 64:
+        numbers = words.view(np.int64)
+        return t.lo <= int(numbers.min()) and int(numbers.max()) <= t.hi
+    high = words["hi"].view(np.int64)
+    least, most = high.min(), high.max()
+    lo = (int(least) << 64) + int(words["lo"][high == least].min())
+    return t.lo <= lo and (int(most) << 64) + int(words["lo"][high == most].max()) <= t.hi
 
 
 def reason_text(op: PlanOperation) -> str:
