@@ -14,10 +14,12 @@ import pytest
 
 from tercet.client import EmulatedLink, Session, local
 from tercet.client.local import ThreadTrio
-from tercet.engine.commands import Command
+from tercet.engine.commands import Command, Put
 from tercet.engine.failure import RESERVED_INSTANCES, Cause
 from tercet.errors import IntegrityError, PartyError, PlanError, ProtocolViolation, TercetError, Timeout, Unreachable
+from tercet.node.language import write_type
 from tercet.plan.network import LAN
+from tercet.plan.types import Kind, Type
 from tercet.sharing import PARTIES, Party
 from tercet.transport import Element, Endpoint, Peer, memory_endpoints
 from tiny_plans import chain_plan, put, reveal_plan
@@ -354,3 +356,14 @@ def test_a_wrong_answer_of_a_party_is_named() -> None:
         with pytest.raises(ProtocolViolation) as caught:
             net._run(reveal_plan(x))
         assert caught.value.party == 2
+
+
+def test_an_upload_that_no_memory_holds_ends_the_session_with_its_name() -> None:
+    """Seeds of 16 bytes may stand for terabytes."""
+    with local(timeout=TIMEOUT_S, processes=True) as net:
+        huge = Type(Kind.INT, (1 << 40,), 128, 0, 0, 0, 1)
+        upload = Put(bytes(16), 128, huge.shape, write_type(huge), bytes(16), bytes(16), True, True)
+        net._command(Peer.P1, Command.PUT, upload.encode())
+        x = put(net, [3], (-1, 3))
+        with pytest.raises(ProtocolViolation, match="larger than this party can hold"):
+            net._run(chain_plan(x, x))

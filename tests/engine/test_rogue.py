@@ -12,8 +12,8 @@ import pytest
 from tercet.client import Session
 from tercet.client.local import ThreadTrio
 from tercet.engine.agreement import agree_on_keys
-from tercet.engine.commands import EMPTY, Command
-from tercet.engine.failure import Cause
+from tercet.engine.commands import EMPTY, Command, Run
+from tercet.engine.failure import Cause, Report
 from tercet.errors import PartyError, ProtocolViolation, Unreachable
 from tercet.plan.network import LAN
 from tercet.sharing import PARTIES, Party
@@ -58,8 +58,9 @@ def rogue_session(rogue: Party, act: Callable[[TcpEndpoint], None]) -> Iterator[
         assert isinstance(endpoint, TcpEndpoint)
         agree_on_keys(endpoint, 20)
         endpoint.send_control(Peer.CLIENT, Command.READY, EMPTY)
-        while receive_control(endpoint, Peer.CLIENT, 20).kind != Command.RUN:
+        while (told := receive_control(endpoint, Peer.CLIENT, 20)).kind != Command.RUN:
             pass
+        jobs.append(Run.decode(told.body).job)
         act(endpoint)
 
     thread = threading.Thread(target=misbehave)
@@ -73,6 +74,10 @@ def rogue_session(rogue: Party, act: Callable[[TcpEndpoint], None]) -> Iterator[
         net.close()
         thread.join()
         endpoints[Peer(rogue)].abandon()
+
+
+jobs: list[bytes] = []
+"""What the rogues were told to run."""
 
 
 def write_raw(endpoint: TcpEndpoint, data: bytes) -> None:
@@ -141,3 +146,20 @@ def test_a_party_does_not_give_commands() -> None:
         x, y = put(net, [3], (-1, 3)), put(net, [1], (-1, 1))
         with pytest.raises((ProtocolViolation, Unreachable, PartyError)):
             net._run(chain_plan(x, y, 3))
+
+
+def test_a_report_that_is_a_trap_stops_nobody() -> None:
+    """Its operation and step only look like numbers: reading them as such once ended the other parties' loops."""
+
+    def trap(endpoint: TcpEndpoint) -> None:
+        body = Report(Cause.TIMEOUT, 3, 1, "²", "٤", "nothing arrived").encode()
+        for peer in (Peer.P1, Peer.P2, Peer.CLIENT):
+            endpoint.send_abort(peer, jobs[-1], body)
+        endpoint.flush(5)
+
+    with rogue_session(Party.P3, trap) as net:
+        x, y = put(net, [3], (-1, 3)), put(net, [1], (-1, 1))
+        with pytest.raises(PartyError):
+            net._run(chain_plan(x, y, 3))
+        assert {1, 2} <= net.last_failure.keys()
+        assert all(report.cause is not Cause.UNREACHABLE for report in net.last_failure.values())

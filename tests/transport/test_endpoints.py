@@ -385,3 +385,11 @@ def test_nothing_prints_payloads(session: Session) -> None:
             assert "secret" not in text
             assert "115, 101" not in text
     assert repr(message) == "Message(63 bytes, depth 0)"
+
+
+def test_a_depth_that_leaves_no_room_for_the_next_is_refused(session: Session) -> None:
+    session[P1].send(P2, at(1), Element.BYTES, SECRET, 1 << 31)
+    session[P1].send(P2, at(2), Element.BYTES, SECRET, (1 << 32) - 1)
+    error = error_of(session[P2])
+    assert isinstance(error, ProtocolViolation) and error.party == P1 and "depth" in error.reason
+    assert receive(session[P2], P1, at(1), Element.BYTES, SECRET.nbytes, 5).depth == 1 << 31

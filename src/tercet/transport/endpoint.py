@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Self
 
 from tercet.errors import PartyError, ProtocolViolation, Unreachable
-from tercet.transport.frame import HEADER_BYTES, JOB_BYTES, NO_JOB, Element, FrameKind, Header
+from tercet.transport.frame import HEADER_BYTES, JOB_BYTES, MAX_DEPTH, NO_JOB, Element, FrameKind, Header
 from tercet.transport.messages import (
     ARRIVING,
     DEAD,
@@ -310,6 +310,9 @@ class Endpoint(ABC):
     def admit(self, frm: Peer, header: Header) -> Slot | None:
         """Check a message's header against what is expected; give its slot, None to drop it."""
         _, element, job, operation, step, depth, _, nbytes = header
+        if depth > MAX_DEPTH:
+            # what is sent because of it is one deeper, and must fit its field too
+            raise violation(f"a depth of {depth}, at most {MAX_DEPTH} is accepted", frm, job, operation, step)
         key = operation << 34 | step << 2 | frm
         box = self._jobs.get(job)
         if box is None:

@@ -29,6 +29,8 @@ _MAGIC = b"TRCT"
 _PREFIX = _MAGIC + bytes([VERSION])
 _HEADER = struct.Struct("<5sBBB16sQIIdQ")
 HEADER_BYTES = _HEADER.size
+MAX_DEPTH = 1 << 31
+"""Of a message that is accepted."""
 _FOREVER = float("inf")
 
 
