@@ -216,7 +216,8 @@ class Step:
 
     def fill(self, pair: Pair, out: NDArray[Any], purpose: Purpose) -> None:
         scope = self.scope
-        scope.streams.fill(scope.component(pair), scope.instance, self.number, purpose, out.reshape(-1).view(np.uint8))
+        flat = out if out.ndim == 1 else out.reshape(-1)
+        scope.streams.fill(scope.component(pair), scope.instance, self.number, purpose, flat.view(np.uint8))
 
     def fields(self, pair: Pair, bits: int, count: int, ring: Ring, purpose: Purpose) -> NDArray[Any]:
         """Uniform values modulo 2^bits."""

@@ -39,9 +39,13 @@ class Share:
         return cls(ring, np.empty(shape, ring.dtype), np.empty(shape, ring.dtype))
 
     def flat(self) -> Share:
+        if self.own.ndim == 1 and self.own.flags.c_contiguous and self.next.flags.c_contiguous:
+            return self
         return Share(self.ring, np.ascontiguousarray(self.own).reshape(-1), np.ascontiguousarray(self.next).reshape(-1))
 
     def reshape(self, shape: tuple[int, ...]) -> Share:
+        if shape == self.own.shape:
+            return self
         return Share(self.ring, self.own.reshape(shape), self.next.reshape(shape))
 
     def __getitem__(self, key: Any) -> Share:
