@@ -56,6 +56,10 @@ CASES = [
     pytest.param(0, 0, 1 << 12, 16, 1, 1 << 28, id="small integer by fixed"),
     pytest.param(40, -1 << 45, 1 << 45, 16, -1 << 20, 1 << 20, id="f40 by f16"),
     pytest.param(16, -1 << 20, 1 << 20, 40, -1 << 42, 1 << 42, id="f16 by f40"),
+    pytest.param(16, -12 << 16, 13 << 16, 0, 1, 1 << 62, id="by a divisor in the wide ring"),
+    pytest.param(16, -12 << 16, 13 << 16, 16, 1 << 47, 1 << 49, id="quotients below a last bit"),
+    pytest.param(0, -1000, 1000, 0, 1, (1 << 62) - 1, id="by a divisor at the narrow ring's end"),
+    pytest.param(0, 1, 100, 0, 1 << 99, 1 << 101, id="by huge divisors"),
 ]
 
 

@@ -123,6 +123,8 @@ def _rounded(x: Node, nearest: int) -> Node:
     x = build.number(x)
     if not x.type.frac_bits:
         return x
+    if x.type.frac_bits > x.type.ring - 3:  # more than a truncation in this ring can drop
+        x = in_ring(x, 128)
     return least_ring(x.graph.node("round", (x,), (x.type.frac_bits, nearest)))
 
 

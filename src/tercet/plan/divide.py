@@ -12,7 +12,7 @@ from tercet.plan.logic import inject, negative
 from tercet.plan.operation import corners
 from tercet.plan.public import DEFAULT_FRAC_BITS, number_constant
 from tercet.plan.scale import at_scale, bounded, fitting_ring, in_ring, least_ring, renamed, settle
-from tercet.plan.types import magnitude
+from tercet.plan.types import MAX_FRAC_BITS, magnitude
 from tercet.ring import ring
 
 _NORMALISED = "a normalised value lies in [1/2, 1)"
@@ -40,15 +40,16 @@ def inverse_parts(b: Node, working_bits: int) -> Inverse:
     wide = working_bits > NARROW_BITS
     g = working_bits
     low = max(b.type.lo, 0)
-    pair = b.graph.node("normalise", (_positive(b),), (0,))
+    b = _positive(b)
+    b = in_ring(b, fitting_ring(0, 1 << max(2, b.type.hi.bit_length()), "a division", (b,)))
+    pair = b.graph.node("normalise", (b,), (0,))
     v, c = row(pair, 0), row(pair, 1)
     bits = pair.type.hi.bit_length() - 1
     v = bounded(v, 1, 1 << (bits - max(1, low.bit_length())), _NORMALISED)
     c = bounded(c, 0 if low == 0 else 1 << (bits - 1), (1 << bits) - 1, _NORMALISED)
     c = renamed(c, bits, min(bits, g))
     c = at_scale(c, g)
-    if wide:
-        c = in_ring(c, 128)
+    c = in_ring(c, 128) if wide else least_ring(c)
     one = 1 << g
     c2 = _times(c, c, g)
     start = _combination([(c2, 256 / 99), (c, -576 / 99)], 420 / 99, g)
@@ -156,6 +157,9 @@ def _quotient(a: Node, parts: Inverse, nominal: int, largest: int) -> Node:
         if first <= slack:
             break
     product = multiply(renamed(scaled, 0, 0), v)
+    if (beyond := nominal + excess - MAX_FRAC_BITS) > 0:  # more than a type can carry: dropped first
+        product = at_scale(renamed(product, beyond, 0), 0)
+        excess -= beyond
     stored = nominal + excess
     product = _read_at(product, stored, nominal)
     widest = largest << max(excess, 0)

@@ -38,7 +38,21 @@ def common_ring(needed: int, *operands: Node) -> int:
 def settle(x: Node) -> Node:
     """The value at its nominal scale: rescaled if it carries more fractional bits."""
     excess = x.type.frac_bits - x.type.nominal
-    return x.graph.node("rescale", (x,), (excess, 0)) if excess > 0 else x
+    return rescaled(x, excess) if excess > 0 else x
+
+
+def rescaled(x: Node, excess: int) -> Node:
+    """The value with `excess` fractional bits less.
+
+    A truncation drops at most ring - 3 bits. Several in turn keep its contract: what the first rounds to lies between
+    the same two neighbours of the last, and only a multiple of the last one's step can come out as itself.
+    """
+    longest = x.type.ring - 3
+    while excess > longest:
+        step = min(excess - longest, longest)
+        x = x.graph.node("rescale", (x,), (step, 0))
+        excess -= step
+    return x.graph.node("rescale", (x,), (excess, 0))
 
 
 def at_scale(x: Node, frac_bits: int) -> Node:
@@ -47,7 +61,7 @@ def at_scale(x: Node, frac_bits: int) -> Node:
     if change > 0:
         ring_bits = fitting_ring(x.type.lo << change, x.type.hi << change, "a change of scale", (x,))
         return x.graph.node("shift_left", (in_ring(x, max(ring_bits, x.type.ring)),), (change,))
-    return x.graph.node("rescale", (x,), (-change, 0)) if change else x
+    return rescaled(x, -change) if change else x
 
 
 def renamed(x: Node, frac_bits: int, nominal: int) -> Node:
