@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tercet.client.encode import DEFAULT_INT_BOUND, decode_words, encode_array
+from tercet.client.encode import DEFAULT_INT_BOUND, decode_words, encode_array, stored_values
 from tercet.errors import InputError
-from tercet.plan.types import Kind
+from tercet.plan.types import Kind, Type
+from tercet.ring import ring
 
 
 def round_trip(values: Any, **settings: Any) -> Any:
@@ -119,6 +120,12 @@ def test_what_is_refused_is_named_by_position(values: Any) -> None:
     assert str(2**40) not in text and str(2**64 - 1) not in text and "1048576.5" not in text
 
 
+def test_what_is_refused_says_why() -> None:
+    for value, why in ((np.nan, "missing or NaN"), (np.inf, "infinite"), (decimal.Decimal(1), "bool, integer or fl")):
+        with pytest.raises(InputError, match=f"position 1 is .*{why}"):
+            encode_array([0.5, value])
+
+
 @pytest.mark.parametrize("values", ["abc", [[1, 2], [3]], {"a": 1}, np.array(["2020-01-01"], "M8[D]"), object(), 1j])
 def test_what_is_no_array_of_numbers_is_refused(values: Any) -> None:
     with pytest.raises(InputError):
@@ -181,6 +188,14 @@ def test_fixed_point_is_nearest_and_within_its_type(values: list[float], frac_bi
     stored = decode_words(encoded.words, encoded.type)
     assert np.all(np.abs(stored - values) <= 2.0 ** -(frac_bits + 1))
     assert np.all(stored * 2.0**frac_bits >= encoded.type.lo) and np.all(stored * 2.0**frac_bits <= encoded.type.hi)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (2, 0)])
+def test_narrow_numbers_in_the_wide_ring_keep_their_shape(shape: tuple[int, ...]) -> None:
+    t = Type(Kind.INT, shape, 128, 0, 0, -9, 9)
+    words = ring(128).from_ints(np.full(t.size, -7))
+    for back in (stored_values(words, t), decode_words(words, t)):
+        assert np.shape(back) == shape and np.all(np.asarray(back) == -7)
 
 
 @given(st.lists(st.integers(-(2**100), 2**100), max_size=6))

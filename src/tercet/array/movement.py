@@ -109,7 +109,7 @@ def concat(nodes: Sequence[Node], axis: int) -> Node:
 
 def index(x: Node, key: Any) -> Node:
     """x[key] for public integers, slices, None, Ellipsis, and public integer or boolean arrays, as NumPy has it."""
-    parts = list(key) if isinstance(key, tuple) else [key]
+    parts = [_public(part) for part in key] if isinstance(key, tuple) else [_public(key)]
     arrays = [at for at, part in enumerate(parts) if _is_array(part)]
     if not arrays:
         return _basic(x, parts)
@@ -117,8 +117,13 @@ def index(x: Node, key: Any) -> Node:
         chosen = np.asarray(parts[arrays[0]])
         if chosen.ndim == 1 or chosen.dtype.kind != "b":
             return _one_axis(x, parts, chosen)
-    positions = np.arange(x.type.size).reshape(x.type.shape)[key]
+    positions = np.arange(x.type.size).reshape(x.type.shape)[tuple(parts)]
     return take_flat(x, np.asarray(positions))
+
+
+def _public(part: Any) -> Any:
+    """A column of a table and the like as an array; everything else as it is."""
+    return np.asarray(part) if hasattr(part, "__array__") and not hasattr(part, "__index__") else part
 
 
 def _is_array(part: Any) -> bool:

@@ -38,6 +38,7 @@ class SecretArray:
 
     __slots__ = ("__weakref__", "_divisor", "_node", "_session")
     __array_priority__ = 1000
+    __pandas_priority__ = 5000  # above DataFrame: series + secret is left to the secret
     __hash__ = None  # type: ignore[assignment]
 
     _session: Runner

@@ -84,7 +84,7 @@ def stored_values(words: NDArray[Any], t: Type) -> NDArray[Any]:
         return words.view(np.int64)
     if t.magnitude >= 1 << 63:
         return ring(t.ring).to_ints(words).astype(object)
-    return np.ascontiguousarray(words["lo"]).view(np.int64)
+    return np.ascontiguousarray(words["lo"]).view(np.int64).reshape(t.shape)
 
 
 def decode_words(words: NDArray[Any], t: Type) -> Any:
@@ -103,7 +103,7 @@ def decode_words(words: NDArray[Any], t: Type) -> Any:
     if t.lo < _INT64.min or t.hi > _INT64.max:
         return here.to_ints(words).astype(object)[()]
     if t.ring == 128:
-        return np.ascontiguousarray(words["lo"]).view(np.int64)[()]
+        return np.ascontiguousarray(words["lo"]).view(np.int64).reshape(t.shape)[()]
     return words.view(np.int64)[()]
 
 
@@ -160,7 +160,7 @@ def _objects(array: NDArray[Any]) -> NDArray[Any]:
     number = np.array([isinstance(value, bool | int | float | np.number | np.bool_) for value in flat], np.bool_)
     missing = np.array([value is None for value in flat], np.bool_)
     _refuse(missing.reshape(array.shape), "is missing")
-    _refuse(~number.reshape(array.shape), "is not a number")
+    _refuse(~number.reshape(array.shape), "is not a bool, integer or float")
     if flat and all(isinstance(value, bool | np.bool_) for value in flat):
         return np.array(flat, np.bool_).reshape(array.shape)
     if all(isinstance(value, int | np.integer | np.bool_) for value in flat):
@@ -205,7 +205,8 @@ def _check(array: NDArray[Any], lo: Bound, hi: Bound, declared: bool) -> None:
     if array.dtype.kind == "O":
         bad = np.array([not lo <= value <= hi for value in array.flat], np.bool_).reshape(array.shape)
     elif array.dtype.kind == "f":
-        _refuse(~np.isfinite(array), "is not a finite number")
+        _refuse(np.isnan(array), "is missing or NaN")
+        _refuse(np.isinf(array), "is infinite")
         bad = (array < _float_at_least(lo)) | (array > -_float_at_least(-hi))
     else:
         bad = (array < math.ceil(lo)) | (array > math.floor(hi))
