@@ -81,7 +81,7 @@ class Contraction(Bilinear):
     def b(self, x: Share, y: Share, mask: NDArray[Any]) -> NDArray[Any]:
         return self._sum("product_b", x, y, [mask])
 
-    def d(self, x: Share, y: Share, *masks: NDArray[Any]) -> NDArray[Any]:
+    def d(self, x: Share, y: Share, *masks: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         return self._sum("product_d", x, y, list(masks))
 
     def _sum(self, kernel: str, x: Share, y: Share, masks: list[NDArray[Any]]) -> NDArray[Any]:

@@ -27,7 +27,9 @@ class Bilinear(Protocol):
 
     def b(self, x: Share, y: Share, mask: NDArray[Any]) -> NDArray[Any]: ...
 
-    def d(self, x: Share, y: Share, *masks: NDArray[Any]) -> NDArray[Any]: ...
+    def d(self, x: Share, y: Share, *masks: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """`out` may be filled, to save a copy."""
+        ...
 
 
 class Elementwise:
@@ -45,9 +47,9 @@ class Elementwise:
     def b(self, x: Share, y: Share, mask: NDArray[Any]) -> NDArray[Any]:
         return self.ring.product_b(x.own, x.next, y.own, y.next, mask)
 
-    def d(self, x: Share, y: Share, *masks: NDArray[Any]) -> NDArray[Any]:
+    def d(self, x: Share, y: Share, *masks: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         spare = [self.ring.zeros(self.shape)] * (3 - len(masks))
-        return self.ring.product_d(x.own, x.next, y.own, y.next, *masks, *spare)
+        return self.ring.product_d(x.own, x.next, y.own, y.next, *masks, *spare, out=out)
 
 
 class Matrix:
@@ -72,7 +74,7 @@ class Matrix:
         ring = self.ring
         return ring.add(ring.add(self._times(x.own, y.next), self._times(x.next, y.own)), mask)
 
-    def d(self, x: Share, y: Share, *masks: NDArray[Any]) -> NDArray[Any]:
+    def d(self, x: Share, y: Share, *masks: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         ring = self.ring
         result = self._times(ring.add(x.own, x.next), ring.add(y.own, y.next))
         for mask in masks:
@@ -140,9 +142,10 @@ def bilinear(scope: Scope, form: Bilinear, x: Share, y: Share, out: Share | None
         step.fill(Pair.AD, out.next, Purpose.OUTPUT)
         mask_a = step.words(Pair.AD, ring, shape, Purpose.MASK)
         mask_b = step.words(Pair.BD, ring, shape, Purpose.MASK)
-        rest = form.d(x, y, mask_a, mask_b, out.next)
+        rest = form.d(x, y, mask_a, mask_b, out.next, out=out.own)
         step.send(Role.B, (layout, rest))
-        out.own[...] = rest
+        if rest is not out.own:
+            out.own[...] = rest
     elif scope.role is Role.A:
         mine = form.a(x, y, step.words(Pair.AD, ring, shape, Purpose.MASK))
         step.send(Role.B, (layout, mine))
