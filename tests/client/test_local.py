@@ -183,7 +183,7 @@ def test_keys_stand_in_no_command_line_or_environment() -> None:
         for pid in net._companions.pids.values():  # type: ignore[attr-defined]
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
             environment = Path(f"/proc/{pid}/environ").read_bytes()
-            assert command.split(b"\0")[1:3] == [b"-m", b"tercet.node.serve"]
+            assert command.split(b"\0")[1:3] == [b"-c", b"from tercet.node.serve import main; raise SystemExit(main())"]
             assert b"PRIVATE KEY" not in command + environment
 
 

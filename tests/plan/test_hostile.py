@@ -88,3 +88,12 @@ def test_a_result_does_not_replace_what_is_stored() -> None:
             net._run(chain_plan(x, y, keep=y.handle))
         # the failed job forgets the handles of its results, as those of any failed job
         assert net._run(chain_plan(x, x))[0].tolist() == [9]
+
+
+def test_a_value_beyond_a_partys_memory_is_refused_before_it_runs() -> None:
+    with tercet.local() as net:
+        x = net.share([1], bounds=(0, 9))
+        huge = tercet.array.broadcast_to(x, (2**31, 1))
+        with pytest.raises(PlanError, match="takes 8,589,934,592 for one value"):
+            huge.sum().reveal()
+        assert (x + 1).reveal().tolist() == [2]

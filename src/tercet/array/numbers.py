@@ -123,8 +123,9 @@ def _rounded(x: Node, nearest: int) -> Node:
     x = build.number(x)
     if not x.type.frac_bits:
         return x
-    if x.type.frac_bits > x.type.ring - 3:  # more than a truncation in this ring can drop
-        x = in_ring(x, 128)
+    half = nearest << (x.type.frac_bits - 1)
+    if x.type.frac_bits > x.type.ring - 3 or x.type.hi + half >= limit(x.type.ring):
+        x = in_ring(x, 128)  # a truncation in this ring could not drop as much, or not take the half that is added
     return least_ring(x.graph.node("round", (x,), (x.type.frac_bits, nearest)))
 
 

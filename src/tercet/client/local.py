@@ -217,7 +217,7 @@ class ProcessTrio:
         self._fds: dict[Party, int] = {}
         paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-        command = [sys.executable, "-m", "tercet.node.serve"]
+        command = [sys.executable, "-c", "from tercet.node.serve import main; raise SystemExit(main())"]
         with ExitStack() as sockets:
             try:
                 for party in PARTIES:

@@ -86,16 +86,20 @@ class PlanProgram:
 
 
 _PLANS_KEPT = 8
+VALUE_BYTES = 8 << 30
+"""Unless a party says otherwise: one value of a plan takes at most this much of its memory."""
 
 
 class PlanLanguage:
     """Plans and types of `tercet.plan`; the plans read last are kept, as a plan that is run again is no other."""
 
-    def __init__(self) -> None:
+    def __init__(self, value_bytes: int = VALUE_BYTES) -> None:
+        """`value_bytes`: how large one value of a plan may be at this party, both components together."""
+        self._value_bytes = value_bytes
         self._read: OrderedDict[bytes, PlanProgram] = OrderedDict()
 
     def read(self, plan: bytes) -> PlanProgram:
-        """Decode a plan and check all its types anew. Raises PlanError."""
+        """Decode a plan, check all its types anew, and that no value is too large here. Raises PlanError."""
         program = self._read.get(plan)
         if program is None:
             program = self._decoded(plan)
@@ -107,6 +111,7 @@ class PlanLanguage:
 
     def _decoded(self, plan: bytes) -> PlanProgram:
         decoded = Plan.from_bytes(plan)
+        self._check_sizes(decoded)
         handles = [output.handle for output in decoded.outputs if output.kind is OutputKind.PERSIST]
         if len(set(handles)) != len(handles) or any(len(handle) != HANDLE_BYTES for handle in handles):
             raise PlanError("two results are to be kept under one handle")
@@ -117,6 +122,18 @@ class PlanLanguage:
             for output in decoded.outputs
         ]
         return PlanProgram(decoded, results, _Names(decoded))
+
+    def _check_sizes(self, plan: Plan) -> None:
+        for index, op in enumerate(plan.operations):
+            needed = 2 * op.type.size * (op.type.ring or 1) // 8
+            if needed > self._value_bytes:
+                raise PlanError(
+                    f"operation {index} ({op.operation.name}) gives {op.type}: {needed:,} bytes, and a party takes "
+                    f"{self._value_bytes:,} for one value",
+                    hint="compute on parts of the array",
+                )
+            if op.body is not None:
+                self._check_sizes(op.body)
 
     def check_label(self, label: bytes, ring_bits: int, shape: tuple[int, ...]) -> None:
         """Raise PlanError unless the label is that of an array of this ring and shape."""
