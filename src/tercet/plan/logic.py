@@ -22,7 +22,7 @@ from tercet.plan.build import (
 )
 from tercet.plan.graph import Node
 from tercet.plan.public import bool_constant, bounds_of, integers, number_constant
-from tercet.plan.scale import bounded, fitting_ring, in_ring
+from tercet.plan.scale import at_scale, bounded, fitting_ring, in_ring
 from tercet.plan.types import Type, magnitude
 
 
@@ -222,6 +222,11 @@ def select(bit: Node, a: Operand, b: Operand) -> Node:
             return logical_xor(b, logical_and(bit, logical_xor(a, b)))
         a, b = same_place([number(a), number(b)])
     difference = linear("subtract", a, b)
+    frac = difference.type.frac_bits
+    if any(isinstance(x, Node) and x.type.frac_bits > frac for x in (a, b)):
+        # their difference fits at fewer fractional bits only: choose between the rescaled values themselves
+        a, b = (at_scale(x, frac) if isinstance(x, Node) and x.type.frac_bits > frac else x for x in (a, b))
+        difference = linear("subtract", a, b)
     chosen = linear("add", inject(bit, difference), b)
     shift = chosen.type.frac_bits
     ends = [_ends(x, shift) for x in (a, b)]
