@@ -1,4 +1,4 @@
-"""`python -m tercet.node.serve`: one party of a local session, as a process of its own.
+"""One party of a local session as a process of its own; `tercet.client.local` starts three.
 
 Everything it must know comes over standard input in one message (`Settings`), keys included, so that nothing secret
 stands on a command line, in the environment or on a disk. It writes one byte to standard output when it is ready to
@@ -91,7 +91,3 @@ def main() -> int:
         sys.stderr.write(f"tercet: error: party {int(settings.party)}: {error}\n")
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
