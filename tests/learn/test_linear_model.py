@@ -96,3 +96,8 @@ def test_bounds_beyond_the_wide_ring_are_refused_before_anything_runs() -> None:
         with net.measure() as measured, pytest.raises(tc.PlanError, match="overflow"):
             LinearRegression().fit(x, net.share(np.ones(10)))
     assert measured.jobs == 0
+
+
+def test_predict_before_fit_says_so() -> None:
+    with pytest.raises(tc.InputError, match="not fitted; call fit"):
+        LinearRegression().predict(np.ones((2, 2)))

@@ -159,7 +159,8 @@ class SecretArray:
         return explain(self)
 
     def _decoded(self, stored: NDArray[Any]) -> NDArray[Any]:
-        return decoded(stored, self._node.type, self._divisor)
+        plain = decoded(stored, self._node.type, self._divisor)
+        return plain if plain.dtype == object else plain[()]  # a scalar for no dimensions, as in NumPy
 
     # ---- what a secret cannot do ----
 
@@ -222,7 +223,7 @@ class SecretArray:
         return (self[at] for at in range(self.shape[0]))
 
     def __contains__(self, value: object) -> bool:
-        self._refuse("answers no membership question here", "use tc.any(x == value)")
+        self._refuse("answers no membership question here", "use tercet.array.any(x == value)")
 
     # ---- operators ----
 

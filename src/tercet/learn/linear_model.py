@@ -72,6 +72,8 @@ class LinearRegression:
 
     def predict(self, X: Any) -> Any:
         """X @ coef_ + intercept_, under sharing."""
+        if not hasattr(self, "coef_"):
+            raise InputError("this model is not fitted", hint="call fit(X, y) first")
         xp = array_namespace(X, self.coef_)
         coefficients = numeric.at_precision(self.coef_, COEF_FRAC_BITS)
         return xp.matmul(X, coefficients) + self.intercept_
