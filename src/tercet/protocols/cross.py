@@ -40,7 +40,7 @@ class WordDomain:
     def __init__(self, ring: Ring, count: int) -> None:
         self.ring = ring
         self.count = count
-        self.layout = Words(ring, (count,))
+        self.layout: Layout = Words(ring, (count,))
 
     def draw(self, step: Step, pair: Pair, purpose: Purpose) -> Array:
         return step.words(pair, self.ring, (self.count,), purpose)
@@ -55,28 +55,19 @@ class WordDomain:
         return self.ring.mul(a, b)
 
 
-class FieldDomain:
+class FieldDomain(WordDomain):
     """Integers modulo 2^m, held as words of the smallest ring that takes them; bits above m are ignored."""
 
-    __slots__ = ("bits", "count", "layout", "ring")
+    __slots__ = ("bits",)
 
     def __init__(self, bits: int, count: int) -> None:
+        fields = Fields(bits, count)
+        super().__init__(fields.ring, count)
         self.bits = bits
-        self.count = count
-        self.layout = Fields(bits, count)
-        self.ring = self.layout.ring
+        self.layout = fields
 
     def draw(self, step: Step, pair: Pair, purpose: Purpose) -> Array:
         return step.fields(pair, self.bits, self.count, self.ring, purpose)
-
-    def add(self, a: Array, b: Array) -> Array:
-        return self.ring.add(a, b)
-
-    def sub(self, a: Array, b: Array) -> Array:
-        return self.ring.sub(a, b)
-
-    def mul(self, a: Array, b: Array) -> Array:
-        return self.ring.mul(a, b)
 
 
 class BitDomain:
