@@ -101,7 +101,7 @@ class CrossTerms:
     part x_AD and B its part x_BD in `parts[j]` and D passes nothing: such a term costs no message.
     """
 
-    __slots__ = ("free", "left", "parts", "right")
+    __slots__ = ("left", "parts", "right")
 
     def __init__(
         self,

@@ -94,16 +94,3 @@ class Planes:
         out = np.zeros((*self.lead, words * 8), dtype=np.uint8)
         out[..., : self._plane_bytes] = payload.reshape(*self.lead, self._plane_bytes)
         return out.view(np.uint64)
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """Bytes as they are."""
-
-    nbytes: int
-
-    def pack(self, array: NDArray[Any]) -> Bytes:
-        return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-
-    def unpack(self, payload: Bytes) -> NDArray[Any]:
-        return payload
