@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 MAX_LINES = 500
 IMPORT_SECONDS = 0.5
 HEAVY = ("rich", "typer", "pandas", "sklearn", "scipy", "pyarrow", "mypy", "pytest")
+HEAVY += ("pydantic", "fastapi", "uvicorn", "httpx", "sqlalchemy", "alembic", "sqlglot", "polars")
 STATISTICAL = ("random", "numpy.random", "pickle", "marshal", "shelve")
 
 

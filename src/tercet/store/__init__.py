@@ -1,0 +1,1 @@
+"""One node's disk: schema, share files, catalogue, audit chain, backup."""
