@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import defaultdict
 
 from tercet.engine.scheduler import Key
 from tercet.protocols.message import Bytes
 from tercet.sharing import Party
-from tercet.transport import Address, Element, Endpoint
+from tercet.transport import Address, Element, Endpoint, Peer
 
 _INSTANCE_BITS = 32
+_LONGEST_PING_S = 1.0
 
 
 class JobChannel:
     """Adapts an endpoint to the scheduler's Channel; counts what every operation of the plan sends.
 
     `bytes_of[index]` are the payload bytes that this party sent to the other two in operation `index` of the plan, and
-    `depth_of[index]` is the longest chain of messages in it.
+    `depth_of[index]` is the longest chain of messages in it. `lock` is held while the endpoint is used.
     """
 
-    __slots__ = ("_endpoint", "_expect", "_job", "_send", "_take", "bytes_of", "depth_of")
+    __slots__ = ("_endpoint", "_expect", "_job", "_lock", "_others", "_send", "_take", "bytes_of", "depth_of")
 
-    def __init__(self, endpoint: Endpoint, job: bytes) -> None:
+    def __init__(self, endpoint: Endpoint, job: bytes, lock: threading.Lock | None = None) -> None:
         self._endpoint = endpoint
         self._job = job
+        self._lock = lock or threading.Lock()
         self._send = endpoint.send
         self._expect = endpoint.expect
         self._take = endpoint.take
+        me = Party(int(endpoint.me))
+        self._others = (Peer(me.next), Peer(me.prev))
         self.bytes_of: defaultdict[int, int] = defaultdict(int)
         self.depth_of: defaultdict[int, int] = defaultdict(int)
 
@@ -35,30 +40,49 @@ class JobChannel:
         return f"JobChannel(job {self._job.hex()[:8]})"
 
     def send(self, to: Party, operation: int, step: int, payload: Bytes, depth: int) -> None:
-        self._send(to, Address(self._job, operation, step), Element.BYTES, payload, depth)
+        with self._lock:
+            self._send(to, Address(self._job, operation, step), Element.BYTES, payload, depth)
         index = operation >> _INSTANCE_BITS
         self.bytes_of[index] += payload.nbytes
         if depth > self.depth_of[index]:
             self.depth_of[index] = depth
 
     def expect(self, frm: Party, operation: int, step: int, nbytes: int) -> None:
-        self._expect(frm, Address(self._job, operation, step), Element.BYTES, nbytes, (frm, operation, step))
+        with self._lock:
+            self._expect(frm, Address(self._job, operation, step), Element.BYTES, nbytes, (frm, operation, step))
 
     def take(self, frm: Party, operation: int, step: int) -> tuple[Bytes, int] | None:
         message = self._take(frm, Address(self._job, operation, step))
         return None if message is None else (message.payload, message.depth)
 
     def progress(self, timeout: float) -> list[Key]:
-        """Wait until messages that were expected are here, and name them; empty if `timeout` passes before."""
+        """Wait until messages that were expected are here, and name them.
+
+        Empty when for `timeout` seconds nothing came and nobody was known to be at work: a party that computes, or
+        waits for one that does, is waited for.
+        """
         endpoint = self._endpoint
-        woken: list[Key] = endpoint.woken()  # type: ignore[assignment]
-        if woken:
-            return woken
-        deadline = time.monotonic() + timeout
-        while endpoint.progress(timeout):
-            # a command of the client also counts as progress there
-            woken = endpoint.woken()  # type: ignore[assignment]
-            if woken:
-                return woken
-            timeout = max(0.0, deadline - time.monotonic())
-        return []
+        life = endpoint.life
+        with self._lock:
+            was_working, life.working = life.working, False
+            try:
+                began = time.monotonic()
+                patience = min(_LONGEST_PING_S, timeout / 4)
+                ping_at = began + patience
+                while not (woken := endpoint.woken()):
+                    # a command of the client also counts as progress there
+                    endpoint.progress(patience)
+                    now = time.monotonic()
+                    left = max(began, life.seen_at) + timeout - now
+                    if left <= 0.0:
+                        woken = endpoint.woken()
+                        break
+                    if now >= ping_at:
+                        ping_at = now + min(_LONGEST_PING_S, timeout / 4)
+                        for other in self._others:
+                            if other not in endpoint.failed:
+                                endpoint.ping(other, life.question())
+                    patience = min(left, ping_at - now)
+                return woken  # type: ignore[return-value]
+            finally:
+                life.working = was_working

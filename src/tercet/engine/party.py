@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-
-from tercet.engine.agreement import agree_on_keys, agree_on_plan
+from tercet.engine.agreement import agree_on_keys
 from tercet.engine.channel import JobChannel
 from tercet.engine.commands import EMPTY, Command, Done, Drop, LinkEstimate, Put, Run, empty_body
-from tercet.engine.dataflow import OperationReport
-from tercet.engine.failure import RESERVED_INSTANCES, Cause, Report, place, root_cause
+from tercet.engine.failure import RESERVED_INSTANCES, Report
+from tercet.engine.heart import Heart
+from tercet.engine.job import JobRun, Outcome, run_job
 from tercet.errors import PartyError, PlanError, ProtocolViolation, TercetError
-from tercet.protocols.reveal import reveal
-from tercet.protocols.scope import Scope
-from tercet.sharing import PARTIES, BitShare, Party, SessionKeys, Share, Streams
-from tercet.transport import Aborted, Address, Control, Element, Endpoint, Peer, measure
+from tercet.sharing import BitShare, Party, SessionKeys, Share, Streams
+from tercet.transport import Address, Control, Element, Endpoint, Peer, measure
 
 _LOG = logging.getLogger(__name__)
 _IDLE_S = 1.0
-HEARSAY_S = 1.0
-"""How long a party that gave up waiting listens to what the others wait for."""
 START_S = 20.0
 """How long a session's start may take: connecting, and agreeing on keys."""
 REVEAL_STEP = 1
@@ -42,19 +36,6 @@ class Result(Protocol):
 
     @property
     def label(self) -> bytes: ...
-
-
-class Outcome(Protocol):
-    """What running a program gave: one value per result."""
-
-    @property
-    def values(self) -> Sequence[Share | BitShare]: ...
-
-    @property
-    def operations(self) -> Sequence[OperationReport]: ...
-
-    @property
-    def waiting_s(self) -> float: ...
 
 
 class Program(Protocol):
@@ -120,6 +101,7 @@ class PartyLoop:
         self._threads = threads
         self._stored: dict[bytes, Stored] = {}
         self._keys: SessionKeys | None = None
+        self._heart = Heart(endpoint, timeout)
 
     def __repr__(self) -> str:
         return f"PartyLoop(party={int(self.party)}, {len(self._stored)} arrays stored)"
@@ -134,9 +116,10 @@ class PartyLoop:
         try:
             self._keys = agree_on_keys(endpoint, max(START_S, self._timeout))
             endpoint.send_control(Peer.CLIENT, Command.READY, EMPTY)
-            while (control := self._next()) is not None:
-                if not self._obey(control):
-                    return
+            with self._heart:
+                while (control := self._next()) is not None:
+                    if not self._obey(control):
+                        return
         except TercetError as error:
             self._tell_client(Report.of(error, int(self.party)))
             raise
@@ -204,33 +187,27 @@ class PartyLoop:
     # -- jobs
 
     def _run_job(self, command: Run) -> None:
-        endpoint, job = self._endpoint, command.job
-        endpoint.open_job(job)
-        names: Mapping[int, str] = {}
+        endpoint = self._endpoint
+        assert self._keys is not None
+
+        def work(run: JobRun) -> Done:
+            program = self._language.read(bytes(command.plan))
+            run.names = program.names
+            run.agree(command.plan)
+            return self._execute(run, program)
+
+        result = run_job(endpoint, command.job, work, keys=self._keys, heart=self._heart, timeout=self._timeout)
         try:
-            try:
-                for party in (self.party.next, self.party.prev):
-                    if Peer(party) in endpoint.failed:
-                        raise endpoint.failed[Peer(party)]
-                program = self._language.read(bytes(command.plan))
-                names = program.names
-                agree_on_plan(endpoint, job, command.plan, self._timeout)
-                done = self._execute(job, program)
-            except Exception as error:
-                self._give_up(job, error, names)
+            if isinstance(result, Report):
+                endpoint.send_abort(Peer.CLIENT, command.job, result.encode())
             else:
-                endpoint.send_control(Peer.CLIENT, Command.DONE, done.encode())
+                endpoint.send_control(Peer.CLIENT, Command.DONE, result.encode())
         except PartyError as error:
             if error.party != Peer.CLIENT:
                 raise
             # the client went while it was being told: the next look for a command ends the session
-        finally:
-            endpoint.close_job(job)
 
-    def _execute(self, job: bytes, program: Program) -> Done:
-        assert self._keys is not None
-        began = time.perf_counter()
-        endpoint, party = self._endpoint, self.party
+    def _execute(self, run: JobRun, program: Program) -> Done:
         inputs = {}
         for handle, label in program.inputs():
             stored = self._stored.get(handle)
@@ -242,74 +219,16 @@ class PartyLoop:
         for result in program.results:
             if not result.revealed and result.handle in self._stored:
                 raise PlanError(f"a result is to be kept under a handle that is taken, {result.handle.hex()}")
-        streams = self._keys.streams(job)
-        channel = JobChannel(endpoint, job)
-        outcome = program.run(party, streams, channel, inputs, timeout=self._timeout, threads=self._threads)
+        outcome, streams, channel = run.compute(
+            lambda streams, channel: program.run(
+                self.party, streams, channel, inputs, timeout=self._timeout, threads=self._threads
+            )
+        )
         for index, (result, value) in enumerate(zip(program.results, outcome.values, strict=True)):
             if result.revealed:
-                instance = RESERVED_INSTANCES + index
-                scope = Scope(party, streams, channel, instance, solo=PARTIES[0])
-                address = Address(job, instance, REVEAL_STEP)
-                endpoint.send(Peer.CLIENT, address, Element.BYTES, reveal(scope, value))
+                address = Address(run.job, RESERVED_INSTANCES + index, REVEAL_STEP)
+                message = run.revealed(index, value, streams, channel)
+                self._endpoint.send(Peer.CLIENT, address, Element.BYTES, message)
             else:
                 self._stored[result.handle] = Stored(result.label, value)
-        return _done(job, outcome, channel, time.perf_counter() - began)
-
-    def _give_up(self, job: bytes, error: Exception, names: Mapping[int, str]) -> None:
-        """Tell everyone why the job has failed. The client hears the cause, the other parties what was seen here."""
-        me = int(self.party)
-        reports: dict[int, Report] = {}
-        if isinstance(error, Aborted):
-            self._hear(error, reports)
-            if Peer.CLIENT in reports:
-                reports[me] = reports[Peer.CLIENT]
-            elif root_cause(reports).cause is Cause.TIMEOUT and (waits := self._waits(job, names)) is not None:
-                reports[me] = waits
-        else:
-            if not isinstance(error, TercetError):
-                _LOG.error("party %d: job %s failed", me, job.hex()[:8], exc_info=error)
-            reports[me] = Report.of(error, me, names)
-        own = reports.get(me) or root_cause(reports)
-        others = [int(self.party.next), int(self.party.prev)]
-        for other in others:
-            self._abort(Peer(other), job, own)
-        deadline = time.monotonic() + HEARSAY_S
-        while root_cause(reports).cause is Cause.TIMEOUT and not all(other in reports for other in others):
-            try:
-                if time.monotonic() >= deadline:
-                    break
-                self._endpoint.progress(deadline - time.monotonic())
-            except Aborted as heard:
-                self._hear(heard, reports)
-            except PartyError as seen:
-                reports[me] = Report.of(seen, me, names)
-        silent = [other for other in others if other not in reports]
-        self._abort(Peer.CLIENT, job, root_cause(reports, silent))
-
-    def _hear(self, aborted: Aborted, reports: dict[int, Report]) -> None:
-        sender = aborted.party
-        assert sender is not None
-        try:
-            reports[sender] = Report.decode(aborted.body)
-        except ProtocolViolation as error:
-            reports[sender] = Report(Cause.VIOLATION, int(self.party), sender, "", "", error.reason)
-
-    def _waits(self, job: bytes, names: Mapping[int, str]) -> Report | None:
-        """What this party itself waits for, as a report; None if nothing."""
-        for peer, address in self._endpoint.awaited(job):
-            operation, step = place(str(address.operation), names), str(address.step)
-            return Report(Cause.TIMEOUT, int(self.party), int(peer), operation, step, "its message is awaited")
-        return None
-
-    def _abort(self, to: Peer, job: bytes, report: Report) -> None:
-        with suppress(PartyError):  # it may be gone already
-            self._endpoint.send_abort(to, job, report.encode())
-
-
-def _done(job: bytes, outcome: Outcome, channel: JobChannel, seconds: float) -> Done:
-    operations = outcome.operations
-    index = np.array([o.index for o in operations], np.uint32)
-    rounds = np.array([o.rounds for o in operations], np.uint32)
-    nbytes = np.array([channel.bytes_of.get(o.index, 0) for o in operations], np.uint64)
-    compute_s = np.array([o.compute_s for o in operations], np.float64)
-    return Done(job, seconds, outcome.waiting_s, index, rounds, nbytes, compute_s)
+        return run.done(outcome, channel)

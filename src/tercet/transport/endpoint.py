@@ -1,7 +1,7 @@
 """Addressed messages between the three parties and the client: the interface, and what all endpoints share.
 
-An endpoint belongs to one thread. Nothing here starts a thread or takes a lock: bytes move only while the owner is
-inside `send`, `progress`, `flush` or `close`.
+An endpoint belongs to one thread at a time. Nothing here starts a thread or takes a lock: bytes move only while the
+owner is inside `send`, `progress`, `attend`, `flush` or `close`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from tercet.errors import PartyError, ProtocolViolation, Unreachable
 from tercet.transport.frame import HEADER_BYTES, JOB_BYTES, MAX_DEPTH, NO_JOB, Element, FrameKind, Header
+from tercet.transport.life import Life
 from tercet.transport.messages import (
     ARRIVING,
     DEAD,
@@ -55,6 +56,7 @@ class Endpoint(ABC):
         """Peers that are gone, with the error that says why."""
         self.pongs: deque[tuple[Peer, int, float]] = deque(maxlen=1024)
         """Answers to `ping`: peer, number, time of arrival."""
+        self.life = Life()
         self._jobs: dict[bytes, Box] = {}
         self._early: dict[bytes, Box] = {}
         self._early_bytes = 0
@@ -276,6 +278,12 @@ class Endpoint(ABC):
             if timeout <= 0.0:
                 return False
 
+    def attend(self) -> None:
+        """Move what can be moved at once and answer pings; what goes wrong is left for `progress` to raise."""
+        self._pump(0.0)
+        if self._held:
+            self._release_due(0.0)
+
     def flush(self, timeout: float) -> bool:
         """Write until nothing is queued; False when that did not succeed in time."""
         deadline = time.monotonic() + timeout
@@ -355,6 +363,7 @@ class Endpoint(ABC):
     def complete(self, frm: Peer, header: Header, slot: Slot, payload: Bytes) -> None:
         """A message is here whole; deliver it, now or when the emulated link would."""
         slot.payload = payload
+        self.life.see()
         if header.ready_at and self._link is not None:
             self._hold(frm, header, slot)
             return
@@ -433,7 +442,9 @@ class Endpoint(ABC):
                 self._admit_early(frm, job, len(body)).aborts.append(Aborted(frm, job, bytes(body)))
         elif kind == FrameKind.PING:
             if frm not in self.failed and frm not in self._departed:
-                self._send_other(frm, FrameKind.PONG, NO_JOB, header.operation, 0, [])
+                self._send_other(frm, FrameKind.PONG, NO_JOB, header.operation, self.life.age_ms(), [])
+        elif kind == FrameKind.PONG and self.life.is_question(header.operation):
+            self.life.hear(header.operation, header.step)
         elif kind == FrameKind.PONG:
             self.pongs.append((frm, header.operation, time.monotonic()))
             self._fresh = True

@@ -6,7 +6,8 @@
     reserved  u8        0
     job       16 bytes  job the frame belongs to (session id in HELLO, zeros in CONTROL and PING)
     operation u64       place in the job's plan (sequence number in PING and PONG)
-    step      u32       place in the operation (kind of command in CONTROL, peer number in HELLO)
+    step      u32       place in the operation (kind of command in CONTROL, peer number in HELLO, in PONG the
+                        milliseconds since somebody was known to be at work)
     depth     u32       logical round: length of the longest chain of messages that leads here
     ready_at  f64       CLOCK_MONOTONIC second before which an emulated link holds the frame back; 0 = none
     length    u64       bytes of body

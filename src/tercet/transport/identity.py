@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,12 +31,22 @@ class Identity:
     key: bytes = field(repr=False)
 
     @classmethod
-    def create(cls, name: str, *, valid_for: timedelta = timedelta(days=3650), start: datetime | None = None) -> Self:
-        """Make a fresh P-256 key and a certificate for it, valid from an hour before `start` (now) on."""
+    def create(
+        cls,
+        name: str,
+        *,
+        valid_for: timedelta = timedelta(days=3650),
+        start: datetime | None = None,
+        uris: Sequence[str] = (),
+    ) -> Self:
+        """Make a fresh P-256 key and a certificate for it, valid from an hour before `start` (now) on.
+
+        `uris` become the certificate's alternative names.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         start = start or datetime.now(UTC)
-        certificate = (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(subject)
@@ -45,8 +55,11 @@ class Identity:
             .not_valid_before(start - timedelta(hours=1))
             .not_valid_after(start + valid_for)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .sign(key, hashes.SHA256())
         )
+        if uris:
+            names = [x509.UniformResourceIdentifier(uri) for uri in uris]
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        certificate = builder.sign(key, hashes.SHA256())
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )

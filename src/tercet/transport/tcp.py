@@ -271,7 +271,10 @@ class TcpEndpoint(Endpoint):
                 self._ended(connection)
                 return
             connection.incoming.write(raw[:count])
-            if not self._decode(connection) or count < _RECEIVE_BYTES:
+            sound = self._decode(connection)
+            if connection.header is not None:
+                self.life.see()  # a long message is on its way
+            if not sound or count < _RECEIVE_BYTES:
                 return
 
     def _decode(self, connection: Connection) -> bool:

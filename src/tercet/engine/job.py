@@ -1,0 +1,166 @@
+"""One job at one party: agreement with the other two, the work, and what each is told when it fails.
+
+With a client in the session (a local one) or without (at a node, where the supervisor takes what comes of it).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from tercet.engine.agreement import agree_on_plan
+from tercet.engine.channel import JobChannel
+from tercet.engine.commands import Done
+from tercet.engine.dataflow import OperationReport
+from tercet.engine.failure import RESERVED_INSTANCES, Cause, Report, place, root_cause
+from tercet.engine.heart import Heart
+from tercet.errors import PartyError, ProtocolViolation, TercetError
+from tercet.protocols.message import Bytes
+from tercet.protocols.reveal import reveal
+from tercet.protocols.scope import Scope
+from tercet.sharing import PARTIES, BitShare, Party, SessionKeys, Share, Streams
+from tercet.transport import Aborted, Endpoint, Peer
+
+_LOG = logging.getLogger(__name__)
+HEARSAY_S = 1.0
+"""How long a party that gave up waiting listens to what the others wait for."""
+
+T = TypeVar("T")
+
+
+class Outcome(Protocol):
+    """What running a program gave: one value per result."""
+
+    @property
+    def values(self) -> Sequence[Share | BitShare]: ...
+
+    @property
+    def operations(self) -> Sequence[OperationReport]: ...
+
+    @property
+    def waiting_s(self) -> float: ...
+
+
+class JobRun:
+    """What the work of one job is done with; made by `run_job`."""
+
+    def __init__(self, endpoint: Endpoint, job: bytes, keys: SessionKeys, heart: Heart, timeout: float) -> None:
+        self.endpoint = endpoint
+        self.job = job
+        self.party = Party(int(endpoint.me))
+        self.timeout = timeout
+        self.names: Mapping[int, str] = {}
+        """The names of the plan's operations, for errors; set as soon as they are known."""
+        self._keys = keys
+        self._heart = heart
+        self._began = time.perf_counter()
+
+    def __repr__(self) -> str:
+        return f"JobRun(party={int(self.party)}, job {self.job.hex()[:8]})"
+
+    def check_peers(self) -> None:
+        """Raise what is known of a party that has gone."""
+        for party in (self.party.next, self.party.prev):
+            if Peer(party) in self.endpoint.failed:
+                raise self.endpoint.failed[Peer(party)]
+
+    def agree(self, agreed: bytes | memoryview) -> None:
+        """Compare what is to be run with the other parties. Raises ProtocolViolation naming the odd one out."""
+        agree_on_plan(self.endpoint, self.job, agreed, self.timeout)
+
+    def compute(self, program: Callable[[Streams, JobChannel], T]) -> tuple[T, Streams, JobChannel]:
+        """Call `program` with this job's fresh streams and channel, while the others' pings are answered."""
+        streams = self._keys.streams(self.job)
+        channel = JobChannel(self.endpoint, self.job, self._heart.lock)
+        with self._heart.working():
+            return program(streams, channel), streams, channel
+
+    def revealed(self, index: int, value: Share | BitShare, streams: Streams, channel: JobChannel) -> Bytes:
+        """What this party gives the recipient of output `index`; see `protocols.reveal`."""
+        return reveal(Scope(self.party, streams, channel, RESERVED_INSTANCES + index, solo=PARTIES[0]), value)
+
+    def done(self, outcome: Outcome, channel: JobChannel) -> Done:
+        """What the job took at this party."""
+        operations = outcome.operations
+        index = np.array([o.index for o in operations], np.uint32)
+        rounds = np.array([o.rounds for o in operations], np.uint32)
+        nbytes = np.array([channel.bytes_of.get(o.index, 0) for o in operations], np.uint64)
+        compute_s = np.array([o.compute_s for o in operations], np.float64)
+        return Done(self.job, time.perf_counter() - self._began, outcome.waiting_s, index, rounds, nbytes, compute_s)
+
+    def give_up(self, error: Exception) -> Report:
+        """Tell the other parties what was seen here, hear what they saw, and give the cause."""
+        me, endpoint, job = int(self.party), self.endpoint, self.job
+        reports: dict[int, Report] = {}
+        if isinstance(error, Aborted):
+            self._hear(error, reports)
+            if Peer.CLIENT in reports:
+                reports[me] = reports[Peer.CLIENT]
+            elif root_cause(reports).cause is Cause.TIMEOUT and (waits := self._waits()) is not None:
+                reports[me] = waits
+        else:
+            if not isinstance(error, TercetError):
+                _LOG.error("party %d: job %s failed", me, job.hex()[:8], exc_info=error)
+            reports[me] = Report.of(error, me, self.names)
+        own = reports.get(me) or root_cause(reports)
+        others = [int(self.party.next), int(self.party.prev)]
+        for other in others:
+            with suppress(PartyError):  # it may be gone already
+                endpoint.send_abort(Peer(other), job, own.encode())
+        deadline = time.monotonic() + HEARSAY_S
+        while root_cause(reports).cause is Cause.TIMEOUT and not all(other in reports for other in others):
+            try:
+                if time.monotonic() >= deadline:
+                    break
+                endpoint.progress(deadline - time.monotonic())
+            except Aborted as heard:
+                self._hear(heard, reports)
+            except PartyError as seen:
+                reports[me] = Report.of(seen, me, self.names)
+        return root_cause(reports, [other for other in others if other not in reports])
+
+    def _hear(self, aborted: Aborted, reports: dict[int, Report]) -> None:
+        sender = aborted.party
+        assert sender is not None
+        try:
+            reports[sender] = Report.decode(aborted.body)
+        except ProtocolViolation as error:
+            reports[sender] = Report(Cause.VIOLATION, int(self.party), sender, "", "", error.reason)
+
+    def _waits(self) -> Report | None:
+        """What this party itself waits for, as a report; None if nothing."""
+        for peer, address in self.endpoint.awaited(self.job):
+            operation, step = place(str(address.operation), self.names), str(address.step)
+            return Report(Cause.TIMEOUT, int(self.party), int(peer), operation, step, "its message is awaited")
+        return None
+
+
+def run_job(
+    endpoint: Endpoint,
+    job: bytes,
+    work: Callable[[JobRun], T],
+    *,
+    keys: SessionKeys,
+    heart: Heart,
+    timeout: float,
+) -> T | Report:
+    """Do the work of one job; when it fails, tell the other parties and give the report of its cause.
+
+    Called at each of the three parties. `timeout`: seconds for which nobody may be at work while something is awaited.
+    Raises ProtocolViolation for a job id that was used before.
+    """
+    run = JobRun(endpoint, job, keys, heart, timeout)
+    endpoint.open_job(job)
+    try:
+        try:
+            run.check_peers()
+            return work(run)
+        except Exception as error:
+            return run.give_up(error)
+    finally:
+        endpoint.close_job(job)

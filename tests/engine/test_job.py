@@ -1,0 +1,136 @@
+"""One job at three parties without a client: what each is told, and who is waited for how long."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tercet.engine.agreement import agree_on_keys
+from tercet.engine.channel import JobChannel
+from tercet.engine.failure import Cause, Report
+from tercet.engine.heart import Heart
+from tercet.engine.job import JobRun, run_job
+from tercet.engine.scheduler import Scheduler
+from tercet.protocols.product import multiply
+from tercet.protocols.scope import Scope
+from tercet.ring import RING64
+from tercet.sharing import PARTIES, Party, Share, Streams
+from tercet.transport import Endpoint, Peer, memory_endpoints
+from trio import Trio
+
+TIMEOUT_S = 1.0
+JOB = b"one job of three"
+Before = Callable[[Party, int], None]
+
+
+def products(run: JobRun, value: Share, before: Before) -> Share:
+    """A chain of squares; `before(party, k)` runs before the k-th."""
+
+    def program(streams: Streams, channel: JobChannel) -> Share:
+        for number in (1, 2, 3):
+            before(run.party, number)
+            scheduler = Scheduler(channel, run.timeout)
+            results: list[Share] = []
+            scope = Scope(run.party, streams, channel, number << 32, solo=PARTIES[number % 3])
+            scheduler.start(multiply(scope, values[-1], values[-1]), results.append)
+            scheduler.run()
+            values.extend(results)
+        return values[-1]
+
+    values = [value]
+    return run.compute(program)[0]
+
+
+def at_three(
+    before: Before = lambda party, number: None,
+    *,
+    agreed: Callable[[Party], bytes] = lambda party: b"a plan",
+) -> tuple[dict[Party, Any], dict[Party, float]]:
+    """What `run_job` gave at each party, and after how many seconds."""
+    endpoints = memory_endpoints()
+    shares = Trio(1).share(RING64, [3, -2])
+    results: dict[Party, Any] = {}
+    took: dict[Party, float] = {}
+    together = threading.Barrier(len(PARTIES))
+
+    def party(me: Party) -> None:
+        endpoint: Endpoint = endpoints[Peer(me)]
+
+        def work(run: JobRun) -> Share:
+            run.agree(agreed(me))
+            return products(run, shares[me], before)
+
+        keys = agree_on_keys(endpoint, 10)
+        began = time.monotonic()
+        with Heart(endpoint, TIMEOUT_S) as heart:
+            results[me] = run_job(endpoint, JOB, work, keys=keys, heart=heart, timeout=TIMEOUT_S)
+        took[me] = time.monotonic() - began
+        together.wait(20)  # one that has all it needs is done before the others
+        endpoint.close()
+
+    threads = [threading.Thread(target=party, args=(p,)) for p in PARTIES]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results, took
+
+
+def test_three_parties_without_a_client() -> None:
+    results, _ = at_three()
+    assert np.array_equal(Trio.open(results), [3**8, 2**8])
+
+
+@pytest.mark.parametrize("slow", PARTIES)
+def test_a_party_that_computes_for_longer_than_the_timeout_is_waited_for(slow: Party) -> None:
+    results, took = at_three(lambda party, number: time.sleep(3 * TIMEOUT_S * (party is slow and number == 2)))
+    assert np.array_equal(Trio.open(results), [3**8, 2**8])
+    assert max(took.values()) > 2.5 * TIMEOUT_S
+
+
+def test_so_is_one_that_waits_for_one_that_computes() -> None:
+    """Each in turn: nobody hears of the computing party but from itself and through the other."""
+    results, _ = at_three(lambda party, number: time.sleep(2 * TIMEOUT_S * (party == number)))
+    assert np.array_equal(Trio.open(results), [3**8, 2**8])
+
+
+def test_three_that_wait_find_out() -> None:
+    """A message is lost: all three wait, answer each other's pings, and give up together."""
+    lost: list[int] = []
+    original = JobChannel.send
+
+    def send(self: JobChannel, to: Party, operation: int, step: int, payload: Any, depth: int) -> None:
+        if self._endpoint.me == Peer.P2 and operation >> 32 == 2 and not lost:
+            lost.append(step)
+        else:
+            original(self, to, operation, step, payload, depth)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JobChannel, "send", send)
+        results, took = at_three()
+    assert max(took.values()) < TIMEOUT_S + 4
+    reports = [result for result in results.values() if isinstance(result, Report)]
+    assert {(r.cause, r.party) for r in reports} == {(Cause.TIMEOUT, 2)}
+
+
+def test_another_plan_is_named_by_all() -> None:
+    results, took = at_three(agreed=lambda party: b"another" if party is Party.P3 else b"a plan")
+    assert {(r.cause, r.party) for r in results.values()} == {(Cause.VIOLATION, 3)}
+    assert max(took.values()) < TIMEOUT_S
+
+
+def test_a_failure_is_told_to_all_without_its_text() -> None:
+    def fail(party: Party, number: int) -> None:
+        if party is Party.P1 and number == 2:
+            raise ZeroDivisionError("4711 is a secret")
+
+    results, took = at_three(fail)
+    assert {(r.cause, r.party, r.reason) for r in results.values()} == {
+        (Cause.INTERNAL, 1, "failed with ZeroDivisionError")
+    }
+    assert max(took.values()) < TIMEOUT_S
