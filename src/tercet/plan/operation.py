@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -40,6 +41,39 @@ class Call:
         return ring(self.out.ring)
 
 
+class Flow(Enum):
+    """How an operation's result depends on the places of its inputs: what becomes of rows (`plan.rows`), and how it is
+    cut along them (`plan.stream`)."""
+
+    UNKNOWN = auto()
+    """Nothing is claimed: every element may depend on every element."""
+    LEAF = auto()
+    EACH = auto()
+    """An element depends on those at its place, of inputs broadcast together; the same way everywhere."""
+    WEIGHED = auto()
+    """As EACH; nothing is left of the first input where the public second one is zero."""
+    SUM = auto()
+    """attrs: the axes that are summed."""
+    PREFIX = auto()
+    """attrs: the axis along which elements depend on those before."""
+    CONTRACT = auto()
+    """As EACH; then summed over attrs[1:]. attrs[0] is a shift."""
+    MATRIX = auto()
+    """Products of elements of two matrices, summed. attrs[0] is a shift."""
+    MATRIX_PUBLIC = auto()
+    """The same with a public second input, which attrs[0] puts in front; without a shift."""
+    RESHAPE = auto()
+    PERMUTE = auto()
+    SLICE = auto()
+    BROADCAST = auto()
+    TAKE = auto()
+    CONCAT = auto()
+    STACKED = auto()
+    """As EACH, with a new axis in front."""
+    LOOP = auto()
+    PART = auto()
+
+
 @dataclass(frozen=True)
 class Operation:
     """One entry of the table.
@@ -47,7 +81,8 @@ class Operation:
     `infer` gives the result type (kinds, shape, scale, range) or raises PlanError. `run` gets scope, call and the
     inputs at one party; it is a plain function if `local`, else a protocol body. `cost` is exact. `meaning` is the
     plain NumPy meaning on stored integers; `error` bounds how far `run` may be from it, in last bits. The last
-    attribute of an operation with `variants` says which protocol runs: 0 few bytes, 1 few rounds.
+    attribute of an operation with `variants` says which protocol runs: 0 few bytes, 1 few rounds. `flow` says what
+    becomes of rows; without it they count as lost.
     """
 
     name: str
@@ -61,6 +96,7 @@ class Operation:
     variants: bool = False
     error: str = "exact"
     protocol: str = "local"
+    flow: Flow = Flow.UNKNOWN
 
     def __repr__(self) -> str:
         return f"Operation({self.name})"
@@ -114,6 +150,7 @@ __all__ = [
     "Attrs",
     "Call",
     "Constant",
+    "Flow",
     "Operation",
     "Plain",
     "Scope",

@@ -10,6 +10,7 @@ from tercet.plan.operation import (
     Attrs,
     Call,
     Constant,
+    Flow,
     Operation,
     Plain,
     Scope,
@@ -160,9 +161,18 @@ BITS = (
         lambda c: bit_and_cost((), c.out.size),
         local=False,
         protocol="replicated AND (Araki et al. 2016)",
+        flow=Flow.EACH,
     ),
-    Operation("xor", 65, "x XOR y", _infer_pair, _run_xor, lambda inputs, attrs, out: np.logical_xor(*_plain(inputs))),
-    Operation("not", 66, "NOT x", _infer_not, _run_not, lambda inputs, attrs, out: ~_plain(inputs)[0]),
+    Operation(
+        "xor",
+        65,
+        "x XOR y",
+        _infer_pair,
+        _run_xor,
+        lambda inputs, attrs, out: np.logical_xor(*_plain(inputs)),
+        flow=Flow.EACH,
+    ),
+    Operation("not", 66, "NOT x", _infer_not, _run_not, lambda inputs, attrs, out: ~_plain(inputs)[0], flow=Flow.EACH),
     Operation(
         "mask",
         67,
@@ -170,6 +180,7 @@ BITS = (
         _infer_pair,
         _run_mask,
         lambda inputs, attrs, out: np.logical_and(*_plain(inputs)),
+        flow=Flow.WEIGHED,
     ),
     Operation(
         "negative",
@@ -182,6 +193,7 @@ BITS = (
         local=False,
         variants=True,
         protocol="radix-16 table leaf and carry tree; PC-3 (after Damgard et al. 2007, SecureNN 2019)",
+        flow=Flow.EACH,
     ),
     Operation(
         "less",
@@ -194,6 +206,7 @@ BITS = (
         local=False,
         variants=True,
         protocol="as negative, on the difference",
+        flow=Flow.EACH,
     ),
     Operation(
         "is_zero",
@@ -206,6 +219,7 @@ BITS = (
         local=False,
         variants=True,
         protocol="AND tree; Hamming distance and one-hot",
+        flow=Flow.EACH,
     ),
     Operation(
         "number",
@@ -218,6 +232,7 @@ BITS = (
         local=False,
         variants=True,
         protocol="one cross term",
+        flow=Flow.EACH,
     ),
     Operation(
         "inject",
@@ -230,5 +245,6 @@ BITS = (
         local=False,
         variants=True,
         protocol="three cross terms (bit injection)",
+        flow=Flow.EACH,
     ),
 )

@@ -14,6 +14,7 @@ from tercet.plan.operation import (
     Attrs,
     Call,
     Constant,
+    Flow,
     Operation,
     Plain,
     arity,
@@ -349,10 +350,22 @@ def _identity(scope: Scope, call: Call, x: Value) -> Value:
 
 
 LOCAL = (
-    Operation("add", 3, "x + y", _linear("add"), _run_linear("add"), _pointwise(lambda a, b: a + b)),
-    Operation("subtract", 4, "x - y", _linear("sub"), _run_linear("sub"), _pointwise(lambda a, b: a - b)),
-    Operation("negate", 5, "-x", _infer_neg, lambda s, c, x: _each(s, x, x.ring.neg), _pointwise(lambda a: -a)),
-    Operation("scale", 6, "x times public numbers", _infer_scale, _run_scale, _pointwise(lambda a, b: a * b)),
+    Operation("add", 3, "x + y", _linear("add"), _run_linear("add"), _pointwise(lambda a, b: a + b), flow=Flow.EACH),
+    Operation(
+        "subtract", 4, "x - y", _linear("sub"), _run_linear("sub"), _pointwise(lambda a, b: a - b), flow=Flow.EACH
+    ),
+    Operation(
+        "negate", 5, "-x", _infer_neg, lambda s, c, x: _each(s, x, x.ring.neg), _pointwise(lambda a: -a), flow=Flow.EACH
+    ),
+    Operation(
+        "scale",
+        6,
+        "x times public numbers",
+        _infer_scale,
+        _run_scale,
+        _pointwise(lambda a, b: a * b),
+        flow=Flow.WEIGHED,
+    ),
     Operation(
         "shift_left",
         7,
@@ -360,6 +373,7 @@ LOCAL = (
         _infer_shl,
         lambda s, c, x: _each(s, x, lambda w: x.ring.shl(w, c.attrs[0])),
         lambda inputs, attrs, out: np.asarray(inputs[0] * (1 << attrs[0]), dtype=object),
+        flow=Flow.EACH,
     ),
     Operation(
         "sum",
@@ -368,6 +382,7 @@ LOCAL = (
         _infer_sum,
         lambda s, c, x: _each(s, x, lambda w: x.ring.sum(w, axis=c.attrs) if c.attrs else w),
         _plain_sum,
+        flow=Flow.SUM,
     ),
     Operation(
         "cumulative_sum",
@@ -376,6 +391,7 @@ LOCAL = (
         _infer_cumsum,
         lambda s, c, x: _each(s, x, lambda w: x.ring.cumsum(w, c.attrs[0])),
         lambda inputs, attrs, out: np.add.accumulate(inputs[0], axis=attrs[0]) if inputs[0].size else inputs[0],
+        flow=Flow.PREFIX,
     ),
     Operation(
         "matmul_public",
@@ -384,14 +400,29 @@ LOCAL = (
         _infer_matmul_const,
         _run_matmul_const,
         lambda inputs, attrs, out: np.matmul(*(inputs if attrs[0] == 0 else inputs[::-1])),
+        flow=Flow.MATRIX_PUBLIC,
     ),
     Operation(
-        "reshape", 11, "another shape, same order", _moving(_shape_reshape), _run_moving(_reshaped), _move(_reshaped)
+        "reshape",
+        11,
+        "another shape, same order",
+        _moving(_shape_reshape),
+        _run_moving(_reshaped),
+        _move(_reshaped),
+        flow=Flow.RESHAPE,
     ),
     Operation(
-        "permute", 12, "axes in another order", _moving(_shape_permute), _run_moving(_permuted), _move(_permuted)
+        "permute",
+        12,
+        "axes in another order",
+        _moving(_shape_permute),
+        _run_moving(_permuted),
+        _move(_permuted),
+        flow=Flow.PERMUTE,
     ),
-    Operation("slice", 13, "a range with a step", _moving(_shape_slice), _run_moving(_sliced), _move(_sliced)),
+    Operation(
+        "slice", 13, "a range with a step", _moving(_shape_slice), _run_moving(_sliced), _move(_sliced), flow=Flow.SLICE
+    ),
     Operation(
         "broadcast",
         14,
@@ -399,6 +430,7 @@ LOCAL = (
         _moving(_shape_broadcast),
         _run_moving(_broadcasted),
         _move(_broadcasted),
+        flow=Flow.BROADCAST,
     ),
     Operation(
         "take",
@@ -407,6 +439,7 @@ LOCAL = (
         _infer_take,
         _run_take,
         lambda inputs, attrs, out: np.take(inputs[0], inputs[1].astype(np.int64), axis=attrs[0]),
+        flow=Flow.TAKE,
     ),
     Operation(
         "concat",
@@ -415,6 +448,7 @@ LOCAL = (
         _infer_concat,
         _run_concat,
         lambda inputs, attrs, out: np.concatenate(list(inputs), axis=attrs[0]),
+        flow=Flow.CONCAT,
     ),
     Operation(
         "reduce_ring",
@@ -423,7 +457,8 @@ LOCAL = (
         _infer_resize,
         lambda s, c, x: Share(ring(64), ring(128).resize(x.own, ring(64)), ring(128).resize(x.next, ring(64))),
         _same,
+        flow=Flow.EACH,
     ),
-    Operation("rename", 18, "the same integer read at another scale", _infer_rename, _identity, _same),
-    Operation("bound", 19, "the same value with narrower bounds", _infer_bound, _identity, _same),
+    Operation("rename", 18, "the same integer read at another scale", _infer_rename, _identity, _same, flow=Flow.EACH),
+    Operation("bound", 19, "the same value with narrower bounds", _infer_bound, _identity, _same, flow=Flow.EACH),
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tercet.errors import PlanError
-from tercet.plan.operation import Attrs, Operation, Plain
+from tercet.plan.operation import Attrs, Flow, Operation, Plain
 from tercet.plan.types import Type
 
 MAX_COUNT = 1 << 20
@@ -42,10 +42,11 @@ REPEAT = Operation(
     local=False,
     error="that of its body",
     protocol="that of its body",
+    flow=Flow.LOOP,
 )
 """attrs: count, carried. Its value is all carried values; only `part` takes it, and its type is the first one's."""
 
-PART = Operation("part", 81, "one of the values that a loop carries", _declared, _pick, _meaning)
+PART = Operation("part", 81, "one of the values that a loop carries", _declared, _pick, _meaning, flow=Flow.PART)
 """attrs: which."""
 
 LOOPS = (REPEAT, PART)

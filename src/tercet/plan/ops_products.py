@@ -9,7 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from tercet.plan.operation import Attrs, Call, Operation, Plain, arity, broadcast, corners, need, numeric, rescaled
+from tercet.plan.operation import (
+    Attrs,
+    Call,
+    Flow,
+    Operation,
+    Plain,
+    arity,
+    broadcast,
+    corners,
+    need,
+    numeric,
+    rescaled,
+)
 from tercet.plan.ops_local import REASONS, matmul_type
 from tercet.plan.types import Kind, Type, limit
 from tercet.protocols.cost import Cost
@@ -252,6 +264,7 @@ PRODUCTS = (
         local=False,
         error="exact; with a shift below 1 last bit, unbiased",
         protocol="exchange-form product (Araki et al. 2016, ASTRA 2019); FMT-2",
+        flow=Flow.EACH,
     ),
     Operation(
         "multiply_within",
@@ -263,6 +276,7 @@ PRODUCTS = (
         lambda c: multiply_cost(c.ring, c.out.size),
         local=False,
         protocol="exchange-form product",
+        flow=Flow.EACH,
     ),
     Operation(
         "contract",
@@ -275,6 +289,7 @@ PRODUCTS = (
         local=False,
         error="exact; with a shift below 1 last bit, unbiased",
         protocol="exchange-form product, one word sent a result; FMT-2",
+        flow=Flow.CONTRACT,
     ),
     Operation(
         "matmul",
@@ -287,6 +302,7 @@ PRODUCTS = (
         local=False,
         error="exact; with a shift below 1 last bit, unbiased",
         protocol="exchange-form product, one word sent a result; FMT-2",
+        flow=Flow.MATRIX,
     ),
     Operation(
         "rescale",
@@ -300,6 +316,7 @@ PRODUCTS = (
         variants=True,
         error="below 1 last bit, unbiased",
         protocol="TR-2 / TR-1 (after Dalskov, Escudero, Keller 2020)",
+        flow=Flow.EACH,
     ),
     Operation(
         "round",
@@ -311,6 +328,7 @@ PRODUCTS = (
         lambda c: truncate_exact_cost(c.ring, c.out.size, c.attrs[0]),
         local=False,
         protocol="TR-exact: truncation with the true carry",
+        flow=Flow.EACH,
     ),
     Operation(
         "lift",
@@ -323,6 +341,7 @@ PRODUCTS = (
         local=False,
         variants=True,
         protocol="wrap of two summands as one cross term",
+        flow=Flow.EACH,
     ),
     Operation(
         "normalise",
@@ -334,5 +353,6 @@ PRODUCTS = (
         _cost_normalise,
         local=False,
         protocol="bits by LUT adder, prefix OR, one cross-term sum (Catrina, Saxena 2010)",
+        flow=Flow.STACKED,
     ),
 )

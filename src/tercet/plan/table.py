@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 
 from tercet.errors import PlanError
-from tercet.plan.operation import Attrs, Operation, Plain
+from tercet.plan.operation import Attrs, Flow, Operation, Plain
 from tercet.plan.ops_bits import BITS
 from tercet.plan.ops_local import LOCAL
 from tercet.plan.ops_loop import LOOPS
@@ -28,8 +28,8 @@ def _unknown(inputs: Sequence[Plain], attrs: Attrs, out: Type) -> Plain:
     return np.empty(0, dtype=object)
 
 
-INPUT = Operation("input", 1, "a stored secret array", _given, _never, _unknown)
-CONSTANT = Operation("constant", 2, "a public array in the plan", _given, _never, _unknown)
+INPUT = Operation("input", 1, "a stored secret array", _given, _never, _unknown, flow=Flow.LEAF)
+CONSTANT = Operation("constant", 2, "a public array in the plan", _given, _never, _unknown, flow=Flow.LEAF)
 
 OPERATIONS: tuple[Operation, ...] = (INPUT, CONSTANT, *LOCAL, *PRODUCTS, *BITS, *LOOPS)
 BY_NAME: Mapping[str, Operation] = MappingProxyType({op.name: op for op in OPERATIONS})
