@@ -3,6 +3,7 @@
     TercetError
       InputError              a value outside its declared bounds, a bad file, a wrong schema
       PlanError               cannot be typed, would overflow, not permitted
+        Refused               a node's policy does not allow it (fields: node, rule)
       PartyError              one of the three parties failed (fields: party, job, operation, step)
         Unreachable           its connection is closed or was never made
         Timeout               it sent nothing within the time set
@@ -31,6 +32,15 @@ class InputError(TercetError):
 
 class PlanError(TercetError):
     """A plan that cannot be typed, would overflow or is not permitted."""
+
+
+class Refused(PlanError):
+    """A node's policy does not allow it: `node` is its name, `rule` the name of the rule in its policy file."""
+
+    def __init__(self, message: str, *, node: str = "", rule: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.node = node
+        self.rule = rule
 
 
 class IntegrityError(TercetError):

@@ -1,1 +1,1 @@
-"""What members of a federation exchange: identities, the federation file, signed requests, sealed boxes, job bundles."""
+"""What members of a federation exchange: identities, the federation file, signed requests, boxes, job bundles."""

@@ -1,0 +1,64 @@
+"""The base of everything that comes from outside as JSON or TOML: strict, closed, frozen, with one canonical text."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tercet.errors import PlanError
+
+_SHOWN_FAULTS = 3
+
+
+class Model(BaseModel):
+    """Refuses unknown fields and other types than those declared; cannot be changed once made."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
+
+    def to_json(self) -> bytes:
+        """JSON for a body, under the names that others read."""
+        return self.model_dump_json(by_alias=True).encode()
+
+
+def canonical(value: Model | dict[str, Any]) -> bytes:
+    """JSON with sorted keys, no spaces, UTF-8 without escapes: the one text of a value, as it is signed and hashed."""
+    data = value.model_dump(mode="json", by_alias=True) if isinstance(value, Model) else value
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+class Canonical(Model):
+    """A model that is read from its canonical text only, so that what decodes re-encodes identically."""
+
+    @classmethod
+    def from_bytes(cls, data: bytes, what: str) -> Self:
+        """Read canonical JSON. Raises PlanError for anything else."""
+        try:
+            value = cls.model_validate_json(data)
+            again = canonical(value)
+        except ValidationError as error:
+            raise PlanError(f"this is no {what}: {faults(error)}") from None
+        except (ValueError, RecursionError) as error:
+            raise PlanError(f"this is no {what}: {type(error).__name__}") from None
+        if again != data:
+            raise PlanError(
+                f"the {what} is not in canonical form", hint="sort the keys, leave no spaces, escape nothing needlessly"
+            )
+        return value
+
+    def to_bytes(self) -> bytes:
+        """The canonical text."""
+        return canonical(self)
+
+
+def faults(error: ValidationError) -> str:
+    """What is wrong with an input, in a line that shows places and rules and no values."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    lines = [f"{'.'.join(map(str, fault['loc'])) or 'all of it'}: {_lower(fault['msg'])}" for fault in found]
+    more = f"; and {len(lines) - _SHOWN_FAULTS} more" if len(lines) > _SHOWN_FAULTS else ""
+    return "; ".join(lines[:_SHOWN_FAULTS]) + more
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
