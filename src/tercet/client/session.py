@@ -6,26 +6,25 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any, Protocol, Self
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tercet.array.secret import SecretArray
-from tercet.client.encode import decode_words, encode_array, stored_values
+from tercet.client.base import BaseSession
+from tercet.client.encode import decode_words, encode_array
 from tercet.client.jobs import JobWatch
-from tercet.client.measurement import JobRecord, Measurement, record_of
+from tercet.client.measurement import record_of
 from tercet.engine.commands import EMPTY, Command, Drop, LinkEstimate, Put, Run
 from tercet.engine.failure import Cause, Report
 from tercet.errors import InputError, PartyError, ProtocolViolation, TercetError, Timeout, Unreachable
 from tercet.node.language import write_type
-from tercet.plan.compile import Wanted, compile_plan
-from tercet.plan.graph import Graph, Node
+from tercet.plan.graph import Node
 from tercet.plan.network import Network
 from tercet.plan.plan import Output, OutputKind, Plan
-from tercet.plan.scale import least_ring, settle
 from tercet.plan.types import Type
 from tercet.protocols.reveal import put_together, reveal_bytes
 from tercet.ring import ring
@@ -54,7 +53,7 @@ class Companions(Protocol):
         ...
 
 
-class Session:
+class Session(BaseSession):
     """Three parties at work for one person; made by `tercet.local`. Use it in `with`, or call `close`.
 
     Calls may come from several threads; they take turns.
@@ -63,21 +62,13 @@ class Session:
     def __init__(
         self, endpoint: Endpoint, companions: Companions, network: Network, timeout: float, *, checked: bool = False
     ) -> None:
-        self.checked = checked
-        """Whether bounds that the analyst assumed are verified in every run."""
-        self.network = network
-        """What plans are made for: how long a round and a byte take."""
+        super().__init__(network, checked=checked)
         self.timeout = timeout
-        self.last_job: JobRecord | None = None
-        """What the last job took."""
         self.last_failure: Mapping[int, Report] = {}
         """What each party, and the client (0), said about the last job that failed."""
-        self.graph = Graph()
-        """Where this session's expressions are recorded."""
         self._endpoint = endpoint
         self._companions = companions
         self._lock = threading.RLock()
-        self._measurements: list[Measurement] = []
         self._unwanted: deque[bytes] = deque()
         self._broken: TercetError | None = None
         self._closed = False
@@ -85,12 +76,6 @@ class Session:
     def __repr__(self) -> str:
         state = "closed" if self._closed else "broken" if self._broken else "open"
         return f"Session({state}, {self.network.name})"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the session and its parties; harmless when called again."""
@@ -111,20 +96,6 @@ class Session:
         encoded = encode_array(values, bounds, frac_bits)
         return SecretArray._new(self, self._stored(self._put(encoded.words, encoded.type), encoded.type))
 
-    def run(self, wanted: Sequence[Wanted]) -> list[Any]:
-        """Compile and run one plan for the results wanted: what secret arrays call to reveal and persist."""
-        placed = [
-            Wanted(least_ring(settle(want.node)), want.kind, fresh_seed()[:_ID_BYTES])
-            if want.kind is OutputKind.PERSIST
-            else want
-            for want in wanted
-        ]
-        results = self._run(compile_plan(placed, self.network), stored_values)
-        return [
-            self._stored(want.handle, want.node.type) if want.kind is OutputKind.PERSIST else result
-            for want, result in zip(placed, results, strict=True)
-        ]
-
     def _stored(self, handle: bytes, t: Type) -> Node:
         """The node of an array that the parties keep; they forget it when nobody refers to it any more."""
         node = self.graph.input(handle, t)
@@ -134,16 +105,6 @@ class Session:
     def party_pids(self) -> tuple[int, ...]:
         """The process ids of the parties, for tools that watch them; empty if they are threads."""
         return tuple(self._companions.pids.values())
-
-    @contextmanager
-    def measure(self) -> Iterator[Measurement]:
-        """Add up what the jobs that run inside really cost."""
-        measurement = Measurement()
-        self._measurements.append(measurement)
-        try:
-            yield measurement
-        finally:
-            self._measurements.remove(measurement)
 
     # -- for the floor above
 
@@ -200,9 +161,7 @@ class Session:
                 raise self._failure(cause.error(job), settled=watch.settled)
             results = [self._result(watch, index, output, plan, decode) for index, output in enumerate(plan.outputs)]
             reports = [watch.done[party] for party in PARTIES]
-            self.last_job = record_of(plan, job, reports, time.perf_counter() - began)
-            for measurement in self._measurements:
-                measurement.add(self.last_job)
+            self._note(record_of(plan, job, reports, time.perf_counter() - began))
             return results
 
     def _follow(self, job: bytes, plan: Plan, revealed: dict[int, Type]) -> JobWatch:

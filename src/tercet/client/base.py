@@ -1,0 +1,93 @@
+"""What every session has in common: recorded expressions, compiled plans, costs, saved models."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+from numpy.typing import NDArray
+
+from tercet.client.encode import decode_words, stored_values
+from tercet.client.measurement import JobRecord, Measurement
+from tercet.plan.compile import Wanted, compile_plan
+from tercet.plan.graph import Graph, Node
+from tercet.plan.network import Network
+from tercet.plan.plan import OutputKind, Plan
+from tercet.plan.scale import least_ring, settle
+from tercet.plan.types import Type
+from tercet.sharing import fresh_seed
+
+HANDLE_BYTES = 16
+
+
+class BaseSession(ABC):
+    """The part of a session that secret arrays see; how plans are run is for the session that is made of it."""
+
+    def __init__(self, network: Network, *, checked: bool) -> None:
+        self.checked = checked
+        """Whether bounds that the analyst assumed are verified in every run."""
+        self.network = network
+        """What plans are made for: how long a round and a byte take."""
+        self.graph = Graph()
+        """Where this session's expressions are recorded."""
+        self.last_job: JobRecord | None = None
+        """What the last job took."""
+        self._measurements: list[Measurement] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the session; harmless when called again."""
+
+    def run(self, wanted: Sequence[Wanted]) -> list[Any]:
+        """Compile and run one plan for the results wanted: what secret arrays call to reveal and persist."""
+        placed = self._placed(wanted)
+        results = self._run(compile_plan(placed, self.network), stored_values)
+        return self._taken(placed, results)
+
+    @contextmanager
+    def measure(self) -> Iterator[Measurement]:
+        """Add up what the jobs that run inside really cost."""
+        measurement = Measurement()
+        self._measurements.append(measurement)
+        try:
+            yield measurement
+        finally:
+            self._measurements.remove(measurement)
+
+    @abstractmethod
+    def _run(self, plan: Plan, decode: Callable[[NDArray[Any], Type], Any] = decode_words) -> list[Any]:
+        """Run a plan; give one plain array for every output that is revealed, None for those that are kept."""
+
+    @abstractmethod
+    def _stored(self, handle: bytes, t: Type) -> Node:
+        """The node of an array that the parties keep under this handle."""
+
+    def _placed(self, wanted: Sequence[Wanted]) -> list[Wanted]:
+        """The same, what is kept in its smallest form and under a new handle."""
+        return [
+            Wanted(least_ring(settle(want.node)), want.kind, fresh_seed()[:HANDLE_BYTES])
+            if want.kind is OutputKind.PERSIST
+            else want
+            for want in wanted
+        ]
+
+    def _taken(self, placed: Sequence[Wanted], results: Sequence[Any]) -> list[Any]:
+        """Results as `run` gives them: of what is kept, its node."""
+        return [
+            self._stored(want.handle, want.node.type) if want.kind is OutputKind.PERSIST else result
+            for want, result in zip(placed, results, strict=True)
+        ]
+
+    def _note(self, record: JobRecord) -> None:
+        """Remember what a job took."""
+        self.last_job = record
+        for measurement in self._measurements:
+            measurement.add(record)

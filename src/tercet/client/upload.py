@@ -1,0 +1,343 @@
+"""Uploads: read, check, split here, send each node its part; visible at all three nodes or at none.
+
+Reading, splitting and sending overlap. An upload that breaks off is resumed by calling it again: a small file beside
+the source, without any share, tells which upload it was; chunks of which all three nodes hold the same split are not
+sent again, all others are split anew and sent to all three, so that no two splits of one chunk ever mix.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from tercet.client.chunks import Chunk, Chunks, Missing, ahead, check, chunk_rows_for
+from tercet.client.nodes import Buffer, NodeClient, Nodes
+from tercet.client.orders import Unsettled, carry_out, send_order
+from tercet.client.readers import Source, open_source
+from tercet.errors import InputError, TercetError
+from tercet.federation.api import ChunkState, DatasetInfo, Outcome, UploadBegin, UploadState
+from tercet.federation.identifiers import Digest, Identifier, fresh_id
+from tercet.federation.model import Model
+from tercet.federation.orders import CommitUpload, SignedOrder
+from tercet.federation.requests import SEALED
+from tercet.federation.sealing import seal_part
+from tercet.sharing import PARTIES
+from tercet.store.schema import Schema
+from tercet.store.splitting import split_chunk
+
+Mode = Literal["create", "append", "columns"]
+IN_FLIGHT = 2
+"""Chunks on their way at a time."""
+STATE_SUFFIX = ".tercet-upload"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an upload is: what all three nodes hold durably."""
+
+    rows: int
+    rows_total: int | None
+    nbytes: int
+    """Sent to the three nodes together."""
+    fraction: float | None
+    """From 0 to 1, where the size of the source is known."""
+    seconds: float
+    resumed: int
+    """Chunks that were there from an earlier attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadReport:
+    """An upload that is visible; nodes in `pending` are still to be told, which happens by itself."""
+
+    dataset: str
+    upload: str
+    rows: int
+    dropped: int
+    values: int
+    nbytes: int
+    seconds: float
+    version: int | None
+    pending: tuple[str, ...] = ()
+
+
+class _State(Model):
+    """What is kept beside the source to resume by: no share, no value."""
+
+    version: Literal[1] = 1
+    federation: Identifier
+    upload: Identifier
+    dataset: str
+    mode: Mode
+    schema_digest: Digest
+    source: str
+    chunk_rows: int
+    missing: Missing
+    order: SignedOrder | None = None
+    """The commit, once it is signed."""
+
+
+@dataclass
+class _Plan:
+    """One upload as it is about to run."""
+
+    nodes: Nodes
+    chunks: Chunks
+    state: _State
+    path: Path | None
+    sealed: bool
+
+
+def upload(
+    nodes: Nodes,
+    source: Any,
+    *,
+    dataset: str,
+    schema: Schema | None = None,
+    mode: Mode = "create",
+    missing: Missing = "refuse",
+    progress: Callable[[Progress], None] | None = None,
+    state: Path | None = None,
+    resume: bool = True,
+    check_first: bool = False,
+    sealed: bool = False,
+    chunk_rows: int | None = None,
+    **options: Any,
+) -> UploadReport:
+    """Split a source among the three nodes and make it visible. Owners call it, from Python or the command line.
+
+    source, options: as `open_source` takes them. schema: None takes that of the dataset, for `append`. mode: `create` a
+    dataset, `append` rows to it, or join other `columns` of the same rows by the public key column. missing: `refuse`
+    values that are missing, or `drop` their rows. state: where to remember the upload until it is done (default: beside
+    a source file; other sources are not resumed). check_first: read everything once before anything is sent. sealed:
+    each node's part is also encrypted to its own key; always so through one node (`Nodes(via=...)`).
+
+    About 16 bytes a value travel, to all three together. Raises InputError naming row and column, the error of the
+    node that failed (call again to resume), and what a node answers if it refuses the commit.
+    """
+    opened = source if isinstance(source, Source) else open_source(source, **options)
+    infos = nodes.each(NodeClient.info)
+    schema = _schema(nodes, dataset, schema, mode)
+    limit = min(info.limits.chunk_bytes for info in infos)
+    rows = chunk_rows_for(schema, limit) if chunk_rows is None else chunk_rows
+    chunks = Chunks(opened, schema, rows, missing)
+    if check_first:
+        if not opened.repeatable:
+            raise InputError(f"{opened.name} can be read once only, so it cannot be checked first")
+        check(opened, schema, missing)
+    identity = opened.identity()
+    path = (state or _beside(opened)) if resume and identity is not None else None
+    fresh = _State(
+        federation=nodes.federation.id,
+        upload=fresh_id(),
+        dataset=dataset,
+        mode=mode,
+        schema_digest=schema.digest,
+        source=identity or "",
+        chunk_rows=rows,
+        missing=missing,
+    )
+    remembered = _remembered(path, fresh)
+    plan = _Plan(nodes, chunks, remembered or fresh, path, sealed or nodes.via is not None)
+    return _Upload(plan, opened, progress).run()
+
+
+def _schema(nodes: Nodes, dataset: str, schema: Schema | None, mode: Mode) -> Schema:
+    if mode not in ("create", "append", "columns"):
+        raise InputError(f"mode is {mode!r}; it is create, append or columns")
+    if schema is not None:
+        return schema
+    if mode != "append":
+        raise InputError(
+            "a schema is needed", hint="let `tercet schema infer` (tercet.client.infer) propose one, and read it"
+        )
+    found = nodes.coordinator.get(f"/v1/datasets/{dataset}", DatasetInfo)
+    return Schema.parse(found.schema_)
+
+
+def _beside(source: Source) -> Path | None:
+    path = Path(source.name + STATE_SUFFIX)
+    return path if os.access(path.parent, os.W_OK) else None
+
+
+def _remembered(path: Path | None, fresh: _State) -> _State | None:
+    """The state of an earlier attempt at the same upload; None if there is none, or it was another one."""
+    if path is None or not path.exists():
+        return None
+    try:
+        found = _State.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+    changed = {"upload": found.upload, "order": found.order}
+    return found if fresh.model_copy(update=changed) == found else None
+
+
+class _Upload:
+    """One attempt."""
+
+    def __init__(self, plan: _Plan, source: Source, progress: Callable[[Progress], None] | None) -> None:
+        self._plan = plan
+        self._nodes = plan.nodes
+        self._state = plan.state
+        self._source = source
+        self._progress = progress
+        self._began = time.monotonic()
+        self._rows = 0
+        self._nbytes = 0
+        self._resumed = 0
+        self._in_flight: deque[tuple[Chunk, list[Future[int]]]] = deque()
+
+    def run(self) -> UploadReport:
+        state = self._state
+        order = state.order
+        if order is not None:
+            # the commit was ordered, and its answer lost: chunks need not be looked at again
+            return self._report(self._settled(lambda: send_order(self._nodes, self._commit, order)))
+        self._remember()
+        try:
+            count = self._send_all()
+        except BaseException as error:
+            self._give_up(error)
+            raise
+        if not self._rows:
+            self._forget(discard=True)
+            raise InputError(f"{self._source.name} has no rows to upload")
+        action = CommitUpload(upload=state.upload, dataset=state.dataset, chunks=count, rows=self._rows)
+        return self._report(
+            self._settled(lambda: carry_out(self._nodes, self._commit, action, signed=self._remember_order))
+        )
+
+    @property
+    def _commit(self) -> str:
+        return f"/v1/uploads/{self._state.upload}/commit"
+
+    def _remember_order(self, order: SignedOrder | None) -> None:
+        self._state = self._state.model_copy(update={"order": order})
+        self._remember()
+
+    def _settled(self, commit: Callable[[], Outcome]) -> Outcome:
+        """What became of the commit. If it is dead, another attempt signs a new one."""
+        try:
+            return commit()
+        except Unsettled:
+            raise
+        except TercetError:
+            self._remember_order(None)
+            raise
+
+    def _send_all(self) -> int:
+        state, schema = self._state, self._plan.chunks.schema
+        begin = UploadBegin(
+            upload=state.upload,
+            dataset=state.dataset,
+            schema_=schema.to_dict(),
+            mode=state.mode,
+            rows=self._source.rows if state.missing == "refuse" else None,
+        )
+        states = self._nodes.each(lambda node: node.post("/v1/uploads", begin, UploadState, patient=True))
+        first, *others = (found.parts for found in states)
+        there = {number for number, part in first.items() if all(other.get(number) == part for other in others)}
+        upload, count = bytes.fromhex(state.upload), 0
+        for chunk in ahead(self._plan.chunks):
+            count += 1
+            if chunk.number in there:
+                self._resumed += 1
+                self._rows += chunk.rows
+                self._tell()
+                continue
+            while len(self._in_flight) >= IN_FLIGHT:
+                self._settle_oldest()
+            words = self._plan.chunks.encoded(chunk)
+            parts = split_chunk(schema, words, chunk.rows, upload, chunk.number)
+            futures = [
+                self._nodes.start(self._sender(chunk.number, parts[index]), self._nodes.clients[index])
+                for index in range(len(PARTIES))
+            ]
+            self._in_flight.append((chunk, futures))
+        while self._in_flight:
+            self._settle_oldest()
+        return count
+
+    def _sender(self, number: int, part: list[Any]) -> Callable[[NodeClient], int]:
+        def send(node: NodeClient) -> int:
+            body: list[Buffer] = part
+            headers = {}
+            if self._plan.sealed:
+                body = [seal_part(node.entry.card, self._state.upload, number, b"".join(part))]
+                headers[SEALED] = "1"
+            target = f"/v1/uploads/{self._state.upload}/chunks/{number}"
+            node.checked(ChunkState, node.request("PUT", target, body, headers=headers, patient=True))
+            return sum(len(buffer) for buffer in body)
+
+        return send
+
+    def _settle_oldest(self) -> None:
+        chunk, futures = self._in_flight.popleft()
+        self._nbytes += sum(future.result() for future in futures)
+        self._rows += chunk.rows
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._progress is None:
+            return
+        total = self._source.rows
+        fraction = min(1.0, self._rows / total) if total else self._source.fraction()
+        elapsed = time.monotonic() - self._began
+        self._progress(Progress(self._rows, total, self._nbytes, fraction, elapsed, self._resumed))
+
+    # -- what is left behind
+
+    def _remember(self) -> None:
+        if self._plan.path is not None:
+            temporary = self._plan.path.with_name(self._plan.path.name + ".new")
+            temporary.write_bytes(self._state.to_json())
+            temporary.replace(self._plan.path)
+
+    def _forget(self, *, discard: bool) -> None:
+        if self._plan.path is not None:
+            with suppress(OSError):
+                self._plan.path.unlink()
+        if discard:
+            self._nodes.quietly(lambda node: node.request("DELETE", f"/v1/uploads/{self._state.upload}"))
+
+    def _give_up(self, error: BaseException) -> None:
+        """Wait for what is on its way; leave what can be resumed, and nothing else."""
+        for _, futures in self._in_flight:
+            for future in futures:
+                future.cancel()
+        for _, futures in self._in_flight:
+            for future in futures:
+                if not future.cancelled():
+                    future.exception()
+        self._in_flight.clear()
+        if self._plan.path is None or isinstance(error, InputError):
+            self._forget(discard=True)
+        else:
+            error.add_note(
+                f"nothing is visible; the same upload again goes on where this one stopped ({self._plan.path})"
+            )
+
+    def _report(self, outcome: Outcome) -> UploadReport:
+        self._forget(discard=False)
+        rows = self._rows or outcome.rows or 0
+        secret = sum(not column.is_key for column in self._plan.chunks.schema.columns)
+        return UploadReport(
+            self._state.dataset,
+            self._state.upload,
+            rows,
+            self._plan.chunks.dropped,
+            rows * secret,
+            self._nbytes,
+            time.monotonic() - self._began,
+            outcome.version,
+            tuple(outcome.pending),
+        )
