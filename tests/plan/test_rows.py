@@ -1,0 +1,386 @@
+"""Row tracking: what is claimed of a value holds when records are changed and exchanged; and known attacks fail."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_plans import Drawn, drawn_plans
+
+from plan_trio import TrioSession
+from tercet.errors import IntegrityError
+from tercet.linear_model import LinearRegression
+from tercet.plan import oracle
+from tercet.plan.facts import Facts
+from tercet.plan.operation import Flow
+from tercet.plan.places import NOWHERE, Order, Partition
+from tercet.plan.rows import follow, track
+from tercet.plan.states import Aggregate, Rows, Spread, State, state_from_json, state_to_json
+from tercet.plan.table import CONSTANT, OPERATIONS
+
+Data = dict[tuple[str, str], Any]
+
+
+def test_every_operation_says_what_it_does_with_rows() -> None:
+    unknown = [op.name for op in OPERATIONS if op.flow is Flow.UNKNOWN]
+    assert not unknown, f"give {unknown} a flow in the table, and the flow a rule in plan/rows.py"
+
+
+def random_data(drawn: Drawn, seed: int) -> Data:
+    rng = np.random.default_rng(seed)
+    return {
+        (dataset, name): rng.integers(0, 2, drawn.rows[dataset]).astype(bool)
+        if name == "f"
+        else rng.integers(-3, 4, drawn.rows[dataset])
+        for dataset, name in drawn.columns.values()
+    }
+
+
+def run(drawn: Drawn, data: Data) -> list[Any]:
+    inputs = {handle: data[column] for handle, column in drawn.columns.items()}
+    types = dict(drawn.plan.inputs())
+    inputs = {handle: oracle.plain(inputs[handle], type) for handle, type in types.items()}
+    return oracle.all_values(drawn.plan, inputs, check=False)
+
+
+def changed(data: Data, datasets: set[str], rows: list[int], seed: int) -> Data:
+    """Other records in these rows."""
+    rng = np.random.default_rng(seed)
+    result = dict(data)
+    for (dataset, name), column in data.items():
+        if dataset in datasets:
+            column = column.copy()
+            there = [row for row in rows if row < len(column)]
+            column[there] = ~column[there] if name == "f" else rng.integers(-3, 4, len(there))
+            result[dataset, name] = column
+    return result
+
+
+def exchanged(data: Data, datasets: set[str], i: int, j: int) -> Data:
+    """The records of two rows exchanged; a dataset without such rows takes no part."""
+    result = dict(data)
+    for (dataset, name), column in data.items():
+        if dataset in datasets and max(i, j) < len(column):
+            column = column.copy()
+            column[[i, j]] = column[[j, i]]
+            result[dataset, name] = column
+    return result
+
+
+def labels(partition: Partition | None, count: int) -> list[int]:
+    return [int(label) for label in (partition or Partition.whole(0)).at(np.arange(count))]
+
+
+@settings(max_examples=400, deadline=None)
+@given(drawn_plans(), st.integers(0, 1000))
+def test_claims_hold(drawn: Drawn, seed: int) -> None:
+    """Every claim of the analysis, on every value, against the plain meaning of the plan."""
+    inputs = {handle: {dataset: Rows(0, drawn.rows[dataset])} for handle, (dataset, _) in drawn.columns.items()}
+    facts, space_of = follow(drawn.plan, inputs)
+    members = {space: {d for d, s in space_of.items() if s == space} for space in space_of.values()}
+    rows = {space: max(drawn.rows[d] for d in members[space]) for space in members}
+    data = random_data(drawn, seed)
+    base = run(drawn, data)
+    known: dict[Any, list[Any]] = {}
+
+    def after(what: Any, other: Data) -> list[Any]:
+        if what not in known:
+            known[what] = run(drawn, other)
+        return known[what]
+
+    for space, joint in members.items():
+        every = after((space,), changed(data, joint, list(range(rows[space])), seed))
+        singles = [after((space, r), changed(data, joint, [r], seed)) for r in range(rows[space])]
+        swaps = {
+            (i, j): after((space, i, j), exchanged(data, joint, i, j)) for i, j in combinations(range(rows[space]), 2)
+        }
+        for index, value in enumerate(facts):
+            op = drawn.plan.operations[index]
+            if op.operation is CONSTANT or isinstance(value, list):
+                continue
+            state = value.states.get(space)
+            what = f"operation {index} ({op.operation.name}), {state}"
+            if state is None:
+                assert np.array_equal(every[index], base[index]), what
+            elif isinstance(state, Aggregate):
+                among = labels(state.classes, rows[space])
+                for r, single in enumerate(singles):
+                    assert among[r] != NOWHERE or np.array_equal(single[index], base[index]), what
+                for (i, j), swap in swaps.items():
+                    if among[i] == among[j] != NOWHERE:
+                        assert np.array_equal(swap[index], base[index]), what
+            elif isinstance(state, Rows):
+                assert state.order is not None
+                order = state.order.at(np.arange(state.order.length))
+                behind = labels(state.background, rows[space])
+                at = base[index].ndim - 1 - state.axis
+                for r, single in enumerate(singles):
+                    if behind[r] == NOWHERE:
+                        keep = order != r
+                        assert np.array_equal(
+                            np.compress(keep, single[index], axis=at), np.compress(keep, base[index], axis=at)
+                        ), what
+    for index, value in enumerate(facts):
+        if isinstance(value, Facts):
+            check_even(drawn, data, value, base[index], index, members)
+
+
+def check_even(drawn: Drawn, data: Data, value: Facts, base: Any, index: int, members: dict[str, set[str]]) -> None:
+    for axis, part in value.even.items():
+        at = base.ndim - 1 - axis
+        which = labels(part, base.shape[at])
+        assert NOWHERE not in which
+        pairs = [(i, j) for i, j in combinations(range(base.shape[at]), 2) if which[i] == which[j]]
+        for i, j in pairs[:4]:
+            other = data
+            for space, state in value.states.items():
+                if isinstance(state, Rows) and state.axis == axis:
+                    assert state.order is not None
+                    a, b = (int(row) for row in state.order.at(np.array([i, j])))
+                    assert (a == NOWHERE) == (b == NOWHERE)
+                    if a != NOWHERE:
+                        other = exchanged(other, members[space], a, b)
+            places = np.arange(base.shape[at])
+            places[[i, j]] = places[[j, i]]
+            found = run(drawn, other)[index]
+            assert np.array_equal(np.take(found, places, axis=at), base), f"operation {index}, axis {axis}: {i}, {j}"
+
+
+def test_the_test_above_finds_something_to_check() -> None:
+    """Random plans reach sums over rows, so that aggregates are really claimed."""
+    found: list[State] = []
+
+    @settings(max_examples=100, deadline=None, database=None)
+    @given(drawn_plans(datasets=1))
+    def collect(drawn: Drawn) -> None:
+        inputs = {handle: {dataset: Rows(0, drawn.rows[dataset])} for handle, (dataset, _) in drawn.columns.items()}
+        for states in track(drawn.plan, inputs):
+            found.extend(states.values())
+
+    collect()
+    assert sum(isinstance(state, Aggregate) and state.count > 1 for state in found) > 20
+    assert any(isinstance(state, Rows) and state.background is not None for state in found)
+
+
+# ---- plans that people write, and attacks ----
+
+N = 24
+
+
+class Table:
+    """Columns of one or two datasets, and what the analysis says of a result."""
+
+    def __init__(self) -> None:
+        self.session = TrioSession()
+        rng = np.random.default_rng(5)
+        self.dataset: dict[bytes, str] = {}
+        self.x, self.y, self.z = (self.column("d", rng.integers(0, 50, N)) for _ in range(3))
+        self.other = self.column("e", rng.integers(0, 50, N))
+        self.xp = self.x.__array_namespace__()
+
+    def column(self, dataset: str, values: Any) -> Any:
+        column = self.session.share(values, bounds=(0, 50))
+        self.dataset[list(self.session.stored)[-1]] = dataset
+        return column
+
+    def states(self, value: Any, **options: bool) -> dict[str, State]:
+        value.reveal()
+        plan = self.session.plans[-1]
+        inputs = {handle: {self.dataset[handle]: Rows(0, N)} for handle, _ in plan.inputs()}
+        return track(plan, inputs, **options)[plan.outputs[0].value]
+
+    def state(self, value: Any, **options: bool) -> State:
+        return self.states(value, **options)["d"]
+
+
+FRIENDLY: dict[str, Any] = {
+    "mean": lambda t: t.x.mean(),
+    "variance": lambda t: t.xp.var(t.x),
+    "variance in two passes": lambda t: ((t.x - t.x.mean()) ** 2).mean(),
+    "masked sum": lambda t: t.xp.sum(t.xp.where(t.y > 20, t.x, 0)),
+    "masked by bools": lambda t: (t.x * (t.y > 20)).sum(),
+    "count": lambda t: t.xp.count_nonzero(t.x > 3),
+    "histogram": lambda t: t.xp.sum(t.x[:, None] < np.arange(0, 50, 10), axis=0),
+    "columns": lambda t: t.xp.mean(t.xp.stack([t.x, t.y], axis=1), axis=0),
+    "products": lambda t: t.xp.matmul(t.xp.stack([t.x, t.y]), t.xp.stack([t.x, t.y], axis=1)),
+    "correlation": lambda t: t.xp.sum((t.x - t.x.mean()) * (t.y - t.y.mean())),
+    "coefficients": lambda t: LinearRegression().fit(t.xp.stack([t.x, t.y], axis=1), t.z).coef_,
+    "mean prediction": lambda t: LinearRegression().fit(t.x[:, None], t.z).predict(t.x[:, None]).mean(),
+    "reversed": lambda t: t.x[::-1].sum(),
+    "permuted": lambda t: t.x[np.random.default_rng(1).permutation(N)].sum(),
+    "broadcast": lambda t: t.xp.broadcast_to(t.x.sum(), (N,)).sum(),
+}
+
+
+@pytest.mark.parametrize("name", FRIENDLY)
+def test_statistics_are_aggregates_over_all_rows(name: str) -> None:
+    t = Table()
+    state = t.state(FRIENDLY[name](t))
+    assert isinstance(state, Aggregate) and state.count == N
+
+
+PARTS: dict[str, tuple[Any, int]] = {
+    "slice": (lambda t: t.x[:10].sum(), 10),
+    "stride": (lambda t: t.x[::3].sum(), 8),
+    "public mask": (lambda t: (t.x * (np.arange(N) < 15)).sum(), 15),
+    "public bool mask": (lambda t: t.xp.count_nonzero((t.x > 3) & (np.arange(N) < 15)), 15),
+    "public indices": (lambda t: t.x[np.arange(N) % 4 == 1].sum(), 6),
+    "two weights": (lambda t: (t.x * np.where(np.arange(N) < 4, 1000, 1)).sum(), 4),
+    "groups": (lambda t: t.xp.matmul((np.arange(N) % 3 == np.arange(3)[:, None]).astype(int), t.x[:, None]), 8),
+    "difference of sums": (lambda t: t.x.sum() - t.x[5:].sum(), 5),
+    "sum of parts": (lambda t: t.x[:3].sum() + t.x[3:].sum(), 3),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_public_selections_lower_the_count(name: str) -> None:
+    t = Table()
+    state = t.state(PARTS[name][0](t))
+    assert isinstance(state, Aggregate) and state.count == PARTS[name][1]
+
+
+ATTACKS: dict[str, Any] = {
+    "one row": lambda t: t.x[7],
+    "one row in a slice": lambda t: t.x[7:8].sum(),
+    "all rows": lambda t: t.x + 1,
+    "one row with a large weight": lambda t: (t.x * np.where(np.arange(N) == 7, 1 << 20, 1)).sum(),
+    "a selecting matrix": lambda t: t.xp.matmul(np.eye(N, dtype=int)[:2], t.x[:, None]),
+    "different weights": lambda t: (t.x * np.arange(1, N + 1)).sum(),
+    "all but one row": lambda t: t.x.sum() - t.x[1:].sum(),
+    "mean less partial mean": lambda t: t.x.mean() - t.x[:-1].mean(),
+    "a public index compared": lambda t: (t.x * ((t.y * 0 + np.arange(N)) == 7)).sum(),
+    "an index from nothing": lambda t: (t.x * ((t.y - t.y + np.arange(N)) == 7)).sum(),
+    "an index of another dataset": lambda t: (t.x * ((t.other * 0 + np.arange(N)) == 7)).sum(),
+    "an index of an aggregate": lambda t: (t.x * ((t.xp.broadcast_to(t.y.sum() * 0, (N,)) + np.arange(N)) == 7)).sum(),
+    "a cumulative sum": lambda t: t.xp.cumulative_sum(t.x, axis=0)[-1],
+    "sum of a cumulative sum": lambda t: t.xp.cumulative_sum(t.x, axis=0).sum(),
+    "an index by cumulative sum": lambda t: (t.x * (t.xp.cumulative_sum(t.x * 0 + 1, axis=0) == 7)).sum(),
+    "pairs": lambda t: t.x.reshape((N // 2, 2)).sum(axis=1),
+    "differences": lambda t: t.x[1:] - t.x[:-1],
+    "moved against itself": lambda t: (t.x[1:] * t.x[:-1]).sum(),
+    "the same row many times": lambda t: t.xp.broadcast_to(t.x[:1], (N,)).sum(),
+    "the same rows taken": lambda t: t.x[np.zeros(N, dtype=int)].sum(),
+    "rows twice": lambda t: t.xp.concat([t.x, t.x[:1]]).sum(),
+    "maximum": lambda t: t.xp.max(t.x),
+    "minimum": lambda t: t.xp.min(t.x),
+    "position of the maximum": lambda t: t.xp.argmax(t.x),
+    "any": lambda t: t.xp.any(t.x > 49),
+    "outer product": lambda t: t.x[:, None] * t.y[None, :],
+    "a row beside a sum": lambda t: t.xp.stack([t.x.sum(), t.x[3]]),
+    "selected by a public array": lambda t: (
+        t.xp.where(t.y >= 0, np.where(np.arange(N) == 7, 1, 0), 0).sum() * t.x.sum()
+        + (t.xp.where(t.y >= 0, np.where(np.arange(N) == 7, 1, 0), 0) * t.x).sum()
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attacks_are_single_rows(name: str) -> None:
+    t = Table()
+    state = t.state(ATTACKS[name](t))
+    assert not isinstance(state, Aggregate) or state.count == 1, state
+
+
+def test_two_datasets_are_followed_each() -> None:
+    t = Table()
+    both = t.states((t.x * t.other).sum())
+    assert both == {name: Aggregate(N, Partition.whole(N)) for name in ("d", "e")}
+    apart = t.states((t.x[:5] * t.other[3:8]).sum())
+    assert all(isinstance(state, Spread) for state in apart.values())
+    stacked = t.states(t.xp.concat([t.x, t.other[:6]]).sum())
+    assert [stacked["d"].count, stacked["e"].count] == [N, 6]
+    outer = t.states((t.x[:, None] * t.other[None, :]).sum(axis=0))
+    assert isinstance(outer["d"], Aggregate) and isinstance(outer["e"], Rows)
+
+
+def test_weights_may_be_allowed_by_name() -> None:
+    t = Table()
+    weighed = t.x * np.arange(N)
+    assert t.state(weighed.sum()).count == 1
+    assert t.state(weighed.sum(), weights_allowed=True) == Aggregate(
+        N - 1, Partition(np.array([0, 1, N]), np.array([-1, 0]))
+    )
+    shifted = t.x + np.arange(N)
+    assert t.state(shifted.sum(), weights_allowed=True).count == 1
+
+
+def test_kept_results_go_on_as_they_were() -> None:
+    t = Table()
+    t.x[:10].sum().reveal()
+    plan = t.session.plans[-1]
+    (handle,) = (handle for handle, _ in plan.inputs())
+    whole = track(plan, {handle: {"d": Rows(0, N, Order.natural(N), background=Partition.whole(N))}})
+    assert whole[plan.outputs[0].value] == {"d": Aggregate(10, Partition(np.array([0, 10, N]), np.array([0, 1])))}
+    uneven = track(plan, {handle: {"d": Rows(0, N, alike=False)}})
+    assert isinstance(uneven[plan.outputs[0].value]["d"], Spread)
+
+
+def test_aggregates_of_unknown_rows_do_not_mix() -> None:
+    t = Table()
+    kept, more = t.column("d", np.arange(N)), t.column("d", np.arange(N))
+    (kept + kept).reveal()
+    plan = t.session.plans[-1]
+    (handle,) = (handle for handle, _ in plan.inputs())
+    same = Aggregate(20)
+    assert track(plan, {handle: {"d": same}})[plan.outputs[0].value] == {"d": Aggregate(20)}
+    (kept + more).reveal()
+    plan = t.session.plans[-1]
+    mixed = track(plan, {handle: {"d": same} for handle, _ in plan.inputs()})
+    assert isinstance(mixed[plan.outputs[0].value]["d"], Spread)
+
+
+states = st.one_of(
+    st.builds(Spread, st.integers(0, 1 << 40)),
+    st.builds(Aggregate, st.integers(0, 9), st.none() | st.just(Partition.whole(9))),
+    st.builds(
+        lambda places, alike, cut: Rows(
+            1,
+            len(places),
+            Order.of_rows(np.array(places)),
+            alike,
+            Partition(np.array([0, cut, 9]), np.array([0, 1])),
+            Partition.whole(cut),
+        ),
+        st.permutations(range(9)),
+        st.booleans(),
+        st.integers(1, 8),
+    ),
+)
+
+
+@given(states)
+def test_states_are_written_and_read(state: State) -> None:
+    written = json.loads(json.dumps(state_to_json(state)))
+    assert state_from_json(written) == state
+
+
+def test_scattered_rows_are_not_written() -> None:
+    scattered = Partition.of_labels(np.arange(20_000) % 2)
+    assert state_from_json(state_to_json(Aggregate(7, scattered))) == Aggregate(7)
+    assert state_from_json(state_to_json(Rows(0, 20_000, classes=scattered))) == Spread(20_000)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        None,
+        {},
+        {"state": "spread"},
+        {"state": "spread", "count": -1},
+        {"state": "spread", "count": 1, "axis": 0},
+        {"state": "aggregate", "count": True},
+        {"state": "aggregate", "count": 3, "classes": [[0, 3], [0, 1]]},
+        {"state": "aggregate", "count": 3, "classes": [[3, 0], [0]]},
+        {"state": "rows", "axis": 0, "count": 2, "alike": True, "order": [[0, 1, 2], [5, 5], [1, 1]]},
+        {"state": "rows", "axis": 0, "count": 2, "alike": 1},
+        {"state": "sum", "count": 2},
+    ],
+)
+def test_what_is_no_state_is_refused(data: Any) -> None:
+    with pytest.raises(IntegrityError):
+        state_from_json(data)
