@@ -1,0 +1,225 @@
+"""Every node's half of a change: whether it may be, from the order that its person signed; then ready, visible or gone.
+
+The coordinator's word is not enough: a node reads the signed order itself, asks its own policy, and holds the change
+against the order. What follows from a job needs this node's own job to stand behind it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from tercet.errors import InputError, IntegrityError, PlanError
+from tercet.federation.api import Outcome
+from tercet.federation.api_peer import Prepare, TransactionState
+from tercet.federation.identity import Card
+from tercet.federation.orders import CommitUpload, DropKept, Order, Refresh, Withdraw, read_order
+from tercet.node.refusals import forbidden, not_found
+from tercet.sharing import PARTIES
+from tercet.store.change import (
+    Change,
+    DropChange,
+    KeepChange,
+    Prepared,
+    RefreshChange,
+    UploadChange,
+    WithdrawChange,
+    check_prepared,
+    read_change,
+    write_change,
+)
+
+if TYPE_CHECKING:
+    from tercet.node.supervisor import Node
+
+
+class Participant:
+    """What this node does for a transaction; on disk and in the audit before it answers. Thread-safe.
+
+    Who calls it: the routes under /peer, and `Transactions` at the coordinator for its own share.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def prepare(self, prepare: Prepare) -> Prepared:
+        """Have a change ready. Raises what this node objects to; then nothing is left of it here."""
+        change = read_change(prepare.change)
+        self._authorise(prepare, change)
+        self._node.at("prepare")
+        answer = self._node.changes.prepare(prepare.transaction, change)
+        self._node.at("prepared")
+        return answer
+
+    def commit(self, transaction: str, answers: list[Prepared]) -> None:
+        """Make it visible, with what all three had ready; again: nothing more happens."""
+        self.check(answers)
+        self._node.at("commit")
+        self._node.changes.commit(transaction, answers)
+        self._node.at("committed")
+        known = self._node.changes.find(transaction)
+        self._node.log.info("change visible", transaction=transaction, kind=known.change.kind if known else "?")
+        self._node.changed()
+
+    def abort(self, transaction: str, reason: str) -> None:
+        """Undo it, and refuse it from now on."""
+        self._node.changes.abort(transaction, reason)
+
+    def state(self, transaction: str) -> TransactionState:
+        """What this node knows of it."""
+        known = self._node.changes.find(transaction)
+        if known is None:
+            return TransactionState(transaction=transaction, state="unknown")
+        state = "prepared" if known.state == "preparing" else known.state
+        answers = [answer.model_dump(mode="json") for answer in known.answers or ()]
+        return TransactionState.model_validate({"transaction": transaction, "state": state, "answers": answers})
+
+    def outcome(self, transaction: str) -> Outcome:
+        """What became of it, for whoever ordered it. Raises a 404."""
+        known = self._node.changes.find(transaction)
+        if known is None:
+            raise not_found("no such change is known here", hint="it was not received, or never was durable")
+        states = {"committed": "committed", "aborted": "aborted"}
+        change = known.change
+        dataset = getattr(change, "dataset", "")
+        version = None
+        if known.state == "committed" and dataset:
+            version = next((one for one in [self._node.version(dataset)] if one is not None), None)
+        return Outcome.model_validate(
+            {
+                "transaction": transaction,
+                "kind": change.kind if change is not None else "",
+                "state": states.get(known.state, "pending"),
+                "reason": known.reason,
+                "dataset": dataset,
+                "version": version.version if version is not None else None,
+                "rows": version.rows if version is not None else None,
+            }
+        )
+
+    def ordered_by(self, transaction: str, fingerprint: str) -> bool:
+        """Whether this person is the one that a change belongs to."""
+        known = self._node.changes.find(transaction)
+        return known is not None and getattr(known.change, "owner", None) == fingerprint
+
+    def in_doubt(self) -> list[str]:
+        """Transactions that are ready here and not decided, as far as this node knows."""
+        return [doubt.transaction for doubt in self._node.changes.in_doubt()]
+
+    def check(self, answers: list[Prepared]) -> None:
+        """Hold the three nodes' answers against each other. Raises IntegrityError that names the nodes."""
+        try:
+            check_prepared(answers)
+        except IntegrityError as error:
+            names = ", ".join(f"{int(party)} is {self._node.federation.node(party).name}" for party in PARTIES)
+            raise IntegrityError(f"{error.message} ({names})", hint=error.hint or "nothing was changed") from None
+
+    # -- whether it may be
+
+    def _authorise(self, prepare: Prepare, change: Change) -> None:
+        if isinstance(change, KeepChange | RefreshChange):
+            self._node.jobs.vouch(prepare, change)
+            if prepare.order is None:
+                return
+        if prepare.order is None:
+            raise PlanError(f"a change of kind {change.kind} needs a signed order")
+        order, card = read_order(prepare.order, self._node.federation.id, self._node.now())
+        if order.transaction != prepare.transaction:
+            raise IntegrityError("the order is for another transaction")
+        roles = self._roles(card)
+        action = order.action
+        fits = False
+        if isinstance(action, CommitUpload) and isinstance(change, UploadChange):
+            self._need(card, roles, "owner")
+            fits = (change.upload, change.dataset, change.rows, len(change.parts), change.owner) == (
+                action.upload,
+                action.dataset,
+                action.rows,
+                action.chunks,
+                card.fingerprint,
+            )
+        elif isinstance(action, Withdraw) and isinstance(change, WithdrawChange):
+            whose = action.owner or card.fingerprint
+            self._need(card, roles, *(["operator"] if whose != card.fingerprint else ["owner", "operator"]))
+            fits = (change.dataset, change.owner, change.upload) == (action.dataset, whose, action.upload)
+        elif isinstance(action, Refresh) and isinstance(change, RefreshChange):
+            self._need(card, roles, "operator")
+            fits = change.dataset == action.dataset
+        elif isinstance(action, DropKept) and isinstance(change, DropChange):
+            fits = change == self.drop_of(action.name)
+            if change.owner != card.fingerprint:
+                self._need(card, roles, "operator")
+        if not fits:
+            raise IntegrityError("the change is not the one that was ordered", hint="nothing was changed")
+
+    def _roles(self, card: Card) -> frozenset[str]:
+        if self._node.federation.find(card.fingerprint) is not None:
+            # an operator acts with his node's own keys; other nodes take his word as that of an operator
+            return frozenset({"operator"})
+        person = self._node.policy.current.person(card.fingerprint)
+        if person is None:
+            raise forbidden(f"{card.name} is not among the people of this node's policy")
+        return frozenset(person.roles)
+
+    @staticmethod
+    def _need(card: Card, roles: frozenset[str], *wanted: str) -> None:
+        if not roles.intersection(wanted):
+            raise forbidden(f"{card.name} is no {' or '.join(wanted)} at this node")
+
+    # -- what an order means here
+
+    def change_of(self, order: Order, card: Card) -> Change:
+        """The change that an order stands for, from what this node holds. The coordinator calls it."""
+        action = order.action
+        if isinstance(action, CommitUpload):
+            info = self._node.uploads.info(action.upload, card.fingerprint)
+            chunks = self._node.uploads.chunks(action.upload)
+            missing = sorted({*range(action.chunks)} - {chunk.chunk for chunk in chunks})
+            if missing or len(chunks) != action.chunks:
+                told = f"chunk {missing[0]} is missing" if missing else f"{len(chunks)} chunks are here"
+                raise InputError(
+                    f"the upload has {action.chunks} chunks, and {told}", hint="send what is missing, then commit again"
+                )
+            return _made(
+                {
+                    "kind": info.mode,
+                    "dataset": action.dataset,
+                    "owner": card.fingerprint,
+                    "upload": action.upload,
+                    "rows": action.rows,
+                    "parts": [chunk.part for chunk in chunks],
+                }
+            )
+        if isinstance(action, Withdraw):
+            owner = action.owner or card.fingerprint
+            return _made({"kind": "withdraw", "dataset": action.dataset, "owner": owner, "upload": action.upload})
+        if isinstance(action, DropKept):
+            return self.drop_of(action.name)
+        raise PlanError("a refresh is a job")
+
+    def drop_of(self, name: str) -> DropChange:
+        """What dropping a kept name means: a model with its arrays, or one array. Raises NotFound."""
+        kept = self._node.kept
+        models = [model for model in kept.models() if model.name == name]
+        if models:
+            model = models[0]
+            return DropChange(owner=model.owner, name=name, arrays=sorted(array.handle for array in model.arrays))
+        array = kept.get(name)
+        return DropChange(owner=array.owner, arrays=[array.handle])
+
+
+def _made(data: dict[str, object]) -> Change:
+    return read_change({name: value for name, value in data.items() if value is not None})
+
+
+def read_answer(data: object) -> Prepared:
+    """Read what another node has ready. Raises InputError."""
+    try:
+        return Prepared.model_validate(data)
+    except ValidationError:
+        raise InputError("this is no answer to prepare") from None
+
+
+def as_json(change: Change) -> dict[str, object]:
+    return write_change(change)

@@ -1,0 +1,204 @@
+"""`node.toml`: what an operator sets for his node; read once at the start, every mistake named with file and key."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from tercet.errors import ConfigError
+from tercet.federation.identifiers import MemberName
+
+MIB = 1 << 20
+FILE = "node.toml"
+
+_Path = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+_Host = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+_Port = Annotated[int, Field(ge=0, le=65535)]
+_Seconds = Annotated[float, Field(gt=0, le=7 * 86400)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Listen(_Section):
+    """Where the HTTP interface listens."""
+
+    host: _Host = "0.0.0.0"
+    port: _Port = 7643
+
+
+class Lanes(_Section):
+    """Where workers listen for workers of the other nodes: `count` ports from `first_port` on."""
+
+    host: _Host = "0.0.0.0"
+    first_port: Annotated[int, Field(ge=0, le=65535)] = 7650
+    count: Annotated[int, Field(ge=1, le=16)] = 2
+
+
+class Limits(_Section):
+    """What one person, one request or one job may take of this node."""
+
+    chunk_bytes: Annotated[int, Field(ge=64 << 10, le=1 << 30)] = 64 * MIB
+    request_bytes: Annotated[int, Field(ge=64 << 10, le=1 << 30)] = 32 * MIB
+    bodies_bytes: Annotated[int, Field(ge=1 * MIB, le=1 << 40)] = 512 * MIB
+    requests_per_second: Annotated[float, Field(gt=0, le=1e6)] = 50.0
+    strangers_per_second: Annotated[float, Field(gt=0, le=1e6)] = 10.0
+    connections: Annotated[int, Field(ge=8, le=100_000)] = 512
+    uploads: Annotated[int, Field(ge=1, le=10_000)] = 16
+    upload_bytes: Annotated[int, Field(ge=1 * MIB)] = 64 << 30
+    free_bytes: Annotated[int, Field(ge=0)] = 512 * MIB
+    queued_jobs: Annotated[int, Field(ge=1, le=100_000)] = 100
+    job_memory_bytes: Annotated[int, Field(ge=64 * MIB)] = 2 << 30
+    job_seconds: _Seconds = 3600.0
+    job_operations: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+
+
+class Timeouts(_Section):
+    """Seconds after which another's silence counts as failure."""
+
+    peer: _Seconds = 10.0
+    worker: _Seconds = 60.0
+    body: _Seconds = 30.0
+    probe: _Seconds = 15.0
+    upload: _Seconds = 86400.0
+
+
+class Log(_Section):
+    """How much is logged."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(_Section):
+    """The settings of one node; the `*_path` properties are absolute, taken from where the file stands.
+
+    Who calls it: `tercet node run` and its neighbours, through `load`.
+    """
+
+    name: MemberName
+    folder: _Path = "store"
+    identity: _Path = "identity.pem"
+    federation: _Path = "federation.toml"
+    policy: _Path = "policy.toml"
+    # a password may stand in it
+    database: Annotated[str, StringConstraints(max_length=1000), Field(repr=False)] = ""
+    listen: Listen = Listen()
+    lanes: Lanes = Lanes()
+    limits: Limits = Limits()
+    timeouts: Timeouts = Timeouts()
+    log: Log = Log()
+    base: Path = Field(default=Path(), exclude=True)
+
+    @classmethod
+    def load(cls, path: Path) -> Settings:
+        """Read `node.toml`. Raises ConfigError with file, key, what is wrong and what to do."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot read the settings {path}: {error}", hint="tercet node init makes them") from None
+        try:
+            values: dict[str, Any] = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path} is not TOML: {error}", hint="correct the line named") from None
+        if "base" in values:
+            raise ConfigError(f"{path}: base: no such setting", hint="remove it")
+        try:
+            return cls.model_validate({**values, "base": path.resolve().parent})
+        except ValidationError as error:
+            raise ConfigError(f"{path}: {_told(error)}", hint=_advice(error)) from None
+
+    def _at(self, path: str) -> Path:
+        return self.base / path
+
+    @property
+    def folder_path(self) -> Path:
+        return self._at(self.folder)
+
+    @property
+    def identity_path(self) -> Path:
+        return self._at(self.identity)
+
+    @property
+    def federation_path(self) -> Path:
+        return self._at(self.federation)
+
+    @property
+    def policy_path(self) -> Path:
+        return self._at(self.policy)
+
+    @property
+    def database_url(self) -> str:
+        """The catalogue's URL: the one set, or SQLite in the folder."""
+        return self.database or f"sqlite:///{self.folder_path / 'catalogue.sqlite'}"
+
+
+def _told(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    message = {"extra_forbidden": "no such setting", "missing": "is missing"}.get(first["type"], first["msg"].lower())
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{key}: {message}{more}"
+
+
+def _advice(error: ValidationError) -> str:
+    kind = error.errors(include_url=False, include_input=False)[0]["type"]
+    return {"extra_forbidden": "remove it, or correct its spelling", "missing": "add it"}.get(kind, "correct this key")
+
+
+_TEMPLATE = """\
+# Settings of one Tercet node. Paths are relative to this file. What stands behind # is the default.
+# `tercet node run` reads it once; stop and start the node after a change. (policy.toml is read anew by itself.)
+
+name = "{name}"                      # as in the federation file
+# folder = "store"                   # catalogue, share files, audit; on a disk of your own
+# identity = "identity.pem"          # certificate and keys of this node, mode 600
+# federation = "federation.toml"     # the three nodes; the same file at all three
+# policy = "policy.toml"             # who may do what here
+# database = ""                      # SQLAlchemy URL of the catalogue; "" is SQLite in the folder
+                                     # e.g. "postgresql+psycopg://tercet@localhost/tercet"
+
+[listen]                             # the HTTP interface (TLS 1.3): open to owners, analysts and the other nodes
+host = "{host}"
+port = {port}
+
+[lanes]                              # jobs run in worker processes; lane k listens at first_port + k
+host = "{host}"                      # open to the other two nodes only
+first_port = {first_port}
+count = {lanes}                            # jobs at a time; the same at all three nodes
+
+[limits]
+# chunk_bytes = 67108864             # one chunk of an upload
+# request_bytes = 33554432           # any other request
+# bodies_bytes = 536870912           # bodies of all requests being read at once
+# requests_per_second = 50.0         # of one person
+# strangers_per_second = 10.0        # of one address, before anybody has signed
+# connections = 512                  # open at once
+# uploads = 16                       # open at once, of one owner
+# upload_bytes = 68719476736         # of one upload
+# free_bytes = 536870912             # of disk kept free: below, uploads are refused
+# queued_jobs = 100
+# job_memory_bytes = 2147483648      # one job's worker process; estimated before, enforced then
+# job_seconds = 3600.0
+# job_operations = 100000
+# threads = 1                        # a job's kernels use this many
+
+[timeouts]                           # seconds
+# peer = 10.0                        # another node answers an HTTP request
+# worker = 60.0                      # another node's worker is silent
+# body = 30.0                        # a client sends nothing in the middle of a request
+# probe = 15.0                       # between looks at the other nodes
+# upload = 86400.0                   # an upload that is not committed is discarded
+
+[log]                                # JSON lines on standard error
+# level = "info"                     # debug, info, warning, error
+"""
+
+
+def template(name: str, *, host: str = "0.0.0.0", port: int = 7643, first_port: int = 7650, lanes: int = 2) -> str:
+    """Give the text of a fresh, commented `node.toml`."""
+    return _TEMPLATE.format(name=name, host=host, port=port, first_port=first_port, lanes=lanes)
