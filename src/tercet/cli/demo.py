@@ -1,65 +1,76 @@
-"""The demo: several owners, three server processes, one linear regression on all rows under secret sharing."""
+"""`tercet demo`: three nodes, three owners, one analyst, all on this machine and gone afterwards."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import secrets
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
+import typer
 
+from tercet.cli import processes, up
+from tercet.cli.audit import details_line
+from tercet.cli.operator import audit_entries, own_node
+from tercet.cli.options import example
 from tercet.cli.report import Screen
-from tercet.cli.seen import seen_by_servers
-from tercet.cli.tables import FloatArray, Owner, Table, checked, declared_bounds, diabetes, hand_out, read
-from tercet.errors import InputError
+from tercet.cli.seen import distribution, held_by_nodes
+from tercet.cli.tables import FloatArray, Owner, Table, checked, diabetes, hand_out, read
+from tercet.errors import InputError, IntegrityError, Refused
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from tercet.client import Measurement
+    from tercet.client.upload import Mode
+    from tercet.federation.federation import Federation
+    from tercet.store.audit import Entry
+    from tercet.store.schema import Schema
 
 HOSPITALS = ("Hospital North", "Hospital East", "Hospital West")
 OWNERS = ("Owner 1", "Owner 2", "Owner 3")
-Bounds = tuple[float, float]
+DATASET = "patients"
+FRAC_BITS = 32
+_PORTS = (10_000, 30_000)
 
 
-@dataclass(frozen=True)
-class Declared:
-    """What the owners agree on in public before anything is shared."""
+def demo(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="FILE.csv", help="A CSV file of numbers, instead of the diabetes data."),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option("--target", metavar="COLUMN", help="The column of FILE.csv to predict from all others."),
+    ] = None,
+) -> None:
+    """Three hospitals, three nodes, an analyst: all of it, once.
 
-    features: Bounds
-    target: Bounds
-    frac_bits: int
-
-
-@dataclass(frozen=True)
-class Model:
-    """A fitted linear regression in plain."""
-
-    coefficients: FloatArray
-    intercept: float
-
-    def as_array(self) -> FloatArray:
-        """The coefficients, then the intercept."""
-        return np.append(self.coefficients, self.intercept)
-
-
-def run(data: Path | None, target: str | None, *, frac_bits: int, timeout: float) -> None:
-    """Run the demo and print it. Raises TercetError for what a person can mend."""
+    Starts three nodes on this machine. Each hospital splits its rows into three shares and sends every node two of
+    them. An analyst asks for means and for a linear regression; the nodes compute on shares, and only the answers are
+    put together, and printed beside those of scikit-learn on the pooled data. Then: what the nodes have seen, what
+    they refuse, what they have recorded. Nothing is left behind.
+    """
+    began = time.monotonic()
     frame, target, names = _source(data, target)
     whole = checked(frame, target)
-    declared = Declared(declared_bounds(whole.features), declared_bounds(whole.target), frac_bits)
     screen = Screen()
     with TemporaryDirectory(prefix="tercet-demo-") as folder:
         owners = hand_out(frame, Path(folder), names)
         tables = [checked(read(owner.path), target, pooled=False) for owner in owners]
-        screen.opening(owners, tables, declared)
-        secret, cost = _fit_shared(screen, owners, tables, declared, timeout)
-    screen.result(whole.feature_names, secret, _fit_plain(whole))
-    screen.seen(owners[0].name, seen_by_servers(tables[0].features, declared.features, frac_bits))
-    screen.cost(cost)
+        schema = declared(whole)
+        screen.opening(owners, tables, schema)
+        _Demo(Path(folder) / "nodes", owners, schema, whole).run(screen)
+    screen.closing(time.monotonic() - began)
+
+
+COMMANDS: dict[Callable[..., None], str] = {
+    demo: example("tercet demo", "tercet demo --data houses.csv --target price"),
+}
 
 
 def _source(data: Path | None, target: str | None) -> tuple[DataFrame, str, Sequence[str]]:
@@ -74,31 +85,131 @@ def _source(data: Path | None, target: str | None) -> tuple[DataFrame, str, Sequ
     return frame, target, OWNERS
 
 
-def _fit_shared(
-    screen: Screen, owners: Sequence[Owner], tables: Sequence[Table], declared: Declared, timeout: float
-) -> tuple[Model, Measurement]:
-    import tercet
-    from tercet.linear_model import LinearRegression
+def declared(whole: Table) -> Schema:
+    """One schema for all owners: every column a decimal, its bounds rounded outward from what the files hold."""
+    from tercet.client.columns import clean_name
+    from tercet.client.infer import friendly_bounds
+    from tercet.store.schema import Column, ColumnKind, Schema
 
-    with screen.progress() as step:
-        step("starting three server processes, mutual TLS between them")
-        with tercet.local(processes=True, timeout=timeout) as net:
-            features, targets = [], []
-            for owner, table in zip(owners, tables, strict=True):
-                step(f"{owner.name} splits its {len(table.target)} rows and sends the shares")
-                features.append(net.share(table.features, bounds=declared.features, frac_bits=declared.frac_bits))
-                targets.append(net.share(table.target, bounds=declared.target, frac_bits=declared.frac_bits))
-            step("the servers fit the regression on shares")
+    columns = []
+    for name, values in _columns(whole):
+        lo, hi = friendly_bounds(float(values.min()), float(values.max()))
+        columns.append(Column(name=clean_name(name), kind=ColumnKind.DECIMAL, lo=lo, hi=hi, frac_bits=FRAC_BITS))
+    try:
+        return Schema.parse({"columns": [column.model_dump(exclude_defaults=True) for column in columns]})
+    except InputError as error:
+        raise InputError(error.message, hint="give the columns names that differ in letters and digits") from None
+
+
+def _columns(table: Table) -> list[tuple[str, FloatArray]]:
+    """All columns with their names, the target last."""
+    features = zip(table.feature_names, table.features.T, strict=True)
+    return [*features, (table.target_name, table.target)]
+
+
+class _Demo:
+    """Three nodes in a folder, with everything that happens there."""
+
+    def __init__(self, folder: Path, owners: Sequence[Owner], schema: Schema, whole: Table) -> None:
+        self._folder = folder
+        self._owners = owners
+        self._schema = schema
+        self._whole = whole
+        *self._features, self._target = schema.names
+
+    def run(self, screen: Screen) -> None:
+        """Play it, from the first node's start to the last one's end."""
+        self._folder.mkdir()
+        people: dict[str, Sequence[str]] = {_identity(owner): ["owner"] for owner in self._owners}
+        names = [name for name, _ in _columns(self._whole)]
+        try:
+            with screen.progress() as step:
+                step("making keys for three nodes, three owners and an analyst")
+                # several demos may run at once on one machine
+                first_port = _PORTS[0] + secrets.randbelow(_PORTS[1] - _PORTS[0])
+                up.create(self._folder, first_port, {**people, "analyst": ["analyst"]})
+                federation, _ = up.launch(self._folder, step)
+                self._upload(federation, step)
+                answers = self._ask(federation, step)
+            screen.means(names, answers.means, self._plain_means(), answers.count)
+            screen.coefficients(self._whole.feature_names, answers.coefficients, _fit_plain(self._whole))
+            screen.cost(answers.cost)
+            question = f"{DATASET}[{self._target!r}][0].reveal(), the {self._whole.target_name} of one patient"
+            screen.refusal(question, answers.refused)
+            folders = [self._folder / node.name for node in federation.nodes]
+            plain = distribution(self._whole.target, self._schema[self._target].bounds or (0.0, 1.0))
+            screen.seen(self._whole.target_name, plain, held_by_nodes(folders, DATASET, self._target), federation)
+            screen.audit([(path.name, _recorded(path, answers.job)) for path in folders], details_line)
+        finally:
+            processes.stop([self._folder / node for node in up.NODES])
+
+    def _upload(self, federation: Federation, step: Callable[[str], None]) -> None:
+        from tercet.client.nodes import Nodes
+        from tercet.client.upload import upload
+        from tercet.federation.identity import Member
+
+        for number, owner in enumerate(self._owners):
+            step(f"{owner.name} splits its rows here and sends each node its part")
+            member = Member.load(self._folder / f"{_identity(owner)}.pem")
+            with Nodes(federation, member) as nodes:
+                mode: Mode = "append" if number else "create"
+                upload(nodes, owner.path, dataset=DATASET, schema=self._schema, mode=mode)
+
+    def _ask(self, federation: Federation, step: Callable[[str], None]) -> _Answers:
+        import tercet
+        from tercet.linear_model import LinearRegression
+
+        with tercet.connect(federation, identity=self._folder / "analyst.pem") as net:
+            patients = net.table(DATASET)
+            step("the analyst asks for the number of rows and all means")
+            means = tercet.reveal(*(patients[name].mean() for name in self._schema.names))
+            step("the analyst asks for a linear regression; the nodes fit it on shares")
             with net.measure() as cost:
-                model = LinearRegression().fit(tercet.concat(features), tercet.concat(targets))
+                model = LinearRegression().fit(patients[self._features], patients[self._target])
                 coefficients, intercept = tercet.reveal(model.coef_, model.intercept_)
-            step("closing the servers")
-    return Model(np.asarray(coefficients), float(intercept)), cost
+            assert net.last_job is not None
+            job = net.last_job.job
+            step("the analyst asks for the value of one patient")
+            try:
+                patients[self._target][0].reveal()
+            except Refused as refused:
+                return _Answers(len(patients), np.array(means), np.append(coefficients, intercept), cost, job, refused)
+        raise IntegrityError("the nodes revealed a single value, which their policy forbids")
+
+    def _plain_means(self) -> FloatArray:
+        return np.array([values.mean() for _, values in _columns(self._whole)])
 
 
-def _fit_plain(table: Table) -> Model:
+@dataclass(frozen=True)
+class _Answers:
+    """What the analyst got."""
+
+    count: int
+    means: FloatArray
+    coefficients: FloatArray
+    """The intercept is the last one."""
+    cost: Measurement
+    job: str
+    """The regression's."""
+    refused: Refused
+
+
+def _identity(owner: Owner) -> str:
+    return owner.name.lower().replace(" ", "-")
+
+
+def _recorded(folder: Path, job: str) -> Entry:
+    """What a node has written down of a job: its newest entry about it."""
+    from tercet.store.audit import Entry
+
+    with own_node(folder) as own:
+        entries = [Entry.model_validate(entry) for entry in audit_entries(own)]
+    return next(entry for entry in reversed(entries) if entry.details.get("job") == job)
+
+
+def _fit_plain(table: Table) -> FloatArray:
     """What scikit-learn gets from the pooled rows in float64: the demo may look, it plays all owners."""
     from sklearn.linear_model import LinearRegression
 
     model = LinearRegression().fit(table.features, table.target)
-    return Model(np.asarray(model.coef_), float(model.intercept_))
+    return np.append(model.coef_, model.intercept_)

@@ -2,141 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
-from rich.table import Table as Grid
-from rich.text import Text
 
-from tercet.cli.tables import Owner, Table
+from tercet.cli import output
+from tercet.cli.errors import told
+from tercet.cli.output import amount, grid, rows
+from tercet.cli.tables import FloatArray, Owner, Table
 
 if TYPE_CHECKING:
-    from tercet.cli.demo import Declared, Model
-    from tercet.cli.seen import Seen
+    from tercet.cli.seen import Component
     from tercet.client import Measurement
+    from tercet.errors import Refused
+    from tercet.federation.federation import Federation
+    from tercet.store.audit import Entry
+    from tercet.store.schema import Schema
 
 _SMALL, _LARGE = 1e-4, 1e7
 """Between these a coefficient is written without an exponent."""
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-class _Seconds(ProgressColumn):
-    """How long a step has taken, or took."""
-
-    def render(self, task: Task) -> Text:
-        took = task.finished_time if task.finished else task.elapsed
-        return Text(f"{took or 0:.2f} s", style="dim")
-
-
 class Screen:
     """The terminal: tables one below the other, and a line for each step under way."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False)
+        self._console = console or output.console()
 
-    def opening(self, owners: Sequence[Owner], tables: Sequence[Table], declared: Declared) -> None:
-        rows = sum(len(table.target) for table in tables)
+    def opening(self, owners: Sequence[Owner], tables: Sequence[Table], schema: Schema) -> None:
+        count = sum(len(table.target) for table in tables)
         features, target = tables[0].feature_names, escape(tables[0].target_name)
         self._say(
-            f"\n[bold]{rows} rows at {len(owners)} owners[/bold]; predict [bold]{target}[/bold] "
+            f"\n[bold]{count} rows at {len(owners)} owners[/bold]; predict [bold]{target}[/bold] "
             f"from {len(features)} features: {escape(', '.join(features))}."
         )
-        grid = _grid("owner", "rows", "own file, read by nobody else", right=(1,))
-        for owner, table in zip(owners, tables, strict=True):
-            grid.add_row(owner.name, str(len(table.target)), escape(str(owner.path)))
-        self._console.print(grid)
+        lines = [(owner.name, len(table.target), owner.path) for owner, table in zip(owners, tables, strict=True)]
+        self._console.print(rows(grid("owner", "rows", "own file, read by nobody else", right=(1,)), lines))
+        shown = ", ".join(f"{column.name} {column.lo:g} to {column.hi:g}" for column in schema.columns)
         self._say(
-            f"Declared bounds, public: features in {_interval(declared.features)}, "
-            f"{target} in {_interval(declared.target)}; {declared.frac_bits} fractional bits.\n"
+            f"Declared, public: {escape(shown)}.\n"
             "[dim]Owners would agree on such bounds from what they know of the units. This demo plays all owners and "
-            "rounds the largest magnitude up to a power of two.[/dim]\n"
+            "rounds outward what the files hold.[/dim]\n"
         )
 
-    @contextmanager
-    def progress(self) -> Iterator[Callable[[str], None]]:
+    def progress(self) -> AbstractContextManager[Callable[[str], None]]:
         """Gives `step(text)`: the step before is done, this one is under way."""
-        columns = (SpinnerColumn(finished_text="[green]✓[/green]"), TextColumn("{task.description}"))
-        with Progress(*columns, _Seconds(), console=self._console) as bars:
-            under_way: list[TaskID] = []
+        return output.steps(self._console)
 
-            def step(text: str) -> None:
-                for task in under_way:
-                    bars.update(task, completed=1)
-                under_way[:] = [bars.add_task(text, total=1)]
+    def means(self, names: Sequence[str], secret: FloatArray, plain: FloatArray, count: int) -> None:
+        made = grid("mean of", "under secret sharing", "in plain", "difference", right=(1, 2, 3))
+        lines = [
+            (name, f"{a:.6g}", f"{b:.6g}", f"{a - b:+.1e}") for name, a, b in zip(names, secret, plain, strict=True)
+        ]
+        self._say(f"\n[bold]First question[/bold]: how many rows, and the means. {count} rows.")
+        self._console.print(rows(made, lines))
 
-            yield step
-            for task in under_way:
-                bars.update(task, completed=1)
-
-    def result(self, names: Sequence[str], secret: Model, plain: Model) -> None:
-        grid = _grid("coefficient of", "under secret sharing", "scikit-learn, pooled", "difference", right=(1, 2, 3))
-        ours, theirs = secret.as_array(), plain.as_array()
-        difference = ours - theirs
-        size = np.abs(theirs)
+    def coefficients(self, names: Sequence[str], secret: FloatArray, plain: FloatArray) -> None:
+        made = grid("coefficient of", "under secret sharing", "scikit-learn, pooled", "difference", right=(1, 2, 3))
+        difference, size = secret - plain, np.abs(plain)
         style = ".8f" if size.min() > _SMALL and size.max() < _LARGE else ".7e"
-        for name, a, b, d in zip((*names, "(intercept)"), ours, theirs, difference, strict=True):
-            grid.add_row(escape(name), format(a, style), format(b, style), f"{d:+.1e}")
-        self._console.print()
-        self._console.print(grid)
+        lines = [
+            (name, format(a, style), format(b, style), f"{d:+.1e}")
+            for name, a, b, d in zip((*names, "(intercept)"), secret, plain, difference, strict=True)
+        ]
+        self._say("\n[bold]Second question[/bold]: a linear regression on the rows of all owners.")
+        self._console.print(rows(made, lines))
         relative = np.abs(difference) / np.maximum(size, np.finfo(np.float64).tiny)
         self._say(
             f"Largest difference: [bold]{np.abs(difference).max():.1e}[/bold] absolute, "
-            f"[bold]{relative.max():.1e}[/bold] relative.\n"
+            f"[bold]{relative.max():.1e}[/bold] relative."
         )
 
-    def seen(self, owner: str, seen: Seen) -> None:
-        grid = _grid("", "sent to servers", "first word", "bits set", "distribution", right=(3,))
-        grid.add_row(f"{owner}", "none", "", "", _bars(seen.plain_histogram))
-        for component in seen.components:
-            servers = " and ".join(str(int(party)) for party in sorted(component.holders))
-            grid.add_row(
+    def refusal(self, question: str, refused: Refused) -> None:
+        self._say(f"\n[bold]A question that goes too far[/bold]: {escape(question)}")
+        self._console.print(told(refused), markup=False, soft_wrap=True)
+
+    def seen(
+        self, column: str, plain: NDArray[np.int64], components: Sequence[Component], federation: Federation
+    ) -> None:
+        made = grid("", "lies at", "first word", "bits set", "distribution", right=(3,))
+        made.add_row(escape(f"{column}, in plain"), "its owners", "", "", _bars(plain))
+        for component in components:
+            nodes = " and ".join(federation.node(party).name for party in sorted(component.holders))
+            made.add_row(
                 f"component {component.number}",
-                servers,
+                nodes,
                 component.sample,
                 f"{component.one_bits:.1%}",
                 _bars(component.histogram),
             )
         self._say(
-            "[bold]What the servers see[/bold] of the features: uniform words. Each lacks one component of three."
+            f"\n[bold]What the nodes have[/bold] of {escape(column)}, read from their disks: uniform words. "
+            "Each lacks one component of three."
         )
-        self._console.print(grid)
-        self._say("[dim]A sample: the same rows split once more by the code that split them for the servers.[/dim]\n")
+        self._console.print(made)
+
+    def audit(self, entries: Sequence[tuple[str, Entry]], line: Callable[[Entry], str]) -> None:
+        self._say("\n[bold]What each node has recorded[/bold] of the regression, signed and chained:")
+        told = [(name, entry.number, entry.kind, line(entry)) for name, entry in entries]
+        self._console.print(rows(grid("node", "no.", "kind", "details", right=(1,)), told))
 
     def cost(self, cost: Measurement) -> None:
         self._say(
-            f"[bold]Cost of the fit[/bold]: {cost.rounds} rounds, {_bytes(cost.bytes_per_party)} sent by each server, "
+            f"\n[bold]Cost of the fit[/bold]: {cost.rounds} rounds, {amount(cost.bytes_per_party)} sent by each node, "
             f"{cost.seconds:.2f} seconds on this machine."
         )
+
+    def closing(self, seconds: float) -> None:
+        self._say(f"[dim]The nodes have ended; all of it took {seconds:.1f} seconds. On your own: tercet up.[/dim]")
 
     def _say(self, text: str) -> None:
         self._console.print(text)
 
 
-def _grid(*titles: str, right: Sequence[int] = ()) -> Grid:
-    grid = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for place, title in enumerate(titles):
-        grid.add_column(title, justify="right" if place in right else "left", vertical="bottom", no_wrap=True)
-    return grid
-
-
 def _bars(counts: NDArray[np.int64]) -> str:
     top = max(1, int(counts.max()))
     return "".join(_BARS[int(count) * (len(_BARS) - 1) // top] for count in counts)
-
-
-def _interval(bounds: tuple[float, float]) -> str:
-    return escape(f"[{bounds[0]:g}, {bounds[1]:g}]")
-
-
-def _bytes(count: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"

@@ -1,16 +1,15 @@
-"""What servers see of an owner's rows: the words of the components they are sent, and how those are distributed."""
+"""What nodes have of the owners' rows: words read from their disks, and how those are distributed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.cli.tables import FloatArray
-from tercet.client import encode_array
-from tercet.ring import ring
-from tercet.sharing import PARTIES, Party, expand_seed, split
+from tercet.sharing import PARTIES, Party
 
 SAMPLE_DIGITS = 16
 BINS = 16
@@ -18,7 +17,7 @@ BINS = 16
 
 @dataclass(frozen=True)
 class Component:
-    """One of the three components of an owner's array, as the two servers that are sent it see it."""
+    """One of the three components of a column, as the two nodes that hold it have it."""
 
     number: int
     holders: tuple[Party, Party]
@@ -29,34 +28,43 @@ class Component:
     histogram: NDArray[np.int64] = field(repr=False)
     """How many words lie in each of BINS equal parts of the ring."""
 
-
-@dataclass(frozen=True)
-class Seen:
-    """The rows of one owner, and the components sent for them."""
-
-    components: tuple[Component, ...]
-    plain_histogram: NDArray[np.int64] = field(repr=False)
-    """How many values lie in each of BINS equal parts of the declared range; no server sees this."""
-
-
-def seen_by_servers(values: FloatArray, bounds: tuple[float, float], frac_bits: int) -> Seen:
-    """Split an array as a session does, and look at what is sent. Called where the data is."""
-    encoded = encode_array(values, bounds, frac_bits)
-    here = ring(encoded.type.ring)
-    upload = split(encoded.words, here)
-    nbytes = encoded.words.nbytes
-    components = []
-    for party, part in zip(PARTIES, upload.components, strict=True):
-        payload = bytes(part) if party is upload.explicit else expand_seed(bytes(part), nbytes).tobytes()
-        words = [payload[at : at + here.word_bytes] for at in range(0, nbytes, here.word_bytes)]
+    @classmethod
+    def of(cls, party: Party, payload: bytes, word_bytes: int) -> Component:
+        """The component that `party` holds as its own, from the bytes of its words."""
+        words = [payload[at : at + word_bytes] for at in range(0, len(payload), word_bytes)]
         tops = np.array([int.from_bytes(word[-4:], "little") for word in words], np.int64)
-        components.append(
-            Component(
-                int(party),
-                (party.prev, party),
-                words[0][::-1].hex()[:SAMPLE_DIGITS],
-                float(np.unpackbits(np.frombuffer(payload, np.uint8)).mean()),
-                np.histogram(tops, BINS, (0, 1 << 32))[0],
-            )
+        return cls(
+            int(party),
+            (party.prev, party),
+            words[0][::-1].hex()[:SAMPLE_DIGITS],
+            float(np.unpackbits(np.frombuffer(payload, np.uint8)).mean()),
+            np.histogram(tops, BINS, (0, 1 << 32))[0],
         )
-    return Seen(tuple(components), np.histogram(values, BINS, bounds)[0])
+
+
+def held_by_nodes(folders: Sequence[Path], dataset: str, column: str) -> tuple[Component, ...]:
+    """Read a numeric column of a dataset from the disk of each node, in the order of the parties.
+
+    Only whoever has all three machines can do that; the demo has.
+    """
+    from tercet.node.settings import Settings
+    from tercet.sharing import Share
+    from tercet.store.catalogue import Catalogue
+    from tercet.store.datasets import Datasets
+
+    found = []
+    for party, folder in zip(PARTIES, folders, strict=True):
+        settings = Settings.load(folder / "node.toml")
+        catalogue = Catalogue(settings.database_url)
+        try:
+            share = Datasets(catalogue, settings.folder_path, party).get(dataset).read(column)
+        finally:
+            catalogue.close()
+        assert isinstance(share, Share), "a column of numbers"
+        found.append(Component.of(party, np.ascontiguousarray(share.own).tobytes(), share.ring.word_bytes))
+    return tuple(found)
+
+
+def distribution(values: NDArray[np.float64], bounds: tuple[float, float]) -> NDArray[np.int64]:
+    """How many values lie in each of BINS equal parts of the declared range; no node sees this."""
+    return np.histogram(values, BINS, bounds)[0]

@@ -1,0 +1,267 @@
+"""`tercet node`: what an operator does with his node."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tercet.cli import processes
+from tercet.cli import unit as units
+from tercet.cli.federation import ENTRY_SUFFIX, write_entry
+from tercet.cli.options import FEDERATION, example
+from tercet.cli.output import amount, console, facts, grouped, moment
+from tercet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tercet.node.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Run a node, and decide what it takes part in.")
+
+SETTINGS = "node.toml"
+PORT, FIRST_WORKER_PORT = 7643, 7650
+
+NodeOption = Annotated[
+    Path, typer.Option("--node", "-n", metavar="FILE", help=f"The node's settings, or the folder where {SETTINGS} is.")
+]
+
+
+def load_settings(path: Path) -> Settings:
+    """Read a node's settings, from the file or its folder. Raises ConfigError."""
+    from tercet.node.settings import Settings
+
+    return Settings.load(path / SETTINGS if path.is_dir() else path)
+
+
+@app.command(
+    epilog=example(
+        'tercet node init --name hospital-a --operator "Hospital A" --address tercet.hospital-a.example',
+        "tercet node init trial --name node-a --address 127.0.0.1 --listen 127.0.0.1 --port 9001 --worker-port 9011",
+    )
+)
+def init(
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Small letters, digits and -; others see it.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the node's files go.")] = Path(),
+    operator: Annotated[str, typer.Option("--operator", help="The organisation, as others should read it.")] = "",
+    address: Annotated[
+        str, typer.Option("--address", metavar="HOST", help="Under which name or number others reach this machine.")
+    ] = "",
+    listen: Annotated[str, typer.Option("--listen", metavar="HOST", help="Where to listen.")] = "0.0.0.0",
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port of the HTTP interface.")] = PORT,
+    worker_port: Annotated[
+        int, typer.Option("--worker-port", min=1, max=65000, help="The first port of the workers.")
+    ] = FIRST_WORKER_PORT,
+    lanes: Annotated[
+        int, typer.Option("--lanes", min=1, max=16, help="Jobs at a time; the same at all three nodes.")
+    ] = 2,
+) -> None:
+    """Make a node's folder.
+
+    It gets an identity, commented settings and policy, and the public entry for the federation file. Nothing that
+    is there already is overwritten.
+    """
+    from tercet.node.setup import init_node
+
+    reached = address or (name if listen in ("0.0.0.0", "::") else listen)
+    entry = init_node(
+        folder,
+        name,
+        operator=operator,
+        host=listen,
+        port=port,
+        first_port=worker_port,
+        lanes=lanes,
+        url=f"https://{_bracketed(reached)}:{port}",
+        lanes_address=f"{_bracketed(reached)}:{worker_port}",
+    )
+    public = folder / f"{name}{ENTRY_SUFFIX}"
+    write_entry(public, entry)
+    ports = f"{worker_port}" if lanes == 1 else f"{worker_port} to {worker_port + lanes - 1}"
+    screen = console()
+    screen.print(
+        facts(
+            {
+                "node": name,
+                "folder": f"{folder.resolve()} (private: keys and, later, shares)",
+                "settings": folder / SETTINGS,
+                "policy": f"{folder / 'policy.toml'} (lets nobody do anything yet)",
+                "entry": f"{public} (public: for the federation file)",
+                "fingerprint": grouped(entry.fingerprint),
+                "valid until": moment(entry.card.not_after),
+                "open the ports": f"{port} to owners, analysts and the two other nodes; {ports} to the two nodes only",
+            }
+        )
+    )
+    screen.print(
+        f"\nNext: send {public.name} to whoever makes the federation file, put the finished {FEDERATION} into the\n"
+        "folder, compare fingerprints (tercet federation show), write policy.toml, then: tercet node run",
+        markup=False,
+    )
+
+
+def local_url(settings: Settings) -> str:
+    """Where the node is reached on its own machine."""
+    host = processes.LOOPBACK if settings.listen.host in ("0.0.0.0", "::") else _bracketed(settings.listen.host)
+    return f"https://{host}:{settings.listen.port}"
+
+
+def _bracketed(host: str) -> str:
+    """An IPv6 address as it stands in an address with a port."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+@app.command(epilog=example("tercet node run", "tercet node run --node /var/lib/tercet"))
+def run(node: NodeOption = Path(SETTINGS)) -> None:
+    """Serve until SIGTERM or Ctrl-C; logs go to standard error."""
+    from tercet.node.daemon import run as serve
+
+    serve(load_settings(node))
+
+
+@app.command(epilog=example("tercet node unit > /etc/systemd/system/tercet-node.service"))
+def unit(
+    folder: Annotated[Path, typer.Option("--folder", help="The node's folder.")] = units.FOLDER,
+    command: Annotated[Path, typer.Option("--command", help="Where the command tercet is installed.")] = units.COMMAND,
+    user: Annotated[str, typer.Option("--user", help="The account that the node runs as.")] = units.USER,
+) -> None:
+    """Print a hardened systemd unit; its head says how to use it."""
+    if not folder.is_absolute() or not command.is_absolute():
+        raise ConfigError("systemd wants whole paths", hint="begin --folder and --command with /")
+    typer.echo(units.unit(folder, command, user), nl=False)
+
+
+# -- keys
+
+
+@app.command(epilog=example("tercet node rotate", "tercet node rotate --finish"))
+def rotate(
+    finish: Annotated[bool, typer.Option("--finish", help="Use the new keys; the node must be stopped.")] = False,
+    node: NodeOption = Path(SETTINGS),
+) -> None:
+    """Give the node new keys under its old name, in two steps.
+
+    Do this long before the certificate ends. First, without options: makes the new identity beside the old one, and
+    the entry for the federation file. When all three nodes have the new federation file, stop the node, run this
+    with --finish, and start the node.
+    """
+    from tercet.federation.federation import Federation
+    from tercet.federation.identity import Card, Member
+
+    settings = load_settings(node)
+    current = settings.identity_path
+    coming = current.with_name(f"{current.stem}.next{current.suffix}")
+    federation = Federation.load(settings.federation_path)
+    mine = federation.node(federation.party(settings.name))
+    screen = console()
+    if not finish:
+        member = Member.create(settings.name)
+        member.save(coming)
+        public = settings.base / f"{settings.name}{ENTRY_SUFFIX}"
+        write_entry(public, mine.model_copy(update={"certificate": member.card.pem()}))
+        screen.print(
+            facts(
+                {
+                    "new identity": f"{coming} (private, not in use yet)",
+                    "new entry": f"{public} (public: for the federation file)",
+                    "new fingerprint": grouped(member.card.fingerprint),
+                    "valid until": moment(member.card.not_after),
+                }
+            )
+        )
+        screen.print(
+            f"\nNext: one operator runs `tercet federation add {public.name}`; all nodes, owners and analysts get the\n"
+            "new federation file. At a time that you agree on: stop the nodes, put the file into place,\n"
+            "`tercet node rotate --finish` here, start the nodes.",
+            markup=False,
+        )
+        return
+    card = Card.load(coming)
+    if mine.card != card:
+        raise ConfigError(
+            f"{settings.federation_path} does not have the new certificate of {settings.name} yet",
+            hint="put the new federation file there first, at all three nodes",
+        )
+    old = Card.load(current)
+    if processes.answers(local_url(settings), old.certificate, "/healthz"):
+        raise ConfigError("the node is running with its old keys", hint="stop it, then finish, then start it")
+    kept = current.with_name(f"{current.stem}.until-{datetime.now(UTC):%Y-%m-%d}{current.suffix}")
+    kept_card = settings.base / f"{settings.name}.{old.fingerprint[:8]}.card.pem"
+    if kept.exists():
+        raise ConfigError(f"{kept} is there already", hint="move it away")
+    kept_card.write_text(old.pem(), encoding="ascii")
+    current.rename(kept)
+    coming.rename(current)
+    screen.print(
+        facts(
+            {
+                "in use now": f"{current} ({card.fingerprint[:16]})",
+                "old identity": f"{kept} (delete it when the nodes work)",
+                "old card": f"{kept_card} (keep it: tercet audit verify --card needs it)",
+            }
+        )
+    )
+
+
+# -- copies
+
+
+@app.command(epilog=example("tercet node backup /backup/tercet/2026-05-01"))
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder on this machine.")],
+    node: NodeOption = Path(SETTINGS),
+) -> None:
+    """Copy catalogue and shares while the node runs.
+
+    The copy is of one moment. Protect it like the node itself: together with another node's it gives everything.
+    Keys are not in it: keep identity.pem apart, once. Delete old backups after `tercet refresh`: that is what
+    refreshing is for.
+    """
+    from tercet.cli.operator import own_node
+    from tercet.federation.api_admin import BackupInfo, BackupOrder
+
+    with own_node(node) as own:
+        done = own.post("/v1/admin/backup", BackupOrder(path=str(target.resolve())), BackupInfo)
+    versions = ", ".join(f"{name} {version}" for name, version in done.versions.items())
+    console().print(
+        facts(
+            {
+                "backup": done.path,
+                "size": f"{amount(done.nbytes)} in {done.files} files",
+                "datasets": versions or "none",
+                "audit": f"{done.audit.number} entries",
+            }
+        )
+    )
+
+
+@app.command(epilog=example("tercet node restore /backup/tercet/2026-05-01"))
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `tercet node backup` made.")],
+    node: NodeOption = Path(SETTINGS),
+) -> None:
+    """Put a backup into a node whose store is empty.
+
+    Every byte is checked. Then start the node: `tercet node status` says which datasets do not fit the other nodes'
+    any more, because something was uploaded, withdrawn or refreshed after the backup.
+    """
+    from tercet.store.backup import restore as put_back
+    from tercet.store.catalogue import Catalogue
+
+    settings = load_settings(node)
+    settings.folder_path.mkdir(parents=True, exist_ok=True)
+    catalogue = Catalogue(settings.database_url)
+    try:
+        done = put_back(source, catalogue, settings.folder_path)
+    finally:
+        catalogue.close()
+    console().print(
+        facts(
+            {
+                "restored": f"{settings.folder_path}, as it was {done.created}",
+                "size": f"{amount(done.bytes)} in {done.files} files",
+            }
+        )
+    )
+    console().print("\nNext: tercet node run, then tercet node status: it compares with the other nodes.")

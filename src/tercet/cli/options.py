@@ -1,0 +1,84 @@
+"""Options that many commands have, and the files that they take when nobody names one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tercet.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tercet.federation.federation import Federation
+    from tercet.federation.identity import Member
+
+FEDERATION = "federation.toml"
+UP_FOLDER = "tercet-nodes"
+"""Where `tercet up` puts its nodes; its files are found from the folder it was called in."""
+
+FederationOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--federation",
+        "-f",
+        metavar="FILE",
+        help=f"The federation file; without it {FEDERATION}, here or in {UP_FOLDER}/.",
+    ),
+]
+OwnerOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--identity", "-i", metavar="FILE", help=f"Who you are; without it owner.pem, here or in {UP_FOLDER}/."
+    ),
+]
+AnalystOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--identity", "-i", metavar="FILE", help=f"Who you are; without it analyst.pem, here or in {UP_FOLDER}/."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def example(*lines: str) -> str:
+    """The end of a help text: command lines to copy. The mark keeps them from being filled into one paragraph."""
+    return "\b\n" + "\n".join(("Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)))
+
+
+def found(given: Path | None, names: Sequence[str], what: str, hint: str) -> Path:
+    """The file given, or the first of these names here or where `tercet up` puts files. Raises ConfigError."""
+    if given is not None:
+        return given
+    for folder in (Path(), Path(UP_FOLDER)):
+        for name in names:
+            if (folder / name).is_file():
+                return folder / name
+    raise ConfigError(f"there is no {what} here: no {' or '.join(names)}", hint=hint)
+
+
+def federation_path(given: Path | None) -> Path:
+    """The federation file to use. Raises ConfigError if there is none."""
+    hint = "name it with --federation FILE, or start three nodes here to try things: tercet up"
+    return found(given, (FEDERATION,), "federation file", hint)
+
+
+def load_federation(given: Path | None) -> Federation:
+    """Read the federation file. Raises ConfigError."""
+    from tercet.federation.federation import Federation
+
+    return Federation.load(federation_path(given))
+
+
+def identity_path(given: Path | None, role: str) -> Path:
+    """The identity of somebody in that role. Raises ConfigError if there is none."""
+    hint = f"name it with --identity FILE, or make one: tercet identity new {role}"
+    return found(given, (f"{role}.pem",), "identity", hint)
+
+
+def load_identity(given: Path | None, role: str) -> Member:
+    """Read the identity of an owner or analyst. Raises ConfigError."""
+    from tercet.federation.identity import Member
+
+    return Member.load(identity_path(given, role))

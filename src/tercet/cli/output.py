@@ -1,0 +1,123 @@
+"""What commands print with: tables, amounts, times, JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table as Grid
+from rich.text import Text
+
+_PIPE_WIDTH = 200
+_GROUP = 4
+
+
+def console(*, err: bool = False) -> Console:
+    """A terminal to print on; wide if it is none, so that nothing is cut off in a file or a pipe."""
+    here = Console(highlight=False, stderr=err)
+    return here if here.is_terminal else Console(highlight=False, stderr=err, width=max(here.width, _PIPE_WIDTH))
+
+
+def grid(*titles: str, right: Sequence[int] = ()) -> Grid:
+    """An empty table without lines; `right` are the columns of numbers."""
+    made = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for place, title in enumerate(titles):
+        made.add_column(title, justify="right" if place in right else "left", vertical="bottom", no_wrap=True)
+    return made
+
+
+def rows(made: Grid, lines: Sequence[Sequence[object]]) -> Grid:
+    """The table with these lines, shown as they are: nothing in them is markup."""
+    for line in lines:
+        made.add_row(*(escape(str(cell)) for cell in line))
+    return made
+
+
+def facts(pairs: Mapping[str, object]) -> Grid:
+    """Names and values, one pair a line; empty values are left out."""
+    made = Grid(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    made.add_column(style="bold", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in pairs.items():
+        if value not in (None, ""):
+            made.add_row(name, escape(str(value)))
+    return made
+
+
+def print_json(data: Any) -> None:
+    """JSON on standard output, two spaces deep; what JSON does not have is written as text."""
+    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def amount(count: float) -> str:
+    """A number of bytes, to three digits."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def moment(when: datetime | float | None) -> str:
+    """A time in UTC, to the second; empty for None."""
+    if when is None:
+        return ""
+    if not isinstance(when, datetime):
+        when = datetime.fromtimestamp(when, UTC)
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def grouped(fingerprint: str) -> str:
+    """A fingerprint as people read it to each other: groups of four."""
+    return " ".join(fingerprint[at : at + _GROUP] for at in range(0, len(fingerprint), _GROUP))
+
+
+class _Seconds(ProgressColumn):
+    """How long a step has taken, or took."""
+
+    def render(self, task: Task) -> Text:
+        took = task.finished_time if task.finished else task.elapsed
+        return Text(f"{took or 0:.2f} s", style="dim")
+
+
+@contextmanager
+def steps(where: Console) -> Iterator[Callable[[str], None]]:
+    """Gives `step(text)`: the step before is done, this one is under way."""
+    columns = (SpinnerColumn(finished_text="[green]✓[/green]"), TextColumn("{task.description}"), _Seconds())
+    with Progress(*columns, console=where) as bars:
+        under_way: list[TaskID] = []
+
+        def step(text: str) -> None:
+            for task in under_way:
+                bars.update(task, completed=1)
+            under_way[:] = [bars.add_task(escape(text), total=1)]
+
+        yield step
+        for task in under_way:
+            bars.update(task, completed=1)
+
+
+@contextmanager
+def bar(where: Console, text: str, total: float | None) -> Iterator[Callable[[float], None]]:
+    """Gives `done(count)`: how much of the total is done by now. `total` may be unknown."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=where, transient=True) as bars:
+        task = bars.add_task(escape(text), total=total)
+        yield lambda count: bars.update(task, completed=count)
