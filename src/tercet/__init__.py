@@ -6,14 +6,16 @@
         income = net.share([52_000, 71_000, 100_000], bounds=(0, 1_000_000))
         print(income.mean().reveal())
 
-`tc.local` starts three parties; a session's `share` splits arrays among them; operations on the secret arrays that
-come back record a plan; `reveal` runs it.
+`tc.local` starts three parties, `tc.connect` asks the nodes of a federation; a session's `share` splits arrays among
+them; operations on the secret arrays that come back record a plan; `reveal` runs it.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from tercet import array, linear_model
 from tercet.array import SecretArray, assume, concat, divide, explain, persist, reveal, stack, where
 from tercet.array import loop as repeat
-from tercet.client import EmulatedLink, Measurement, Session, local
+from tercet.client import EmulatedLink, Measurement, Session, load, local
 from tercet.errors import (
     ConfigError,
     InputError,
@@ -27,6 +29,9 @@ from tercet.errors import (
     Unreachable,
 )
 from tercet.plan.network import LAN, WAN, Network
+
+if TYPE_CHECKING:
+    from tercet.client.connect import connect
 
 __version__ = "0.1.0"
 
@@ -52,9 +57,11 @@ __all__ = [
     "array",
     "assume",
     "concat",
+    "connect",
     "divide",
     "explain",
     "linear_model",
+    "load",
     "local",
     "persist",
     "repeat",
@@ -62,3 +69,12 @@ __all__ = [
     "stack",
     "where",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # what talks to nodes needs libraries that take longer to load than all the rest
+    if name == "connect":
+        from tercet.client.connect import connect
+
+        return connect
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

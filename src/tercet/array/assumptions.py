@@ -6,7 +6,7 @@ A loop is recorded anew with one more carried value, whether every assumption of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ def with_checks(wanted: Sequence[Wanted], checked: bool) -> tuple[list[Wanted], 
     if not checked:
         return list(wanted), []
     replaced, checks = _checked([want.node for want in wanted], ())
-    return [Wanted(replaced.get(w.node.serial, w.node), w.kind, w.handle) for w in wanted], checks
+    return [replace(want, node=replaced.get(want.node.serial, want.node)) for want in wanted], checks
 
 
 def _checked(roots: Sequence[Node], leaves: Sequence[Node]) -> tuple[Mapping[int, Node], list[Check]]:

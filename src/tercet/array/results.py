@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -30,7 +31,7 @@ def reveal(*arrays: SecretArray, checked: bool | None = None) -> Any:
     """
     _all_secret(arrays, "reveal")
     session = session_of(*arrays)
-    wanted = [Wanted(array._node, OutputKind.REVEAL) for array in arrays]
+    wanted = [Wanted(array._node, OutputKind.REVEAL, divisor=array._divisor) for array in arrays]
     wanted, checks = with_checks(wanted, session.checked if checked is None else checked)
     results = session.run([*wanted, *(Wanted(check.node, OutputKind.REVEAL) for check in checks)])
     raise_failed(checks, results[len(arrays) :])
@@ -40,9 +41,19 @@ def reveal(*arrays: SecretArray, checked: bool | None = None) -> Any:
 
 def persist(*arrays: SecretArray, checked: bool | None = None) -> tuple[SecretArray, ...]:
     """Run one plan for all arrays and keep the results as shares at the parties; new arrays on those shares."""
-    _all_secret(arrays, "persist")
+    return keep(arrays, checked=checked)
+
+
+def keep(
+    arrays: Sequence[SecretArray], handles: Sequence[bytes] = (), *, checked: bool | None = None
+) -> tuple[SecretArray, ...]:
+    """As `persist`, under given handles; sessions call it, for what is kept by name."""
+    _all_secret(tuple(arrays), "persist")
     session = session_of(*arrays)
-    wanted = [Wanted(array._node, OutputKind.PERSIST) for array in arrays]
+    wanted = [
+        Wanted(array._node, OutputKind.PERSIST, handle)
+        for array, handle in zip(arrays, handles or [b""] * len(arrays), strict=True)
+    ]
     wanted, checks = with_checks(wanted, session.checked if checked is None else checked)
     results = session.run([*wanted, *(Wanted(check.node, OutputKind.REVEAL) for check in checks)])
     raise_failed(checks, results[len(arrays) :])
@@ -58,7 +69,7 @@ def explain(*arrays: SecretArray) -> Explanation:
     wanted = [Wanted(array._node, OutputKind.REVEAL) for array in arrays]
     wanted, checks = with_checks(wanted, session.checked)
     wanted += [Wanted(check.node, OutputKind.REVEAL) for check in checks]
-    return Explanation(compile_plan(wanted, session.network), session.network)
+    return session.explain(compile_plan(wanted, session.network))
 
 
 def assume(x: SecretArray, bounds: tuple[float, float]) -> SecretArray:

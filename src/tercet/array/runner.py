@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from tercet.plan.compile import Wanted
+from tercet.plan.explain import Explanation
 from tercet.plan.graph import Graph
 from tercet.plan.network import Network
+from tercet.plan.plan import Plan
 
 
 class Runner(Protocol):
@@ -30,5 +32,9 @@ class Runner(Protocol):
 
         REVEAL gives the stored integers as the type has them: `int64` (or Python ints in an object array, ring 2^128)
         of the value's shape, bools for a secret bool. Nothing is divided by 2^frac_bits: the array floor does that.
-        PERSIST (its handle is left empty here; the session draws one) gives the new input Node.
+        PERSIST (under a handle that the session draws, unless one is given) gives the new input Node.
         """
+
+    def explain(self, plan: Plan) -> Explanation:
+        """What a plan costs and reveals; a session with nodes also asks them what they would say. Nothing runs."""
+        return Explanation(plan, self.network)

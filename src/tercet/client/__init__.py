@@ -3,6 +3,7 @@
 from tercet.client.encode import Encoded, encode_array
 from tercet.client.local import EmulatedLink, local
 from tercet.client.measurement import JobRecord, Measurement, OperationRow
+from tercet.client.models import load
 from tercet.client.session import Session
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "OperationRow",
     "Session",
     "encode_array",
+    "load",
     "local",
 ]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Self
 
 from numpy.typing import NDArray
 
+from tercet.array.secret import SecretArray
 from tercet.client.encode import decode_words, stored_values
 from tercet.client.measurement import JobRecord, Measurement
+from tercet.learn.model import Model
 from tercet.plan.compile import Wanted, compile_plan
+from tercet.plan.explain import Explanation
 from tercet.plan.graph import Graph, Node
 from tercet.plan.network import Network
 from tercet.plan.plan import OutputKind, Plan
@@ -52,6 +56,21 @@ class BaseSession(ABC):
         results = self._run(compile_plan(placed, self.network), stored_values)
         return self._taken(placed, results)
 
+    def explain(self, plan: Plan) -> Explanation:
+        """What a plan costs and reveals; nothing runs. `tercet.explain(array)` calls it."""
+        return Explanation(plan, self.network)
+
+    @abstractmethod
+    def keep(self, name: str, arrays: Mapping[str, SecretArray], model: Mapping[str, Any]) -> dict[str, SecretArray]:
+        """Keep a model's arrays under a name, with its public description; `Model.save` calls it.
+
+        One plan for all. Gives the arrays on what is kept. InputError for a name that is taken or cannot be one.
+        """
+
+    @abstractmethod
+    def load(self, name: str) -> Model:
+        """A saved model, fitted, its arrays still secret. Raises InputError if there is none."""
+
     @contextmanager
     def measure(self) -> Iterator[Measurement]:
         """Add up what the jobs that run inside really cost."""
@@ -73,7 +92,7 @@ class BaseSession(ABC):
     def _placed(self, wanted: Sequence[Wanted]) -> list[Wanted]:
         """The same, what is kept in its smallest form and under a new handle."""
         return [
-            Wanted(least_ring(settle(want.node)), want.kind, fresh_seed()[:HANDLE_BYTES])
+            replace(want, node=least_ring(settle(want.node)), handle=want.handle or fresh_seed()[:HANDLE_BYTES])
             if want.kind is OutputKind.PERSIST
             else want
             for want in wanted

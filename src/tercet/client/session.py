@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tercet.array.results import keep
 from tercet.array.secret import SecretArray
 from tercet.client.base import BaseSession
 from tercet.client.encode import decode_words, encode_array
@@ -21,6 +22,7 @@ from tercet.client.measurement import record_of
 from tercet.engine.commands import EMPTY, Command, Drop, LinkEstimate, Put, Run
 from tercet.engine.failure import Cause, Report
 from tercet.errors import InputError, PartyError, ProtocolViolation, TercetError, Timeout, Unreachable
+from tercet.learn.model import Model, rebuild
 from tercet.node.language import write_type
 from tercet.plan.graph import Node
 from tercet.plan.network import Network
@@ -69,6 +71,7 @@ class Session(BaseSession):
         self._endpoint = endpoint
         self._companions = companions
         self._lock = threading.RLock()
+        self._models: dict[str, tuple[Mapping[str, Any], dict[str, SecretArray]]] = {}
         self._unwanted: deque[bytes] = deque()
         self._broken: TercetError | None = None
         self._closed = False
@@ -95,6 +98,24 @@ class Session(BaseSession):
         """Check, encode and split an array, and send each party its part; see `encode_array` for what is accepted."""
         encoded = encode_array(values, bounds, frac_bits)
         return SecretArray._new(self, self._stored(self._put(encoded.words, encoded.type), encoded.type))
+
+    def keep(self, name: str, arrays: Mapping[str, SecretArray], model: Mapping[str, Any]) -> dict[str, SecretArray]:
+        """See `BaseSession.keep`; the name is this session's, and ends with it."""
+        kept = dict(zip(arrays, keep(list(arrays.values())), strict=True))
+        with self._lock:
+            if name in self._models:
+                raise InputError(f"there is a model {name!r} already", hint="choose another name")
+            self._models[name] = model, kept
+        return kept
+
+    def load(self, name: str) -> Model:
+        """See `BaseSession.load`."""
+        with self._lock:
+            if name not in self._models:
+                raise InputError(
+                    f"there is no model {name!r} in this session", hint="save it with model.save(net, name)"
+                )
+            return rebuild(*self._models[name])
 
     def _stored(self, handle: bytes, t: Type) -> Node:
         """The node of an array that the parties keep; they forget it when nobody refers to it any more."""

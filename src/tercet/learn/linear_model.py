@@ -7,6 +7,7 @@ from typing import Any
 from tercet.array import numeric
 from tercet.array.secret import SecretArray
 from tercet.errors import InputError
+from tercet.learn.model import Model
 
 WORKING_BITS = 48
 TOLERANCE_BITS = 24
@@ -25,7 +26,7 @@ def array_namespace(*arrays: Any) -> Any:
     return secret.__array_namespace__()
 
 
-class LinearRegression:
+class LinearRegression(Model):
     """Ordinary least squares, in scikit-learn's manner, on secret or on NumPy arrays.
 
     `fit(X, y)`: X (n, d), y (n,), secret integers or fixed-point numbers; nothing is revealed. Sums of products are
@@ -40,6 +41,9 @@ class LinearRegression:
     After fit: `coef_` (d,), `intercept_` (), `aliased_` (d,). Rounds grow with d (about 40 a column), not with n; bytes
     with d^2. Raises InputError for shapes that do not fit, PlanError if declared bounds are too wide for 128 bits.
     """
+
+    parameters = ("fit_intercept",)
+    fitted = ("coef_", "intercept_", "aliased_", "coef_bits_")
 
     def __init__(self, *, fit_intercept: bool = True) -> None:
         self.fit_intercept = fit_intercept

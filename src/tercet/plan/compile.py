@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from tercet.plan.graph import LoopBody, Node
 from tercet.plan.network import Network
@@ -22,6 +23,8 @@ class Wanted:
     node: Node
     kind: OutputKind
     handle: bytes = b""
+    divisor: Fraction = Fraction(1)
+    """What the revealed integers are still to be divided by; sessions that remember jobs note it."""
 
 
 def compile_plan(wanted: Sequence[Wanted], network: Network) -> Plan:

@@ -1,0 +1,359 @@
+"""A session with three nodes: the same as a local one to whoever uses it, with stored tables and saved models."""
+
+from __future__ import annotations
+
+import base64
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from tercet.array.decode import decoded
+from tercet.array.results import keep
+from tercet.array.secret import SecretArray
+from tercet.client import asking, orders
+from tercet.client.base import BaseSession
+from tercet.client.encode import decode_words, encode_array, stored_values
+from tercet.client.explained import NodesExplanation
+from tercet.client.measurement import record_of
+from tercet.client.nodes import Nodes
+from tercet.client.orders import ReceiptLine
+from tercet.client.private import upload_private
+from tercet.client.table import Table
+from tercet.client.tickets import Ticket, Tickets
+from tercet.client.upload import Mode, UploadReport, upload
+from tercet.errors import InputError, IntegrityError, PlanError, TercetError
+from tercet.federation.api import DatasetInfo, Explanation, JobInfo, JobList, KeptInfo, Outcome
+from tercet.federation.bundle import InputRef, JobHeader, Link, OutputRef, column_handle, kept_handle, make_bundle
+from tercet.federation.bundle import recipient as recipient_entry
+from tercet.federation.identifiers import fresh_id
+from tercet.federation.identity import Card
+from tercet.learn.model import Model, rebuild
+from tercet.node.language import read_type
+from tercet.plan.compile import Wanted, compile_plan
+from tercet.plan.graph import Node
+from tercet.plan.network import Network
+from tercet.plan.plan import OutputKind, Plan
+from tercet.plan.types import Type
+from tercet.store.schema import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """Where an input of plans stands: a column of one version of a dataset."""
+
+    dataset: str
+    version: int
+    manifest: str
+    column: str
+
+
+class RemoteSession(BaseSession):
+    """One person's session with three nodes; made by `tercet.connect`. Use it in `with`, or call `close`.
+
+    Jobs of several threads run side by side. Every job may raise Refused (naming node and rule), asking.Held,
+    Unreachable or Timeout (naming the node), IntegrityError (naming the two nodes that differ).
+    """
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        network: Network,
+        *,
+        deadline: float,
+        lifetime: float,
+        checked: bool,
+        purpose: str,
+        recipients: Sequence[Card],
+        remember: Path | None,
+        progress: Callable[[float], None] | None,
+    ) -> None:
+        super().__init__(network, checked=checked)
+        self.nodes = nodes
+        """The three nodes, for requests that this class has no name for."""
+        self.purpose = purpose
+        """Why is asked, in the analyst's words: every node writes it into its audit."""
+        self.wait_if_held = False
+        """Whether a job that an operator has to approve is waited for; otherwise it raises asking.Held."""
+        self._deadline_s = deadline
+        self._lifetime_s = lifetime
+        self._recipients = [recipient_entry(card) for card in (nodes.member.card, *recipients)]
+        self._progress = progress
+        self._tickets = Tickets(remember)
+        self._lock = threading.RLock()
+        self._columns: dict[tuple[bytes, Type], _Column] = {}
+        self._kept: dict[bytes, str] = {}
+        self._saving: tuple[dict[bytes, str], Mapping[str, Any]] | None = None
+        self._private: list[str] = []
+        self._about: dict[str, str] = {}
+        self._closed = False
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open"
+        return f"RemoteSession({state}, {self.nodes.federation.name}, {self.nodes.member.name})"
+
+    def close(self) -> None:
+        """End the session; what it shared for itself is withdrawn. Harmless when called again."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        for name in self._private:
+            with suppress(TercetError):
+                orders.withdraw(self.nodes, name)
+        self.nodes.close()
+
+    # -- data
+
+    def table(self, name: str) -> Table:
+        """A dataset as it is now: its columns are secret arrays of this session.
+
+        Raises InputError if there is none, IntegrityError naming the odd one if the nodes do not have the same.
+        """
+        return Table(self, orders.dataset(self.nodes, name))
+
+    def datasets(self) -> list[DatasetInfo]:
+        """All datasets that you may see, as all three nodes have them."""
+        return orders.datasets(self.nodes)
+
+    def upload(
+        self,
+        source: Any,
+        *,
+        dataset: str,
+        schema: Schema | Path | str | None = None,
+        mode: Mode = "create",
+        **options: Any,
+    ) -> UploadReport:
+        """Split a frame or file among the nodes; see `tercet.client.upload.upload` for the options. Owners call it.
+
+        `schema`: a Schema, or the path of its file; may be left out where rows are appended.
+        """
+        if isinstance(schema, Path | str):
+            schema = Schema.load(Path(schema))
+        return upload(self.nodes, source, dataset=dataset, schema=schema, mode=mode, **options)
+
+    def withdraw(self, dataset: str, *, upload: str | None = None) -> Outcome:
+        """Delete your rows of a dataset at all three nodes, or those of one upload. Owners call it."""
+        return orders.withdraw(self.nodes, dataset, upload=upload)
+
+    def receipts(self, dataset: str) -> list[ReceiptLine]:
+        """Every job that touched a dataset, and which nodes say so. Owners call it."""
+        return orders.receipts(self.nodes, dataset)
+
+    def share(self, values: Any, bounds: tuple[Any, Any] | None = None, frac_bits: int | None = None) -> SecretArray:
+        """An array of your own, split among the nodes for this session; `encode_array` says what is accepted.
+
+        It is a dataset under your name, withdrawn when the session ends; the nodes must know you as an owner too.
+        """
+        encoded = encode_array(values, bounds, frac_bits)
+        name, info = upload_private(self.nodes, encoded, values)
+        with self._lock:
+            self._private.append(name)
+        flat: SecretArray = self.column(info, Schema.parse(info.schema_), "values")
+        return flat.reshape(encoded.type.shape)
+
+    def column(self, info: DatasetInfo, schema: Schema, column: str) -> SecretArray:
+        """A stored column as a secret array of shape (rows,). Tables call it."""
+        t = schema.type(column, info.rows)
+        handle = column_handle(self.nodes.federation.id, info.name, column)
+        with self._lock:
+            self._columns[handle, t] = _Column(info.name, info.version, info.manifest, column)
+            return SecretArray._new(self, self.graph.input(handle, t))
+
+    # -- models
+
+    def keep(self, name: str, arrays: Mapping[str, SecretArray], model: Mapping[str, Any]) -> dict[str, SecretArray]:
+        """See `BaseSession.keep`; kept at the nodes until somebody deletes it."""
+        names = {kept_handle(self.nodes.federation.id, f"{name}/{key}"): f"{name}/{key}" for key in arrays}
+        description = {**model, "divisors": {key: str(array._divisor) for key, array in arrays.items()}}
+        with self._lock:
+            self._saving = names, description
+            try:
+                found = keep(list(arrays.values()), list(names))
+            finally:
+                self._saving = None
+        return dict(zip(arrays, found, strict=True))
+
+    def load(self, name: str) -> Model:
+        """See `BaseSession.load`. Raises IntegrityError if the nodes do not have the same."""
+        infos = self.nodes.each(lambda node: node.get(f"/v1/kept/{name}", KeptInfo))
+        if len({(info.job, tuple((a.handle, a.label) for a in info.arrays)) for info in infos}) > 1:
+            raise IntegrityError(f"the nodes do not keep the same {name}", hint="ask their operators")
+        info = infos[0]
+        if info.model is None or any(other.model != info.model for other in infos):
+            raise InputError(f"{name} is no model that all nodes have alike", hint="save it with model.save(net, name)")
+        description = dict(info.model)
+        divisors = description.pop("divisors", {})
+        arrays = {}
+        for array in info.arrays:
+            key = array.name.rpartition("/")[2]
+            handle, t = bytes.fromhex(array.handle), read_type(base64.b64decode(array.label))
+            arrays[key] = SecretArray._new(self, self._named(handle, t, f"{name}/{key}"), _divisor(divisors, key))
+        return rebuild(description, arrays)
+
+    def kept(self) -> list[KeptInfo]:
+        """Your kept arrays and models."""
+        return orders.kept(self.nodes)
+
+    def drop(self, name: str) -> Outcome:
+        """Delete a kept array, or a model with its arrays, at all three nodes."""
+        return orders.drop(self.nodes, name)
+
+    # -- jobs
+
+    def jobs(self, *, state: str | None = None) -> list[JobInfo]:
+        """Your jobs, newest first, as the coordinator has them."""
+        query = f"?state={state}" if state else ""
+        return self.nodes.coordinator.get(f"/v1/jobs{query}", JobList).jobs
+
+    def job(self, job: str) -> list[JobInfo]:
+        """One job, as each of the three nodes has it."""
+        return self.nodes.each(lambda node: node.get(f"/v1/jobs/{job}", JobInfo))
+
+    def cancel(self, job: str) -> None:
+        """Have a job given up at all three nodes."""
+        asking.cancel(self.nodes, job)
+
+    def ticket(self, job: str) -> Ticket:
+        """What is remembered of a job that was asked in this session, or with the same `remember`. InputError."""
+        return self._tickets.find(job)
+
+    def fetch(self, job: str, *, wait: bool = True) -> tuple[Any, ...]:
+        """The values that a job asked earlier reveals, as `reveal` gives them; for jobs that were held.
+
+        Raises Held while it still is held (unless `wait_if_held`), InputError for a job that nothing is remembered of.
+        """
+        ticket = self._tickets.find(job)
+        infos = self.job(job) if not wait else self._await(job, ticket.deadline)
+        unfinished = next((info for info in infos if not info.final), None)
+        if unfinished is not None:
+            raise PlanError(f"job {job} is {unfinished.state} at {unfinished.decision.node}", hint="ask again later")
+        failed = next((info for info in infos if info.state != "done"), None)
+        if failed is not None:
+            raise asking.failure_of(failed)
+        types = {output.index: output.type for output in ticket.outputs}
+        words = asking.fetch(self.nodes, job, types)
+        values = []
+        for output in ticket.outputs:
+            plain = decoded(stored_values(words[output.index], output.type), output.type, output.fraction)
+            values.append(plain if plain.dtype == object else plain[()])
+        return tuple(values)
+
+    @contextmanager
+    def asking_about(self, **facts: str) -> Iterator[None]:
+        """Facts that are remembered with the jobs asked inside (a query's text, say), for `ticket(job).about`."""
+        before, self._about = self._about, {**self._about, **facts}
+        try:
+            yield
+        finally:
+            self._about = before
+
+    def explain(self, plan: Plan) -> NodesExplanation:
+        """What a plan costs and reveals, and what each node's policy says to it; nothing runs or counts."""
+        bundle = make_bundle(self.nodes.member, self._header(fresh_id(), plan, None), plan.to_bytes())
+        found = self.nodes.each(lambda node: node.post("/v1/explain", bundle, Explanation))
+        return NodesExplanation(plan, self.network, tuple(found))
+
+    def run(self, wanted: Sequence[Wanted]) -> list[Any]:
+        """Compile and run one plan at the nodes: what secret arrays call to reveal and persist."""
+        placed = self._placed(wanted)
+        divisors = [want.divisor for want in placed]
+        return self._taken(placed, self._ask(compile_plan(placed, self.network), stored_values, divisors))
+
+    def _run(self, plan: Plan, decode: Callable[[NDArray[Any], Type], Any] = decode_words) -> list[Any]:
+        return self._ask(plan, decode, [Fraction(1)] * len(plan.outputs))
+
+    def _ask(self, plan: Plan, decode: Callable[[NDArray[Any], Type], Any], divisors: Sequence[Fraction]) -> list[Any]:
+        if self._closed:
+            raise ValueError("this session is closed; connect again")
+        job, began = fresh_id(), time.perf_counter()
+        header = self._header(job, plan, self._saving)
+        bundle = make_bundle(self.nodes.member, header, plan.to_bytes())
+        revealed = {
+            index: plan.operations[output.value].type
+            for index, output in enumerate(plan.outputs)
+            if output.kind is OutputKind.REVEAL
+        }
+        self._tickets.add(
+            Ticket.of(header, {index: (t, divisors[index]) for index, t in revealed.items()}, self._about)
+        )
+        infos = asking.submit(self.nodes, job, bundle)
+        if not self.wait_if_held:
+            asking.check_held(self.nodes, job, infos)
+        infos = self._await(job, header.deadline)
+        words = asking.fetch(self.nodes, job, revealed) if revealed else {}
+        reports = [asking.done_of(bytes.fromhex(job), info.report) for info in infos if info.report is not None]
+        if reports:
+            self._note(record_of(plan, bytes.fromhex(job), reports, time.perf_counter() - began))
+        self._tickets.settle(job)
+        return [
+            decode(words[index], revealed[index]) if index in revealed else None for index in range(len(plan.outputs))
+        ]
+
+    def _await(self, job: str, deadline: float) -> list[JobInfo]:
+        return asking.await_end(self.nodes, job, deadline, progress=self._progress, wait_if_held=self.wait_if_held)
+
+    def _header(self, job: str, plan: Plan, saving: tuple[Mapping[bytes, str], Mapping[str, Any]] | None) -> JobHeader:
+        # another thread's job may be prepared while a model is saved: its outputs have other handles
+        mine = saving is not None and any(output.handle in saving[0] for output in plan.outputs)
+        names, model = saving if mine and saving is not None else ({}, None)
+        outputs = [
+            OutputRef(index=index, keep=names[output.handle])
+            if output.handle in names
+            else OutputRef(index=index, lifetime=max(1, round(self._lifetime_s)))
+            for index, output in enumerate(plan.outputs)
+            if output.kind is OutputKind.PERSIST
+        ]
+        now = int(time.time())
+        return JobHeader(
+            federation=self.nodes.federation.id,
+            job=job,
+            created=now,
+            deadline=now + max(1, math.ceil(self._deadline_s)),
+            analyst=self.nodes.member.card.fingerprint,
+            inputs=tuple(self._input(handle, t) for handle, t in plan.inputs()),
+            outputs=tuple(outputs),
+            recipients=tuple(self._recipients),
+            network=_link(self.network),
+            purpose=self.purpose,
+            model=None if model is None else dict(model),
+        )
+
+    def _input(self, handle: bytes, t: Type) -> InputRef:
+        federation = self.nodes.federation.id
+        with self._lock:
+            column = self._columns.get((handle, t))
+            if column is not None:
+                return InputRef.of_column(federation, column.dataset, column.version, column.manifest, column.column)
+            return InputRef.of_kept(federation, self._kept[handle])
+
+    def _stored(self, handle: bytes, t: Type) -> Node:
+        saving = self._saving
+        name = saving[0].get(handle) if saving is not None else None
+        return self._named(handle, t, name or handle.hex())
+
+    def _named(self, handle: bytes, t: Type, name: str) -> Node:
+        with self._lock:
+            self._kept[handle] = name
+            return self.graph.input(handle, t)
+
+
+def _divisor(divisors: Any, key: str) -> Fraction:
+    try:
+        return Fraction(str(divisors[key]))
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        raise InputError("what is kept is no model: its description is broken") from None
+
+
+def _link(network: Network) -> Link:
+    name = "".join(c if c.isalnum() or c in " _-" else "-" for c in network.name.lower())[:32] or "network"
+    rtt, bandwidth = round(network.rtt_s * 1e6), max(1, round(network.bandwidth_bps))
+    return Link(name=name, rtt_us=min(rtt, 10**9), bandwidth_bits_s=min(bandwidth, 10**15))

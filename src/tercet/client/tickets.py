@@ -1,0 +1,106 @@
+"""What a session remembers of its jobs, to make sense of their results later: types and public divisors, no secret."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, StringConstraints, ValidationError
+
+from tercet.errors import ConfigError, InputError
+from tercet.federation.bundle import JobHeader
+from tercet.federation.identifiers import Identifier
+from tercet.federation.model import Model, faults
+from tercet.node.language import read_type, write_type
+from tercet.plan.types import Type
+
+_SUFFIX = ".job.json"
+
+
+class TicketOutput(Model):
+    """One revealed output: its type as plans write it, in hexadecimal, and what its integers are still divided by."""
+
+    index: Annotated[int, Field(ge=0)]
+    label: Annotated[str, StringConstraints(max_length=4096)]
+    divisor: Annotated[str, StringConstraints(max_length=4096, pattern=r"^-?[0-9]+(/[0-9]+)?$")]
+
+    @property
+    def type(self) -> Type:
+        return read_type(bytes.fromhex(self.label))
+
+    @property
+    def fraction(self) -> Fraction:
+        return Fraction(self.divisor)
+
+
+class Ticket(Model):
+    """One job: enough to fetch and decode what it reveals. `about` is whatever the one who asked wrote down."""
+
+    federation: Identifier
+    job: Identifier
+    created: int
+    deadline: int
+    outputs: list[TicketOutput]
+    about: dict[str, str] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, header: JobHeader, revealed: Mapping[int, tuple[Type, Fraction]], about: Mapping[str, str]) -> Ticket:
+        outputs = [
+            TicketOutput(index=index, label=write_type(t).hex(), divisor=str(divisor))
+            for index, (t, divisor) in sorted(revealed.items())
+        ]
+        return cls(
+            federation=header.federation,
+            job=header.job,
+            created=header.created,
+            deadline=header.deadline,
+            outputs=outputs,
+            about=dict(about),
+        )
+
+
+class Tickets:
+    """Those of a session; in a folder too, if one is given, for sessions to come. Those that are done are forgotten."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._found: dict[str, Ticket] = {}
+        self._lock = threading.Lock()
+        if folder is not None:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(f"jobs cannot be remembered in {folder}: {error.strerror}") from None
+
+    def add(self, ticket: Ticket) -> None:
+        """Remember a job that is about to be asked."""
+        with self._lock:
+            self._found[ticket.job] = ticket
+        if self._folder is not None:
+            (self._folder / f"{ticket.job}{_SUFFIX}").write_bytes(ticket.to_json())
+
+    def find(self, job: str) -> Ticket:
+        """Raises InputError for a job of which nothing is remembered."""
+        with self._lock:
+            if job in self._found:
+                return self._found[job]
+        path = None if self._folder is None or not job.isalnum() else self._folder / f"{job}{_SUFFIX}"
+        if path is None or not path.exists():
+            raise InputError(
+                f"nothing is remembered of job {job[:64]}",
+                hint="use the folder, or the session, in which it was asked: its result has no meaning without",
+            )
+        try:
+            return Ticket.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise InputError(f"{path} is not what a job was remembered by: {faults(error)}") from None
+
+    def settle(self, job: str) -> None:
+        """The job's result has been handed over; it need not be fetched again."""
+        with self._lock:
+            self._found.pop(job, None)
+        if self._folder is not None:
+            (self._folder / f"{job}{_SUFFIX}").unlink(missing_ok=True)
