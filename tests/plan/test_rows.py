@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_plans import Drawn, drawn_plans
 
 from plan_trio import TrioSession
+from random_plans import Drawn, drawn_plans
 from tercet.errors import IntegrityError
 from tercet.linear_model import LinearRegression
 from tercet.plan import oracle

@@ -1,0 +1,204 @@
+"""What a plan makes plain, output by output: which columns flow into it, how many numbers, behind how many rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tercet.errors import IntegrityError
+from tercet.plan.operation import Flow
+from tercet.plan.places import Partition, TooManyPieces
+from tercet.plan.plan import OutputKind, Plan
+from tercet.plan.rows import track
+from tercet.plan.states import Aggregate, Rows, Spread, State, state_from_json, state_to_json
+from tercet.plan.table import INPUT
+from tercet.policy.request import ColumnSource, KeptSource, Source
+
+_WRITTEN = 1
+_SHOWN = 6
+
+Column = tuple[str, str]
+"""Dataset and column."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What an output says about the rows of one dataset, in one layout of its rows."""
+
+    dataset: str
+    layout: str
+    state: State
+
+    @property
+    def rows(self) -> int:
+        """How many rows every number treats alike; 1 where they are single."""
+        return self.state.count if isinstance(self.state, Aggregate) else min(1, self.state.count)
+
+
+@dataclass(frozen=True)
+class Disclosure:
+    """One output of a plan. `output` counts from 0, sentences from 1; `name` is that of a kept result, else empty."""
+
+    output: int
+    revealed: bool
+    name: str
+    shape: tuple[int, ...]
+    numbers: int
+    columns: tuple[Column, ...]
+    parts: tuple[Part, ...]
+
+    def stored(self) -> dict[str, Any]:
+        """What a node stores beside a kept result, as JSON; `KeptSource` gives it back."""
+        rows = [{"dataset": p.dataset, "layout": p.layout, **state_to_json(p.state)} for p in self.parts]
+        return {"version": _WRITTEN, "columns": [list(column) for column in self.columns], "rows": rows}
+
+    def __str__(self) -> str:
+        """A sentence."""
+        what = f"{self.numbers:,} numbers" if self.numbers != 1 else "one number"
+        act = "reveals" if self.revealed else f"keeps as {self.name or 'a result'} and reveals nothing of"
+        text = f"output {self.output + 1} {act} {what} computed from {columns_text(self.columns)}"
+        behind = [f"{rows_text(part)} of {part.dataset}" for part in self.parts]
+        return f"{text}, {' and '.join(behind)}" if behind else text
+
+
+def rows_text(part: Part) -> str:
+    """How many rows stand behind each number, in words."""
+    match part.state:
+        case Aggregate(count):
+            return f"each over at least {rows(count)}"
+        case Rows(_, count):
+            return f"row by row for {rows(count)}"
+        case Spread():
+            return "with single rows that cannot be told from sums"
+
+
+def rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def columns_text(columns: Sequence[Column]) -> str:
+    """Columns by dataset, as in a sentence."""
+    by_dataset: dict[str, list[str]] = {}
+    for dataset, column in columns:
+        by_dataset.setdefault(dataset, []).append(f"`{column}`")
+    texts = []
+    for dataset, names in by_dataset.items():
+        more = len(names) - _SHOWN
+        shown = [*names[:_SHOWN], f"{more} more"] if more > 0 else names
+        texts.append(f"{listed(shown)} of {dataset}")
+    return " and ".join(texts) or "no stored data"
+
+
+def listed(words: Sequence[str]) -> str:
+    """a, b and c."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def disclosures(
+    plan: Plan, inputs: Mapping[bytes, Source], kept: Mapping[int, str], *, weights_allowed: bool = False
+) -> list[Disclosure]:
+    """What every output of the plan discloses. Called by decisions, and by a node that keeps results.
+
+    Time as `track`. Raises PlanError if an input has no source or is of another shape than that says, IntegrityError if
+    what was stored beside a kept array cannot be read.
+    """
+    sources = {handle: _read(source) for handle, source in inputs.items()}
+    keys: dict[str, tuple[str, str]] = {}
+    states: dict[bytes, dict[str, State]] = {}
+    for handle, (_, parts) in sources.items():
+        states[handle] = {}
+        for part in parts:
+            key = f"{part.dataset}\n{part.layout}"
+            keys[key] = part.dataset, part.layout
+            states[handle][key] = part.state
+    tracked = track(plan, states, weights_allowed=weights_allowed)
+    flows = column_flows(plan, {handle: columns for handle, (columns, _) in sources.items()})
+    found = []
+    for index, output in enumerate(plan.outputs):
+        shape = plan.operations[output.value].type.shape
+        behind = tuple(Part(*keys[key], state) for key, state in tracked[output.value].items())
+        size = plan.operations[output.value].type.size
+        columns = tuple(sorted(flows[output.value])) if size else ()
+        revealed = output.kind is OutputKind.REVEAL
+        found.append(Disclosure(index, revealed, kept.get(index, ""), shape, size, columns, behind))
+    return found
+
+
+def column_flows(plan: Plan, columns: Mapping[bytes, frozenset[Column]]) -> list[frozenset[Column]]:
+    """Which columns flow into each operation's value; all that go into a loop flow into all that comes out."""
+    flows: list[frozenset[Column]] = []
+    for op in plan.operations:
+        if op.operation is INPUT:
+            flows.append(columns[op.data])
+        else:
+            given = {flows[value] for value in op.inputs}
+            flows.append(next(iter(given)) if len(given) == 1 else frozenset().union(*given))
+    return flows
+
+
+def columns_read(inputs: Mapping[bytes, Source]) -> list[Column]:
+    """Every column that inputs are made of."""
+    return sorted({column for source in inputs.values() for column in _read(source)[0]})
+
+
+def operations_used(plan: Plan) -> set[str]:
+    """Names of the operations, those in loops too; reading stored and public arrays is none."""
+    return {op.operation.name for op, _ in plan.listed if op.operation.flow is not Flow.LEAF}
+
+
+def joint_rows(found: Iterable[Disclosure]) -> dict[str, tuple[int, list[int]]]:
+    """Of each dataset in several revealed outputs: the fewest rows that all of them together treat alike, and which
+    outputs. By differences between them, an analyst learns what all of them together tell."""
+    by_layout: dict[tuple[str, str], list[tuple[int, Aggregate]]] = {}
+    for one in found:
+        for part in one.parts:
+            if one.revealed and isinstance(part.state, Aggregate):
+                by_layout.setdefault((part.dataset, part.layout), []).append((one.output, part.state))
+    result: dict[str, tuple[int, list[int]]] = {}
+    for (dataset, _), states in by_layout.items():
+        count = _jointly([state for _, state in states])
+        if dataset not in result or count < result[dataset][0]:
+            result[dataset] = count, [output for output, _ in states]
+    return result
+
+
+def _jointly(states: Sequence[Aggregate]) -> int:
+    if len(states) == 1:
+        return states[0].count
+    classes: Partition | None = None
+    for state in states:
+        if state.classes is None:
+            # over which rows is not known: it may be all but one of another's
+            return min(1, *(state.count for state in states))
+        try:
+            classes = state.classes if classes is None else classes.refine(state.classes)
+        except TooManyPieces:
+            return 1
+    return classes.least if classes is not None else 0
+
+
+def _read(source: Source) -> tuple[frozenset[Column], list[Part]]:
+    match source:
+        case ColumnSource(dataset, column, count, layout):
+            return frozenset([(dataset, column)]), [Part(dataset, layout, Rows(0, count))]
+        case KeptSource(name, stored):
+            try:
+                columns = frozenset((_text(dataset), _text(column)) for dataset, column in stored["columns"])
+                parts = [_part(dict(row)) for row in stored["rows"]]
+                if stored["version"] == _WRITTEN and set(stored) == {"version", "columns", "rows"}:
+                    return columns, parts
+            except (KeyError, TypeError, ValueError):
+                pass
+            raise IntegrityError(f"what is written about the rows in {name} cannot be read")
+
+
+def _part(row: dict[str, Any]) -> Part:
+    dataset, layout = _text(row.pop("dataset")), _text(row.pop("layout"))
+    return Part(dataset, layout, state_from_json(row))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
