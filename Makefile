@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-CODE := src tests benchmarks docs/generate_operations.py
+CODE := src tests benchmarks vectors docs/generate_operations.py
 SOURCES := pyproject.toml CMakeLists.txt LICENSE README.md \
 	$(shell find native src -type f ! -name '*.pyc' ! -name '*.so')
 
@@ -20,6 +20,7 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/python docs/generate_operations.py --check
+	$(BIN)/python vectors/generate.py --check
 
 unit: $(VENV)/.installed-test
 	$(BIN)/pytest
