@@ -218,7 +218,7 @@ class _Typed(SecretArray):
         """What stands for a value that the column is compared with."""
         return value
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __eq__(self, other: Any) -> SecretArray:  # type: ignore[override]
         found: SecretArray = self._plain() == self._code(other)
