@@ -14,50 +14,49 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import select
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 
+from tercet.federation.api import DatasetInfo, Outcome, UploadBegin
 from tercet.federation.federation import Federation
+from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Member
+from tercet.federation.orders import Action, CommitUpload, Order, SignedOrder, sign_order
 from tercet.federation.requests import signed_headers
 from tercet.node.setup import Place, create_federation
-from tercet.transport.identity import tls_context
+from tercet.policy.template import trial
+from tercet.store.schema import Schema
+from tercet.store.splitting import split_chunk
 
 NAMES = ("a", "b", "c")
-PEOPLE = ("owner", "owner2", "analyst", "operator", "nobody")
 START_S = 30.0
 END_S = 15.0
 LANES = 2
 _CHILD = Path(__file__).with_name("node_child.py")
 
-POLICY = """\
-[people.owner]
-fingerprint = "{fingerprint of owner}"
-roles = ["owner"]
+SCHEMA = Schema.parse({"columns": [{"name": "x", "kind": "integer", "lo": -(2**40), "hi": 2**40}]})
 
-[people.owner2]
-fingerprint = "{fingerprint of owner2}"
-roles = ["owner"]
-
-[people.analyst]
-fingerprint = "{fingerprint of analyst}"
-roles = ["analyst"]
-
-[people.operator]
-fingerprint = "{fingerprint of operator}"
-roles = ["operator"]
-"""
+ROLES = {
+    "owner": ["owner"],
+    "owner2": ["owner"],
+    "analyst": ["analyst"],
+    "operator": ["operator"],
+}
+"""Who is known to all three nodes, as what; `nobody` has an identity and no more."""
 
 
 @dataclass
@@ -71,6 +70,8 @@ class Nodes:
     lanes: dict[str, list[socket.socket]] = field(repr=False)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict, repr=False)
     clients: dict[str, httpx.Client] = field(default_factory=dict, repr=False)
+    children: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    """Of a node that is not run by node_child.py: the script that runs it, and arguments that come first."""
 
     # -- processes
 
@@ -84,7 +85,8 @@ class Nodes:
             with self.log(name).open("ab") as log:
                 self.processes[name] = subprocess.Popen(
                     [
-                        *(sys.executable, str(_CHILD), str(self.folder / name / "node.toml"), str(fds[0]), str(theirs)),
+                        *(sys.executable, *self.children.get(name, [str(_CHILD)])),
+                        *(str(self.folder / name / "node.toml"), str(fds[0]), str(theirs)),
                         *(",".join(map(str, fds[1:])), *step),
                     ],
                     pass_fds=[*fds, theirs],
@@ -125,6 +127,13 @@ class Nodes:
         self.forget_connections(name)
         return status
 
+    def set(self, name: str, setting: str, value: str) -> None:
+        """Change a setting in a node's node.toml, where it stands behind #; before it starts."""
+        path = self.folder / name / "node.toml"
+        text, count = re.subn(rf"^# ({setting} = )\S+", rf"\g<1>{value}", path.read_text(), flags=re.MULTILINE)
+        assert count == 1, setting
+        path.write_text(text)
+
     def log(self, name: str) -> Path:
         return self.folder / name / "log.jsonl"
 
@@ -137,7 +146,9 @@ class Nodes:
     def client(self, name: str) -> httpx.Client:
         if name not in self.clients:
             entry = self.federation.node(self.federation.party(name))
-            context = tls_context(self.people["owner"].identity, [entry.card.certificate], server=False)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.load_verify_locations(cadata=entry.card.certificate)
             self.clients[name] = httpx.Client(base_url=entry.url, verify=context, timeout=30.0, trust_env=False)
         return self.clients[name]
 
@@ -157,8 +168,9 @@ class Nodes:
         headers: dict[str, str] | None = None,
         now: float | None = None,
         signed_for: str | None = None,
+        signed_target: str | None = None,
     ) -> httpx.Response:
-        """Ask a node, signed by a person (None: unsigned)."""
+        """Ask a node, signed by a person (None: unsigned); `signed_*` where the signature is for another place."""
         if json is not None:
             content = _json(json)
             headers = {"content-type": "application/json", **(headers or {})}
@@ -169,8 +181,81 @@ class Nodes:
             fingerprint = self.federation.node(party).fingerprint
             digest = hashlib.sha256(content).hexdigest()
             when = time.time() if now is None else now
-            sent = {**signed_headers(member, fingerprint, method, target, digest, when), **sent}
+            sent = {**signed_headers(member, fingerprint, method, signed_target or target, digest, when), **sent}
         return self.client(name).request(method, target, content=content or None, headers=sent)
+
+    def through(self, gate: str, node: str, person: str, method: str, rest: str, **more: Any) -> httpx.Response:
+        """Ask `node` through the gateway of `gate`; `rest` is the path behind /v1/."""
+        target = f"/v1/gateway/{node}/{rest}"
+        return self.request(gate, person, method, target, signed_for=node, signed_target=f"/v1/{rest}", **more)
+
+    def stranger(self, name: str, person: str | None, method: str, target: str, **more: Any) -> int:
+        """The status that somebody gets whom a node does not know; he has a rate, and waits if it says so."""
+        found: list[int] = []
+
+        def answered() -> bool:
+            found.append(self.request(name, person, method, target, **more).status_code)
+            return found[-1] != 429
+
+        self.wait_for(answered)
+        return found[-1]
+
+    # -- uploads and orders
+
+    def begin(self, dataset: str, person: str = "owner", mode: str = "create", upload: str | None = None) -> str:
+        """Begin an upload of `SCHEMA` at all three; give its identifier."""
+        upload = upload or fresh_id()
+        body = UploadBegin(upload=upload, dataset=dataset, schema=SCHEMA.to_dict(), mode=mode)  # type: ignore
+        for name in NAMES:
+            assert_ok(self.request(name, person, "POST", "/v1/uploads", json=body))
+        return upload
+
+    def put(self, upload: str, values: Sequence[Sequence[int]], person: str = "owner", **tampered: bytes) -> int:
+        """Send the chunks of `values` (a list of rows each) to all three; give the number of rows."""
+        for chunk, rows in enumerate(values):
+            for name, part in zip(NAMES, parts(upload, chunk, rows), strict=True):
+                target = f"/v1/uploads/{upload}/chunks/{chunk}"
+                assert_ok(self.request(name, person, "PUT", target, content=tampered.get(name, part)))
+        return sum(len(rows) for rows in values)
+
+    def order(self, person: str | Member, action: Action, transaction: str | None = None) -> SignedOrder:
+        """Sign an order of this federation."""
+        member = self.people[person] if isinstance(person, str) else person
+        return sign_order(
+            member,
+            Order(
+                federation=self.federation.id,
+                transaction=transaction or fresh_id(),
+                created=int(time.time()),
+                action=action,
+            ),
+        )
+
+    def commit(
+        self, upload: str, dataset: str, chunks: int, rows: int, person: str = "owner", transaction: str | None = None
+    ) -> httpx.Response:
+        """Order the commit of an upload at the coordinator."""
+        order = self.order(person, CommitUpload(upload=upload, dataset=dataset, chunks=chunks, rows=rows), transaction)
+        return self.request("a", person, "POST", f"/v1/uploads/{upload}/commit", json=order)
+
+    def upload(
+        self, dataset: str, values: Sequence[Sequence[int]] = ((1, 2, 3),), person: str = "owner", mode: str = "create"
+    ) -> Outcome:
+        """Upload chunks of integers as column `x`, and commit; give the outcome."""
+        upload = self.begin(dataset, person, mode)
+        rows = self.put(upload, values, person)
+        return Outcome.model_validate(assert_ok(self.commit(upload, dataset, len(values), rows, person)).json())
+
+    def version(self, name: str, dataset: str) -> tuple[int, str, int] | None:
+        """(version, manifest, rows) of a dataset at a node."""
+        answer = self.request(name, "owner", "GET", f"/v1/datasets/{dataset}")
+        if answer.status_code == 404:
+            return None
+        found = DatasetInfo.model_validate(assert_ok(answer).json())
+        return found.version, found.manifest, found.rows
+
+    def versions(self, dataset: str) -> list[tuple[int, str, int] | None]:
+        return [self.version(name, dataset) for name in NAMES]
 
     def wait_for(self, what: Any, timeout: float = 20.0) -> Any:
         """Ask `what()` until it is true; give what it gave."""
@@ -197,6 +282,18 @@ def _json(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
+def assert_ok(answer: httpx.Response) -> httpx.Response:
+    assert answer.status_code < 300, f"{answer.status_code} {answer.text[:1000]}"
+    return answer
+
+
+def parts(upload: str, chunk: int, values: Sequence[int]) -> list[bytes]:
+    """The parts of one chunk of column `x` for the three nodes."""
+    words = np.array(values, np.int64).view(np.uint64)
+    made = split_chunk(SCHEMA, {"x": words}, len(values), bytes.fromhex(upload), chunk)
+    return [b"".join(part) for part in made]
+
+
 def bound(count: int) -> list[socket.socket]:
     """Listening sockets at `count` neighbouring ports of loopback."""
     for _ in range(200):
@@ -214,25 +311,40 @@ def bound(count: int) -> list[socket.socket]:
     raise AssertionError("no neighbouring ports are free")
 
 
-def make(folder: Path, policy: str = POLICY, lanes: int = LANES) -> Nodes:
-    """Make three nodes that do not run yet; `close` them at the end."""
+def make(
+    folder: Path, policy: Callable[[dict[str, Member]], str] | None = None, *, lanes: int = LANES, probe_s: float = 1.0
+) -> Nodes:
+    """Make three nodes that do not run yet; `close` them at the end.
+
+    `policy` gives the text of policy.toml at all three; else everybody may do everything in his role, from 5 rows on.
+    """
     listeners = {name: bound(1)[0] for name in NAMES}
     lane_sockets = {name: bound(lanes) for name in NAMES}
     places = {
         name: Place(listeners[name].getsockname()[1], lane_sockets[name][0].getsockname()[1], lanes) for name in NAMES
     }
-    people = {person: Member.create(person) for person in PEOPLE}
+    people = {person: Member.create(person) for person in (*ROLES, "nobody")}
     for person, member in people.items():
         member.save(folder / f"{person}.pem")
-        policy = policy.replace(f"{{fingerprint of {person}}}", member.card.fingerprint)
-    federation = create_federation(folder, places, policy=policy)
-    return Nodes(folder, federation, people, listeners, lane_sockets)
+    text = (policy or everything)(people)
+    federation = create_federation(folder, places, policy=text)
+    nodes = Nodes(folder, federation, people, listeners, lane_sockets)
+    for name in NAMES:
+        nodes.set(name, "probe", f"{probe_s}")
+    return nodes
+
+
+def everything(people: dict[str, Member]) -> str:
+    """The text of a policy that lets everybody do all there is in his role."""
+    return trial({name: (people[name].card.fingerprint, roles) for name, roles in ROLES.items()})
 
 
 @contextmanager
-def trio(folder: Path, policy: str = POLICY, lanes: int = LANES) -> Iterator[Nodes]:
+def trio(
+    folder: Path, policy: Callable[[dict[str, Member]], str] | None = None, *, lanes: int = LANES
+) -> Iterator[Nodes]:
     """Three nodes that answer; killed at the end."""
-    nodes = make(folder, policy, lanes)
+    nodes = make(folder, policy, lanes=lanes)
     try:
         nodes.start()
         yield nodes

@@ -7,10 +7,12 @@
 | POST /peer/transactions/{id}/commit | Commit      | TransactionState  | coordinator                |
 | POST /peer/transactions/{id}/abort  | Abort       | TransactionState  | coordinator                |
 | GET  /peer/transactions/{id}     |                | TransactionState  | any node, of the coordinator |
-| POST /peer/jobs/{id}/prepare     | JobPrepare     | JobPrepared       | coordinator                |
-| POST /peer/jobs/{id}/start       | JobStart       | JobStarted        | coordinator                |
-| GET  /peer/jobs/{id}             |                | JobInfo           | any node                   |
-| POST /peer/jobs/{id}/cancel      |                | JobInfo           | coordinator                |
+| POST /peer/jobs/{id}/prepare     | JobPrepare     | JobNews           | coordinator                |
+| POST /peer/jobs/{id}/news        | JobNews        | Noted             | any node, to the coordinator |
+| POST /peer/jobs/{id}/start       | JobStart       | Noted             | coordinator                |
+| POST /peer/jobs/{id}/refresh     | RefreshStart   | Noted             | coordinator                |
+| POST /peer/jobs/{id}/settle      | JobSettle      | Noted             | coordinator                |
+| POST /peer/jobs/{id}/cancel      | JobCancel      | Noted             | any node                   |
 
 What a coordinator passes on is signed by the person who wants it (`orders`, `bundle`), and checked again by each node.
 """
@@ -21,7 +23,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from tercet.federation.api import Count, Decision, JobStateName, PublicJson, Text, Time
+from tercet.federation.api import Count, Decision, ErrorBody, JobStateName, PublicJson, Time
 from tercet.federation.identifiers import DatasetName, Digest, Identifier, Line, MemberName
 from tercet.federation.model import Model
 from tercet.federation.orders import SignedOrder
@@ -105,22 +107,21 @@ class JobPrepare(Model):
     """Say what you hold under this job; `bundle` is the hash that the coordinator holds."""
 
     bundle: Digest
-    kind: Literal["plan", "refresh"] = "plan"
-    dataset: DatasetName | None = None
-    """Of a refresh."""
-    order: SignedOrder | None = None
-    """Of a refresh that an operator ordered."""
 
 
-class JobPrepared(Model):
-    """What this node holds, decided, and its chain's head for the others to write down."""
+class JobNews(Model):
+    """What a node holds, has decided or has come to, and its chain's head for the others to write down.
+
+    Told to the coordinator unasked, and when he asks. `finished`: the worker is done, and what the job keeps or has
+    refreshed waits to become visible.
+    """
 
     bundle: Digest | None
     """None: it has no such job (yet)."""
-    state: JobStateName | None = None
+    state: JobStateName | Literal["finished"] | None = None
     decision: Decision | None = None
+    error: ErrorBody | None = None
     head: SignedHead
-    free_lanes: list[Annotated[int, Field(ge=0, le=1024)]] = Field(default_factory=list)
 
 
 class JobStart(Model):
@@ -129,12 +130,39 @@ class JobStart(Model):
     bundle: Digest
     lane: Annotated[int, Field(ge=0, le=1024)]
     session: Digest
-    """Session of the workers' handshake: the bundle's hash with a number of the attempt."""
-    heads: Annotated[list[SignedHead], Field(max_length=3)]
+    """Session of the workers' handshake: from the bundle's hash."""
+    heads: Annotated[list[SignedHead], Field(min_length=NODES, max_length=NODES)]
 
 
-class JobStarted(Model):
-    """A worker of this node has begun, or why not."""
+class RefreshStart(Model):
+    """Write the next generation of this version's shares now, in this lane; `order` is whose wish it is."""
 
-    started: bool
-    reason: Text = ""
+    order: SignedOrder
+    version: Count
+    manifest: Digest
+    lane: Annotated[int, Field(ge=0, le=1024)]
+    session: Digest
+
+
+class JobSettle(Model):
+    """What became of a job that was finished everywhere and had something to make visible."""
+
+    done: bool
+    error: ErrorBody | None = None
+
+
+Ending = Literal["cancelled", "failed", "refused"]
+
+
+class JobCancel(Model):
+    """Somebody who may, or another node, ended it."""
+
+    bundle: Digest
+    state: Ending
+    error: ErrorBody
+
+
+class Noted(Model):
+    """Heard."""
+
+    noted: Literal[True] = True

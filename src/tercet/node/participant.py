@@ -6,17 +6,18 @@ against the order. What follows from a job needs this node's own job to stand be
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from tercet.errors import InputError, IntegrityError, PlanError
+from tercet.errors import InputError, IntegrityError, PlanError, Refused
 from tercet.federation.api import Outcome
 from tercet.federation.api_peer import Prepare, TransactionState
 from tercet.federation.identity import Card
 from tercet.federation.orders import CommitUpload, DropKept, Order, Refresh, Withdraw, read_order
-from tercet.node.refusals import forbidden, not_found
-from tercet.sharing import PARTIES
+from tercet.node.refusals import not_found
+from tercet.sharing import PARTIES, Party
 from tercet.store.change import (
     Change,
     DropChange,
@@ -27,7 +28,6 @@ from tercet.store.change import (
     WithdrawChange,
     check_prepared,
     read_change,
-    write_change,
 )
 
 if TYPE_CHECKING:
@@ -48,18 +48,23 @@ class Participant:
         change = read_change(prepare.change)
         self._authorise(prepare, change)
         self._node.at("prepare")
-        answer = self._node.changes.prepare(prepare.transaction, change)
+        evidence = {"order": prepare.order.model_dump() if prepare.order else None, "job": prepare.job}
+        answer = self._node.changes.prepare(prepare.transaction, change, evidence)
         self._node.at("prepared")
         return answer
 
-    def commit(self, transaction: str, answers: list[Prepared]) -> None:
-        """Make it visible, with what all three had ready; again: nothing more happens."""
+    def commit(self, transaction: str, answers: list[Prepared], waiting: Sequence[Party] = ()) -> None:
+        """Make it visible, with what all three had ready; again: nothing more happens.
+
+        At the coordinator this is the decision, and `waiting` are those who are to be told.
+        """
         self.check(answers)
         self._node.at("commit")
-        self._node.changes.commit(transaction, answers)
+        result = self._node.changes.commit(transaction, answers, waiting=waiting)
         self._node.at("committed")
-        known = self._node.changes.find(transaction)
-        self._node.log.info("change visible", transaction=transaction, kind=known.change.kind if known else "?")
+        self._node.log.info(
+            "change visible", transaction=transaction, dataset=result.dataset, version=result.version, rows=result.rows
+        )
         self._node.changed()
 
     def abort(self, transaction: str, reason: str) -> None:
@@ -80,21 +85,16 @@ class Participant:
         known = self._node.changes.find(transaction)
         if known is None:
             raise not_found("no such change is known here", hint="it was not received, or never was durable")
-        states = {"committed": "committed", "aborted": "aborted"}
-        change = known.change
-        dataset = getattr(change, "dataset", "")
-        version = None
-        if known.state == "committed" and dataset:
-            version = next((one for one in [self._node.version(dataset)] if one is not None), None)
         return Outcome.model_validate(
             {
                 "transaction": transaction,
-                "kind": change.kind if change is not None else "",
-                "state": states.get(known.state, "pending"),
+                "kind": known.change.kind if known.change is not None else "",
+                "state": known.state if known.state in ("committed", "aborted") else "pending",
+                "pending": [self._node.federation.node(party).name for party in known.waiting],
                 "reason": known.reason,
-                "dataset": dataset,
-                "version": version.version if version is not None else None,
-                "rows": version.rows if version is not None else None,
+                "dataset": known.result.dataset or getattr(known.change, "dataset", ""),
+                "version": known.result.version or None,
+                "rows": known.result.rows if known.result.version else None,
             }
         )
 
@@ -127,45 +127,42 @@ class Participant:
         order, card = read_order(prepare.order, self._node.federation.id, self._node.now())
         if order.transaction != prepare.transaction:
             raise IntegrityError("the order is for another transaction")
-        roles = self._roles(card)
-        action = order.action
+        action, me = order.action, card.fingerprint
         fits = False
         if isinstance(action, CommitUpload) and isinstance(change, UploadChange):
-            self._need(card, roles, "owner")
-            fits = (change.upload, change.dataset, change.rows, len(change.parts), change.owner) == (
-                action.upload,
-                action.dataset,
-                action.rows,
-                action.chunks,
-                card.fingerprint,
-            )
+            self._owner_may(card, change.kind, change.dataset)
+            wanted = (action.upload, action.dataset, action.rows, action.chunks, me)
+            fits = (change.upload, change.dataset, change.rows, len(change.parts), change.owner) == wanted
         elif isinstance(action, Withdraw) and isinstance(change, WithdrawChange):
-            whose = action.owner or card.fingerprint
-            self._need(card, roles, *(["operator"] if whose != card.fingerprint else ["owner", "operator"]))
+            whose = action.owner or me
+            if whose == me:
+                self._owner_may(card, "withdraw", change.dataset)
+            else:
+                self._operator_may(card, "withdraw the rows of others")
             fits = (change.dataset, change.owner, change.upload) == (action.dataset, whose, action.upload)
         elif isinstance(action, Refresh) and isinstance(change, RefreshChange):
-            self._need(card, roles, "operator")
+            self._operator_may(card, "refresh a dataset")
             fits = change.dataset == action.dataset
         elif isinstance(action, DropKept) and isinstance(change, DropChange):
+            if change.owner != me:
+                self._operator_may(card, "drop what others keep")
             fits = change == self.drop_of(action.name)
-            if change.owner != card.fingerprint:
-                self._need(card, roles, "operator")
         if not fits:
             raise IntegrityError("the change is not the one that was ordered", hint="nothing was changed")
 
-    def _roles(self, card: Card) -> frozenset[str]:
-        if self._node.federation.find(card.fingerprint) is not None:
-            # an operator acts with his node's own keys; other nodes take his word as that of an operator
-            return frozenset({"operator"})
-        person = self._node.policy.current.person(card.fingerprint)
-        if person is None:
-            raise forbidden(f"{card.name} is not among the people of this node's policy")
-        return frozenset(person.roles)
+    def _owner_may(self, card: Card, action: str, dataset: str) -> None:
+        objection = self._node.policy.current.may_change(card.fingerprint, action, dataset)
+        if objection:
+            raise Refused(objection, node=self._node.settings.name, rule="owners")
 
-    @staticmethod
-    def _need(card: Card, roles: frozenset[str], *wanted: str) -> None:
-        if not roles.intersection(wanted):
-            raise forbidden(f"{card.name} is no {' or '.join(wanted)} at this node")
+    def _operator_may(self, card: Card, what: str) -> None:
+        # an operator may act with his node's own keys, and other nodes take that as the word of an operator
+        person = self._node.policy.current.person(card.fingerprint)
+        operator = person is not None and "operator" in person.roles
+        if not operator and self._node.federation.find(card.fingerprint) is None:
+            raise Refused(
+                f"only operators {what}, and {card.name} is none", node=self._node.settings.name, rule="people"
+            )
 
     # -- what an order means here
 
@@ -219,7 +216,3 @@ def read_answer(data: object) -> Prepared:
         return Prepared.model_validate(data)
     except ValidationError:
         raise InputError("this is no answer to prepare") from None
-
-
-def as_json(change: Change) -> dict[str, object]:
-    return write_change(change)

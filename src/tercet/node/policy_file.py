@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from tercet.errors import ConfigError
+from tercet.errors import ConfigError, TercetError
 from tercet.policy.rules import Policy
 
 _LOOK_S = 0.5
@@ -18,23 +18,22 @@ _LOOK_S = 0.5
 class PolicyFile:
     """The policy in force. Thread-safe; `current` costs a clock reading, and a `stat` now and then.
 
-    Who calls it: the gate and jobs, at every request. `changed` is called with (old, new, digest) when a new policy
-    comes into force; what it raises keeps the old one. Raises ConfigError at the start if the file cannot be used.
+    Who calls it: the gate and jobs, at every request. `changed` is called with the new policy before it comes into
+    force; if it raises, the one before stays. Raises ConfigError at the start if the file cannot be used.
     """
 
-    def __init__(self, path: Path, changed: Callable[[Policy | None, Policy, str], None]) -> None:
+    def __init__(self, path: Path, changed: Callable[[Policy], None]) -> None:
         self._path = path
         self._changed = changed
         self._lock = threading.Lock()
         self._stamp: tuple[int, int, int] | None = None
         self._looked = 0.0
-        self._digest = ""
         self.fault = ""
         """Why the file as it is now is not in force; empty if it is."""
         self.loaded = time.time()
         """When the policy in force was read, unix seconds."""
         self._policy = self._read()
-        changed(None, self._policy, self._digest)
+        changed(self._policy)
 
     @property
     def current(self) -> Policy:
@@ -46,7 +45,7 @@ class PolicyFile:
     @property
     def digest(self) -> str:
         """SHA-256 of the file in force, hexadecimal."""
-        return self._digest
+        return self._policy.digest
 
     def look(self) -> None:
         """Read the file anew if it is another one; never raises."""
@@ -55,32 +54,26 @@ class PolicyFile:
             try:
                 if self._stamp == self._stamp_now():
                     return
-                before, digest = self._policy, self._digest
                 policy = self._read()
-                if self._digest != digest:
-                    try:
-                        self._changed(before, policy, self._digest)
-                    except BaseException:
-                        self._stamp, self._digest = None, digest
-                        raise
-                self._policy, self.fault, self.loaded = policy, "", time.time()
+                if policy.digest != self._policy.digest:
+                    self._changed(policy)
+                    self.loaded = time.time()
+                self._policy, self.fault = policy, ""
             except ConfigError as error:
                 self.fault = error.message
             except OSError as error:
                 self.fault = f"cannot read {self._path}: {error.strerror}"
+            except TercetError as error:
+                # it could not be written down that this policy comes into force: look again, as if it were new
+                self._stamp = None
+                self.fault = error.message
 
     def _stamp_now(self) -> tuple[int, int, int]:
         found = self._path.stat()
         return found.st_mtime_ns, found.st_size, found.st_ino
 
     def _read(self) -> Policy:
-        try:
+        # the stamp first: a file that changes while it is read is read again
+        with suppress(OSError):
             self._stamp = self._stamp_now()
-            data = self._path.read_bytes()
-        except OSError as error:
-            raise ConfigError(
-                f"cannot read the policy {self._path}: {error.strerror}", hint="tercet node init makes one"
-            ) from None
-        policy = Policy.load(self._path)
-        self._digest = hashlib.sha256(data).hexdigest()
-        return policy
+        return Policy.load(self._path)

@@ -9,6 +9,7 @@ from tercet.errors import ConfigError
 from tercet.federation.federation import Draft, Federation, NodeEntry
 from tercet.federation.identity import Member
 from tercet.node.settings import FILE, template
+from tercet.policy.template import TEMPLATE
 
 IDENTITY = "identity.pem"
 CARD = "card.pem"
@@ -45,16 +46,14 @@ def init_node(
     the node listens, `url` and `lanes_address` (host:port) how others reach it: by default at the same, under the
     node's name where it listens everywhere. Nothing that is there already is overwritten. Raises ConfigError.
     """
-    from tercet.policy.rules import TEMPLATE
-
     try:
+        member = Member.create(name)
         folder.mkdir(parents=True, exist_ok=True)
         present = [file for file in (FILE, IDENTITY, CARD, POLICY) if (folder / file).exists()]
         if present:
             raise ConfigError(f"{folder} holds {', '.join(present)} already", hint="name another folder")
         # the folder holds keys and shares: nobody else's business, whatever the umask
         folder.chmod(0o700)
-        member = Member.create(name)
         member.save(folder / IDENTITY)
         (folder / CARD).write_text(member.card.pem(), encoding="utf-8")
         text = template(name, host=host, port=port, first_port=first_port, lanes=lanes)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from importlib.metadata import version
 from socket import socket
 
 from tercet.errors import ConfigError, TercetError
@@ -25,6 +24,7 @@ from tercet.node.participant import Participant
 from tercet.node.peers import Peers
 from tercet.node.policy_file import PolicyFile
 from tercet.node.settings import Settings
+from tercet.node.software import software
 from tercet.node.transactions import Transactions
 from tercet.policy.rules import Policy
 from tercet.store.audit import Audit
@@ -37,7 +37,6 @@ from tercet.store.kept import Kept
 from tercet.store.uploads import Uploads
 
 _TIDY_S = 60.0
-SOFTWARE = "tercet"
 
 
 class Node:
@@ -121,7 +120,7 @@ class Node:
     def start(self) -> None:
         """Recover what a crash left, then let threads and workers begin."""
         self.changes.recover()
-        self.audit.record("start", {"software": version(SOFTWARE), "federation": self.federation.digest})
+        self.audit.record("start", {"software": software(), "federation": self.federation.digest})
         self.jobs.start()
         for warning in self.warnings():
             self.log.warning(warning)
@@ -194,7 +193,7 @@ class Node:
         """What this node tells another when they meet."""
         found = {name: self.version(name) for name in self.datasets.names()}
         return Hello(
-            software=f"{SOFTWARE} {version(SOFTWARE)}",
+            software=software(),
             name=self.settings.name,
             federation=self.federation.id,
             federation_digest=self.federation.digest,
@@ -205,16 +204,13 @@ class Node:
                 for name, one in found.items()
                 if one is not None
             },
-            changing=self.changes.changing(),
+            changing=sorted(self.changes.changing()),
             head=self.signed_head(),
         )
 
     def signed_head(self) -> SignedHead:
         """The newest entry of this node's audit chain, for another node to write down."""
-        head = self.audit.head()
-        return SignedHead(
-            node=self.settings.name, number=head.seq, hash=head.hash, time=self.now(), signature=head.signature
-        )
+        return self.audit.head()
 
     def warnings(self) -> list[str]:
         """What the operator should do something about, though all still works."""
@@ -271,6 +267,7 @@ class Node:
             self.metrics.certificate_days.labels(entry.name).set(entry.card.days_left(now))
         return self.metrics.render()
 
-    def _policy_changed(self, before: Policy | None, after: Policy, digest: str) -> None:
-        self.audit.record("policy", {"digest": digest, "first": before is None})
-        self.log.info("policy in force", digest=digest)
+    def _policy_changed(self, policy: Policy) -> None:
+        # in the audit before it decides anything
+        self.audit.record("policy", {"digest": policy.digest})
+        self.log.info("policy in force", digest=policy.digest)

@@ -54,7 +54,6 @@ class Transactions:
         self._node = node
         self._lock = threading.Lock()
         self._running: dict[str, _Running] = {}
-        self._untold: dict[str, set[Party]] = {}
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="tercet transactions")
 
     def settle(self) -> None:
@@ -66,13 +65,13 @@ class Transactions:
             if not running and self._node.participant.state(transaction).state == "prepared":
                 self._node.participant.abort(transaction, "the coordinator ended before it decided")
                 self._node.log.info("change given up", transaction=transaction)
-        with self._lock:
-            untold = {transaction: sorted(parties) for transaction, parties in self._untold.items()}
-        for transaction, parties in untold.items():
-            body = Commit(answers=self._node.participant.state(transaction).answers).to_json()
-            for party in parties:
+        for transaction, party in self._node.changes.untold():
+            with self._lock:
+                running = transaction in self._running
+            if not running:
+                body = Commit(answers=self._node.participant.state(transaction).answers).to_json()
                 if self._tell_one(party, transaction, "commit", body):
-                    self._knows(transaction, party)
+                    self._node.changes.told(transaction, party)
 
     def stop(self) -> None:
         """End the threads; a change under way is decided or given up first."""
@@ -131,10 +130,7 @@ class Transactions:
 
     def outcome(self, transaction: str) -> Outcome:
         """Say what became of a transaction. Raises a 404."""
-        found = self._node.participant.outcome(transaction)
-        with self._lock:
-            untold = sorted(self._untold.get(transaction, ()))
-        return found.model_copy(update={"pending": [self._node.peers.name(party) for party in untold]})
+        return self._node.participant.outcome(transaction)
 
     def state(self, transaction: str) -> TransactionState:
         """What the coordinator answers to a node in doubt. Raises if this is not the coordinator."""
@@ -177,7 +173,7 @@ class Transactions:
             self._give_up(transaction, error, log, begun)
             raise
         try:
-            node.participant.commit(transaction, answers)
+            node.participant.commit(transaction, answers, node.peers.others)
         except BaseException as error:
             self._check_decided(transaction, error, log, begun)
         node.at("decided")
@@ -249,13 +245,11 @@ class Transactions:
 
     def _tell(self, transaction: str, answers: list[Prepared]) -> None:
         others = self._node.peers.others
-        with self._lock:
-            self._untold[transaction] = set(others)
         body = Commit(answers=[answer.model_dump(mode="json") for answer in answers]).to_json()
         told = {party: self._pool.submit(self._tell_one, party, transaction, "commit", body) for party in others}
         for party, knows in told.items():
             if knows.result():
-                self._knows(transaction, party)
+                self._node.changes.told(transaction, party)
 
     def _tell_one(self, party: Party, transaction: str, what: str, body: bytes) -> bool:
         try:
@@ -267,13 +261,6 @@ class Transactions:
             self._node.log.warning(f"{what} not told", transaction=transaction, peer=name, reason=error.message)
             return False
         return True
-
-    def _knows(self, transaction: str, party: Party) -> None:
-        with self._lock:
-            waiting = self._untold.get(transaction, set())
-            waiting.discard(party)
-            if not waiting:
-                self._untold.pop(transaction, None)
 
 
 def _words(error: BaseException) -> str:

@@ -37,7 +37,7 @@ def dataset_info(node: Node, found: DatasetVersion, changing: dict[str, str]) ->
                     owner_name=node.name_of(segment.owner),
                     rows=segment.rows,
                     chunks=segment.chunks,
-                    columns=list(segment.columns),
+                    columns=list(segment.names),
                     committed=segment.created,
                 )
                 for segment in found.segments

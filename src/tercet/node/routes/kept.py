@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path
 
-from tercet.federation.api import KeptArray, KeptInfo, KeptList, Outcome
+from tercet.federation.api import Disclosure, KeptArray, KeptInfo, KeptList, Outcome
 from tercet.federation.identifiers import KeptName
 from tercet.federation.orders import DropKept, SignedOrder
 from tercet.node.access import AnalystOrOperator, Caller
@@ -43,7 +43,7 @@ def router(node: Node) -> APIRouter:
             job=model.job,
             arrays=[array(one) for one in model.arrays],
             model=model.model,
-            disclosures=[told for one in model.arrays for told in disclosures(one)],
+            disclosures=[told for number, one in enumerate(model.arrays) for told in told_disclosures(number, one)],
             created=model.created,
         )
 
@@ -54,10 +54,15 @@ def router(node: Node) -> APIRouter:
             owner_name=node.name_of(stored.owner),
             job=stored.job,
             arrays=[array(stored)],
-            disclosures=disclosures(stored),
+            disclosures=told_disclosures(0, stored),
             created=stored.created,
             expires=stored.expires,
         )
+
+    def told_disclosures(number: int, stored: StoredArray) -> list[Disclosure]:
+        """As the job that kept it wrote them down."""
+        states = stored.disclosure.get("states", []) if isinstance(stored.disclosure, dict) else []
+        return [Disclosure.model_validate({**state, "output": number}) for state in states]
 
     def may(owner: str, caller: Caller) -> bool:
         return owner == caller.fingerprint or "operator" in caller.roles

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Response
 
 from tercet.federation.api import Health, Limits, NodeInfo
 from tercet.node.metrics import CONTENT_TYPE
+from tercet.node.software import software
 
 if TYPE_CHECKING:
     from tercet.node.supervisor import Node
@@ -18,7 +18,7 @@ def node_info(node: Node) -> NodeInfo:
     """Who this node is; says nothing about data or people."""
     entry = node.federation.node(node.me)
     return NodeInfo(
-        software=f"tercet {version('tercet')}",
+        software=software(),
         name=entry.name,
         operator=entry.operator,
         fingerprint=entry.fingerprint,

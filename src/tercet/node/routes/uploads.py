@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Header, Path
 
-from tercet.errors import InputError
+from tercet.errors import InputError, Refused
 from tercet.federation.api import ChunkState, Outcome, UploadBegin, UploadState
 from tercet.federation.identifiers import Identifier
 from tercet.federation.orders import CommitUpload, SignedOrder
@@ -38,13 +38,12 @@ def router(node: Node) -> APIRouter:
 
     def state_of(info: UploadInfo) -> UploadState:
         chunks = node.uploads.chunks(info.upload)
-        states = {"done": "committed"}
         return UploadState.model_validate(
             {
                 "upload": info.upload,
                 "dataset": info.dataset,
                 "mode": info.mode,
-                "state": states.get(info.state, info.state),
+                "state": info.state,
                 "owner": info.owner,
                 "rows": sum(chunk.rows for chunk in chunks),
                 "chunks": {str(chunk.chunk): chunk.part for chunk in chunks},
@@ -69,6 +68,9 @@ def router(node: Node) -> APIRouter:
     @routes.post("")
     def begin(body: UploadBegin, caller: Owner) -> UploadState:
         """Announce an upload; the same again gives how far it is."""
+        objection = node.policy.current.may_change(caller.fingerprint, body.mode, body.dataset)
+        if objection:
+            raise Refused(objection, node=node.settings.name, rule="owners")
         schema = Schema.parse(body.schema_)
         known = {info.upload for info in node.uploads.open(caller.fingerprint)}
         if body.upload not in known:

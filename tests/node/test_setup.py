@@ -1,0 +1,61 @@
+"""What `tercet node init` and `tercet up` put on the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tercet.errors import ConfigError
+from tercet.federation.federation import Federation
+from tercet.federation.identity import Card, Member
+from tercet.node.settings import Settings
+from tercet.node.setup import Place, create_federation, init_node
+from tercet.policy.rules import Policy
+
+
+def test_a_node_s_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    entry = init_node(folder, "hospital-a", operator="Hospital A", host="10.0.0.1", port=7000, first_port=7100)
+    assert (entry.url, entry.lanes, entry.operator) == ("https://10.0.0.1:7000", "10.0.0.1:7100", "Hospital A")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "identity.pem").stat().st_mode & 0o777 == 0o600
+    member = Member.load(folder / "identity.pem")
+    assert Card.load(folder / "card.pem") == member.card == entry.card
+    settings = Settings.load(folder / "node.toml")
+    assert (settings.name, settings.listen.port, settings.lanes.first_port) == ("hospital-a", 7000, 7100)
+    # nobody may do anything yet
+    assert not Policy.load(folder / "policy.toml").people
+    assert "PRIVATE" not in (folder / "card.pem").read_text()
+
+
+def test_an_address_for_others(tmp_path: Path) -> None:
+    assert init_node(tmp_path / "a", "a.example").url == "https://a.example:7643"
+    entry = init_node(tmp_path / "b", "b", url="https://b.example:443", lanes_address="b.example:9000")
+    assert (entry.url, entry.lanes) == ("https://b.example:443", "b.example:9000")
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    init_node(tmp_path, "a")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(ConfigError, match="already"):
+        init_node(tmp_path, "a")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_name_that_cannot_be_one_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        init_node(tmp_path / "a", "no such name")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_federation_on_one_machine(tmp_path: Path) -> None:
+    places = {name: Place(7000 + i, 7100 + 10 * i) for i, name in enumerate(("x", "y", "z"))}
+    made = create_federation(tmp_path, places)
+    assert [entry.name for entry in made.nodes] == ["x", "y", "z"]
+    for name in places:
+        settings = Settings.load(tmp_path / name / "node.toml")
+        assert Federation.load(settings.federation_path).digest == made.digest
+        party = made.party(name)
+        assert Member.load(settings.identity_path).card == made.node(party).card
+        assert settings.listen.host == "127.0.0.1"
