@@ -1,0 +1,131 @@
+"""Where a node decides: the policy is asked, budgets are counted, and what it says is recorded, in one step."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from tercet.federation.api import Decision, Disclosure, Explanation, JobStateName
+from tercet.node.admission import Admission, Case, disclosed
+from tercet.node.ledger import Ledger
+from tercet.node.live import Live
+from tercet.policy.decide import Decision as Found
+from tercet.policy.decide import decide, explain
+
+if TYPE_CHECKING:
+    from tercet.node.supervisor import Node
+
+_STATES: dict[str, JobStateName] = {"accepted": "queued", "held": "held", "refused": "refused"}
+
+
+class Desk:
+    """Decides about cases one at a time, so that budgets are counted right. Thread-safe."""
+
+    def __init__(self, node: Node, ledger: Ledger, admission: Admission) -> None:
+        self._node = node
+        self._ledger = ledger
+        self._admission = admission
+        self._deciding = threading.Lock()
+
+    def decide(self, case: Case) -> Live:
+        """Ask the policy, and record the job with what it says, also a refused one."""
+        node, header = self._node, case.bundle.header
+        with self._deciding:
+            policy, request = node.policy.current, self._admission.request(case)
+            found = decide(policy, request)
+            decision = Decision(
+                node=node.settings.name, verdict=found.verdict.value, rule=found.rule, reasons=list(found.reasons)
+            )
+            live = Live(
+                case.job,
+                case.hash,
+                header.analyst,
+                _STATES[found.verdict],
+                node.now(),
+                float(header.deadline),
+                decision,
+                change=case.keep_change(disclosed(case, request)),
+            )
+            columns = sorted(f"{ref.dataset}.{ref.column}" for ref in case.columns.values())
+            live.info = {
+                "purpose": header.purpose,
+                "datasets": sorted(case.versions),
+                "versions": {name: one.version for name, one in case.versions.items()},
+                "columns": columns,
+                "numbers": found.numbers,
+                "explanation": "\n".join(explain(policy, request)),
+                "keeps": [keep.index for keep in case.keeps],
+                "change": None if live.change is None else live.change.model_dump(mode="json"),
+            }
+
+            def write(connection: Connection) -> None:
+                node.jobs_store.add(
+                    connection,
+                    job=case.job,
+                    hash=case.hash,
+                    analyst=header.analyst,
+                    bundle=case.bundle.data,
+                    state=live.state,
+                    decision=decision.model_dump(),
+                    deadline=live.deadline,
+                )
+                node.jobs_store.update(connection, case.job, info=live.info, ended=live.final)
+                if not live.final:
+                    for dataset, numbers in found.charges.items():
+                        node.jobs_store.spend(
+                            connection,
+                            job=case.job,
+                            rule=found.rule,
+                            analyst=header.analyst,
+                            dataset=dataset,
+                            numbers=numbers,
+                        )
+
+            audit = {
+                "job": case.job,
+                "bundle": case.hash,
+                "plan": case.program.plan.hash.hex(),
+                "analyst": header.analyst,
+                "recipients": [card.fingerprint for card in header.recipient_cards],
+                "datasets": {name: [one.version, one.manifest] for name, one in case.versions.items()},
+                "columns": columns,
+                "purpose": header.purpose,
+                "policy": node.policy.digest,
+                "verdict": found.verdict.value,
+                "rule": found.rule,
+                "reasons": list(found.reasons),
+                "numbers": found.numbers,
+            }
+            self._ledger.enter(live, write, audit)
+        return live
+
+    def explain(self, case: Case) -> Explanation:
+        """What `decide` would say, and why; nothing is recorded or counted."""
+        node = self._node
+        policy, request = node.policy.current, self._admission.request(case)
+        found = decide(policy, request)
+        return Explanation(
+            decision=Decision(
+                node=node.settings.name, verdict=found.verdict.value, rule=found.rule, reasons=list(found.reasons)
+            ),
+            text="\n".join(explain(policy, request)),
+            disclosures=_told(found),
+            peak_bytes=case.mode.needed_bytes,
+            partition_rows=case.mode.partition_rows,
+        )
+
+
+def _told(found: Found) -> list[Disclosure]:
+    return [
+        Disclosure(
+            output=one.output,
+            dataset=part.dataset,
+            state=type(part.state).__name__.lower(),  # type: ignore[arg-type]
+            rows=part.rows,
+            numbers=one.numbers,
+        )
+        for one in found.disclosures
+        for part in one.parts
+    ]

@@ -1,0 +1,458 @@
+"""The jobs of one node: taken in, decided, held or queued, run with the other two, and ended by name."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from tercet.errors import IntegrityError, PlanError, Refused, TercetError
+from tercet.federation.api import Decision, ErrorBody, Explanation, JobInfo, JobList, JobStateName, Outcome
+from tercet.federation.api_admin import LaneStatus
+from tercet.federation.api_peer import Ending, JobCancel, JobNews, JobSettle, JobStart, Prepare, RefreshStart
+from tercet.federation.identity import Card
+from tercet.federation.orders import SignedOrder
+from tercet.node.admission import Admission
+from tercet.node.desk import Desk
+from tercet.node.dispatch import Dispatcher
+from tercet.node.job_info import info_of
+from tercet.node.job_runs import JobRuns
+from tercet.node.lane_messages import BoxInfo
+from tercet.node.ledger import Ledger
+from tercet.node.live import Live
+from tercet.node.refresh import Refreshes
+from tercet.node.refusals import conflict, not_found, too_many
+from tercet.node.results import Results
+from tercet.store.change import Change, KeepChange, RefreshChange
+from tercet.store.errors import NotFound
+from tercet.store.jobs import JobRow
+
+if TYPE_CHECKING:
+    from tercet.node.supervisor import Node
+
+_LOOK_S = 1.0
+_TELL_AGAIN_S = 3.0
+_SETTLE_S = 120.0
+"""How long after its deadline a job that has something to keep waits for the coordinator's word."""
+
+
+class Jobs:
+    """Made by the node; `start` before it serves. Thread-safe.
+
+    Who calls it: the routes of jobs, the node, and what works for it (`JobRuns`, `Dispatcher`, `Refreshes`).
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._end = threading.Event()
+        self.ledger = Ledger(node)
+        self.results = Results(node.settings.folder_path / "results")
+        self.admission = Admission(node)
+        self.desk = Desk(node, self.ledger, self.admission)
+        self.runs = JobRuns(node, self)
+        self.dispatcher = Dispatcher(node, self)
+        self.refreshes = Refreshes(node, self)
+        self._pool = ThreadPoolExecutor(8, thread_name_prefix="tercet jobs")
+        self._looker = threading.Thread(target=self._look_on, name="tercet job deadlines", daemon=True)
+
+    @property
+    def coordinates(self) -> bool:
+        return self._node.federation.coordinator.name == self._node.settings.name
+
+    def start(self) -> None:
+        """Fail what ran when the node ended last, take up what waited, start the workers."""
+        self.results.tidy(self.ledger.recover())
+        self.runs.start()
+        self.dispatcher.start()
+        self._looker.start()
+
+    def stop(self) -> None:
+        """End the workers; jobs that run fail by name."""
+        self._end.set()
+        self.ledger.watch.close()
+        self.refreshes.stop()
+        self.dispatcher.stop()
+        self.runs.stop()
+        if self._looker.is_alive():
+            self._looker.join()
+        self._pool.shutdown(cancel_futures=True)
+
+    # -- from analysts
+
+    def submit(self, data: bytes, card: Card) -> JobInfo:
+        """Take in a bundle: check it, decide, record. The same bundle again changes nothing.
+
+        Raises PlanError or IntegrityError for what is wrong with it, Refused naming node and rule, Turned (429) when
+        the queue is full.
+        """
+        node = self._node
+        bundle = self.admission.open(data, card.fingerprint)
+        job = bundle.header.job
+        known = self._row_or_none(job)
+        if known is not None:
+            if known.hash != bundle.hash.hex():
+                raise IntegrityError("another job of this number was sent before", hint="draw a new number for it")
+            return self.info(job)
+        if len(self.ledger) >= node.settings.limits.queued_jobs:
+            raise too_many(f"{node.settings.name} has {len(self.ledger)} jobs in its queue and takes no more now")
+        try:
+            case = self.admission.read(bundle)
+        except TercetError as error:
+            turned = {"job": job, "bundle": bundle.hash.hex(), "analyst": card.fingerprint, "reason": error.message}
+            node.audit.record("job turned away", turned)
+            raise
+        live = self.desk.decide(case)
+        self.tell(live)
+        if live.state == "refused":
+            reasons = " ".join(live.decision.reasons) or "the policy does not allow it"
+            raise Refused(reasons, node=node.settings.name, rule=live.decision.rule)
+        return self.info(job)
+
+    def explain(self, data: bytes, card: Card) -> Explanation:
+        """Decide as `submit` would, and record nothing."""
+        return self.desk.explain(self.admission.read(self.admission.open(data, card.fingerprint)))
+
+    def row(self, job: str) -> JobRow:
+        """What the catalogue has. Raises a 404."""
+        found = self._row_or_none(job)
+        if found is None:
+            raise not_found(f"{self._node.settings.name} knows no job {job[:8]}", hint="was it sent to this node?")
+        return found
+
+    def _row_or_none(self, job: str) -> JobRow | None:
+        try:
+            return self._node.jobs_store.get(job)
+        except NotFound:
+            return None
+
+    def info(self, job: str) -> JobInfo:
+        """The job as it stands. Raises a 404."""
+        return self._info(self.row(job))
+
+    def _info(self, row: JobRow) -> JobInfo:
+        live = self.ledger.get(row.job)
+        queued = live is not None and live.state == "queued"
+        position = self.ledger.position(live) if live is not None and queued else None
+        waiting_for = self.dispatcher.waiting_for(live) if live is not None else []
+        return info_of(self._node, row, live, position, waiting_for)
+
+    def listed(self, *, state: str | None, analyst: str | None, after: str | None, limit: int) -> JobList:
+        """Jobs, newest first, after (older than) the one named; of one analyst, or of all."""
+        before = self.row(after).received if after is not None else None
+        states = None if state is None else [state]
+        rows = self._node.jobs_store.list(states=states, analyst=analyst, limit=limit, before=before)
+        return JobList(jobs=[self._info(row) for row in rows], next=rows[-1].job if len(rows) == limit else None)
+
+    def result(self, job: str, output: int, fingerprint: str) -> bytes:
+        """The box of one output for one recipient. Raises a 409 before the end, a 404, or Gone."""
+        row = self.row(job)
+        if row.state != "done":
+            raise conflict(f"the job is {row.state}, and has no result", hint="wait for its end")
+        for data in row.info.get("boxes", []):
+            box = BoxInfo.model_validate(data)
+            if box.output == output and box.recipient == fingerprint:
+                return self.results.read(job, box)
+        raise not_found(f"output {output} of the job was not revealed to you")
+
+    def cancel(self, job: str, name: str) -> JobInfo:
+        """End a job at all nodes, if it is not at its end; `name` is who wants it."""
+        live = self.ledger.get(job)
+        if live is not None:
+            me = self._node.settings.name
+            self.end(live, "cancelled", ErrorBody(error="cancelled", message=f"{name} cancelled the job", node=me))
+        return self.info(job)
+
+    # -- from the operator
+
+    def rule(self, job: str, *, approve: bool, name: str, reason: str) -> JobInfo:
+        """Let a held job through, or not. Raises a 409 for one that is not held."""
+        live = self.ledger.get(job)
+        self.row(job)
+        node = self._node
+        audit = {"by": name, "reason": reason, "approved": approve}
+        moved = False
+        if live is not None and approve:
+            live.decision = live.decision.model_copy(
+                update={
+                    "verdict": "accepted",
+                    "reasons": [*live.decision.reasons, f"{name} approved it. {reason}".strip()],
+                }
+            )
+            moved = self.ledger.move(live, "queued", only_from=("held",), audit=audit)
+        elif live is not None:
+            message = f"{name} of {node.settings.name} did not let the job through" + (f": {reason}" if reason else "")
+            error = ErrorBody(error="refused", message=message, node=node.settings.name, rule=live.decision.rule)
+            live.decision = live.decision.model_copy(update={"verdict": "refused"})
+            moved = self.ledger.move(live, "refused", only_from=("held",), audit=audit, error=error)
+        if not moved or live is None:
+            raise conflict(f"the job is {self.row(job).state}, not held")
+        self.tell(live)
+        return self.info(job)
+
+    # -- from the coordinator and other nodes
+
+    def news(self, job: str) -> JobNews:
+        """How a job stands here."""
+        head = self._node.signed_head()
+        live, row = self.ledger.get(job), None
+        if live is None:
+            row = self._row_or_none(job)
+            if row is None:
+                return JobNews(bundle=None, head=head)
+            told = row.info.get("error")
+            error = None if told is None else ErrorBody.model_validate(told)
+            decision = Decision.model_validate(row.decision)
+            return JobNews(bundle=row.hash, state=row.state, decision=decision, error=error, head=head)  # type: ignore[arg-type]
+        return self._news_of(live)
+
+    def _news_of(self, live: Live) -> JobNews:
+        state = "finished" if live.finished and not live.final else live.state
+        return JobNews(
+            bundle=live.hash,
+            state=state,
+            decision=live.decision,
+            error=live.error,
+            head=self._node.signed_head(),
+        )
+
+    def tell(self, live: Live) -> None:
+        """Have the coordinator know how a job stands here; soon, and without waiting for it."""
+        live.told_at = time.monotonic()
+        if self.coordinates:
+            self.dispatcher.wake()
+        elif not self._end.is_set():
+            self._pool.submit(self._tell, live)
+
+    def _tell(self, live: Live) -> None:
+        node = self._node
+        coordinator = node.federation.party(node.federation.coordinator.name)
+        try:
+            body = self._news_of(live).model_dump(mode="json")
+            answer = node.peers.call(coordinator, "POST", f"/peer/jobs/{live.job}/news", json=body)
+            self._heard_back(live, JobNews.model_validate(answer))
+        except TercetError as error:
+            # told again while it is not at its end; and the coordinator asks
+            node.log.warning("coordinator not told of a job", job=live.job, reason=error.message)
+        except Exception as error:
+            node.log.defect(error, job=live.job)
+
+    def _heard_back(self, live: Live, there: JobNews) -> None:
+        """What the coordinator says of a job that it has given up counts here, too."""
+        if there.bundle == live.hash and there.state in ("failed", "cancelled", "refused") and not live.final:
+            name = self._node.federation.coordinator.name
+            error = there.error or ErrorBody(error=there.state, message=f"{name} gave the job up", node=name)
+            self._end_here(live, there.state, error)
+
+    def begin(self, live: Live, start: JobStart) -> None:
+        """Run a job that all three nodes have accepted. Raises a 409 for one that is not queued here."""
+        node = self._node
+        if start.bundle != live.hash:
+            raise IntegrityError("the coordinator means another job than this node has", hint="nothing was run")
+        self._check_lane(start.lane)
+
+        def countersign(connection: Connection) -> None:
+            for head in start.heads:
+                if head.node != node.settings.name:
+                    node.audit.countersign(connection, head, node.card_of(head.node), live.job)
+
+        if {head.node for head in start.heads} != {entry.name for entry in node.federation.nodes}:
+            raise PlanError("a job starts with the audit heads of all three nodes")
+        if not self.ledger.move(live, "running", only_from=("queued",), audit={"lane": start.lane}, more=countersign):
+            raise conflict(f"the job is {live.state} at {node.settings.name}, not queued")
+        self.runs.begin(live, start.lane, start.session)
+
+    def _check_lane(self, lane: int) -> None:
+        if lane >= len(self.runs.lanes):
+            raise conflict(
+                f"{self._node.settings.name} has {len(self.runs.lanes)} lanes, and the job is to run in lane {lane}",
+                hint="set the same number of lanes at all three nodes",
+            )
+
+    def start_here(self, job: str, start: JobStart) -> None:
+        """The coordinator says start."""
+        live = self.ledger.get(job)
+        if live is None:
+            raise conflict(f"{self._node.settings.name} has no such job that waits")
+        self.begin(live, start)
+
+    def refresh_here(self, job: str, start: RefreshStart) -> None:
+        """The coordinator says that a refresh starts."""
+        self._check_lane(start.lane)
+        self.refreshes.join(job, start)
+
+    def settle_here(self, job: str, settle: JobSettle) -> None:
+        """The coordinator says what became of what a job keeps."""
+        live = self.ledger.get(job)
+        if live is not None and live.finished:
+            self.settled(live, None if settle.done else settle.error or self._gave_up())
+
+    def cancel_here(self, job: str, cancel: JobCancel) -> None:
+        """Another node ends a job."""
+        live = self.ledger.get(job)
+        if live is not None and live.hash == cancel.bundle:
+            self._end_here(live, cancel.state, cancel.error)
+
+    def _gave_up(self) -> ErrorBody:
+        name = self._node.federation.coordinator.name
+        return ErrorBody(error="failed", message=f"{name} gave the job up", node=name)
+
+    # -- ends
+
+    def finished(self, live: Live) -> None:
+        """The worker is done: so is the job, unless something waits to become visible."""
+        if live.change is not None:
+            live.finished = True
+            self.tell(live)
+        else:
+            self.settled(live, None)
+
+    def settled(self, live: Live, error: ErrorBody | None) -> None:
+        """The job is at its end here, done or not."""
+        if error is not None:
+            self.failed(live, error)
+        elif live.kind == "refresh":
+            self.ledger.drop(live)
+        else:
+            audit = {"seconds": live.info.get("report", {}).get("seconds", 0.0)}
+            if self.ledger.move(live, "done", only_from=("running",), audit=audit, more=self._receipts(live, "done")):
+                self.tell(live)
+
+    def failed(self, live: Live, error: ErrorBody, state: JobStateName = "failed") -> None:
+        """The job has ended here without a result; what it wrote is deleted."""
+        if live.kind == "refresh":
+            live.state, live.error = state, error
+            self.tell(live)
+            self.ledger.drop(live)
+            return
+        self.results.drop(live.job)
+        more = self._receipts(live, state) if live.state == "running" else None
+        live.info.pop("boxes", None)
+        if self.ledger.move(live, state, only_from=("held", "queued", "running"), error=error, more=more):
+            self.tell(live)
+
+    def _receipts(self, live: Live, outcome: str) -> Any:
+        def write(connection: Connection) -> None:
+            for name, version in live.info.get("versions", {}).items():
+                columns = [c.partition(".")[2] for c in live.info["columns"] if c.startswith(name + ".")]
+                self._node.jobs_store.add_receipt(
+                    connection,
+                    job=live.job,
+                    dataset=name,
+                    version=version,
+                    analyst=live.analyst,
+                    outcome=outcome,
+                    details={
+                        "columns": columns,
+                        "purpose": live.info.get("purpose", ""),
+                        "numbers": live.info.get("numbers", 0),
+                        "bundle": live.hash,
+                    },
+                )
+
+        return write
+
+    def end(self, live: Live, state: Ending, error: ErrorBody) -> None:
+        """End a job at all three nodes. The others are told first, so that they call it by the same name."""
+        body = JobCancel(bundle=live.hash, state=state, error=error).model_dump()
+        told = [
+            self._pool.submit(self._node.peers.call, party, "POST", f"/peer/jobs/{live.job}/cancel", json=body)
+            for party in self._node.peers.others
+        ]
+        deadline = time.monotonic() + 1.0
+        for one in told:
+            try:
+                one.result(max(0.0, deadline - time.monotonic()))
+            except (TercetError, TimeoutError):
+                continue  # it finds out by itself: its worker loses ours, or its deadline comes
+        self._end_here(live, state, error)
+
+    def _end_here(self, live: Live, state: JobStateName, error: ErrorBody) -> None:
+        with self.ledger.lock:
+            if live.final or live.end is not None:
+                return
+            live.end = (state, error)
+            running = live.state == "running" and not live.finished
+        if not running:
+            self.failed(live, error, state)
+        elif self.runs.lanes.cancel(live.job):
+            self._node.log.info("worker ended", job=live.job)
+
+    # -- changes that follow from jobs
+
+    def refresh(self, signed: SignedOrder) -> Outcome:
+        """Re-randomise a dataset at all nodes; at the coordinator, blocks until it is visible or has failed."""
+        return self.refreshes.run(signed)
+
+    def vouch(self, prepare: Prepare, change: Change) -> None:
+        """Raise unless this node's own job stands behind a change of kind keep or refresh."""
+        live = self.ledger.get(prepare.job or "")
+        if live is None or not live.finished:
+            raise conflict(f"no job of {self._node.settings.name} has this change ready")
+        if not isinstance(change, KeepChange | RefreshChange) or change != live.change:
+            raise IntegrityError("the change is not the one that the job left", hint="nothing was changed")
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in each state, of those not at their end."""
+        return self.ledger.counts()
+
+    def lanes_status(self) -> list[LaneStatus]:
+        """The workers, for the operator."""
+        return [
+            LaneStatus(lane=one.lane, port=one.port, job=one.job, since=one.since, resident_bytes=one.resident_bytes)
+            for one in self.runs.lanes.states()
+        ]
+
+    def missing(self) -> list[str]:
+        """What jobs wait for before any can run; empty if nothing."""
+        return [f"the worker of lane {one.lane} loads" for one in self.runs.lanes.states() if not one.ready]
+
+    # -- deadlines
+
+    def _look_on(self) -> None:
+        tidied = time.monotonic()
+        while not self._end.wait(_LOOK_S):
+            try:
+                for live in self.ledger.all():
+                    self._look_at(live)
+                if time.monotonic() - tidied > 600:
+                    tidied = time.monotonic()
+                    self.results.tidy()
+                self.refreshes.scheduled()
+            except TercetError as error:
+                self._node.log.warning("jobs not looked after", reason=error.message)
+            except Exception as error:
+                self._node.log.defect(error)
+
+    def _look_at(self, live: Live) -> None:
+        node = self._node
+        late = node.now() - live.deadline
+        if live.state in ("queued", "held") and late > 0:
+            waited = ", ".join(self.dispatcher.waiting_for(live)) if self.coordinates else ""
+            message = f"the job was still {live.state} at its deadline" + (
+                f"; {waited} had not accepted it" if waited else ""
+            )
+            error = ErrorBody(error="expired", message=message, hint="ask again", node=node.settings.name)
+            self._end_here(live, "failed", error)
+        elif live.kind == "refresh":
+            if late > _SETTLE_S:
+                self.ledger.drop(live)
+        elif live.finished and late > _SETTLE_S:
+            self.settled(live, None if self._is_visible(live) else self._gave_up())
+        elif self._is_due(live):
+            self.tell(live)
+
+    def _is_due(self, live: Live) -> bool:
+        """Whether the coordinator is to be told again: it may have been started anew."""
+        waits = live.state in ("queued", "held") or live.finished
+        return waits and not self.coordinates and time.monotonic() - live.told_at > _TELL_AGAIN_S
+
+    def _is_visible(self, live: Live) -> bool:
+        change = live.change
+        assert isinstance(change, KeepChange)
+        try:
+            return all(self._node.kept.get(array.handle).job == live.job for array in change.arrays)
+        except NotFound:
+            return False

@@ -1,0 +1,106 @@
+"""Routes of jobs, for analysts and operators."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
+
+from tercet.federation.api import MAX_PAGE, MAX_WAIT_S, Explanation, JobInfo, JobList, JobStateName
+from tercet.federation.api_admin import Ruling
+from tercet.federation.identifiers import Identifier
+from tercet.node.access import Analyst, AnalystOrOperator, Anyone, Body, Caller, Operator
+from tercet.node.refusals import forbidden
+
+if TYPE_CHECKING:
+    from tercet.node.supervisor import Node
+
+Job = Annotated[Identifier, Path()]
+State = Annotated[JobStateName | None, Query()]
+After = Annotated[Identifier | None, Query()]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+Wait = Annotated[float, Query(ge=0, le=MAX_WAIT_S)]
+Output = Annotated[int, Path(ge=0, lt=1 << 24)]
+
+
+def router(node: Node) -> APIRouter:
+    """All routes of jobs but those between nodes; `tercet.node.app` includes it."""
+    routes = APIRouter(tags=["jobs"])
+    jobs = node.jobs
+
+    def visible(job: str, caller: Caller) -> None:
+        if jobs.row(job).analyst != caller.fingerprint and "operator" not in caller.roles:
+            raise forbidden("this job is somebody else's")
+
+    @routes.post("/v1/jobs", status_code=202)
+    def submit(body: Body, caller: Analyst) -> JobInfo:
+        """Send a job bundle; 403 with node and rule if it is refused."""
+        return jobs.submit(bytes(body), caller.card)
+
+    @routes.post("/v1/explain")
+    def explain(body: Body, caller: Analyst) -> Explanation:
+        """What this node would decide about a bundle; nothing is recorded."""
+        return jobs.explain(bytes(body), caller.card)
+
+    @routes.get("/v1/jobs")
+    def listed(caller: AnalystOrOperator, state: State = None, after: After = None, limit: Limit = 100) -> JobList:
+        """Own jobs, newest first; of all for an operator."""
+        whose = None if "operator" in caller.roles else caller.fingerprint
+        return jobs.listed(state=state, analyst=whose, after=after, limit=limit)
+
+    @routes.get("/v1/jobs/{job}")
+    async def job(job: Job, caller: AnalystOrOperator, wait: Wait = 0.0) -> JobInfo:
+        """The job as it stands; with `wait`, at its end or after so many seconds."""
+        await run_in_threadpool(visible, job, caller)
+        deadline = time.monotonic() + wait
+        loop = asyncio.get_running_loop()
+        while True:
+            woken = asyncio.Event()
+
+            def tell(woken: asyncio.Event = woken) -> None:
+                loop.call_soon_threadsafe(woken.set)
+
+            jobs.ledger.watch.subscribe(job, tell)
+            try:
+                live = jobs.ledger.get(job)
+                left = deadline - time.monotonic()
+                if live is None or left <= 0 or node.stopping.is_set():
+                    return await run_in_threadpool(jobs.info, job)
+                try:
+                    await asyncio.wait_for(woken.wait(), left)
+                except TimeoutError:
+                    continue
+            finally:
+                jobs.ledger.watch.forget(job, tell)
+
+    @routes.get("/v1/jobs/{job}/results/{output}", response_class=Response)
+    def result(job: Job, output: Output, caller: Anyone) -> Response:
+        """The box of one output, sealed to the caller; 409 before the job's end, 410 when it has expired."""
+        return Response(jobs.result(job, output, caller.fingerprint), media_type="application/octet-stream")
+
+    @routes.post("/v1/jobs/{job}/cancel")
+    def cancel(job: Job, caller: AnalystOrOperator) -> JobInfo:
+        """End a job at all nodes."""
+        visible(job, caller)
+        return jobs.cancel(job, caller.name)
+
+    @routes.get("/v1/admin/jobs")
+    def all_jobs(caller: Operator, state: State = None, after: After = None, limit: Limit = 100) -> JobList:
+        """Everybody's jobs, newest first."""
+        return jobs.listed(state=state, analyst=None, after=after, limit=limit)
+
+    @routes.post("/v1/admin/jobs/{job}/approve")
+    def approve(job: Job, body: Ruling, caller: Operator) -> JobInfo:
+        """Let a held job through."""
+        return jobs.rule(job, approve=True, name=caller.name, reason=body.reason)
+
+    @routes.post("/v1/admin/jobs/{job}/deny")
+    def deny(job: Job, body: Ruling, caller: Operator) -> JobInfo:
+        """Refuse a held job."""
+        return jobs.rule(job, approve=False, name=caller.name, reason=body.reason)
+
+    return routes
