@@ -1,0 +1,109 @@
+"""Public key columns: integers or text, stored plain in a part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tercet.errors import InputError
+from tercet.store.schema import Form
+
+MAX_KEY_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A column of text: value i is data[offsets[i]:offsets[i + 1]] in UTF-8, as Arrow's large_string."""
+
+    offsets: NDArray[np.int64]
+    data: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @classmethod
+    def of(cls, values: Sequence[str]) -> Texts:
+        """Raises InputError for a text of more than 1024 bytes, or what is no text."""
+        try:
+            encoded = [value.encode() for value in values]
+        except (AttributeError, UnicodeEncodeError):
+            raise InputError("a key of kind text has a value that is no text") from None
+        lengths = np.fromiter((len(value) for value in encoded), np.int64, len(encoded))
+        if lengths.size and int(lengths.max()) > MAX_KEY_BYTES:
+            raise InputError(f"a key has more than {MAX_KEY_BYTES} bytes")
+        offsets = np.zeros(len(encoded) + 1, np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        return cls(offsets, np.frombuffer(b"".join(encoded), np.uint8))
+
+    def tolist(self) -> list[str]:
+        data, offsets = self.data.tobytes(), self.offsets.tolist()
+        return [data[start:stop].decode() for start, stop in pairwise(offsets)]
+
+    def __getitem__(self, rows: slice) -> Texts:
+        """A run of values."""
+        start, stop, step = rows.indices(len(self))
+        if step != 1:
+            raise ValueError("runs only")
+        stop = max(start, stop)
+        offsets = self.offsets[start : stop + 1]
+        return Texts(offsets - offsets[0], self.data[int(offsets[0]) : int(offsets[-1])])
+
+
+KeyValues = NDArray[np.int64] | Texts
+"""The values of a key column: integers, or texts."""
+
+
+def key_values(values: Any, form: Form) -> KeyValues:
+    """A key column as an owner has it: a sequence of texts, or integers of 64 bits. Raises InputError."""
+    if form is Form.KEY_TEXT:
+        return values if isinstance(values, Texts) else Texts.of(values)
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu" and array.size:
+        raise InputError("a key of kind integer has a value that is no integer of 64 bits")
+    if array.dtype.kind == "u" and array.size and int(array.max()) > np.iinfo(np.int64).max:
+        raise InputError("a key is above 2^63 - 1")
+    return array.astype(np.int64).reshape(-1)
+
+
+def key_buffers(values: KeyValues) -> list[memoryview]:
+    """The contents of a key column in a part, without a copy."""
+    if isinstance(values, Texts):
+        return [values.offsets.view(np.uint8).data, values.data.data]
+    return [np.ascontiguousarray(values).view(np.uint8).data]
+
+
+def read_keys(content: memoryview, form: Form, rows: int, name: str) -> KeyValues:
+    """Views of the contents of a key column that was checked before. Raises InputError for a secret column."""
+    if form is Form.KEY_INTEGER:
+        return np.frombuffer(content, np.int64)
+    if form is not Form.KEY_TEXT:
+        raise InputError(f"column {name} is secret")
+    split = 8 * (rows + 1)
+    return Texts(np.frombuffer(content[:split], np.int64), np.frombuffer(content[split:], np.uint8))
+
+
+def check_keys(content: memoryview, form: Form, rows: int, name: str) -> None:
+    """Raise InputError unless the contents are those of a key column: offsets that rise to the end, whole UTF-8."""
+    if form is Form.KEY_INTEGER:
+        return
+    texts = read_keys(content, form, rows, name)
+    assert isinstance(texts, Texts)
+    lengths = np.diff(texts.offsets)
+    if texts.offsets[0] != 0 or texts.offsets[-1] != texts.data.size or (lengths < 0).any():
+        raise InputError(f"the offsets of key column {name} do not fit its text")
+    if (lengths > MAX_KEY_BYTES).any():
+        raise InputError(f"a key of column {name} has more than {MAX_KEY_BYTES} bytes")
+    starts = texts.offsets[:-1][lengths > 0]
+    try:
+        # the whole is UTF-8 and no value begins inside a character: so is every value
+        bytes(texts.data.data).decode()
+        broken = bool(((texts.data[starts] & 0xC0) == 0x80).any())
+    except UnicodeDecodeError:
+        broken = True
+    if broken:
+        raise InputError(f"key column {name} has text that is no UTF-8")
