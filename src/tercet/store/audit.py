@@ -1,0 +1,159 @@
+"""The audit chain: an append-only record, each entry bound to the one before it and signed by the node.
+
+An entry's hash covers everything but its signature, and the hash of the entry before; the signature is over that hash.
+Heads of the other nodes' chains are entries too, so that none can rewrite his history alone; `audit_check` compares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+from sqlalchemy import Connection, insert, select
+
+from tercet.errors import IntegrityError
+from tercet.federation.api import PublicJson
+from tercet.federation.api_peer import SignedHead
+from tercet.federation.identifiers import Digest
+from tercet.federation.identity import Card, Member, Purpose, decode_base64url, encode_base64url
+from tercet.federation.model import Model
+from tercet.store.catalogue import Catalogue
+from tercet.store.schema import canonical_json
+from tercet.store.tables import AUDIT
+
+NO_HASH = "0" * 64
+"""What stands before the first entry."""
+HEAD_KIND = "head"
+MAX_DETAILS_BYTES = 1 << 16
+_PAGE = 500
+
+
+class Entry(Model):
+    """One entry, as it is exported. `number` counts from 1; `time` is UTC; `signer` the fingerprint of the node."""
+
+    number: Annotated[int, Field(ge=1)]
+    time: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")]
+    kind: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9 _.-]{0,63}$")]
+    details: PublicJson
+    prev: Digest
+    hash: Digest
+    signer: Digest
+    signature: Annotated[str, StringConstraints(max_length=88)]
+
+    def computed_hash(self) -> str:
+        """What its hash must be."""
+        return entry_hash(self.number, self.time, self.kind, self.details, self.prev, self.signer)
+
+
+class Audit:
+    """Called by everything that changes or decides something at the node. Threads may use it at once."""
+
+    def __init__(self, catalogue: Catalogue, member: Member, *, clock: Callable[[], float] = time.time) -> None:
+        """`clock`: unix seconds."""
+        self.catalogue = catalogue
+        self._member = member
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"Audit({self._member.name})"
+
+    def append(self, connection: Connection, kind: str, details: dict[str, Any]) -> Entry:
+        """Add an entry, in the write transaction (`catalogue.write()`) of what it reports: both are there or neither.
+
+        `details` is JSON data of at most 64 KiB, without anything secret. Costs a signature and a row.
+        """
+        last = connection.execute(select(AUDIT.c.number, AUDIT.c.hash).order_by(AUDIT.c.number.desc()).limit(1)).first()
+        number, prev = (last.number + 1, last.hash) if last is not None else (1, NO_HASH)
+        text = canonical_json(details)
+        if len(text) > MAX_DETAILS_BYTES:
+            raise ValueError(f"the details of an audit entry have {len(text)} bytes")
+        moment = timestamp(self._clock())
+        signer = self._member.card.fingerprint
+        digest = entry_hash(number, moment, kind, details, prev, signer)
+        signature = encode_base64url(self._member.sign(Purpose.AUDIT, bytes.fromhex(digest)))
+        entry = Entry(
+            number=number,
+            time=moment,
+            kind=kind,
+            details=json.loads(text),
+            prev=prev,
+            hash=digest,
+            signer=signer,
+            signature=signature,
+        )
+        connection.execute(insert(AUDIT).values({**entry.model_dump(exclude={"details"}), "details": text.decode()}))
+        return entry
+
+    def record(self, kind: str, details: dict[str, Any]) -> Entry:
+        """Add an entry in a transaction of its own: for what changes nothing in the catalogue."""
+        with self.catalogue.write() as connection:
+            return self.append(connection, kind, details)
+
+    def head(self) -> SignedHead:
+        """How far the chain goes, signed for the other nodes; number 0 and zeros for an empty chain."""
+        with self.catalogue.read() as connection:
+            last = connection.execute(
+                select(AUDIT.c.number, AUDIT.c.hash).order_by(AUDIT.c.number.desc()).limit(1)
+            ).first()
+        number, digest = (last.number, last.hash) if last is not None else (0, NO_HASH)
+        name, moment = self._member.name, self._clock()
+        signature = self._member.sign(Purpose.HEAD, head_message(name, number, digest, moment))
+        return SignedHead(node=name, number=number, hash=digest, time=moment, signature=encode_base64url(signature))
+
+    def countersign(self, connection: Connection, head: SignedHead, card: Card, job: str = "") -> Entry:
+        """Write another node's head into this chain, after checking that it signed it. Raises IntegrityError."""
+        check_head(head, card)
+        return self.append(connection, HEAD_KIND, {**head.model_dump(mode="json"), "job": job})
+
+    def entries(self, start: int = 1, limit: int | None = None) -> Iterator[Entry]:
+        """Entries from number `start` on, oldest first; read in pages."""
+        left = limit
+        while left is None or left > 0:
+            page = _PAGE if left is None else min(_PAGE, left)
+            with self.catalogue.read() as connection:
+                rows = connection.execute(
+                    select(AUDIT).where(AUDIT.c.number >= start).order_by(AUDIT.c.number).limit(page)
+                ).all()
+            for row in rows:
+                yield Entry.model_validate({**row._mapping, "details": json.loads(row.details)})
+            if len(rows) < page:
+                return
+            start = rows[-1].number + 1
+            left = None if left is None else left - page
+
+    def export(self, start: int = 1) -> Iterator[str]:
+        """JSON lines, for `audit_check` and for people."""
+        for entry in self.entries(start):
+            yield canonical_json(entry.model_dump(mode="json")).decode()
+
+
+def entry_hash(number: int, moment: str, kind: str, details: dict[str, Any], prev: str, signer: str) -> str:
+    """SHA-256 over the canonical text of an entry."""
+    facts = {"number": number, "time": moment, "kind": kind, "details": details, "prev": prev, "signer": signer}
+    return hashlib.sha256(b"tercet/1 audit\0" + canonical_json(facts)).hexdigest()
+
+
+def head_message(node: str, number: int, digest: str, moment: float) -> bytes:
+    """What a node signs of its chain's head."""
+    return canonical_json({"node": node, "number": number, "hash": digest, "time": moment})
+
+
+def check_head(head: SignedHead, card: Card) -> None:
+    """Raise IntegrityError unless that member signed this head."""
+    if head.node != card.name:
+        raise IntegrityError(f"this is a head of {head.node}, not of {card.name}")
+    try:
+        signature = decode_base64url(head.signature)
+    except ValueError:
+        raise IntegrityError(f"the signature of a head of {head.node} is broken") from None
+    card.verify(Purpose.HEAD, head_message(head.node, head.number, head.hash, head.time), signature)
+
+
+def timestamp(moment: float) -> str:
+    """Unix seconds as UTC in ISO 8601, with microseconds: sorts as it reads."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

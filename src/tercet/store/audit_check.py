@@ -1,0 +1,110 @@
+"""Checking audit chains offline: one, and those of several nodes against each other. Needs no database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from pydantic import ValidationError
+
+from tercet.errors import InputError, IntegrityError
+from tercet.federation.api_peer import SignedHead
+from tercet.federation.identity import Card, Purpose, decode_base64url
+from tercet.federation.model import faults
+from tercet.store.audit import HEAD_KIND, NO_HASH, Entry, check_head
+
+Chain = tuple[Sequence[Card], Sequence[Entry]]
+"""A node's cards (today's, and earlier ones where it has renewed its identity), and its whole chain."""
+
+
+def read_entries(lines: Iterable[str]) -> list[Entry]:
+    """Read what `Audit.export` wrote. Raises InputError naming the line."""
+    entries = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entries.append(Entry.model_validate(json.loads(line)))
+        except ValidationError as error:
+            raise InputError(f"line {number} is no audit entry: {faults(error)}") from None
+        except (ValueError, RecursionError):
+            raise InputError(f"line {number} is no audit entry: it is no JSON") from None
+    return entries
+
+
+def verify(entries: Sequence[Entry], cards: Sequence[Card]) -> list[str]:
+    """Check a whole chain; gives a line for every defect, none if it is whole.
+
+    Finds entries that were edited, removed (except at the end: that is for `cross_check`), added or put elsewhere, and
+    entries that the node did not sign. Costs 0.1 ms an entry.
+    """
+    found: list[str] = []
+    by_fingerprint = {card.fingerprint: card for card in cards}
+    prev, number = NO_HASH, 0
+    for entry in entries:
+        number += 1
+        if entry.number != number:
+            found.append(f"entry {entry.number} stands where entry {number} should be")
+            number = entry.number
+        if entry.prev != prev:
+            found.append(f"entry {entry.number} does not follow the entry before it")
+        if entry.hash != entry.computed_hash():
+            found.append(f"entry {entry.number} was changed: its hash is another")
+        prev = entry.hash
+        card = by_fingerprint.get(entry.signer)
+        if card is None:
+            found.append(f"entry {entry.number} is signed by {entry.signer[:16]}, which is not this node")
+            continue
+        try:
+            card.verify(Purpose.AUDIT, bytes.fromhex(entry.hash), decode_base64url(entry.signature))
+        except (IntegrityError, ValueError):
+            found.append(f"entry {entry.number} has a signature that is not one of {card.name}")
+    return found
+
+
+def cross_check(chains: Sequence[Chain]) -> list[str]:
+    """Check every chain, and the heads that each has of the others against those; gives a line for every defect.
+
+    A node that removed, replaced or rewrote entries which another had countersigned is found by name.
+    """
+    found: list[str] = []
+    by_name = {cards[0].name: (cards, entries) for cards, entries in chains}
+    for cards, entries in chains:
+        found += [f"{cards[0].name}: {line}" for line in verify(entries, cards)]
+    for cards, entries in chains:
+        for entry in entries:
+            if entry.kind == HEAD_KIND:
+                found += _check_countersigned(cards[0].name, entry, by_name)
+    return found
+
+
+def _check_countersigned(holder: str, entry: Entry, chains: dict[str, Chain]) -> list[str]:
+    where = f"{holder}: entry {entry.number}"
+    try:
+        head = SignedHead.model_validate({name: value for name, value in entry.details.items() if name != "job"})
+    except ValidationError:
+        return [f"{where} holds no head"]
+    chain = chains.get(head.node)
+    if chain is None:
+        return []
+    cards, entries = chain
+    if not any(_signed(head, card) for card in cards):
+        return [f"{where} holds a head that {head.node} did not sign"]
+    if head.number == 0:
+        return [] if head.hash == NO_HASH else [f"{where} holds a head of {head.node} that fits no chain"]
+    if head.number > len(entries):
+        return [
+            f"{head.node}: its chain ends at entry {len(entries)}, but {holder} holds its signed head of entry "
+            f"{head.number}: entries were removed"
+        ]
+    if entries[head.number - 1].hash != head.hash:
+        return [f"{head.node}: entry {head.number} is not the one that it signed for {holder}: history was rewritten"]
+    return []
+
+
+def _signed(head: SignedHead, card: Card) -> bool:
+    try:
+        check_head(head, card)
+    except IntegrityError:
+        return False
+    return True

@@ -1,0 +1,304 @@
+"""Jobs in the catalogue: identifiers known for ever, states, decisions, receipts, budgets used."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from tercet.errors import IntegrityError
+from tercet.store.catalogue import Catalogue
+from tercet.store.errors import Gone, NotFound
+from tercet.store.schema import canonical_json
+from tercet.store.tables import JOBS, RECEIPTS, SPENT
+
+_STEP_S = 1e-6
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """A job as this node knows it. Times in unix seconds; `decision` and `info` are the caller's JSON data."""
+
+    job: str
+    hash: str
+    analyst: str
+    state: str
+    received: float
+    updated: float
+    started: float | None
+    ended: float | None
+    deadline: float | None
+    decision: dict[str, Any]
+    info: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """That a job touched a dataset. `details` are the caller's: columns, purpose, numbers revealed."""
+
+    number: int
+    job: str
+    dataset: str
+    version: int
+    analyst: str
+    bundle_hash: str
+    state: str
+    at: float
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What was used of a budget: jobs, and numbers revealed."""
+
+    jobs: int
+    numbers: int
+
+
+class JobRows:
+    """Called by the node's jobs. Methods with a connection belong into `catalogue.write()`, so that deciding,
+    counting, recording and the audit entry are one step. Threads may use it at once.
+    """
+
+    def __init__(self, catalogue: Catalogue, *, clock: Callable[[], float] = time.time) -> None:
+        """`clock`: unix seconds."""
+        self.catalogue = catalogue
+        self._clock = clock
+
+    def __repr__(self) -> str:
+        return f"JobRows({self.catalogue.kind})"
+
+    def add(
+        self,
+        connection: Connection,
+        *,
+        job: str,
+        hash: str,
+        analyst: str,
+        bundle: bytes,
+        state: str,
+        decision: dict[str, Any],
+        deadline: float | None = None,
+        info: dict[str, Any] | None = None,
+    ) -> JobRow:
+        """Record a new job. Raises IntegrityError if its identifier was ever seen here: a replay."""
+        if self.knows(job, connection):
+            raise IntegrityError(
+                f"job {job[:8]} was sent before", hint="a job's identifier is used once; make a new job"
+            )
+        last = connection.execute(select(func.max(JOBS.c.received))).scalar() or 0.0
+        # later than all before it, so that pages by this time leave none out
+        now = max(self._clock(), last + _STEP_S)
+        connection.execute(
+            insert(JOBS).values(
+                job=job,
+                bundle_hash=hash,
+                analyst=analyst,
+                state=state,
+                bundle=bundle,
+                received=now,
+                updated=now,
+                deadline=deadline,
+                decision=canonical_json(decision).decode(),
+                info=canonical_json(info or {}).decode(),
+            )
+        )
+        return JobRow(job, hash, analyst, state, now, now, None, None, deadline, decision, info or {})
+
+    def knows(self, job: str, connection: Connection | None = None) -> bool:
+        """Whether an identifier was ever seen here."""
+        if connection is None:
+            with self.catalogue.read() as own:
+                return self.knows(job, own)
+        return connection.execute(select(JOBS.c.job).where(JOBS.c.job == job)).first() is not None
+
+    def update(
+        self,
+        connection: Connection,
+        job: str,
+        *,
+        state: str | None = None,
+        only_from: Sequence[str] | None = None,
+        started: bool = False,
+        ended: bool = False,
+        decision: dict[str, Any] | None = None,
+        info: dict[str, Any] | None = None,
+    ) -> bool:
+        """Change what is given; False, and nothing is changed, if the job's state is not among `only_from`."""
+        now = self._clock()
+        values: dict[str, Any] = {"updated": now}
+        if state is not None:
+            values["state"] = state
+        if started:
+            values["started"] = now
+        if ended:
+            values["ended"] = now
+        if decision is not None:
+            values["decision"] = canonical_json(decision).decode()
+        if info is not None:
+            values["info"] = canonical_json(info).decode()
+        changed = update(JOBS).where(JOBS.c.job == job)
+        if only_from is not None:
+            changed = changed.where(JOBS.c.state.in_(only_from))
+        return connection.execute(changed.values(**values)).rowcount == 1
+
+    def get(self, job: str, connection: Connection | None = None) -> JobRow:
+        """Raises NotFound."""
+        if connection is None:
+            with self.catalogue.read() as own:
+                return self.get(job, own)
+        row = connection.execute(_SELECT.where(JOBS.c.job == job)).first()
+        if row is None:
+            raise NotFound(f"there is no job {job[:8]}")
+        return _job(row)
+
+    def bundle(self, job: str) -> bytes:
+        """The signed bundle as it came. Raises NotFound, or Gone if it was forgotten."""
+        with self.catalogue.read() as connection:
+            row = connection.execute(select(JOBS.c.bundle).where(JOBS.c.job == job)).first()
+        if row is None:
+            raise NotFound(f"there is no job {job[:8]}")
+        if row.bundle is None:
+            raise Gone(f"the bundle of job {job[:8]} is no longer kept")
+        return bytes(row.bundle)
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs are in each state."""
+        with self.catalogue.read() as connection:
+            rows = connection.execute(select(JOBS.c.state, func.count()).group_by(JOBS.c.state)).all()
+        return {state: count for state, count in rows}
+
+    def add_receipt(
+        self,
+        connection: Connection,
+        *,
+        job: str,
+        dataset: str,
+        version: int,
+        analyst: str,
+        outcome: str,
+        details: dict[str, Any],
+    ) -> None:
+        """Record that a job touched a dataset; once more for the same two replaces the outcome and details."""
+        told = canonical_json(details).decode()
+        changed = update(RECEIPTS).where(RECEIPTS.c.job == job, RECEIPTS.c.dataset == dataset)
+        if connection.execute(changed.values(state=outcome, details=told)).rowcount:
+            return
+        connection.execute(
+            insert(RECEIPTS).values(
+                job=job,
+                dataset=dataset,
+                version=version,
+                analyst=analyst,
+                state=outcome,
+                at=self._clock(),
+                details=told,
+            )
+        )
+
+    def receipts(self, dataset: str, *, after: int = 0, limit: int = 1000) -> Sequence[Receipt]:
+        """Oldest first; `after` is the number of the last one seen."""
+        wanted = (
+            select(RECEIPTS, JOBS.c.bundle_hash)
+            .join(JOBS, JOBS.c.job == RECEIPTS.c.job, isouter=True)
+            .where(RECEIPTS.c.dataset == dataset, RECEIPTS.c.number > after)
+            .order_by(RECEIPTS.c.number)
+            .limit(limit)
+        )
+        with self.catalogue.read() as connection:
+            rows = connection.execute(wanted).all()
+        return [
+            Receipt(
+                row.number,
+                row.job,
+                row.dataset,
+                row.version,
+                row.analyst,
+                row.bundle_hash or "0" * 64,
+                row.state,
+                row.at,
+                json.loads(row.details),
+            )
+            for row in rows
+        ]
+
+    def spend(
+        self, connection: Connection, *, job: str, rule: str, analyst: str, numbers: int, dataset: str = ""
+    ) -> None:
+        """Count a job against a rule's budget; once more for the same job, rule and dataset replaces the count."""
+        connection.execute(delete(SPENT).where(SPENT.c.job == job, SPENT.c.rule == rule, SPENT.c.dataset == dataset))
+        connection.execute(
+            insert(SPENT).values(
+                job=job, rule=rule, dataset=dataset, analyst=analyst, numbers=numbers, at=self._clock()
+            )
+        )
+
+    def used(
+        self,
+        since: float,
+        *,
+        rule: str | None = None,
+        analyst: str | None = None,
+        dataset: str | None = None,
+        connection: Connection | None = None,
+    ) -> Used:
+        """What was counted from `since` (unix seconds) on, of whatever is given."""
+        if connection is None:
+            with self.catalogue.read() as own:
+                return self.used(since, rule=rule, analyst=analyst, dataset=dataset, connection=own)
+        wanted = select(func.count(SPENT.c.job.distinct()), func.coalesce(func.sum(SPENT.c.numbers), 0)).where(
+            SPENT.c.at >= since
+        )
+        for column, value in ((SPENT.c.rule, rule), (SPENT.c.analyst, analyst), (SPENT.c.dataset, dataset)):
+            if value is not None:
+                wanted = wanted.where(column == value)
+        jobs, numbers = connection.execute(wanted).one()
+        return Used(int(jobs), int(numbers))
+
+    def forget(self, older_than: float) -> int:
+        """Delete the bundles of jobs that ended before; identifiers, decisions and receipts stay. Gives how many."""
+        with self.catalogue.write() as connection:
+            old = (JOBS.c.ended < older_than) & JOBS.c.bundle.is_not(None)
+            return connection.execute(update(JOBS).where(old).values(bundle=None)).rowcount
+
+    def list(
+        self,
+        *,
+        states: Sequence[str] | None = None,
+        analyst: str | None = None,
+        limit: int = 100,
+        before: float | None = None,
+    ) -> Sequence[JobRow]:
+        """Newest first; `before` is the `received` of the last one seen."""
+        wanted = _SELECT.order_by(JOBS.c.received.desc()).limit(limit)
+        if states is not None:
+            wanted = wanted.where(JOBS.c.state.in_(states))
+        if analyst is not None:
+            wanted = wanted.where(JOBS.c.analyst == analyst)
+        if before is not None:
+            wanted = wanted.where(JOBS.c.received < before)
+        with self.catalogue.read() as connection:
+            return [_job(row) for row in connection.execute(wanted)]
+
+
+_SELECT = select(*(column for column in JOBS.c if column.name != "bundle"))
+
+
+def _job(row: Row[Any]) -> JobRow:
+    return JobRow(
+        row.job,
+        row.bundle_hash,
+        row.analyst,
+        row.state,
+        row.received,
+        row.updated,
+        row.started,
+        row.ended,
+        row.deadline,
+        json.loads(row.decision),
+        json.loads(row.info),
+    )

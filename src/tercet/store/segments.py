@@ -1,0 +1,248 @@
+"""Segments: rows (or further columns of rows) that came together, in files of a chunk each, as jobs read them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tercet.ring import ring
+from tercet.sharing import BitShare, Party, Share, expand_seed
+from tercet.store.bits import cut_bits, put_bits
+from tercet.store.files import PartFile, Space, chunk_file, damaged, place, place_name, reading
+from tercet.store.keys import KeyValues, Texts, read_keys
+from tercet.store.part import ColumnPart
+from tercet.store.schema import Form
+
+Value = Share | BitShare | KeyValues
+_HEADERS_KEPT: Final = 256
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What the catalogue knows of a segment; it says nothing of contents, and goes to workers as JSON."""
+
+    segment: str
+    generation: int
+    owner: str
+    upload: str
+    """The upload that it came with; "" for kept arrays."""
+    base: str
+    """The segment whose rows these columns belong to; its own name if it has rows of its own."""
+    position: int
+    """Where its rows are among those of other segments."""
+    rows: int
+    chunk_rows: int
+    columns: tuple[tuple[str, Form], ...]
+    digests: tuple[str, str, str]
+    """Of components 1, 2 and 3."""
+    created: float = 0.0
+
+    @property
+    def chunks(self) -> int:
+        return -(-self.rows // self.chunk_rows) if self.rows else 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.columns)
+
+    @property
+    def place_name(self) -> str:
+        """The name of the folder with its files."""
+        space = Space.KEPT if not self.upload else Space.JOINED if self.joined else Space.ROWS
+        return place_name(space, self.segment, self.generation)
+
+    @property
+    def joined(self) -> bool:
+        """Whether these are further columns of another segment's rows."""
+        return self.base != self.segment
+
+    def rows_of(self, chunk: int) -> int:
+        return min(self.chunk_rows, self.rows - chunk * self.chunk_rows)
+
+    def facts(self) -> dict[str, Any]:
+        """What the manifest covers."""
+        return {
+            "segment": self.segment,
+            "generation": self.generation,
+            "owner": self.owner,
+            "upload": self.upload,
+            "base": self.base,
+            "position": self.position,
+            "rows": self.rows,
+            "chunk_rows": self.chunk_rows,
+            "columns": [[name, int(form)] for name, form in self.columns],
+            "digests": list(self.digests),
+        }
+
+    def describe(self) -> dict[str, Any]:
+        return {**self.facts(), "created": self.created}
+
+    @staticmethod
+    def load(data: Mapping[str, Any]) -> Segment:
+        """Read what `describe` gave."""
+        first, second, third = data["digests"]
+        columns = tuple((str(name), Form(form)) for name, form in data["columns"])
+        return Segment(**{**data, "columns": columns, "digests": (first, second, third)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredSegment(Segment):
+    """A segment with its files at this node. Headers read last are remembered; files are opened when read.
+
+    One thread at a time uses it.
+    """
+
+    folder: Path
+    party: Party
+    what: str
+    verify: bool
+    _files: OrderedDict[int, PartFile] = field(default_factory=OrderedDict, repr=False, compare=False)
+    _verified: set[tuple[int, int]] = field(default_factory=set, repr=False, compare=False)
+
+    @classmethod
+    def stored(cls, segment: Segment, folder: Path, party: Party, what: str, *, verify: bool) -> StoredSegment:
+        """`folder` is the store's; `what` names the dataset in errors."""
+        facts = {fact.name: getattr(segment, fact.name) for fact in fields(Segment)}
+        return cls(**facts, folder=folder, party=party, what=what, verify=verify)
+
+    def file(self, chunk: int) -> PartFile:
+        """One chunk's file, its header checked against the catalogue. Raises Gone, IntegrityError."""
+        found = self._files.get(chunk)
+        if found is None:
+            path = chunk_file(place(self.folder, self.place_name), chunk)
+            found = PartFile.open(path, len(self.columns), self.what)
+            header = found.header
+            expected = (self.party, bytes.fromhex(self.segment), chunk, self.rows_of(chunk), self.columns)
+            columns = tuple((column.name, column.form) for column in header.columns)
+            if (header.party, header.upload, header.chunk, header.rows, columns) != expected:
+                raise damaged(path, self.what, "it belongs to another party, chunk or schema")
+            self._files[chunk] = found
+            if len(self._files) > _HEADERS_KEPT:
+                self._files.popitem(last=False)
+        return found
+
+    def read_into(self, column: str, start: int, stop: int, out: Share | BitShare, at: int) -> None:
+        """Rows start to stop of this segment into `out` from row `at` on; bits there are 0 so far."""
+        size = self.chunk_rows
+        for chunk in range(start // size, -(-stop // size)):
+            first = max(start, chunk * size)
+            last = min(stop, (chunk + 1) * size)
+            file = self.file(chunk)
+            here = file.header.column(column)
+            begin, end = first - chunk * size, last - chunk * size
+            where = at + first - start
+            with reading(file.path, self.what) as descriptor:
+                for own, target in ((True, out.own), (False, out.next)):
+                    self._component(file, descriptor, here, own, begin, end, target, where)
+
+    def _component(
+        self,
+        file: PartFile,
+        descriptor: int,
+        column: ColumnPart,
+        own: bool,
+        begin: int,
+        end: int,
+        target: NDArray[Any],
+        where: int,
+    ) -> None:
+        bits = column.form is Form.BITS
+        word = 8 if bits else target.dtype.itemsize
+        first, last = (begin // 64, -(-end // 64)) if bits else (begin, end)
+        if not (file.header.own_words if own else file.header.next_words):
+            # only as far as asked for: a seed has no other way to its middle than from its beginning
+            content = expand_seed(column.own_seed if own else column.next_seed, last * word)[first * word :]
+        elif bits or self._unverified(file, column, own):
+            content = self._checked(file, descriptor, column, own)[first * word : last * word]
+        else:
+            at = column.own_at if own else column.next_at
+            file.read(descriptor, at + first * word, target[where : where + end - begin].view(np.uint8))
+            return
+        if bits:
+            put_bits(target, where, cut_bits(content.view(np.uint64), begin - first * 64, end - begin), end - begin)
+        else:
+            target[where : where + end - begin].view(np.uint8)[:] = content
+
+    def _unverified(self, file: PartFile, column: ColumnPart, own: bool) -> bool:
+        return self.verify and (file.header.chunk, column.own_at if own else column.next_at) not in self._verified
+
+    def _checked(self, file: PartFile, descriptor: int, column: ColumnPart, own: bool) -> NDArray[np.uint8]:
+        """A whole content; its hash is compared if that is wanted and was not done before."""
+        at = column.own_at if own else column.next_at
+        content = np.empty(column.size, np.uint8)
+        file.read(descriptor, at, content)
+        if self._unverified(file, column, own):
+            file.check(at, content)
+            self._verified.add((file.header.chunk, at))
+        return content
+
+    def read_keys(self, column: str, chunk: int) -> KeyValues:
+        """The public values of one chunk of a key column."""
+        file = self.file(chunk)
+        here = file.header.column(column)
+        with reading(file.path, self.what) as descriptor:
+            content = self._checked(file, descriptor, here, True)
+        return read_keys(content.data, here.form, file.header.rows, column)
+
+    def read_chunk(self, chunk: int) -> dict[str, Value]:
+        """Every column of one chunk, in fresh arrays: what a refresh takes in."""
+        rows = self.rows_of(chunk)
+        begin = chunk * self.chunk_rows
+        found: dict[str, Value] = {}
+        for name, form in self.columns:
+            if form.secret:
+                out = empty(form, rows)
+                self.read_into(name, begin, begin + rows, out, 0)
+                found[name] = out
+            else:
+                found[name] = self.read_keys(name, chunk)
+        return found
+
+    def digests_here(self) -> tuple[str, str]:
+        """The digests of components own and next of the whole segment, from headers and trailers."""
+        digests = (self.file(chunk).digests() for chunk in range(self.chunks))
+        return segment_digests(self.segment, self.generation, digests)
+
+
+def segment_digests(segment: str, generation: int, chunks: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
+    """The digests of components own and next of a segment: over those of its chunks, in order."""
+    own, following = (
+        hashlib.sha256(b"tercet/1 segment\0" + bytes.fromhex(segment) + generation.to_bytes(4, "little"))
+        for _ in range(2)
+    )
+    for first, second in chunks:
+        own.update(first)
+        following.update(second)
+    return own.hexdigest(), following.hexdigest()
+
+
+def empty(form: Form, rows: int) -> Share | BitShare:
+    """Room for the shares of a column; bits are 0."""
+    if form is Form.BITS:
+        room = BitShare.empty(rows)
+        room.own[...] = 0
+        room.next[...] = 0
+        return room
+    return Share.empty(ring(form.ring_bits), (rows,))
+
+
+def join_keys(pieces: list[KeyValues], form: Form) -> KeyValues:
+    """One run of key values after the other."""
+    texts = [piece for piece in pieces if isinstance(piece, Texts)]
+    if form is Form.KEY_INTEGER:
+        numbers = [piece for piece in pieces if not isinstance(piece, Texts)]
+        return np.concatenate(numbers) if numbers else np.empty(0, np.int64)
+    offsets = [np.zeros(1, np.int64)]
+    end = 0
+    for piece in texts:
+        offsets.append(piece.offsets[1:] + end)
+        end += int(piece.offsets[-1])
+    data = np.concatenate([piece.data for piece in texts]) if texts else np.empty(0, np.uint8)
+    return Texts(np.concatenate(offsets), data)
