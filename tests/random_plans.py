@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ class Drawn:
     plan: Plan
     rows: dict[str, int]
     columns: dict[bytes, tuple[str, str]]
-    loops: int = field(default=0)
+    values: list[Node]
 
 
 def int_type(shape: tuple[int, ...]) -> Type:
@@ -56,7 +56,7 @@ def drawn_plans(draw: Any, operations: int = 12, *, datasets: int = 2) -> Drawn:
         if found is not None and 0 < found.type.size <= MAX_SIZE:
             values.append(found)
     wanted = [Wanted(value, OutputKind.REVEAL) for value in values]
-    return Drawn(compile_plan(wanted, LAN), rows, columns)
+    return Drawn(compile_plan(wanted, LAN), rows, columns, values)
 
 
 def _operation(draw: Any, graph: Graph, values: list[Node], without: tuple[str, ...] = ()) -> Node | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -170,6 +170,23 @@ class _Pass:
         begin(0, arguments[:carried])
 
 
+@dataclass
+class Turn:
+    """One of several runs over programs in one job: with given leaves, and numbers from `base` on.
+
+    `done` gets the values to keep. `last`, if there is one, is a protocol body that belongs to the run: only when it
+    has ended, too, is the turn over.
+    """
+
+    program: Program
+    base: int
+    listed: int
+    keep: set[int]
+    given: Mapping[int, Any]
+    done: Callable[[dict[int, Any]], None]
+    last: Callable[[], Body[Any]] | None = None
+
+
 class Dataflow:
     """One job's operations at one party. Numbers tell operations apart, alike at all three parties."""
 
@@ -189,6 +206,11 @@ class Dataflow:
             known.rounds = max(known.rounds, rounds)
             known.compute_s += compute_s
 
+    @property
+    def reports(self) -> list[OperationReport]:
+        """What each operation has taken so far."""
+        return list(self._reports.values())
+
     def run(self, program: Program, keep: set[int]) -> tuple[dict[int, Any], list[OperationReport], float]:
         """Run all; return the values to keep, the reports and the seconds waited. Frees a value after its last use."""
         whole = _Pass(self, program, 0, 0, keep, lambda _: None, {})
@@ -200,5 +222,44 @@ class Dataflow:
                     one, index = self.ready.popleft()
                     one.start(index)
             if self.scheduler.idle:
-                return whole.values, list(self._reports.values()), self.scheduler.waiting_s
+                return whole.values, self.reports, self.scheduler.waiting_s
             self.scheduler.run_until_progress()
+
+    def run_each(self, turns: Iterator[Turn], window: int = 1) -> None:
+        """Run turn after turn; the next one begins early, while `window` permits, when all else waits for messages."""
+        running = 0
+
+        def close(_: Any = None) -> None:
+            nonlocal running
+            running -= 1
+
+        def end(turn: Turn, values: dict[int, Any]) -> None:
+            turn.done(values)
+            if turn.last is None:
+                close()
+                return
+            self.scheduler.start(turn.last(), close)
+            self.scheduler.run_ready()
+
+        def begin(turn: Turn) -> None:
+            def done(one: _Pass) -> None:
+                self.later.append(lambda: end(turn, one.values))
+
+            # held by nobody else, leaves are freed after their last use
+            given, turn.given = turn.given, {}
+            _Pass(self, turn.program, turn.base, turn.listed, turn.keep, done, given)
+
+        while True:
+            while self.ready or self.later:
+                while self.later:
+                    self.later.popleft()()
+                if self.ready:
+                    one, index = self.ready.popleft()
+                    one.start(index)
+            if running < window and (turn := next(turns, None)) is not None:
+                running += 1
+                begin(turn)
+            elif self.scheduler.idle:
+                return
+            elif not (self.ready or self.later):
+                self.scheduler.run_until_progress()
