@@ -1,15 +1,37 @@
-"""Three running nodes, shared by the tests that do not stop them."""
+"""Running nodes: three that the tests of this folder share and leave running, and three of a test's own."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from node.trio_nodes import Nodes, trio
+from node.trio_nodes import Nodes, make, trio
+from node.zygote import Zygote
 
 
-@pytest.fixture(scope="session")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    with trio(tmp_path_factory.mktemp("nodes")) as running:
+@pytest.fixture(scope="package")
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    found = Zygote(tmp_path_factory.mktemp("zygote") / "zygote.log")
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+@pytest.fixture(scope="package")
+def nodes(tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> Iterator[Nodes]:
+    """Three that run and are not to be stopped."""
+    with trio(tmp_path_factory.mktemp("nodes"), zygote=zygote) as running:
         yield running
+
+
+@pytest.fixture
+def stopped(tmp_path: Path, zygote: Zygote) -> Iterator[Nodes]:
+    """Three of one test's own, not yet running."""
+    found = make(tmp_path, zygote=zygote)
+    try:
+        yield found
+    finally:
+        found.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,18 +10,20 @@ from typing import Any
 
 import httpx
 import numpy as np
-from trio_nodes import NAMES, SCHEMA, Nodes, assert_ok
 
+from node.trio_nodes import NAMES, SCHEMA, Nodes, assert_ok
 from tercet.array.secret import SecretArray
-from tercet.federation.api import DatasetInfo, JobInfo
+from tercet.federation.api import DatasetInfo, JobInfo, KeptList
 from tercet.federation.bundle import InputRef, JobHeader, Link, OutputRef, kept_handle, make_bundle, recipient
 from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Member
 from tercet.federation.sealing import open_result
+from tercet.node.language import read_type
 from tercet.plan.compile import Wanted, compile_plan
 from tercet.plan.graph import Graph
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind, Plan
+from tercet.plan.types import Type
 from tercet.protocols.reveal import put_together
 from tercet.ring import RING64
 from tercet.sharing import PARTIES
@@ -48,10 +51,11 @@ def squares(x: SecretArray) -> SecretArray:
 
 def long_chain(x: SecretArray) -> SecretArray:
     """Some seconds of rounds."""
-    small = x < 0
-    for _ in range(3000):
-        small = small & (small | small)
-    return small.sum()
+    bits = [x < 2, x < 5, x < 7]
+    state = x < 9
+    for k in range(12_000):
+        state = (state & bits[k % 3]) ^ bits[(k + 1) % 3]
+    return state.sum()
 
 
 class Asked:
@@ -70,7 +74,9 @@ class Asked:
         created: float | None = None,
         federation: str | None = None,
         partition_rows: int = 0,
+        reads: str = "",
     ) -> None:
+        """`reads`: a kept scalar, in place of column x of the dataset."""
         self.nodes = nodes
         self.member: Member = nodes.people[person]
         self.person = person
@@ -80,8 +86,11 @@ class Asked:
         )
         home = nodes.federation.id
         ref = InputRef.of_column(home, dataset, info.version, info.manifest, "x")
+        kind_of_x = SCHEMA.type("x", info.rows)
+        if reads:
+            ref, kind_of_x = InputRef.of_kept(home, reads), self._type_of(reads)
         runner: Any = _Recording()
-        x = SecretArray._new(runner, runner.graph.input(ref.handle_bytes, SCHEMA.type("x", info.rows)))
+        x = SecretArray._new(runner, runner.graph.input(ref.handle_bytes, kind_of_x))
         kind = OutputKind.PERSIST if keep else OutputKind.REVEAL
         self.plan: Plan = compile_plan([Wanted(question(x)._node, kind, kept_handle(home, keep) if keep else b"")], LAN)
         now = int(time.time() if created is None else created)
@@ -100,9 +109,14 @@ class Asked:
         )
         self.bundle = make_bundle(self.member, self.header, self.plan.to_bytes())
 
+    def _type_of(self, kept: str) -> Type:
+        listed = KeptList.model_validate(assert_ok(self.nodes.request("a", self.person, "GET", "/v1/kept")).json())
+        found = next(info for info in listed.kept if info.name == kept)
+        return read_type(base64.b64decode(found.arrays[0].label))
+
     def send(self, *names: str, bundle: bytes | None = None) -> dict[str, httpx.Response]:
         """Send it to the nodes named (all) at once."""
-        data = bundle or self.bundle
+        data = self.bundle if bundle is None else bundle
         with ThreadPoolExecutor(3) as pool:
             sent = {
                 name: pool.submit(

@@ -1,44 +1,17 @@
-"""One node as a child process of a test: sockets already bound, a byte when it serves, and an end at a named step.
+"""One node as a fresh process of a test, which imports everything anew: `node_child.py NODE_TOML LISTENER READY LANES`.
 
-    python node_child.py NODE_TOML LISTENER_FD READY_FD LANE_FDS [STEP [NTH]]
-
-With STEP the process kills itself when the node comes there for the NTH time.
+The numbers are descriptors that it inherits: the bound sockets, and a pipe for a byte when it serves.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
 import sys
-from collections import Counter
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
-def main(arguments: list[str]) -> None:
-    settings, listener, ready, lanes, *step = arguments
-    from tercet.node.daemon import run
-    from tercet.node.settings import Settings
-
-    seen: Counter[str] = Counter()
-
-    def at(name: str) -> None:
-        seen[name] += 1
-        if step and name == step[0] and seen[name] == (int(step[1]) if len(step) > 1 else 1):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def serving() -> None:
-        os.write(int(ready), b"\x01")
-        os.close(int(ready))
-
-    run(
-        Settings.load(Path(settings)),
-        listener=socket.socket(fileno=int(listener)),
-        lanes=[socket.socket(fileno=int(lane)) for lane in lanes.split(",")],
-        ready=serving,
-        at=at,
-    )
-
+from node.zygote import run_node
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    settings, listener, ready, lanes = sys.argv[1:]
+    run_node(Path(settings), int(listener), int(ready), [int(lane) for lane in lanes.split(",")], [])

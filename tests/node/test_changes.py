@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from node.trio_nodes import NAMES, Nodes, assert_ok, make, parts
+from node.trio_nodes import NAMES, Nodes, assert_ok, parts
 from tercet.federation.api import Outcome
 from tercet.federation.identifiers import fresh_id
 from tercet.federation.orders import CommitUpload, Withdraw
@@ -135,16 +133,6 @@ def part_id(part: bytes) -> tuple[int, int]:
 
 
 # -- deaths
-
-
-@pytest.fixture
-def stopped(tmp_path: Path) -> Iterator[Nodes]:
-    """Three nodes of one test's own, not yet running."""
-    nodes = make(tmp_path)
-    try:
-        yield nodes
-    finally:
-        nodes.close()
 
 
 COORDINATOR = [

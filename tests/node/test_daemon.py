@@ -7,27 +7,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-
-from node.trio_nodes import NAMES, Nodes, assert_ok, make
+from node.trio_nodes import NAMES, Nodes, assert_ok
 from tercet.federation.identity import Member
 from tercet.policy.template import trial
 
 START_CPU_S = 3.0
 """Processor time until a node serves; wall time says little on a shared machine."""
-
-
-@pytest.fixture
-def stopped(tmp_path: Path) -> Iterator[Nodes]:
-    nodes = make(tmp_path)
-    try:
-        yield nodes
-    finally:
-        nodes.close()
 
 
 def cpu_s(pid: int) -> float:
@@ -37,7 +25,7 @@ def cpu_s(pid: int) -> float:
 
 def test_a_node_starts_and_ends(stopped: Nodes) -> None:
     nodes = stopped
-    nodes.start("a")
+    nodes.start("a", fresh=True)
     pid = nodes.processes["a"].pid
     assert cpu_s(pid) < START_CPU_S
     assert nodes.request("a", None, "GET", "/healthz").json() == {"ready": True, "missing": []}
@@ -62,8 +50,6 @@ def test_it_is_ready_when_all_three_are(stopped: Nodes) -> None:
         answer = nodes.request("a", None, "GET", "/readyz")
         return answer.status_code == 503 and "c cannot be reached" in str(answer.json()["missing"])
 
-    # else the socket, which the test holds too, would still take connections
-    nodes.listeners["c"].close()
     nodes.wait_for(missed)
     assert nodes.terminate("a", "b") == [0, 0]
 

@@ -5,8 +5,8 @@
         nodes.kill("a"); nodes.start("a")          # the same ports and folders again
         nodes.request("a", "owner", "GET", "/v1/datasets") -> httpx.Response
 
-The sockets are bound here and handed down, so that no port is guessed and a node that is killed keeps its address:
-what dials meanwhile waits in the queue, or is refused if `refuse` was asked for.
+The ports are kept by sockets here that do not listen; each start gets listening ones at the same places. So no port is
+guessed, a node that is killed keeps its address, and who dials it meanwhile is refused at once.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from typing import Any
 import httpx
 import numpy as np
 
+from node.zygote import Child, Zygote
 from tercet.federation.api import DatasetInfo, Outcome, UploadBegin
 from tercet.federation.federation import Federation
 from tercet.federation.identifiers import fresh_id
@@ -68,32 +69,35 @@ class Nodes:
     people: dict[str, Member]
     listeners: dict[str, socket.socket] = field(repr=False)
     lanes: dict[str, list[socket.socket]] = field(repr=False)
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict, repr=False)
+    processes: dict[str, subprocess.Popen[bytes] | Child] = field(default_factory=dict, repr=False)
+    zygote: Zygote | None = field(default=None, repr=False)
+    lent: bool = False
+    """Whether the zygote is another's, who ends it."""
     clients: dict[str, httpx.Client] = field(default_factory=dict, repr=False)
     children: dict[str, list[str]] = field(default_factory=dict, repr=False)
     """Of a node that is not run by node_child.py: the script that runs it, and arguments that come first."""
 
     # -- processes
 
-    def start(self, *names: str, die_at: tuple[str, int] | None = None) -> None:
-        """Start the nodes named (all), and wait until they answer. `die_at`: (step, n-th time) at which to die."""
+    def start(self, *names: str, die_at: tuple[str, int] | None = None, fresh: bool = False) -> None:
+        """Start the nodes named (all), and wait until they answer.
+
+        `die_at`: (step, n-th time) at which to die. `fresh`: a process that imports everything itself, as in real life.
+        """
         waiting = {}
         for name in names or NAMES:
             ours, theirs = os.pipe()
-            fds = [self.listeners[name].fileno(), *(lane.fileno() for lane in self.lanes[name])]
-            step = [] if die_at is None else [die_at[0], str(die_at[1])]
-            with self.log(name).open("ab") as log:
-                self.processes[name] = subprocess.Popen(
-                    [
-                        *(sys.executable, *self.children.get(name, [str(_CHILD)])),
-                        *(str(self.folder / name / "node.toml"), str(fds[0]), str(theirs)),
-                        *(",".join(map(str, fds[1:])), *step),
-                    ],
-                    pass_fds=[*fds, theirs],
-                    stdin=subprocess.DEVNULL,
-                    stderr=log,
-                )
+            handed = [listening(place) for place in (self.listeners[name], *self.lanes[name])]
+            fds = [handed[0].fileno(), theirs, *(lane.fileno() for lane in handed[1:])]
+            settings = self.folder / name / "node.toml"
+            if fresh:
+                self.processes[name] = self._fresh(name, settings, fds)
+            else:
+                steps = [] if die_at is None else [die_at[0], str(die_at[1])]
+                self.processes[name] = self._zygote().spawn(settings, self.log(name), fds, steps)
             os.close(theirs)
+            for one in handed:
+                one.close()
             waiting[name] = ours
         deadline = time.monotonic() + START_S
         for name, pipe in waiting.items():
@@ -103,6 +107,21 @@ class Nodes:
                     raise AssertionError(f"node {name} does not start:\n{self.log(name).read_text()[-4000:]}")
             finally:
                 os.close(pipe)
+
+    def _zygote(self) -> Zygote:
+        if self.zygote is None:
+            self.zygote = Zygote(self.folder / "zygote.log")
+        return self.zygote
+
+    def _fresh(self, name: str, settings: Path, fds: list[int]) -> subprocess.Popen[bytes]:
+        lanes = ",".join(map(str, fds[2:]))
+        with self.log(name).open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, str(_CHILD), str(settings), str(fds[0]), str(fds[1]), lanes],
+                pass_fds=fds,
+                stdin=subprocess.DEVNULL,
+                stderr=log,
+            )
 
     def kill(self, *names: str) -> None:
         """End processes at once, as a loss of power does."""
@@ -270,6 +289,8 @@ class Nodes:
             process.kill()
             process.wait()
         self.processes.clear()
+        if self.zygote is not None and not self.lent:
+            self.zygote.close()
         for name in list(self.clients):
             self.forget_connections(name)
         for bound in [*self.listeners.values(), *(lane for lanes in self.lanes.values() for lane in lanes)]:
@@ -295,15 +316,15 @@ def parts(upload: str, chunk: int, values: Sequence[int]) -> list[bytes]:
 
 
 def bound(count: int) -> list[socket.socket]:
-    """Listening sockets at `count` neighbouring ports of loopback."""
+    """Sockets at `count` neighbouring ports of loopback, which keep the ports while nobody listens there."""
     for _ in range(200):
         found: list[socket.socket] = []
         try:
             for place in range(count):
                 one = socket.socket()
                 found.append(one)
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 one.bind(("127.0.0.1", found[0].getsockname()[1] + place if place else 0))
-                one.listen(256)
             return found
         except (OSError, OverflowError):
             for one in found:
@@ -311,12 +332,26 @@ def bound(count: int) -> list[socket.socket]:
     raise AssertionError("no neighbouring ports are free")
 
 
+def listening(place: socket.socket) -> socket.socket:
+    """A listening socket at the port that another keeps; once all who have it end, who dials there is refused."""
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.bind(place.getsockname())
+    one.listen(256)
+    return one
+
+
 def make(
-    folder: Path, policy: Callable[[dict[str, Member]], str] | None = None, *, lanes: int = LANES, probe_s: float = 1.0
+    folder: Path,
+    policy: Callable[[dict[str, Member]], str] | None = None,
+    *,
+    lanes: int = LANES,
+    zygote: Zygote | None = None,
 ) -> Nodes:
     """Make three nodes that do not run yet; `close` them at the end.
 
     `policy` gives the text of policy.toml at all three; else everybody may do everything in his role, from 5 rows on.
+    `zygote` makes the processes, if there is one already; it saves the seconds of its start.
     """
     listeners = {name: bound(1)[0] for name in NAMES}
     lane_sockets = {name: bound(lanes) for name in NAMES}
@@ -328,9 +363,10 @@ def make(
         member.save(folder / f"{person}.pem")
     text = (policy or everything)(people)
     federation = create_federation(folder, places, policy=text)
-    nodes = Nodes(folder, federation, people, listeners, lane_sockets)
+    nodes = Nodes(folder, federation, people, listeners, lane_sockets, zygote=zygote, lent=zygote is not None)
     for name in NAMES:
-        nodes.set(name, "probe", f"{probe_s}")
+        nodes.set(name, "probe", "0.5")
+        nodes.set(name, "doubt", "0.3")
     return nodes
 
 
@@ -341,10 +377,14 @@ def everything(people: dict[str, Member]) -> str:
 
 @contextmanager
 def trio(
-    folder: Path, policy: Callable[[dict[str, Member]], str] | None = None, *, lanes: int = LANES
+    folder: Path,
+    policy: Callable[[dict[str, Member]], str] | None = None,
+    *,
+    lanes: int = LANES,
+    zygote: Zygote | None = None,
 ) -> Iterator[Nodes]:
     """Three nodes that answer; killed at the end."""
-    nodes = make(folder, policy, lanes=lanes)
+    nodes = make(folder, policy, lanes=lanes, zygote=zygote)
     try:
         nodes.start()
         yield nodes

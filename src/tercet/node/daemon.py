@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -67,7 +68,6 @@ def _config(node: Node) -> uvicorn.Config:
         date_header=True,
         limit_concurrency=node.settings.limits.connections,
         timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_GRACE_S,
         ssl_context_factory=lambda config, default: server_context(node),
     )
 
@@ -87,6 +87,20 @@ class _Server(uvicorn.Server):
             self._node.serving()
             if self._ready is not None:
                 self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take nothing new, answer what is under way, and close: idle connections are not asked whether they agree."""
+        self._node.log.info("node ends", connections=len(self.server_state.connections))
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        if tasks := list(self.server_state.tasks):
+            await asyncio.wait(tasks, timeout=_GRACE_S)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        for task in self.server_state.tasks:
+            task.cancel()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

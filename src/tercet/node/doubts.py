@@ -19,8 +19,6 @@ from tercet.node.participant import read_answer
 if TYPE_CHECKING:
     from tercet.node.supervisor import Node
 
-PATIENCE_S = 2.0
-"""A change that has been ready for so long without a word is asked about."""
 _LOOK_S = 0.5
 
 
@@ -35,7 +33,7 @@ class Doubts:
 
     def start(self) -> None:
         """Settle now and from now on; what is in doubt from before has waited long enough."""
-        long_ago = time.monotonic() - PATIENCE_S
+        long_ago = time.monotonic() - self._node.settings.timeouts.doubt
         self._seen = dict.fromkeys(self._node.participant.in_doubt(), long_ago)
         self._thread.start()
 
@@ -46,11 +44,12 @@ class Doubts:
             self._thread.join()
 
     def _settle_on(self) -> None:
-        pause = _LOOK_S
+        usual = min(_LOOK_S, self._node.settings.timeouts.doubt)
+        pause = usual
         while not self._wake.is_set():
             try:
                 self._settle()
-                pause = _LOOK_S
+                pause = usual
             except TercetError as error:
                 self._node.log.warning("changes not settled", reason=error.message)
                 pause = min(2 * pause, 8.0)
@@ -73,7 +72,7 @@ class Doubts:
         self._seen = {one: self._seen.get(one, now) for one in node.participant.in_doubt()}
         coordinator = node.federation.party(node.federation.coordinator.name)
         for transaction, since in self._seen.items():
-            if now - since < PATIENCE_S:
+            if now - since < node.settings.timeouts.doubt:
                 continue
             answer = node.peers.call(coordinator, "GET", f"/peer/transactions/{transaction}")
             try:

@@ -65,6 +65,7 @@ class Timeouts(_Section):
     worker: _Seconds = 60.0
     body: _Seconds = 30.0
     probe: _Seconds = 15.0
+    doubt: _Seconds = 2.0
     upload: _Seconds = 86400.0
 
 
@@ -192,6 +193,7 @@ count = {lanes}                            # jobs at a time; the same at all thr
 # worker = 60.0                      # another node's worker is silent
 # body = 30.0                        # a client sends nothing in the middle of a request
 # probe = 15.0                       # between looks at the other nodes
+# doubt = 2.0                        # a change is ready, no word comes: the coordinator is asked
 # upload = 86400.0                   # an upload that is not committed is discarded
 
 [log]                                # JSON lines on standard error
