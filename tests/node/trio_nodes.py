@@ -90,7 +90,7 @@ class Nodes:
             handed = [listening(place) for place in (self.listeners[name], *self.lanes[name])]
             fds = [handed[0].fileno(), theirs, *(lane.fileno() for lane in handed[1:])]
             settings = self.folder / name / "node.toml"
-            if fresh:
+            if fresh or name in self.children:
                 self.processes[name] = self._fresh(name, settings, fds)
             else:
                 steps = [] if die_at is None else [die_at[0], str(die_at[1])]
@@ -115,9 +115,10 @@ class Nodes:
 
     def _fresh(self, name: str, settings: Path, fds: list[int]) -> subprocess.Popen[bytes]:
         lanes = ",".join(map(str, fds[2:]))
+        script = self.children.get(name, [str(_CHILD)])
         with self.log(name).open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, str(_CHILD), str(settings), str(fds[0]), str(fds[1]), lanes],
+                [sys.executable, *self.children.get(name, [str(_CHILD)]), str(settings), *map(str, fds[:2]), lanes],
                 pass_fds=fds,
                 stdin=subprocess.DEVNULL,
                 stderr=log,
