@@ -256,13 +256,12 @@ def check_fits(connection: Connection, dataset: str, mode: str, schema: Schema) 
         raise InputError(f"there is a dataset {dataset} already", hint="append rows to it, or choose another name")
     there = Schema.parse(json.loads(row.schema))
     if mode == "append":
-        there.check_same(schema)
-        joined = [segment for segment in visible(connection, dataset, version) if segment.joined]
-        if joined:
+        if any(segment.joined for segment in visible(connection, dataset, version)):
             raise InputError(
                 f"dataset {dataset} has columns that another upload brought, which new rows would lack",
                 hint="withdraw those columns first, append, and bring them again for all rows",
             )
+        there.check_same(schema)
         return
     if there.key is None or schema.key is None:
         which = f"dataset {dataset}" if there.key is None else "the upload"
