@@ -19,7 +19,7 @@ COEFFICIENTS = 11
 RUN = (sys.executable, "-c", "from tercet.cli import main; main()")
 
 
-def terminal(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+def terminal(*arguments: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
     return subprocess.run(
         [*RUN, *arguments], capture_output=True, text=True, timeout=timeout, env=environment, check=False
@@ -91,9 +91,18 @@ def test_the_demo() -> None:
     assert done.stderr == ""
     ours, theirs = figures(done.stdout, COEFFICIENTS).T
     np.testing.assert_allclose(ours, theirs, rtol=1e-4)
-    for text in ("Hospital North", "Hospital East", "Hospital West", "148", "147", "uniform words", "rounds"):
+    for text in ("Hospital North", "Hospital East", "Hospital West", "148", "147", "uniform words", "442 rows."):
         assert text in done.stdout
-    assert re.search(r"Cost of the fit: \d+ rounds, [\d.]+ [kM]B sent by each server, [\d.]+ seconds", done.stdout)
+    assert re.search(r"Cost of the fit: \d+ rounds, [\d.]+ [kM]B sent by each node, [\d.]+ seconds", done.stdout)
+    assert re.search(r"^node node-\d refuses: .*at least 5 rows", done.stdout, re.MULTILINE)
+    assert len(re.findall(r"^node-\d +\d+ .*accepted by rule trial", done.stdout, re.MULTILINE)) == 3
+    shares = re.findall(r"^component \d .* (\d\d\.\d)%", done.stdout, re.MULTILINE)
+    assert len(shares) == 3
+    # 442 words of 64 bits: six standard deviations
+    assert all(abs(float(share) - 50) < 1.8 for share in shares)
+    folder = re.search(r"(\S+)/hospital-north.csv", done.stdout)
+    assert folder is not None
+    assert not Path(folder[1]).exists()
 
 
 def test_the_demo_on_a_table_of_ones_own(tmp_path: Path) -> None:
@@ -101,7 +110,7 @@ def test_the_demo_on_a_table_of_ones_own(tmp_path: Path) -> None:
     features = rng.normal(size=(60, 3)) * [1, 100, 3000]
     target = features @ [2, -0.5, 0.01] + rng.normal(size=60)
     lines = ["[bold],b c,d,price", *(",".join(map(str, (*row, y))) for row, y in zip(features, target, strict=True))]
-    done = terminal("demo", "--data", written(tmp_path, "\n".join(lines)), "--target", "price", "--frac-bits", "24")
+    done = terminal("demo", "--data", written(tmp_path, "\n".join(lines)), "--target", "price")
     assert done.returncode == 0, done.stderr
     assert "[bold]" in done.stdout
     ours, theirs = figures(done.stdout, 4).T

@@ -5,53 +5,301 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 
-from tercet.cli.listing import one_job, show_jobs
-from tercet.cli.options import AnalystOption, FederationOption, JsonOption, example, load_federation, load_identity
-from tercet.cli.output import console
+from tercet.cli.errors import Exit
+from tercet.cli.listing import SHORT, one_job, show_jobs
+from tercet.cli.options import AnalystOption, FederationOption, JsonOption, example, federation_path, identity_path
+from tercet.cli.output import amount, bar, console, grid, print_json, rows
+from tercet.errors import InputError
 
 if TYPE_CHECKING:
-    from tercet.client.nodes import Nodes
-    from tercet.federation.api import JobInfo
+    from tercet.client.measurement import JobRecord
+    from tercet.client.query import Answer
+    from tercet.client.remote import RemoteSession
+    from tercet.client.table import Table
+
+JOBS_FOLDER = ".tercet-jobs"
+"""Beside the identity: what is needed to read the results of jobs that are not finished. Nothing secret."""
+_FEATURES, _FIT = "features", "fit"
+_WHOLE = 1e15
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job; its first digits do.")]
+DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="The name of the dataset.")]
+SqlArgument = Annotated[str, typer.Argument(metavar="SQL", help="One SELECT of aggregates; quote it.")]
+PurposeOption = Annotated[
+    str, typer.Option("--purpose", "-p", metavar="TEXT", help="Why you ask; operators and owners read it.")
+]
+DeadlineOption = Annotated[
+    float, typer.Option("--deadline", metavar="SECONDS", min=1, help="Give up if it takes longer than this.")
+]
+WaitOption = Annotated[bool, typer.Option("--wait", help="If an operator has to approve, wait until he does.")]
+ViaOption = Annotated[str | None, typer.Option("--via", metavar="NODE", help="Send all requests through this node.")]
 
 
 @contextmanager
-def analyst_nodes(federation: Path | None, identity: Path | None) -> Iterator[Nodes]:
-    """The three nodes, asked as an analyst."""
-    from tercet.client.nodes import Nodes
+def connected(
+    federation: Path | None, identity: Path | None, *, wait: bool = False, **options: Any
+) -> Iterator[RemoteSession]:
+    """A session as an analyst, with a bar while a job runs; a job that an operator holds ends the command with 4."""
+    from tercet.client.asking import Held
+    from tercet.client.connect import connect
 
-    with Nodes(load_federation(federation), load_identity(identity, "analyst")) as nodes:
-        yield nodes
+    who = identity_path(identity, "analyst")
+    nodes = federation_path(federation)
+    with (
+        bar(console(err=True), "the nodes work", 1.0) as done,
+        connect(nodes, who, remember=who.parent / JOBS_FOLDER, progress=done, **options) as net,
+    ):
+        net.wait_if_held = wait
+        try:
+            yield net
+            return
+        except Held as error:
+            held = error
+    typer.echo(f"tercet: {held.message}", err=True)
+    typer.echo(f"tercet: hint: when it is approved: tercet result {held.job[:SHORT]}", err=True)
+    raise typer.Exit(Exit.HELD)
 
 
-def _own_jobs(nodes: Nodes, state: str = "") -> list[JobInfo]:
-    from tercet.federation.api import JobList
+# -- queries
 
-    return nodes.coordinator.get(f"/v1/jobs{f'?state={state}' if state else ''}", JobList).jobs
+
+def query(
+    sql: SqlArgument,
+    purpose: PurposeOption = "",
+    deadline: DeadlineOption = 3600.0,
+    wait: WaitOption = False,
+    via: ViaOption = None,
+    federation: FederationOption = None,
+    identity: AnalystOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a question in SQL; the answer is put together here.
+
+    One SELECT about one dataset. Aggregates: COUNT, SUM, AVG, STDDEV, VAR_SAMP, MIN, MAX, of expressions with + - * /
+    and CASE. WHERE: comparisons, BETWEEN, IN, AND, OR, NOT. GROUP BY: columns of categories and bools. Whether a row
+    meets a condition is computed under sharing and never shown.
+    """
+    from tercet.client.query import ask
+
+    with connected(federation, identity, wait=wait, purpose=purpose, deadline=deadline, via=via) as net:
+        answer = ask(net, sql)
+        cost = net.last_job
+    show_answer(answer, as_json=as_json)
+    show_cost(cost, as_json=as_json)
+
+
+def show_answer(answer: Answer, *, as_json: bool) -> None:
+    """The answer of a query as a table, or as a list of objects."""
+    if as_json:
+        print_json([dict(zip(answer.names, row, strict=True)) for row in answer.rows])
+        return
+    texts = [place for place, cell in enumerate(answer.rows[0]) if isinstance(cell, str | bool)] if answer.rows else []
+    right = [place for place in range(len(answer.names)) if place not in texts]
+    console().print(rows(grid(*answer.names, right=right), [[_plain(cell) for cell in row] for row in answer.rows]))
+
+
+def _plain(value: Any) -> str:
+    """A cell as people read it: whole numbers whole, others to ten digits."""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value.is_integer() and abs(value) < _WHOLE else f"{value:.10g}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def show_cost(cost: JobRecord | None, *, as_json: bool) -> None:
+    """What the job took, on standard error."""
+    if cost is not None and not as_json:
+        sent = amount(cost.bytes_per_party)
+        line = f"{cost.rounds} rounds, {sent} sent by each node, {cost.seconds:.2f} s; job {cost.job[:SHORT]}"
+        console(err=True).print(f"[dim]{line}[/dim]")
+
+
+def explain(
+    sql: SqlArgument,
+    purpose: PurposeOption = "",
+    via: ViaOption = None,
+    federation: FederationOption = None,
+    identity: AnalystOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a query would cost and reveal; nothing runs.
+
+    Each node says whether its policy would accept, hold or refuse it, by which rule, and why. Exit status 3 if one
+    would refuse it, 4 if one would hold it.
+    """
+    from tercet.client.explained import NodesExplanation
+    from tercet.client.query import explain as explain_query
+
+    with connected(federation, identity, purpose=purpose, via=via) as net:
+        found = explain_query(net, sql)
+    assert isinstance(found, NodesExplanation)
+    if as_json:
+        print_json({"decisions": [each.model_dump(mode="json") for each in found.decisions], "plan": str(found)})
+    else:
+        console().print(str(found), markup=False, soft_wrap=True)
+        for text in dict.fromkeys(found.texts.values()):
+            who = [node for node, told in found.texts.items() if told == text]
+            console().print(
+                f"\nAs {', '.join(who)} see{'s' * (len(who) == 1)} it:\n{text}", markup=False, soft_wrap=True
+            )
+    verdicts = {each.verdict for each in found.decisions}
+    if verdicts != {"accepted"}:
+        raise typer.Exit(Exit.REFUSED if "refused" in verdicts else Exit.HELD)
+
+
+# -- regressions
+
+
+def fit(
+    dataset: DatasetArgument,
+    target: Annotated[str, typer.Option("--target", "-t", metavar="COLUMN", help="The column to predict.")],
+    features: Annotated[
+        str, typer.Option("--features", metavar="A,B,...", help="From which; all other numbers if not given.")
+    ] = "",
+    save: Annotated[
+        str, typer.Option("--save", metavar="NAME", help="Keep the model at the nodes, opened by nobody.")
+    ] = "",
+    intercept: Annotated[bool, typer.Option("--intercept/--no-intercept", help="Whether to fit a constant.")] = True,
+    purpose: PurposeOption = "",
+    deadline: DeadlineOption = 3600.0,
+    wait: WaitOption = False,
+    via: ViaOption = None,
+    federation: FederationOption = None,
+    identity: AnalystOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a linear regression on the rows of all owners.
+
+    Coefficients are revealed to you alone. With --save nothing is revealed: the model is kept as shares, and
+    predicts under sharing (in Python: tercet.load).
+    """
+    from tercet.array.results import reveal
+    from tercet.linear_model import LinearRegression
+
+    values: tuple[Any, ...] = ()
+    with connected(federation, identity, wait=wait, purpose=purpose, deadline=deadline, via=via) as net:
+        table = net.table(dataset)
+        names = chosen_features(table, target, features)
+        with net.asking_about(**{_FIT: f"{dataset}.{target}", _FEATURES: ",".join(names)}):
+            model = LinearRegression(fit_intercept=intercept).fit(table[names], table[target])
+            if save:
+                model.save(net, save)
+            else:
+                values = reveal(model.coef_, model.aliased_, *((model.intercept_,) if intercept else ()))
+        cost = net.last_job
+    if not save:
+        show_fit(names, values, as_json=as_json)
+    elif as_json:
+        print_json({"saved": save})
+    else:
+        console().print(f"The model is kept at the nodes as {save}, opened by nobody.", markup=False)
+        console().print(f"In Python: tercet.load({save!r}, net).predict(...)", markup=False)
+    show_cost(cost, as_json=as_json)
+
+
+def chosen_features(table: Table, target: str, given: str) -> list[str]:
+    """The columns to predict from. Raises InputError for names that are not there or cannot be used."""
+    from tercet.store.schema import ColumnKind
+
+    kinds = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.BOOL)
+    numbers = [column.name for column in table.schema.columns if column.kind in kinds]
+    if target not in numbers:
+        raise InputError(f"{table.name} has no column of numbers {target!r}", hint=f"there are {', '.join(numbers)}")
+    others = [name for name in numbers if name != target]
+    names = [name.strip() for name in given.split(",") if name.strip()] or others
+    strange = next((name for name in names if name not in others), None)
+    if strange is not None or not names:
+        what = "no column is left to predict from" if strange is None else f"{strange!r} cannot be a feature"
+        raise InputError(what, hint=f"columns of numbers besides the target: {', '.join(others) or 'none'}")
+    return names
+
+
+def show_fit(names: list[str], values: tuple[Any, ...], *, as_json: bool) -> None:
+    """Coefficients, with a note on columns that follow from others."""
+    coefficients, aliased = np.atleast_1d(values[0]), np.atleast_1d(values[1])
+    constant = float(values[2]) if len(values) > 2 else None
+    if as_json:
+        print_json(
+            {
+                "coefficients": dict(zip(names, map(float, coefficients), strict=True)),
+                "intercept": constant,
+                "aliased": [name for name, each in zip(names, aliased, strict=True) if each],
+            }
+        )
+        return
+    lines = [
+        (name, "0 (follows from the columns before)" if each else f"{value:.8g}")
+        for name, value, each in zip(names, coefficients, aliased, strict=True)
+    ]
+    if constant is not None:
+        lines.append(("(intercept)", f"{constant:.8g}"))
+    console().print(rows(grid("coefficient of", "", right=(1,)), lines))
+
+
+# -- jobs
+
+
+def result(
+    job: JobArgument,
+    wait: WaitOption = False,
+    federation: FederationOption = None,
+    identity: AnalystOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch the result of a job that was held, or cut off.
+
+    It can be read where it was asked: what the numbers mean is remembered beside your identity, not at the nodes.
+    """
+    from tercet.client.query import SQL, answer_of
+
+    with connected(federation, identity, wait=wait) as net:
+        whole = one_job(net.jobs(), job).job
+        about = net.ticket(whole).about
+        answer = answer_of(net, whole) if SQL in about else None
+        values = () if answer is not None else net.fetch(whole)
+    if answer is not None:
+        show_answer(answer, as_json=as_json)
+    elif _FIT in about:
+        show_fit(about[_FEATURES].split(","), values, as_json=as_json)
+    elif as_json:
+        print_json([np.asarray(value).tolist() for value in values])
+    else:
+        for value in values:
+            console().print(str(value), markup=False)
 
 
 def jobs(federation: FederationOption = None, identity: AnalystOption = None, as_json: JsonOption = False) -> None:
     """List your jobs, newest first."""
-    with analyst_nodes(federation, identity) as nodes:
-        show_jobs(_own_jobs(nodes), as_json=as_json)
+    with connected(federation, identity) as net:
+        listed = net.jobs()
+    show_jobs(listed, as_json=as_json)
 
 
 def cancel(job: JobArgument, federation: FederationOption = None, identity: AnalystOption = None) -> None:
     """Cancel a job; nothing of it is revealed or kept."""
-    from tercet.federation.api import JobInfo
-
-    with analyst_nodes(federation, identity) as nodes:
-        whole = one_job(_own_jobs(nodes), job).job
-        infos = nodes.each(lambda node: node.post(f"/v1/jobs/{whole}/cancel", None, JobInfo))
-    console().print(f"Job {whole} is {infos[0].state}.", markup=False)
+    with connected(federation, identity) as net:
+        whole = one_job(net.jobs(), job).job
+        net.cancel(whole)
+        infos = net.job(whole)
+    told = ", ".join(f"{info.state} at {info.decision.node}" for info in infos)
+    console().print(f"Job {whole} is {told}.", markup=False)
 
 
 COMMANDS: dict[Callable[..., None], str] = {
+    query: example(
+        "tercet query 'SELECT AVG(age), COUNT(*) FROM patients WHERE bmi > 30'",
+        "tercet query 'SELECT sex, AVG(bmi) FROM patients GROUP BY sex' --json",
+    ),
+    explain: example("tercet explain 'SELECT AVG(age) FROM patients WHERE bmi > 30'"),
+    fit: example(
+        "tercet fit patients --target progression --features age,bmi",
+        "tercet fit patients --target progression --save risk",
+    ),
     jobs: example("tercet jobs"),
+    result: example("tercet result 4f0c"),
     cancel: example("tercet cancel 4f0c"),
 }

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tercet.cli.listing import SHORT
 from tercet.cli.options import FederationOption, JsonOption, example, load_federation
 from tercet.cli.output import console, grid, print_json, rows
 from tercet.errors import ConfigError, IntegrityError
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Check and read what nodes have recorded, offline.")
 
 _SHOWN = 60
+_EVIDENCE = ("certificate", "evidence", "reasons", "signature")
 _DEFECTS = 20
 
 FilesArgument = Annotated[
@@ -91,18 +94,24 @@ def show_entries(entries: Sequence[Entry], *, as_json: bool) -> None:
     if as_json:
         print_json([entry.model_dump(mode="json") for entry in entries])
         return
-    lines = [(entry.number, entry.time, entry.kind, details_line(entry)) for entry in entries]
+    lines = [(entry.number, f"{entry.time[:19]}Z", entry.kind, details_line(entry)) for entry in entries]
     console().print(rows(grid("no.", "time", "kind", "details", right=(0,)), lines), soft_wrap=True)
 
 
 def details_line(entry: Entry) -> str:
-    """What an entry says, in a line; long values are cut, since the file has them whole."""
-    return "  ".join(f"{name}={_short(value)}" for name, value in entry.details.items())
+    """What an entry says, in a line: hashes by their first digits, evidence left out. The file has it whole."""
+    told = {name: _short(value) for name, value in entry.details.items() if name not in _EVIDENCE}
+    return "  ".join(f"{name}={text}" for name, text in told.items() if text)
 
 
-def _short(value: object) -> str:
-    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-    text = text.replace("\n", " ")
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value if value is not None else "")
+    if re.fullmatch("[0-9a-f]{32,}", text):
+        return text[:SHORT]
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 

@@ -14,13 +14,12 @@ import numpy as np
 import typer
 
 from tercet.cli import processes, up
-from tercet.cli.audit import details_line
 from tercet.cli.operator import audit_entries, own_node
 from tercet.cli.options import example
 from tercet.cli.report import Screen
 from tercet.cli.seen import distribution, held_by_nodes
 from tercet.cli.tables import FloatArray, Owner, Table, checked, diabetes, hand_out, read
-from tercet.errors import InputError, IntegrityError, Refused
+from tercet.errors import ConfigError, InputError, IntegrityError, Refused
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -128,7 +127,7 @@ class _Demo:
                 # several demos may run at once on one machine
                 first_port = _PORTS[0] + secrets.randbelow(_PORTS[1] - _PORTS[0])
                 up.create(self._folder, first_port, {**people, "analyst": ["analyst"]})
-                federation, _ = up.launch(self._folder, step)
+                federation = self._launch(step)
                 self._upload(federation, step)
                 answers = self._ask(federation, step)
             screen.means(names, answers.means, self._plain_means(), answers.count)
@@ -139,9 +138,15 @@ class _Demo:
             folders = [self._folder / node.name for node in federation.nodes]
             plain = distribution(self._whole.target, self._schema[self._target].bounds or (0.0, 1.0))
             screen.seen(self._whole.target_name, plain, held_by_nodes(folders, DATASET, self._target), federation)
-            screen.audit([(path.name, _recorded(path, answers.job)) for path in folders], details_line)
+            screen.audit([(path.name, _recorded(path, answers.job)) for path in folders])
         finally:
             processes.stop([self._folder / node for node in up.NODES])
+
+    def _launch(self, step: Callable[[str], None]) -> Federation:
+        try:
+            return up.launch(self._folder, step)[0]
+        except ConfigError as error:
+            raise ConfigError(error.message, hint="tercet up starts the same nodes, and keeps their logs") from None
 
     def _upload(self, federation: Federation, step: Callable[[str], None]) -> None:
         from tercet.client.nodes import Nodes
@@ -199,12 +204,12 @@ def _identity(owner: Owner) -> str:
 
 
 def _recorded(folder: Path, job: str) -> Entry:
-    """What a node has written down of a job: its newest entry about it."""
+    """What a node has written down of a job first: who asked for what, and that its policy allows it."""
     from tercet.store.audit import Entry
 
     with own_node(folder) as own:
         entries = [Entry.model_validate(entry) for entry in audit_entries(own)]
-    return next(entry for entry in reversed(entries) if entry.details.get("job") == job)
+    return next(entry for entry in entries if entry.details.get("job") == job)
 
 
 def _fit_plain(table: Table) -> FloatArray:

@@ -30,18 +30,10 @@ def told_in_words() -> Iterator[None]:
     try:
         yield
     except TercetError as error:
-        typer.echo(f"tercet: error: {told(error)}", err=True)
+        typer.echo(f"tercet: error: {error.message}", err=True)
         if error.hint:
             typer.echo(f"tercet: hint: {error.hint}", err=True)
         raise typer.Exit(Exit.REFUSED if isinstance(error, Refused) else Exit.ERROR) from None
     except KeyboardInterrupt:
         typer.echo("tercet: interrupted", err=True)
         raise typer.Exit(Exit.INTERRUPTED) from None
-
-
-def told(error: TercetError) -> str:
-    """An error in one sentence, without its hint; a refusal with its node and rule."""
-    if not isinstance(error, Refused):
-        return error.message
-    by = " by ".join(filter(None, (error.node and f"at {error.node}", error.rule and f"rule {error.rule}")))
-    return f"refused {by}: {error.message}" if by else f"refused: {error.message}"

@@ -74,9 +74,9 @@ def show_job(job: JobInfo, *, as_json: bool) -> None:
                 "asked": moment(job.created),
                 "finished": moment(job.finished),
                 "at": f"{job.decision.node}: {decision}",
-                "because": "\n".join(job.decision.reasons),
+                "because": "" if job.explanation else "\n".join(job.decision.reasons),
                 "error": f"{job.error.message}" if job.error else "",
-                "peak memory": amount(job.report.peak_bytes) if job.report else "",
+                "peak memory": amount(job.report.peak_bytes) if job.report and job.report.peak_bytes else "",
                 "bundle": job.bundle,
             }
         )

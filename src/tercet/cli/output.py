@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -36,10 +36,12 @@ def console(*, err: bool = False) -> Console:
 
 
 def grid(*titles: str, right: Sequence[int] = ()) -> Grid:
-    """An empty table without lines; `right` are the columns of numbers."""
+    """An empty table without lines; `right` are the columns of numbers. The last column is wrapped where it is long."""
     made = Grid(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for place, title in enumerate(titles):
-        made.add_column(title, justify="right" if place in right else "left", vertical="bottom", no_wrap=True)
+        side: JustifyMethod = "right" if place in right else "left"
+        last = place == len(titles) - 1
+        made.add_column(title, justify=side, vertical="top", no_wrap=not last, overflow="fold")
     return made
 
 
@@ -118,6 +120,6 @@ def steps(where: Console) -> Iterator[Callable[[str], None]]:
 def bar(where: Console, text: str, total: float | None) -> Iterator[Callable[[float], None]]:
     """Gives `done(count)`: how much of the total is done by now. `total` may be unknown."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=where, transient=True) as bars:
+    with Progress(*columns, console=where, transient=True, disable=not where.is_terminal) as bars:
         task = bars.add_task(escape(text), total=total)
         yield lambda count: bars.update(task, completed=count)

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from tercet.cli import output
-from tercet.cli.errors import told
 from tercet.cli.output import amount, grid, rows
 from tercet.cli.tables import FloatArray, Owner, Table
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
 _SMALL, _LARGE = 1e-4, 1e7
 """Between these a coefficient is written without an exponent."""
+_SHORT = 8
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -81,7 +81,7 @@ class Screen:
 
     def refusal(self, question: str, refused: Refused) -> None:
         self._say(f"\n[bold]A question that goes too far[/bold]: {escape(question)}")
-        self._console.print(told(refused), markup=False, soft_wrap=True)
+        self._console.print(refused.message, markup=False, soft_wrap=True)
 
     def seen(
         self, column: str, plain: NDArray[np.int64], components: Sequence[Component], federation: Federation
@@ -103,10 +103,15 @@ class Screen:
         )
         self._console.print(made)
 
-    def audit(self, entries: Sequence[tuple[str, Entry]], line: Callable[[Entry], str]) -> None:
-        self._say("\n[bold]What each node has recorded[/bold] of the regression, signed and chained:")
-        told = [(name, entry.number, entry.kind, line(entry)) for name, entry in entries]
-        self._console.print(rows(grid("node", "no.", "kind", "details", right=(1,)), told))
+    def audit(self, entries: Sequence[tuple[str, Entry]]) -> None:
+        self._say("\n[bold]What each node has recorded[/bold] of the regression, each entry signed:")
+        lines = []
+        for name, entry in entries:
+            said = {key: str(value)[:_SHORT] for key, value in entry.details.items()}
+            told = f"{said['numbers']} numbers by plan {said['plan']}: {said['verdict']} by rule {said['rule']}"
+            chain = f"{entry.prev[:_SHORT]} > {entry.hash[:_SHORT]}"
+            lines.append((name, entry.number, f"{entry.time[11:19]}Z", told, chain))
+        self._console.print(rows(grid("node", "no.", "time", "job", "chain", right=(1,)), lines))
 
     def cost(self, cost: Measurement) -> None:
         self._say(

@@ -1,0 +1,220 @@
+"""Three nodes up and down, and every command of owners, analysts and operators on them, as a person types them."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+
+from commands_of_cli import tercet, told
+from tercet.cli import processes, up
+
+ROWS = 90
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Nodes that run, and a table beside them."""
+    place = tmp_path_factory.mktemp("trial")
+    rng = np.random.default_rng(5)
+    frame = pandas.DataFrame({"age": rng.integers(18, 90, ROWS), "bmi": rng.normal(26, 4, ROWS).round(1)})
+    frame["sex"] = rng.choice(["f", "m"], ROWS)
+    frame["risk"] = (0.5 * frame.age + 2 * frame.bmi + rng.normal(size=ROWS)).round(2)
+    frame.to_csv(place / "patients.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        try:
+            shown = tercet("up", "--port", str(processes.free_ports(21_000, 100)))
+            assert "are ready" in shown.stdout
+            yield place
+        finally:
+            processes.stop([place / up.UP_FOLDER / name for name in up.NODES])
+
+
+@pytest.fixture(scope="module")
+def frame(folder: Path) -> pandas.DataFrame:
+    return pandas.read_csv(folder / "patients.csv")
+
+
+@pytest.fixture(scope="module")
+def dataset(folder: Path) -> str:
+    tercet("schema", "infer", "patients.csv", "--out", "patients.toml")
+    done = tercet("upload", "patients.csv", "--dataset", "patients", "--schema", "patients.toml")
+    assert f"{ROWS} rows, visible at all three nodes" in done.stdout
+    return "patients"
+
+
+def pids(folder: Path) -> list[int]:
+    running = [processes.running(folder / up.UP_FOLDER / name) for name in up.NODES]
+    return [process.pid for process in running if process is not None]
+
+
+def test_up_again_changes_nothing(folder: Path) -> None:
+    before = pids(folder)
+    assert len(before) == 3
+    assert "were running already" in tercet("up").stdout
+    assert pids(folder) == before
+
+
+def test_identities_and_folders_are_private(folder: Path) -> None:
+    nodes = folder / up.UP_FOLDER
+    assert nodes.stat().st_mode & 0o077 == 0
+    for name in up.PEOPLE:
+        assert (nodes / f"{name}.pem").stat().st_mode & 0o077 == 0
+
+
+def test_one_that_ended_is_started_again(folder: Path) -> None:
+    before = pids(folder)
+    processes.stop([folder / up.UP_FOLDER / "node-2"])
+    assert len(pids(folder)) == 2
+    assert "are ready" in tercet("up").stdout
+    after = pids(folder)
+    assert (after[0], after[2]) == (before[0], before[2])
+    assert after[1] != before[1]
+
+
+def test_schema(folder: Path, dataset: str) -> None:
+    assert "age" in tercet("schema", "show", "patients.toml").stdout
+    names = [
+        column["name"] for column in json.loads(tercet("schema", "show", "patients.toml", "--json").stdout)["columns"]
+    ]
+    assert names == ["age", "bmi", "sex", "risk"]
+    assert f"{ROWS} rows" in tercet("schema", "check", "patients.toml", "patients.csv").stdout
+    assert "exists" in told("schema", "infer", "patients.csv", "--out", "patients.toml")
+    (folder / "bad.csv").write_text("age,bmi,sex,risk\n20,22,f,1\n300,22,f,1\n")
+    error = tercet("schema", "check", "patients.toml", "bad.csv", status=1).stderr
+    assert "'age'" in error or "column age" in error
+    assert "300" not in error
+
+
+def test_uploads_append(folder: Path, dataset: str) -> None:
+    (folder / "more.csv").write_text("age,bmi,sex,risk\n" + "30,25,f,60\n" * 10)
+    made = tercet("upload", "more.csv", "--dataset", "other", "--schema", "patients.toml").stdout
+    assert "is made, with 10 rows" in made
+    report = json.loads(tercet("upload", "more.csv", "--dataset", "other", "--json").stdout)
+    assert report["rows"] == 10
+    listed = {each["name"]: each for each in json.loads(tercet("datasets", "--json").stdout)}
+    assert (listed["other"]["rows"], listed["other"]["version"]) == (20, 2)
+    assert "Withdrawn from other" in tercet("withdraw", "other", "--yes").stdout
+    assert "other" not in {each["name"] for each in json.loads(tercet("datasets", "--json").stdout)}
+
+
+def test_uploads_that_cannot_be(folder: Path) -> None:
+    assert "has no name" in told("upload", "patients.csv")
+    assert "a schema is needed" in told("upload", "patients.csv", "--dataset", "nothing")
+    assert "nothing to read" in told("upload", "--dataset", "nothing")
+    assert "both named" in told("upload", "patients.csv", "--sql", "sqlite://", "SELECT 1", "--dataset", "x")
+
+
+def test_query(dataset: str, frame: pandas.DataFrame) -> None:
+    (row,) = json.loads(
+        tercet("query", "SELECT AVG(age) AS a, COUNT(*) AS n FROM patients WHERE bmi > 25", "--json").stdout
+    )
+    chosen = frame[frame.bmi > 25]
+    assert row["n"] == len(chosen)
+    assert row["a"] == pytest.approx(chosen.age.mean(), rel=1e-6)
+    shown = tercet("query", "SELECT sex, COUNT(*) FROM patients GROUP BY sex").stdout
+    assert str((frame.sex == "f").sum()) in shown
+
+
+def test_query_refused(dataset: str) -> None:
+    assert "no column" in told("query", "SELECT AVG(nothing) FROM patients")
+    assert "and secret" in tercet("query", "SELECT age FROM patients", status=1).stderr
+
+
+def test_explain(dataset: str) -> None:
+    shown = tercet("explain", "SELECT AVG(age) FROM patients").stdout
+    assert "accepted by rule trial" in shown
+    assert f"at least {ROWS} rows" in shown
+
+
+def test_fit(dataset: str, frame: pandas.DataFrame) -> None:
+    found = json.loads(tercet("fit", "patients", "--target", "risk", "--features", "age,bmi", "--json").stdout)
+    assert found["coefficients"]["age"] == pytest.approx(0.5, abs=0.05)
+    assert found["coefficients"]["bmi"] == pytest.approx(2, abs=0.2)
+    assert found["aliased"] == []
+    assert "cannot be a feature" in told("fit", "patients", "--target", "risk", "--features", "sex")
+    assert "no column of numbers 'sex'" in told("fit", "patients", "--target", "sex")
+
+
+def test_a_model_is_kept(dataset: str) -> None:
+    assert "kept at the nodes as risk" in tercet("fit", "patients", "--target", "risk", "--save", "risk").stdout
+
+
+def test_jobs_and_receipts(dataset: str) -> None:
+    tercet("query", "SELECT AVG(age) FROM patients", "--purpose", "a test")
+    newest = json.loads(tercet("jobs", "--json").stdout)[0]
+    assert (newest["state"], newest["purpose"]) == ("done", "a test")
+    assert newest["job"][:8] in tercet("jobs").stdout
+    assert "a test" in tercet("receipts", "patients").stdout
+    last = json.loads(tercet("receipts", "patients", "--json").stdout)[-1]
+    assert last["job"] == newest["job"]
+    assert last["nodes"] == list(up.NODES)
+    assert "no job begins with" in told("result", "ffff0000ffff")
+
+
+def test_what_an_operator_sees(folder: Path, dataset: str) -> None:
+    node = ("--node", folder / up.UP_FOLDER / "node-1")
+    shown = tercet("node", "status", *node).stdout
+    assert "ready" in shown
+    assert shown.count(" reachable") == 2
+    status = json.loads(tercet("node", "status", *node, "--json").stdout)
+    assert status["health"]["ready"]
+    assert "patients" in tercet("node", "datasets", *node).stdout
+    job = json.loads(tercet("node", "jobs", *node, "--json").stdout)[0]["job"]
+    assert "accepted by rule trial" in tercet("node", "jobs", job[:12], *node).stdout
+    assert "no job begins with" in told("node", "approve", "ffff0000ffff", *node)
+
+
+def test_audits_agree(folder: Path, dataset: str) -> None:
+    files = []
+    for name in up.NODES:
+        files.append(folder / f"{name}.jsonl")
+        tercet("node", "audit", "--export", files[-1], "--node", folder / up.UP_FOLDER / name)
+    assert "agree with each other" in tercet("audit", "verify", *files).stdout
+    assert "cannot write" in told("node", "audit", "--export", files[0], "--node", folder / up.UP_FOLDER / "node-1")
+
+
+def test_backup(folder: Path, dataset: str) -> None:
+    node = ("--node", folder / up.UP_FOLDER / "node-3")
+    assert "patients" in tercet("node", "backup", folder / "backup", *node).stdout
+    assert (folder / "backup").is_dir()
+
+
+def test_refresh(folder: Path, dataset: str) -> None:
+    shown = tercet("refresh", "patients").stdout
+    assert "Refreshed patients at all three nodes" in shown
+    (row,) = json.loads(tercet("query", "SELECT COUNT(*) AS n FROM patients", "--json").stdout)
+    assert row["n"] == ROWS
+
+
+def test_a_taken_port_is_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    up.create(tmp_path / "x", processes.free_ports(26_000, 100), {"analyst": ["analyst"]})
+    text = (tmp_path / "x" / "federation.toml").read_text()
+    port = int(text.split("https://127.0.0.1:")[1].split('"')[0])
+    with socket.socket() as listener:
+        listener.bind((processes.LOOPBACK, port))
+        listener.listen()
+        assert f"another program listens at port {port}" in told("up", tmp_path / "x")
+    assert not any(processes.running(tmp_path / "x" / name) for name in up.NODES)
+
+
+def test_other_folders_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    assert "holds other things: thesis.tex" in told("up", tmp_path)
+    assert "there are no nodes in" in told("down", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_down(folder: Path) -> None:
+    """Comes last: nothing runs afterwards, data stays, and a second `down` says so."""
+    assert "Stopped node-1, node-2, node-3" in tercet("down").stdout
+    assert pids(folder) == []
+    assert "No node was running" in tercet("down").stdout
+    assert "cannot be reached" in told("query", "SELECT COUNT(*) FROM patients")
