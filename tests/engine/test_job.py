@@ -28,7 +28,7 @@ JOB = b"one job of three"
 Before = Callable[[Party, int], None]
 
 
-def products(run: JobRun, value: Share, before: Before) -> Share:
+def products(run: JobRun, value: Share, before: Before, meet: bool) -> Share:
     """A chain of squares; `before(party, k)` runs before the k-th."""
 
     def program(streams: Streams, channel: JobChannel) -> Share:
@@ -40,6 +40,8 @@ def products(run: JobRun, value: Share, before: Before) -> Share:
             scheduler.start(multiply(scope, values[-1], values[-1]), results.append)
             scheduler.run()
             values.extend(results)
+        if meet:
+            run.meet(channel)
         return values[-1]
 
     values = [value]
@@ -50,6 +52,7 @@ def at_three(
     before: Before = lambda party, number: None,
     *,
     agreed: Callable[[Party], bytes] = lambda party: b"a plan",
+    meet: bool = False,
 ) -> tuple[dict[Party, Any], dict[Party, float]]:
     """What `run_job` gave at each party, and after how many seconds."""
     endpoints = memory_endpoints()
@@ -63,7 +66,7 @@ def at_three(
 
         def work(run: JobRun) -> Share:
             run.agree(agreed(me))
-            return products(run, shares[me], before)
+            return products(run, shares[me], before, meet)
 
         keys = agree_on_keys(endpoint, 10)
         began = time.monotonic()
@@ -116,6 +119,19 @@ def test_three_that_wait_find_out() -> None:
     assert max(took.values()) < TIMEOUT_S + 4
     reports = [result for result in results.values() if isinstance(result, Report)]
     assert {(r.cause, r.party) for r in reports} == {(Cause.TIMEOUT, 2)}
+
+
+def test_nobody_is_done_before_all_are() -> None:
+    """One that has all it needs waits for the others, and fails with them."""
+
+    def fail(party: Party, number: int) -> None:
+        if party is Party.P1 and number == 3:
+            raise ZeroDivisionError
+
+    results, _ = at_three(fail, meet=True)
+    assert {(r.cause, r.party) for r in results.values()} == {(Cause.INTERNAL, 1)}
+    results, _ = at_three(meet=True)
+    assert np.array_equal(Trio.open(results), [3**8, 2**8])
 
 
 def test_another_plan_is_named_by_all() -> None:

@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 
 from node.trio_nodes import NAMES, SCHEMA, Nodes, assert_ok
+from tercet.array.loops import repeat
 from tercet.array.secret import SecretArray
 from tercet.federation.api import DatasetInfo, JobInfo, KeptList
 from tercet.federation.bundle import InputRef, JobHeader, Link, OutputRef, kept_handle, make_bundle, recipient
@@ -51,11 +52,8 @@ def squares(x: SecretArray) -> SecretArray:
 
 def long_chain(x: SecretArray) -> SecretArray:
     """Some seconds of rounds."""
-    bits = [x < 2, x < 5, x < 7]
-    state = x < 9
-    for k in range(12_000):
-        state = (state & bits[k % 3]) ^ bits[(k + 1) % 3]
-    return state.sum()
+    a, b, state = x < 2, x < 7, x < 9
+    return repeat(19_000, lambda s: (s & b) ^ a, state).sum()
 
 
 class Asked:

@@ -17,9 +17,9 @@ from tercet.engine.agreement import agree_on_plan
 from tercet.engine.channel import JobChannel
 from tercet.engine.commands import Done
 from tercet.engine.dataflow import OperationReport
-from tercet.engine.failure import RESERVED_INSTANCES, Cause, Report, place, root_cause
+from tercet.engine.failure import AGREEMENT_INSTANCE, RESERVED_INSTANCES, Cause, Report, place, root_cause
 from tercet.engine.heart import Heart
-from tercet.errors import PartyError, ProtocolViolation, TercetError
+from tercet.errors import PartyError, ProtocolViolation, TercetError, Timeout
 from tercet.protocols.message import Bytes
 from tercet.protocols.reveal import reveal
 from tercet.protocols.scope import Scope
@@ -29,6 +29,7 @@ from tercet.transport import Aborted, Endpoint, Peer
 _LOG = logging.getLogger(__name__)
 HEARSAY_S = 1.0
 """How long a party that gave up waiting listens to what the others wait for."""
+_END_STEP = 2
 
 T = TypeVar("T")
 
@@ -83,6 +84,25 @@ class JobRun:
     def revealed(self, index: int, value: Share | BitShare, streams: Streams, channel: JobChannel) -> Bytes:
         """What this party gives the recipient of output `index`; see `protocols.reveal`."""
         return reveal(Scope(self.party, streams, channel, RESERVED_INSTANCES + index, solo=PARTIES[0]), value)
+
+    def meet(self, channel: JobChannel) -> None:
+        """Wait until all three parties have come here: nobody is done with a job that another may still fail.
+
+        One round, 2 bytes a party. Raises Timeout when nobody is at work any more.
+        """
+        others = [self.party.next, self.party.prev]
+        for other in others:
+            channel.send(other, AGREEMENT_INSTANCE, _END_STEP, np.zeros(1, np.uint8), 0)
+            channel.expect(other, AGREEMENT_INSTANCE, _END_STEP, 1)
+        while others := [one for one in others if channel.take(one, AGREEMENT_INSTANCE, _END_STEP) is None]:
+            if not channel.progress(self.timeout):
+                raise Timeout(
+                    f"it did not end the job within {self.timeout:g} s",
+                    party=int(others[0]),
+                    job=self.job.hex(),
+                    operation=str(AGREEMENT_INSTANCE),
+                    step=str(_END_STEP),
+                )
 
     def done(self, outcome: Outcome, channel: JobChannel) -> Done:
         """What the job took at this party."""

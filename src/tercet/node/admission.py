@@ -16,6 +16,7 @@ from tercet.plan.plan import OutputKind
 from tercet.plan.types import Type
 from tercet.policy.disclosure import disclosures
 from tercet.policy.request import ColumnSource, KeptSource, PolicyRequest, Source, Used
+from tercet.store.catalogue import RESTORED
 from tercet.store.change import KeepChange, KeptArray
 from tercet.store.datasets import DatasetVersion
 from tercet.store.kept import KeptInfo
@@ -111,6 +112,12 @@ class Admission:
             raise IntegrityError(
                 f"the job was signed at {_clock(header.created)}, and it is {_clock(now)} here",
                 hint="set the clock right, or ask again",
+            )
+        restored = self._node.catalogue.fact(RESTORED)
+        if restored is not None and header.created < float(restored):
+            raise IntegrityError(
+                f"the job was signed before {self._node.settings.name} was restored from a backup",
+                hint="it may have been run in the time that the backup does not know; ask again",
             )
         if header.deadline <= now:
             raise IntegrityError(f"the job's deadline was {_clock(header.deadline)}", hint="ask again")

@@ -13,6 +13,7 @@ from tercet.node.ledger import Ledger
 from tercet.node.live import Live
 from tercet.policy.decide import Decision as Found
 from tercet.policy.decide import decide, explain
+from tercet.policy.rules import Policy
 
 if TYPE_CHECKING:
     from tercet.node.supervisor import Node
@@ -28,13 +29,18 @@ class Desk:
         self._ledger = ledger
         self._admission = admission
         self._deciding = threading.Lock()
+        self._serial = 0
 
     def decide(self, case: Case) -> Live:
         """Ask the policy, and record the job with what it says, also a refused one."""
         node, header = self._node, case.bundle.header
+        serial = self._serial
+        policy, request = node.policy.current, self._admission.request(case)
+        found = decide(policy, request)
         with self._deciding:
-            policy, request = node.policy.current, self._admission.request(case)
-            found = decide(policy, request)
+            if serial != self._serial and _counts(policy):
+                # somebody has spent of a budget since
+                found = decide(policy, request)
             decision = Decision(
                 node=node.settings.name, verdict=found.verdict.value, rule=found.rule, reasons=list(found.reasons)
             )
@@ -55,7 +61,7 @@ class Desk:
                 "versions": {name: one.version for name, one in case.versions.items()},
                 "columns": columns,
                 "numbers": found.numbers,
-                "explanation": "\n".join(explain(policy, request)),
+                "explanation": "\n".join(found.reasons),
                 "keeps": [keep.index for keep in case.keeps],
                 "change": None if live.change is None else live.change.model_dump(mode="json"),
             }
@@ -99,6 +105,7 @@ class Desk:
                 "numbers": found.numbers,
             }
             self._ledger.enter(live, write, audit)
+            self._serial += 1
         return live
 
     def explain(self, case: Case) -> Explanation:
@@ -115,6 +122,12 @@ class Desk:
             peak_bytes=case.mode.needed_bytes,
             partition_rows=case.mode.partition_rows,
         )
+
+
+def _counts(policy: Policy) -> bool:
+    """Whether any rule has a budget."""
+    budgets = [rule.budget for rule in policy.rules] + [plan.budget for plan in policy.approved]
+    return any(budget.jobs is not None or budget.numbers is not None for budget in budgets)
 
 
 def _told(found: Found) -> list[Disclosure]:

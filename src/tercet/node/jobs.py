@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _LOOK_S = 1.0
 _TELL_AGAIN_S = 3.0
+_COORDINATOR_S = 2.5
 _SETTLE_S = 120.0
 """How long after its deadline a job that has something to keep waits for the coordinator's word."""
 
@@ -241,7 +242,10 @@ class Jobs:
 
     def _heard_back(self, live: Live, there: JobNews) -> None:
         """What the coordinator says of a job that it has given up counts here, too."""
-        if there.bundle == live.hash and there.state in ("failed", "cancelled", "refused") and not live.final:
+        if live.kind == "refresh" and there.bundle is None:
+            # it was decided or given up; what became of the change, whoever has it ready asks about
+            self.settled(live, self._gave_up())
+        elif there.bundle == live.hash and there.state in ("failed", "cancelled", "refused") and not live.final:
             name = self._node.federation.coordinator.name
             error = there.error or ErrorBody(error=there.state, message=f"{name} gave the job up", node=name)
             self._end_here(live, there.state, error)
@@ -314,7 +318,7 @@ class Jobs:
         if error is not None:
             self.failed(live, error)
         elif live.kind == "refresh":
-            self.ledger.drop(live)
+            self.refreshes.forget(live)
         else:
             audit = {"seconds": live.info.get("report", {}).get("seconds", 0.0)}
             if self.ledger.move(live, "done", only_from=("running",), audit=audit, more=self._receipts(live, "done")):
@@ -325,7 +329,7 @@ class Jobs:
         if live.kind == "refresh":
             live.state, live.error = state, error
             self.tell(live)
-            self.ledger.drop(live)
+            self.refreshes.forget(live)
             return
         self.results.drop(live.job)
         more = self._receipts(live, state) if live.state == "running" else None
@@ -407,7 +411,8 @@ class Jobs:
 
     def missing(self) -> list[str]:
         """What jobs wait for before any can run; empty if nothing."""
-        return [f"the worker of lane {one.lane} loads" for one in self.runs.lanes.states() if not one.ready]
+        states = self.runs.lanes.states()
+        return [] if not states or any(one.ready for one in states) else ["the workers load"]
 
     # -- deadlines
 
@@ -429,24 +434,24 @@ class Jobs:
     def _look_at(self, live: Live) -> None:
         node = self._node
         late = node.now() - live.deadline
-        if live.state in ("queued", "held") and late > 0:
+        # the coordinator speaks first: it knows who was waited for
+        if live.state in ("queued", "held") and late > (0.0 if self.coordinates else _COORDINATOR_S):
             waited = ", ".join(self.dispatcher.waiting_for(live)) if self.coordinates else ""
             message = f"the job was still {live.state} at its deadline" + (
                 f"; {waited} had not accepted it" if waited else ""
             )
             error = ErrorBody(error="expired", message=message, hint="ask again", node=node.settings.name)
             self._end_here(live, "failed", error)
-        elif live.kind == "refresh":
-            if late > _SETTLE_S:
-                self.ledger.drop(live)
-        elif live.finished and late > _SETTLE_S:
+        elif live.kind == "refresh" and late > _SETTLE_S:
+            self.refreshes.forget(live)
+        elif live.finished and late > _SETTLE_S and live.kind == "plan":
             self.settled(live, None if self._is_visible(live) else self._gave_up())
         elif self._is_due(live):
             self.tell(live)
 
     def _is_due(self, live: Live) -> bool:
         """Whether the coordinator is to be told again: it may have been started anew."""
-        waits = live.state in ("queued", "held") or live.finished
+        waits = live.state in ("queued", "held") or live.finished or live.kind == "refresh"
         return waits and not self.coordinates and time.monotonic() - live.told_at > _TELL_AGAIN_S
 
     def _is_visible(self, live: Live) -> bool:

@@ -66,6 +66,8 @@ class Lane:
 
     def __init__(self, number: int, listener: socket.socket, leash_fd: int, setup: Setup, key: bytes) -> None:
         self.number = number
+        self.loaded: Callable[[], None] = lambda: None
+        """Called when a worker of this lane has loaded, or has failed to."""
         self._listener = listener
         self._leash_fd = leash_fd
         self._setup = setup
@@ -110,6 +112,7 @@ class Lane:
     def _load(self, worker: _Worker) -> None:
         worker.ready = isinstance(self._next(worker, time.monotonic() + START_S), Ready)
         worker.loaded.set()
+        self.loaded()
 
     def await_ready(self, deadline: float) -> bool:
         """Wait until the worker has loaded; False if it ended instead or `deadline` (monotonic) passed."""
@@ -233,6 +236,8 @@ class Lanes:
         """`listeners`: bound and listening, lane 0 first; they stay the caller's. `key`: the node's, PEM."""
         self._leash_fd, self._hold_fd = os.pipe()
         self._lanes = [Lane(number, one, self._leash_fd, setup, key) for number, one in enumerate(listeners)]
+        for lane, following in zip(self._lanes, self._lanes[1:], strict=False):
+            lane.loaded = following.start
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -241,13 +246,15 @@ class Lanes:
         return self._lanes[lane]
 
     def start(self) -> None:
-        """Start all workers; does not wait for them."""
-        for lane in self._lanes:
-            lane.start()
+        """Start the workers, one after the other, so that the first is soon there; does not wait for them."""
+        if self._lanes:
+            self._lanes[0].start()
 
     def await_ready(self, seconds: float = START_S) -> bool:
-        """Wait until all have loaded; for the node's readiness and tests."""
+        """Wait until all have loaded; for tests."""
         deadline = time.monotonic() + seconds
+        for lane in self._lanes:
+            lane.start()
         return all([lane.await_ready(deadline) for lane in self._lanes])
 
     def states(self) -> list[LaneState]:

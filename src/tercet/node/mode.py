@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tercet.errors import PlanError
+from tercet.plan.cut import Refusal
 from tercet.plan.memory import peak_bytes
 from tercet.plan.plan import Plan
-from tercet.plan.stream import Refusal, Streamed, split
+from tercet.plan.stream import Streamed, split
 
 WHOLE_BYTES = 256 << 20
 """A plan that needs no more is run whole."""

@@ -6,6 +6,7 @@ import hashlib
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tercet.errors import IntegrityError, PlanError, TercetError
@@ -18,6 +19,7 @@ from tercet.node.refusals import conflict, forbidden, raised, unavailable
 from tercet.sharing import Party
 from tercet.store.change import RefreshChange, write_change
 from tercet.store.datasets import DatasetVersion
+from tercet.store.files import place, remove_folder
 
 if TYPE_CHECKING:
     from tercet.node.jobs import Jobs
@@ -80,7 +82,7 @@ class Refreshes:
                 self._give_up(live, error)
                 raise
             finally:
-                jobs.ledger.drop(live)
+                self.forget(live)
                 for party in node.peers.others:
                     self._pool.submit(self._settled, party, job)
         finally:
@@ -178,6 +180,22 @@ class Refreshes:
         self._jobs.ledger.adopt(live)
         return live
 
+    def forget(self, live: Live) -> None:
+        """A refresh is over here; what its worker wrote goes, unless it is or may become visible."""
+        self._jobs.ledger.drop(live)
+        change = live.change
+        assert isinstance(change, RefreshChange)
+        known = self._node.changes.find(live.job)
+        if known is not None and known.state != "aborted":
+            return
+        try:
+            version = self._node.datasets.get(change.dataset, change.version)
+        except TercetError:
+            return  # withdrawn or replaced meanwhile: nothing of this generation can be told from another's
+        for segment in version.segments:
+            following = replace(segment, generation=segment.generation + 1)
+            remove_folder(place(segment.folder, following.place_name))
+
     def _read(self, signed: SignedOrder) -> tuple[Order, str]:
         """The order and its dataset, if this node's policy lets its signer refresh."""
         node = self._node
@@ -194,7 +212,8 @@ class Refreshes:
     def scheduled(self) -> None:
         """At the coordinator: begin a refresh that is due, one at a time. Called every second or so."""
         node = self._node
-        hours = node.settings.refresh.every_hours
+        settings = getattr(node.settings, "refresh", None)
+        hours = settings.every_hours if settings is not None else 0.0
         if not hours or not self._jobs.coordinates or time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + _LOOK_S

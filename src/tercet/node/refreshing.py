@@ -60,6 +60,7 @@ def _refresh(
         except BaseException:
             writer.discard()
             raise
+    run.meet(channel)
 
 
 def _reshared(

@@ -114,9 +114,11 @@ def run_plan(worker: Worker, order: JobOrder, bundle: Bundle, progress: Callable
         run.names = program.names
         inputs = Inputs(worker.setup.folder, worker.party, order)
         mode = choose_mode(program.plan, inputs.rows_of, bundle.header.partition_rows, worker.memory_bytes)
+        if mode.streamed is not None:
+            run.names = mode.streamed.names(mode.partition_rows)
         run.agree(bundle.hash + mode.label)
 
-        def compute(streams: Streams, channel: JobChannel) -> tuple[Outcome, list[Bytes | None]]:
+        def compute(streams: Streams, channel: JobChannel) -> tuple[Outcome, list[BoxInfo]]:
             if mode.streamed is not None:
                 outcome = execute_streamed(
                     mode.streamed,
@@ -140,10 +142,11 @@ def run_plan(worker: Worker, order: JobOrder, bundle: Bundle, progress: Callable
             ]
             for number, keep in enumerate(order.keep):
                 leave(worker.setup.folder, run.party, keep, outcome.values[keep.index], streams, number)
-            return outcome, messages
+            boxes = _seal(bundle.header, run.party, Path(order.results), messages)
+            run.meet(channel)
+            return outcome, boxes
 
-        (outcome, messages), _, channel = run.compute(compute)
-        boxes = _seal(bundle.header, run.party, Path(order.results), messages)
+        (outcome, boxes), _, channel = run.compute(compute)
         return Finished(report=_report(run.done(outcome, channel)), boxes=boxes)
 
     result = run_in_session(worker, order.job, order.session, order.places, order.connect_s, order.flush_s, work)
