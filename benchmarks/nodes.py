@@ -1,0 +1,254 @@
+"""Prints how fast three nodes work: `python benchmarks/nodes.py [--rows 10000000] [--columns 10] [--quick]`.
+
+Three node processes with their workers and the client share this machine's cores. Uploads are timed from the call
+until the data is visible at all three nodes; jobs from the question to the plain answer. The same questions are asked
+of three parties without nodes (`tc.local(processes=True)`, data in memory) for comparison, on as many rows as fit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.csv
+from rich.console import Console
+from rich.table import Table
+
+import tercet as tc
+from tercet.cli import processes
+from tercet.cli.up import NODES, create, launch
+from tercet.linear_model import LinearRegression
+from tercet.store.schema import Schema
+
+COMPARED_ROWS = 1_000_000
+"""What three parties without nodes hold in memory at a time."""
+TRIVIAL_JOBS = 20
+REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; `target` as the issue has it."""
+
+    work: str
+    figure: str
+    target: str = ""
+    peak: str = ""
+
+
+def frame(rows: int, columns: int, seed: int = 1) -> pyarrow.Table:
+    """Columns x0, x1, ... of decimals in [-100, 100], and y, a noisy linear function of them."""
+    rng = np.random.default_rng(seed)
+    data = {f"x{k}": rng.uniform(-100, 100, rows) for k in range(columns - 1)}
+    y = sum((k + 1) * 0.1 * x for k, x in enumerate(data.values())) + rng.normal(0, 1, rows)
+    return pyarrow.table({**data, "y": np.clip(y, -1000, 1000)})
+
+
+def schema(columns: int) -> Schema:
+    """The schema of `frame`."""
+    names = {f"x{k}": 100 for k in range(columns - 1)} | {"y": 1000}
+    return Schema.parse(
+        {"columns": [{"name": name, "kind": "decimal", "lo": -hi, "hi": hi} for name, hi in names.items()]}
+    )
+
+
+@contextmanager
+def three_nodes() -> Iterator[Path]:
+    """Three nodes on loopback in a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="tercet-bench-") as name:
+        folder = Path(name)
+        create(folder, 7700, {"owner": ["owner"], "analyst": ["analyst", "owner"], "operator": ["operator"]})
+        try:
+            launch(folder, lambda _: None)
+            yield folder
+        finally:
+            processes.stop([folder / node for node in NODES])
+
+
+def session(folder: Path, person: str) -> Any:
+    return tc.connect(folder / "federation.toml", folder / f"{person}.pem", profile="lan")
+
+
+def trees(folder: Path) -> dict[str, list[int]]:
+    """The processes of each node: the supervisor and its workers."""
+    found = {}
+    for node in NODES:
+        process = processes.running(folder / node)
+        assert process is not None
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        found[node] = [process.pid, *map(int, children)]
+    return found
+
+
+def forget_peaks(folder: Path) -> None:
+    for pids in trees(folder).values():
+        for pid in pids:
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def peak_mb(folder: Path) -> str:
+    """The largest sum, over a node's processes, of their peak memory since `forget_peaks`."""
+
+    def of(pid: int) -> float:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return int(line.split()[1]) / 1024
+        return 0.0
+
+    return f"{max(sum(of(pid) for pid in pids) for pids in trees(folder).values()):,.0f} MB"
+
+
+def timed(work: Callable[[], Any], repeats: int = 1) -> tuple[float, Any]:
+    seconds = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        result = work()
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds), result
+
+
+def means(table: Any, names: list[str]) -> Callable[[], Any]:
+    return lambda: tc.reveal(*(table[name].mean() for name in names))
+
+
+def fit(features: Any, target: Any) -> Any:
+    model = LinearRegression().fit(features, target)
+    return tc.reveal(model.coef_, model.intercept_)
+
+
+def uploads(folder: Path, rows: int, columns: int) -> Iterator[Row]:
+    data, declared = frame(rows, columns), schema(columns)
+    path = folder / "data.csv"
+    pyarrow.csv.write_csv(data, path)
+    with session(folder, "owner") as net:
+        for kind, source, target in (("Arrow", data, 5.0), ("CSV", path, 2.0)):
+            seconds, report = timed(lambda s=source, k=kind: net.upload(s, dataset=f"up-{k.lower()}", schema=declared))
+            rate = report.values / seconds / 1e6
+            yield Row(
+                f"upload, {rows:,} x {columns} from {kind}",
+                f"{rate:.1f} M values/s ({seconds:.2f} s, {report.nbytes / 1e6:.0f} MB sent)",
+                f"{target:g} M values/s",
+            )
+            net.withdraw(f"up-{kind.lower()}")
+    path.unlink()
+
+
+def trivial(folder: Path) -> Row:
+    with session(folder, "owner") as owner:
+        owner.upload(frame(100, 2), dataset="small", schema=schema(2))
+    with session(folder, "analyst") as net:
+        small = net.table("small")
+        small["y"].sum().reveal()
+        seconds = [timed(small["y"].sum().reveal)[0] for _ in range(TRIVIAL_JOBS)]
+    figure = f"{statistics.median(seconds) * 1000:.0f} ms (slowest of {TRIVIAL_JOBS}: {max(seconds) * 1000:.0f})"
+    return Row("trivial job, asked to answered", figure, "300 ms")
+
+
+def large(folder: Path, rows: int, columns: int) -> Iterator[Row]:
+    """The mean of every column and a regression, streamed from disk."""
+    names = [f"x{k}" for k in range(columns - 1)]
+    dataset = f"rows-{rows}"
+    with session(folder, "owner") as owner:
+        data = frame(rows, columns)
+        seconds, report = timed(lambda: owner.upload(data, dataset=dataset, schema=schema(columns)))
+        plain_means = [float(np.mean(data[name].to_numpy())) for name in (*names, "y")]
+        yield Row(f"upload, {rows:,} x {columns} from Arrow", f"{report.values / seconds / 1e6:.1f} M values/s")
+        truth = np.arange(1, columns) * 0.1
+    with session(folder, "analyst") as net:
+        table = net.table(dataset)
+        for what, work in (
+            ("mean of every column", means(table, [*names, "y"])),
+            ("linear regression", lambda: fit(table[names], table["y"])),
+        ):
+            forget_peaks(folder)
+            with net.measure() as measured:
+                seconds, found = timed(work)
+            if what.startswith("mean"):
+                worst = max(abs(a - b) for a, b in zip(found, plain_means, strict=True))
+            else:
+                worst = float(np.abs(found[0] - truth).max())
+            yield Row(
+                f"{what}, {rows:,} x {columns}",
+                f"{seconds:.2f} s, {measured.rounds} rounds, {measured.bytes_per_party / 1e6:.2f} MB a party, "
+                f"off by {worst:.1e}",
+                "2,000 MB",
+                peak_mb(folder),
+            )
+
+
+def overhead(folder: Path, rows: int, columns: int) -> Iterator[Row]:
+    """The same questions of nodes and of parties without nodes, in turn."""
+    names = [f"x{k}" for k in range(columns - 1)]
+    data = frame(rows, columns)
+    with session(folder, "owner") as owner:
+        owner.upload(data, dataset="compared", schema=schema(columns))
+    with session(folder, "analyst") as net, tc.local(processes=True) as local:
+        table = net.table("compared")
+        shared = {
+            name: local.share(data[name].to_numpy(), bounds=(-hi, hi))
+            for name, hi in ((n, 1000 if n == "y" else 100) for n in (*names, "y"))
+        }
+        import tercet.array as xp
+
+        matrix = xp.stack([shared[name] for name in names], axis=1)
+        pairs: tuple[tuple[str, Callable[[], Any], Callable[[], Any]], ...] = (
+            ("mean of every column", means(table, [*names, "y"]), means(shared, [*names, "y"])),
+            (
+                "linear regression",
+                lambda: fit(table[names], table["y"]),
+                lambda: fit(matrix, shared["y"]),
+            ),
+        )
+        for what, nodes, plain in pairs:
+            for work in (nodes, plain):
+                work()
+            taken: list[tuple[float, float]] = [(timed(nodes)[0], timed(plain)[0]) for _ in range(REPEATS)]
+            ratio = statistics.median(a / b for a, b in taken)
+            there, here = (statistics.median(side) for side in zip(*taken, strict=True))
+            yield Row(
+                f"{what}, {rows:,} x {columns}, against parties without nodes",
+                f"{ratio:.2f} times ({there:.2f} s, {here:.2f} s in memory)",
+                "1.3 times",
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--columns", type=int, default=10)
+    parser.add_argument("--quick", action="store_true", help="a hundredth of the rows")
+    options = parser.parse_args()
+    rows = options.rows // 100 if options.quick else options.rows
+    console = Console()
+    table = Table("work", "measured", "target", "peak memory of a node", title=f"three nodes on {os.cpu_count()} cores")
+    compared = min(rows, COMPARED_ROWS)
+    with console.status("starting three nodes") as status:
+        began = time.perf_counter()
+        with three_nodes() as folder:
+            table.add_row("three nodes, from nothing to ready", f"{time.perf_counter() - began:.1f} s", "", "")
+
+            def add(row: Row) -> None:
+                status.update(row.work)
+                table.add_row(row.work, row.figure, row.target, row.peak)
+
+            add(trivial(folder))
+            for step in (uploads(folder, compared, columns := options.columns), overhead(folder, compared, columns)):
+                for row in step:
+                    add(row)
+            for row in large(folder, rows, columns):
+                add(row)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
