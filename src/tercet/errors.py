@@ -41,6 +41,9 @@ class Refused(PlanError):
         super().__init__(message, hint=hint)
         self.node = node
         self.rule = rule
+        if node:
+            by = f" by rule {rule}" if rule else ""
+            self.args = (f"node {node} refuses{by}: {self.args[0]}",)
 
 
 class IntegrityError(TercetError):

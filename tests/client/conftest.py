@@ -1,4 +1,4 @@
-"""Nothing may be left behind by a session: no thread, no child process, no open file."""
+"""Nothing may be left behind by a session: no thread, no child process, no open file. And three running nodes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from client.trio_policy import policy
+from node.trio_nodes import Nodes, trio
+from tercet.client.infer import infer
+from tercet.client.nodes import Nodes as Asked
+from tercet.client.upload import upload
 
-def children() -> list[str]:
-    return [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+
+def children() -> set[str]:
+    return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
 
 
 def descriptors() -> set[str]:
@@ -26,21 +34,56 @@ def descriptors() -> set[str]:
     return found
 
 
+def workers() -> set[str]:
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith("tercet")}
+
+
 @pytest.fixture(autouse=True)
 def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     if getattr(request.module, "STARTS_NOTHING", False):
         yield
         return
     gc.collect()
-    files = descriptors()
+    files, processes, threads = descriptors(), children(), workers()
     yield
     gc.collect()
     deadline = time.monotonic() + 2
     while time.monotonic() < deadline:
-        threads = [thread.name for thread in threading.enumerate() if thread.name.startswith("tercet")]
-        if not threads and not children() and descriptors() <= files:
+        if workers() <= threads and children() <= processes and descriptors() <= files:
             break
         time.sleep(0.02)
-    assert not threads
-    assert not children()
+    assert workers() <= threads
+    assert children() <= processes
     assert descriptors() <= files
+
+
+@pytest.fixture(scope="session")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    """Three node processes that go on running."""
+    with trio(tmp_path_factory.mktemp("three"), policy) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def frame() -> pd.DataFrame:
+    """What is in the dataset `patients`."""
+    draw, rows = np.random.default_rng(7), 400
+    data = pd.DataFrame(
+        {
+            "age": draw.integers(18, 95, rows),
+            "bmi": np.round(draw.normal(26, 4, rows), 2),
+            "sex": draw.choice(["f", "m", "x"], rows, p=[0.5, 0.4, 0.1]),
+            "smoker": draw.integers(0, 2, rows).astype(bool),
+            "seen": pd.to_datetime("2019-06-01") + pd.to_timedelta(draw.integers(0, 900, rows), "D"),
+        }
+    )
+    data["risk"] = np.round(0.4 * data.age - 1.5 * data.bmi + draw.normal(0, 1, rows) + 60, 3)
+    return data
+
+
+@pytest.fixture(scope="session")
+def patients(three: Nodes, frame: pd.DataFrame) -> Nodes:
+    """The nodes, with the dataset `patients`."""
+    with Asked(three.federation, three.people["owner"]) as nodes:
+        upload(nodes, frame, dataset="patients", schema=infer(frame).schema)
+    return three

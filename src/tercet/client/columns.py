@@ -121,9 +121,9 @@ class _Place:
         """InputError for the first row where `bad` is true."""
         bad = np.asarray(bad)
         if bad.any():
-            raise InputError(
-                f"column {self._column}, row {self._first + int(np.argmax(bad))}: the value {why}", hint=hint
-            )
+            at = int(np.argmax(bad))
+            row = self._first + at if isinstance(self._first, int) else int(self._first[at])
+            raise InputError(f"column {self._column}, row {row}: the value {why}", hint=hint)
 
     def refuse_null(self, array: pa.Array) -> None:
         if array.null_count:

@@ -32,7 +32,11 @@ class NodesExplanation(PlanExplanation):
 
     def _summary(self) -> Iterator[tuple[str, str]]:
         yield from super()._summary()
+        said: dict[str, list[str]] = {}
         for decision in self.decisions:
             rule = f" by rule {decision.rule}" if decision.rule else ""
-            reasons = f": {'; '.join(decision.reasons)}" if decision.reasons else ""
-            yield f"node {decision.node}", f"{decision.verdict}{rule}{reasons}"
+            # why it is accepted is for `texts`; what stands in the way belongs here
+            reasons = "" if decision.verdict == "accepted" else f": {'; '.join(decision.reasons)}"
+            said.setdefault(f"{decision.verdict}{rule}{reasons}", []).append(decision.node)
+        for verdict, nodes in said.items():
+            yield "node" if len(nodes) == 1 else "nodes", f"{', '.join(nodes)}: {verdict}"

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from tercet.errors import ConfigError, PartyError, ProtocolViolation, TercetError, Timeout, Unreachable
-from tercet.federation.api import Health, NodeInfo, error_fields
+from tercet.federation.api import Health, Limits, NodeInfo, error_fields
 from tercet.federation.federation import Federation, NodeEntry
 from tercet.federation.identity import Member
 from tercet.federation.model import Model, faults
@@ -25,7 +25,7 @@ from tercet.federation.requests import signed_headers
 from tercet.node.refusals import Turned, raised
 from tercet.sharing import PARTIES, Party
 
-CONNECT_S = 5.0
+CONNECT_S = 10.0
 TIMEOUT_S = 60.0
 MAX_ANSWER_BYTES = 1 << 30
 _TRIES = 6
@@ -308,6 +308,12 @@ class Nodes:
     @property
     def coordinator(self) -> NodeClient:
         return self.clients[0]
+
+    def limits(self) -> Limits:
+        """What all nodes take, or the one through which requests go. ConfigError if one is not who it should be."""
+        doors = self.clients if self.via is None else [self.named(self.via)]
+        found = [future.result().limits for future in [self.start(NodeClient.info, client) for client in doors]]
+        return min(found, key=lambda limits: limits.chunk_bytes)
 
     def close(self) -> None:
         """Close all connections; harmless when called again."""

@@ -151,7 +151,7 @@ def _parsed(sql: str) -> exp.Select:
 
 
 def _name(item: exp.Expression, place: int) -> str:
-    return item.alias_or_name or item.sql() or f"column {place + 1}"
+    return item.alias or (item.name if isinstance(item, exp.Column) else item.sql()) or f"column {place + 1}"
 
 
 def _number(value: Any) -> float:

@@ -125,10 +125,9 @@ def upload(
     node that failed (call again to resume), and what a node answers if it refuses the commit.
     """
     opened = source if isinstance(source, Source) else open_source(source, **options)
-    infos = nodes.each(NodeClient.info)
+    limits = nodes.limits()
     schema = _schema(nodes, dataset, schema, mode)
-    limit = min(info.limits.chunk_bytes for info in infos)
-    rows = chunk_rows_for(schema, limit) if chunk_rows is None else chunk_rows
+    rows = chunk_rows_for(schema, limits.chunk_bytes) if chunk_rows is None else chunk_rows
     chunks = Chunks(opened, schema, rows, missing)
     if check_first:
         if not opened.repeatable:
