@@ -217,7 +217,8 @@ def test_the_nearest_rule_is_named(d: Data) -> None:
     decision = decide(policy("keep = false\nmin_rows = 15", RULE.replace("research", "strict")), request)
     assert (decision.verdict, decision.rule) == (Verdict.ACCEPTED, "research")
     said = explain(policy("", second), request)
-    assert said[0].startswith("output 1 reveals one number")
+    assert said[0] == f"The plan has the hash {request.plan.hash.hex()}."
+    assert said[1].startswith("output 1 reveals one number")
     assert "Refused by research." in said
     assert any("rule visitors is about visits" in line for line in said)
 
@@ -305,3 +306,30 @@ def test_columns_flow_through_loops_and_constants(d: Data) -> None:
     assert [type(part.state) for part in two.parts] == [Rows]
     (none,) = disclosures(d.plan(d.income[:0].sum()), d.sources, {})
     assert none.parts == ()
+
+
+def test_own_data_are_public_to_their_owner(d: Data) -> None:
+    """No rule must cover them, and with them rows of others are marked as with public numbers."""
+    own = frozenset(["visits"])
+    alone = d.request(d.visits + 1, own=own)
+    assert decide(policy(), alone).verdict is Verdict.ACCEPTED
+    assert decide(policy(), alone).charges == {}
+    marked = d.request((d.income * d.visits).sum(), own=own)
+    refused(decide(policy(), marked), "single rows that cannot be told from sums")
+    refused(decide(policy("combine_datasets = true"), marked), "single rows")
+    shifted = d.request((d.income * d.visits.sum()).sum(), own=own)
+    assert decide(policy(), shifted).charges == {"patients": 1}
+
+
+def test_kept_results_of_own_data_are_not_public_to_others(d: Data) -> None:
+    request = d.request(kept=(d.visits + 1, (d.income * d.visits).sum()), own=frozenset(["visits"]))
+    alone, mixed = (json.loads(json.dumps(one.stored())) for one in decide(policy(), request).disclosures)
+
+    def kept(stored: Any, own: frozenset[str], shape: tuple[int, ...] = ()) -> Decision:
+        x = d.session.share(np.full(shape, 7), bounds=(0, 90))
+        return decide(policy(), d.request(x, inputs={x.node.data: KeptSource("kept", stored)}, own=own))
+
+    assert kept(alone, frozenset(["visits"]), (N,)).verdict is Verdict.ACCEPTED
+    refused(kept(alone, frozenset(), (N,)), "the plan reads visits")
+    for own in (frozenset[str](), frozenset(["visits"])):
+        assert kept(mixed, own).verdict is Verdict.REFUSED

@@ -1,10 +1,28 @@
-"""About how many bytes a party needs for a plan, before it runs."""
+"""About how many bytes a party needs for a plan, before it runs: a walk through it in the order of the dataflow.
+
+Counted are both components of every value that is alive, what a protocol works with while it waits, and the messages
+of revealed results; not counted is what a party's process has anyway (some 100 MB), and what the other parties sent
+early. The estimate is held against measured runs in tests: it is right within a factor of two for plans whose arrays
+are large beside that.
+"""
 
 from __future__ import annotations
 
-from tercet.plan.plan import Plan
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tercet.plan.operation import Flow
+from tercet.plan.plan import OutputKind, Plan, PlanOperation, constant_bytes
+from tercet.plan.table import CONSTANT, INPUT
 from tercet.plan.types import Type
 from tercet.sharing import word_count
+
+_VIEWS = (Flow.PERMUTE, Flow.SLICE, Flow.BROADCAST)
+"""Numbers that are only looked at in another way: nothing is copied, and what is looked at stays alive."""
+_SAME = ("rename", "bound", "part")
+_MESSAGES = 2
+"""What a protocol holds for each byte that it sends: the message, what arrives, and masks made from streams."""
 
 
 def value_bytes(t: Type) -> int:
@@ -13,5 +31,143 @@ def value_bytes(t: Type) -> int:
 
 
 def peak_bytes(plan: Plan) -> int:
-    """An estimate."""
-    return sum(value_bytes(op.type) for op in plan.operations)
+    """How many bytes a party needs at most while it runs the plan, its inputs included.
+
+    Called by nodes before they accept a job, and to choose the size of partitions. Time grows with the operations.
+    """
+    return _Walk(plan).peak
+
+
+@dataclass
+class _Stored:
+    """Memory of one or several values: bytes, and how many values look at it."""
+
+    nbytes: int
+    holders: int = 0
+
+
+class _Walk:
+    """Runs through a plan as the dataflow does: what is ready starts at once, what waits waits side by side."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._alive = self.peak = 0
+        self._kept = {output.value for output in plan.outputs}
+        self._uses = [0] * len(plan.operations)
+        self._missing = [len(set(op.inputs)) for op in plan.operations]
+        self._users: list[list[int]] = [[] for _ in plan.operations]
+        for index, op in enumerate(plan.operations):
+            for value in set(op.inputs):
+                self._uses[value] += 1
+                self._users[value].append(index)
+        self._memory: dict[int, _Stored] = {}
+        self._spread: set[int] = set()
+        """Values whose elements do not lie one behind the other: protocols copy them first."""
+        self._ready: deque[int] = deque()
+        self._walk()
+        messages = sum(
+            value_bytes(plan.operations[output.value].type) // 2
+            for output in plan.outputs
+            if output.kind is OutputKind.REVEAL
+        )
+        self.peak = max(self.peak, self._alive + messages)
+
+    def _walk(self) -> None:
+        operations = self._plan.operations
+        for op in operations:
+            if op.operation is INPUT or op.operation is CONSTANT:
+                # the caller holds inputs to the end, and the plan its constants
+                self._hold(constant_bytes(op.type) if op.operation is CONSTANT else value_bytes(op.type))
+        self._ready.extend(index for index, missing in enumerate(self._missing) if not missing)
+        waiting: deque[tuple[int, int]] = deque()
+        while self._ready or waiting:
+            while self._ready:
+                index = self._ready.popleft()
+                op = operations[index]
+                working = self._working(index, op)
+                self._hold(working)
+                if op.operation.local:
+                    self._alive -= working
+                    self._finish(index, op)
+                else:
+                    waiting.append((index, working))
+            for index, working in waiting:
+                # its result is there before what it worked with is gone
+                self._finish(index, operations[index])
+                self._alive -= working
+            waiting.clear()
+
+    def _hold(self, nbytes: int) -> None:
+        self._alive += nbytes
+        self.peak = max(self.peak, self._alive)
+
+    def _finish(self, index: int, op: PlanOperation) -> None:
+        if self._uses[index] or index in self._kept:
+            memory = self._made(index, op)
+            memory.holders += 1
+            self._memory[index] = memory
+        for user in self._users[index]:
+            self._missing[user] -= 1
+            if not self._missing[user]:
+                self._ready.append(user)
+        for value in set(op.inputs):
+            self._uses[value] -= 1
+            if not self._uses[value] and value not in self._kept:
+                self._release(self._memory.pop(value))
+
+    def _release(self, memory: _Stored) -> None:
+        memory.holders -= 1
+        if not memory.holders:
+            self._alive -= memory.nbytes
+
+    def _made(self, index: int, op: PlanOperation) -> _Stored:
+        """The memory of a result: its own, or that of what it looks at."""
+        if op.is_leaf:
+            return _Stored(0)
+        source = op.inputs[0] if op.inputs else -1
+        if op.operation.name in _SAME or (op.operation.flow is Flow.RESHAPE and not op.type.is_bool):
+            if source not in self._spread or op.operation.name in _SAME:
+                if source in self._spread:
+                    self._spread.add(index)
+                return self._memory[source]
+        elif op.operation.flow in _VIEWS and not op.type.is_bool:
+            self._spread.add(index)
+            return self._memory[source]
+        nbytes = value_bytes(op.type)
+        if op.body is not None:
+            nbytes = sum(value_bytes(op.body.operations[output.value].type) for output in op.body.outputs)
+        self._hold(nbytes)
+        return _Stored(nbytes)
+
+    def _working(self, index: int, op: PlanOperation) -> int:
+        """What an operation needs beside its inputs and its result."""
+        if op.is_leaf:
+            return 0
+        types = [self._plan.operations[value].type for value in op.inputs]
+        if op.body is not None:
+            return max(0, _Walk(op.body).peak - sum(value_bytes(t) for t in types))
+        flow = op.operation.flow
+        if op.type.is_bool and (flow in _VIEWS or flow in (Flow.RESHAPE, Flow.TAKE, Flow.CONCAT)):
+            # bits are moved as bytes, one component at a time
+            return 2 * (sum(t.size for t in types) + op.type.size)
+        copied = sum(value_bytes(t) for value, t in zip(op.inputs, types, strict=True) if value in self._spread)
+        if flow in (Flow.MATRIX, Flow.CONTRACT):
+            return copied or max(value_bytes(t) for t in types) // 2
+        if op.operation.local:
+            return 0
+        words = max(_words(t) for t in (*types, op.type))
+        return (
+            copied
+            + words
+            + _MESSAGES * op.operation.cost(self._plan.call(index)).total_bytes // 3
+            + _broadcast(op, types)
+        )
+
+
+def _words(t: Type) -> int:
+    return t.size if t.is_bool else t.size * t.word_bytes
+
+
+def _broadcast(op: PlanOperation, types: Sequence[Type]) -> int:
+    """Operands that are repeated to the result's shape before they meet."""
+    return sum(value_bytes(t) * op.type.size // max(1, t.size) for t in types if 0 < t.size < op.type.size)

@@ -64,7 +64,8 @@ def explain(policy: Policy, request: PolicyRequest) -> list[str]:
     """What the plan would disclose, on what it rests, and what each rule of this analyst says to it, in sentences."""
     case = _Case(policy, request)
     decision = case.decision()
-    said = [f"{one}." for one in decision.disclosures] + [f"{word}." for word in case.words()]
+    said = [f"The plan has the hash {request.plan.hash.hex()}."]
+    said += [f"{one}." for one in decision.disclosures] + [f"{word}." for word in case.words()]
     said += [f"{_capital(decision.verdict)}{f' by {decision.rule}' if decision.rule else ''}."]
     if decision.verdict is Verdict.REFUSED:
         said += [f"{reason}." for reason in decision.reasons]
@@ -82,16 +83,21 @@ class _Case:
         self.request = request
         read = {handle for handle, _ in request.plan.inputs()}
         self.inputs = {handle: source for handle, source in request.inputs.items() if handle in read}
-        self.columns = columns_read(self.inputs)
+        # his own data are as public to the analyst as a constant of the plan
+        self.columns = [column for column in columns_read(self.inputs) if column[0] not in request.own]
         self.datasets = sorted({dataset for dataset, _ in self.columns})
 
     @cached_property
     def strict(self) -> list[Disclosure]:
-        return disclosures(self.request.plan, self.inputs, self.request.kept)
+        return self._disclosures(weights_allowed=False)
 
     @cached_property
     def lenient(self) -> list[Disclosure]:
-        return disclosures(self.request.plan, self.inputs, self.request.kept, weights_allowed=True)
+        return self._disclosures(weights_allowed=True)
+
+    def _disclosures(self, *, weights_allowed: bool) -> list[Disclosure]:
+        request = self.request
+        return disclosures(request.plan, self.inputs, request.kept, own=request.own, weights_allowed=weights_allowed)
 
     @cached_property
     def rules(self) -> list[Rule]:
@@ -102,7 +108,7 @@ class _Case:
     def charges(self) -> dict[str, int]:
         charged = dict.fromkeys(self.datasets, 0)
         for one in self.strict:
-            for dataset in {dataset for dataset, _ in one.columns} if one.revealed else ():
+            for dataset in {dataset for dataset, _ in one.columns} & charged.keys() if one.revealed else ():
                 charged[dataset] += one.numbers
         return charged
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Disclosure:
-    """One output of a plan. `output` counts from 0, sentences from 1; `name` is that of a kept result, else empty."""
+    """One output of a plan. `output` counts from 0, sentences from 1; `name` is that of a kept result, else empty.
+
+    `parts` are about other people's datasets, `own` about the analyst's; to others who use a kept result, these count
+    as well.
+    """
 
     output: int
     revealed: bool
@@ -47,10 +51,11 @@ class Disclosure:
     numbers: int
     columns: tuple[Column, ...]
     parts: tuple[Part, ...]
+    own: tuple[Part, ...] = ()
 
     def stored(self) -> dict[str, Any]:
         """What a node stores beside a kept result, as JSON; `KeptSource` gives it back."""
-        rows = [{"dataset": p.dataset, "layout": p.layout, **state_to_json(p.state)} for p in self.parts]
+        rows = [{"dataset": p.dataset, "layout": p.layout, **state_to_json(p.state)} for p in (*self.parts, *self.own)]
         return {"version": _WRITTEN, "columns": [list(column) for column in self.columns], "rows": rows}
 
     def __str__(self) -> str:
@@ -96,33 +101,55 @@ def listed(words: Sequence[str]) -> str:
 
 
 def disclosures(
-    plan: Plan, inputs: Mapping[bytes, Source], kept: Mapping[int, str], *, weights_allowed: bool = False
+    plan: Plan,
+    inputs: Mapping[bytes, Source],
+    kept: Mapping[int, str],
+    *,
+    own: Collection[str] = (),
+    weights_allowed: bool = False,
 ) -> list[Disclosure]:
     """What every output of the plan discloses. Called by decisions, and by a node that keeps results.
 
-    Time as `track`. Raises PlanError if an input has no source or is of another shape than that says, IntegrityError if
-    what was stored beside a kept array cannot be read.
+    Datasets in `own` count as public numbers that differ from row to row. Time as `track`. Raises PlanError if an input
+    has no source or is of another shape than that says, IntegrityError if what was stored beside a kept array cannot
+    be read.
     """
     sources = {handle: _read(source) for handle, source in inputs.items()}
-    keys: dict[str, tuple[str, str]] = {}
-    states: dict[bytes, dict[str, State]] = {}
-    for handle, (_, parts) in sources.items():
-        states[handle] = {}
-        for part in parts:
-            key = f"{part.dataset}\n{part.layout}"
-            keys[key] = part.dataset, part.layout
-            states[handle][key] = part.state
-    tracked = track(plan, states, weights_allowed=weights_allowed)
+    parts = _tracked(plan, {handle: foreign(found, own) for handle, (_, found) in sources.items()}, weights_allowed)
+    mine: list[tuple[Part, ...]] = [()] * len(parts)
+    if any(part.dataset in own for _, found in sources.values() for part in found):
+        everything = _tracked(plan, {handle: found for handle, (_, found) in sources.items()}, weights_allowed)
+        mine = [tuple(part for part in found if part.dataset in own) for found in everything]
     flows = column_flows(plan, {handle: columns for handle, (columns, _) in sources.items()})
-    found = []
+    result = []
     for index, output in enumerate(plan.outputs):
-        shape = plan.operations[output.value].type.shape
-        behind = tuple(Part(*keys[key], state) for key, state in tracked[output.value].items())
-        size = plan.operations[output.value].type.size
-        columns = tuple(sorted(flows[output.value])) if size else ()
-        revealed = output.kind is OutputKind.REVEAL
-        found.append(Disclosure(index, revealed, kept.get(index, ""), shape, size, columns, behind))
-    return found
+        t = plan.operations[output.value].type
+        result.append(
+            Disclosure(
+                index,
+                output.kind is OutputKind.REVEAL,
+                kept.get(index, ""),
+                t.shape,
+                t.size,
+                tuple(sorted(flows[output.value])) if t.size else (),
+                parts[index],
+                mine[index],
+            )
+        )
+    return result
+
+
+def foreign(parts: Iterable[Part], own: Collection[str]) -> list[Part]:
+    """Parts about datasets that are not the analyst's own."""
+    return [part for part in parts if part.dataset not in own]
+
+
+def _tracked(plan: Plan, parts: Mapping[bytes, Sequence[Part]], weights_allowed: bool) -> list[tuple[Part, ...]]:
+    """What each output says about the rows, given what each input does."""
+    keys = {f"{part.dataset}\n{part.layout}": (part.dataset, part.layout) for of in parts.values() for part in of}
+    states = {handle: {f"{part.dataset}\n{part.layout}": part.state for part in of} for handle, of in parts.items()}
+    found = track(plan, states, weights_allowed=weights_allowed)
+    return [tuple(Part(*keys[key], state) for key, state in found[output.value].items()) for output in plan.outputs]
 
 
 def column_flows(plan: Plan, columns: Mapping[bytes, frozenset[Column]]) -> list[frozenset[Column]]:

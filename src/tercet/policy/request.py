@@ -49,7 +49,8 @@ class PolicyRequest:
 
     `analyst` and `recipients` are fingerprints; `inputs` has a source for every handle that the plan reads; `kept` the
     names of outputs that are kept, by index; `used(rule, dataset, since)` what this analyst has had since a time in
-    unix seconds; `deadline_s` how long the job may take.
+    unix seconds; `deadline_s` how long the job may take. `own` are datasets of which all rows and columns are the
+    analyst's: they count as public to him.
     """
 
     analyst: str
@@ -59,4 +60,5 @@ class PolicyRequest:
     now: float
     deadline_s: float = 0.0
     kept: Mapping[int, str] = field(default_factory=dict)
+    own: frozenset[str] = frozenset()
     used: Callable[[str, str, float], Used] = _nothing

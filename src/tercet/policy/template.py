@@ -68,7 +68,7 @@ version = 1
 # numbers = 20000                     # numbers revealed
 
 # ---- plans that somebody has read -----------------------------------------------------------------------------------
-# Allowed as they are, whatever they reveal. `tercet node jobs --plan JOB` shows the hash of a plan.
+# Allowed as they are, whatever they reveal. `tercet node jobs JOB` shows the hash of a job's plan.
 
 # [[approved]]
 # name = "monthly-report"
