@@ -1,0 +1,49 @@
+"""A node that is odd in a way that its operator does not know of; else as node_child.py.
+
+    python odd_child.py ODDITY,... NODE_TOML LISTENER_FD READY_FD LANE_FDS
+
+clock=SECONDS  its clock is so far ahead
+protocol=N     it announces, and speaks, another version of the protocol between nodes
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+
+def shift_clock(seconds: float) -> None:
+    """Before anything of the package is imported: all of it takes its time from here."""
+    real = time.time
+    time.time = lambda: real() + seconds
+
+
+def speak_protocol(number: str) -> None:
+    from tercet.federation import api_peer
+    from tercet.node import access, supervisor
+
+    access.PROTOCOL = number
+
+    class Hello(api_peer.Hello):
+        protocol: int = int(number)  # type: ignore[assignment]
+
+    supervisor.Hello = Hello  # type: ignore[attr-defined,misc]
+
+
+def main(oddities: str, *arguments: str) -> None:
+    for oddity in oddities.split(","):
+        kind, _, value = oddity.partition("=")
+        if kind == "clock":
+            shift_clock(float(value))
+        else:
+            speak_protocol(value)
+    from node.node_child import main as run
+
+    run(list(arguments))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
