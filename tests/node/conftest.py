@@ -30,7 +30,8 @@ def nodes(tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> Iterator[
 @pytest.fixture
 def stopped(tmp_path: Path, zygote: Zygote) -> Iterator[Nodes]:
     """Three of one test's own, not yet running."""
-    found = make(tmp_path, zygote=zygote)
+    # one lane: workers are what a start costs
+    found = make(tmp_path, zygote=zygote, lanes=1)
     try:
         yield found
     finally:

@@ -152,6 +152,7 @@ def gate_node(limits: Limits, timeouts: Timeouts) -> tuple[Any, dict[str, Member
             name: RequestGuard(members[name].card.fingerprint, time.time() - 1000) for name in ("b", "c")
         },
         peers=None,
+        jobs=None,
     )
     return node, members, people
 

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
 
+from node.gate_server import gate_node
 from node.trio_nodes import Nodes, assert_ok
 from tercet.federation.identifiers import fresh_id
+from tercet.node.app import ROUTERS
+from tercet.node.settings import Limits, Timeouts
 
 ROLES = ("owner", "analyst", "operator")
 ALL, OPEN, PEER = frozenset(ROLES), frozenset({"anybody"}), frozenset({"peer"})
@@ -75,10 +79,10 @@ TABLE = [
     Row("POST", "/peer/transactions/{transaction}/commit", PEER, f"/peer/transactions/{ID}/commit", json={}),
     Row("POST", "/peer/transactions/{transaction}/abort", PEER, f"/peer/transactions/{ID}/abort", json={}),
     Row("GET", "/peer/transactions/{transaction}", PEER, f"/peer/transactions/{ID}"),
-    Row("POST", "/peer/jobs/{job}/prepare", PEER, f"/peer/jobs/{ID}/prepare", json={}),
-    Row("POST", "/peer/jobs/{job}/start", PEER, f"/peer/jobs/{ID}/start", json={}),
-    Row("GET", "/peer/jobs/{job}", PEER, f"/peer/jobs/{ID}"),
-    Row("POST", "/peer/jobs/{job}/cancel", PEER, f"/peer/jobs/{ID}/cancel", json={}),
+    *(
+        Row("POST", f"/peer/jobs/{{job}}/{what}", PEER, f"/peer/jobs/{ID}/{what}", json={})
+        for what in ("prepare", "news", "start", "refresh", "settle", "cancel")
+    ),
 ]
 IDS = [f"{row.method} {row.path}" for row in TABLE]
 
@@ -87,10 +91,25 @@ def ask(nodes: Nodes, row: Row, person: str | None) -> int:
     return nodes.request("a", person, row.method, row.asked, json=row.json, content=row.content).status_code
 
 
-def test_the_table_has_every_route(nodes: Nodes) -> None:
-    described = assert_ok(nodes.request("a", None, "GET", "/openapi.json")).json()["paths"]
-    there = {(method.upper(), path) for path, methods in described.items() for method in methods}
+def test_the_table_has_every_route() -> None:
+    node, _, _ = gate_node(Limits(), Timeouts())
+    there = {
+        (method, route.path.replace(":path}", "}"))
+        for module in ROUTERS
+        for route in module.router(node).routes
+        if isinstance(route, APIRoute)
+        for method in route.methods
+    }
     assert there == {(row.method, row.path) for row in TABLE}
+
+
+def test_the_description_has_every_route_that_is_not_for_nodes(nodes: Nodes) -> None:
+    described = assert_ok(nodes.request("a", None, "GET", "/openapi.json")).json()
+    there = {(method.upper(), path) for path, methods in described["paths"].items() for method in methods}
+    assert there == {(row.method, row.path) for row in TABLE if row.callers != PEER}
+    for path, methods in described["paths"].items():
+        for method in methods.values():
+            assert method["description"], path
 
 
 @pytest.mark.parametrize("row", TABLE, ids=IDS)

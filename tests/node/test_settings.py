@@ -28,7 +28,7 @@ def test_the_template_is_read_and_its_comments_are_the_defaults(tmp_path: Path) 
     listed = tomllib.loads(switched_on)
     known = fresh.model_dump(mode="json")
     assert set(listed) == set(known)
-    for section in ("listen", "lanes", "limits", "timeouts", "log"):
+    for section in ("listen", "lanes", "limits", "timeouts", "refresh", "log"):
         assert set(listed[section]) == set(known[section])
 
 

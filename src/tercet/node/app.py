@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 from starlette.types import ASGIApp
 
@@ -54,36 +56,40 @@ def make_routes(node: Node) -> FastAPI:
         description=_DESCRIPTION,
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
         swagger_ui_oauth2_redirect_url=None,
         responses=_ERRORS,
         redirect_slashes=False,
     )
     for module in ROUTERS:
         app.include_router(module.router(node))
-    _describe(app)
     tell_errors(app, node)
+    described = threading.Lock()
+
+    @app.get("/openapi.json", include_in_schema=False)
+    def openapi() -> Response:
+        # made when first asked for, and not in the thread that answers all others: it takes a while
+        with described:
+            return Response(_description(app), media_type="application/json")
+
     return app
 
 
-def _describe(app: FastAPI) -> None:
-    """Say in the description how requests are signed."""
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-            schema.setdefault("components", {})["securitySchemes"] = {
-                "signed": {
-                    "type": "apiKey",
-                    "in": "header",
-                    "name": "Tercet-Signature",
-                    "description": "with Tercet-Certificate, Tercet-Date, Tercet-Nonce and Tercet-Content-SHA256",
-                }
+def _description(app: FastAPI) -> bytes:
+    """The routes in OpenAPI, and how requests are signed."""
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        schema.setdefault("components", {})["securitySchemes"] = {
+            "signed": {
+                "type": "apiKey",
+                "in": "header",
+                "name": "Tercet-Signature",
+                "description": "with Tercet-Certificate, -Node, -Date, -Nonce and -Content-SHA256: see vectors/",
             }
-            for path, methods in schema["paths"].items():
-                for method in methods.values():
-                    if path not in OPEN:
-                        method["security"] = [{"signed": []}]
-            app.openapi_schema = schema
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]
+        }
+        for path, methods in schema["paths"].items():
+            for method in methods.values():
+                if path not in OPEN:
+                    method["security"] = [{"signed": []}]
+        app.openapi_schema = schema
+    return json.dumps(app.openapi_schema).encode()

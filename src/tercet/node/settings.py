@@ -69,6 +69,12 @@ class Timeouts(_Section):
     upload: _Seconds = 86400.0
 
 
+class Refresh(_Section):
+    """How often shares are re-randomised; read at the coordinator."""
+
+    every_hours: Annotated[float, Field(ge=0, le=100_000)] = 0.0
+
+
 class Log(_Section):
     """How much is logged."""
 
@@ -92,6 +98,7 @@ class Settings(_Section):
     lanes: Lanes = Lanes()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
+    refresh: Refresh = Refresh()
     log: Log = Log()
     base: Path = Field(default=Path(), exclude=True)
 
@@ -195,6 +202,9 @@ count = {lanes}                            # jobs at a time; the same at all thr
 # probe = 15.0                       # between looks at the other nodes
 # doubt = 2.0                        # a change is ready, no word comes: the coordinator is asked
 # upload = 86400.0                   # an upload that is not committed is discarded
+
+[refresh]                            # at the node that coordinates
+# every_hours = 0.0                  # shares of a dataset are re-randomised so often; 0: when an operator says so
 
 [log]                                # JSON lines on standard error
 # level = "info"                     # debug, info, warning, error

@@ -236,6 +236,7 @@ class Node:
             self.member.card.check_valid(self.utc_now())
         except ConfigError as error:
             found.append(error.message)
+        found += self.jobs.missing()
         for state in self.peers.states():
             found += [state.failure] if state.failure else state.disagreements
         return [" ".join(line.split())[:500] for line in found]

@@ -20,7 +20,7 @@ Transaction = Annotated[Identifier, Path()]
 
 def router(node: Node) -> APIRouter:
     """Routes of transactions and of the comparison of nodes."""
-    routes = APIRouter(prefix="/peer", tags=["peer"])
+    routes = APIRouter(prefix="/peer", include_in_schema=False)
 
     def coordinates(peer: Peer) -> None:
         if peer.name != node.federation.coordinator.name:
