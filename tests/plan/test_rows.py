@@ -13,15 +13,18 @@ from hypothesis import strategies as st
 
 from plan_trio import TrioSession
 from random_plans import Drawn, drawn_plans
-from tercet.errors import IntegrityError
+from tercet.array import loop
+from tercet.errors import IntegrityError, PlanError
 from tercet.linear_model import LinearRegression
-from tercet.plan import oracle
+from tercet.plan import oracle, rows
 from tercet.plan.facts import Facts
 from tercet.plan.operation import Flow
 from tercet.plan.places import NOWHERE, Order, Partition
+from tercet.plan.plan import Output, OutputKind, Plan, PlanOperation
 from tercet.plan.rows import follow, track
 from tercet.plan.states import Aggregate, Rows, Spread, State, state_from_json, state_to_json
-from tercet.plan.table import CONSTANT, OPERATIONS
+from tercet.plan.table import CONSTANT, INPUT, OPERATIONS
+from tercet.plan.types import bool_type
 
 Data = dict[tuple[str, str], Any]
 
@@ -76,7 +79,7 @@ def labels(partition: Partition | None, count: int) -> list[int]:
     return [int(label) for label in (partition or Partition.whole(0)).at(np.arange(count))]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(drawn_plans(), st.integers(0, 1000))
 def test_claims_hold(drawn: Drawn, seed: int) -> None:
     """Every claim of the analysis, on every value, against the plain meaning of the plan."""
@@ -307,6 +310,28 @@ def test_weights_may_be_allowed_by_name() -> None:
     )
     shifted = t.x + np.arange(N)
     assert t.state(shifted.sum(), weights_allowed=True).count == 1
+
+
+def test_what_would_take_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Public arrays, scattered rows and loops that are gone over again and again all count."""
+    t = Table()
+    masked = t.x[np.random.default_rng(1).permutation(N)]
+    value = loop(3, lambda v: masked * (np.arange(N) % 2) + t.x * 0 + v - v, t.x, bounds=(-50, 200))
+    value.reveal()
+    plan = t.session.plans[-1]
+    inputs = {handle: {"d": Rows(0, N)} for handle, _ in plan.inputs()}
+    assert track(plan, inputs)
+    looked_at = sum(64 for _ in plan.listed)
+    monkeypatch.setattr(rows, "MAX_WORK", looked_at + N)
+    with pytest.raises(PlanError, match="too large for its rows"):
+        track(plan, inputs)
+
+
+def test_an_array_has_one_shape() -> None:
+    flags = [PlanOperation(INPUT, (), (), bool_type(shape), b"h" * 16) for shape in ((6,), (1, 6))]
+    plan = Plan(tuple(flags), (Output(OutputKind.REVEAL, 0),))
+    with pytest.raises(PlanError, match="two shapes"):
+        track(plan, {b"h" * 16: {"d": Rows(0, 6)}})
 
 
 def test_kept_results_go_on_as_they_were() -> None:

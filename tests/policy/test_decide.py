@@ -281,7 +281,7 @@ def test_kept_results_gain_nothing(d: Data) -> None:
     assert kept(each, lambda x: (x * d.income).sum(), (N,)).verdict is Verdict.ACCEPTED
     assert kept(whole, lambda x: x).verdict is Verdict.ACCEPTED
     refused(kept(whole, lambda x: x - d.income[1:].sum()), "at least 1 row of patients")
-    refused(kept(each, lambda x: x.sum(), (N - 1,)), "does not fit what it reads")
+    refused(kept(each, lambda x: x.sum(), (N - 1,)), "does not hold what is said of it")
 
 
 @pytest.mark.parametrize("stored", [{}, {"version": 1, "columns": [["a"]], "rows": []}, {"version": 2}])

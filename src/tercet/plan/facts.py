@@ -45,6 +45,17 @@ class Facts:
     states: Mapping[str, State] = field(default_factory=dict)
     even: Mapping[int, Partition] = field(default_factory=dict)
 
+    @property
+    def pieces(self) -> int:
+        """In how many stretches rows and places are described: what it costs to go on."""
+        count = sum(len(part.labels) for part in self.even.values())
+        for state in self.states.values():
+            if isinstance(state, Rows) and state.order is not None:
+                count += len(state.order.first)
+            elif isinstance(state, Aggregate) and state.classes is not None:
+                count += len(state.classes.labels)
+        return count
+
 
 Operand = Facts | Public
 

@@ -44,6 +44,9 @@ Value = Facts | list[Facts]
 
 MAX_TURNS = 16
 """After so many turns over a loop's body, what still changes is given up."""
+MAX_WORK = 1 << 27
+"""Operations looked at (each counts as 64), public numbers and stretches of rows compared: some tens of seconds."""
+_OPERATION_WORK = 64
 
 
 def track(
@@ -55,7 +58,7 @@ def track(
     that the plan reads which datasets are in it and how: a column of n rows is Rows(0, n). `weights_allowed`: public
     factors along the rows count as alike unless they are zero. A value that is all a loop carries is Spread.
     Time grows with the plan's operations and with the public arrays in it, not with rows. Raises PlanError if an input
-    is not described, or not as its type is.
+    is not described, or not as its type is, and for a plan that would take too long.
     """
     found, space_of = follow(plan, inputs, weights_allowed=weights_allowed)
     return [_by_dataset(lost((), value) if isinstance(value, list) else value, space_of) for value in found]
@@ -67,9 +70,11 @@ def follow(
     """All that is known of every operation's value, and the space that each dataset belongs to; as `track`."""
     space_of = {dataset: dataset for states in inputs.values() for dataset in states}
     while True:
-        leaves = {}
+        leaves: dict[bytes, Facts] = {}
         try:
             for handle, wanted in plan.inputs():
+                if handle in leaves and leaves[handle].shape != wanted.shape:
+                    raise PlanError(f"array {handle.hex()} is read in two shapes")
                 leaves[handle] = _leaf(handle, wanted.shape, inputs, space_of)
             return _Tracker(weights_allowed).plan(plan, leaves), space_of
         except Linked as linked:
@@ -120,6 +125,12 @@ class _Tracker:
 
     def __init__(self, weights_allowed: bool) -> None:
         self._weights_allowed = weights_allowed
+        self._left = MAX_WORK
+
+    def _count(self, work: int) -> None:
+        self._left -= work
+        if self._left < 0:
+            raise PlanError("the plan is too large for its rows to be followed", hint="ask for less at a time")
 
     def plan(self, plan: Plan, leaves: Mapping[bytes, Facts]) -> list[Value]:
         values: list[Value] = []
@@ -128,6 +139,7 @@ class _Tracker:
         return values
 
     def _value(self, op: PlanOperation, plan: Plan, values: Sequence[Value], leaves: Mapping[bytes, Facts]) -> Value:
+        self._count(_OPERATION_WORK)
         if op.operation is INPUT:
             return leaves[op.data]
         if op.operation is CONSTANT:
@@ -144,8 +156,13 @@ class _Tracker:
                 public(plan.operations[place]) if plan.operations[place].operation is CONSTANT else value
                 for place, value in zip(op.inputs, secret, strict=True)
             ]
+            self._count(sum(one.size for one in operands if not isinstance(one, Facts)))
             rule = _RULES.get(op.operation.flow)
-            return lost(op.type.shape, secret) if rule is None else rule(op, operands, self._weights_allowed)
+            if rule is None:
+                return lost(op.type.shape, secret)
+            found = rule(op, operands, self._weights_allowed)
+            self._count(found.pieces)
+            return found
         except TooManyPieces:
             return lost(op.type.shape, secret)
 

@@ -119,7 +119,7 @@ class _Case:
         try:
             found = self.strict
         except PlanError as error:
-            return Decision(Verdict.REFUSED, "", [f"the plan does not fit what it reads: {error.message}"])
+            return Decision(Verdict.REFUSED, "", [f"what the plan discloses cannot be found out: {error.message}"])
         for plan in self.policy.approved:
             if self._is_approved(plan):
                 reasons = [f"the plan is approved as {plan.name}", *map(str, found)]
