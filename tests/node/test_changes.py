@@ -251,10 +251,14 @@ def test_an_old_copy_of_a_node_is_named(stopped: Nodes) -> None:
 
     def seen(name: str) -> bool:
         answer = nodes.request(name, None, "GET", "/readyz")
-        return answer.status_code == 503 and any("dataset d" in line for line in answer.json()["missing"])
+        return answer.status_code == 503 and any("other versions" in line for line in answer.json()["missing"])
 
     for name in NAMES:
         nodes.wait_for(lambda name=name: seen(name))
+    # which dataset, operators are told, and nobody else
+    assert "dataset" not in nodes.request("a", None, "GET", "/readyz").text.replace("datasets", "")
+    status = nodes.request("a", "operator", "GET", "/v1/admin/status").json()
+    assert [peer["differing"] for peer in status["peers"]] == [[], ["d"]]
     before = nodes.versions("d")
     upload = nodes.begin("d", "owner", "append")
     nodes.put(upload, [[9]])

@@ -309,3 +309,15 @@ def test_what_nobody_expected_is_told_by_number_only(served: Served, caplog: pyt
     incident = str(told["message"]).rsplit(" ", 1)[1]
     assert "4711" not in json.dumps(told)
     assert any(getattr(record, "fields", {}).get("incident") == incident for record in caplog.records)
+
+
+def test_figures_are_for_the_addresses_of_the_settings(served: Served) -> None:
+    listen = served.node.settings.listen
+    assert listen.metrics_from == ["127.0.0.1", "::1"]
+    assert request(served, None, target="/metrics")[0] == 404  # past the gate; these plain routes have none
+    other = served.node.settings.model_copy(update={"listen": listen.model_copy(update={"metrics_from": []})})
+    before, served.node.settings = served.node.settings, other
+    try:
+        assert request(served, None, target="/metrics")[0] == 403
+    finally:
+        served.node.settings = before

@@ -45,13 +45,6 @@ def test_a_new_policy_comes_into_force(path: Path) -> None:
     assert len(seen) == 3
 
 
-def test_the_file_is_looked_at_by_itself(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tercet.node.policy_file._LOOK_S", 0.0)
-    file = PolicyFile(path, lambda policy: None)
-    write(path, trial({"ada": (ADA, ["analyst"])}))
-    assert file.current.person(ADA) is not None
-
-
 @pytest.mark.parametrize("broken", ["version = 2\n", "version = \n", "", "\0"])
 def test_a_broken_file_changes_nothing(path: Path, broken: str) -> None:
     seen: list[str] = []

@@ -69,3 +69,8 @@ def test_a_password_in_the_database_url_does_not_print(tmp_path: Path) -> None:
     found = load(tmp_path, 'name = "a"\ndatabase = "postgresql://tercet:secret@db/tercet"\n')
     assert found.database_url.endswith("@db/tercet")
     assert "secret" not in repr(found)
+
+
+def test_limits_that_contradict_each_other(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="bodies_bytes"):
+        load(tmp_path, 'name = "a"\n[limits]\nbodies_bytes = 2000000\n')

@@ -115,7 +115,6 @@ class Nodes:
 
     def _fresh(self, name: str, settings: Path, fds: list[int]) -> subprocess.Popen[bytes]:
         lanes = ",".join(map(str, fds[2:]))
-        script = self.children.get(name, [str(_CHILD)])
         with self.log(name).open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, *self.children.get(name, [str(_CHILD)]), str(settings), *map(str, fds[:2]), lanes],
@@ -368,6 +367,8 @@ def make(
     for name in NAMES:
         nodes.set(name, "probe", "0.5")
         nodes.set(name, "doubt", "0.3")
+        nodes.set(name, "requests_per_second", "1000.0")
+        nodes.set(name, "strangers_per_second", "200.0")
     return nodes
 
 

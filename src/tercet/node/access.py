@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from tercet.node.supervisor import Node
 
 OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/v1/node", "/openapi.json"})
-"""Answered to everybody: nothing of these depends on data or people."""
+"""Asked without a signature: they tell nobody about data or people; /metrics does, to the addresses of the settings."""
 
+METRICS = "/metrics"
 HELLO = "/peer/hello"
 CLOCK_S = 300.0
 """Two nodes whose clocks differ by more refuse each other."""
@@ -165,6 +166,8 @@ class Gate:
         if path in OPEN:
             if not self._strangers.take(address, time.monotonic()):
                 raise too_many("too many requests from this address")
+            if path == METRICS and address not in self._node.settings.listen.metrics_from:
+                raise forbidden(f"/metrics is not for {address}", hint="listen.metrics_from in node.toml says for whom")
             return 0
         if self._strangers.level(address, time.monotonic()) < 1.0:
             raise too_many("too many requests from this address that nobody known has signed")

@@ -30,6 +30,8 @@ def tell_errors(app: FastAPI, node: Node) -> None:
         status, body = answer(error, name)
         if status >= 500:
             node.log.warning("failed", route=_route(request), reason=body.message)
+        elif status == 403:
+            node.log.info("refused", route=_route(request), reason=body.message)
         return told(status, body)
 
     async def not_valid(request: Request, error: Exception) -> Response:

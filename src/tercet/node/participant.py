@@ -46,7 +46,17 @@ class Participant:
     def prepare(self, prepare: Prepare) -> Prepared:
         """Have a change ready. Raises what this node objects to; then nothing is left of it here."""
         change = read_change(prepare.change)
-        self._authorise(prepare, change)
+        try:
+            self._authorise(prepare, change)
+        except Refused as error:
+            told = {
+                "transaction": prepare.transaction,
+                "kind": change.kind,
+                "rule": error.rule,
+                "reason": error.message,
+            }
+            self._node.audit.record("change refused", told)
+            raise
         self._node.at("prepare")
         evidence = {"order": prepare.order.model_dump() if prepare.order else None, "job": prepare.job}
         answer = self._node.changes.prepare(prepare.transaction, change, evidence)

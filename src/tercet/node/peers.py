@@ -38,12 +38,28 @@ class PeerState:
     software: str = ""
     clock_ahead_s: float = 0.0
     round_trip_s: float = 0.0
-    disagreements: list[str] = field(default_factory=list)
+    unfit: list[str] = field(default_factory=list)
+    """Why the two cannot work together at all; says nothing about data."""
     differing: list[str] = field(default_factory=list)
+    """Datasets of which it has another version, and which, in `versions`."""
+    versions: list[str] = field(default_factory=list)
 
     @property
     def up(self) -> bool:
         return not self.failure
+
+    @property
+    def disagreements(self) -> list[str]:
+        """Everything on which the two do not agree, in words, for operators."""
+        return [*self.unfit, *self.versions]
+
+    @property
+    def hindrance(self) -> list[str]:
+        """What hinders work with it, without the names of datasets: for everybody."""
+        if self.failure:
+            return [self.failure]
+        differ = f"{self.name} has other versions of {len(self.differing)} datasets"
+        return [*self.unfit, *([differ] if self.differing else [])]
 
     def status(self) -> PeerStatus:
         """As the operator sees it."""
@@ -228,19 +244,17 @@ class Peers:
         except TercetError as error:
             state.failure = state.failure or error.message
         except ValidationError:
-            state.disagreements = [f"{state.name} does not say hello as this version does"]
+            state.unfit = [f"{state.name} does not say hello as this version does"]
         else:
             slack = state.round_trip_s = time.monotonic() - asked
             after = self._node.hello()
             state.software, state.clock_ahead_s = theirs.software, theirs.time - after.time
             state.differing = differing(mine, after, theirs)
-            state.disagreements = [
-                *terms(self._node.settings.name, after, state.name, theirs, slack),
-                *(
-                    f"dataset {name}: {self._node.settings.name} has {_version(after.datasets.get(name))}, "
-                    f"{state.name} has {_version(theirs.datasets.get(name))}"
-                    for name in state.differing
-                ),
+            state.unfit = terms(self._node.settings.name, after, state.name, theirs, slack)
+            state.versions = [
+                f"dataset {name}: {self._node.settings.name} has {_version(after.datasets.get(name))}, "
+                f"{state.name} has {_version(theirs.datasets.get(name))}"
+                for name in state.differing
             ]
         if (count := len(state.disagreements)) != self._told.get(party, 0):
             self._told[party] = count

@@ -11,12 +11,9 @@ from pathlib import Path
 from tercet.errors import ConfigError, TercetError
 from tercet.policy.rules import Policy
 
-_LOOK_S = 0.5
-"""The file's time stamp is looked at no more often than this."""
-
 
 class PolicyFile:
-    """The policy in force. Thread-safe; `current` costs a clock reading, and a `stat` now and then.
+    """The policy in force. Thread-safe; `current` costs nothing, as the node looks at the file now and then.
 
     Who calls it: the gate and jobs, at every request. `changed` is called with the new policy before it comes into
     force; if it raises, the one before stays. Raises ConfigError at the start if the file cannot be used.
@@ -27,7 +24,6 @@ class PolicyFile:
         self._changed = changed
         self._lock = threading.Lock()
         self._stamp: tuple[int, int, int] | None = None
-        self._looked = 0.0
         self.fault = ""
         """Why the file as it is now is not in force; empty if it is."""
         self.loaded = time.time()
@@ -38,8 +34,6 @@ class PolicyFile:
     @property
     def current(self) -> Policy:
         """The policy in force now."""
-        if time.monotonic() - self._looked >= _LOOK_S:
-            self.look()
         return self._policy
 
     @property
@@ -50,7 +44,6 @@ class PolicyFile:
     def look(self) -> None:
         """Read the file anew if it is another one; never raises."""
         with self._lock:
-            self._looked = time.monotonic()
             try:
                 if self._stamp == self._stamp_now():
                     return

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from tercet.errors import ConfigError
 from tercet.federation.identifiers import MemberName
@@ -25,10 +25,11 @@ class _Section(BaseModel):
 
 
 class Listen(_Section):
-    """Where the HTTP interface listens."""
+    """Where the HTTP interface listens, and which addresses may read /metrics there, which names datasets."""
 
     host: _Host = "0.0.0.0"
     port: _Port = 7643
+    metrics_from: Annotated[list[_Host], Field(max_length=64)] = ["127.0.0.1", "::1"]
 
 
 class Lanes(_Section):
@@ -102,6 +103,13 @@ class Settings(_Section):
     log: Log = Log()
     base: Path = Field(default=Path(), exclude=True)
 
+    @model_validator(mode="after")
+    def _bodies_fit(self) -> Self:
+        largest = max(self.limits.chunk_bytes, self.limits.request_bytes)
+        if self.limits.bodies_bytes < largest:
+            raise ValueError(f"limits.bodies_bytes holds less than one request of {largest:,} bytes")
+        return self
+
     @classmethod
     def load(cls, path: Path) -> Settings:
         """Read `node.toml`. Raises ConfigError with file, key, what is wrong and what to do."""
@@ -173,6 +181,7 @@ name = "{name}"                      # as in the federation file
 [listen]                             # the HTTP interface (TLS 1.3): open to owners, analysts and the other nodes
 host = "{host}"
 port = {port}
+# metrics_from = ["127.0.0.1", "::1"]  # addresses that may read /metrics, which names datasets and their rows
 
 [lanes]                              # jobs run in worker processes; lane k listens at first_port + k
 host = "{host}"                      # open to the other two nodes only

@@ -37,6 +37,8 @@ from tercet.store.kept import Kept
 from tercet.store.uploads import Uploads
 
 _TIDY_S = 60.0
+_POLICY_S = 0.5
+"""How often the policy file is looked at."""
 
 
 class Node:
@@ -142,7 +144,12 @@ class Node:
             lane.close()
 
     def _tidy_on(self) -> None:
-        while not self.stopping.wait(_TIDY_S):
+        tidied = time.monotonic()
+        while not self.stopping.wait(_POLICY_S):
+            self.policy.look()
+            if time.monotonic() - tidied < _TIDY_S:
+                continue
+            tidied = time.monotonic()
             try:
                 for upload in self.uploads.expire(self.settings.timeouts.upload):
                     self.log.info("upload expired", upload=upload)
@@ -222,7 +229,10 @@ class Node:
         return found
 
     def missing(self) -> list[str]:
-        """What this node waits for before it can take part in a change or a job; empty if it is ready."""
+        """What this node waits for before it can take part in a change or a job; empty if it is ready.
+
+        Everybody may read it: it names nodes, and neither people nor datasets.
+        """
         found = []
         try:
             self.datasets.names()
@@ -238,7 +248,7 @@ class Node:
             found.append(error.message)
         found += self.jobs.missing()
         for state in self.peers.states():
-            found += [state.failure] if state.failure else state.disagreements
+            found += state.hindrance
         return [" ".join(line.split())[:500] for line in found]
 
     def free_bytes(self) -> int:
