@@ -93,7 +93,7 @@ def test_a_mean_over_enough_rows_is_allowed(d: Data) -> None:
     assert (decision.verdict, decision.rule, decision.numbers) == (Verdict.ACCEPTED, "research", 1)
     assert decision.reasons == [
         "rule research allows it",
-        "output 1 reveals one number computed from `income` of patients, each over at least 30 rows of patients",
+        "output 1 reveals one number computed from `income` of patients, over at least 30 rows of patients",
     ]
     assert decision.charges == {"patients": 1}
 
@@ -101,7 +101,7 @@ def test_a_mean_over_enough_rows_is_allowed(d: Data) -> None:
 def test_too_few_rows_are_refused_in_words(d: Data) -> None:
     decision = decide(policy(), d.request(d.income[:12].mean()))
     assert decision.reasons == [
-        "output 1 reveals one number computed from `income` of patients, each over at least 12 rows of patients; "
+        "output 1 reveals one number computed from `income` of patients, over at least 12 rows of patients; "
         "rule research asks for at least 20 rows behind every number, such as a sum or a mean over so many"
     ]
     assert decision.rule == "research"
@@ -275,7 +275,7 @@ def test_kept_results_gain_nothing(d: Data) -> None:
         request = d.request(make(x))
         return decide(policy(), replace(request, inputs={**d.sources, x.node.data: KeptSource("kept", stored)}))
 
-    refused(kept(few, lambda x: x), "each over at least 12 rows")
+    refused(kept(few, lambda x: x), "over at least 12 rows")
     refused(kept(each, lambda x: x, (N,)), "row by row for 30 rows")
     assert kept(each, lambda x: x.sum(), (N,)).verdict is Verdict.ACCEPTED
     assert kept(each, lambda x: (x * d.income).sum(), (N,)).verdict is Verdict.ACCEPTED

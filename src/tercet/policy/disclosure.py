@@ -64,14 +64,15 @@ class Disclosure:
         act = "reveals" if self.revealed else f"keeps as {self.name or 'a result'} and reveals nothing of"
         text = f"output {self.output + 1} {act} {what} computed from {columns_text(self.columns)}"
         behind = [f"{rows_text(part)} of {part.dataset}" for part in self.parts]
-        return f"{text}, {' and '.join(behind)}" if behind else text
+        each = "each " if self.numbers != 1 and behind and behind[0].startswith("over") else ""
+        return f"{text}, {each}{' and '.join(behind)}" if behind else text
 
 
 def rows_text(part: Part) -> str:
     """How many rows stand behind each number, in words."""
     match part.state:
         case Aggregate(count):
-            return f"each over at least {rows(count)}"
+            return f"over at least {rows(count)}"
         case Rows(_, count):
             return f"row by row for {rows(count)}"
         case Spread():
