@@ -6,10 +6,10 @@ import argparse
 import inspect
 import re
 import sys
-import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 FOLDER = Path(__file__).parent / "reference"
 MADE = "<!-- made by docs/generate_reference.py; do not edit -->"
@@ -198,7 +198,7 @@ def openapi() -> dict[str, Any]:
     from tercet.node.settings import Settings
 
     # routes are only described here: what they would ask of a node is never called
-    node: Any = types.SimpleNamespace(settings=Settings(name="node"))
+    node: Any = MagicMock(settings=Settings(name="node"))
     description: dict[str, Any] = make_routes(node).openapi()
     return description
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,8 +143,13 @@ def test_fit(dataset: str, frame: pandas.DataFrame) -> None:
     assert "no column of numbers 'sex'" in told("fit", "patients", "--target", "sex")
 
 
-def test_a_model_is_kept(dataset: str) -> None:
-    assert "kept at the nodes as risk" in tercet("fit", "patients", "--target", "risk", "--save", "risk").stdout
+def test_a_model_is_kept_and_dropped(dataset: str) -> None:
+    assert "no models are kept" in tercet("kept").stdout
+    assert "kept at the nodes as trial" in tercet("fit", "patients", "--target", "risk", "--save", "trial").stdout
+    assert "LinearRegression" in tercet("kept").stdout
+    assert [each["name"] for each in json.loads(tercet("kept", "--json").stdout)] == ["trial"]
+    assert "Deleted trial" in tercet("drop", "trial", "--yes").stdout
+    assert json.loads(tercet("kept", "--json").stdout) == []
 
 
 def test_jobs_and_receipts(dataset: str) -> None:
@@ -178,6 +184,15 @@ def test_audits_agree(folder: Path, dataset: str) -> None:
         tercet("node", "audit", "--export", files[-1], "--node", folder / up.UP_FOLDER / name)
     assert "agree with each other" in tercet("audit", "verify", *files).stdout
     assert "cannot write" in told("node", "audit", "--export", files[0], "--node", folder / up.UP_FOLDER / "node-1")
+
+
+def test_the_tour_of_the_readme(dataset: str, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    _, tour = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    exec(compile(tour, "README.md", "exec"), {})  # noqa: S102
+    printed = capsys.readouterr().out
+    assert "nodes: node-1, node-2, node-3: accepted by rule trial" in printed
+    assert re.search(r"^node node-\d refuses by rule trial", printed, re.MULTILINE)
 
 
 def test_backup(folder: Path, dataset: str) -> None:

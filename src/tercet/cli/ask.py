@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +13,7 @@ import typer
 from tercet.cli.errors import Exit
 from tercet.cli.listing import SHORT, one_job, show_jobs
 from tercet.cli.options import AnalystOption, FederationOption, JsonOption, example, federation_path, identity_path
-from tercet.cli.output import amount, bar, console, grid, print_json, rows
+from tercet.cli.output import amount, bar, console, grid, moment, print_json, rows
 from tercet.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,19 +42,21 @@ ViaOption = Annotated[str | None, typer.Option("--via", metavar="NODE", help="Se
 
 @contextmanager
 def connected(
-    federation: Path | None, identity: Path | None, *, wait: bool = False, **options: Any
+    federation: Path | None, identity: Path | None, *, wait: bool | None = None, **options: Any
 ) -> Iterator[RemoteSession]:
-    """A session as an analyst, with a bar while a job runs; a job that an operator holds ends the command with 4."""
+    """A session as an analyst. For a command that runs a job `wait` says whether it waits for an operator's approval;
+    there is a bar then, and a job that an operator holds ends the command with status 4.
+    """
     from tercet.client.asking import Held
     from tercet.client.connect import connect
 
     who = identity_path(identity, "analyst")
     nodes = federation_path(federation)
     with (
-        bar(console(err=True), "the nodes work", 1.0) as done,
+        bar(console(err=True), "the nodes work", 1.0) if wait is not None else nullcontext(_quiet) as done,
         connect(nodes, who, remember=who.parent / JOBS_FOLDER, progress=done, **options) as net,
     ):
-        net.wait_if_held = wait
+        net.wait_if_held = bool(wait)
         try:
             yield net
             return
@@ -63,6 +65,10 @@ def connected(
     typer.echo(f"tercet: {held.message}", err=True)
     typer.echo(f"tercet: hint: when it is approved: tercet result {held.job[:SHORT]}", err=True)
     raise typer.Exit(Exit.HELD)
+
+
+def _quiet(done: float) -> None:
+    """Shows nothing."""
 
 
 # -- queries
@@ -289,6 +295,41 @@ def cancel(job: JobArgument, federation: FederationOption = None, identity: Anal
     console().print(f"Job {whole} is {told}.", markup=False)
 
 
+# -- what is kept
+
+
+def kept(federation: FederationOption = None, identity: AnalystOption = None, as_json: JsonOption = False) -> None:
+    """List the models and arrays that you keep at the nodes."""
+    with connected(federation, identity) as net:
+        found = net.kept()
+    if as_json:
+        print_json([each.model_dump(mode="json") for each in found])
+        return
+    if not found:
+        console().print("no models are kept")
+        return
+    lines = []
+    for each in found:
+        kind = str(each.model["class"]) if each.model and "class" in each.model else "array"
+        about = ", ".join(sorted({disclosure.dataset for disclosure in each.disclosures}))
+        lines.append((each.name, kind, about, moment(each.created), moment(each.expires) or "never"))
+    console().print(rows(grid("name", "kind", "made of", "made", "expires"), lines))
+
+
+def drop(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The model or array.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    federation: FederationOption = None,
+    identity: AnalystOption = None,
+) -> None:
+    """Delete a kept model at all three nodes."""
+    if not yes:
+        typer.confirm(f"Delete {name} at all three nodes?", abort=True)
+    with connected(federation, identity) as net:
+        net.drop(name)
+    console().print(f"Deleted {name} at all three nodes.", markup=False)
+
+
 COMMANDS: dict[Callable[..., None], str] = {
     query: example(
         "tercet query 'SELECT AVG(age), COUNT(*) FROM patients WHERE bmi > 30'",
@@ -302,4 +343,6 @@ COMMANDS: dict[Callable[..., None], str] = {
     jobs: example("tercet jobs"),
     result: example("tercet result 4f0c"),
     cancel: example("tercet cancel 4f0c"),
+    kept: example("tercet kept"),
+    drop: example("tercet drop risk"),
 }

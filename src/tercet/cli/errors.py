@@ -30,10 +30,17 @@ def told_in_words() -> Iterator[None]:
     try:
         yield
     except TercetError as error:
-        typer.echo(f"tercet: error: {error.message}", err=True)
+        typer.echo(f"tercet: error: {told(error)}", err=True)
         if error.hint:
             typer.echo(f"tercet: hint: {error.hint}", err=True)
         raise typer.Exit(Exit.REFUSED if isinstance(error, Refused) else Exit.ERROR) from None
     except KeyboardInterrupt:
         typer.echo("tercet: interrupted", err=True)
         raise typer.Exit(Exit.INTERRUPTED) from None
+
+
+def told(error: TercetError) -> str:
+    """An error in a sentence, without its hint; a refusal with its node and rule."""
+    if not isinstance(error, Refused) or not error.node:
+        return error.message
+    return f"node {error.node} refuses{f' by rule {error.rule}' if error.rule else ''}: {error.message}"

@@ -13,12 +13,12 @@ from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     SpinnerColumn,
     Task,
     TaskID,
+    TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -119,7 +119,7 @@ def steps(where: Console) -> Iterator[Callable[[str], None]]:
 @contextmanager
 def bar(where: Console, text: str, total: float | None) -> Iterator[Callable[[float], None]]:
     """Gives `done(count)`: how much of the total is done by now. `total` may be unknown."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=where, transient=True, disable=not where.is_terminal) as bars:
         task = bars.add_task(escape(text), total=total)
         yield lambda count: bars.update(task, completed=count)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from tercet.cli import output
+from tercet.cli.errors import told
 from tercet.cli.output import amount, grid, rows
 from tercet.cli.tables import FloatArray, Owner, Table
 
@@ -81,7 +82,7 @@ class Screen:
 
     def refusal(self, question: str, refused: Refused) -> None:
         self._say(f"\n[bold]A question that goes too far[/bold]: {escape(question)}")
-        self._console.print(refused.message, markup=False, soft_wrap=True)
+        self._console.print(told(refused), markup=False, soft_wrap=True)
 
     def seen(
         self, column: str, plain: NDArray[np.int64], components: Sequence[Component], federation: Federation
