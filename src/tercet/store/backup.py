@@ -167,7 +167,7 @@ def _shown(state: Any) -> str:
 
 def _versions(connection: Connection) -> dict[str, Any]:
     datasets = {}
-    current = dict(connection.execute(select(DATASETS.c.name, DATASETS.c.version)).tuples().all())
+    current = {row.name: row.version for row in connection.execute(select(DATASETS.c.name, DATASETS.c.version))}
     for name in names(connection):
         row = version_row(connection, name, current[name])
         assert row is not None

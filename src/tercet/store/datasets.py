@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, select
 
 from tercet.errors import InputError, IntegrityError
 from tercet.sharing import BitShare, Party, Share
@@ -239,7 +239,15 @@ def visible(connection: Connection, name: str, version: int) -> list[Segment]:
         SEGMENTS.c.from_version <= version,
         (SEGMENTS.c.to_version.is_(None)) | (SEGMENTS.c.to_version > version),
     )
-    return [segment_of(row) for row in connection.execute(wanted.order_by(SEGMENTS.c.position, SEGMENTS.c.segment))]
+    return [
+        segment_of(row)
+        for row in connection.execute(wanted.order_by(SEGMENTS.c.position, SEGMENTS.c.segment, SEGMENTS.c.base))
+    ]
+
+
+def is_segment(segment: str, base: str, generation: int) -> ColumnElement[bool]:
+    """The condition for a segment's row."""
+    return and_(SEGMENTS.c.segment == segment, SEGMENTS.c.base == base, SEGMENTS.c.generation == generation)
 
 
 def segment_of(row: Row[Any]) -> Segment:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert, update
 
 from tercet.errors import InputError
 from tercet.store.change import Prepared, RefreshChange, SegmentDigests, UploadChange, WithdrawChange
-from tercet.store.datasets import Datasets, current_version, manifest_of, version_row, visible
+from tercet.store.datasets import Datasets, current_version, is_segment, manifest_of, version_row, visible
 from tercet.store.errors import Gone, NotFound
 from tercet.store.joins import join_columns
 from tercet.store.schema import Schema, canonical_json
@@ -67,10 +67,10 @@ class Result:
     rows: int = 0
 
 
-def agreed_digests(answers: Sequence[Prepared]) -> dict[str, tuple[str, str, str]]:
-    """The digests of components 1, 2 and 3 of every new segment; `check_prepared` has compared the copies."""
+def agreed_digests(answers: Sequence[Prepared]) -> list[tuple[str, str, str]]:
+    """The digests of components 1, 2 and 3 of every new segment, in order; `check_prepared` compared the copies."""
     pieces = zip(*(answer.digests for answer in answers), strict=True)
-    return {of_one.segment: (of_one.own, of_two.own, of_three.own) for of_one, of_two, of_three in pieces}
+    return [(of_one.own, of_two.own, of_three.own) for of_one, of_two, of_three in pieces]
 
 
 def plan_upload(datasets: Datasets, uploads: Uploads, change: UploadChange) -> Effect:
@@ -106,14 +106,13 @@ def plan_withdraw(datasets: Datasets, change: WithdrawChange) -> Effect:
         if not before.segments:
             raise NotFound(f"there is no dataset {change.dataset}")
     segments = before.segments
-    chosen = {
-        segment.segment
-        for segment in segments
-        if segment.owner == change.owner and change.upload in (None, segment.upload)
-    }
+    chosen = [
+        segment for segment in segments if segment.owner == change.owner and change.upload in (None, segment.upload)
+    ]
     if not chosen:
         raise NotFound(f"dataset {change.dataset} has nothing of that owner" + (", or upload" if change.upload else ""))
-    ended = [segment for segment in segments if segment.segment in chosen or segment.base in chosen]
+    rows = {segment.segment for segment in chosen if not segment.joined}
+    ended = [segment for segment in segments if segment in chosen or segment.base in rows]
     names = {name for segment in segments if segment not in ended for name in segment.names}
     assert before.schema is not None
     lost = frozenset(before.schema.names) - names if names else frozenset()
@@ -145,15 +144,10 @@ def apply_dataset(
 ) -> Result:
     """Make the new version of a dataset visible, within the transaction of a commit."""
     name, version = facts["dataset"], facts["version"]
-    digests = agreed_digests(answers)
-    for segment, generation in facts["ended"]:
-        connection.execute(
-            update(SEGMENTS)
-            .where(SEGMENTS.c.segment == segment, SEGMENTS.c.generation == generation)
-            .values(to_version=version)
-        )
-    for piece in facts["added"]:
-        segment = Segment.load({**piece, "digests": digests[piece["segment"]], "created": now})
+    for segment, base, generation in facts["ended"]:
+        connection.execute(update(SEGMENTS).where(is_segment(segment, base, generation)).values(to_version=version))
+    for piece, digests in zip(facts["added"], agreed_digests(answers), strict=True):
+        segment = Segment.load({**piece, "digests": digests, "created": now})
         _insert_segment(connection, name, version, segment)
     schema = Schema.parse(facts["schema"])
     segments = visible(connection, name, version)
@@ -275,5 +269,5 @@ class _Before:
             "version": self.version + 1,
             "schema": schema.to_dict(),
             "added": [{**segment.facts(), "digests": []} for segment in added],
-            "ended": [[segment.segment, segment.generation] for segment in ended],
+            "ended": [[segment.segment, segment.base, segment.generation] for segment in ended],
         }

@@ -67,8 +67,7 @@ def plan_drop(datasets: Datasets, change: DropChange) -> Effect:
 
 def apply_keep(connection: Connection, change: KeepChange, answers: Sequence[Prepared], now: float) -> None:
     """Make kept arrays visible, within the transaction of a commit."""
-    digests = agreed_digests(answers)
-    for array in change.arrays:
+    for array, digests in zip(change.arrays, agreed_digests(answers), strict=True):
         connection.execute(
             insert(KEPT).values(
                 handle=array.handle,
@@ -78,7 +77,7 @@ def apply_keep(connection: Connection, change: KeepChange, answers: Sequence[Pre
                 job=change.job,
                 label=array.label,
                 disclosure=canonical_json(array.disclosure).decode(),
-                digests=json.dumps(digests[array.handle]),
+                digests=json.dumps(digests),
                 created=now,
                 expires=change.expires,
             )

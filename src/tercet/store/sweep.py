@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select, update
 
 from tercet.store.catalogue import Catalogue
-from tercet.store.datasets import segment_of
+from tercet.store.datasets import is_segment, segment_of
 from tercet.store.effects import Effect
 from tercet.store.files import PARTS, TEMPORARY, Space, place, place_name, remove_folder, translated
 from tercet.store.segments import Segment
@@ -29,7 +29,7 @@ def sweep_ended(catalogue: Catalogue, folder: Path) -> None:
         for segment in ended:
             connection.execute(
                 update(SEGMENTS)
-                .where(SEGMENTS.c.segment == segment.segment, SEGMENTS.c.generation == segment.generation)
+                .where(is_segment(segment.segment, segment.base, segment.generation))
                 .values(removed=True)
             )
 

@@ -64,11 +64,11 @@ SEGMENTS = Table(
     "segments",
     METADATA,
     Column("segment", _ID, primary_key=True),
+    Column("base", _ID, primary_key=True),
     Column("generation", Integer, primary_key=True, autoincrement=False),
     Column("dataset", _NAME, nullable=False, index=True),
     Column("owner", _DIGEST, nullable=False),
     Column("upload", _ID, nullable=False),
-    Column("base", _ID, nullable=False),
     Column("position", Integer, nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("chunk_rows", Integer, nullable=False),
@@ -79,7 +79,10 @@ SEGMENTS = Table(
     Column("created", Double, nullable=False),
     Column("removed", Boolean, nullable=False),
 )
-"""Visible in the versions v with from_version <= v < to_version; `removed`: its files are deleted."""
+"""Visible in the versions v with from_version <= v < to_version; `removed`: its files are deleted.
+
+`base` is in the key, since owners choose the names of uploads: one may be that of a joined segment.
+"""
 
 UPLOADS = Table(
     "uploads",

@@ -127,11 +127,11 @@ def upgrade() -> None:
     op.create_table(
         "segments",
         sa.Column("segment", sa.String(length=32), nullable=False),
+        sa.Column("base", sa.String(length=32), nullable=False),
         sa.Column("generation", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("dataset", sa.String(length=160), nullable=False),
         sa.Column("owner", sa.String(length=64), nullable=False),
         sa.Column("upload", sa.String(length=32), nullable=False),
-        sa.Column("base", sa.String(length=32), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.Column("chunk_rows", sa.Integer(), nullable=False),
@@ -141,7 +141,7 @@ def upgrade() -> None:
         sa.Column("to_version", sa.Integer(), nullable=True),
         sa.Column("created", sa.Double(), nullable=False),
         sa.Column("removed", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("segment", "generation"),
+        sa.PrimaryKeyConstraint("segment", "base", "generation"),
     )
     op.create_index(op.f("ix_segments_dataset"), "segments", ["dataset"], unique=False)
     op.create_table(

@@ -1,0 +1,138 @@
+"""Jobs, receipts and budgets in the catalogue."""
+
+from __future__ import annotations
+
+import pytest
+
+from tercet.errors import IntegrityError
+from tercet.store.catalogue import Catalogue
+from tercet.store.errors import Gone, NotFound
+from tercet.store.jobs import JobRow, JobRows, Used
+
+ANALYST, OTHER = "a" * 64, "b" * 64
+
+
+class Clock:
+    """A clock that stands until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def jobs(catalogue: Catalogue, clock: Clock) -> JobRows:
+    return JobRows(catalogue, clock=clock)
+
+
+def job_id(number: int) -> str:
+    return f"{number:032x}"
+
+
+def add(jobs: JobRows, number: int, state: str = "queued", analyst: str = ANALYST) -> JobRow:
+    with jobs.catalogue.write() as connection:
+        return jobs.add(
+            connection, job=job_id(number), hash=f"{number:064x}", analyst=analyst, bundle=b"\0bundle\xff", state=state,
+            decision={"verdict": "accepted"}, deadline=1.5,
+        )  # fmt: skip
+
+
+def test_a_job_is_known_for_ever(jobs: JobRows, clock: Clock) -> None:
+    row = add(jobs, 1)
+    assert jobs.get(job_id(1)) == row and jobs.bundle(job_id(1)) == b"\0bundle\xff"
+    assert jobs.knows(job_id(1)) and not jobs.knows(job_id(2))
+    with pytest.raises(IntegrityError, match="was sent before"):
+        add(jobs, 1)
+    with jobs.catalogue.write() as connection:
+        assert jobs.update(connection, job_id(1), state="done", ended=True, info={"a": [1, "ä"]})
+    clock.now += 100
+    assert jobs.forget(clock.now - 101) == 0 and jobs.forget(clock.now) == 1 and jobs.forget(clock.now) == 0
+    with pytest.raises(Gone):
+        jobs.bundle(job_id(1))
+    with pytest.raises(IntegrityError, match="was sent before"):
+        add(jobs, 1)
+    assert jobs.get(job_id(1)).info == {"a": [1, "ä"]}
+    for missing in (jobs.get, jobs.bundle):
+        with pytest.raises(NotFound):
+            missing(job_id(9))
+
+
+def test_states_move_only_from_where_they_may(jobs: JobRows, clock: Clock) -> None:
+    add(jobs, 1)
+    clock.now += 1
+    with jobs.catalogue.write() as connection:
+        assert jobs.update(connection, job_id(1), state="running", only_from=["queued"], started=True)
+        assert not jobs.update(connection, job_id(1), state="running", only_from=["queued"], started=True)
+        assert not jobs.update(connection, job_id(2), state="running")
+    row = jobs.get(job_id(1))
+    assert (row.state, row.started, row.ended, row.updated) == ("running", clock.now, None, clock.now)
+    with jobs.catalogue.write() as connection:
+        assert jobs.update(connection, job_id(1), decision={"verdict": "held"})
+    assert jobs.get(job_id(1)).decision == {"verdict": "held"} and jobs.get(job_id(1)).state == "running"
+
+
+def test_pages_leave_nothing_out(jobs: JobRows) -> None:
+    """Also of jobs that came at the very same time."""
+    for number in range(10):
+        add(jobs, number, "done" if number % 3 else "held", ANALYST if number < 8 else OTHER)
+    found: list[str] = []
+    before = None
+    while page := jobs.list(limit=3, before=before):
+        found += [row.job for row in page]
+        before = page[-1].received
+    assert found == [job_id(number) for number in reversed(range(10))]
+    assert [row.job for row in jobs.list(analyst=OTHER)] == [job_id(9), job_id(8)]
+    assert [row.job for row in jobs.list(states=["held"], analyst=ANALYST)] == [job_id(6), job_id(3), job_id(0)]
+    assert jobs.counts() == {"done": 6, "held": 4}
+
+
+def test_receipts(jobs: JobRows, clock: Clock) -> None:
+    for number in range(5):
+        add(jobs, number)
+        with jobs.catalogue.write() as connection:
+            for dataset in ("patients", "others"):
+                jobs.add_receipt(
+                    connection, job=job_id(number), dataset=dataset, version=3, analyst=ANALYST, outcome="running",
+                    details={"numbers": number},
+                )  # fmt: skip
+    first = jobs.receipts("patients", limit=2)
+    assert [receipt.job for receipt in first] == [job_id(0), job_id(1)]
+    rest = jobs.receipts("patients", after=first[-1].number)
+    assert [receipt.details["numbers"] for receipt in rest] == [2, 3, 4]
+    assert rest[0].bundle_hash == f"{2:064x}" and rest[0].at == clock.now
+    with jobs.catalogue.write() as connection:
+        jobs.add_receipt(
+            connection, job=job_id(2), dataset="patients", version=3, analyst=ANALYST, outcome="done", details={}
+        )
+    assert [receipt.state for receipt in jobs.receipts("patients")] == [
+        "running",
+        "running",
+        "done",
+        "running",
+        "running",
+    ]
+    assert jobs.receipts("nobody") == []
+
+
+def test_budgets(jobs: JobRows, clock: Clock) -> None:
+    start = clock.now
+    with jobs.catalogue.write() as connection:
+        for number, (rule, analyst, dataset, numbers) in enumerate(
+            [("r", ANALYST, "x", 5), ("r", ANALYST, "y", 7), ("r", OTHER, "x", 11), ("s", ANALYST, "x", 13)]
+        ):
+            jobs.spend(connection, job=job_id(number), rule=rule, analyst=analyst, dataset=dataset, numbers=numbers)
+        # a job on two datasets is one job
+        jobs.spend(connection, job=job_id(0), rule="r", analyst=ANALYST, dataset="y", numbers=2)
+        assert jobs.used(start, rule="r", analyst=ANALYST, connection=connection) == Used(2, 14)
+    assert jobs.used(start) == Used(4, 38) and jobs.used(start + 1) == Used(0, 0)
+    assert jobs.used(start, rule="r", analyst=ANALYST, dataset="x") == Used(1, 5)
+    with jobs.catalogue.write() as connection:
+        jobs.spend(connection, job=job_id(0), rule="r", analyst=ANALYST, dataset="x", numbers=50)
+    assert jobs.used(start, rule="r", analyst=ANALYST, dataset="x") == Used(1, 50)

@@ -1,0 +1,152 @@
+"""Schemas: what owners write, what types they give, what is refused and how."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tercet.client.encode import encode_array
+from tercet.errors import ConfigError, InputError
+from tercet.plan.types import Kind
+from tercet.store.schema import Column, ColumnKind, Form, Schema, days, from_days
+from three_stores import MORE, SCHEMA
+
+ALL_KINDS = {
+    "columns": [
+        {"name": "id", "kind": "key", "key": "integer"},
+        {"name": "smoker", "kind": "bool"},
+        {"name": "age", "kind": "integer", "lo": 0, "hi": 120, "description": "in years"},
+        {"name": "bmi", "kind": "decimal", "lo": 10.5, "hi": 90},
+        {"name": "dose", "kind": "decimal", "lo": 0, "hi": 1, "frac_bits": 40},
+        {"name": "ward", "kind": "category", "categories": ["a", "b", "c"]},
+        {"name": "born", "kind": "date", "lo": "1900-01-01", "hi": "2030-12-31"},
+    ]
+}
+
+
+def test_kinds_and_types() -> None:
+    schema = Schema.parse(ALL_KINDS)
+    assert schema.key is schema["id"] and schema["age"].bounds == (0, 120)
+    assert schema["ward"].bounds == (0, 2) and schema["born"].bounds == (
+        days(date(1900, 1, 1)),
+        days(date(2030, 12, 31)),
+    )
+    assert schema.type("smoker", 7).is_bool and schema.type("smoker", 7).shape == (7,)
+    assert schema.type("bmi", 7).frac_bits == 16 and schema.type("dose", 7).frac_bits == 40
+    assert schema.type("born", 7).kind is Kind.INT
+    assert [column.form for column in schema.columns] == [
+        Form.KEY_INTEGER, Form.BITS, Form.WORDS64, Form.WORDS64, Form.WORDS64, Form.WORDS64, Form.WORDS64,
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="public key"):
+        schema.type("id", 7)
+    with pytest.raises(InputError, match="no column 'weight'; columns are id, smoker"):
+        schema["weight"]
+
+
+def test_files_and_json_give_the_same(tmp_path: Path) -> None:
+    schema = Schema.parse(ALL_KINDS)
+    path = tmp_path / "schema.toml"
+    schema.save(path)
+    assert Schema.load(path) == schema
+    assert "lo = 1900-01-01" in path.read_text() and 'kind = "category"' in path.read_text()
+    again = Schema.parse(json.loads(schema.canonical()))
+    assert again == schema and again.digest == schema.digest and Schema.parse(schema.to_dict()) == schema
+    with pytest.raises(ConfigError, match="cannot read"):
+        Schema.load(tmp_path / "none")
+    path.write_text("[[columns]\n")
+    with pytest.raises(InputError, match="is no TOML"):
+        Schema.load(path)
+    path.write_text('[[columns]]\nname = "a"\nkind = "date"\nlo = 2000-01-01T10:00:00\nhi = 2001-01-01\n')
+    with pytest.raises(InputError, match=r"columns 0 \(a\) lo.*without a time of day"):
+        Schema.load(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "match"),
+    [
+        ({"name": "a b", "kind": "bool"}, r"columns 1 \(a b\) name"),
+        ({"name": "", "kind": "bool"}, "name"),
+        ({"name": "x" * 65, "kind": "bool"}, "name"),
+        ({"name": "a", "kind": "float"}, "kind"),
+        ({"name": "a", "kind": "bool", "lo": 0, "hi": 1}, "has no bounds"),
+        ({"name": "a", "kind": "integer"}, "has bounds lo and hi"),
+        ({"name": "a", "kind": "integer", "lo": 1, "hi": 0}, "above hi"),
+        ({"name": "a", "kind": "integer", "lo": 0, "hi": 0.5}, "are integers"),
+        ({"name": "a", "kind": "integer", "lo": 0, "hi": True}, "hi"),
+        ({"name": "a", "kind": "integer", "lo": "1900-01-01", "hi": "2000-01-01"}, "are numbers"),
+        ({"name": "a", "kind": "integer", "lo": 0, "hi": 2**127}, "do not fit 128 bits"),
+        ({"name": "a", "kind": "decimal", "lo": 0, "hi": 1e300}, "do not fit 128 bits"),
+        ({"name": "a", "kind": "decimal", "lo": 0, "hi": float("inf")}, "hi"),
+        ({"name": "a", "kind": "decimal", "lo": 0, "hi": 1, "frac_bits": 0}, "frac_bits"),
+        ({"name": "a", "kind": "integer", "lo": 0, "hi": 1, "frac_bits": 3}, "has no frac_bits"),
+        ({"name": "a", "kind": "date", "lo": 0, "hi": 9}, "are dates"),
+        ({"name": "a", "kind": "date", "lo": "1900-13-01", "hi": "2000-01-01"}, "YYYY-MM-DD"),
+        ({"name": "a", "kind": "category"}, "has a list of categories"),
+        ({"name": "a", "kind": "bool", "categories": ["x"]}, "has a list of categories"),
+        ({"name": "a", "kind": "category", "categories": ["x", "x"]}, "twice"),
+        ({"name": "a", "kind": "key"}, "says key ="),
+        ({"name": "a", "kind": "bool", "key": "text"}, "says key ="),
+        ({"name": "a", "kind": "key", "key": "text"}, "more than one column of kind key"),
+        ({"name": "ID", "kind": "bool"}, "stands twice"),
+        ({"name": "a", "kind": "bool", "colour": "red"}, "colour"),
+    ],
+)
+def test_what_is_refused(column: dict[str, Any], match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        Schema.parse({"columns": [{"name": "id", "kind": "key", "key": "text"}, column]})
+
+
+@pytest.mark.parametrize("data", [None, [], {}, {"columns": []}, {"columns": 3}, {"columns": [3]}])
+def test_what_is_no_schema(data: Any) -> None:
+    with pytest.raises(InputError, match="this is no schema"):
+        Schema.parse(data)
+
+
+def test_differences_are_named() -> None:
+    schema = Schema.parse(ALL_KINDS)
+    schema.check_same(Schema.parse(json.loads(json.dumps(ALL_KINDS).replace("in years", "years"))))
+    for changed, match in (
+        (json.dumps(ALL_KINDS).replace("120", "121"), "column age has another hi"),
+        (json.dumps(ALL_KINDS).replace('"bmi"', '"weight"'), "column bmi is missing"),
+        (json.dumps({"columns": ALL_KINDS["columns"][::-1]}), "in another order"),
+        (json.dumps({"columns": [*ALL_KINDS["columns"], {"name": "z", "kind": "bool"}]}), "column z is new"),
+    ):
+        with pytest.raises(InputError, match=match):
+            schema.check_same(Schema.parse(json.loads(changed)))
+
+
+def test_joining_and_leaving() -> None:
+    both = SCHEMA.joined(MORE)
+    assert both.names == (*SCHEMA.names, "pulse", "treated")
+    assert both.without(frozenset({"pulse", "treated"})) == SCHEMA
+    with pytest.raises(InputError, match="has a column pulse already"):
+        both.joined(MORE)
+
+
+@given(
+    st.tuples(st.integers(-(2**80), 2**80), st.integers(-(2**80), 2**80)).map(sorted)
+    | st.tuples(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9)).map(sorted),
+    st.integers(1, 40),
+)
+def test_a_column_has_the_type_that_sharing_gives(bounds: list[Any], frac_bits: int) -> None:
+    """An uploaded column and a shared one of the same bounds are the same to a plan."""
+    lo, hi = bounds
+    kind = ColumnKind.INTEGER if isinstance(lo, int) else ColumnKind.DECIMAL
+    extra = {} if kind is ColumnKind.INTEGER else {"frac_bits": frac_bits}
+    column = Column.model_validate({"name": "a", "kind": kind, "lo": lo, "hi": hi, **extra})
+    value: Any = np.array([lo], object if isinstance(lo, int) else float)
+    assert column.bounds is not None
+    shared = encode_array(value, column.bounds, column.scale_bits)
+    assert column.type(1) == shared.type
+    assert column.form.ring_bits == shared.type.ring
+
+
+def test_dates() -> None:
+    assert days(date(1970, 1, 2)) == 1 and from_days(-1) == date(1969, 12, 31)
