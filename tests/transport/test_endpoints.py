@@ -126,7 +126,7 @@ def test_the_waker_is_given_once_when_the_message_can_be_taken(session: Session)
     assert list(session[P2].awaited(JOB)) == [(P1, at(1))]
     assert session[P2].take(P1, at(1)) is None
     session[P1].send(P2, at(3), Element.WORDS64, WORDS)
-    settle([session[P1], session[P2]], lambda: session[P2]._jobs[JOB].slots.get(3 << 34 | P1))
+    settle([session[P1], session[P2]], lambda: session[P2].inbox.jobs[JOB].slots.get(3 << 34 | P1))
     assert session[P2].woken() == []
     assert session[P2].expect(P1, at(3), Element.WORDS64, 40, "three")
 
@@ -135,10 +135,11 @@ def test_messages_of_a_job_that_opens_later_are_kept(session: Session) -> None:
     job = bytes(15) + b"2"
     session[P1].open_job(job)
     session[P1].send(P2, at(1, job=job), Element.WORDS64, WORDS)
-    settle(session.values(), lambda: session[P2]._early)
+    settle(session.values(), lambda: session[P2].inbox.early)
     session[P2].open_job(job)
     assert receive(session[P2], P1, at(1, job=job), Element.WORDS64, 40, 5).payload.view(np.uint64)[4] == 4
-    assert session[P2]._early_bytes == session[P2]._early_messages == session[P2]._unexpected_bytes == 0
+    inbox = session[P2].inbox
+    assert not any(inbox.early._bytes + inbox.early._messages + inbox._unexpected_bytes)
 
 
 def test_early_messages_are_bounded_in_number_and_bytes(session: Session) -> None:
@@ -149,6 +150,10 @@ def test_early_messages_are_bounded_in_number_and_bytes(session: Session) -> Non
     error = error_of(session[P2])
     assert isinstance(error, ProtocolViolation)
     assert (error.party, error.job) == (1, job.hex())
+    # one that sent too much takes no room of another
+    session[P3].open_job(job)
+    session[P3].send(P2, at(1, 0, job), Element.WORDS64, WORDS)
+    settle(session.values(), lambda: session[P2].inbox.early._messages[P3])
     session[P3].send(P2, at(1), Element.BYTES, bytes(8))
     assert receive(session[P2], P3, at(1), Element.BYTES, 8, 5)
     session[P2].send(P1, at(1), Element.BYTES, bytes(70_000))
@@ -167,7 +172,7 @@ def test_frames_of_closed_jobs_are_dropped_and_job_ids_serve_once(session: Sessi
     session[P1].send_abort(P2, JOB, b"report")
     session[P1].send_control(P2, 4)
     assert receive_control(session[P2], P1, 5).kind == 4
-    assert not session[P2]._early
+    assert not session[P2].inbox.early
     with pytest.raises(ProtocolViolation, match="used before"):
         session[P2].open_job(JOB)
     with pytest.raises(ValueError, match="not open"):
@@ -177,7 +182,7 @@ def test_frames_of_closed_jobs_are_dropped_and_job_ids_serve_once(session: Sessi
     for number in range(10):
         session[P2].open_job(bytes(15) + bytes([number]))
         session[P2].close_job(bytes(15) + bytes([number]))
-    assert len(session[P2]._closed_jobs) == 3
+    assert len(session[P2].inbox.closed) == 3
 
 
 @pytest.mark.parametrize("asked_before", [True, False])
@@ -191,7 +196,7 @@ def test_another_length_or_element_is_a_named_violation(
         error = error_of(session[P2])
     else:
         session[P1].send(P2, at(7, 3), Element.WORDS64, WORDS)
-        settle(session.values(), lambda: session[P2]._jobs[JOB].slots)
+        settle(session.values(), lambda: session[P2].inbox.jobs[JOB].slots)
         with pytest.raises(ProtocolViolation) as caught:
             session[P2].expect(P1, at(7, 3), element, nbytes)
         error = caught.value
@@ -236,7 +241,7 @@ def test_using_an_address_twice_here_is_refused(session: Session) -> None:
 
 def test_what_is_taken_must_be_expected(session: Session) -> None:
     session[P1].send(P2, at(7), Element.WORDS64, WORDS)
-    settle(session.values(), lambda: session[P2]._jobs[JOB].slots)
+    settle(session.values(), lambda: session[P2].inbox.jobs[JOB].slots)
     with pytest.raises(ValueError, match="expected"):
         session[P2].take(P1, at(7))
 
@@ -280,7 +285,7 @@ def test_an_abort_of_an_open_job_is_raised_with_its_report(session: Session) -> 
 def test_an_abort_that_came_early_is_raised_when_the_job_is_open(session: Session) -> None:
     job = bytes(15) + b"2"
     session[P1].send_abort(P2, job, b"report")
-    settle(session.values(), lambda: session[P2]._early)
+    settle(session.values(), lambda: session[P2].inbox.early)
     session[P2].open_job(job)
     assert isinstance(error_of(session[P2]), Aborted)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
+from functools import partial
+from typing import Any
 
-from tercet.engine.scheduler import Key
 from tercet.protocols.message import Bytes
 from tercet.sharing import Party
 from tercet.transport import Address, Element, Endpoint, Peer
@@ -15,48 +16,46 @@ _INSTANCE_BITS = 32
 _LONGEST_PING_S = 1.0
 
 
+_address = partial(tuple.__new__, Address)
+"""An address of three fields, without the cost of passing them by name."""
+
+
 class JobChannel:
     """Adapts an endpoint to the scheduler's Channel; counts what every operation of the plan sends.
 
-    `bytes_of[index]` are the payload bytes that this party sent to the other two in operation `index` of the plan, and
-    `depth_of[index]` is the longest chain of messages in it. `lock` is held while the endpoint is used.
+    `bytes_of[index]` are the payload bytes that this party sent to the other two in operation `index` of the plan.
+    `lock` is held while the endpoint is used.
     """
 
-    __slots__ = ("_endpoint", "_expect", "_job", "_lock", "_others", "_send", "_take", "bytes_of", "depth_of")
+    __slots__ = ("_endpoint", "_job", "_lock", "_others", "_receive", "_send", "bytes_of")
 
     def __init__(self, endpoint: Endpoint, job: bytes, lock: threading.Lock | None = None) -> None:
         self._endpoint = endpoint
         self._job = job
         self._lock = lock or threading.Lock()
         self._send = endpoint.send
-        self._expect = endpoint.expect
-        self._take = endpoint.take
+        self._receive = endpoint.inbox.receive
         me = Party(int(endpoint.me))
         self._others = (Peer(me.next), Peer(me.prev))
         self.bytes_of: defaultdict[int, int] = defaultdict(int)
-        self.depth_of: defaultdict[int, int] = defaultdict(int)
 
     def __repr__(self) -> str:
         return f"JobChannel(job {self._job.hex()[:8]})"
 
-    def send(self, to: Party, operation: int, step: int, payload: Bytes, depth: int) -> None:
+    def send(self, to: Party, operation: int, step: int, payload: Bytes | list[Bytes], depth: int) -> None:
         with self._lock:
-            self._send(to, Address(self._job, operation, step), Element.BYTES, payload, depth)
+            self._send(to, _address((self._job, operation, step)), Element.BYTES, payload, depth)
         index = operation >> _INSTANCE_BITS
-        self.bytes_of[index] += payload.nbytes
-        if depth > self.depth_of[index]:
-            self.depth_of[index] = depth
+        self.bytes_of[index] += sum([part.nbytes for part in payload]) if isinstance(payload, list) else payload.nbytes
 
-    def expect(self, frm: Party, operation: int, step: int, nbytes: int) -> None:
+    def receive(
+        self, frm: Party, operation: int, step: int, nbytes: int, waker: Any, into: Bytes | None
+    ) -> tuple[Bytes, int] | None:
         with self._lock:
-            self._expect(frm, Address(self._job, operation, step), Element.BYTES, nbytes, (frm, operation, step))
+            return self._receive(frm, _address((self._job, operation, step)), Element.BYTES, nbytes, waker, into)
 
-    def take(self, frm: Party, operation: int, step: int) -> tuple[Bytes, int] | None:
-        message = self._take(frm, Address(self._job, operation, step))
-        return None if message is None else (message.payload, message.depth)
-
-    def progress(self, timeout: float) -> list[Key]:
-        """Wait until messages that were expected are here, and name them.
+    def progress(self, timeout: float) -> list[tuple[Any, Bytes, int]]:
+        """Wait until messages that are due are here, and give them.
 
         Empty when for `timeout` seconds nothing came and nobody was known to be at work: a party that computes, or
         waits for one that does, is waited for.
@@ -69,13 +68,13 @@ class JobChannel:
                 began = time.monotonic()
                 patience = min(_LONGEST_PING_S, timeout / 4)
                 ping_at = began + patience
-                while not (woken := endpoint.woken()):
+                while not (arrived := endpoint.inbox.arrived()):
                     # a command of the client also counts as progress there
                     endpoint.progress(patience)
                     now = time.monotonic()
                     left = max(began, life.seen_at) + timeout - now
                     if left <= 0.0:
-                        woken = endpoint.woken()
+                        arrived = endpoint.inbox.arrived()
                         break
                     if now >= ping_at:
                         ping_at = now + min(_LONGEST_PING_S, timeout / 4)
@@ -83,6 +82,6 @@ class JobChannel:
                             if other not in endpoint.failed:
                                 endpoint.ping(other, life.question())
                     patience = min(left, ping_at - now)
-                return woken  # type: ignore[return-value]
+                return arrived
             finally:
                 life.working = was_working

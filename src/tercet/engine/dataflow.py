@@ -32,27 +32,40 @@ class Instruction(Protocol):
 
 
 class Program:
-    """Operations in an order in which each comes after its inputs; one pass or many run over it."""
+    """Operations in an order in which each comes after its inputs; one pass or many run over it.
+
+    `reads[i]` are the inputs of operation i, each once, and `users[i]` the operations that use its value. `depths[i]`
+    is how many operations that exchange messages lie on the longest way to it, and `roots[i]` where that way begins.
+    """
 
     def __init__(self) -> None:
         self.inputs: list[tuple[int, ...]] = []
+        self.reads: list[tuple[int, ...]] = []
+        self.users: list[list[int]] = []
+        self.depths: list[int] = []
+        self.roots: list[int] = []
         self.instructions: list[Instruction] = []
-        self._users: list[list[int]] | None = None
 
     def add(self, inputs: tuple[int, ...], instruction: Instruction) -> None:
         """Append an operation whose inputs are earlier ones."""
+        index, depths = len(self.inputs), self.depths
+        reads = inputs if len(inputs) < 2 else tuple(dict.fromkeys(inputs))
+        before = -1
+        for value in reads:
+            self.users[value].append(index)
+            if depths[value] and (before < 0 or depths[value] > depths[before]):
+                before = value
         self.inputs.append(inputs)
+        self.reads.append(reads)
+        self.users.append([])
+        self.roots.append(index if before < 0 else self.roots[before])
+        depths.append((0 if before < 0 else depths[before]) + (not instruction.local))
         self.instructions.append(instruction)
 
     @property
-    def users(self) -> list[list[int]]:
-        """Which operations use each value."""
-        if self._users is None:
-            self._users = [[] for _ in self.inputs]
-            for index, wanted in enumerate(self.inputs):
-                for value in set(wanted):
-                    self._users[value].append(index)
-        return self._users
+    def depth(self) -> int:
+        """The longest way through all operations."""
+        return max(self.depths, default=0)
 
 
 @dataclass
@@ -79,14 +92,26 @@ class Loop:
         raise TypeError("a loop runs by its passes")
 
 
+_SAME_SOLO = 32
+"""So many dependent operations in a row have the same solo party.
+
+In products it waits for nobody, and so runs ahead of the other two, who then have one less to wait for. It must not run
+far: what it sends is memory at its receiver, and the load is to be everybody's in turn.
+"""
+
+
 class _Pass:
-    """One pass over a program: what is still missing, which values are there, how many rounds they took."""
+    """One pass over a program: what is still missing, which values are there, how many rounds they took.
+
+    `depth` is that of the operations before it.
+    """
 
     def __init__(
         self,
         flow: Dataflow,
         program: Program,
         base: int,
+        depth: int,
         listed: int,
         keep: set[int],
         done: Callable[[_Pass], None],
@@ -95,12 +120,14 @@ class _Pass:
         self._flow = flow
         self._program = program
         self._base = base
+        self._depth = depth
         self._listed = listed
-        self._keep = keep
         self._done = done
         self._left = len(program.inputs)
-        self._missing = [len(set(wanted)) for wanted in program.inputs]
+        self._missing = [len(reads) for reads in program.reads]
         self._uses = [len(users) for users in program.users]
+        for index in keep:
+            self._uses[index] += 1
         self.values: dict[int, Any] = {}
         for index, count in enumerate(self._missing):
             if not count and index not in given:
@@ -109,16 +136,16 @@ class _Pass:
             self._finish(index, value)
 
     def _finish(self, index: int, value: Any) -> None:
-        inputs, keep, values = self._program.inputs[index], self._keep, self.values
-        if self._uses[index] or index in keep:
+        program, values, uses, missing = self._program, self.values, self._uses, self._missing
+        if uses[index]:
             values[index] = value
-        for user in self._program.users[index]:
-            self._missing[user] -= 1
-            if not self._missing[user]:
+        for user in program.users[index]:
+            missing[user] -= 1
+            if not missing[user]:
                 self._flow.ready.append((self, user))
-        for used in set(inputs):
-            self._uses[used] -= 1
-            if not self._uses[used] and used not in keep:
+        for used in program.reads[index]:
+            uses[used] -= 1
+            if not uses[used]:
                 del values[used]
         self._left -= 1
         if not self._left:
@@ -126,25 +153,26 @@ class _Pass:
 
     def start(self, index: int) -> None:
         """Run an operation whose inputs are there, or begin to."""
+        flow, values = self._flow, self.values
         instruction = self._program.instructions[index]
-        arguments = [self.values[value] for value in self._program.inputs[index]]
+        arguments = [values[value] for value in self._program.inputs[index]]
         started = time.perf_counter()
         if isinstance(instruction, Loop):
             self._loop(index, instruction, arguments, started)
             return
-        scope = self._flow.scope_of(self._base + index)
+        program = self._program
+        solo = program.roots[index] + (self._depth + program.depths[index]) // _SAME_SOLO
+        scope = flow.scope_of(self._base + index, solo)
         result = instruction.run(scope, arguments)
 
         def done(value: Any) -> None:
-            self._flow.report(self._listed + index, instruction.name, scope.depth, time.perf_counter() - started)
+            flow.report(self._listed + index, instruction.name, scope.depth, time.perf_counter() - started)
             self._finish(index, value)
 
         if instruction.local:
             done(result)
         else:
-            body: Body[Any] = result
-            self._flow.scheduler.start(body, done)
-            self._flow.scheduler.run_ready()
+            flow.scheduler.start(result, done)
 
     def _loop(self, index: int, loop: Loop, arguments: list[Any], started: float) -> None:
         """Pass after pass; what comes behind the loop, and the next pass, wait for all of a pass."""
@@ -165,7 +193,8 @@ class _Pass:
 
             given = dict(zip(loop.leaves, current, strict=False)) | fixed
             base = self._base + loop.first + number * loop.numbers
-            _Pass(self._flow, loop.program, base, self._listed + loop.listed, keep, done, given)
+            depth = self._depth + number * loop.program.depth
+            _Pass(self._flow, loop.program, base, depth, self._listed + loop.listed, keep, done, given)
 
         begin(0, arguments[:carried])
 
@@ -188,9 +217,12 @@ class Turn:
 
 
 class Dataflow:
-    """One job's operations at one party. Numbers tell operations apart, alike at all three parties."""
+    """One job's operations at one party, each with a scope that `scope_of` makes from two numbers.
 
-    def __init__(self, channel: Channel, timeout: float, scope_of: Callable[[int], Scope]) -> None:
+    The first tells operations apart, the second, modulo 3, chooses the solo party; both are alike at all three parties.
+    """
+
+    def __init__(self, channel: Channel, timeout: float, scope_of: Callable[[int, int], Scope]) -> None:
         self.scheduler = Scheduler(channel, timeout)
         self.scope_of = scope_of
         self.ready: deque[tuple[_Pass, int]] = deque()
@@ -199,12 +231,13 @@ class Dataflow:
 
     def report(self, index: int, name: str, rounds: int, compute_s: float) -> None:
         """Note what an operation took."""
-        known = self._reports.get(index)
-        if known is None:
-            self._reports[index] = OperationReport(index, name, rounds, compute_s)
-        else:
-            known.rounds = max(known.rounds, rounds)
-            known.compute_s += compute_s
+        reports = self._reports
+        if index not in reports:
+            reports[index] = OperationReport(index, name, rounds, compute_s)
+            return
+        known = reports[index]
+        known.rounds = max(known.rounds, rounds)
+        known.compute_s += compute_s
 
     @property
     def reports(self) -> list[OperationReport]:
@@ -213,7 +246,7 @@ class Dataflow:
 
     def run(self, program: Program, keep: set[int]) -> tuple[dict[int, Any], list[OperationReport], float]:
         """Run all; return the values to keep, the reports and the seconds waited. Frees a value after its last use."""
-        whole = _Pass(self, program, 0, 0, keep, lambda _: None, {})
+        whole = _Pass(self, program, 0, 0, 0, keep, lambda _: None, {})
         while True:
             while self.ready or self.later:
                 while self.later:
@@ -247,7 +280,7 @@ class Dataflow:
 
             # held by nobody else, leaves are freed after their last use
             given, turn.given = turn.given, {}
-            _Pass(self, turn.program, turn.base, turn.listed, turn.keep, done, given)
+            _Pass(self, turn.program, turn.base, 0, turn.listed, turn.keep, done, given)
 
         while True:
             while self.ready or self.later:

@@ -24,12 +24,12 @@ from tercet.protocols.message import Bytes
 from tercet.protocols.reveal import reveal
 from tercet.protocols.scope import Scope
 from tercet.sharing import PARTIES, BitShare, Party, SessionKeys, Share, Streams
-from tercet.transport import Aborted, Endpoint, Peer
+from tercet.transport import Aborted, Address, Element, Endpoint, Peer
 
 _LOG = logging.getLogger(__name__)
 HEARSAY_S = 1.0
 """How long a party that gave up waiting listens to what the others wait for."""
-_END_STEP = 2
+_END_STEP, _FINISH_STEP = 2, 3
 
 T = TypeVar("T")
 
@@ -90,15 +90,19 @@ class JobRun:
 
         One round, 2 bytes a party. Raises Timeout when nobody is at work any more.
         """
-        others = [self.party.next, self.party.prev]
-        for other in others:
+        missing = []
+        for other in (self.party.next, self.party.prev):
             channel.send(other, AGREEMENT_INSTANCE, _END_STEP, np.zeros(1, np.uint8), 0)
-            channel.expect(other, AGREEMENT_INSTANCE, _END_STEP, 1)
-        while others := [one for one in others if channel.take(one, AGREEMENT_INSTANCE, _END_STEP) is None]:
-            if not channel.progress(self.timeout):
+            if channel.receive(other, AGREEMENT_INSTANCE, _END_STEP, 1, other, None) is None:
+                missing.append(other)
+        while missing:
+            arrived = channel.progress(self.timeout)
+            for other, _, _ in arrived:
+                missing.remove(other)
+            if not arrived:
                 raise Timeout(
                     f"it did not end the job within {self.timeout:g} s",
-                    party=int(others[0]),
+                    party=int(missing[0]),
                     job=self.job.hex(),
                     operation=str(AGREEMENT_INSTANCE),
                     step=str(_END_STEP),
@@ -132,8 +136,11 @@ class JobRun:
         for other in others:
             with suppress(PartyError):  # it may be gone already
                 endpoint.send_abort(Peer(other), job, own.encode())
+        finished = self._finished(others)
         deadline = time.monotonic() + HEARSAY_S
-        while root_cause(reports).cause is Cause.TIMEOUT and not all(other in reports for other in others):
+        while root_cause(reports).cause is Cause.TIMEOUT and not all(
+            other in reports or other in finished for other in others
+        ):
             try:
                 if time.monotonic() >= deadline:
                     break
@@ -142,7 +149,25 @@ class JobRun:
                 self._hear(heard, reports)
             except PartyError as seen:
                 reports[me] = Report.of(seen, me, self.names)
-        return root_cause(reports, [other for other in others if other not in reports])
+        return root_cause(reports, [other for other in others if other not in reports and other not in finished])
+
+    def finish(self) -> None:
+        """Tell the other parties that this one is through: it waits for nothing and will say no more about the job."""
+        for other in (self.party.next, self.party.prev):
+            with suppress(PartyError):  # what has happened to it is the next job's concern
+                self.endpoint.send(other, self._finish_line(), Element.BYTES, b"")
+
+    def _finish_line(self) -> Address:
+        return Address(self.job, AGREEMENT_INSTANCE, _FINISH_STEP)
+
+    def _finished(self, others: Sequence[int]) -> list[int]:
+        """Which of the others have said that they are through."""
+        through = []
+        for other in others:
+            with suppress(PartyError):  # it has gone
+                if self.endpoint.expect(Peer(other), self._finish_line(), Element.BYTES, 0):
+                    through.append(other)
+        return through
 
     def _hear(self, aborted: Aborted, reports: dict[int, Report]) -> None:
         sender = aborted.party
@@ -179,7 +204,9 @@ def run_job(
     try:
         try:
             run.check_peers()
-            return work(run)
+            result = work(run)
+            run.finish()
+            return result
         except Exception as error:
             return run.give_up(error)
     finally:

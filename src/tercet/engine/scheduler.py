@@ -18,13 +18,22 @@ Key = tuple[Party, int, int]
 class Channel(Protocol):
     """One job's messages at one party, as the transport gives them."""
 
-    def send(self, to: Party, operation: int, step: int, payload: Bytes, depth: int) -> None: ...
+    def send(self, to: Party, operation: int, step: int, payload: Bytes | list[Bytes], depth: int) -> None:
+        """Send one message; a list is sent as one, its parts behind each other."""
+        ...
 
-    def expect(self, frm: Party, operation: int, step: int, nbytes: int) -> None: ...
+    def receive(
+        self, frm: Party, operation: int, step: int, nbytes: int, waker: Receive, into: Bytes | None
+    ) -> tuple[Bytes, int] | None:
+        """Give payload and depth of the message due at this address, or later, with `waker`, from `progress`.
 
-    def take(self, frm: Party, operation: int, step: int) -> tuple[Bytes, int] | None: ...
+        It may be put into `into`, which is then the payload.
+        """
+        ...
 
-    def progress(self, timeout: float) -> list[Key]: ...
+    def progress(self, timeout: float) -> list[tuple[Receive, Bytes, int]]:
+        """Wait until something that is due is here; empty if nothing came in time."""
+        ...
 
 
 class _Group:
@@ -40,7 +49,9 @@ class _Group:
 
 
 class _Task:
-    __slots__ = ("body", "done", "group", "index", "waits_for")
+    """A body under way; of several messages that it waits for, those that are here, and how many are not."""
+
+    __slots__ = ("body", "done", "group", "index", "left", "received")
 
     def __init__(
         self, body: Body[Any], group: _Group | None, index: int, done: Callable[[Any], None] | None = None
@@ -49,7 +60,8 @@ class _Task:
         self.group = group
         self.index = index
         self.done = done
-        self.waits_for: Receive | None = None
+        self.left = 0
+        self.received: list[Any] = []
 
 
 class Scheduler:
@@ -60,14 +72,17 @@ class Scheduler:
 
     def __init__(self, channel: Channel, timeout: float = 60.0) -> None:
         self._channel = channel
+        self._receive = channel.receive
         self._timeout = timeout
         self._ready: deque[tuple[_Task, Any]] = deque()
-        self._waiting: dict[Key, _Task] = {}
+        self._waiting: dict[Receive, _Task] = {}
         self.waiting_s = 0.0
 
     def start(self, body: Body[Any], done: Callable[[Any], None]) -> None:
-        """Queue a body; `done` is called with its result."""
-        self._ready.append((_Task(body, None, 0, done), None))
+        """Run a body as far as it goes without waiting; `done` is called with its result."""
+        self._resume(_Task(body, None, 0, done), None)
+        if self._ready:
+            self.run_ready()
 
     @property
     def idle(self) -> bool:
@@ -86,23 +101,21 @@ class Scheduler:
         self.waiting_s += time.monotonic() - began
         if not arrived:
             raise self._timed_out()
-        for key in arrived:
-            self.deliver(key)
+        for request, payload, depth in arrived:
+            self.deliver(request, payload, depth)
         self.run_ready()
 
-    def deliver(self, key: Key) -> None:
-        """A message has arrived: its task, if any waits for it, becomes ready."""
-        task = self._waiting.get(key)
-        if task is None:
-            return
-        message = self._channel.take(*key)
-        if message is None:
-            return
-        del self._waiting[key]
-        request = task.waits_for
-        assert request is not None
-        task.waits_for = None
-        self._ready.append((task, self._open(request, message)))
+    def deliver(self, request: Receive, payload: Bytes, depth: int) -> None:
+        """A message that was due has arrived: its task becomes ready, unless it waits for more."""
+        task = self._waiting.pop(request)
+        value = request.open(payload, depth)
+        if task.left:
+            task.received[request.place] = value
+            task.left -= 1
+            if task.left:
+                return
+            value = task.received
+        self._ready.append((task, value))
 
     def run_ready(self) -> None:
         """Resume ready tasks until all that are left wait."""
@@ -111,35 +124,47 @@ class Scheduler:
             task, value = ready.popleft()
             self._resume(task, value)
 
-    def _open(self, request: Receive, message: tuple[Bytes, int]) -> Any:
-        payload, depth = message
-        scope = request.scope
-        if depth > scope.depth:
-            scope.depth = depth
-        return request.unpack(payload)
-
     def _resume(self, task: _Task, value: Any) -> None:
-        channel = self._channel
+        proceed = task.body.send
         while True:
             try:
-                request = task.body.send(value)
+                request = proceed(value)
             except StopIteration as stop:
                 self._finish(task, stop.value)
                 return
-            if isinstance(request, Receive):
-                key = (request.frm, request.scope.instance, request.step)
-                channel.expect(*key, request.nbytes)
-                message = channel.take(*key)
+            kind = type(request)
+            if kind is Receive:
+                message = self._receive(
+                    request.frm, request.scope.instance, request.step, request.nbytes, request, request.into
+                )
                 if message is None:
-                    task.waits_for = request
-                    self._waiting[key] = task
+                    self._waiting[request] = task
                     return
-                value = self._open(request, message)
-            elif isinstance(request, Together):
+                value = request.open(*message)
+            elif kind is tuple:
+                if self._receive_all(task, request):
+                    return
+                value = task.received
+            elif kind is Together:
                 self._start_group(task, request)
                 return
             else:
-                raise TypeError(f"a protocol yielded {type(request).__name__}; expected Receive or Together")
+                raise TypeError(f"a protocol yielded {kind.__name__}; expected Receive, a tuple of these, or Together")
+
+    def _receive_all(self, task: _Task, requests: tuple[Receive, ...]) -> int:
+        """Take several messages that are due at once; give the number of those that are not here."""
+        task.received = [None] * len(requests)
+        for place, request in enumerate(requests):
+            message = self._receive(
+                request.frm, request.scope.instance, request.step, request.nbytes, request, request.into
+            )
+            if message is None:
+                request.place = place
+                self._waiting[request] = task
+                task.left += 1
+            else:
+                task.received[place] = request.open(*message)
+        return task.left
 
     def _start_group(self, task: _Task, request: Together) -> None:
         group = _Group(task, iter(request.bodies))
@@ -171,7 +196,7 @@ class Scheduler:
 
     def awaited(self) -> list[tuple[Key, Scope]]:
         """What is waited for, oldest first."""
-        return [(key, task.waits_for.scope) for key, task in self._waiting.items() if task.waits_for is not None]
+        return [((request.frm, request.scope.instance, request.step), request.scope) for request in self._waiting]
 
     def _timed_out(self) -> PartyError:
         (frm, instance, step), scope = self.awaited()[0]

@@ -47,8 +47,8 @@ def execute(
         check_stored(handle, wanted, inputs.get(handle))
     keep = {output.value for output in plan.outputs}
 
-    def scope(number: int) -> Scope:
-        return Scope(party, streams, channel, number << 32, solo=PARTIES[number % 3], threads=threads)
+    def scope(number: int, solo: int) -> Scope:
+        return Scope(party, streams, channel, number << 32, solo=PARTIES[solo % 3], threads=threads)
 
     flow = Dataflow(channel, timeout, scope)
     values, reports, waiting_s = flow.run(program_of(plan, inputs), keep)
@@ -59,8 +59,14 @@ def program_of(plan: Plan, inputs: Mapping[bytes, Share | BitShare]) -> Program:
     """The plan's operations, and those of its loops, as the dataflow runs them; numbered as in `Plan.loops`."""
     program = Program()
     for index, op in enumerate(plan.operations):
+        if op.operation is INPUT:
+            program.add(op.inputs, _Leaf(op.operation.name, inputs.get(op.data)))
+            continue
+        if op.operation is CONSTANT:
+            program.add(op.inputs, _Leaf(op.operation.name, constant(op)))
+            continue
         if op.body is None:
-            program.add(op.inputs, _Step(plan, index, inputs))
+            program.add(op.inputs, _Step(plan, index))
             continue
         body = op.body
         leaf = {inner.data: place for place, inner in enumerate(body.operations) if inner.operation is INPUT}
@@ -95,23 +101,32 @@ def check_stored(handle: bytes, wanted: Type, stored: Share | BitShare | None) -
 class _Step:
     """One operation as the dataflow runs it."""
 
-    __slots__ = ("_index", "_inputs", "_op", "_plan", "local", "name")
+    __slots__ = ("_call", "_run", "local", "name")
 
-    def __init__(self, plan: Plan, index: int, inputs: Mapping[bytes, Share | BitShare]) -> None:
-        self._plan = plan
-        self._index = index
-        self._inputs = inputs
-        self._op: PlanOperation = plan.operations[index]
-        self.local = self._op.operation.local
-        self.name = self._op.operation.name
+    def __init__(self, plan: Plan, index: int) -> None:
+        operation = plan.operations[index].operation
+        self._call = plan.call(index)
+        self._run = operation.run
+        self.local = operation.local
+        self.name = operation.name
 
-    def run(self, scope: Scope | None, values: list[Any]) -> Any:
-        op = self._op
-        if op.operation is INPUT:
-            return self._inputs[op.data]
-        if op.operation is CONSTANT:
-            return constant(op)
-        return op.operation.run(scope, self._plan.call(self._index), *values)
+    def run(self, scope: Scope, values: list[Any]) -> Any:
+        return self._run(scope, self._call, *values)
+
+
+class _Leaf:
+    """A stored array or a public constant."""
+
+    __slots__ = ("_value", "name")
+
+    local = True
+
+    def __init__(self, name: str, value: Share | BitShare | Constant | None) -> None:
+        self._value = value
+        self.name = name
+
+    def run(self, scope: Scope, values: list[Any]) -> Any:
+        return self._value
 
 
 def constant(op: PlanOperation) -> Constant:

@@ -212,8 +212,8 @@ class _Run:
         threads: int,
         progress: Callable[[float], None] | None,
     ) -> None:
-        def scope(number: int) -> Scope:
-            return Scope(party, streams, channel, number << 32, solo=PARTIES[number % 3], threads=threads)
+        def scope(number: int, solo: int) -> Scope:
+            return Scope(party, streams, channel, number << 32, solo=PARTIES[solo % 3], threads=threads)
 
         self._streamed = streamed
         self._pieces = streamed.pieces
@@ -284,7 +284,7 @@ class _Run:
             if self._progress is not None:
                 self._progress(self._done / sum(stage.turns for stage in self._stages if stage.pass_number))
 
-        last = None if local else lambda: _end_together(self._flow.scope_of(base + stage.numbers - 1))
+        last = None if local else lambda: _end_together(self._flow.scope_of(base + stage.numbers - 1, 0))
         keep = {output.value for output in piece.plan.outputs}
         return Turn(program, base, stage.listed, keep, given, done, last)
 

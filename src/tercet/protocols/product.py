@@ -18,7 +18,10 @@ PIECE = 1 << 17
 
 
 class Bilinear(Protocol):
-    """Local halves of a bilinear map of two shared arrays; each adds the masks given (§3.1: z0, z1 and r')."""
+    """Local halves of a bilinear map of two shared arrays; each adds the masks given (§3.1: z0, z1 and r').
+
+    `a` and `b` may put their result into `mask`.
+    """
 
     ring: Ring
     shape: tuple[int, ...]
@@ -42,10 +45,10 @@ class Elementwise:
         self.shape = shape
 
     def a(self, x: Share, y: Share, mask: NDArray[Any]) -> NDArray[Any]:
-        return self.ring.product_a(x.own, x.next, y.own, y.next, mask)
+        return self.ring.product_a(x.own, x.next, y.own, y.next, mask, out=mask)
 
     def b(self, x: Share, y: Share, mask: NDArray[Any]) -> NDArray[Any]:
-        return self.ring.product_b(x.own, x.next, y.own, y.next, mask)
+        return self.ring.product_b(x.own, x.next, y.own, y.next, mask, out=mask)
 
     def d(self, x: Share, y: Share, *masks: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         spare = [self.ring.zeros(self.shape)] * (3 - len(masks))
@@ -138,7 +141,8 @@ def bilinear(scope: Scope, form: Bilinear, x: Share, y: Share, out: Share | None
         out = Share.empty(ring, shape)
     step = scope.step("product")
     layout = Words(ring, shape)
-    if scope.role is Role.D:
+    role = scope.role
+    if role is Role.D:
         step.fill(Pair.AD, out.next, Purpose.OUTPUT)
         mask_a = step.words(Pair.AD, ring, shape, Purpose.MASK)
         mask_b = step.words(Pair.BD, ring, shape, Purpose.MASK)
@@ -146,7 +150,7 @@ def bilinear(scope: Scope, form: Bilinear, x: Share, y: Share, out: Share | None
         step.send(Role.B, (layout, rest))
         if rest is not out.own:
             out.own[...] = rest
-    elif scope.role is Role.A:
+    elif role is Role.A:
         mine = form.a(x, y, step.words(Pair.AD, ring, shape, Purpose.MASK))
         step.send(Role.B, (layout, mine))
         step.fill(Pair.AD, out.own, Purpose.OUTPUT)
@@ -155,9 +159,8 @@ def bilinear(scope: Scope, form: Bilinear, x: Share, y: Share, out: Share | None
     else:
         mine = form.b(x, y, step.words(Pair.BD, ring, shape, Purpose.MASK))
         step.send(Role.A, (layout, mine))
-        theirs = yield step.receive(Role.A, layout)
+        theirs, _ = yield step.receive(Role.A, layout), step.receive_into(Role.D, layout, out.next.reshape(-1))
         ring.add(mine, theirs, out=out.own)
-        out.next[...] = yield step.receive(Role.D, layout)
     return out
 
 

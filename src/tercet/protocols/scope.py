@@ -1,14 +1,15 @@
 """The view that protocol code has of its party: roles, addressed messages and addressed streams.
 
 A protocol is a generator: it sends, and it yields where it waits. `yield step.receive(...)` is resumed with the
-arrays received; `yield Together(...)` runs several protocols side by side, so that their rounds coincide, and is
-resumed with the list of their results. The body in between is plain algebra.
+arrays received, and `yield (request, request)` with those of both; `yield Together(...)` runs several protocols side by
+side, so that their rounds coincide, and is resumed with the list of their results. The body in between is plain
+algebra.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from enum import Enum
+from enum import IntEnum
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -17,54 +18,79 @@ from numpy.typing import NDArray
 from tercet.protocols.message import Bytes, Layout
 from tercet.ring import Ring, unpack_fields
 from tercet.sharing import Party, Purpose, Streams
+from tercet.sharing.party import AROUND
 
 T = TypeVar("T")
 Body: TypeAlias = Generator[Any, Any, T]
 
 _FORK_BITS = (16, 8, 8)
+_ALIGNMENT = 16
 
 
-class Role(Enum):
-    """Of one protocol instance (protocols page, §1.2): the solo party D and the pair A = next(D), B = prev(D)."""
+class Role(IntEnum):
+    """Of one protocol instance (protocols page, §1.2): the solo party D and the pair A = next(D), B = prev(D).
 
-    D = "D"
-    A = "A"
-    B = "B"
+    The value is how far the party is from D, going next.
+    """
+
+    D = 0
+    A = 1
+    B = 2
 
 
-class Pair(Enum):
-    """Two parties by role; names the component, and the stream, that the two know and the third does not."""
+class Pair(IntEnum):
+    """Two parties by role; names the component, and the stream, that the two know and the third does not.
 
-    AB = "AB"
-    AD = "AD"
-    BD = "BD"
+    The value is how far the component is from component D, going next.
+    """
+
+    BD = 0
+    AD = 1
+    AB = 2
+
+
+_ROLES = tuple(Role)
 
 
 class Outbox(Protocol):
     """Where messages go: one job's channel of the transport."""
 
-    def send(self, to: Party, operation: int, step: int, payload: Bytes, depth: int) -> None: ...
+    def send(self, to: Party, operation: int, step: int, payload: Bytes | list[Bytes], depth: int) -> None: ...
 
 
 class Receive:
-    """A request to the scheduler: resume me with the message of this address."""
+    """A request to the scheduler: resume me with the message of this address; used once.
 
-    __slots__ = ("frm", "layouts", "nbytes", "scope", "step")
+    With `into`, flat bytes, it may be received right there; its array is what comes out in either case.
+    """
 
-    def __init__(self, scope: Scope, frm: Party, step: int, layouts: tuple[Layout, ...]) -> None:
+    __slots__ = ("frm", "into", "layouts", "nbytes", "place", "scope", "step")
+
+    def __init__(
+        self, scope: Scope, frm: Party, step: int, layouts: tuple[Layout, ...], into: Bytes | None = None
+    ) -> None:
         self.scope = scope
         self.frm = frm
         self.step = step
         self.layouts = layouts
-        self.nbytes = layouts[0].nbytes if len(layouts) == 1 else sum(layout.nbytes for layout in layouts)
+        self.nbytes = layouts[0].nbytes if len(layouts) == 1 else sum([layout.nbytes for layout in layouts])
+        self.into = into
+        self.place = 0
 
-    def unpack(self, payload: Bytes) -> Any:
-        """The one array, or the list of arrays, that the payload holds."""
-        if len(self.layouts) == 1:
-            return self.layouts[0].unpack(payload)
+    def open(self, payload: Bytes, depth: int) -> Any:
+        """Take note of the message's depth; give the one array, or the list of arrays, that the payload holds."""
+        scope, layouts = self.scope, self.layouts
+        if depth > scope.depth:
+            scope.depth = depth
+        if self.into is not None and payload is not self.into:
+            self.into[:] = payload
+            payload = self.into
+        if len(layouts) == 1:
+            return layouts[0].unpack(payload)
         arrays, start = [], 0
-        for layout in self.layouts:
-            arrays.append(layout.unpack(payload[start : start + layout.nbytes].copy()))
+        for layout in layouts:
+            part = payload[start : start + layout.nbytes]
+            arrays.append(layout.unpack(part if start % _ALIGNMENT == 0 else part.copy()))
             start += layout.nbytes
         return arrays
 
@@ -88,6 +114,7 @@ class Scope:
     """
 
     __slots__ = (
+        "_around",
         "_forked",
         "_level",
         "_steps",
@@ -119,7 +146,8 @@ class Scope:
         self.outbox = outbox
         self.instance = instance
         self.solo = solo
-        self.role = Role.D if party is solo else Role.A if party is solo.next else Role.B
+        self._around = around = AROUND[solo]
+        self.role = _ROLES[around.index(party)]
         self.depth = 0
         self.trail: list[str] = []
         self._steps = 0
@@ -134,11 +162,10 @@ class Scope:
         return self.role is not Role.D
 
     def player(self, role: Role) -> Party:
-        return self.solo if role is Role.D else self.solo.next if role is Role.A else self.solo.prev
+        return self._around[role]
 
     def component(self, pair: Pair) -> Party:
-        """AD is component next(D), BD is component D, AB is component prev(D)."""
-        return self.solo.next if pair is Pair.AD else self.solo if pair is Pair.BD else self.solo.prev
+        return self._around[pair]
 
     def step(self, name: str) -> Step:
         self._steps += 1
@@ -156,10 +183,7 @@ class Scope:
         shift = sum(_FORK_BITS[self._level + 1 :])
         parts = []
         for index in range(first, first + count):
-            solo = self.solo
-            if rotate:
-                for _ in range((index - 1) % 3):
-                    solo = solo.next
+            solo = self._around[(index - 1) % 3] if rotate else self.solo
             part = Scope(
                 self.party,
                 self.streams,
@@ -192,15 +216,22 @@ class Step:
     def send(self, to: Role, *parts: tuple[Layout, NDArray[Any]]) -> None:
         """Send one message; it must not be modified afterwards."""
         scope = self.scope
+        payload: Bytes | list[Bytes]
         if len(parts) == 1:
             layout, array = parts[0]
             payload = layout.pack(array)
         else:
-            payload = np.concatenate([layout.pack(array) for layout, array in parts])
-        scope.outbox.send(scope.player(to), scope.instance, self.number, payload, scope.depth + 1)
+            payload = [layout.pack(array) for layout, array in parts]
+        scope.outbox.send(scope._around[to], scope.instance, self.number, payload, scope.depth + 1)
 
     def receive(self, frm: Role, *layouts: Layout) -> Receive:
-        return Receive(self.scope, self.scope.player(frm), self.number, layouts)
+        scope = self.scope
+        return Receive(scope, scope._around[frm], self.number, layouts)
+
+    def receive_into(self, frm: Role, layout: Layout, out: NDArray[Any]) -> Receive:
+        """As `receive`; the bytes of the message are those of `out`, a flat array, without a copy where possible."""
+        scope = self.scope
+        return Receive(scope, scope._around[frm], self.number, (layout,), out.view(np.uint8))
 
     def pass_to_prev(self, layout: Layout, array: NDArray[Any]) -> Receive:
         """Send to prev, and the request for what next sends here: the ring-wise exchange of symmetric protocols."""
@@ -217,7 +248,7 @@ class Step:
     def fill(self, pair: Pair, out: NDArray[Any], purpose: Purpose) -> None:
         scope = self.scope
         flat = out if out.ndim == 1 else out.reshape(-1)
-        scope.streams.fill(scope.component(pair), scope.instance, self.number, purpose, flat.view(np.uint8))
+        scope.streams.fill(scope._around[pair], scope.instance, self.number, purpose, flat.view(np.uint8))
 
     def fields(self, pair: Pair, bits: int, count: int, ring: Ring, purpose: Purpose) -> NDArray[Any]:
         """Uniform values modulo 2^bits."""

@@ -22,5 +22,7 @@ class Party(IntEnum):
 
 
 PARTIES = (Party.P1, Party.P2, Party.P3)
+AROUND = (PARTIES, PARTIES, (Party.P2, Party.P3, Party.P1), (Party.P3, Party.P1, Party.P2))
+"""By party: the party itself, its next and its prev."""
 _NEXT = (Party.P1, Party.P2, Party.P3, Party.P1)
 _PREV = (Party.P1, Party.P3, Party.P1, Party.P2)

@@ -18,7 +18,7 @@ from tercet.sharing.streams import KEY_BYTES, expand_seed
 Words = NDArray[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Share:
     """Party i's part of an additively shared array: components own = x_i and next = x_{i+1}, x = x_1 + x_2 + x_3."""
 
@@ -52,7 +52,7 @@ class Share:
         return Share(self.ring, self.own[key], self.next[key])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class BitShare:
     """Party i's part of an XOR-shared array of bits, packed 64 to a word: component arrays (..., words).
 

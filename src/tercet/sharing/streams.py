@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from enum import IntEnum
 
@@ -15,6 +16,7 @@ from tercet.sharing.party import Party
 KEY_BYTES = 16
 _ZERO_BLOCK_BYTES = 1 << 20
 _MAX_DRAW_BYTES = (1 << 32) * 16
+_COUNTER_BLOCK = struct.Struct(">QII")
 
 
 class Purpose(IntEnum):
@@ -56,25 +58,26 @@ class Streams:
         """Fill `out` (flat bytes) with the stream at this address; IntegrityError if it was drawn before."""
         low = step << 8 | purpose
         address = (component, instance, low)
-        if address in self._used:
+        used = self._used
+        if address in used:
             raise IntegrityError(
                 f"random stream address reused: component {int(component)}, instance {instance:#x}, step {step}, "
                 f"purpose {purpose.name}",
                 hint="this is a defect in a protocol; start a new job",
             )
-        self._used.add(address)
+        used.add(address)
         size = out.nbytes
+        encryptor = self._encryptors[component]
+        encryptor.reset_nonce(_COUNTER_BLOCK.pack(instance, low, 0))
+        if size <= _ZERO_BLOCK_BYTES:
+            encryptor.update_into(self._zeros[:size], out)
+            return
         if size > _MAX_DRAW_BYTES:
             raise ValueError(f"a draw of {size} bytes exceeds the counter; split it")
-        encryptor = self._encryptors[component]
-        encryptor.reset_nonce(instance.to_bytes(8, "big") + low.to_bytes(4, "big") + bytes(4))
-        if size <= _ZERO_BLOCK_BYTES:
-            encryptor.update_into(self._zeros[:size], out.data)
-            return
         zeros = memoryview(self._zeros)
         for start in range(0, size, _ZERO_BLOCK_BYTES):
             piece = out[start : start + _ZERO_BLOCK_BYTES]
-            encryptor.update_into(zeros[: piece.nbytes], piece.data)
+            encryptor.update_into(zeros[: piece.nbytes], piece)
 
 
 def expand_seed(seed: bytes, nbytes: int) -> NDArray[np.uint8]:

@@ -9,21 +9,19 @@ from __future__ import annotations
 import heapq
 import time
 from abc import ABC, abstractmethod
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from tercet.errors import PartyError, ProtocolViolation, Unreachable
-from tercet.transport.frame import HEADER_BYTES, JOB_BYTES, MAX_DEPTH, NO_JOB, Element, FrameKind, Header
+from tercet.errors import PartyError, Unreachable
+from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameKind, Header
+from tercet.transport.inbox import Inbox
 from tercet.transport.life import Life
 from tercet.transport.messages import (
-    ARRIVING,
-    DEAD,
     EXPECTED,
-    READY,
     Aborted,
     Address,
-    Box,
     Buffer,
     Bytes,
     Control,
@@ -41,6 +39,9 @@ from tercet.transport.messages import (
 if TYPE_CHECKING:
     from tercet.transport.link import Link
 
+_header = partial(tuple.__new__, Header)
+"""A header of eight fields, without the cost of passing them by name."""
+
 
 class Endpoint(ABC):
     """One end of the session. Sub-classes move frames; addresses, jobs, checks and counts are here.
@@ -57,16 +58,10 @@ class Endpoint(ABC):
         self.pongs: deque[tuple[Peer, int, float]] = deque(maxlen=1024)
         """Answers to `ping`: peer, number, time of arrival."""
         self.life = Life()
-        self._jobs: dict[bytes, Box] = {}
-        self._early: dict[bytes, Box] = {}
-        self._early_bytes = 0
-        self._early_messages = 0
-        self._unexpected_bytes = 0
-        self._closed_jobs: OrderedDict[bytes, None] = OrderedDict()
+        self.inbox = Inbox(self.me, self.limits, self.failed)
         self._controls: deque[Control] = deque()
         self._control_bytes = 0
         self._errors: deque[PartyError] = deque()
-        self._woken: list[object] = []
         self._fresh = False
         self._link: Link | None = None
         self._held: list[tuple[float, int, Peer, Header, Slot | Bytes | memoryview]] = []
@@ -75,7 +70,7 @@ class Endpoint(ABC):
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.me.label}, {len(self._jobs)} jobs open)"
+        return f"{type(self).__name__}({self.me.label}, {len(self.inbox.jobs)} jobs open)"
 
     def __enter__(self) -> Self:
         return self
@@ -87,53 +82,35 @@ class Endpoint(ABC):
 
     def open_job(self, job: bytes) -> None:
         """Accept and send messages of `job`; a job id serves once."""
-        if len(job) != JOB_BYTES:
-            raise ValueError(f"a job id has {JOB_BYTES} bytes, not {len(job)}")
-        if job in self._jobs or job in self._closed_jobs:
-            raise ProtocolViolation("a job id was used before", party=int(self.me), job=job.hex())
-        box = self._early.pop(job, None)
-        if box is None:
-            box = Box()
-        else:
-            self._early_bytes -= box.early_bytes
-            self._early_messages -= box.early_messages
-            self._unexpected_bytes += box.early_bytes
-            self._errors.extend(box.aborts)
-        self._jobs[job] = box
+        self._errors.extend(self.inbox.open(job))
 
     def close_job(self, job: bytes) -> JobStats:
         """Forget the job; frames of it that still come are dropped. Gives what was sent in it."""
-        box = self._jobs.pop(job)
-        self._remember_closed(job)
-        for slot in box.slots.values():
-            if slot is not None:
-                if slot.state in (ARRIVING, READY) and slot.waker is _UNASKED:
-                    self._unexpected_bytes -= slot.nbytes
-                slot.state = DEAD
-                slot.waker = None
-                slot.payload = None
+        box = self.inbox.close(job)
         name = job.hex()
         self._errors = deque(error for error in self._errors if error.job != name)
         return box.stats
 
     def job_stats(self, job: bytes) -> JobStats:
         """What was sent in an open job so far."""
-        return self._jobs[job].stats
-
-    def _remember_closed(self, job: bytes) -> None:
-        self._closed_jobs[job] = None
-        while len(self._closed_jobs) > self.limits.closed_jobs:
-            self._closed_jobs.popitem(last=False)
+        return self.inbox.jobs[job].stats
 
     # -- sending
 
-    def send(self, to: Who, address: Address, element: Element, payload: Buffer, depth: int = 0) -> None:
-        """Send one message. The buffer is not copied: the caller must never modify it afterwards.
+    def send(
+        self,
+        to: Who,
+        address: Address,
+        element: Element,
+        payload: Buffer | list[Bytes],
+        depth: int = 0,
+    ) -> None:
+        """Send one message; the parts of a list follow each other. No copy is made: never modify it afterwards.
 
         Returns at once, unless more than `limits.queue_bytes` wait for that peer already.
         """
         job, operation, step = address
-        box = self._jobs.get(job)
+        box = self.inbox.jobs.get(job)
         if box is None:
             raise ValueError("the job is not open")
         if to in self.failed:
@@ -142,11 +119,11 @@ class Endpoint(ABC):
         sent = box.sent
         if key in sent:
             raise violation(f"an address was used twice for sending to {Peer(to).label}", self.me, *address)
-        view = as_bytes(payload)
-        nbytes = len(view)
+        views = [as_bytes(part) for part in payload] if isinstance(payload, list) else [as_bytes(payload)]
+        nbytes = sum([len(view) for view in views])
         link = self._link
         ready_at = 0.0 if link is None else link.stamp(self.me, to, nbytes + HEADER_BYTES)
-        self._transmit(to, Header(1, element, job, operation, step, depth, ready_at, nbytes), view)
+        self._transmit(to, _header((1, element, job, operation, step, depth, ready_at, nbytes)), *views)
         sent.add(key)
         counts = box.stats
         counts.bytes_to[to] += nbytes
@@ -181,62 +158,20 @@ class Endpoint(ABC):
     # -- receiving
 
     def expect(self, frm: Who, address: Address, element: Element, nbytes: int, waker: object = None) -> bool:
-        """Say what will be taken; True when it is here already.
-
-        Otherwise `waker`, if given, will be in `woken()` once it can be taken. A frame for this address with another
-        element code or length is a ProtocolViolation: raised here if it came before, else by `progress`, as soon as
-        its header is seen.
-        """
-        job, operation, step = address
-        box = self._jobs.get(job)
-        if box is None:
-            raise ValueError("the job is not open")
-        key = operation << 34 | step << 2 | frm
-        slots = box.slots
-        if key not in slots:
-            if frm in self.failed:
-                raise self.failed[Peer(frm)]
-            slots[key] = Slot(EXPECTED, element, nbytes, 0, waker)
-            return False
-        slot = slots[key]
-        if slot is None or slot.waker is not _UNASKED:
-            raise violation(f"an address was used twice for receiving from {Peer(frm).label}", self.me, *address)
-        self._unexpected_bytes -= slot.nbytes
-        slot.waker = waker
-        if slot.element != element or slot.nbytes != nbytes:
-            raise self._mismatch(slot, element, nbytes, frm, address)
-        return slot.state == READY
+        """See `Inbox.expect`."""
+        return self.inbox.expect(frm, address, element, nbytes, waker)
 
     def take(self, frm: Who, address: Address) -> Message | None:
-        """Give the message, once; None while it has not come."""
-        job, operation, step = address
-        slots = self._jobs[job].slots
-        key = operation << 34 | step << 2 | frm
-        slot = slots.get(key)
-        if slot is None:
-            if key in slots:
-                raise violation(f"a message of {Peer(frm).label} was taken twice", self.me, *address)
-            return None
-        payload = slot.payload
-        if payload is None or slot.state != READY:
-            return None
-        if slot.waker is _UNASKED:
-            raise ValueError("a message must be expected before it is taken")
-        slots[key] = None
-        return Message(payload, slot.depth)
+        """See `Inbox.take`."""
+        return self.inbox.take(frm, address)
 
     def woken(self) -> list[object]:
-        """Give the wakers of messages that became takeable since the last call."""
-        woken = self._woken
-        if woken:
-            self._woken = []
-        return woken
+        """See `Inbox.woken`."""
+        return self.inbox.woken()
 
     def awaited(self, job: bytes) -> Iterator[tuple[Peer, Address]]:
-        """What was expected in an open job and has not come, oldest first."""
-        for key, slot in self._jobs[job].slots.items():
-            if slot is not None and slot.state != READY and slot.waker is not _UNASKED:
-                yield Peer(key & 3), Address(job, key >> 34, key >> 2 & 0xFFFFFFFF)
+        """See `Inbox.awaited`."""
+        return self.inbox.awaited(job)
 
     def take_control(self, frm: Who | None = None) -> Control | None:
         """Give the next command, of one peer or of any; None when there is none."""
@@ -315,59 +250,13 @@ class Endpoint(ABC):
     def abandon(self) -> None:
         """Let go of everything without a goodbye, as a crash would."""
 
-    def admit(self, frm: Peer, header: Header) -> Slot | None:
-        """Check a message's header against what is expected; give its slot, None to drop it."""
-        _, element, job, operation, step, depth, _, nbytes = header
-        if depth > MAX_DEPTH:
-            # what is sent because of it is one deeper, and must fit its field too
-            raise violation(f"a depth of {depth}, at most {MAX_DEPTH} is accepted", frm, job, operation, step)
-        key = operation << 34 | step << 2 | frm
-        box = self._jobs.get(job)
-        if box is None:
-            if job in self._closed_jobs:
-                return None
-            box = self._admit_early(frm, job, nbytes)
-        slots = box.slots
-        if key in slots:
-            slot = slots[key]
-            if slot is None or slot.state != EXPECTED:
-                raise violation("a message came twice", frm, job, operation, step)
-            if slot.element != element or slot.nbytes != nbytes:
-                expected_element, expected_nbytes = slot.element, slot.nbytes
-                slot.element, slot.nbytes = element, nbytes
-                raise self._mismatch(slot, expected_element, expected_nbytes, frm, Address(job, operation, step))
-            slot.state = ARRIVING
-            slot.depth = depth
-            return slot
-        if job in self._jobs:
-            self._unexpected_bytes += nbytes
-            if self._unexpected_bytes > self.limits.unexpected_bytes:
-                self._unexpected_bytes -= nbytes
-                raise violation("too many bytes that nobody asked for", frm, job, operation, step)
-        slot = slots[key] = Slot(ARRIVING, element, nbytes, depth, _UNASKED)
-        return slot
-
-    def _admit_early(self, frm: Peer, job: bytes, nbytes: int) -> Box:
-        limits = self.limits
-        if self._early_messages >= limits.early_messages or self._early_bytes + nbytes > limits.early_bytes:
-            raise violation("too many messages of a job that is not open", frm, job)
-        box = self._early.get(job)
-        if box is None:
-            box = self._early[job] = Box()
-        box.early_messages += 1
-        box.early_bytes += nbytes
-        self._early_messages += 1
-        self._early_bytes += nbytes
-        return box
-
-    def complete(self, frm: Peer, header: Header, slot: Slot, payload: Bytes) -> None:
-        """A message is here whole; deliver it, now or when the emulated link would."""
-        slot.payload = payload
+    def complete(self, frm: Peer, header: Header, slot: Slot) -> None:
+        """A message is here whole, in its slot; deliver it, now or when the emulated link would."""
         self.life.see()
-        if header.ready_at and self._link is not None:
+        if header[6] and self._link is not None:  # ready_at
             self._hold(frm, header, slot)
             return
-        self._deliver(slot)
+        self._fresh |= self.inbox.deliver(slot)
 
     def check_length(self, frm: Peer, header: Header) -> None:
         """Refuse a frame that is too long, before anything is allocated for it."""
@@ -413,21 +302,10 @@ class Endpoint(ABC):
                 return min(left, timeout)
             _, _, frm, header, item = heapq.heappop(held)
             if isinstance(item, Slot):
-                self._deliver(item)
+                self._fresh |= self.inbox.deliver(item)
             elif isinstance(item, memoryview):
                 self._deliver_other(frm, header, item)
         return timeout
-
-    def _deliver(self, slot: Slot) -> None:
-        if slot.state == DEAD:
-            slot.payload = None
-            return
-        slot.state = READY
-        waker = slot.waker
-        if waker is not _UNASKED:
-            self._fresh = True
-            if waker is not None:
-                self._woken.append(waker)
 
     def _deliver_other(self, frm: Peer, header: Header, body: memoryview) -> None:
         kind, job = header.kind, header.job
@@ -436,10 +314,10 @@ class Endpoint(ABC):
             self._controls.append(Control(frm, header.step, body))
             self._fresh = True
         elif kind == FrameKind.ABORT:
-            if job in self._jobs:
+            if job in self.inbox.jobs:
                 self._errors.append(Aborted(frm, job, bytes(body)))
-            elif job not in self._closed_jobs:
-                self._admit_early(frm, job, len(body)).aborts.append(Aborted(frm, job, bytes(body)))
+            elif job not in self.inbox.closed:
+                self.inbox.early.abort(Aborted(frm, job, bytes(body)), frm, job)
         elif kind == FrameKind.PING:
             if frm not in self.failed and frm not in self._departed:
                 self._send_other(frm, FrameKind.PONG, NO_JOB, header.operation, self.life.age_ms(), [])
@@ -451,10 +329,10 @@ class Endpoint(ABC):
         elif kind == FrameKind.BYE:
             self._departed.add(frm)
             gone = Unreachable(f"{frm.label} has left the session", party=int(frm))
-            for job in self._jobs:
+            for job in self.inbox.jobs:
                 for peer, address in self.awaited(job):
                     slot = (
-                        self._jobs[job].slots[address.operation << 34 | address.step << 2 | frm]
+                        self.inbox.jobs[job].slots[address.operation << 34 | address.step << 2 | frm]
                         if peer == frm
                         else None
                     )
@@ -474,18 +352,3 @@ class Endpoint(ABC):
     def complain(self, error: PartyError) -> None:
         """Raise the error once from `progress`."""
         self._errors.append(error)
-
-    def _mismatch(self, came: Slot, element: int, nbytes: int, frm: Who, address: Address) -> ProtocolViolation:
-        return violation(
-            f"a message of {came.nbytes} bytes of {Element(came.element).name} came"
-            f" where {nbytes} bytes of {Element(element).name} are due",
-            frm,
-            *address,
-        )
-
-
-class _Unasked:
-    __slots__ = ()
-
-
-_UNASKED = _Unasked()

@@ -62,11 +62,12 @@ class MemoryEndpoint(Endpoint):
                 return
             self.check_length(frm, header)
             if header.kind == FrameKind.MESSAGE:
-                slot = self.admit(frm, header)
+                slot = self.inbox.admit(frm, header)
                 if slot is not None:
                     payload = np.frombuffer(body, np.uint8)
                     payload.setflags(write=False)
-                    self.complete(frm, header, slot, payload)
+                    slot.payload = payload
+                    self.complete(frm, header, slot)
             else:
                 self.complete_other(frm, header, body)
         except ProtocolViolation as error:

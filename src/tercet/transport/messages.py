@@ -14,6 +14,7 @@ from tercet.sharing.party import Party
 from tercet.transport.frame import NO_JOB
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
+_UINT8 = np.dtype(np.uint8)
 Buffer: TypeAlias = "bytes | bytearray | memoryview | npt.NDArray[Any]"
 
 
@@ -90,10 +91,10 @@ class Limits:
     abort_bytes: int = 1 << 16
     ping_bytes: int = 1 << 23
     early_messages: int = 4096
-    """Messages of jobs that are not open yet, all peers together; and unread CONTROL frames."""
-    early_bytes: int = 1 << 30
+    """Messages of one peer in jobs that are not open yet; and unread CONTROL frames."""
+    early_bytes: int = 1 << 28
     unexpected_bytes: int = 1 << 33
-    """Messages of open jobs that nobody has asked for yet."""
+    """Messages of one peer in open jobs that nobody has asked for yet."""
     queue_bytes: int = 1 << 26
     """Outgoing bytes to one peer beyond which `send` waits."""
     closed_jobs: int = 4096
@@ -130,11 +131,13 @@ EXPECTED, ARRIVING, READY, DEAD = range(4)
 
 
 class Slot:
-    """One awaited or arriving message."""
+    """One awaited or arriving message: its key in its box, and where it is, or (`payload`, before) is to be put."""
 
-    __slots__ = ("depth", "element", "nbytes", "payload", "state", "waker")
+    __slots__ = ("box", "depth", "element", "key", "nbytes", "payload", "state", "waker")
 
-    def __init__(self, state: int, element: int, nbytes: int, depth: int, waker: object) -> None:
+    def __init__(self, box: Box, key: int, state: int, element: int, nbytes: int, depth: int, waker: object) -> None:
+        self.box = box
+        self.key = key
         self.state = state
         self.element = element
         self.nbytes = nbytes
@@ -149,20 +152,20 @@ class Box:
     Keys pack (operation, step, peer) into one integer: a third of a tuple's memory, and as fast.
     """
 
-    __slots__ = ("aborts", "early_bytes", "early_messages", "sent", "slots", "stats")
+    __slots__ = ("aborts", "sent", "slots", "stats")
 
     def __init__(self) -> None:
         self.slots: dict[int, Slot | None] = {}
         self.sent: set[int] = set()
         self.stats = JobStats()
         self.aborts: list[Aborted] = []
-        self.early_bytes = 0
-        self.early_messages = 0
 
 
 def as_bytes(payload: Buffer) -> memoryview:
     """View any C-contiguous buffer as bytes, without copying."""
     if isinstance(payload, np.ndarray):
+        if payload.ndim == 1 and payload.dtype is _UINT8 and payload.flags.c_contiguous:
+            return payload.data
         if not payload.flags.c_contiguous:
             raise ValueError("a payload must be C-contiguous")
         return payload.reshape(-1).view(np.uint8).data

@@ -23,7 +23,7 @@ from tercet.errors import ProtocolViolation, Timeout, Unreachable
 from tercet.transport.endpoint import Endpoint
 from tercet.transport.failure import translate
 from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameKind, Header, pack, unpack
-from tercet.transport.messages import Bytes, Limits, Peer, Slot, Who, violation
+from tercet.transport.messages import DEAD, Box, Limits, Peer, Slot, Who, violation
 
 _RECORD_BYTES = 16384
 _JOINED_BYTES = _RECORD_BYTES - HEADER_BYTES
@@ -47,7 +47,6 @@ class Connection:
         "mask",
         "open",
         "outgoing",
-        "payload",
         "peer",
         "position",
         "queue",
@@ -74,7 +73,7 @@ class Connection:
         self.outgoing = outgoing
         self.queue: deque[memoryview] = deque()
         self.queued_bytes = 0
-        self.cipher: memoryview | None = None
+        self.cipher: bytes | memoryview | None = None
         self.open = True
         self.writable = True
         self.mask = select.POLLIN
@@ -82,7 +81,6 @@ class Connection:
         self.filled = 0
         self.header: Header | None = None
         self.slot: Slot | None = None
-        self.payload: Bytes | None = None
         self.body: memoryview | None = None
         self.position = 0
 
@@ -133,13 +131,12 @@ class TcpEndpoint(Endpoint):
             raise ValueError(f"there is no connection to peer {int(to)}")
         if not connection.open:
             raise Unreachable(f"{Peer(to).label} closed its connection", party=int(to))
-        kind, element, job, operation, step, depth, ready_at, nbytes = header
-        head = pack(kind, element, job, operation, step, depth, ready_at, nbytes)
+        head, kind, nbytes = pack(*header), header[0], header[7]
         if nbytes <= _JOINED_BYTES:
             data = b"".join((head, *body))
             if not connection.queued_bytes and connection.cipher is None:
                 connection.tls.write(data)
-                self._write(connection)
+                self._emit(connection)
                 return
             connection.queue.append(memoryview(data))
         else:
@@ -158,8 +155,7 @@ class TcpEndpoint(Endpoint):
         outgoing = connection.outgoing
         queue = connection.queue
         while True:
-            cipher = connection.cipher
-            if cipher is None:
+            if connection.cipher is None:
                 room = _STRETCH_BYTES - outgoing.pending
                 while queue and room > 0:
                     view = queue[0]
@@ -175,29 +171,37 @@ class TcpEndpoint(Endpoint):
                     connection.queued_bytes -= size
                 if not outgoing.pending:
                     break
-                cipher = memoryview(outgoing.read())
-            try:
-                sent = connection.sock.send(cipher)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                # the reading side will say why, after what the peer still sent has been read
-                connection.queue.clear()
-                connection.queued_bytes = 0
-                connection.cipher = None
-                connection.writable = False
-                self._mask(connection, select.POLLIN)
+            if not self._emit(connection):
                 return
-            if sent < len(cipher):
-                connection.cipher = cipher[sent:]
-                if connection.writable:
-                    connection.writable = False
-                    self._mask(connection, select.POLLIN | select.POLLOUT)
-                return
-            connection.cipher = None
         if not connection.writable:
             connection.writable = True
             self._mask(connection, select.POLLIN)
+
+    def _emit(self, connection: Connection) -> bool:
+        """Send what is encrypted; False when the socket does not take all of it."""
+        cipher = connection.cipher
+        if cipher is None:
+            cipher = connection.outgoing.read()
+        try:
+            sent = connection.sock.send(cipher)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            # the reading side will say why, after what the peer still sent has been read
+            connection.queue.clear()
+            connection.queued_bytes = 0
+            connection.cipher = None
+            connection.writable = False
+            self._mask(connection, select.POLLIN)
+            return False
+        if sent == len(cipher):
+            connection.cipher = None
+            return True
+        connection.cipher = memoryview(cipher)[sent:]
+        if connection.writable:
+            connection.writable = False
+            self._mask(connection, select.POLLIN | select.POLLOUT)
+        return False
 
     def _mask(self, connection: Connection, mask: int) -> None:
         if connection.mask != mask:
@@ -279,26 +283,28 @@ class TcpEndpoint(Endpoint):
 
     def _decode(self, connection: Connection) -> bool:
         """Decrypt and sort what has come in; False when the connection is of no more use."""
-        tls = connection.tls
-        incoming = connection.incoming
+        tls, incoming, peer = connection.tls, connection.incoming, connection.peer
+        assert peer is not None
         try:
             while incoming.pending or tls.pending():
                 body = connection.body
                 if body is None:
                     count = tls.read(_RECORD_BYTES, connection.scratch[connection.filled :])
                     connection.filled += count
-                    if count and not self._parse(connection):
-                        continue
+                    if count:
+                        self._parse(connection)
                 elif connection.header is not None:
                     position = connection.position
-                    left = connection.header.length - position
-                    if connection.slot is _DROPPED:
+                    header, slot = connection.header, connection.slot
+                    left = header.length - position
+                    if slot is _DROPPED:
                         count = tls.read(min(left, _RECORD_BYTES), body)
                     else:
                         count = tls.read(left, body[position:])
                     connection.position = position + count
                     if count == left:
-                        self._finish(connection)
+                        connection.header = connection.slot = connection.body = None
+                        self._finish(peer, header, slot, body)
                 if not count:
                     self._ended(connection)
                     return False
@@ -312,64 +318,58 @@ class TcpEndpoint(Endpoint):
             return False
         return True
 
-    def _parse(self, connection: Connection) -> bool:
-        """Take frames out of the scratch buffer. Always True."""
+    def _parse(self, connection: Connection) -> None:
+        """Take frames out of the scratch buffer; of one that is not whole, begin to take the body."""
         scratch, filled, position = connection.scratch, connection.filled, 0
         peer = connection.peer
         assert peer is not None
         while filled - position >= HEADER_BYTES:
             header = unpack(scratch, position)
-            self.check_length(peer, header)
             position += HEADER_BYTES
-            nbytes = header.length
-            connection.header = header
-            if header.kind == 1:
+            nbytes = header[7]
+            slot: Slot | None = None
+            if header[0] == FrameKind.MESSAGE:
+                if nbytes > self.limits.message_bytes:
+                    self.check_length(peer, header)
                 slot = self._admit(peer, header)
-                connection.slot = slot
                 if slot is _DROPPED:
-                    connection.body = scratch
+                    body = scratch
                 else:
-                    connection.payload = np.empty(nbytes, np.uint8)
-                    connection.body = connection.payload.data
+                    payload = slot.payload
+                    if payload is None:
+                        payload = slot.payload = np.empty(nbytes, np.uint8)
+                    body = payload.data
             else:
-                connection.slot = None
-                connection.body = memoryview(bytearray(nbytes))
+                self.check_length(peer, header)
+                body = memoryview(bytearray(nbytes))
             have = min(nbytes, filled - position)
-            if have and connection.slot is not _DROPPED:
-                connection.body[:have] = scratch[position : position + have]
+            if have and slot is not _DROPPED:
+                body[:have] = scratch[position : position + have]
             position += have
             if have < nbytes:
+                connection.header, connection.slot, connection.body = header, slot, body
                 connection.position = have
                 break
-            self._finish(connection)
+            self._finish(peer, header, slot, body)
         rest = filled - position
         if rest and position:
             scratch[:rest] = bytes(scratch[position:filled])
         connection.filled = rest
-        return True
 
     def _admit(self, peer: Peer, header: Header) -> Slot:
         """Check a message's address; what may not be received is dropped and complained of, the stream goes on."""
         try:
-            return self.admit(peer, header) or _DROPPED
+            return self.inbox.admit(peer, header) or _DROPPED
         except ProtocolViolation as error:
             self.complain(error)
             return _DROPPED
 
-    def _finish(self, connection: Connection) -> None:
-        header, slot, payload, body, peer = (
-            connection.header,
-            connection.slot,
-            connection.payload,
-            connection.body,
-            connection.peer,
-        )
-        connection.header = connection.body = connection.payload = connection.slot = None
-        assert header is not None and body is not None and peer is not None
+    def _finish(self, peer: Peer, header: Header, slot: Slot | None, body: memoryview) -> None:
+        """A frame is here whole."""
         if slot is None:
             self.complete_other(peer, header, body)
-        elif payload is not None and slot is not _DROPPED:
-            self.complete(peer, header, slot, payload)
+        elif slot is not _DROPPED:
+            self.complete(peer, header, slot)
 
     # -- ends
 
@@ -416,7 +416,7 @@ class TcpEndpoint(Endpoint):
             connection.queue.clear()
             connection.queued_bytes = 0
             connection.cipher = None
-            connection.header = connection.body = connection.payload = connection.slot = None
+            connection.header = connection.body = connection.slot = None
             fd = connection.sock.fileno()
             self._poll.unregister(fd)
             del self._by_fd[fd]
@@ -443,7 +443,7 @@ class TcpEndpoint(Endpoint):
             self._drop(connection)
 
 
-_DROPPED = Slot(0, 1, 0, 0, None)
+_DROPPED = Slot(Box(), 0, DEAD, Element.BYTES, 0, 0, None)
 
 
 def shut(connection: Connection) -> None:

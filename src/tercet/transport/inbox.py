@@ -1,0 +1,225 @@
+"""The messages that one endpoint is due, job by job: what was asked for, what has come, and what may come."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tercet.errors import PartyError, ProtocolViolation
+from tercet.transport.early import Early
+from tercet.transport.frame import JOB_BYTES, MAX_DEPTH, Element, Header
+from tercet.transport.messages import (
+    ARRIVING,
+    DEAD,
+    EXPECTED,
+    PEERS,
+    READY,
+    Aborted,
+    Address,
+    Box,
+    Bytes,
+    Limits,
+    Message,
+    Peer,
+    Slot,
+    Who,
+    violation,
+)
+
+
+class Inbox:
+    """Held by one endpoint, which brings it the headers and payloads that arrive; `failed` are the peers that went."""
+
+    def __init__(self, me: Peer, limits: Limits, failed: Mapping[Peer, PartyError]) -> None:
+        self._me = me
+        self._limits = limits
+        self._failed = failed
+        self.jobs: dict[bytes, Box] = {}
+        """Of the jobs that are open."""
+        self.closed: OrderedDict[bytes, None] = OrderedDict()
+        """Jobs whose late frames are dropped."""
+        self.early = Early(limits)
+        self._unexpected_bytes = [0] * len(PEERS)
+        self._woken: list[Slot] = []
+
+    def __repr__(self) -> str:
+        return f"Inbox({self._me.label}, {len(self.jobs)} jobs open)"
+
+    def open(self, job: bytes) -> list[Aborted]:
+        """Accept messages of `job`; give what was said of it already by those that gave it up."""
+        if len(job) != JOB_BYTES:
+            raise ValueError(f"a job id has {JOB_BYTES} bytes, not {len(job)}")
+        if job in self.jobs or job in self.closed:
+            raise ProtocolViolation("a job id was used before", party=int(self._me), job=job.hex())
+        box = self.jobs[job] = self.early.release(job)
+        for key, slot in box.slots.items():
+            assert slot is not None
+            self._unexpected_bytes[key & 3] += slot.nbytes
+        return box.aborts
+
+    def close(self, job: bytes) -> Box:
+        """Forget the job; frames of it that still come are dropped."""
+        box = self.jobs.pop(job)
+        self.closed[job] = None
+        while len(self.closed) > self._limits.closed_jobs:
+            self.closed.popitem(last=False)
+        for key, slot in box.slots.items():
+            if slot is not None:
+                if slot.waker is _UNASKED:
+                    self._unexpected_bytes[key & 3] -= slot.nbytes
+                slot.state = DEAD
+                slot.waker = None
+                slot.payload = None
+        box.slots.clear()
+        return box
+
+    def expect(self, frm: Who, address: Address, element: Element, nbytes: int, waker: object = None) -> bool:
+        """Say what will be taken; True when it is here already.
+
+        Otherwise `waker`, if given, will be in `woken()` once it can be taken. A frame for this address with another
+        element code or length is a ProtocolViolation: raised here if it came before, else by `progress`, as soon as
+        its header is seen.
+        """
+        return self._expect(frm, address, element, nbytes, waker, None).state == READY
+
+    def _expect(
+        self, frm: Who, address: Address, element: Element, nbytes: int, waker: object, into: Bytes | None
+    ) -> Slot:
+        job, operation, step = address
+        box = self.jobs.get(job)
+        if box is None:
+            raise ValueError("the job is not open")
+        key = operation << 34 | step << 2 | frm
+        slots = box.slots
+        if key not in slots:
+            if frm in self._failed:
+                raise self._failed[Peer(frm)]
+            slot = slots[key] = Slot(box, key, EXPECTED, element, nbytes, 0, waker)
+            slot.payload = into
+            return slot
+        found = slots[key]
+        if found is None or found.waker is not _UNASKED:
+            raise violation(f"an address was used twice for receiving from {Peer(frm).label}", self._me, *address)
+        self._unexpected_bytes[frm] -= found.nbytes
+        found.waker = waker
+        if found.element != element or found.nbytes != nbytes:
+            raise self._mismatch(found, element, nbytes, frm, address)
+        return found
+
+    def receive(
+        self,
+        frm: Who,
+        address: Address,
+        element: Element,
+        nbytes: int,
+        waker: object,
+        into: Bytes | None = None,
+    ) -> tuple[Bytes, int] | None:
+        """`expect` and `take` in one: payload and depth if the message is here, else they come with `arrived`.
+
+        Where the transport can, a message that comes later is put into `into`, which is then the payload.
+        """
+        slot = self._expect(frm, address, element, nbytes, waker, into)
+        return self._taken(slot) if slot.state == READY else None
+
+    def arrived(self) -> list[tuple[Any, Bytes, int]]:
+        """Take what became takeable since the last call and has a waker: waker, payload and depth."""
+        woken = self._woken
+        if not woken:
+            return []
+        self._woken = []
+        return [(slot.waker, *self._taken(slot)) for slot in woken if slot.box.slots.get(slot.key) is slot]
+
+    def _taken(self, slot: Slot) -> tuple[Bytes, int]:
+        payload = slot.payload
+        assert payload is not None
+        slot.box.slots[slot.key] = None
+        return payload, slot.depth
+
+    def take(self, frm: Who, address: Address) -> Message | None:
+        """Give the message, once; None while it has not come."""
+        job, operation, step = address
+        slots = self.jobs[job].slots
+        key = operation << 34 | step << 2 | frm
+        slot = slots.get(key)
+        if slot is None:
+            if key in slots:
+                raise violation(f"a message of {Peer(frm).label} was taken twice", self._me, *address)
+            return None
+        if slot.state != READY:
+            return None
+        if slot.waker is _UNASKED:
+            raise ValueError("a message must be expected before it is taken")
+        return Message(*self._taken(slot))
+
+    def woken(self) -> list[object]:
+        """Give the wakers of messages that became takeable since the last call."""
+        woken, self._woken = self._woken, []
+        return [slot.waker for slot in woken]
+
+    def awaited(self, job: bytes) -> Iterator[tuple[Peer, Address]]:
+        """What was expected in an open job and has not come, oldest first."""
+        for key, slot in self.jobs[job].slots.items():
+            if slot is not None and slot.state != READY and slot.waker is not _UNASKED:
+                yield Peer(key & 3), Address(job, key >> 34, key >> 2 & 0xFFFFFFFF)
+
+    def admit(self, frm: Peer, header: Header) -> Slot | None:
+        """Check a message's header against what is expected; give its slot, None to drop it."""
+        _, element, job, operation, step, depth, _, nbytes = header
+        if depth > MAX_DEPTH:
+            # what is sent because of it is one deeper, and must fit its field too
+            raise violation(f"a depth of {depth}, at most {MAX_DEPTH} is accepted", frm, job, operation, step)
+        key = operation << 34 | step << 2 | frm
+        box = self.jobs.get(job)
+        if box is None:
+            if job in self.closed:
+                return None
+            box = self.early.admit(frm, job, nbytes)
+        slots = box.slots
+        if key in slots:
+            slot = slots[key]
+            if slot is None or slot.state != EXPECTED:
+                raise violation("a message came twice", frm, job, operation, step)
+            if slot.element != element or slot.nbytes != nbytes:
+                expected_element, expected_nbytes = slot.element, slot.nbytes
+                slot.element, slot.nbytes = element, nbytes
+                raise self._mismatch(slot, expected_element, expected_nbytes, frm, Address(job, operation, step))
+            slot.state = ARRIVING
+            slot.depth = depth
+            return slot
+        if job in self.jobs:
+            unexpected = self._unexpected_bytes
+            if unexpected[frm] + nbytes > self._limits.unexpected_bytes:
+                raise violation("too many bytes that nobody asked for", frm, job, operation, step)
+            unexpected[frm] += nbytes
+        slot = slots[key] = Slot(box, key, ARRIVING, element, nbytes, depth, _UNASKED)
+        return slot
+
+    def deliver(self, slot: Slot) -> bool:
+        """A message is here whole, its payload in the slot; say whether somebody asked for it."""
+        if slot.state == DEAD:
+            slot.payload = None
+            return False
+        slot.state = READY
+        waker = slot.waker
+        if waker is _UNASKED:
+            return False
+        if waker is not None:
+            self._woken.append(slot)
+        return True
+
+    def _mismatch(self, came: Slot, element: int, nbytes: int, frm: Who, address: Address) -> ProtocolViolation:
+        return violation(
+            f"a message of {came.nbytes} bytes of {Element(came.element).name} came"
+            f" where {nbytes} bytes of {Element(element).name} are due",
+            frm,
+            *address,
+        )
+
+
+class _Unasked:
+    __slots__ = ()
+
+
+_UNASKED = _Unasked()
