@@ -160,6 +160,21 @@ def test_a_node_that_stands_still(three: Three, me: Member) -> None:
     assert time.monotonic() - began < 5
 
 
+def test_closing_does_not_wait_for_answers(three: Three, me: Member) -> None:
+    federation, _, script = three
+    asked, go_on = threading.Event(), threading.Event()
+    script.answers["east", "/v1/x"] = lambda _: (asked.set(), go_on.wait(20), (200, HEALTH))[2]
+    clients = Nodes(federation, me, timeout=30)
+    future = clients.start(lambda node: node.get("/v1/x", Health), clients[Party.P2])
+    assert asked.wait(10)
+    began = time.monotonic()
+    clients.close()
+    assert time.monotonic() - began < 5
+    with pytest.raises((Unreachable, ValueError)):
+        future.result()
+    go_on.set()
+
+
 def test_one_that_accepts_and_says_nothing(me: Member) -> None:
     """Not even a TLS handshake."""
     with socket.create_server(("127.0.0.1", 0)) as silent, fake_nodes(lambda *_: (200, HEALTH)) as (federation, _):

@@ -16,6 +16,7 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
+from postgres import server
 from tercet.client.readers import Source, open_source
 from tercet.errors import InputError
 
@@ -194,6 +195,31 @@ def test_a_long_query_comes_in_pieces(tmp_path: Path) -> None:
     found = pa.Table.from_batches(batches)
     assert np.array_equal(found["i"].to_numpy(), np.arange(100_000))
     assert np.array_equal(found["h"].to_numpy(), np.arange(100_000) / 2)
+
+
+def test_a_postgresql_database() -> None:
+    rows = 70_000
+    with server() as running:
+        url = running.url("hospital")
+        query = (
+            "SELECT i AS id, (i * 0.25)::numeric(12, 2) AS price, (i % 3 = 0) AS flag, "
+            "DATE '2020-01-01' + i % 100 AS day, 'name ' || i AS name, NULLIF(i, 5)::float8 AS gap "
+            f"FROM generate_series(0, {rows - 1}) AS i"
+        )
+        source = open_source(url, query=query)
+        assert source.columns == ("id", "price", "flag", "day", "name", "gap")
+        batches = list(source.batches(["price", "day", "gap", "flag"]))
+        assert len(batches) == 2
+        found = pa.Table.from_batches(batches)
+        assert found["flag"].to_pylist()[:4] == [True, False, False, True]
+        assert found["gap"].null_count == 1
+        assert [float(value) for value in found["price"].to_pylist()[-2:]] == [(rows - 2) / 4, (rows - 1) / 4]
+        assert [str(value) for value in found["day"].to_pylist()[:2]] == ["2020-01-01", "2020-01-02"]
+        with pytest.raises(InputError, match="does not exist"):
+            open_source(url, query="SELECT * FROM absent")
+        missing = url.replace("hospital", "nowhere")
+        with pytest.raises(InputError, match="failed"):
+            open_source(missing, query="SELECT 1")
 
 
 def test_missing_values_of_frames_are_nulls() -> None:

@@ -25,6 +25,7 @@ from tercet.client.orders import Unsettled
 from tercet.client.upload import STATE_SUFFIX, Progress, upload
 from tercet.errors import InputError, TercetError, Unreachable
 from tercet.federation.api import UploadState
+from tercet.sharing import Party
 from tercet.store.schema import Column, Schema
 
 SCHEMA = Schema(columns=(Column(name="x", kind="integer", lo=0, hi=1 << 40), Column(name="odd", kind="bool")))
@@ -191,6 +192,16 @@ def test_a_chunk_of_two_splits_is_sent_again_to_all(
     upload(owner, source, dataset="mixed", schema=SCHEMA, chunk_rows=CHUNK)
     assert sorted(sent) == sorted((name, number) for name in NAMES for number in set(range(8)) - whole)
     assert totals(three, "mixed") == (sum(range(ROWS)), ROWS // 2)
+
+
+def test_one_that_the_nodes_have_given_up_begins_anew(three: Trio, owner: Nodes, source: Path) -> None:
+    with pytest.raises(Broken):
+        upload(owner, source, dataset="expired", schema=SCHEMA, chunk_rows=CHUNK, progress=breaking(4))
+    identifier = source.with_name(source.name + STATE_SUFFIX).read_text().partition('"upload":"')[2][:32]
+    owner[Party.P2].request("DELETE", f"/v1/uploads/{identifier}")
+    report = upload(owner, source, dataset="expired", schema=SCHEMA, chunk_rows=CHUNK)
+    assert report.upload != identifier
+    assert totals(three, "expired") == (sum(range(ROWS)), ROWS // 2)
 
 
 def test_another_file_is_another_upload(three: Trio, owner: Nodes, source: Path) -> None:

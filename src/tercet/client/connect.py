@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tercet.client.nodes import TIMEOUT_S, NodeClient, Nodes
+from tercet.client.nodes import TIMEOUT_S, Nodes
 from tercet.client.remote import RemoteSession
 from tercet.errors import ConfigError
 from tercet.federation.federation import Federation
@@ -70,8 +70,8 @@ def connect(
 
 
 def check_same_federation(nodes: Nodes) -> None:
-    """Raise ConfigError naming a node whose federation file is another one."""
-    for client, info in zip(nodes.clients, nodes.each(NodeClient.info), strict=True):
+    """Raise ConfigError naming a node whose federation file is another one; through one node, that one is asked."""
+    for client, info in nodes.doors():
         if info.federation_digest != nodes.federation.digest:
             raise ConfigError(
                 f"node {client.name} works with another federation file ({info.federation_digest[:16]}) than yours "

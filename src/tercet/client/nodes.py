@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import socket
 import ssl
 import threading
 import time
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from tercet.errors import ConfigError, PartyError, ProtocolViolation, TercetError, Timeout, Unreachable
-from tercet.federation.api import Health, Limits, NodeInfo, error_fields
+from tercet.federation.api import Health, NodeInfo, error_fields
 from tercet.federation.federation import Federation, NodeEntry
 from tercet.federation.identity import Member
 from tercet.federation.model import Model, faults
@@ -66,6 +67,7 @@ class NodeClient:
         self._host, self._port = parts.hostname or "", parts.port or 443
         self._context = _pinned(self._door)
         self._idle: list[http.client.HTTPSConnection] = []
+        self._busy: set[http.client.HTTPSConnection] = set()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -77,10 +79,14 @@ class NodeClient:
         return self.entry.name
 
     def close(self) -> None:
-        """Close the connections; harmless when called again."""
+        """Close the connections, also those on which somebody still waits; harmless when called again."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
+            for connection in self._busy:
+                if connection.sock is not None:
+                    with suppress(OSError):
+                        connection.sock.shutdown(socket.SHUT_RDWR)
         for connection in idle:
             connection.close()
 
@@ -178,8 +184,10 @@ class NodeClient:
         while True:
             signed = signed_headers(self._member, self.entry.fingerprint, method, target, content, time.time())
             connection, used = self._connection(patience)
+            with self._lock:
+                self._busy.add(connection)
+            sent = kept = False
             try:
-                sent = False
                 try:
                     connection.request(method, self._prefixed(target), body=iter(body), headers={**fixed, **signed})
                     sent = True
@@ -192,9 +200,7 @@ class NodeClient:
                 if len(data) > MAX_ANSWER_BYTES:
                     raise self._failed(ProtocolViolation, f"answers with more than {MAX_ANSWER_BYTES} bytes")
                 retry_after = _seconds(response.headers.get("Retry-After"))
-                if sent and not response.will_close:
-                    self._give_back(connection)
-                    connection = None  # type: ignore[assignment]
+                kept = sent and not response.will_close
                 return response.status, retry_after, data
             except TimeoutError:
                 raise self._failed(Timeout, f"did not answer {method} {_path(target)} within {patience:g} s") from None
@@ -204,8 +210,7 @@ class NodeClient:
             except (http.client.HTTPException, ssl.SSLError, OSError) as error:
                 raise self._failed(Unreachable, f"broke off its answer ({type(error).__name__})") from None
             finally:
-                if connection is not None:
-                    connection.close()
+                self._give_back(connection, keep=kept)
 
     def _connection(self, patience: float) -> tuple[http.client.HTTPSConnection, bool]:
         with self._lock:
@@ -241,9 +246,10 @@ class NodeClient:
         connection.sock.settimeout(patience)
         return connection, False
 
-    def _give_back(self, connection: http.client.HTTPSConnection) -> None:
+    def _give_back(self, connection: http.client.HTTPSConnection, *, keep: bool) -> None:
         with self._lock:
-            if not self._closed:
+            self._busy.discard(connection)
+            if keep and not self._closed:
                 self._idle.append(connection)
                 return
         connection.close()
@@ -309,11 +315,14 @@ class Nodes:
     def coordinator(self) -> NodeClient:
         return self.clients[0]
 
-    def limits(self) -> Limits:
-        """What all nodes take, or the one through which requests go. ConfigError if one is not who it should be."""
-        doors = self.clients if self.via is None else [self.named(self.via)]
-        found = [future.result().limits for future in [self.start(NodeClient.info, client) for client in doors]]
-        return min(found, key=lambda limits: limits.chunk_bytes)
+    def doors(self) -> list[tuple[NodeClient, NodeInfo]]:
+        """The nodes that are spoken to: all, or the one through which requests go; and who they say they are.
+
+        Raises ConfigError if one is not who the federation file says.
+        """
+        clients = self.clients if self.via is None else (self.named(self.via),)
+        asked = [(client, self.start(NodeClient.info, client)) for client in clients]
+        return [(client, future.result()) for client, future in asked]
 
     def close(self) -> None:
         """Close all connections; harmless when called again."""

@@ -285,10 +285,7 @@ class RemoteSession(BaseSession):
         self._tickets.add(
             Ticket.of(header, {index: (t, divisors[index]) for index, t in revealed.items()}, self._about)
         )
-        infos = asking.submit(self.nodes, job, bundle)
-        if not self.wait_if_held:
-            asking.check_held(self.nodes, job, infos)
-        infos = self._await(job, header.deadline)
+        infos = self._ended(job, bundle, header.deadline)
         words = asking.fetch(self.nodes, job, revealed) if revealed else {}
         reports = [asking.done_of(bytes.fromhex(job), info.report) for info in infos if info.report is not None]
         if reports:
@@ -297,6 +294,19 @@ class RemoteSession(BaseSession):
         return [
             decode(words[index], revealed[index]) if index in revealed else None for index in range(len(plan.outputs))
         ]
+
+    def _ended(self, job: str, bundle: bytes, deadline: float) -> list[JobInfo]:
+        """Send a job and wait for its end. Whoever gives up waiting, by an interrupt say, gives the job up."""
+        try:
+            infos = asking.submit(self.nodes, job, bundle)
+            if not self.wait_if_held:
+                asking.check_held(self.nodes, job, infos)
+            return self._await(job, deadline)
+        except TercetError:
+            raise  # it is off already, or held
+        except BaseException:
+            asking.cancel(self.nodes, job)
+            raise
 
     def _await(self, job: str, deadline: float) -> list[JobInfo]:
         return asking.await_end(self.nodes, job, deadline, progress=self._progress, wait_if_held=self.wait_if_held)

@@ -27,7 +27,7 @@ from tercet.errors import InputError, TercetError
 from tercet.federation.api import ChunkState, DatasetInfo, Outcome, UploadBegin, UploadState
 from tercet.federation.identifiers import Digest, Identifier, fresh_id
 from tercet.federation.model import Model
-from tercet.federation.orders import CommitUpload, SignedOrder
+from tercet.federation.orders import CommitUpload, Order, SignedOrder
 from tercet.federation.requests import SEALED
 from tercet.federation.sealing import seal_part
 from tercet.sharing import PARTIES
@@ -125,9 +125,9 @@ def upload(
     node that failed (call again to resume), and what a node answers if it refuses the commit.
     """
     opened = source if isinstance(source, Source) else open_source(source, **options)
-    limits = nodes.limits()
+    limit = min(info.limits.chunk_bytes for _, info in nodes.doors())
     schema = _schema(nodes, dataset, schema, mode)
-    rows = chunk_rows_for(schema, limits.chunk_bytes) if chunk_rows is None else chunk_rows
+    rows = chunk_rows_for(schema, limit) if chunk_rows is None else chunk_rows
     chunks = Chunks(opened, schema, rows, missing)
     if check_first:
         if not opened.repeatable:
@@ -196,11 +196,15 @@ class _Upload:
         self._in_flight: deque[tuple[Chunk, list[Future[int]]]] = deque()
 
     def run(self) -> UploadReport:
-        state = self._state
-        order = state.order
-        if order is not None:
-            # the commit was ordered, and its answer lost: chunks need not be looked at again
-            return self._report(self._settled(lambda: send_order(self._nodes, self._commit, order)))
+        if self._state.order is not None:
+            # a commit was ordered, and its answer lost: chunks are looked at again only if it came to nothing
+            order = self._state.order
+            try:
+                return self._report(self._settled(lambda: send_order(self._nodes, self._commit, order)))
+            except Unsettled:
+                raise
+            except TercetError:
+                self._rows = 0
         self._remember()
         try:
             count = self._send_all()
@@ -210,7 +214,7 @@ class _Upload:
         if not self._rows:
             self._forget(discard=True)
             raise InputError(f"{self._source.name} has no rows to upload")
-        action = CommitUpload(upload=state.upload, dataset=state.dataset, chunks=count, rows=self._rows)
+        action = CommitUpload(upload=self._state.upload, dataset=self._state.dataset, chunks=count, rows=self._rows)
         return self._report(
             self._settled(lambda: carry_out(self._nodes, self._commit, action, signed=self._remember_order))
         )
@@ -223,6 +227,12 @@ class _Upload:
         self._state = self._state.model_copy(update={"order": order})
         self._remember()
 
+    def _ordered_rows(self) -> int:
+        """How many rows the commit is about."""
+        assert self._state.order is not None
+        action = Order.from_bytes(self._state.order.order.encode(), "order").action
+        return action.rows if isinstance(action, CommitUpload) else 0
+
     def _settled(self, commit: Callable[[], Outcome]) -> Outcome:
         """What became of the commit. If it is dead, another attempt signs a new one."""
         try:
@@ -234,17 +244,8 @@ class _Upload:
             raise
 
     def _send_all(self) -> int:
-        state, schema = self._state, self._plan.chunks.schema
-        begin = UploadBegin(
-            upload=state.upload,
-            dataset=state.dataset,
-            schema_=schema.to_dict(),
-            mode=state.mode,
-            rows=self._source.rows if state.missing == "refuse" else None,
-        )
-        states = self._nodes.each(lambda node: node.post("/v1/uploads", begin, UploadState, patient=True))
-        first, *others = (found.parts for found in states)
-        there = {number for number, part in first.items() if all(other.get(number) == part for other in others)}
+        there, schema = self._begin(), self._plan.chunks.schema
+        state = self._state
         upload, count = bytes.fromhex(state.upload), 0
         for chunk in ahead(self._plan.chunks):
             count += 1
@@ -265,6 +266,33 @@ class _Upload:
         while self._in_flight:
             self._settle_oldest()
         return count
+
+    def _begin(self) -> set[int]:
+        """Announce the upload to all three; the chunks of which they hold the same split."""
+        states = self._announce()
+        if any(found.state == "discarded" for found in states):
+            # it had expired, or was given up: what is left of it is of no use
+            self._state = self._state.model_copy(update={"upload": fresh_id()})
+            self._remember()
+            states = self._announce()
+        if any(found.state != "open" for found in states):
+            self._forget(discard=False)
+            raise InputError(
+                f"upload {self._state.upload} is {', '.join(found.state for found in states)} at the three nodes",
+                hint="look at the dataset: it may be there already; else upload again",
+            )
+        first, *others = (found.parts for found in states)
+        return {number for number, part in first.items() if all(other.get(number) == part for other in others)}
+
+    def _announce(self) -> list[UploadState]:
+        begin = UploadBegin(
+            upload=self._state.upload,
+            dataset=self._state.dataset,
+            schema_=self._plan.chunks.schema.to_dict(),
+            mode=self._state.mode,
+            rows=self._source.rows if self._state.missing == "refuse" else None,
+        )
+        return self._nodes.each(lambda node: node.post("/v1/uploads", begin, UploadState, patient=True))
 
     def _sender(self, number: int, part: list[Any]) -> Callable[[NodeClient], int]:
         def send(node: NodeClient) -> int:
@@ -327,7 +355,7 @@ class _Upload:
 
     def _report(self, outcome: Outcome) -> UploadReport:
         self._forget(discard=False)
-        rows = self._rows or outcome.rows or 0
+        rows = self._ordered_rows()
         secret = sum(not column.is_key for column in self._plan.chunks.schema.columns)
         return UploadReport(
             self._state.dataset,
