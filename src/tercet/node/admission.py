@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tercet.errors import ConfigError, IntegrityError, PlanError
+from tercet.errors import ConfigError, InputError, IntegrityError, PlanError
 from tercet.federation.bundle import Bundle, InputRef, kept_handle, read_bundle
 from tercet.federation.orders import MAX_AGE_S, MAX_AHEAD_S
 from tercet.node.language import PlanLanguage, PlanProgram, write_type
@@ -19,6 +19,7 @@ from tercet.policy.request import ColumnSource, KeptSource, PolicyRequest, Sourc
 from tercet.store.catalogue import RESTORED
 from tercet.store.change import KeepChange, KeptArray
 from tercet.store.datasets import DatasetVersion
+from tercet.store.errors import NotFound
 from tercet.store.kept import KeptInfo
 
 if TYPE_CHECKING:
@@ -195,11 +196,26 @@ class Admission:
             if name and kept_handle(header.federation, name) != output.handle:
                 raise PlanError(f"the handle of {name} is not that of its name")
             handle = output.handle.hex()
+            self._check_free(handle, name)
             keeps.append(Keep(index, handle, "" if name == handle else name, plan.operations[output.value].type))
         models = {keep.name.partition("/")[0] for keep in keeps if "/" in keep.name}
         if (header.model is not None) != bool(models) or len(models) > 1:
             raise PlanError("the arrays of a model are kept as model/array, all of one model, with its public part")
         return tuple(keeps)
+
+    def _check_free(self, handle: str, name: str) -> None:
+        """Before anything is computed; the change that makes it visible checks again."""
+        for known in (handle, name):
+            if known and self._is_kept(known):
+                told = name or handle[:8]
+                raise InputError(f"{told} is kept already", hint=f"drop it first (tercet drop {told}), or name another")
+
+    def _is_kept(self, name: str) -> bool:
+        try:
+            self._node.kept.get(name)
+        except NotFound:
+            return False
+        return True
 
     def request(self, case: Case) -> PolicyRequest:
         """What the policy is asked."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from tercet.errors import TercetError
 from tercet.federation.api import FINAL_STATES, ErrorBody
-from tercet.federation.api_peer import JobNews, JobPrepare, JobSettle, JobStart, Prepare
+from tercet.federation.api_peer import Ending, JobCancel, JobNews, JobPrepare, JobSettle, JobStart, Prepare
 from tercet.federation.identifiers import fresh_id
 from tercet.node.failures import refused_here
 from tercet.node.live import Live
@@ -34,6 +34,16 @@ _OTHERS_END_S = 3.0
 """How long the coordinator waits, when a job failed at another node, for its own worker's account of it."""
 _LANE_S = 30.0
 """How long a lane stays taken when another node does not say that its worker is done."""
+
+
+@dataclass
+class _After:
+    """A job that has failed here: others whose workers may not know it yet, and when they are told."""
+
+    due: float
+    cancel: JobCancel
+    left: set[Party]
+    tries: int = 5
 
 
 @dataclass
@@ -55,6 +65,7 @@ class Dispatcher:
         self._condition = threading.Condition()
         self._awake = False
         self._lanes: dict[int, _Use] = {}
+        self._after: dict[str, _After] = {}
         self._early: OrderedDict[tuple[str, Party], JobNews] = OrderedDict()
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="tercet dispatch")
         self._thread = threading.Thread(target=self._run, name="tercet dispatcher", daemon=True)
@@ -89,12 +100,44 @@ class Dispatcher:
                 self._early[job, party] = news
                 while len(self._early) > _EARLY:
                     self._early.popitem(last=False)
+            if news.state in FINAL_STATES and job in self._after:
+                self._after[job].left.discard(party)
             if news.state in (*FINAL_STATES, "finished"):
                 for use in self._lanes.values():
                     if use.job == job:
                         use.busy.discard(party)
         self._jobs.ledger.watch.changed(job)
         self.wake()
+
+    def failed(self, live: Live, state: Ending, error: ErrorBody) -> None:
+        """A job that ran has failed here: see that it ends at the others, which mostly find out by themselves."""
+        if self._coordinates:
+            left = {party for party in self._node.peers.others if not self._is_over(live, party)}
+            cancel = JobCancel(bundle=live.hash, state=state, error=error)
+            with self._condition:
+                self._after[live.job] = _After(time.monotonic() + _OTHERS_END_S, cancel, left)
+
+    def _is_over(self, live: Live, party: Party) -> bool:
+        news = live.news.get(party)
+        return news is not None and news.state in FINAL_STATES
+
+    def _tell_late(self) -> None:
+        now = time.monotonic()
+        with self._condition:
+            due = [(job, after, set(after.left)) for job, after in self._after.items() if after.due <= now]
+            for job, after, left in due:
+                after.due, after.tries = now + _ASK_AGAIN_S, after.tries - 1
+                if not left or not after.tries:
+                    del self._after[job]
+        for job, after, left in due:
+            for party in left:
+                self._pool.submit(self._cancel, party, job, after.cancel)
+
+    def _cancel(self, party: Party, job: str, cancel: JobCancel) -> None:
+        try:
+            self._node.peers.call(party, "POST", f"/peer/jobs/{job}/cancel", json=cancel.model_dump())
+        except TercetError as error:
+            self._node.log.warning("failed job not ended", job=job, reason=error.message)
 
     def take_lane(self, job: str, seconds: float) -> int | None:
         """Wait for a free lane, and take it; None when none became free in time."""
@@ -136,6 +179,7 @@ class Dispatcher:
                 if self._stopping:
                     return
             try:
+                self._tell_late()
                 for live in self._jobs.ledger.all():
                     if live.kind == "plan":
                         self._look_at(live)

@@ -59,6 +59,8 @@ class JobRuns:
             memory_bytes=settings.limits.job_memory_bytes,
         )
         self.lanes = Lanes(node.lane_sockets, setup, node.member.identity.key)
+        for lane in self.lanes:
+            lane.died = lambda number, status: node.log.warning("worker ended", lane=number, status=status)
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
 

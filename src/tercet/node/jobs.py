@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from tercet.errors import IntegrityError, PlanError, Refused, TercetError
-from tercet.federation.api import Decision, ErrorBody, Explanation, JobInfo, JobList, JobStateName, Outcome
+from tercet.federation.api import Decision, ErrorBody, Explanation, JobInfo, JobList, Outcome
 from tercet.federation.api_admin import LaneStatus
 from tercet.federation.api_peer import Ending, JobCancel, JobNews, JobSettle, JobStart, Prepare, RefreshStart
 from tercet.federation.identity import Card
@@ -28,7 +28,9 @@ from tercet.node.refusals import conflict, not_found, too_many
 from tercet.node.results import Results
 from tercet.store.change import Change, KeepChange, RefreshChange
 from tercet.store.errors import NotFound
+from tercet.store.files import remove_folder
 from tercet.store.jobs import JobRow
+from tercet.store.kept import kept_place
 
 if TYPE_CHECKING:
     from tercet.node.supervisor import Node
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 _LOOK_S = 1.0
 _TELL_AGAIN_S = 3.0
 _COORDINATOR_S = 2.5
+_TOLD_S = 3.0
 _SETTLE_S = 120.0
 """How long after its deadline a job that has something to keep waits for the coordinator's word."""
 
@@ -324,7 +327,7 @@ class Jobs:
             if self.ledger.move(live, "done", only_from=("running",), audit=audit, more=self._receipts(live, "done")):
                 self.tell(live)
 
-    def failed(self, live: Live, error: ErrorBody, state: JobStateName = "failed") -> None:
+    def failed(self, live: Live, error: ErrorBody, state: Ending = "failed") -> None:
         """The job has ended here without a result; what it wrote is deleted."""
         if live.kind == "refresh":
             live.state, live.error = state, error
@@ -332,10 +335,26 @@ class Jobs:
             self.refreshes.forget(live)
             return
         self.results.drop(live.job)
-        more = self._receipts(live, state) if live.state == "running" else None
+        ran = live.state == "running"
+        more = self._receipts(live, state) if ran else None
         live.info.pop("boxes", None)
         if self.ledger.move(live, state, only_from=("held", "queued", "running"), error=error, more=more):
+            if ran:
+                self._sweep(live)
+                self.dispatcher.failed(live, state, error)
             self.tell(live)
+
+    def _sweep(self, live: Live) -> None:
+        """Delete the files of what a failed job was to keep, unless its change is ready and waits for the decision."""
+        change = live.change
+        if not isinstance(change, KeepChange) or any(doubt.change == change for doubt in self._node.changes.in_doubt()):
+            return
+        for array in change.arrays:
+            try:
+                if self._node.kept.get(array.handle).job == live.job:
+                    return  # it is visible after all
+            except NotFound:
+                remove_folder(kept_place(self._node.settings.folder_path, array.handle))
 
     def _receipts(self, live: Live, outcome: str) -> Any:
         def write(connection: Connection) -> None:
@@ -365,7 +384,7 @@ class Jobs:
             self._pool.submit(self._node.peers.call, party, "POST", f"/peer/jobs/{live.job}/cancel", json=body)
             for party in self._node.peers.others
         ]
-        deadline = time.monotonic() + 1.0
+        deadline = time.monotonic() + _TOLD_S
         for one in told:
             try:
                 one.result(max(0.0, deadline - time.monotonic()))
@@ -373,7 +392,7 @@ class Jobs:
                 continue  # it finds out by itself: its worker loses ours, or its deadline comes
         self._end_here(live, state, error)
 
-    def _end_here(self, live: Live, state: JobStateName, error: ErrorBody) -> None:
+    def _end_here(self, live: Live, state: Ending, error: ErrorBody) -> None:
         with self.ledger.lock:
             if live.final or live.end is not None:
                 return
@@ -426,6 +445,7 @@ class Jobs:
                     tidied = time.monotonic()
                     self.results.tidy()
                 self.refreshes.scheduled()
+                self.runs.lanes.tend()
             except TercetError as error:
                 self._node.log.warning("jobs not looked after", reason=error.message)
             except Exception as error:

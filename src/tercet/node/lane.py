@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import gc
-import logging
 import os
 import resource
 import signal
@@ -23,6 +22,7 @@ from tercet.federation.bundle import read_bundle
 from tercet.federation.model import Model
 from tercet.node.lane_messages import JobOrder, Progress, Ready, RefreshOrder, Setup, receive, send
 from tercet.node.language import PlanLanguage
+from tercet.node.logs import start_logging
 from tercet.node.refreshing import run_refresh
 from tercet.node.work import Worker, failed, run_plan
 from tercet.ring import retain_freed_memory
@@ -39,12 +39,13 @@ def main(control_fd: int, listener_fd: int, leash_fd: int) -> int:
     """Run jobs until the supervisor closes its end; the exit status is 0 then."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(leash_fd,), name="tercet leash", daemon=True).start()
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     retain_freed_memory(_KEEP_BYTES)
     with socket.socket(fileno=control_fd) as control, socket.socket(fileno=listener_fd) as listener:
         first = receive(control)
         if first is None or not isinstance(first[0], Setup):
             return 1
+        # the supervisor's format: an exception's own words, which may hold values, stay out of it
+        start_logging(first[0].names[first[0].party - 1], "info")
         worker = _worker(first[0], first[1], listener)
         gc.collect()
         gc.freeze()

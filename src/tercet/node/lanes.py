@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -68,6 +68,8 @@ class Lane:
         self.number = number
         self.loaded: Callable[[], None] = lambda: None
         """Called when a worker of this lane has loaded, or has failed to."""
+        self.died: Callable[[int, int | None], None] = lambda lane, status: None
+        """Called with the lane and the exit status of a worker that ended without being told to."""
         self._listener = listener
         self._leash_fd = leash_fd
         self._setup = setup
@@ -87,6 +89,14 @@ class Lane:
         with self._lock:
             if not self._stopped and self._worker is None:
                 self._worker = self._spawn()
+
+    def tend(self) -> None:
+        """Start a worker if there is none, or if it has ended meanwhile."""
+        worker = self._worker
+        if worker is not None and worker.process.poll() is not None:
+            self._replace(End.DIED)
+        else:
+            self.start()
 
     def _spawn(self) -> _Worker:
         ours, theirs = socket.socketpair()
@@ -149,7 +159,7 @@ class Lane:
             self._turn.release()
 
     def _run(self, order: Model, data: bytes, deadline: float, progress: Callable[[float], None]) -> Answer | End:
-        self.start()
+        self.tend()
         if not self.await_ready(min(deadline, time.monotonic() + START_S)):
             return self._replace(End.DIED if time.monotonic() < deadline else End.DEADLINE)
         worker = self._worker
@@ -168,7 +178,7 @@ class Lane:
         except (OSError, ProtocolViolation):
             return self._replace(End.DIED)
         if _resident_bytes(worker.process.pid) > _RECYCLE_BYTES:
-            self._replace(End.DIED)
+            self._replace(End.STOPPED)
         return message
 
     def _next(self, worker: _Worker, deadline: float) -> Model | None:
@@ -191,9 +201,20 @@ class Lane:
             worker, self._worker = self._worker, None
         if worker is not None:
             why = worker.end or why
+            status = worker.process.poll()
             _kill(worker)
+            if why is End.DIED and status is not None:
+                self.died(self.number, status)
         self.start()
         return why
+
+    def tend_idle(self) -> None:
+        """As `tend`, unless a job runs."""
+        if self._worker is not None and self._turn.acquire(blocking=False):
+            try:
+                self.tend()
+            finally:
+                self._turn.release()
 
     def cancel(self, job: str) -> bool:
         """End the worker if it runs this job; False if it does not."""
@@ -225,7 +246,7 @@ class Lane:
             pid = worker.process.pid if worker is not None else None
             port = self._listener.getsockname()[1]
             resident = _resident_bytes(pid) if pid is not None else 0
-            ready = worker is not None and worker.ready
+            ready = worker is not None and worker.ready and worker.process.poll() is None
             return LaneState(self.number, port, pid, ready, self._job, self._since, resident)
 
 
@@ -242,6 +263,9 @@ class Lanes:
     def __len__(self) -> int:
         return len(self._lanes)
 
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes)
+
     def __getitem__(self, lane: int) -> Lane:
         return self._lanes[lane]
 
@@ -257,7 +281,13 @@ class Lanes:
             lane.start()
         return all([lane.await_ready(deadline) for lane in self._lanes])
 
+    def tend(self) -> None:
+        """Replace workers that have ended by themselves while nothing ran in their lanes."""
+        for lane in self._lanes:
+            lane.tend_idle()
+
     def states(self) -> list[LaneState]:
+        """What the lanes are doing."""
         return [lane.state() for lane in self._lanes]
 
     def cancel(self, job: str) -> bool:

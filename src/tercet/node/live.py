@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tercet.federation.api import FINAL_STATES, Decision, ErrorBody, JobStateName
-from tercet.federation.api_peer import JobNews
+from tercet.federation.api_peer import Ending, JobNews
 from tercet.sharing import Party
 from tercet.store.change import KeepChange, RefreshChange
-
-CANCELLED: JobStateName = "cancelled"
 
 
 @dataclass
@@ -35,7 +33,7 @@ class Live:
     """The worker of this node is done, and `change` waits."""
     progress: float = 0.0
     lane: int | None = None
-    end: tuple[JobStateName, ErrorBody] | None = None
+    end: tuple[Ending, ErrorBody] | None = None
     """How the job is to be called when its worker has been ended."""
     news: dict[Party, JobNews] = field(default_factory=dict)
     """At the coordinator: what the others have said last."""

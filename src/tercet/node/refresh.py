@@ -9,9 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tercet.errors import IntegrityError, PlanError, TercetError
+from tercet.errors import IntegrityError, PlanError, TercetError, Unreachable
 from tercet.federation.api import Decision, ErrorBody, Outcome
-from tercet.federation.api_peer import JobCancel, JobSettle, Prepare, RefreshStart
+from tercet.federation.api_peer import JobCancel, JobNews, JobPrepare, JobSettle, Prepare, RefreshStart
 from tercet.federation.identifiers import fresh_id
 from tercet.federation.orders import Order, Refresh, SignedOrder, read_order, sign_order
 from tercet.node.live import Live
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _LANE_S = 60.0
 _HOUR_S = 3600.0
 _LOOK_S = 60.0
+_ASK_S = 2.0
 
 
 class Refreshes:
@@ -102,9 +103,24 @@ class Refreshes:
                 raise unavailable("the refresh did not come to its end in time")
             woken = threading.Event()
             jobs.ledger.watch.subscribe(live.job, woken.set)
-            if not self._all_finished(live):
-                woken.wait(min(left, 1.0))
+            if not self._all_finished(live) and not woken.wait(min(left, _ASK_S)):
+                self._ask(live)
             jobs.ledger.watch.forget(live.job, woken.set)
+
+    def _ask(self, live: Live) -> None:
+        """Ask those who have not said that they are finished: a node that was started anew knows nothing of it."""
+        peers = self._node.peers
+        for party in peers.others:
+            news = live.news.get(party)
+            if news is not None and news.state == "finished":
+                continue
+            body = JobPrepare(bundle=live.hash).model_dump()
+            answer = peers.call(party, "POST", f"/peer/jobs/{live.job}/prepare", json=body)
+            heard = JobNews.model_validate(answer)
+            if heard.bundle is None:
+                name = peers.name(party)
+                raise Unreachable(f"{name} was started anew while the refresh ran", party=party, hint="order it again")
+            self._jobs.dispatcher.heard(party, live.job, heard)
 
     def _all_finished(self, live: Live) -> bool:
         """Raises the error of the node that failed."""
@@ -212,8 +228,7 @@ class Refreshes:
     def scheduled(self) -> None:
         """At the coordinator: begin a refresh that is due, one at a time. Called every second or so."""
         node = self._node
-        settings = getattr(node.settings, "refresh", None)
-        hours = settings.every_hours if settings is not None else 0.0
+        hours = node.settings.refresh.every_hours
         if not hours or not self._jobs.coordinates or time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + _LOOK_S

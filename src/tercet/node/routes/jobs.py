@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import Response
@@ -26,6 +26,10 @@ Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Wait = Annotated[float, Query(ge=0, le=MAX_WAIT_S)]
 Output = Annotated[int, Path(ge=0, lt=1 << 24)]
 
+_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_BUNDLE = {"requestBody": {"required": True, "content": _BINARY}}
+_BOX: dict[int | str, dict[str, Any]] = {200: {"description": "the box", "content": _BINARY}}
+
 
 def router(node: Node) -> APIRouter:
     """All routes of jobs but those between nodes; `tercet.node.app` includes it."""
@@ -36,12 +40,12 @@ def router(node: Node) -> APIRouter:
         if jobs.row(job).analyst != caller.fingerprint and "operator" not in caller.roles:
             raise forbidden("this job is somebody else's")
 
-    @routes.post("/v1/jobs", status_code=202)
+    @routes.post("/v1/jobs", status_code=202, openapi_extra=_BUNDLE)
     def submit(body: Body, caller: Analyst) -> JobInfo:
         """Send a job bundle; 403 with node and rule if it is refused."""
         return jobs.submit(bytes(body), caller.card)
 
-    @routes.post("/v1/explain")
+    @routes.post("/v1/explain", openapi_extra=_BUNDLE)
     def explain(body: Body, caller: Analyst) -> Explanation:
         """What this node would decide about a bundle; nothing is recorded."""
         return jobs.explain(bytes(body), caller.card)
@@ -77,7 +81,7 @@ def router(node: Node) -> APIRouter:
             finally:
                 jobs.ledger.watch.forget(job, tell)
 
-    @routes.get("/v1/jobs/{job}/results/{output}", response_class=Response)
+    @routes.get("/v1/jobs/{job}/results/{output}", response_class=Response, responses=_BOX)
     def result(job: Job, output: Output, caller: Anyone) -> Response:
         """The box of one output, sealed to the caller; 409 before the job's end, 410 when it has expired."""
         return Response(jobs.result(job, output, caller.fingerprint), media_type="application/octet-stream")

@@ -1,0 +1,185 @@
+"""Jobs that go wrong at one of three nodes: each names the node, nothing waits for ever, and the next job works."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.jobs_at_nodes import Asked, long_chain
+from node.trio_nodes import NAMES, ROLES, Nodes, assert_ok, make
+from tercet.federation.api import JobInfo
+from tercet.federation.identity import Member
+
+TIMEOUT_S = 2
+VALUES = list(range(1, 11))
+
+
+def policy(people: dict[str, Member]) -> str:
+    """Jobs on `free` run; node c changes the rule of the others."""
+    text = "version = 1\n"
+    for name, roles in ROLES.items():
+        text += f'[[people]]\nname = "{name}"\nfingerprint = "{people[name].card.fingerprint}"\nroles = {roles}\n'
+    text += '[[owners]]\npeople = ["*"]\ndatasets = ["*"]\nmay = ["create", "append", "withdraw", "drop", "refresh"]\n'
+    for name in ("free", "held", "refused", "wide"):
+        text += f'[[rules]]\nname = "{name}"\nanalysts = ["*"]\ndatasets = ["{name}"]\nmin_rows = 5\n'
+    return text
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    made = make(tmp_path_factory.mktemp("faulty"), policy)
+    try:
+        for name in NAMES:
+            made.set(name, "worker", str(TIMEOUT_S))
+            made.set(name, "queued_jobs", "3")
+        made.set("c", "job_memory_bytes", str(64 << 20))
+        at_c = made.folder / "c" / "policy.toml"
+        text = at_c.read_text().replace('datasets = ["held"]\n', 'datasets = ["held"]\nhold = true\n')
+        at_c.write_text(text.replace('datasets = ["refused"]\nmin_rows = 5', 'datasets = ["refused"]\nmin_rows = 100'))
+        made.start()
+        for dataset in ("free", "held", "refused"):
+            made.upload(dataset, [VALUES])
+        made.upload("wide", [list(range(4000))])
+        yield made
+    finally:
+        made.close()
+
+
+def workers(nodes: Nodes, name: str) -> list[int]:
+    """The worker processes of a node."""
+    parent = nodes.processes[name].pid
+    found = []
+    for task in Path(f"/proc/{parent}/task").iterdir():
+        for pid in (task / "children").read_text().split():
+            if b"tercet.node.lane" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(int(pid))
+    return found
+
+
+def works_again(nodes: Nodes) -> bool:
+    return bool(Asked(nodes, "free").sent().result() == sum(VALUES))
+
+
+def check_blamed(found: dict[str, JobInfo], name: str) -> None:
+    for info in found.values():
+        assert info.state == "failed" and info.error is not None
+        assert info.error.node == name or name in info.error.message.split(), info.error
+
+
+@pytest.mark.parametrize("victim", ["a", "b"])
+def test_a_worker_that_is_killed(nodes: Nodes, victim: str) -> None:
+    asked = Asked(nodes, "free", long_chain).sent()
+    asked.runs(victim)
+    time.sleep(0.3)
+    for pid in workers(nodes, victim):
+        os.kill(pid, signal.SIGKILL)
+    began = time.monotonic()
+    check_blamed(asked.ends(), victim)
+    assert time.monotonic() - began < 20
+    assert works_again(nodes)
+
+
+def test_a_worker_that_stands_still(nodes: Nodes) -> None:
+    asked = Asked(nodes, "free", long_chain).sent()
+    asked.runs("b")
+    time.sleep(0.3)
+    for pid in workers(nodes, "b"):
+        os.kill(pid, signal.SIGSTOP)
+    began = time.monotonic()
+    found = asked.ends()
+    check_blamed(found, "b")
+    assert {info.error.error for info in found.values() if info.error is not None} == {"timeout"}
+    assert time.monotonic() - began < TIMEOUT_S + 10
+    assert works_again(nodes)
+
+
+def test_a_node_that_is_killed_and_comes_back(nodes: Nodes) -> None:
+    asked = Asked(nodes, "free", long_chain).sent()
+    asked.runs("b")
+    time.sleep(0.3)
+    theirs = workers(nodes, "b")
+    nodes.kill("b")
+    check_blamed({name: asked.end(name) for name in ("a", "c")}, "b")
+    nodes.wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in theirs))
+    nodes.start("b")
+    info = asked.end("b")
+    assert info.state == "failed" and info.error is not None and info.error.error == "interrupted"
+    assert not list((nodes.folder / "b" / "store" / "results").glob(asked.job))
+    assert works_again(nodes)
+
+
+def test_idle_workers_that_end_are_replaced(nodes: Nodes) -> None:
+    before = set(workers(nodes, "c"))
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    assert works_again(nodes)
+    nodes.wait_for(lambda: len(workers(nodes, "c")) == 2 and not before & set(workers(nodes, "c")))
+
+
+def test_a_refusal_at_one_node_ends_it_at_all(nodes: Nodes) -> None:
+    asked = Asked(nodes, "refused")
+    answers = asked.send()
+    assert answers["c"].status_code == 403 and answers["c"].json()["rule"]
+    assert_ok(answers["a"])
+    for info in asked.ends().values():
+        assert info.state == "refused"
+    error = asked.info("a").error
+    assert error is not None and error.node == "c"
+
+
+def test_a_held_job_is_approved(nodes: Nodes) -> None:
+    asked = Asked(nodes, "held").sent()
+    assert asked.info("c").state == "held" and asked.info("c").decision.verdict == "held"
+    nodes.wait_for(lambda: asked.info("a").waiting_for == ["c"])
+    path = f"/v1/admin/jobs/{asked.job}"
+    assert nodes.request("c", "analyst", "POST", path + "/approve", json={"reason": ""}).status_code == 403
+    assert nodes.request("a", "operator", "POST", path + "/approve", json={"reason": ""}).status_code == 409
+    assert_ok(nodes.request("c", "operator", "POST", path + "/approve", json={"reason": "the board agreed"}))
+    assert asked.result() == sum(VALUES)
+    assert "the board agreed" in asked.info("c").decision.reasons[-1]
+    assert nodes.request("c", "operator", "POST", path + "/deny", json={"reason": ""}).status_code == 409
+
+
+def test_a_held_job_is_denied(nodes: Nodes) -> None:
+    asked = Asked(nodes, "held").sent()
+    path = f"/v1/admin/jobs/{asked.job}/deny"
+    assert_ok(nodes.request("c", "operator", "POST", path, json={"reason": "too small a purpose"}))
+    for info in asked.ends().values():
+        assert info.state == "refused" and info.error is not None
+        assert info.error.node == "c" and "too small a purpose" in info.error.message
+
+
+def test_what_waits_survives_restarts(nodes: Nodes) -> None:
+    asked = Asked(nodes, "held").sent()
+    nodes.kill("a")
+    nodes.terminate("c")
+    nodes.start("a", "c")
+    assert asked.info("c").state == "held" and asked.info("a").state == "queued"
+    assert_ok(nodes.request("c", "operator", "POST", f"/v1/admin/jobs/{asked.job}/approve", json={"reason": ""}))
+    assert asked.result() == sum(VALUES)
+
+
+def test_a_full_queue(nodes: Nodes) -> None:
+    held = [Asked(nodes, "held").sent() for _ in range(3)]
+    more = Asked(nodes, "held")
+    for answer in more.send().values():
+        assert answer.status_code == 429 and "queue" in answer.json()["message"]
+    for asked in held:
+        assert_ok(nodes.request("b", "analyst", "POST", f"/v1/jobs/{asked.job}/cancel"))
+        assert {info.state for info in asked.ends().values()} == {"cancelled"}
+    assert works_again(nodes)
+
+
+def test_a_job_that_needs_too_much_memory_at_one_node(nodes: Nodes) -> None:
+    asked = Asked(nodes, "wide", lambda x: (x[:, None] < x[None, :]).sum())
+    answers = asked.send()
+    assert answers["c"].status_code == 422
+    body = answers["c"].json()
+    assert body["node"] == "c" and "bytes of memory" in body["message"] and "job_memory_bytes" in body["hint"]
+    nodes.request("a", "analyst", "POST", f"/v1/jobs/{asked.job}/cancel")
+    assert works_again(nodes)
