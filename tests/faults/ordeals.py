@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from faults.actions import MAIN
 from faults.checks import Broken, settle
 from faults.harness import Attempt, World
 from node.trio_nodes import NAMES, assert_ok
@@ -39,7 +38,7 @@ def old_state(world: World) -> None:
     store.with_name("yesterday").rename(store)
     nodes.start(ODD)
     began = time.monotonic()
-    said(world, f"dataset {MAIN}")
+    said(world, "other versions")
     turned_away(world, "old state", "append", "job", "refresh", began=began)
     nodes.terminate(ODD)
     shutil.rmtree(store)
@@ -60,7 +59,7 @@ def old_backup(world: World) -> None:
     restored(nodes.folder / ODD, backup)
     nodes.start(ODD)
     began = time.monotonic()
-    said(world, f"dataset {MAIN}")
+    said(world, "other versions")
     turned_away(world, "old backup", "append", "job", began=began)
     world.actions.ask(other, "x")
     world.actions.create()()

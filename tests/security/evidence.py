@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 _REGION_BYTES = 64 << 20
 _LEAST_PATTERN = 5
@@ -23,10 +26,42 @@ class Evidence:
     def nbytes(self) -> int:
         return sum(len(data) for _, data in self.pieces)
 
-    def find(self, pattern: bytes) -> list[str]:
-        """Where a pattern of bytes occurs."""
-        assert len(pattern) >= _LEAST_PATTERN, "a short pattern is found by chance"
-        return [where for where, data in self.pieces if pattern in data]
+    def find(self, patterns: Mapping[str, bytes]) -> dict[str, list[str]]:
+        """What of these patterns occurs, and where. One pass over the bytes, however many patterns there are."""
+        assert all(len(pattern) >= _LEAST_PATTERN for pattern in patterns.values()), "a short one is found by chance"
+        anchored: dict[bytes, list[tuple[str, int]]] = {}
+        for what, pattern in patterns.items():
+            at = _anchor(pattern)
+            anchored.setdefault(pattern[at : at + 4], []).append((what, at))
+        anchors = np.frombuffer(b"".join(anchored), np.uint32)
+        wanted = np.zeros(1 << 16, bool)
+        wanted[anchors.astype(np.uint16)] = True
+        found: dict[str, list[str]] = {}
+        for where, data in self.pieces:
+            for place in _candidates(data, anchors, wanted):
+                for what, at in anchored[data[place : place + 4]]:
+                    if place >= at and data.startswith(patterns[what], place - at):
+                        found.setdefault(what, []).append(where)
+        return found
+
+
+def _anchor(pattern: bytes) -> int:
+    """Where in a pattern the four bytes stand that are least like what memory is full of: zeros, signs, pointers."""
+
+    def rarity(at: int) -> int:
+        window = pattern[at : at + 4]
+        return 2 * sum(byte not in b"\x00\xff\x7f\x55" for byte in window[:2]) + len(set(window))
+
+    return max(range(len(pattern) - 3), key=rarity)
+
+
+def _candidates(data: bytes, anchors: NDArray[np.uint32], wanted: NDArray[np.bool_]) -> Iterator[int]:
+    """Where one of the four-byte anchors stands."""
+    for shift in range(min(2, len(data))):
+        halves = np.frombuffer(data, np.uint16, (len(data) - shift) // 2, shift)
+        places = np.flatnonzero(wanted[halves[:-1]]) if len(halves) > 1 else np.empty(0, np.int64)
+        words = halves[places].astype(np.uint32) | halves[places + 1].astype(np.uint32) << np.uint32(16)
+        yield from (2 * places[np.isin(words, anchors)] + shift).tolist()
 
 
 def files_of(folder: Path) -> Iterator[tuple[str, bytes]]:
