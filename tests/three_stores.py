@@ -17,7 +17,7 @@ from tercet.store.audit import Audit
 from tercet.store.catalogue import Catalogue
 from tercet.store.change import Change, Prepared, RefreshChange, UploadChange, WithdrawChange, check_prepared
 from tercet.store.changes import Changes
-from tercet.store.datasets import Datasets, DatasetVersion
+from tercet.store.datasets import Datasets
 from tercet.store.effects import Result
 from tercet.store.jobs import JobRows
 from tercet.store.kept import Kept
@@ -27,6 +27,7 @@ from tercet.store.segment_writer import SegmentWriter
 from tercet.store.segments import Value
 from tercet.store.splitting import split_chunk
 from tercet.store.uploads import Uploads
+from tercet.store.version import DatasetVersion
 
 OWNER, OTHER = "a" * 64, "b" * 64
 SCHEMA = Schema.parse(

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from tercet.errors import InputError, IntegrityError
 from tercet.sharing import PARTIES
-from tercet.store.datasets import Datasets, DatasetVersion
+from tercet.store.datasets import Datasets
 from tercet.store.errors import Gone, NotFound
 from tercet.store.files import PartFile, damaged
 from tercet.store.segments import StoredSegment
+from tercet.store.version import DatasetVersion
 from three_stores import OneStore, ThreeStores, opened, patients
 
 ROWS = 64 * 3 + 17 + 130

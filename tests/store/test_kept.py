@@ -13,10 +13,11 @@ from tercet.errors import InputError, IntegrityError
 from tercet.plan.types import Type
 from tercet.ring import ring, unpack_bits
 from tercet.sharing import BitShare, Share, expand_seed, split, split_bits
-from tercet.store import kept as kept_module
+from tercet.store import kept_files as kept_module
 from tercet.store.change import Change, DropChange, KeepChange
 from tercet.store.errors import Busy, Gone, NotFound
-from tercet.store.kept import Kept, read_kept, read_label, write_kept, write_label
+from tercet.store.kept import Kept
+from tercet.store.kept_files import read_kept, read_label, write_kept, write_label
 from three_stores import OTHER, OWNER, OneStore, ThreeStores, cut, opened
 
 JOB = "0" * 32

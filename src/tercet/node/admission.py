@@ -18,9 +18,9 @@ from tercet.policy.disclosure import disclosures
 from tercet.policy.request import ColumnSource, KeptSource, PolicyRequest, Source, Used
 from tercet.store.catalogue import RESTORED
 from tercet.store.change import KeepChange, KeptArray
-from tercet.store.datasets import DatasetVersion
 from tercet.store.errors import NotFound
 from tercet.store.kept import KeptInfo
+from tercet.store.version import DatasetVersion
 
 if TYPE_CHECKING:
     from tercet.node.supervisor import Node
@@ -239,6 +239,7 @@ class Admission:
             inputs=inputs,
             kept={keep.index: keep.name or keep.handle for keep in case.keeps},
             used=used,
+            own=frozenset(name for name, version in case.versions.items() if set(version.owners) == {analyst}),
             now=node.now(),
             deadline_s=header.deadline - header.created,
         )
@@ -248,7 +249,7 @@ def disclosed(case: Case, request: PolicyRequest) -> dict[int, Any]:
     """What revealing each kept output would say, by index, as it is stored with it."""
     if not case.keeps:
         return {}
-    found = disclosures(request.plan, request.inputs, request.kept)
+    found = disclosures(request.plan, request.inputs, request.kept, own=request.own)
     return {keep.index: found[keep.index].stored() for keep in case.keeps}
 
 

@@ -11,8 +11,8 @@ from tercet.errors import PlanError
 from tercet.node.lane_messages import JobOrder, KeptOutput
 from tercet.node.language import read_type
 from tercet.sharing import BitShare, Party, Purpose, Share, Streams
-from tercet.store.datasets import DatasetVersion
-from tercet.store.kept import read_kept, write_kept
+from tercet.store.kept_files import read_kept, write_kept
+from tercet.store.version import DatasetVersion
 
 _SALT_BYTES = 16
 _SALTS_INSTANCE = RESERVED_INSTANCES + (1 << 62)

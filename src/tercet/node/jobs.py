@@ -30,7 +30,7 @@ from tercet.store.change import Change, KeepChange, RefreshChange
 from tercet.store.errors import NotFound
 from tercet.store.files import remove_folder
 from tercet.store.jobs import JobRow
-from tercet.store.kept import kept_place
+from tercet.store.kept_files import kept_place
 
 if TYPE_CHECKING:
     from tercet.node.supervisor import Node

@@ -18,8 +18,8 @@ from tercet.node.live import Live
 from tercet.node.refusals import conflict, forbidden, raised, unavailable
 from tercet.sharing import Party
 from tercet.store.change import RefreshChange, write_change
-from tercet.store.datasets import DatasetVersion
 from tercet.store.files import place, remove_folder
+from tercet.store.version import DatasetVersion
 
 if TYPE_CHECKING:
     from tercet.node.jobs import Jobs

@@ -16,9 +16,9 @@ from tercet.node.work import Worker, failed, run_in_session
 from tercet.protocols.reshare import reshare
 from tercet.protocols.scope import Body, Scope
 from tercet.sharing import PARTIES, BitShare, Share, Streams
-from tercet.store.datasets import DatasetVersion
 from tercet.store.segment_writer import SegmentWriter
 from tercet.store.segments import Value
+from tercet.store.version import DatasetVersion
 
 
 def run_refresh(worker: Worker, order: RefreshOrder, progress: Callable[[float], None]) -> Refreshed | Failed:

@@ -30,11 +30,12 @@ from tercet.policy.rules import Policy
 from tercet.store.audit import Audit
 from tercet.store.catalogue import Catalogue
 from tercet.store.changes import Changes
-from tercet.store.datasets import Datasets, DatasetVersion
+from tercet.store.datasets import Datasets
 from tercet.store.errors import NotFound
 from tercet.store.jobs import JobRows
 from tercet.store.kept import Kept
 from tercet.store.uploads import Uploads
+from tercet.store.version import DatasetVersion
 
 _TIDY_S = 60.0
 _POLICY_S = 0.5

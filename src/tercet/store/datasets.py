@@ -1,137 +1,21 @@
-"""Datasets as jobs read them: versions, and the shares of any run of rows of a column."""
+"""Datasets in the catalogue: which versions there are, and what became of others."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, select
 
-from tercet.errors import InputError, IntegrityError
-from tercet.sharing import BitShare, Party, Share
+from tercet.errors import IntegrityError
+from tercet.sharing import Party
 from tercet.store.catalogue import Catalogue
 from tercet.store.errors import Gone, NotFound
-from tercet.store.keys import KeyValues
-from tercet.store.schema import Schema, canonical_json
-from tercet.store.segments import Segment, StoredSegment, empty, join_keys
+from tercet.store.segments import Segment
 from tercet.store.tables import DATASETS, SEGMENTS, VERSIONS
-
-
-@dataclass(frozen=True)
-class DatasetVersion:
-    """One version of a dataset at this node. It never changes; reading fails once it is withdrawn or refreshed.
-
-    Times are unix seconds: of the dataset, of this version, of the last refresh up to it. One thread at a time reads.
-    """
-
-    name: str
-    version: int
-    manifest: str
-    rows: int
-    schema: Schema
-    segments: tuple[StoredSegment, ...] = field(repr=False)
-    created: float
-    changed: float
-    refreshed: float | None
-
-    @property
-    def owners(self) -> tuple[str, ...]:
-        """Fingerprints of all who brought rows or columns."""
-        return tuple(sorted({segment.owner for segment in self.segments}))
-
-    @property
-    def layout(self) -> str:
-        """Names the numbering of rows: another when rows come or go, the same after a refresh or with new columns."""
-        rows = [[segment.segment, segment.rows] for segment in self.segments if not segment.joined]
-        return hashlib.sha256(b"tercet/1 layout\0" + canonical_json([self.name, rows])).hexdigest()
-
-    def read(self, column: str, start: int = 0, stop: int | None = None) -> Share | BitShare:
-        """The shares of rows start to stop (not included) of a secret column, in fresh arrays.
-
-        Called in workers. Costs a copy of what is asked for; of every chunk that is touched, words are read from disk,
-        and seeds expanded as far as needed. Raises InputError for an unknown or public column or rows outside, Gone if
-        the version was withdrawn or refreshed meanwhile, IntegrityError naming file and dataset for a damaged file.
-        """
-        form = self.schema[column].form
-        if not form.secret:
-            raise InputError(f"column {column} of {self.name} is a public key", hint="read_keys gives its values")
-        start, stop = self._run(start, stop)
-        out = empty(form, stop - start)
-        for segment, first, last, at in self._touched(column, start, stop):
-            segment.read_into(column, first, last, out, at)
-        return out
-
-    def read_keys(self, column: str, start: int = 0, stop: int | None = None) -> KeyValues:
-        """The public values of rows start to stop of the key column. Raises as `read` does."""
-        form = self.schema[column].form
-        start, stop = self._run(start, stop)
-        pieces: list[KeyValues] = []
-        for segment, first, last, _ in self._touched(column, start, stop):
-            size = segment.chunk_rows
-            for chunk in range(first // size, -(-last // size)):
-                values = segment.read_keys(column, chunk)
-                pieces.append(values[max(first - chunk * size, 0) : min(last - chunk * size, size)])
-        return join_keys(pieces, form)
-
-    def _run(self, start: int, stop: int | None) -> tuple[int, int]:
-        stop = self.rows if stop is None else stop
-        if not 0 <= start <= stop <= self.rows:
-            raise InputError(f"{self.name} has rows 0 to {self.rows}, not {start} to {stop}")
-        return start, stop
-
-    def _touched(self, column: str, start: int, stop: int) -> list[tuple[StoredSegment, int, int, int]]:
-        """For every segment with rows in the run: (its files of that column, first, last row there, row of the run)."""
-        found: list[tuple[StoredSegment, int, int, int]] = []
-        begins = 0
-        having = {segment.base: segment for segment in self.segments if column in segment.names}
-        for segment in self.segments:
-            if segment.joined:
-                continue
-            ends = begins + segment.rows
-            first, last = max(start, begins), min(stop, ends)
-            if first < last:
-                found.append((having[segment.segment], first - begins, last - begins, first - start))
-            begins = ends
-        return found
-
-    def describe(self) -> dict[str, Any]:
-        """All that a worker needs to read this version without a catalogue, as JSON data; nothing secret."""
-        return {
-            "name": self.name,
-            "version": self.version,
-            "manifest": self.manifest,
-            "rows": self.rows,
-            "schema": self.schema.to_dict(),
-            "created": self.created,
-            "changed": self.changed,
-            "refreshed": self.refreshed,
-            "segments": [segment.describe() for segment in self.segments],
-        }
-
-    @classmethod
-    def load(cls, folder: Path, party: Party, data: Mapping[str, Any], *, verify: bool = True) -> DatasetVersion:
-        """Read what `describe` gave. `folder` is the store's; `verify` as in `Datasets`. Called in workers."""
-        what = f"dataset {data['name']}"
-        segments = tuple(
-            StoredSegment.stored(Segment.load(segment), folder, party, what, verify=verify)
-            for segment in data["segments"]
-        )
-        return cls(
-            data["name"],
-            data["version"],
-            data["manifest"],
-            data["rows"],
-            Schema.parse(data["schema"]),
-            segments,
-            data["created"],
-            data["changed"],
-            data["refreshed"],
-        )
+from tercet.store.version import DatasetVersion
 
 
 class Datasets:
@@ -266,17 +150,6 @@ def segment_of(row: Row[Any]) -> Segment:
             "created": row.created,
         }
     )
-
-
-def manifest_of(name: str, version: int, schema: Schema, segments: Sequence[Segment]) -> str:
-    """The hash that names a version and all its contents, the same at all three nodes."""
-    facts = {
-        "dataset": name,
-        "version": version,
-        "schema": schema.to_dict(),
-        "segments": [segment.facts() for segment in segments],
-    }
-    return hashlib.sha256(b"tercet/1 manifest\0" + canonical_json(facts)).hexdigest()
 
 
 def _check_there(connection: Connection, name: str, version: int, current: int) -> None:

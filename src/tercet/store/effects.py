@@ -16,13 +16,14 @@ from sqlalchemy import Connection, insert, update
 
 from tercet.errors import InputError
 from tercet.store.change import Prepared, RefreshChange, SegmentDigests, UploadChange, WithdrawChange
-from tercet.store.datasets import Datasets, current_version, is_segment, manifest_of, version_row, visible
+from tercet.store.datasets import Datasets, current_version, is_segment, version_row, visible
 from tercet.store.errors import Gone, NotFound
 from tercet.store.joins import join_columns
 from tercet.store.schema import Schema, canonical_json
 from tercet.store.segments import Segment, StoredSegment
 from tercet.store.tables import DATASETS, SEGMENTS, VERSIONS
 from tercet.store.uploads import Uploads, check_fits
+from tercet.store.version import manifest_of
 
 
 @dataclass(frozen=True)

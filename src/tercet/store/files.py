@@ -11,7 +11,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.errors import ConfigError, InputError, IntegrityError
+from tercet.federation.identifiers import fresh_id
 from tercet.store.errors import DiskFull, Gone, StorageError
 from tercet.store.part import DIGEST_BYTES, HEADER_BYTES, RECORD, Header, component_digests, padded
 from tercet.store.schema import MAX_COLUMNS
@@ -98,7 +98,7 @@ def write_file(
     It gets its name within `while_`, which may raise instead.
     Raises DiskFull, StorageError; no half of it is left then.
     """
-    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}")
+    temporary = path.with_name(f"{TEMPORARY}{fresh_id()}")
     with translated(what):
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -13,19 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tercet.errors import InputError
 from tercet.ring import pack_bits, ring, unpack_bits
 from tercet.sharing import BitShare, Share
-from tercet.store.datasets import DatasetVersion
 from tercet.store.files import Space, make_folder, place, place_name, remove_folder
 from tercet.store.keys import KeyValues, Texts
 from tercet.store.schema import Form
 from tercet.store.segment_writer import SegmentWriter, derived_salts
 from tercet.store.segments import Segment, StoredSegment, Value, join_keys
+from tercet.store.version import DatasetVersion
 
 Columns = tuple[tuple[str, Form], ...]
 
@@ -119,6 +117,9 @@ def _order(there: KeyValues, brought: KeyValues, dataset: str) -> NDArray[np.int
             f"dataset {dataset} has {len(there):,} rows and the upload {len(brought):,}",
             hint="further columns come for exactly the rows that are there",
         )
+    # only here: a node that joins nothing starts sooner
+    import pyarrow.compute as pc
+
     found = pc.index_in(_arrow(there), value_set=_arrow(brought))
     if found.null_count:
         raise InputError(f"{found.null_count:,} keys of dataset {dataset} are not among those of the upload")
@@ -131,6 +132,8 @@ def _order(there: KeyValues, brought: KeyValues, dataset: str) -> NDArray[np.int
 
 
 def _arrow(keys: KeyValues) -> Any:
+    import pyarrow as pa
+
     if isinstance(keys, Texts):
         offsets = np.ascontiguousarray(keys.offsets)
         return pa.LargeStringArray.from_buffers(len(keys), pa.py_buffer(offsets), pa.py_buffer(keys.data))

@@ -14,7 +14,8 @@ from tercet.store.datasets import Datasets
 from tercet.store.effects import Effect, agreed_digests
 from tercet.store.errors import NotFound
 from tercet.store.files import Space, place_name
-from tercet.store.kept import kept_lock, kept_segment, read_label
+from tercet.store.kept import kept_lock
+from tercet.store.kept_files import kept_segment, read_label
 from tercet.store.schema import canonical_json
 from tercet.store.tables import KEPT, MODELS
 

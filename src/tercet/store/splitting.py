@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tercet.errors import InputError
+from tercet.federation.identifiers import fresh_nonce
 from tercet.ring import ring
-from tercet.sharing import PARTIES, Party, Upload, split, split_bits
+from tercet.sharing import PARTIES, Party, Upload, fresh_seed, split, split_bits
 from tercet.store.keys import KeyValues, Texts, key_buffers
 from tercet.store.part import (
     ALIGN,
-    ID_BYTES,
     MAX_CHUNK_ROWS,
     NEXT_WORDS,
     OWN_WORDS,
@@ -41,8 +40,8 @@ def split_chunk(
     Raises InputError if the columns are not those of the schema or have another number of rows.
     """
     explicit = explicit_component(chunk)
-    part = secrets.token_bytes(ID_BYTES) if part is None else part
-    salts = [secrets.token_bytes(SALT_BYTES) for _ in PARTIES]
+    part = fresh_nonce() if part is None else part
+    salts = [fresh_seed()[:SALT_BYTES] for _ in PARTIES]
     _check_columns(schema, columns, rows)
     pieces: dict[str, Upload | KeyValues] = {}
     for column in schema.columns:

@@ -11,7 +11,7 @@ from tercet.federation.identifiers import DatasetName
 from tercet.federation.identity import expiring
 from tercet.node.access import Anyone, OwnerOrOperator
 from tercet.node.refusals import forbidden
-from tercet.store.datasets import DatasetVersion
+from tercet.store.version import DatasetVersion
 
 if TYPE_CHECKING:
     from tercet.node.supervisor import Node
