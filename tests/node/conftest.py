@@ -36,3 +36,10 @@ def stopped(tmp_path: Path, zygote: Zygote) -> Iterator[Nodes]:
         yield found
     finally:
         found.close()
+
+
+@pytest.fixture(scope="package")
+def dying(tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> Iterator[Nodes]:
+    """Three that run, of which tests kill one and start it again."""
+    with trio(tmp_path_factory.mktemp("dying"), zygote=zygote, lanes=1) as running:
+        yield running

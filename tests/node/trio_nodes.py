@@ -39,6 +39,7 @@ from tercet.federation.identity import Member
 from tercet.federation.orders import Action, CommitUpload, Order, SignedOrder, sign_order
 from tercet.federation.requests import signed_headers
 from tercet.node.setup import Place, create_federation
+from tercet.node.sockets import bind
 from tercet.policy.template import trial
 from tercet.store.schema import Schema
 from tercet.store.splitting import split_chunk
@@ -334,11 +335,8 @@ def bound(count: int) -> list[socket.socket]:
 
 def listening(place: socket.socket) -> socket.socket:
     """A listening socket at the port that another keeps; once all who have it end, who dials there is refused."""
-    one = socket.socket()
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    one.bind(place.getsockname())
-    one.listen(256)
-    return one
+    # workers of a node that was killed may hold it a little longer
+    return bind(*place.getsockname(), patience_s=START_S)
 
 
 def make(

@@ -20,6 +20,7 @@ from tercet.node.supervisor import Node
 from tercet.ring import retain_freed_memory
 
 _GRACE_S = 5
+_PORT_S = 5.0
 _KEEP_ALIVE_S = 60
 
 
@@ -41,10 +42,10 @@ def run(
     retain_freed_memory()
     with contextlib.ExitStack() as stack:
         if listener is None:
-            listener = stack.enter_context(bind(settings.listen.host, settings.listen.port))
+            listener = stack.enter_context(bind(settings.listen.host, settings.listen.port, patience_s=_PORT_S))
         if lanes is None:
             places = [(settings.lanes.host, settings.lanes.first_port + lane) for lane in range(settings.lanes.count)]
-            lanes = [stack.enter_context(bind(host, port)) for host, port in places]
+            lanes = [stack.enter_context(bind(host, port, patience_s=_PORT_S)) for host, port in places]
         node = Node(settings, log=log, lane_sockets=lanes, at=at)
         try:
             node.start()

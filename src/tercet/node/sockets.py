@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
+import time
 from typing import TYPE_CHECKING
 
 from tercet.errors import ConfigError
@@ -13,24 +15,36 @@ if TYPE_CHECKING:
     from tercet.node.supervisor import Node
 
 _BACKLOG = 256
+_AGAIN_S = 0.1
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Give a listening socket. Raises ConfigError if the address cannot be had."""
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        bound = socket.socket(family, socket.SOCK_STREAM)
+def bind(host: str, port: int, *, patience_s: float = 0.0) -> socket.socket:
+    """Give a listening socket. Raises ConfigError if the address cannot be had within `patience_s` seconds.
+
+    A node that was killed leaves its workers for a moment, who hold the ports of its lanes.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
         try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            bound.bind(address)
-            bound.listen(_BACKLOG)
-        except OSError:
-            bound.close()
-            raise
-    except OSError as error:
-        raise ConfigError(
-            f"cannot listen at {host}:{port}: {error.strerror}", hint="is another node running there?"
-        ) from None
+            return _bound(host, port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() >= deadline:
+                raise ConfigError(
+                    f"cannot listen at {host}:{port}: {error.strerror}", hint="is another node running there?"
+                ) from None
+        time.sleep(_AGAIN_S)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(_BACKLOG)
+    except OSError:
+        bound.close()
+        raise
     return bound
 
 
