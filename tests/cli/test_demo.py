@@ -94,7 +94,7 @@ def test_the_demo() -> None:
     for text in ("Hospital North", "Hospital East", "Hospital West", "148", "147", "uniform words", "442 rows."):
         assert text in done.stdout
     assert re.search(r"Cost of the fit: \d+ rounds, [\d.]+ [kM]B sent by each node, [\d.]+ seconds", done.stdout)
-    assert re.search(r"^node node-\d refuses: .*at least 5 rows", done.stdout, re.MULTILINE)
+    assert re.search(r"^node node-\d refuses by rule trial: .*at least 5 rows", done.stdout, re.MULTILINE)
     assert len(re.findall(r"^node-\d +\d+ .*accepted by rule trial", done.stdout, re.MULTILINE)) == 3
     shares = re.findall(r"^component \d .* (\d\d\.\d)%", done.stdout, re.MULTILINE)
     assert len(shares) == 3

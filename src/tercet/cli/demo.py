@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ HOSPITALS = ("Hospital North", "Hospital East", "Hospital West")
 OWNERS = ("Owner 1", "Owner 2", "Owner 3")
 DATASET = "patients"
 FRAC_BITS = 32
-_PORTS = (10_000, 30_000)
+_FIRST_PORT, _PORTS, _PORTS_EACH = 10_000, 20_000, 9
 
 
 def demo(
@@ -124,9 +124,7 @@ class _Demo:
         try:
             with screen.progress() as step:
                 step("making keys for three nodes, three owners and an analyst")
-                # several demos may run at once on one machine
-                first_port = _PORTS[0] + secrets.randbelow(_PORTS[1] - _PORTS[0])
-                up.create(self._folder, first_port, {**people, "analyst": ["analyst"]})
+                up.create(self._folder, _first_port(), {**people, "analyst": ["analyst"]}, lanes=1)
                 federation = self._launch(step)
                 self._upload(federation, step)
                 answers = self._ask(federation, step)
@@ -197,6 +195,11 @@ class _Answers:
     job: str
     """The regression's."""
     refused: Refused
+
+
+def _first_port() -> int:
+    """Where to look for free ports: elsewhere for each process, since several demos may run at once."""
+    return _FIRST_PORT + os.getpid() * _PORTS_EACH % _PORTS
 
 
 def _identity(owner: Owner) -> str:

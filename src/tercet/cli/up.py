@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tercet.cli import processes
+from tercet.cli.node import load_settings
 from tercet.cli.options import FEDERATION, UP_FOLDER, example
 from tercet.cli.output import console, grid, rows, steps
 from tercet.errors import ConfigError
@@ -25,7 +26,6 @@ PEOPLE = ("owner", "analyst", "operator")
 """Identities that a trial begins with; each name is also the role."""
 LANES = 2
 FIRST_PORT = 7643
-_PORTS_A_NODE = 1 + LANES
 
 _FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the nodes are, or are made.")]
 
@@ -91,8 +91,10 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def create(folder: Path, first_port: int, people: Mapping[str, Sequence[str]]) -> Federation:
+def create(folder: Path, first_port: int, people: Mapping[str, Sequence[str]], *, lanes: int = LANES) -> Federation:
     """Make three nodes on loopback ports that are free now, and an identity NAME.pem for each person (name: roles).
+
+    `lanes`: jobs at a time; each takes half a second of every start.
 
     Raises ConfigError if something stands in the way; nothing there is overwritten.
     """
@@ -110,10 +112,9 @@ def create(folder: Path, first_port: int, people: Mapping[str, Sequence[str]]) -
     members = [Member.create(name) for name in people]
     for member in members:
         member.save(folder / f"{member.name}.pem")
-    base = processes.free_ports(first_port, len(NODES) * _PORTS_A_NODE)
-    places = {
-        node: Place(at, at + 1, LANES) for node, at in zip(NODES, range(base, base + 60, _PORTS_A_NODE), strict=False)
-    }
+    each = 1 + lanes
+    base = processes.free_ports(first_port, len(NODES) * each)
+    places = {node: Place(base + each * at, base + each * at + 1, lanes) for at, node in enumerate(NODES)}
     return create_federation(
         folder, places, policy=trial({m.name: (m.card.fingerprint, people[m.name]) for m in members})
     )
@@ -127,7 +128,7 @@ def launch(folder: Path, step: Callable[[str], None]) -> tuple[Federation, bool]
     folders = [folder / node.name for node in federation.nodes]
     at_work = {path: found for path in folders if (found := processes.running(path)) is not None}
     missing = [path for path in folders if path not in at_work]
-    _check_ports(federation, missing)
+    _check_ports(missing)
     try:
         if missing:
             step(f"starting {', '.join(path.name for path in missing)}")
@@ -141,16 +142,16 @@ def launch(folder: Path, step: Callable[[str], None]) -> tuple[Federation, bool]
     return federation, bool(missing)
 
 
-def _check_ports(federation: Federation, missing: Sequence[Path]) -> None:
-    from urllib.parse import urlsplit
-
-    names = {path.name for path in missing}
-    for node in (node for node in federation.nodes if node.name in names):
-        ports = [urlsplit(node.url).port or 0, *(node.lane(lane)[1] for lane in range(LANES))]
+def _check_ports(missing: Sequence[Path]) -> None:
+    """ConfigError if another program listens where one of these nodes should."""
+    for path in missing:
+        settings = load_settings(path)
+        first = settings.lanes.first_port
+        ports = (settings.listen.port, *range(first, first + settings.lanes.count))
         busy = next((port for port in ports if not processes.is_free(port)), None)
         if busy is not None:
             raise ConfigError(
-                f"another program listens at port {busy}, where {node.name} should",
+                f"another program listens at port {busy}, where {settings.name} should",
                 hint=f"end that program, or make nodes elsewhere: tercet up FOLDER --port {busy + 100}",
             )
 
