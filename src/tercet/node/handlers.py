@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
@@ -12,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from tercet.errors import TercetError
 from tercet.federation.api import ErrorBody
+from tercet.federation.identifiers import fresh_id
 from tercet.node.refusals import answer
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def tell_errors(app: FastAPI, node: Node) -> None:
         )
 
     async def unexpected(request: Request, error: Exception) -> Response:
-        incident = secrets.token_hex(4)
+        incident = fresh_id()[:8]
         node.log.defect(error, incident=incident, route=_route(request), method=request.method)
         body = ErrorBody(
             error="defect",
