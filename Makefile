@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-CODE := src tests benchmarks vectors docs/generate_operations.py
+CODE := src tests benchmarks vectors docs/generate_operations.py docs/generate_reference.py
 SOURCES := pyproject.toml CMakeLists.txt LICENSE README.md \
 	$(shell find native src -type f ! -name '*.pyc' ! -name '*.so')
 
@@ -20,6 +20,7 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/python docs/generate_operations.py --check
+	$(BIN)/python docs/generate_reference.py --check
 	$(BIN)/python vectors/generate.py --check
 
 unit: $(VENV)/.installed-test
@@ -27,6 +28,7 @@ unit: $(VENV)/.installed-test
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/python docs/generate_operations.py
+	$(BIN)/python docs/generate_reference.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(VENV)/.installed-test
