@@ -26,7 +26,13 @@ PIECE = 1 << 16
 
 
 def truncate_split(
-    scope: Scope, z: Split, shift: int, *, one_round: bool = False, nonnegative: bool = False
+    scope: Scope,
+    z: Split,
+    shift: int,
+    *,
+    one_round: bool = False,
+    nonnegative: bool = False,
+    out: Share | None = None,
 ) -> Body[Share]:
     """z / 2^shift, rounded to one of the two neighbours without bias. Run by all three parties.
 
@@ -39,6 +45,8 @@ def truncate_split(
     """
     ring, count = z.ring, z.value.size
     top = ring.bits - shift
+    if out is None:
+        out = Share.empty(ring, (count,))
     step = scope.step("truncate")
     words, fields = Words(ring, (count,)), Fields(shift, count, ring)
 
@@ -46,14 +54,16 @@ def truncate_split(
         return step.fields(pair, shift, count, ring, purpose)
 
     if scope.role is Role.D:
-        low = step.words(Pair.AD, ring, (count,), Purpose.OUTPUT)
+        low = out.next
+        step.fill(Pair.AD, low, Purpose.OUTPUT)
         rest, term = ring.trunc_d(z.value, shift, low, drawn(Pair.AD, Purpose.TERM))
         step.send(Role.B, (words, rest), (fields, term))
         if one_round:
             sign = ring.shr(z.value, ring.bits - 1)
             step.send(Role.A, (fields, ring.sub(sign, drawn(Pair.BD, Purpose.TERM_B))))
-        rest = ring.add_shl(rest, drawn(Pair.BD, Purpose.WRAP_B), top)
-        return Share(ring, rest, ring.add_shl(low, drawn(Pair.AD, Purpose.WRAP_A), top))
+        ring.add_shl(rest, drawn(Pair.BD, Purpose.WRAP_B), top, out=out.own)
+        ring.add_shl(low, drawn(Pair.AD, Purpose.WRAP_A), top, out=low)
+        return out
 
     def wrap(term: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
         return ring.trunc_cross(z.value, shift, term, mask, nonnegative=nonnegative)
@@ -62,10 +72,14 @@ def truncate_split(
         mask = drawn(Pair.AD, Purpose.WRAP_A)
         kept = wrap(drawn(Pair.AD, Purpose.TERM), mask)
         step.send(Role.B, (fields, kept))
-        mine = ring.add_shl(step.words(Pair.AD, ring, (count,), Purpose.OUTPUT), mask, top)
+        step.fill(Pair.AD, out.own, Purpose.OUTPUT)
+        ring.add_shl(out.own, mask, top, out=out.own)
         if one_round:
-            kept = wrap((yield step.receive(Role.D, fields)), mask)
-        theirs = yield step.receive(Role.B, fields)
+            term, theirs = yield step.receive(Role.D, fields), step.receive(Role.B, fields)
+            kept = wrap(term, mask)
+        else:
+            theirs = yield step.receive(Role.B, fields)
+        both = out.next
     else:
         mask = drawn(Pair.BD, Purpose.WRAP_B)
         if one_round:
@@ -74,10 +88,11 @@ def truncate_split(
         kept = wrap(term, mask)
         if not one_round:
             step.send(Role.A, (fields, kept))
-        mine = ring.add_shl(rest, mask, top)
+        ring.add_shl(rest, mask, top, out=out.next)
         theirs = yield step.receive(Role.A, fields)
-    both = ring.trunc_pair(z.value, shift, kept, theirs, nonnegative=nonnegative)
-    return Share(ring, mine, both) if scope.role is Role.A else Share(ring, both, mine)
+        both = out.own
+    ring.trunc_pair(z.value, shift, kept, theirs, nonnegative=nonnegative, out=both)
+    return out
 
 
 def _plus(ring: Ring, words: NDArray[Any], constant: int) -> NDArray[Any]:
@@ -91,10 +106,8 @@ def truncate(scope: Scope, x: Share, shift: int, *, one_round: bool = False, non
     out = Share.empty(x.ring, (x.size,))
 
     def piece(part: Scope, cut: slice) -> Body[None]:
-        y = yield from truncate_split(
-            part, split_form(part, x[cut]), shift, one_round=one_round, nonnegative=nonnegative
-        )
-        out.own[cut], out.next[cut] = y.own, y.next
+        z = split_form(part, x[cut])
+        yield from truncate_split(part, z, shift, one_round=one_round, nonnegative=nonnegative, out=out[cut])
 
     yield from in_pieces(scope, x.size, PIECE, piece)
     return out.reshape(shape)
@@ -122,8 +135,7 @@ def multiply_truncate(scope: Scope, x: Share, y: Share, shift: int, *, nonnegati
     def piece(part: Scope, cut: slice) -> Body[None]:
         form = Elementwise(x.ring, (cut.stop - cut.start,))
         z = yield from bilinear_split(part, form, x[cut], y[cut])
-        result = yield from truncate_split(part, z, shift, nonnegative=nonnegative)
-        out.own[cut], out.next[cut] = result.own, result.next
+        yield from truncate_split(part, z, shift, nonnegative=nonnegative, out=out[cut])
 
     yield from in_pieces(scope, x.size, PIECE, piece)
     return out.reshape(shape)

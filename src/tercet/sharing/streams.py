@@ -14,7 +14,8 @@ from tercet.errors import IntegrityError
 from tercet.sharing.party import Party
 
 KEY_BYTES = 16
-_ZERO_BLOCK_BYTES = 1 << 20
+_ZERO_BLOCK_BYTES = 1 << 17
+"""What is encrypted at a time; it should leave the cache to what it is encrypted into."""
 _MAX_DRAW_BYTES = (1 << 32) * 16
 _COUNTER_BLOCK = struct.Struct(">QII")
 
@@ -49,7 +50,7 @@ class Streams:
             component: Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor() for component, key in keys.items()
         }
         self._used: set[tuple[Party, int, int]] = set()
-        self._zeros = bytes(_ZERO_BLOCK_BYTES)
+        self._zeros = memoryview(bytes(_ZERO_BLOCK_BYTES))
 
     def __repr__(self) -> str:
         return f"Streams(components={sorted(int(c) for c in self._encryptors)})"
@@ -74,10 +75,9 @@ class Streams:
             return
         if size > _MAX_DRAW_BYTES:
             raise ValueError(f"a draw of {size} bytes exceeds the counter; split it")
-        zeros = memoryview(self._zeros)
         for start in range(0, size, _ZERO_BLOCK_BYTES):
             piece = out[start : start + _ZERO_BLOCK_BYTES]
-            encryptor.update_into(zeros[: piece.nbytes], piece)
+            encryptor.update_into(self._zeros[: piece.nbytes], piece)
 
 
 def expand_seed(seed: bytes, nbytes: int) -> NDArray[np.uint8]:
