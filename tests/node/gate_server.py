@@ -170,6 +170,7 @@ def gate(limits: Limits | None = None, timeouts: Timeouts | None = None) -> Iter
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=1,
         ssl_context_factory=lambda config, default: server_context(node),
     )

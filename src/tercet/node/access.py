@@ -144,7 +144,12 @@ class Gate:
                 await self._turn_away(error, scope, receive, answered)
                 return
             scope["state"][_BODY] = body
-            await self._app(scope, _replay(body, receive), answered)
+            try:
+                await self._app(scope, _replay(body, receive), answered)
+            except Exception:
+                # told and logged by now (`handlers`); raised on all the same, for a server to log once more
+                if not answered.status:
+                    raise
         finally:
             self._bodies.give(held)
             self._count(scope, answered.status, time.monotonic() - start)

@@ -21,8 +21,13 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 One of the three nodes of a Tercet federation.
 
-Every request but those of `status` is signed by a person of this node's policy, in five headers: see *Requests* in
-docs/design/nodes.md, and the vectors in `vectors/`. Every error is an `ErrorBody`.
+Every request but those tagged `status` is signed by a person of this node's policy, in six headers (`Tercet-Node`,
+`-Certificate`, `-Date`, `-Nonce`, `-Content-SHA256`, `-Signature`): see *Requests* in docs/design/nodes.md, and the
+vectors in `vectors/`. Every error is an `ErrorBody`.
+
+**Gateway.** A request for another node may be sent to this one at `/v1/gateway/{node}/...`, with what stands behind
+`/v1/` there. It is signed for the other node and for the path there; it is checked here too, and passed on as it is.
+Chunks must be sealed to their node (`Tercet-Sealed: 1`).
 """
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
@@ -84,7 +89,7 @@ def _description(app: FastAPI) -> bytes:
                 "type": "apiKey",
                 "in": "header",
                 "name": "Tercet-Signature",
-                "description": "with Tercet-Certificate, -Node, -Date, -Nonce and -Content-SHA256: see vectors/",
+                "description": "with Tercet-Node, -Certificate, -Date, -Nonce and -Content-SHA256: see vectors/",
             }
         }
         for path, methods in schema["paths"].items():

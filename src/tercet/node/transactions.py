@@ -215,31 +215,39 @@ class Transactions:
             raise ProtocolViolation(f"{name} did not say what it has ready", party=party) from None
 
     def _check_decided(self, transaction: str, error: BaseException, log: Log, begun: float) -> None:
-        """The decision failed, or only what follows it: gives back if it stands in the catalogue, else raises."""
+        """The decision failed, or only what follows it: gives back if it stands in the catalogue, else raises.
+
+        Its answer may have been lost, or it may be on its way still: only an abort that is written down tells.
+        """
+        if self._give_up(transaction, error, log, begun):
+            raise error
         try:
             state = self._node.participant.state(transaction).state
         except TercetError:
-            # neither may be said now; `settle` finds out when the catalogue answers again, others wait meanwhile
-            log.error("decision not known", reason=_words(error))
-            raise error from None
+            state = "unknown"
         if state != "committed":
-            self._give_up(transaction, error, log, begun)
+            # nobody is told either word; `settle` finds out when the catalogue answers again, and others wait
+            log.error("decision not known", reason=_words(error))
             raise error
         log.warning("decided, but not tidied up", reason=_words(error))
 
-    def _give_up(self, transaction: str, error: BaseException, log: Log, begun: float) -> None:
-        """Tell everybody that nothing comes of it. Whom this does not reach finds out by asking."""
+    def _give_up(self, transaction: str, error: BaseException, log: Log, begun: float) -> bool:
+        """Write down that nothing comes of it, then tell everybody; whom this does not reach finds out by asking.
+
+        False, and nobody is told, if it cannot be written down.
+        """
         words = _words(error)
-        self._node.metrics.transactions.labels("aborted").inc()
-        log.info("change given up", reason=words, seconds=round(time.monotonic() - begun, 3))
         try:
             self._node.participant.abort(transaction, words)
         except TercetError as trouble:
-            # nobody will ever decide for it: `settle` writes that down later
-            log.warning("abort not written down yet", reason=trouble.message)
+            log.warning("abort not written down", reason=trouble.message)
+            return False
+        self._node.metrics.transactions.labels("aborted").inc()
+        log.info("change given up", reason=words, seconds=round(time.monotonic() - begun, 3))
         body = Abort(reason=words).to_json()
         for party in self._node.peers.others:
             self._pool.submit(self._tell_one, party, transaction, "abort", body)
+        return True
 
     # -- tell
 

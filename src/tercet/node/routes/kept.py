@@ -60,9 +60,18 @@ def router(node: Node) -> APIRouter:
         )
 
     def told_disclosures(number: int, stored: StoredArray) -> list[Disclosure]:
-        """As the job that kept it wrote them down."""
-        states = stored.disclosure.get("states", []) if isinstance(stored.disclosure, dict) else []
-        return [Disclosure.model_validate({**state, "output": number}) for state in states]
+        """As the job that kept it wrote them down (`policy.disclosure.Disclosure.stored`)."""
+        parts = stored.disclosure.get("rows", []) if isinstance(stored.disclosure, dict) else []
+        return [
+            Disclosure(
+                output=number,
+                dataset=part["dataset"],
+                state=part["state"],
+                rows=part["count"] if part["state"] == "aggregate" else min(1, part["count"]),
+                numbers=stored.type.size,
+            )
+            for part in parts
+        ]
 
     def may(owner: str, caller: Caller) -> bool:
         return owner == caller.fingerprint or "operator" in caller.roles
