@@ -50,9 +50,7 @@ class Signed(requests.auth.AuthBase):
         data = body.encode() if isinstance(body, str) else body
         assert request.method is not None
         digest = hashlib.sha256(data).hexdigest()
-        headers = signed_headers(
-            self._member, self._fingerprint, request.method, request.path_url, digest, time.time()
-        )
+        headers = signed_headers(self._member, self._fingerprint, request.method, request.path_url, digest, time.time())
         request.headers.update(headers)
         return request
 
