@@ -10,6 +10,8 @@ from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression as Reference
 
 import tercet as tc
+from tercet.array import numeric
+from tercet.errors import InputError
 from tercet.linear_model import LinearRegression
 
 
@@ -101,3 +103,35 @@ def test_bounds_beyond_the_wide_ring_are_refused_before_anything_runs() -> None:
 def test_predict_before_fit_says_so() -> None:
     with pytest.raises(tc.InputError, match="not fitted; call fit"):
         LinearRegression().predict(np.ones((2, 2)))
+
+
+def test_a_checked_run_verifies_the_bound_of_coefficients() -> None:
+    """The product that it bounds may wrap in the ring, and is compared without its lowest bits."""
+    rng = np.random.default_rng(3)
+    x = rng.integers(0, 9, (40, 1)) / 2.0**16
+    with tc.local(checked=True) as net:
+        secret = net.share(x, bounds=(-(2**20), 2**20))
+        for slope, holds in ((2.0**20, True), (-(2.0**20), True), (2.0**30 * 1.01, False), (-(2.0**30) * 1.01, False)):
+            model = LinearRegression().fit(secret, net.share(slope * x[:, 0], bounds=(-(2**20), 2**20)))
+            if holds:
+                assert model.coef_.reveal() == pytest.approx([slope], rel=1e-4)
+                continue
+            with pytest.raises(InputError, match="assumption does not hold"):
+                model.coef_.reveal()
+            model.coef_.reveal(checked=False)
+
+
+@pytest.mark.parametrize("factor", [2**10, 2**50, 2**61])
+def test_a_checked_run_verifies_the_bound_of_a_product(factor: int) -> None:
+    """Exactly where the product fits the ring, otherwise to a relative 2^-30."""
+    limit = factor * 1000
+    with tc.local(checked=True) as net:
+        x = net.share([factor, -factor], bounds=(-factor, factor))
+        for y, holds in (([999, -999], True), ([1001, 1], False), ([1, 1001], False), ([-1001, 0], False)):
+            other = net.share(y, bounds=(-(2**61), 2**61))
+            product = numeric.product_within(x, other, -limit, limit, "assumed by the analyst")
+            if holds:
+                assert product.reveal().tolist() == [factor * 999] * 2
+            else:
+                with pytest.raises(InputError, match="assumption does not hold"):
+                    product.reveal()

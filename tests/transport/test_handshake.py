@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -163,6 +164,20 @@ def test_callers_without_tls_or_without_words_are_turned_away_and_the_right_one_
         noise.close()
         silent.close()
     assert all(isinstance(outcome, TcpEndpoint) for outcome in outcomes), outcomes
+
+
+def test_idle_strangers_do_not_keep_the_right_one_out() -> None:
+    with listen() as listener, ExitStack() as idle:
+        address = listener.getsockname()
+        for _ in range(20):
+            idle.enter_context(socket.create_connection(address))
+        began = time.monotonic()
+        outcomes = together(
+            lambda: connect(P1, identity(P1), {P2: Contact(identity(P2).certificate)}, listener=listener, timeout_s=5),
+            lambda: connect(P2, identity(P2), {P1: Contact(identity(P1).certificate, *address[:2])}, timeout_s=5),
+        )
+        assert all(isinstance(outcome, TcpEndpoint) for outcome in outcomes), outcomes
+        assert time.monotonic() - began < 4
 
 
 def test_nobody_at_the_address_is_unreachable_in_time() -> None:

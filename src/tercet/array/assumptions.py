@@ -12,14 +12,17 @@ from typing import Any
 import numpy as np
 
 from tercet.array import movement
-from tercet.errors import InputError
-from tercet.plan import build, logic
+from tercet.errors import InputError, PlanError
+from tercet.plan import build, logic, scale
 from tercet.plan.compile import Wanted, ordered
 from tercet.plan.graph import LoopBody, Node
 from tercet.plan.ops_local import ASSUMED, REASONS
 from tercet.plan.ops_loop import PART
 from tercet.plan.types import bool_type
+from tercet.ring import RING128
 
+_PRODUCT_BITS = RING128.bits - 4
+_EXACT_BITS = 30
 _ON_TRUST = (ASSUMED, REASONS.index("loop-carried bounds, declared"))
 """Reasons that are somebody's word."""
 
@@ -64,6 +67,11 @@ def _checked(roots: Sequence[Node], leaves: Sequence[Node]) -> tuple[Mapping[int
             replaced[node.serial] = here
         if node.operation.name == "bound" and node.attrs[2] in _ON_TRUST and node.type.size:
             checks.append(Check(_within(here.inputs[0], node.attrs[0], node.attrs[1]), f"that {node.type}"))
+        if node.operation.name == "multiply_within" and node.attrs[2] in _ON_TRUST and node.type.size:
+            a, b = here.inputs
+            within = _product_within(a, b, node.attrs[0], node.attrs[1])
+            if within is not None:
+                checks.append(Check(within, f"that {node.type}"))
     return replaced, checks
 
 
@@ -110,6 +118,36 @@ def _within(x: Node, lo: int, hi: int) -> Node:
         parts.append(logic.logical_not(logic.less(np.asarray(hi, dtype=object), stored)))
     both = parts[0] if len(parts) == 1 else logic.logical_and(*parts)
     return logic.reduce_and(both, tuple(range(len(x.type.shape)))) if x.type.shape else both
+
+
+def _product_within(a: Node, b: Node, lo: int, hi: int) -> Node | None:
+    """Whether lo <= a b <= hi for every pair of stored integers, even where a b modulo the ring would not tell.
+
+    None if the bounds of the factors say so already.
+
+    Factors whose product may not fit lose low bits first. What that may hide is taken off the bounds, so that a product
+    outside is always found; one that lies inside within that little (a relative 2^-30 or less) of a bound fails too.
+    """
+    bits = [x.type.magnitude.bit_length() for x in (a, b)]
+    excess = max(0, sum(bits) - _PRODUCT_BITS)
+    first = min(excess, max(0, bits[0] - _PRODUCT_BITS // 2))
+    dropped = (first, excess - first)
+    # (x +- 1) 2^s (y +- 1) 2^t
+    hidden = ((1 << bits[0] + dropped[1]) + (1 << bits[1] + dropped[0]) + (1 << excess)) if excess else 0
+    if hidden > max(-lo, hi) >> _EXACT_BITS:
+        raise PlanError(
+            f"an assumption cannot be verified: its factors may have {bits[0]} and {bits[1]} bits",
+            hint="declare narrower bounds for the inputs, or run unchecked",
+        )
+    factors = []
+    for x, shift in zip((a, b), dropped, strict=True):
+        wide = scale.renamed(scale.in_ring(x, RING128.bits), shift, 0)
+        factors.append(scale.rescaled(wide, shift) if shift else wide)
+    product = a.graph.node("multiply", tuple(factors), (0,))
+    least, most = -((-lo - hidden) >> excess), (hi - hidden) >> excess
+    if least <= product.type.lo and product.type.hi <= most:
+        return None
+    return _within(product, least, most)
 
 
 def raise_failed(checks: Sequence[Check], results: Sequence[Any]) -> None:

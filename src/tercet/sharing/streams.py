@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -46,7 +47,8 @@ class Streams:
     __slots__ = ("_encryptors", "_used", "_zeros")
 
     def __init__(self, keys: Mapping[Party, bytes]) -> None:
-        self._encryptors = {
+        # its annotations do not know that it writes into any buffer
+        self._encryptors: dict[Party, Any] = {
             component: Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor() for component, key in keys.items()
         }
         self._used: set[tuple[Party, int, int]] = set()

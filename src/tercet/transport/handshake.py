@@ -92,7 +92,7 @@ _CONNECTING, _SHAKING, _HELLO = range(3)
 class _Attempt:
     """A connection on its way, from the socket to the HELLO."""
 
-    __slots__ = ("connection", "deadline", "dialled", "peer", "state", "where")
+    __slots__ = ("connection", "deadline", "dialled", "peer", "spoke", "state", "where")
 
     def __init__(
         self, peer: Peer | None, sock: socket.socket, context: ssl.SSLContext, where: str, deadline: float
@@ -105,6 +105,7 @@ class _Attempt:
         self.state = _CONNECTING if self.dialled else _SHAKING
         self.where = where
         self.deadline = deadline
+        self.spoke = False
 
 
 class _Refused(Exception):
@@ -206,9 +207,10 @@ class _Meeting:
         except OSError:
             return  # the caller hung up already
         sock.setblocking(False)
-        if sum(not attempt.dialled for attempt in self.attempts.values()) >= _STRANGERS:
-            sock.close()
-            return
+        callers = [fd for fd, attempt in self.attempts.items() if not attempt.dialled]
+        if len(callers) >= _STRANGERS:
+            # the oldest of those that have not said a word: a peer speaks at once, and idle strangers shall not keep it out
+            self._turn_away(min(callers, key=lambda fd: self.attempts[fd].spoke), "others called after it")
         _set_options(sock)
         deadline = min(self.deadline, time.monotonic() + _STRANGER_S)
         where = f"{address[0]}:{address[1]}"
@@ -240,6 +242,7 @@ class _Meeting:
                 if not data:
                     raise ConnectionResetError(errno.ECONNRESET, "closed in the handshake")
                 connection.incoming.write(data)
+                attempt.spoke = True
             if attempt.state == _SHAKING:
                 self._shake(attempt)
             if attempt.state == _HELLO:
