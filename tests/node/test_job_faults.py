@@ -88,13 +88,16 @@ def test_a_worker_that_stands_still(nodes: Nodes) -> None:
     asked = Asked(nodes, "free", long_chain).sent()
     asked.runs("b")
     time.sleep(0.3)
-    for pid in workers(nodes, "b"):
+    stopped = workers(nodes, "b")
+    for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     began = time.monotonic()
     found = asked.ends()
     check_blamed(found, "b")
     assert {info.error.error for info in found.values() if info.error is not None} == {"timeout"}
     assert time.monotonic() - began < TIMEOUT_S + 10
+    for pid in set(workers(nodes, "b")) & set(stopped):
+        os.kill(pid, signal.SIGCONT)  # that of the other lane
     assert works_again(nodes)
 
 

@@ -239,7 +239,7 @@ class Admission:
             inputs=inputs,
             kept={keep.index: keep.name or keep.handle for keep in case.keeps},
             used=used,
-            own=frozenset(name for name, version in case.versions.items() if set(version.owners) == {analyst}),
+            own=frozenset(name for name, version in case.versions.items() if _is_own(version, analyst)),
             now=node.now(),
             deadline_s=header.deadline - header.created,
         )
@@ -251,6 +251,11 @@ def disclosed(case: Case, request: PolicyRequest) -> dict[int, Any]:
         return {}
     found = disclosures(request.plan, request.inputs, request.kept, own=request.own)
     return {keep.index: found[keep.index].stored() for keep in case.keeps}
+
+
+def _is_own(version: DatasetVersion, analyst: str) -> bool:
+    """Whether all rows and columns came from who asks."""
+    return all(segment.owner == analyst for segment in version.segments)
 
 
 def _layout(version: DatasetVersion) -> str:
