@@ -24,6 +24,7 @@ from tercet.store.schema import Schema
 
 MAIN = "main"
 """The dataset that lives through all rounds."""
+UPLOADS_AT_FIRST = 3
 CHUNK_ROWS = 64
 PATIENCE_S = 10.0
 """Seconds for which a client waits for a silent node."""
@@ -65,7 +66,7 @@ class Actions:
         }
 
     def prepare(self) -> None:
-        """Make the main dataset: three owners' worth of rows."""
+        """Make the main dataset, with `UPLOADS_AT_FIRST` uploads."""
         self._send(MAIN, "x", "create")
         for person in ("owner", "owner2"):
             self._send(MAIN, "x", "append", person)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from faults.actions import MAIN, Actions
+from faults.actions import MAIN, UPLOADS_AT_FIRST, Actions
 from faults.blows import Blow, Fault
 from faults.checks import Broken, Chains, check_all, defects, settle
 from faults.guarded import Guarded, make_guarded
@@ -29,7 +29,7 @@ from tercet.errors import TercetError
 END_S = 60.0
 """Within this time after the fault every action must have ended."""
 USUAL_S = {"create": 0.3, "append": 0.3, "columns": 0.3, "withdraw": 0.1, "refresh": 0.5, "job": 0.5, "keep": 0.6}
-"""How long an action takes about, until this machine has shown it."""
+"""How long actions take about, in relation to each other; how fast this machine is they show."""
 
 
 @dataclass
@@ -91,7 +91,10 @@ class World:
         try:
             self.nodes.start()
             settle(self.nodes)
+            began = time.monotonic()
             self.actions.prepare()
+            pace = (time.monotonic() - began) / (UPLOADS_AT_FIRST * USUAL_S["create"])
+            self._usual = {action: pace * seconds for action, seconds in USUAL_S.items()}
             settle(self.nodes)
             self.check()
         except BaseException:

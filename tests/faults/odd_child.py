@@ -33,16 +33,16 @@ def speak_protocol(number: str) -> None:
     supervisor.Hello = Hello  # type: ignore[attr-defined,misc]
 
 
-def main(oddities: str, *arguments: str) -> None:
+def main(oddities: str, settings: str, listener: str, ready: str, lanes: str) -> None:
     for oddity in oddities.split(","):
         kind, _, value = oddity.partition("=")
         if kind == "clock":
             shift_clock(float(value))
         else:
             speak_protocol(value)
-    from node.node_child import main as run
+    from node.zygote import run_node
 
-    run(list(arguments))
+    run_node(Path(settings), int(listener), int(ready), [int(lane) for lane in lanes.split(",")], [])
 
 
 if __name__ == "__main__":

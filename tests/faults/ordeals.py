@@ -5,6 +5,7 @@ Each takes a world at rest and leaves it at rest, or, where history was lost for
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -138,7 +139,7 @@ def turned_away(world: World, fault: str, *actions: str, began: float) -> None:
         error: Any = attempt.error
         if attempt.is_alive() or not isinstance(error, TercetError):
             raise Broken(f"{fault}: {action} ended with {error!r}")
-        if f"{ODD}" not in error.message.replace(",", " ").replace(":", " ").split():
+        if re.search(rf"\b{ODD}\b", error.message) is None:
             raise Broken(f"{fault}: {action} does not name node {ODD}: {error}")
         line = world.account.line(fault, action)
         line.times += 1

@@ -229,13 +229,19 @@ class Peers:
             for party in self.others:
                 if self._wake.is_set():
                     return
-                self.look(party)
+                try:
+                    self.look(party)
+                except TercetError as error:
+                    # this node's own catalogue, which may come back; the thread goes on
+                    self._node.log.warning("others not looked at", reason=error.message)
+                except Exception as error:
+                    self._node.log.defect(error)
             everybody = all(state.up for state in self.states())
             pause = period if everybody else min(period, 2 * pause)
             self._wake.wait(pause)
 
     def look(self, party: Party) -> PeerState:
-        """Ask one node how it is and compare it with this one; never raises."""
+        """Ask one node how it is and compare it with this one. Raises StorageError of this node's own catalogue only."""
         state = self._states[party]
         mine = self._node.hello()
         asked = time.monotonic()

@@ -126,10 +126,10 @@ class Refreshes:
         """Raises the error of the node that failed."""
         node = self._node
         if live.error is not None:
-            raise raised(0, live.error, live.error.node, node.me)
+            raise raised(503, live.error, live.error.node, node.me)
         for party, news in live.news.items():
             if news.error is not None:
-                raise raised(0, news.error, node.peers.name(party), party)
+                raise raised(503, news.error, node.peers.name(party), party)
         others = [live.news.get(party) for party in node.peers.others]
         return live.finished and all(news is not None and news.state == "finished" for news in others)
 
