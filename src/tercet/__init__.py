@@ -10,28 +10,31 @@
 them; operations on the secret arrays that come back record a plan; `reveal` runs it.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tercet import array, linear_model
-from tercet.array import SecretArray, assume, concat, divide, explain, persist, reveal, stack, where
-from tercet.array import loop as repeat
-from tercet.client import EmulatedLink, Measurement, Session, load, local
-from tercet.errors import (
-    ConfigError,
-    InputError,
-    IntegrityError,
-    PartyError,
-    PlanError,
-    ProtocolViolation,
-    Refused,
-    TercetError,
-    Timeout,
-    Unreachable,
-)
-from tercet.plan.network import LAN, WAN, Network
-
 if TYPE_CHECKING:
+    from tercet import array, linear_model
+    from tercet.array import SecretArray, assume, concat, divide, explain, persist, reveal, stack, where
+    from tercet.array import loop as repeat
     from tercet.client.connect import connect
+    from tercet.client.local import EmulatedLink, local
+    from tercet.client.measurement import Measurement
+    from tercet.client.models import load
+    from tercet.client.session import Session
+    from tercet.errors import (
+        ConfigError,
+        InputError,
+        IntegrityError,
+        PartyError,
+        PlanError,
+        ProtocolViolation,
+        Refused,
+        TercetError,
+        Timeout,
+        Unreachable,
+    )
+    from tercet.plan.network import LAN, WAN, Network
 
 __version__ = "0.1.0"
 
@@ -71,10 +74,37 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # what talks to nodes needs libraries that take longer to load than all the rest
-    if name == "connect":
-        from tercet.client.connect import connect
+_ERRORS = (
+    *("ConfigError", "InputError", "IntegrityError", "PartyError", "PlanError", "ProtocolViolation", "Refused"),
+    *("TercetError", "Timeout", "Unreachable"),
+)
+_PLACES = {
+    **dict.fromkeys(_ERRORS, "tercet.errors"),
+    **dict.fromkeys(("LAN", "WAN", "Network"), "tercet.plan.network"),
+    **dict.fromkeys(("EmulatedLink", "local"), "tercet.client.local"),
+    **dict.fromkeys(
+        ("SecretArray", "assume", "concat", "divide", "explain", "persist", "reveal", "stack", "where"), "tercet.array"
+    ),
+    "Measurement": "tercet.client.measurement",
+    "Session": "tercet.client.session",
+    "connect": "tercet.client.connect",
+    "load": "tercet.client.models",
+    "repeat": "tercet.array",
+}
+_MODULES = ("array", "linear_model")
 
-        return connect
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __getattr__(name: str) -> Any:
+    # each part is loaded when it is first asked for: nodes and commands need few of them, and `connect` needs
+    # libraries that take longer to load than all the rest
+    if name in _MODULES:
+        return import_module(f"tercet.{name}")
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(_PLACES[name]), "loop" if name == "repeat" else name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
