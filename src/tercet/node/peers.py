@@ -241,7 +241,7 @@ class Peers:
             self._wake.wait(pause)
 
     def look(self, party: Party) -> PeerState:
-        """Ask one node how it is and compare it with this one. Raises StorageError of this node's own catalogue only."""
+        """Ask one node how it is and compare it with this one. Raises StorageError of this node's own catalogue."""
         state = self._states[party]
         mine = self._node.hello()
         asked = time.monotonic()
