@@ -10,6 +10,7 @@
 them; operations on the secret arrays that come back record a plan; `reveal` runs it.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,9 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"tercet.{name}")
     if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        offered = getattr(sys.modules.get("tercet.array"), "__all__", ())
+        instead = f"; there is tercet.array.{name}, which NumPy's function calls too" if name in offered else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{instead}")
     found = getattr(import_module(_PLACES[name]), "loop" if name == "repeat" else name)
     globals()[name] = found
     return found

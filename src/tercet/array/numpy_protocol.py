@@ -91,6 +91,11 @@ def _none_but(given: dict[str, Any], allowed: tuple[str, ...], ufunc: Any) -> No
 
 
 def _unsupported(name: str) -> TypeError:
+    if name.startswith("linalg."):
+        return TypeError(
+            f"numpy.{name} is not offered for secret arrays; least squares are tercet.linear_model.LinearRegression, "
+            "matrix products x @ y, and what else there is stands in x.__array_namespace__()"
+        )
     return TypeError(
         f"numpy.{name} is not offered for secret arrays; see x.__array_namespace__() for what is, "
         "or reveal() the array first"
@@ -101,7 +106,8 @@ def function_call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     """What `SecretArray.__array_function__` answers."""
     ours = _FUNCTIONS.get(func)
     if ours is None:
-        raise _unsupported(getattr(func, "__name__", repr(func)))
+        name, module = getattr(func, "__name__", repr(func)), getattr(func, "__module__", "numpy")
+        raise _unsupported(f"linalg.{name}" if module == "numpy.linalg" else name)
     return ours(*args, **kwargs)
 
 

@@ -18,6 +18,8 @@ from tercet.plan.scale import assumed
 
 def _all_secret(values: tuple[Any, ...], what: str) -> None:
     for value in values:
+        if isinstance(value, list | tuple) and any(isinstance(part, SecretArray) for part in value):
+            raise TypeError(f"{what} takes its arrays one by one: {what}(*arrays), not in a {type(value).__name__}")
         if not isinstance(value, SecretArray):
             raise TypeError(f"{what} takes secret arrays, not {type(value).__name__}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tercet.array import movement, numbers, operators
 from tercet.array.decode import decoded
 from tercet.array.dtypes import DType, dtype_of
+from tercet.array.refusals import Refusals
 from tercet.array.runner import Runner
 from tercet.plan import build, logic
 from tercet.plan.build import Operand
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 ONE = Fraction(1)
 
 
-class SecretArray:
+class SecretArray(Refusals):
     """An array of which the parties hold shares, or an expression on such arrays that has not run.
 
     Made by a session's `share`, and by operations on other secret arrays; it cannot be built by hand and never turns
@@ -130,6 +131,13 @@ class SecretArray:
         pending = "" if self._divisor == 1 else f" / {self._divisor}"
         return f"SecretArray({self._node.type}{pending})"
 
+    def __copy__(self) -> SecretArray:
+        # never changed in place, it is as good as its copy
+        return self
+
+    def __deepcopy__(self, memo: Any) -> SecretArray:
+        return self
+
     def __array_namespace__(self, *, api_version: str | None = None) -> ModuleType:
         import tercet.array as namespace
 
@@ -162,48 +170,6 @@ class SecretArray:
         plain = decoded(stored, self._node.type, self._divisor)
         return plain if plain.dtype == object else plain[()]  # a scalar for no dimensions, as in NumPy
 
-    # ---- what a secret cannot do ----
-
-    def _refuse(self, what: str, instead: str) -> NoReturn:
-        raise TypeError(f"a secret array {what}; {instead}")
-
-    def __bool__(self) -> bool:  # noqa: PLE0304
-        self._refuse(
-            "has no truth value here", "choose with tc.where(condition, a, b), combine with & | ~, or reveal() it first"
-        )
-
-    def __float__(self) -> float:
-        self._refuse("is no float here", "reveal() it first")
-
-    def __int__(self) -> int:
-        self._refuse("is no int here", "reveal() it first")
-
-    def __complex__(self) -> complex:
-        self._refuse("is no complex number here", "reveal() it first")
-
-    def __index__(self) -> int:  # noqa: PLE0305
-        self._refuse("is no index", "indices are public: choose with tc.where, or reveal() it first")
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        self._refuse(
-            "does not turn into a NumPy array by itself",
-            "reveal() it, or use the functions of its __array_namespace__()",
-        )
-
-    def __dlpack__(self, **kwargs: Any) -> NoReturn:
-        self._refuse("has no memory that can be exported", "reveal() it first")
-
-    def __dlpack_device__(self) -> NoReturn:
-        self._refuse("has no memory that can be exported", "reveal() it first")
-
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        self._refuse("is not pickled", "persist() it in its session")
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._refuse(
-            "is never changed in place", "build the new array: tc.where(public_mask, value, x), or concat of its parts"
-        )
-
     # ---- indexing ----
 
     def __getitem__(self, key: Any) -> SecretArray:
@@ -221,9 +187,6 @@ class SecretArray:
         if not self.ndim:
             raise TypeError("an array of 0 dimensions cannot be iterated over")
         return (self[at] for at in range(self.shape[0]))
-
-    def __contains__(self, value: object) -> bool:
-        self._refuse("answers no membership question here", "use tercet.array.any(x == value)")
 
     # ---- operators ----
 

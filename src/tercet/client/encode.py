@@ -49,6 +49,8 @@ def encode_array(values: Any, bounds: tuple[Any, Any] | None = None, frac_bits: 
     """
     array = as_numbers(values)
     if frac_bits is not None:
+        if isinstance(frac_bits, bool) or not hasattr(frac_bits, "__index__"):
+            raise InputError(f"frac_bits is {frac_bits!r}; it counts bits", hint="pass a whole number, such as 16")
         frac_bits = operator.index(frac_bits)
         if not 0 <= frac_bits <= MAX_FRAC_BITS:
             raise InputError(f"frac_bits is {frac_bits}; it lies in 0 to {MAX_FRAC_BITS}")

@@ -21,7 +21,10 @@ def public_array(values: Any) -> NDArray[Any]:
     if array.dtype.kind == "f":
         array = array.astype(np.float64)
         if not np.isfinite(array).all():
-            raise PlanError("a public operand holds NaN or infinity", hint="replace it before the computation")
+            raise PlanError(
+                "a public operand holds NaN or infinity, and secret numbers are always finite",
+                hint="leave out what is below infinity anyway, and replace NaN before the computation",
+            )
     elif array.dtype.kind in "iu":
         array = array.astype(np.int64) if array.dtype != np.uint64 else array.astype(object)
     elif array.dtype.kind == "O":

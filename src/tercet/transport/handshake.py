@@ -209,7 +209,7 @@ class _Meeting:
         sock.setblocking(False)
         callers = [fd for fd, attempt in self.attempts.items() if not attempt.dialled]
         if len(callers) >= _STRANGERS:
-            # the oldest of those that have not said a word: a peer speaks at once, and idle strangers shall not keep it out
+            # the oldest of those that have not said a word: a peer speaks at once, idle strangers must not keep it out
             self._turn_away(min(callers, key=lambda fd: self.attempts[fd].spoke), "others called after it")
         _set_options(sock)
         deadline = min(self.deadline, time.monotonic() + _STRANGER_S)
