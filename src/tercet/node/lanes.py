@@ -41,7 +41,7 @@ class End(StrEnum):
 
 @dataclass
 class _Worker:
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] = field(repr=False)
     control: socket.socket = field(repr=False)
     loaded: threading.Event = field(default_factory=threading.Event, repr=False)
     ready: bool = False
