@@ -16,6 +16,7 @@ from tercet.engine.commands import Done
 from tercet.errors import IntegrityError, PartyError, PlanError, ProtocolViolation, Refused, TercetError, Timeout
 from tercet.federation.api import JobInfo, JobReport
 from tercet.federation.sealing import open_result
+from tercet.node.refusals import raised
 from tercet.plan.types import Type
 from tercet.protocols.reveal import TAG_BYTES, TAGS_BYTES, put_together, reveal_bytes
 from tercet.ring import ring
@@ -149,8 +150,6 @@ def _weight(error: TercetError) -> int:
 
 def failure_of(info: JobInfo) -> TercetError:
     """Why a job that ended otherwise than well did so, as one node tells it."""
-    from tercet.node.refusals import raised
-
     if info.error is not None:
         node = info.error.node or info.decision.node
         error = raised(409, info.error, node, _NO_PARTY)
