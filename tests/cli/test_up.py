@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Iterator
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pandas
 import pytest
+from typer.testing import CliRunner
 
 from commands_of_cli import tercet, told
 from tercet.cli import processes, up
+from tercet.cli.app import app
+from tercet.cli.errors import Exit
 
 ROWS = 90
 
@@ -105,6 +111,22 @@ def test_uploads_append(folder: Path, dataset: str) -> None:
     assert "other" not in {each["name"] for each in json.loads(tercet("datasets", "--json").stdout)}
 
 
+def test_from_a_database_from_standard_input_and_through_one_node(folder: Path, frame: pandas.DataFrame) -> None:
+    with closing(sqlite3.connect(folder / "ward.db")) as database:
+        frame.to_sql("patients", database, index=False)
+    question = ("--sql", "sqlite:///ward.db", "SELECT age, bmi FROM patients WHERE bmi > 20")
+    tercet("schema", "infer", *question, "--out", "ward.toml")
+    made = tercet("upload", *question, "--dataset", "ward", "--schema", "ward.toml").stdout
+    chosen = frame[frame.bmi > 20]
+    assert f"is made, with {len(chosen)} rows" in made
+    lines = chosen[["age", "bmi"]].to_csv(index=False)
+    assert (
+        f"{len(chosen)} more rows" in tercet("upload", "-", "--dataset", "ward", "--via", "node-3", typed=lines).stdout
+    )
+    (row,) = json.loads(tercet("query", "SELECT SUM(age) AS total FROM ward", "--json").stdout)
+    assert row["total"] == 2 * chosen.age.sum()
+
+
 def test_uploads_that_cannot_be(folder: Path) -> None:
     assert "has no name" in told("upload", "patients.csv")
     assert "a schema is needed" in told("upload", "patients.csv", "--dataset", "nothing")
@@ -175,6 +197,46 @@ def test_what_an_operator_sees(folder: Path, dataset: str) -> None:
     job = json.loads(tercet("node", "jobs", *node, "--json").stdout)[0]["job"]
     assert "accepted by rule trial" in tercet("node", "jobs", job[:12], *node).stdout
     assert "no job begins with" in told("node", "approve", "ffff0000ffff", *node)
+
+
+def test_a_held_job_is_approved_and_fetched(folder: Path, dataset: str, frame: pandas.DataFrame) -> None:
+    node = ("--node", folder / up.UP_FOLDER / "node-2")
+    policy = folder / up.UP_FOLDER / "node-2" / "policy.toml"
+    before = policy.read_text()
+    question = "SELECT AVG(bmi) AS answer FROM patients WHERE age > 40"
+    policy.write_text(before + "hold = true\n")
+    try:
+        until(lambda: status_of("explain", question) == Exit.HELD)
+        result = tercet("query", question, "--json", status=Exit.HELD)
+        (job,) = json.loads(tercet("node", "jobs", "--state", "held", *node, "--json").stdout)
+        assert f"tercet result {job['job'][:8]}" in result.stderr
+        assert result.stdout == ""
+        assert tercet("result", job["job"][:8], status=Exit.HELD).stdout == ""
+        assert "over at least" in tercet("node", "jobs", job["job"][:8], *node).stdout
+        tercet("node", "approve", job["job"][:8], "--reason", "read it", *node)
+        (row,) = json.loads(tercet("result", job["job"][:8], "--wait", "--json").stdout)
+        assert row["answer"] == pytest.approx(frame[frame.age > 40].bmi.mean(), rel=1e-4)
+        tercet("query", question, status=Exit.HELD)
+        (job,) = json.loads(tercet("node", "jobs", "--state", "held", *node, "--json").stdout)
+        tercet("node", "deny", job["job"], "--reason", "too small", *node)
+        refused = tercet("result", job["job"], status=Exit.REFUSED).stderr
+        assert "node-2" in refused
+        assert "too small" in refused
+    finally:
+        policy.write_text(before)
+    until(lambda: status_of("explain", question) == Exit.OK)
+
+
+def status_of(*arguments: str) -> int:
+    return CliRunner().invoke(app, list(arguments)).exit_code
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """A node looks at its policy file now and then."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_audits_agree(folder: Path, dataset: str) -> None:

@@ -47,9 +47,9 @@ def tercet(
     """Compute together on data nobody may show: three servers, secret shares, exact arithmetic.
 
     \b
-    Try it:        demo, up, down
-    As an owner:   identity, schema, upload, datasets, receipts, withdraw
-    As an analyst: identity, query, fit, explain, jobs, result, cancel, kept, drop
+    Try it:         demo, up, down
+    As an owner:    identity, schema, upload, datasets, receipts, withdraw
+    As an analyst:  identity, query, fit, explain, jobs, result, cancel, kept, drop
     As an operator: node, federation, audit, refresh
 
     Exit status: 0 done, 1 an error, 2 a wrong command line, 3 refused by a node's policy, 4 held for an operator.

@@ -33,7 +33,7 @@ _FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where t
 def up(
     folder: _FolderArgument = Path(UP_FOLDER),
     port: Annotated[
-        int, typer.Option("--port", min=1024, max=60000, help="Where to look for free ports when nodes are made.")
+        int, typer.Option("--port", min=1024, max=31000, help="Where to look for free ports when nodes are made.")
     ] = FIRST_PORT,
 ) -> None:
     """Start three nodes on this machine, to try things.
