@@ -125,12 +125,12 @@ def signed_headers(
 class _Sent:
     """The headers, decoded."""
 
-    certificate: bytes
+    certificate: bytes = field(repr=False)
     node: str
     date: float
-    nonce: bytes
+    nonce: bytes = field(repr=False)
     content: str
-    signature: bytes
+    signature: bytes = field(repr=False)
 
     @classmethod
     def read(cls, headers: Mapping[str, str], method: str, target: str) -> _Sent:
@@ -167,7 +167,7 @@ def _base64url(headers: Mapping[str, str], name: str, nbytes: int) -> bytes:
 class _Nonces:
     """The nonces of the window, in buckets by date, so that old ones go at once."""
 
-    buckets: dict[int, dict[str, set[bytes]]] = field(default_factory=dict)
+    buckets: dict[int, dict[str, set[bytes]]] = field(default_factory=dict, repr=False)
     counts: dict[str, int] = field(default_factory=dict)
     total: int = 0
 

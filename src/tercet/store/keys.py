@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -20,8 +20,8 @@ MAX_KEY_BYTES = 1024
 class Texts:
     """A column of text: value i is data[offsets[i]:offsets[i + 1]] in UTF-8, as Arrow's large_string."""
 
-    offsets: NDArray[np.int64]
-    data: NDArray[np.uint8]
+    offsets: NDArray[np.int64] = field(repr=False)
+    data: NDArray[np.uint8] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
