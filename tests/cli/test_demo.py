@@ -11,11 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from tercet.cli.app import app
+from tercet.cli.report import Screen
 
 COEFFICIENTS = 11
+NUMBER = r"(-?\d+\.\d{7,8}(?:e[+-]\d\d)?)"
 RUN = (sys.executable, "-c", "from tercet.cli import main; main()")
 
 
@@ -80,7 +83,7 @@ def test_bad_tables(tmp_path: Path, text: str, message: str) -> None:
 
 def figures(output: str, rows: int) -> np.ndarray:
     """The two columns of coefficients."""
-    found = re.findall(r"^\S.*?\s(-?\d+\.\d{8}) +(-?\d+\.\d{8}) +[+-]\d\.\de[+-]\d\d *$", output, re.MULTILINE)
+    found = re.findall(rf"^\S.*?\s{NUMBER} +{NUMBER} +[+-]\d\.\de[+-]\d\d *$", output, re.MULTILINE)
     assert len(found) == rows
     return np.array(found, dtype=float)
 
@@ -107,14 +110,29 @@ def test_the_demo() -> None:
 
 def test_the_demo_on_a_table_of_ones_own(tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
-    features = rng.normal(size=(60, 3)) * [1, 100, 3000]
-    target = features @ [2, -0.5, 0.01] + rng.normal(size=60)
+    # of units as far apart as they come; the last predicts nothing
+    features = rng.normal(size=(60, 3)) * [1e-9, 100, 3e6]
+    target = features @ [2e9, -0.5, 0.0] + rng.normal(size=60)
     lines = ["[bold],b c,d,price", *(",".join(map(str, (*row, y))) for row, y in zip(features, target, strict=True))]
     done = terminal("demo", "--data", written(tmp_path, "\n".join(lines)), "--target", "price")
     assert done.returncode == 0, done.stderr
     assert "[bold]" in done.stdout
     ours, theirs = figures(done.stdout, 4).T
-    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e20])
+def test_numbers_beyond_what_fits_are_refused(tmp_path: Path, size: float) -> None:
+    lines = ["a,y", *(f"{size * k},{k % 7}" for k in range(1, 20))]
+    assert "in another unit" in told("demo", "--data", written(tmp_path, "\n".join(lines)), "--target", "y")
+
+
+def test_a_coefficient_of_zero_has_no_relative_difference() -> None:
+    console = Console(record=True, width=120)
+    plain, sizes = np.array([2.0, 1e-12, 5.0]), np.ones(3)
+    Screen(console).coefficients(["a", "b"], plain + 1e-9, plain, sizes)
+    text = console.export_text()
+    assert "1.0e-09 absolute, 5.0e-10 relative (of a coefficient of zero" in " ".join(text.split())
 
 
 def test_version() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 HOSPITALS = ("Hospital North", "Hospital East", "Hospital West")
 OWNERS = ("Owner 1", "Owner 2", "Owner 3")
 DATASET = "patients"
-FRAC_BITS = 32
+STORED_BITS = 32
+"""Bits of the largest stored number of every column, whatever its unit."""
+_LEAST_EXPONENT, _MOST_EXPONENT = -80, 50
 _FIRST_PORT, _PORTS, _PORTS_EACH = 10_000, 20_000, 9
 
 
@@ -93,11 +96,23 @@ def declared(whole: Table) -> Schema:
     columns = []
     for name, values in _columns(whole):
         lo, hi = friendly_bounds(float(values.min()), float(values.max()))
-        columns.append(Column(name=clean_name(name), kind=ColumnKind.DECIMAL, lo=lo, hi=hi, frac_bits=FRAC_BITS))
+        exponent = _exponent((lo, hi))
+        if not _LEAST_EXPONENT <= exponent <= _MOST_EXPONENT:
+            raise InputError(
+                f"the numbers in column {name!r} are too {'large' if exponent > 0 else 'small'}",
+                hint="give it in another unit: magnitudes of 10^-24 to 10^15 are taken",
+            )
+        frac_bits = max(1, STORED_BITS - exponent)
+        columns.append(Column(name=clean_name(name), kind=ColumnKind.DECIMAL, lo=lo, hi=hi, frac_bits=frac_bits))
     try:
         return Schema.parse({"columns": [column.model_dump(exclude_defaults=True) for column in columns]})
     except InputError as error:
         raise InputError(error.message, hint="give the columns names that differ in letters and digits") from None
+
+
+def _exponent(bounds: tuple[float, float]) -> int:
+    """That of the least power of two that is not below the larger bound."""
+    return math.ceil(math.log2(max(map(abs, bounds))))
 
 
 def _columns(table: Table) -> list[tuple[str, FloatArray]]:
@@ -114,7 +129,8 @@ class _Demo:
         self._owners = owners
         self._schema = schema
         self._whole = whole
-        *self._features, self._target = schema.names
+        self._target = schema.names[-1]
+        self._exponents = [_exponent(column.bounds or (0.0, 1.0)) for column in schema.columns]
 
     def run(self, screen: Screen) -> None:
         """Play it, from the first node's start to the last one's end."""
@@ -129,7 +145,7 @@ class _Demo:
                 self._upload(federation, step)
                 answers = self._ask(federation, step)
             screen.means(names, answers.means, self._plain_means(), answers.count)
-            screen.coefficients(self._whole.feature_names, answers.coefficients, _fit_plain(self._whole))
+            screen.coefficients(self._whole.feature_names, answers.coefficients, *self._fit_plain())
             screen.cost(answers.cost)
             question = f"{DATASET}[{self._target!r}][0].reveal(), the {self._whole.target_name} of one patient"
             screen.refusal(question, answers.refused)
@@ -160,6 +176,7 @@ class _Demo:
 
     def _ask(self, federation: Federation, step: Callable[[str], None]) -> _Answers:
         import tercet
+        from tercet.array.numeric import times_power
         from tercet.linear_model import LinearRegression
 
         with tercet.connect(federation, identity=self._folder / "analyst.pem") as net:
@@ -168,16 +185,40 @@ class _Demo:
             means = tercet.reveal(*(patients[name].mean() for name in self._schema.names))
             step("the analyst asks for a linear regression; the nodes fit it on shares")
             with net.measure() as cost:
-                model = LinearRegression().fit(patients[self._features], patients[self._target])
-                coefficients, intercept = tercet.reveal(model.coef_, model.intercept_)
+                # columns of all units alike: divided by the powers of two of their public bounds, which costs nothing
+                *features, aim = (
+                    times_power(patients[name], -exponent, STORED_BITS)
+                    for name, exponent in zip(self._schema.names, self._exponents, strict=True)
+                )
+                model = LinearRegression().fit(tercet.stack(features, axis=1), aim)
+                coefficients = self._unscaled(*tercet.reveal(model.coef_, model.intercept_))
             assert net.last_job is not None
             job = net.last_job.job
             step("the analyst asks for the value of one patient")
             try:
                 patients[self._target][0].reveal()
             except Refused as refused:
-                return _Answers(len(patients), np.array(means), np.append(coefficients, intercept), cost, job, refused)
+                return _Answers(len(patients), np.array(means), coefficients, cost, job, refused)
         raise IntegrityError("the nodes revealed a single value, which their policy forbids")
+
+    def _unscaled(self, coefficients: FloatArray, intercept: float) -> FloatArray:
+        """Coefficients and intercept in the units of the files; powers of two change no digit."""
+        *features, aim = self._exponents
+        return np.append(np.ldexp(coefficients, aim - np.array(features)), np.ldexp(intercept, aim))
+
+    def _fit_plain(self) -> tuple[FloatArray, FloatArray]:
+        """What scikit-learn gets from the pooled rows in float64, and the size that would be large for each.
+
+        The demo may look, it plays all owners. Scaled alike, as scikit-learn loses columns that are tiny beside others.
+        """
+        from sklearn.linear_model import LinearRegression
+
+        *features, aim = self._exponents
+        table = np.ldexp(self._whole.features, -np.array(features))
+        model = LinearRegression().fit(table, np.ldexp(self._whole.target, -aim))
+        spread = np.append(np.ptp(self._whole.features, axis=0), 1.0)
+        sizes = np.append(np.full(len(features), np.ptp(self._whole.target)), np.abs(self._whole.target).max()) / spread
+        return self._unscaled(model.coef_, model.intercept_), sizes
 
     def _plain_means(self) -> FloatArray:
         return np.array([values.mean() for _, values in _columns(self._whole)])
@@ -213,11 +254,3 @@ def _recorded(folder: Path, job: str) -> Entry:
     with own_node(folder) as own:
         entries = [Entry.model_validate(entry) for entry in audit_entries(own)]
     return next(entry for entry in entries if entry.details.get("job") == job)
-
-
-def _fit_plain(table: Table) -> FloatArray:
-    """What scikit-learn gets from the pooled rows in float64: the demo may look, it plays all owners."""
-    from sklearn.linear_model import LinearRegression
-
-    model = LinearRegression().fit(table.features, table.target)
-    return np.append(model.coef_, model.intercept_)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SMALL, _LARGE = 1e-4, 1e7
 """Between these a coefficient is written without an exponent."""
+_ZERO = 1e-6
 _SHORT = 8
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -64,7 +65,8 @@ class Screen:
         self._say(f"\n[bold]First question[/bold]: how many rows, and the means. {count} rows.")
         self._console.print(rows(made, lines))
 
-    def coefficients(self, names: Sequence[str], secret: FloatArray, plain: FloatArray) -> None:
+    def coefficients(self, names: Sequence[str], secret: FloatArray, plain: FloatArray, sizes: FloatArray) -> None:
+        """`sizes` are what would be large for each: one that is nothing beside it counts as zero."""
         made = grid("coefficient of", "under secret sharing", "scikit-learn, pooled", "difference", right=(1, 2, 3))
         difference, size = secret - plain, np.abs(plain)
         style = ".8f" if size.min() > _SMALL and size.max() < _LARGE else ".7e"
@@ -74,11 +76,12 @@ class Screen:
         ]
         self._say("\n[bold]Second question[/bold]: a linear regression on the rows of all owners.")
         self._console.print(rows(made, lines))
-        relative = np.abs(difference) / np.maximum(size, np.finfo(np.float64).tiny)
-        self._say(
-            f"Largest difference: [bold]{np.abs(difference).max():.1e}[/bold] absolute, "
-            f"[bold]{relative.max():.1e}[/bold] relative."
-        )
+        counts = size > _ZERO * sizes
+        relative = np.abs(difference[counts]) / size[counts]
+        text = f"Largest difference: [bold]{np.abs(difference).max():.1e}[/bold] absolute"
+        if counts.any():
+            text += f", [bold]{relative.max():.1e}[/bold] relative"
+        self._say(text + ("." if counts.all() else " (of a coefficient of zero, only the absolute one counts)."))
 
     def refusal(self, question: str, refused: Refused) -> None:
         self._say(f"\n[bold]A question that goes too far[/bold]: {escape(question)}")
