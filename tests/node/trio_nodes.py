@@ -56,6 +56,7 @@ ROLES = {
     "owner": ["owner"],
     "owner2": ["owner"],
     "analyst": ["analyst"],
+    "both": ["owner", "analyst"],
     "operator": ["operator"],
 }
 """Who is known to all three nodes, as what; `nobody` has an identity and no more."""

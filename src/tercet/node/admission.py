@@ -14,7 +14,7 @@ from tercet.node.language import PlanLanguage, PlanProgram, write_type
 from tercet.node.mode import Mode, choose_mode
 from tercet.plan.plan import OutputKind
 from tercet.plan.types import Type
-from tercet.policy.disclosure import disclosures
+from tercet.policy.disclosure import datasets_behind, disclosures
 from tercet.policy.request import ColumnSource, KeptSource, PolicyRequest, Source, Used
 from tercet.store.catalogue import RESTORED
 from tercet.store.change import KeepChange, KeptArray
@@ -227,6 +227,8 @@ class Admission:
         for handle, info in case.kept.items():
             inputs[handle] = KeptSource(info.name or info.handle, info.disclosure)
         analyst = header.analyst
+        # what is kept may be of another version, in which rows of others were
+        kept = frozenset[str]().union(*(datasets_behind(inputs[handle]) for handle in case.kept))
 
         def used(rule: str, dataset: str, since: float) -> Used:
             found = node.jobs_store.used(since, rule=rule, analyst=analyst, dataset=dataset)
@@ -239,7 +241,7 @@ class Admission:
             inputs=inputs,
             kept={keep.index: keep.name or keep.handle for keep in case.keeps},
             used=used,
-            own=frozenset(name for name, version in case.versions.items() if _is_own(version, analyst)),
+            own=frozenset(name for name, version in case.versions.items() if _is_own(version, analyst)) - kept,
             now=node.now(),
             deadline_s=header.deadline - header.created,
         )

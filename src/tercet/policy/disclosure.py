@@ -170,6 +170,12 @@ def columns_read(inputs: Mapping[bytes, Source]) -> list[Column]:
     return sorted({column for source in inputs.values() for column in _read(source)[0]})
 
 
+def datasets_behind(source: Source) -> frozenset[str]:
+    """Datasets that an input says something about. Raises IntegrityError if what is written about it is broken."""
+    columns, parts = _read(source)
+    return frozenset(dataset for dataset, _ in columns) | frozenset(part.dataset for part in parts)
+
+
 def operations_used(plan: Plan) -> set[str]:
     """Names of the operations, those in loops too; reading stored and public arrays is none."""
     return {op.operation.name for op, _ in plan.listed if op.operation.flow is not Flow.LEAF}

@@ -50,7 +50,7 @@ class PolicyRequest:
     `analyst` and `recipients` are fingerprints; `inputs` has a source for every handle that the plan reads; `kept` the
     names of outputs that are kept, by index; `used(rule, dataset, since)` what this analyst has had since a time in
     unix seconds; `deadline_s` how long the job may take. `own` are datasets of which all rows and columns are the
-    analyst's: they count as public to him.
+    analyst's, in what is read of them and in what was kept of them: they count as public to him.
     """
 
     analyst: str
