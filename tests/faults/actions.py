@@ -18,6 +18,7 @@ from tercet.client import orders
 from tercet.client.connect import connect
 from tercet.client.nodes import Nodes as Client
 from tercet.client.orders import Unsettled
+from tercet.client.remote import RemoteSession
 from tercet.client.upload import Mode, upload
 from tercet.errors import TercetError
 from tercet.store.schema import Schema
@@ -28,6 +29,8 @@ UPLOADS_AT_FIRST = 3
 CHUNK_ROWS = 64
 PATIENCE_S = 10.0
 """Seconds for which a client waits for a silent node."""
+JOB_S = 15.0
+"""Deadline of every job: one that not all nodes have accepted by then fails by name."""
 _LIMIT = 2**40
 
 
@@ -76,6 +79,11 @@ class Actions:
         with Client(self.nodes.federation, self.nodes.people[person], timeout=PATIENCE_S) as client:
             yield client
 
+    def session(self) -> RemoteSession:
+        """The analyst's."""
+        analyst = self.nodes.people["analyst"]
+        return connect(self.nodes.federation, analyst, timeout=PATIENCE_S, deadline=JOB_S, profile="lan")
+
     # -- the actions
 
     def create(self) -> Callable[[], None]:
@@ -120,7 +128,7 @@ class Actions:
 
         def act() -> None:
             self.ledger.kept[name] = Fate.MAYBE
-            with connect(self.nodes.federation, self.nodes.people["analyst"], timeout=PATIENCE_S, profile="lan") as net:
+            with self.session() as net:
                 net.keep(name, {"total": net.table(MAIN)["x"].sum()}, {"model": "total"})
             self.ledger.kept[name] = Fate.IN
 
@@ -128,7 +136,7 @@ class Actions:
 
     def ask(self, dataset: str, column: str) -> None:
         """Ask for the sum of a column, and compare it with the ledger."""
-        with connect(self.nodes.federation, self.nodes.people["analyst"], timeout=PATIENCE_S, profile="lan") as net:
+        with self.session() as net:
             found = net.table(dataset)[column].sum().reveal()
         if int(found) != self.ledger.total(dataset, column):
             raise WrongResult(f"the sum of {dataset}/{column} is {self.ledger.total(dataset, column)}, not {found}")

@@ -20,7 +20,7 @@ from tercet.node.settings import Settings
 from tercet.store.backup import restore
 from tercet.store.catalogue import Catalogue
 
-SAID_S = 20.0
+SAID_S = 25.0
 DAY_S = 86_400
 ODD = "c"
 """The node that is at odds with the others."""
@@ -56,6 +56,7 @@ def old_backup(world: World) -> None:
     backup = nodes.folder / f"backup-{len(world.ledger.pieces)}"
     assert_ok(nodes.request(ODD, "operator", "POST", "/v1/admin/backup", json={"path": str(backup)}))
     world.actions.append()()
+    world.actions.job()()
     nodes.kill(ODD)
     restored(nodes.folder / ODD, backup)
     nodes.start(ODD)

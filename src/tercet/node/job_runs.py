@@ -90,6 +90,7 @@ class JobRuns:
         )
         with self._lock:
             self._threads.add(thread)
+        live.working = True
         thread.start()
 
     def _run(self, live: Live, lane: int, session: str) -> None:
@@ -103,13 +104,14 @@ class JobRuns:
                 answer = self._plan(live, lane, session)
             self._ended(live, answer)
         except TercetError as error:
-            self._jobs.failed(live, refused_here(node, error))
+            self._jobs.give_up(live, refused_here(node, error))
         except Exception as error:
             node.log.defect(error, job=live.job)
             name = node.settings.name
             told = ErrorBody(error="defect", message=f"{name} met an error that nobody expected", node=name)
-            self._jobs.failed(live, told)
+            self._jobs.give_up(live, told)
         finally:
+            live.working = False
             node.metrics.lanes_busy.dec()
             node.metrics.job_seconds.observe(time.monotonic() - began)
             with self._lock:

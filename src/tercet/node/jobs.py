@@ -344,6 +344,15 @@ class Jobs:
                 self.dispatcher.failed(live, state, error)
             self.tell(live)
 
+    def give_up(self, live: Live, error: ErrorBody) -> None:
+        """As `failed`; what the catalogue does not take now, it is given again later."""
+        try:
+            self.failed(live, error)
+        except TercetError as trouble:
+            with self.ledger.lock:
+                live.end = live.end or ("failed", error)
+            self._node.log.warning("end of a job not written down yet", job=live.job, reason=trouble.message)
+
     def _sweep(self, live: Live) -> None:
         """Delete the files of what a failed job was to keep, unless its change is ready and waits for the decision."""
         change = live.change
@@ -454,8 +463,12 @@ class Jobs:
     def _look_at(self, live: Live) -> None:
         node = self._node
         late = node.now() - live.deadline
+        if live.end is not None and live.kind == "plan" and not live.working:
+            # its end could not be written down when it came
+            state, error = live.end
+            self.failed(live, error, state)
         # the coordinator speaks first: it knows who was waited for
-        if live.state in ("queued", "held") and late > (0.0 if self.coordinates else _COORDINATOR_S):
+        elif live.state in ("queued", "held") and late > (0.0 if self.coordinates else _COORDINATOR_S):
             waited = ", ".join(self.dispatcher.waiting_for(live)) if self.coordinates else ""
             message = f"the job was still {live.state} at its deadline" + (
                 f"; {waited} had not accepted it" if waited else ""

@@ -42,6 +42,8 @@ class Live:
     failed_at: float | None = None
     """At the coordinator: when another node first said that it has failed there; monotonic."""
     launched: bool = False
+    working: bool = False
+    """A thread of this node is at it."""
     settling: bool = False
     error: ErrorBody | None = None
 
