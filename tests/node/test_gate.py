@@ -190,6 +190,23 @@ def test_memory_for_bodies_is_given_back(served: Served) -> None:
         assert time.monotonic() < deadline
 
 
+def test_one_person_does_not_take_all_the_memory_for_bodies(served: Served) -> None:
+    told = [head(served, served.people["owner"], "POST", "/v1/echo", b"", content_length="64000") for _ in range(9)]
+    waiting = []
+    try:
+        for one in told[:8]:
+            waiting.append(served.connect())
+            waiting[-1].sendall(one)
+        with served.connect() as connection:
+            connection.sendall(told[8])
+            assert parsed(read_answer(connection))[0] == 503
+        # read to its end, and then not for an analyst
+        assert request(served, "analyst", "POST", "/v1/echo", bytes(60_000))[0] == 403
+    finally:
+        for connection in waiting:
+            connection.close()
+
+
 # -- heads
 
 

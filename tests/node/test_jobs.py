@@ -7,11 +7,17 @@ from typing import Any
 
 import pytest
 
-from node.jobs_at_nodes import Asked, long_chain, total
-from node.trio_nodes import NAMES, Nodes, assert_ok
+from node.jobs_at_nodes import Asked, _Recording, long_chain, total
+from node.trio_nodes import NAMES, SCHEMA, Nodes, assert_ok
+from tercet.array.secret import SecretArray
 from tercet.federation.api import Explanation, JobInfo, JobList, KeptList, ReceiptList
 from tercet.federation.api_admin import AuditPage
+from tercet.federation.bundle import make_bundle
+from tercet.federation.identifiers import fresh_id
 from tercet.federation.orders import Refresh
+from tercet.plan.compile import Wanted, compile_plan
+from tercet.plan.network import LAN
+from tercet.plan.plan import OutputKind
 
 VALUES = list(range(1, 11))
 
@@ -270,3 +276,33 @@ def test_a_question_is_streamed_if_the_analyst_says_so(nodes: Nodes) -> None:
         )
         assert told.partition_rows == rows
         assert asked.sent().result() == sum(3 * v - (v < 50) for v in values)
+
+
+def test_a_plan_with_very_many_outputs_is_told_in_short(nodes: Nodes, data: str) -> None:
+    """Reasons go into answers and into the audit, whose entries are bounded; also those of a refusal."""
+    asked = Asked(nodes, data)
+    (ref,) = asked.header.inputs
+    for question, code in ((total, 202), (lambda x: x, 403)):
+        runner: Any = _Recording()
+        x = SecretArray._new(runner, runner.graph.input(ref.handle_bytes, SCHEMA.type("x", len(VALUES))))
+        wanted = [Wanted((question(x) + number)._node, OutputKind.REVEAL, b"") for number in range(1500)]
+        header = asked.header.model_copy(update={"job": fresh_id()})
+        bundle = make_bundle(asked.member, header, compile_plan(wanted, LAN).to_bytes())
+        answer = asked.send("b", bundle=bundle)["b"]
+        assert answer.status_code == code, answer.text
+        assert " more" in answer.text and len(answer.content) < 300_000
+        entry = next(one for one in audit(nodes, "b") if one["details"].get("job") == header.job)
+        assert entry["kind"] == "job" and entry["details"]["reasons"][-1].startswith("and ")
+        nodes.request("b", "analyst", "POST", f"/v1/jobs/{header.job}/cancel")
+
+
+def test_one_analyst_does_not_fill_the_queue(nodes: Nodes, data: str) -> None:
+    """Jobs that only one node knows wait there until their deadline."""
+    sent = [Asked(nodes, data) for _ in range(51)]
+    answers = [asked.send("c")["c"] for asked in sent]
+    assert {answer.status_code for answer in answers[-2:]} == {429}
+    assert "of one analyst" in answers[-1].json()["message"]
+    assert Asked(nodes, data, person="both").send("c")["c"].status_code == 202
+    for asked, answer in zip(sent, answers, strict=True):
+        if answer.status_code == 202:
+            assert_ok(nodes.request("c", "analyst", "POST", f"/v1/jobs/{asked.job}/cancel"))

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
@@ -121,7 +122,9 @@ class Gate:
         limits = node.settings.limits
         self._people = Buckets(limits.requests_per_second)
         self._strangers = Buckets(limits.strangers_per_second)
-        self._bodies = _Budget(limits.bodies_bytes)
+        self._bodies = _Budget(
+            limits.bodies_bytes, max(limits.bodies_bytes // 2, limits.chunk_bytes, limits.request_bytes)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -151,7 +154,7 @@ class Gate:
                 if not answered.status:
                     raise
         finally:
-            self._bodies.give(held)
+            self._bodies.give(held, _who(scope))
             self._count(scope, answered.status, time.monotonic() - start)
 
     async def _turn_away(self, error: TercetError, scope: Scope, receive: Receive, send: Send) -> None:
@@ -190,7 +193,8 @@ class Gate:
                 self._strangers.take(address, time.monotonic())
                 self._node.log.info("refused", path=path[:200], address=address, reason=error.message)
             raise
-        return limits.chunk_bytes if _CHUNK.match(path) else limits.request_bytes
+        brings = "owner" in getattr(scope["state"].get(_CALLER), "roles", ())
+        return limits.chunk_bytes if brings and _CHUNK.match(path) else limits.request_bytes
 
     def _peer(self, scope: Scope, headers: dict[str, str]) -> Peer:
         certificate: bytes | None = scope["state"].get(PEER_CERTIFICATE)
@@ -272,7 +276,7 @@ class Gate:
             needed = int(declared)
             if needed > limit:
                 raise too_large(f"{needed:,} bytes, and at most {limit:,} are taken here", hint="send less at a time")
-        if not self._bodies.take(needed):
+        if not self._bodies.take(needed, _who(scope)):
             raise unavailable("this node reads as many requests as it has memory for")
         return needed
 
@@ -318,19 +322,31 @@ _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH"
 
 
 class _Budget:
-    """Bytes of memory for bodies; used by the event loop's thread alone."""
+    """Bytes of memory for bodies; used by the event loop's thread alone. One person cannot take all of it."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, most_of_one: int) -> None:
         self._left = most
+        self._most_of_one = most_of_one
+        self._taken: Counter[str] = Counter()
 
-    def take(self, count: int) -> bool:
-        if count > self._left:
+    def take(self, count: int, who: str) -> bool:
+        if count > self._left or (who and self._taken[who] + count > self._most_of_one):
             return False
         self._left -= count
+        self._taken[who] += count
         return True
 
-    def give(self, count: int) -> None:
+    def give(self, count: int, who: str) -> None:
         self._left += count
+        self._taken[who] -= count
+        if not self._taken[who]:
+            del self._taken[who]
+
+
+def _who(scope: Scope) -> str:
+    """The person who asks; empty for nodes and strangers."""
+    caller: Caller | None = scope["state"].get(_CALLER)
+    return "" if caller is None else caller.fingerprint
 
 
 class _Answered:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
@@ -18,6 +20,10 @@ from tercet.policy.rules import Policy
 if TYPE_CHECKING:
     from tercet.node.supervisor import Node
 
+_TOLD_BYTES = 1 << 14
+"""Of the reasons, and of the names of columns, in an answer and in an audit entry: plans may have many outputs."""
+_EXPLAINED_BYTES = 1 << 18
+_LINE = 2000
 _STATES: dict[str, JobStateName] = {"accepted": "queued", "held": "held", "refused": "refused"}
 
 
@@ -42,7 +48,7 @@ class Desk:
                 # somebody has spent of a budget since
                 found = decide(policy, request)
             decision = Decision(
-                node=node.settings.name, verdict=found.verdict.value, rule=found.rule, reasons=list(found.reasons)
+                node=node.settings.name, verdict=found.verdict.value, rule=found.rule, reasons=told(found.reasons)
             )
             live = Live(
                 case.job,
@@ -61,7 +67,7 @@ class Desk:
                 "versions": {name: one.version for name, one in case.versions.items()},
                 "columns": columns,
                 "numbers": found.numbers,
-                "explanation": "\n".join(found.reasons),
+                "explanation": "\n".join(told(found.reasons, _EXPLAINED_BYTES)),
                 "keeps": [keep.index for keep in case.keeps],
                 "change": None if live.change is None else live.change.model_dump(mode="json"),
             }
@@ -96,12 +102,12 @@ class Desk:
                 "analyst": header.analyst,
                 "recipients": [card.fingerprint for card in header.recipient_cards],
                 "datasets": {name: [one.version, one.manifest] for name, one in case.versions.items()},
-                "columns": columns,
+                "columns": told(columns),
                 "purpose": header.purpose,
                 "policy": node.policy.digest,
                 "verdict": found.verdict.value,
                 "rule": found.rule,
-                "reasons": list(found.reasons),
+                "reasons": decision.reasons,
                 "numbers": found.numbers,
             }
             self._ledger.enter(live, write, audit)
@@ -115,13 +121,26 @@ class Desk:
         found = decide(policy, request)
         return Explanation(
             decision=Decision(
-                node=node.settings.name, verdict=found.verdict.value, rule=found.rule, reasons=list(found.reasons)
+                node=node.settings.name, verdict=found.verdict.value, rule=found.rule, reasons=told(found.reasons)
             ),
-            text="\n".join(explain(policy, request)),
+            text="\n".join(told(explain(policy, request), _EXPLAINED_BYTES)),
             disclosures=_told(found),
             peak_bytes=case.mode.needed_bytes,
             partition_rows=case.mode.partition_rows,
         )
+
+
+def told(lines: Sequence[str], limit: int = _TOLD_BYTES) -> list[str]:
+    """As many lines, each cut to a sensible length, as `limit` bytes take; then how many more there are."""
+    found: list[str] = []
+    for number, line in enumerate(lines):
+        shown = line if len(line) <= _LINE else f"{line[:_LINE]}..."
+        # as JSON writes it, a character may take six bytes
+        limit -= len(json.dumps(shown)) + 1
+        if limit < 0:
+            return [*found, f"and {len(lines) - number:,} more"]
+        found.append(shown)
+    return found
 
 
 def _counts(policy: Policy) -> bool:

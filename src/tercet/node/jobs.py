@@ -100,8 +100,8 @@ class Jobs:
             if known.hash != bundle.hash.hex():
                 raise IntegrityError("another job of this number was sent before", hint="draw a new number for it")
             return self.info(job)
-        if len(self.ledger) >= node.settings.limits.queued_jobs:
-            raise too_many(f"{node.settings.name} has {len(self.ledger)} jobs in its queue and takes no more now")
+        if full := self.ledger.full(card.fingerprint):
+            raise too_many(full)
         try:
             case = self.admission.read(bundle)
         except TercetError as error:

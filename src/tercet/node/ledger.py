@@ -34,6 +34,15 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._live)
 
+    def full(self, analyst: str) -> str:
+        """Why no more jobs of this analyst are taken now; empty if they are."""
+        limits, name = self._node.settings.limits, self._node.settings.name
+        with self.lock:
+            own = sum(live.analyst == analyst for live in self._live.values())
+        if own >= limits.queued_jobs_of_one:
+            return f"{name} has {own} jobs of yours in its queue and takes no more of one analyst"
+        return f"{name} has {len(self)} jobs in its queue and takes no more now" * (len(self) >= limits.queued_jobs)
+
     def get(self, job: str) -> Live | None:
         """The job, if it is not at its end."""
         with self.lock:

@@ -53,6 +53,7 @@ class Limits(_Section):
     upload_bytes: Annotated[int, Field(ge=1 * MIB)] = 64 << 30
     free_bytes: Annotated[int, Field(ge=0)] = 512 * MIB
     queued_jobs: Annotated[int, Field(ge=1, le=100_000)] = 100
+    queued_jobs_of_one: Annotated[int, Field(ge=1, le=100_000)] = 50
     job_memory_bytes: Annotated[int, Field(ge=64 * MIB)] = 2 << 30
     job_seconds: _Seconds = 3600.0
     job_operations: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
@@ -191,14 +192,15 @@ count = {lanes}                            # jobs at a time; the same at all thr
 [limits]
 # chunk_bytes = 67108864             # one chunk of an upload
 # request_bytes = 33554432           # any other request
-# bodies_bytes = 536870912           # bodies of all requests being read at once
+# bodies_bytes = 536870912           # bodies of all requests being read at once; half of it for one person
 # requests_per_second = 50.0         # of one person
 # strangers_per_second = 10.0        # of one address, before anybody has signed
 # connections = 512                  # open at once
 # uploads = 16                       # open at once, of one owner
 # upload_bytes = 68719476736         # of one upload
 # free_bytes = 536870912             # of disk kept free: below, uploads are refused
-# queued_jobs = 100
+# queued_jobs = 100                  # held, waiting and running
+# queued_jobs_of_one = 50            # of them, of one analyst
 # job_memory_bytes = 2147483648      # one job's worker process; estimated before, enforced then
 # job_seconds = 3600.0
 # job_operations = 100000
