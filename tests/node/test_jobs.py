@@ -298,7 +298,7 @@ def test_a_plan_with_very_many_outputs_is_told_in_short(nodes: Nodes, data: str)
 
 def test_one_analyst_does_not_fill_the_queue(nodes: Nodes, data: str) -> None:
     """Jobs that only one node knows wait there until their deadline."""
-    sent = [Asked(nodes, data) for _ in range(51)]
+    sent = [Asked(nodes, data) for _ in range(52)]
     answers = [asked.send("c")["c"] for asked in sent]
     assert {answer.status_code for answer in answers[-2:]} == {429}
     assert "of one analyst" in answers[-1].json()["message"]
