@@ -217,7 +217,7 @@ def test_a_postgresql_database() -> None:
         assert [str(value) for value in found["day"].to_pylist()[:2]] == ["2020-01-01", "2020-01-02"]
         with pytest.raises(InputError, match="does not exist"):
             open_source(url, query="SELECT * FROM absent")
-        missing = url.replace("hospital", "nowhere")
+        missing = url.replace("/postgres?", "/nowhere?")
         with pytest.raises(InputError, match="failed"):
             open_source(missing, query="SELECT 1")
 
