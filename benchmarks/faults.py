@@ -68,7 +68,7 @@ def main() -> int:
     unknown = sorted(set(names) - set(FAULTS))
     if unknown or given.times < 1:
         parser.error(f"no fault is called {', '.join(unknown)}" if unknown else "--times is at least 1")
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 150)
     folder = given.folder or Path(tempfile.mkdtemp(prefix="tercet-faults-"))
     console.print(f"seed {given.seed}, in {folder}")
     account, began = Account(), time.monotonic()
