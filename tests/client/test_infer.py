@@ -155,3 +155,15 @@ def test_dates(a: date, b: date) -> None:
 def test_fractional_bits_tell_decimals_apart(decimals: int) -> None:
     assert 2.0 ** -frac_bits_for(decimals) * 8 <= 10.0**-decimals or frac_bits_for(decimals) == 40
     assert math.log2(10) * decimals < frac_bits_for(decimals)
+
+
+def test_decimal_commas_are_not_taken_for_text_or_categories(tmp_path: Path) -> None:
+    path = tmp_path / "german.csv"
+    path.write_text("bmi;ward\n" + "".join(f"{20 + i % 9},{i % 10};{'ab'[i % 2]}\n" for i in range(100)))
+    bmi, ward = infer(open_source(path)).proposals
+    assert bmi.column is None and "--decimal ," in bmi.comments[-1]
+    assert ward.column is not None and ward.column.kind is ColumnKind.CATEGORY
+    assert [each.column and each.column.kind for each in infer(open_source(path, decimal=",")).proposals] == [
+        ColumnKind.DECIMAL,
+        ColumnKind.CATEGORY,
+    ]

@@ -343,3 +343,12 @@ def test_every_kind_of_column(three: Trio, owner: Nodes) -> None:
     assert found[3] == pytest.approx(frame.ratio.sum(), rel=1e-7)
     assert found[4] == (frame.colour == "green").sum()
     assert found[5] == (frame.day < datetime.date(2020, 2, 1)).sum()
+
+
+@pytest.mark.parametrize("name", ["my patients", "", "patients/north", "Müller", "-x", "a" * 65])
+def test_a_name_that_no_dataset_can_have_is_refused_before_anything_is_sent(
+    owner: Nodes, source: Path, name: str
+) -> None:
+    with pytest.raises(InputError, match="no name for a dataset"):
+        upload(owner, source, dataset=name, schema=SCHEMA)
+    assert not source.with_name(source.name + STATE_SUFFIX).exists()

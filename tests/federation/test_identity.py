@@ -58,6 +58,11 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
     path.chmod(0o640)
     with pytest.raises(ConfigError, match=r"chmod 600"):
         Member.load(path)
+    card = tmp_path / "anna.card.pem"
+    card.write_text(member(ANNA).card.pem())
+    card.chmod(0o644)
+    with pytest.raises(ConfigError, match=r"not a card"):
+        Member.load(card)
 
 
 def test_files_that_are_no_identity(tmp_path: Path) -> None:

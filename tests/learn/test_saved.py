@@ -39,6 +39,7 @@ def test_saved_and_loaded(fit_intercept: bool) -> None:
 
 
 def test_what_is_not_saved() -> None:
+    assert repr(LinearRegression(fit_intercept=False)) == "LinearRegression(fit_intercept=False)"
     with tc.local() as net:
         with pytest.raises(InputError, match="not fitted"):
             LinearRegression().save(net, "risk")

@@ -212,7 +212,8 @@ def upload(
 
     The rows become visible at all three nodes, or at none.
     The first upload makes the dataset, later ones add rows to it. If it breaks off, run the same command again: what
-    all three nodes have is not sent again. Values out of bounds are refused before anything becomes visible.
+    all three nodes have is not sent again. But once the rows are visible, the same command adds them a second time.
+    Values out of bounds are refused before anything becomes visible.
     """
     from tercet.store.schema import Schema
 
@@ -287,6 +288,8 @@ def _show_report(report: UploadReport, what: str, mode: str) -> None:
         markup=False,
         soft_wrap=True,
     )
+    if mode == "append":
+        screen.print("They were added to the rows that were there.", markup=False)
     if report.dropped:
         screen.print(f"{report.dropped:,} rows with missing values were left out.")
     if report.pending:

@@ -135,6 +135,7 @@ class _Seen:
         self.decimals = 0
         self.texts: set[str] | None = set()
         self.is_text = False
+        self.commas = True
         self.strange = ""
         self._first: list[pa.Array] = []
         self._kept = 0
@@ -178,6 +179,7 @@ class _Seen:
         if not len(texts):
             return
         self.is_text = True
+        self.commas = self.commas and _all(pc.match_substring_regex(texts, r"^[+-]?[0-9]+(,[0-9]+)?$"))
         self._remember(texts)
         if self.texts is not None:
             self.texts.update(pc.unique(texts).to_pylist())
@@ -253,6 +255,8 @@ class _Seen:
             return Proposal(name, None, False, ("left out: it has no values",))
         if self.strange:
             return Proposal(name, None, False, (f"left out: it holds {self.strange}",))
+        if self.is_text and self.commas and ColumnKind.DECIMAL not in self.possible:
+            return Proposal(name, None, False, (*comments, "left out: numbers with a decimal comma? Add --decimal ,"))
         described = "" if name == header else " ".join(header.split())[:500]
         found = self._column(name, described, comments)
         if found is None:

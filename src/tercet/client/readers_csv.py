@@ -93,13 +93,14 @@ class CsvSource(Source):
                 where = f"row {wrong[0] - 1}" if wrong[0] else "a row"
                 raise InputError(
                     f"{where} of {self.name} has more or fewer fields than the header",
-                    hint="quote fields that hold the delimiter, or pass the right delimiter",
+                    hint="quote fields that hold the delimiter, or name the right one (--delimiter)",
                 ) from None
             if "empty" in str(error).lower() or "cannot infer" in str(error).lower():
                 return  # a header and nothing else
             if "UTF8" in str(error) or isinstance(error, UnicodeError):
                 raise InputError(
-                    f"{self.name} holds bytes that are no {self._encoding} text", hint="pass its encoding: latin-1, say"
+                    f"{self.name} holds bytes that are no {self._encoding} text",
+                    hint="name its encoding: --encoding latin-1, say",
                 ) from None
             raise InputError(
                 f"{self.name} cannot be read as CSV ({type(error).__name__})", hint="check its quotes and delimiter"

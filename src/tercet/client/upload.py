@@ -25,7 +25,7 @@ from tercet.client.orders import Unsettled, carry_out, send_order
 from tercet.client.readers import Source, open_source
 from tercet.errors import InputError, TercetError
 from tercet.federation.api import ChunkState, DatasetInfo, Outcome, UploadBegin, UploadState
-from tercet.federation.identifiers import Digest, Identifier, fresh_id
+from tercet.federation.identifiers import Digest, Identifier, fresh_id, is_dataset_name
 from tercet.federation.model import Model
 from tercet.federation.orders import CommitUpload, Order, SignedOrder
 from tercet.federation.requests import SEALED
@@ -124,6 +124,11 @@ def upload(
     About 16 bytes a value travel, to all three together. Raises InputError naming row and column, the error of the
     node that failed (call again to resume), and what a node answers if it refuses the commit.
     """
+    if not is_dataset_name(dataset):
+        raise InputError(
+            f"{dataset[:80]!r} is no name for a dataset",
+            hint="take letters without accents, digits, . _ -",
+        )
     opened = source if isinstance(source, Source) else open_source(source, **options)
     limit = min(info.limits.chunk_bytes for _, info in nodes.doors())
     schema = _schema(nodes, dataset, schema, mode)

@@ -314,7 +314,7 @@ class JobInfo(Model):
     datasets: list[DatasetName] = Field(default_factory=list)
     state: JobStateName
     decision: Decision
-    explanation: Text = ""
+    explanation: Annotated[Text, Field(repr=False)] = ""
     position: Count | None = None
     """Jobs before it in the queue."""
     progress: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -326,7 +326,7 @@ class JobInfo(Model):
     started: Time | None = None
     finished: Time | None = None
     outputs: list[OutputInfo] = Field(default_factory=list)
-    report: JobReport | None = None
+    report: Annotated[JobReport | None, Field(repr=False)] = None
 
     @property
     def final(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Annotated
 
@@ -32,6 +33,11 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 Line = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
 """Text of one line."""
+
+
+def is_dataset_name(name: str) -> bool:
+    """Whether nodes take it as a `DatasetName`. Clients, before they send."""
+    return re.fullmatch(_PART, name) is not None
 
 
 def fresh_id() -> str:

@@ -251,7 +251,7 @@ class Member:
         """Read what `save` wrote. Raises ConfigError, also if others may read the file."""
         data = _read(path)
         try:
-            if path.stat().st_mode & 0o077:
+            if b"PRIVATE KEY-----" in data and path.stat().st_mode & 0o077:
                 raise ConfigError(f"others may read the private keys in {path}", hint=f"chmod 600 {path}")
             card = Card.from_pem(data.decode("ascii"))
             keys = [

@@ -26,6 +26,9 @@ class Model:
     fitted: ClassVar[tuple[str, ...]]
     """Attributes set by fitting: secret arrays, or public numbers."""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{key}={getattr(self, key)!r}' for key in self.parameters)})"
+
     def save(self, session: Keeper, name: str) -> Self:
         """Keep the fitted model at the parties under a name, its arrays secret; `tercet.load` gives it back.
 

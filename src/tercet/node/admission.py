@@ -207,7 +207,7 @@ class Admission:
         """Before anything is computed; the change that makes it visible checks again."""
         for known in (handle, name):
             if known and self._is_kept(known):
-                told = name or handle[:8]
+                told = name.partition("/")[0] or handle[:8]  # a model is dropped as a whole
                 raise InputError(f"{told} is kept already", hint=f"drop it first (tercet drop {told}), or name another")
 
     def _is_kept(self, name: str) -> bool:
