@@ -238,7 +238,7 @@ class _Scalar:
             raise InputError(f"{left.sql()[:40]} and {right.sql()[:40]} are both public")
         texts = isinstance(a, CategoryArray | DateArray)
         if isinstance(b, str | date) and not texts:
-            hint = "it is a yes or no: write its name alone, or NOT before it" if a.node.type.is_bool else None
+            hint = "it is a yes or no: write its name alone, or NOT before it" if a.node.type.is_bool else ""
             raise InputError(f"{left.sql()[:40]} is no column of categories or dates", hint=hint)
         if isinstance(a, CategoryArray) and (not isinstance(b, str) or compare not in (operator.eq, operator.ne)):
             raise InputError(f"{left.sql()[:40]} holds categories: compare them with texts, by = and <>")
