@@ -57,7 +57,7 @@ def test_as_sqlite(net: RemoteSession, plain: sqlite3.Connection, sql: str) -> N
 
 
 def test_names(net: RemoteSession) -> None:
-    found = query.ask(net, "SELECT sex, COUNT(*), AVG(bmi) AS mean FROM patients GROUP BY sex")
+    found = net.query("SELECT sex, COUNT(*), AVG(bmi) AS mean FROM patients GROUP BY sex")
     assert found.names == ("sex", "COUNT(*)", "mean")
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -43,6 +43,9 @@ from tercet.plan.network import Network
 from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.types import Type
 from tercet.store.schema import Schema
+
+if TYPE_CHECKING:
+    from tercet.client.query import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,15 @@ class RemoteSession(BaseSession):
         Raises InputError if there is none, IntegrityError naming the odd one if the nodes do not have the same.
         """
         return Table(self, orders.dataset(self.nodes, name))
+
+    def query(self, sql: str) -> Answer:
+        """Ask one SELECT of aggregates over one dataset, as one job; see `tercet.client.query`.
+
+        Raises InputError for what is not offered, and what a job raises.
+        """
+        from tercet.client.query import ask
+
+        return ask(self, sql)
 
     def datasets(self) -> list[DatasetInfo]:
         """All datasets that you may see, as all three nodes have them."""
