@@ -101,6 +101,14 @@ def test_a_worker_that_stands_still(nodes: Nodes) -> None:
     assert works_again(nodes)
 
 
+def alive(pid: int) -> bool:
+    """Whether a process is there and has not ended; one that nobody has waited for yet has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 def test_a_node_that_is_killed_and_comes_back(nodes: Nodes) -> None:
     asked = Asked(nodes, "free", long_chain).sent()
     asked.runs("b")
@@ -108,8 +116,10 @@ def test_a_node_that_is_killed_and_comes_back(nodes: Nodes) -> None:
     theirs = workers(nodes, "b")
     nodes.kill("b")
     check_blamed({name: asked.end(name) for name in ("a", "c")}, "b")
-    nodes.wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in theirs))
-    nodes.start("b")
+    try:
+        nodes.wait_for(lambda: not any(alive(pid) for pid in theirs))
+    finally:
+        nodes.start("b")
     info = asked.end("b")
     assert info.state == "failed" and info.error is not None and info.error.error == "interrupted"
     assert not list((nodes.folder / "b" / "store" / "results").glob(asked.job))
