@@ -92,7 +92,7 @@ class Loop:
         raise TypeError("a loop runs by its passes")
 
 
-_SAME_SOLO = 32
+_SAME_SOLO = 64
 """So many dependent operations in a row have the same solo party.
 
 In products it waits for nobody, and so runs ahead of the other two, who then have one less to wait for. It must not run
