@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from node.trio_nodes import make
 from tercet.errors import ConfigError
 from tercet.federation.federation import Federation
 from tercet.federation.identity import Card, Member
 from tercet.node.settings import Settings
 from tercet.node.setup import Place, create_federation, init_node
+from tercet.node.supervisor import Node
 from tercet.policy.rules import Policy
 
 
@@ -59,3 +61,15 @@ def test_a_federation_on_one_machine(tmp_path: Path) -> None:
         party = made.party(name)
         assert Member.load(settings.identity_path).card == made.node(party).card
         assert settings.listen.host == "127.0.0.1"
+
+
+def test_a_second_process_is_kept_out_of_a_store(tmp_path: Path) -> None:
+    nodes = make(tmp_path)
+    try:
+        nodes.start("a")
+        with pytest.raises(ConfigError, match="another process uses the store"):
+            Node(Settings.load(tmp_path / "a" / "node.toml"))
+        nodes.kill("a")
+        nodes.start("a")
+    finally:
+        nodes.close()

@@ -32,6 +32,7 @@ from tercet.store.catalogue import Catalogue
 from tercet.store.changes import Changes
 from tercet.store.datasets import Datasets
 from tercet.store.errors import NotFound
+from tercet.store.files import folder_lock
 from tercet.store.jobs import JobRows
 from tercet.store.kept import Kept
 from tercet.store.uploads import Uploads
@@ -93,10 +94,8 @@ class Node:
     def _open_store(self) -> None:
         settings = self.settings
         folder = settings.folder_path
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(f"cannot make the folder {folder}: {error.strerror}") from None
+        # what a second process would take for the traces of a crash may be the first one's work
+        self._open.enter_context(folder_lock(folder))
         self.catalogue = Catalogue(settings.database_url)
         self._open.callback(self.catalogue.close)
         self.catalogue.upgrade()

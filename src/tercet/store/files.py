@@ -157,7 +157,8 @@ def remove_folder(folder: Path) -> None:
 def folder_lock(folder: Path) -> Iterator[None]:
     """Keep a second process out of a store: held by the supervisor as long as it runs. Raises ConfigError."""
     make_folder(folder, "the store")
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with translated("the store"):
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
