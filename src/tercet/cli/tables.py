@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,9 +136,3 @@ def hand_out(frame: DataFrame, folder: Path, names: Sequence[str]) -> list[Owner
         frame.iloc[rows].to_csv(path, index=False)
         owners.append(Owner(name, path))
     return owners
-
-
-def declared_bounds(values: FloatArray) -> tuple[float, float]:
-    """The demo's public bounds: the largest magnitude rounded up to a power of two; from 0 if nothing is negative."""
-    top = 2.0 ** math.ceil(math.log2(max(1.0, float(np.abs(values).max()))))
-    return (-top if values.min() < 0 else 0.0), top

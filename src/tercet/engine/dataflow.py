@@ -244,16 +244,20 @@ class Dataflow:
         """What each operation has taken so far."""
         return list(self._reports.values())
 
+    def _start_ready(self) -> None:
+        """Start operations until all that are left wait for messages."""
+        while self.ready or self.later:
+            while self.later:
+                self.later.popleft()()
+            if self.ready:
+                one, index = self.ready.popleft()
+                one.start(index)
+
     def run(self, program: Program, keep: set[int]) -> tuple[dict[int, Any], list[OperationReport], float]:
         """Run all; return the values to keep, the reports and the seconds waited. Frees a value after its last use."""
         whole = _Pass(self, program, 0, 0, 0, keep, lambda _: None, {})
         while True:
-            while self.ready or self.later:
-                while self.later:
-                    self.later.popleft()()
-                if self.ready:
-                    one, index = self.ready.popleft()
-                    one.start(index)
+            self._start_ready()
             if self.scheduler.idle:
                 return whole.values, self.reports, self.scheduler.waiting_s
             self.scheduler.run_until_progress()
@@ -283,12 +287,7 @@ class Dataflow:
             _Pass(self, turn.program, turn.base, 0, turn.listed, turn.keep, done, given)
 
         while True:
-            while self.ready or self.later:
-                while self.later:
-                    self.later.popleft()()
-                if self.ready:
-                    one, index = self.ready.popleft()
-                    one.start(index)
+            self._start_ready()
             if running < window and (turn := next(turns, None)) is not None:
                 running += 1
                 begin(turn)

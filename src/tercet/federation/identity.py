@@ -61,8 +61,6 @@ class Purpose(StrEnum):
     """Signature of an entry of a node's audit chain."""
     HEAD = "head"
     """Signature of a chain's head, given to another node."""
-    BACKUP = "backup"
-    """Signature of a backup's table of contents."""
     PART = "part"
     """Box: what one node gets of an upload."""
     RESULT = "result"

@@ -161,9 +161,6 @@ class Scope:
     def in_pair(self) -> bool:
         return self.role is not Role.D
 
-    def player(self, role: Role) -> Party:
-        return self._around[role]
-
     def component(self, pair: Pair) -> Party:
         return self._around[pair]
 

@@ -6,7 +6,6 @@ does that at one node.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -17,7 +16,7 @@ from tercet.federation.api import PublicJson
 from tercet.federation.identifiers import DatasetName, Digest, Identifier, KeptName
 from tercet.federation.model import Model, faults
 from tercet.sharing import PARTIES, check_doubly_held
-from tercet.store.schema import MAX_ROWS, canonical_json
+from tercet.store.schema import MAX_ROWS
 
 MAX_CHUNKS = 1 << 20
 MAX_KEPT = 4096
@@ -127,10 +126,6 @@ def read_change(data: Any) -> Change:
 def write_change(change: Change) -> dict[str, Any]:
     """The JSON data of a change."""
     return change.model_dump(mode="json", by_alias=True)
-
-
-def change_digest(change: Change) -> str:
-    return hashlib.sha256(canonical_json(write_change(change))).hexdigest()
 
 
 def check_prepared(answers: Sequence[Prepared]) -> None:

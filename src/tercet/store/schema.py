@@ -10,7 +10,7 @@ import hashlib
 import json
 import tomllib
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from enum import IntEnum, StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -322,11 +322,6 @@ def scaled_bound(bound: int | float, frac_bits: int) -> int:
 def days(value: date) -> int:
     """Days since 1970-01-01: how dates are stored."""
     return (value - EPOCH).days
-
-
-def from_days(value: int) -> date:
-    """The date that a stored number of days stands for."""
-    return EPOCH + timedelta(days=value)
 
 
 def canonical_json(data: Any) -> bytes:
