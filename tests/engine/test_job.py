@@ -16,11 +16,12 @@ from tercet.engine.failure import Cause, Report
 from tercet.engine.heart import Heart
 from tercet.engine.job import JobRun, run_job
 from tercet.engine.scheduler import Scheduler
+from tercet.errors import Timeout
 from tercet.protocols.product import multiply
 from tercet.protocols.scope import Scope
 from tercet.ring import RING64
-from tercet.sharing import PARTIES, Party, Share, Streams
-from tercet.transport import Endpoint, Peer, memory_endpoints
+from tercet.sharing import PARTIES, Party, SessionKeys, Share, Streams
+from tercet.transport import Address, Element, Endpoint, Peer, memory_endpoints
 from trio import Trio
 
 TIMEOUT_S = 1.0
@@ -150,3 +151,22 @@ def test_a_failure_is_told_to_all_without_its_text() -> None:
         (Cause.INTERNAL, 1, "failed with ZeroDivisionError")
     }
     assert max(took.values()) < TIMEOUT_S
+
+
+def test_one_that_has_told_what_it_saw_may_go() -> None:
+    """Party 2 says nothing, party 1 says so and leaves the session: party 3 blames party 2, whom it waits for too."""
+    endpoints = memory_endpoints()
+    saw = Report(Cause.TIMEOUT, 1, 2, "7", "1", "its message is awaited")
+    endpoints[Peer.P1].send_abort(Peer.P3, JOB, saw.encode())
+    endpoints[Peer.P1].close()
+
+    def work(run: JobRun) -> None:
+        run.endpoint.expect(Peer.P1, Address(JOB, 8, 1), Element.BYTES, 1)
+        raise Timeout("nothing came", party=2, operation="8", step="1")
+
+    endpoint = endpoints[Peer.P3]
+    with Heart(endpoint, TIMEOUT_S) as heart:
+        keys = SessionKeys({}, (b"", b"", b""))
+        found = run_job(endpoint, JOB, work, keys=keys, heart=heart, timeout=TIMEOUT_S)
+    assert isinstance(found, Report)
+    assert (found.cause, found.party) == (Cause.TIMEOUT, 2)

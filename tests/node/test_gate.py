@@ -284,12 +284,14 @@ def test_only_tls_1_3(served: Served) -> None:
     [
         ({"tercet_protocol": "2"}, "b speaks protocol 2, a speaks 1"),
         ({"tercet_federation": "0" * 64}, "different federation files"),
-        ({"tercet_date": f"{time.time() - 86400:.3f}"}, "clocks of b and a differ by 86,"),
+        ({"tercet_date": "yesterday"}, "clocks of b and a differ by 86,4"),
         ({"tercet_date": "nan"}, "clocks of b and a"),
         ({"tercet_date": ""}, "clocks of b and a"),
     ],
 )
 def test_nodes_that_do_not_fit_are_refused_by_name(served: Served, changed: dict[str, str], words: str) -> None:
+    if changed.get("tercet_date") == "yesterday":
+        changed = {"tercet_date": f"{time.time() - 86400:.3f}"}
     more = terms(served, **changed)
     status, told = request(served, None, target="/peer/name", tls=served.members["b"], **more)
     assert status == 409

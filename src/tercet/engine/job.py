@@ -148,7 +148,8 @@ class JobRun:
             except Aborted as heard:
                 self._hear(heard, reports)
             except PartyError as seen:
-                reports[me] = Report.of(seen, me, self.names)
+                if seen.party not in reports:  # one that has given its account may go
+                    reports[me] = Report.of(seen, me, self.names)
         return root_cause(reports, [other for other in others if other not in reports and other not in finished])
 
     def finish(self) -> None:
