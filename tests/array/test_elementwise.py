@@ -16,8 +16,8 @@ from array_strategies import any_kind, arrays, broadcastable, check, from_strict
 from plan_trio import TrioSession
 
 ULP = 2.0**-16
-SOME = settings(max_examples=25, deadline=None)
-FEW = settings(max_examples=4, deadline=None)
+SOME = settings(max_examples=25)
+FEW = settings(max_examples=4)
 
 BINARY = ["add", "subtract", "multiply", "minimum", "maximum"]
 COMPARE = ["less", "less_equal", "greater", "greater_equal", "equal", "not_equal"]

@@ -15,7 +15,7 @@ import tercet.array as tc
 from array_strategies import any_kind, arrays, check, empty_shapes, numeric, shapes, share, to_strict
 from plan_trio import TrioSession
 
-SOME = settings(max_examples=30, deadline=None)
+SOME = settings(max_examples=30)
 parties = st.sampled_from([False, False, True])
 
 
@@ -128,7 +128,7 @@ MATRICES = [
 @pytest.mark.parametrize("pair", MATRICES)
 @pytest.mark.parametrize("kinds", ["ii", "if", "ff"])
 @given(run=parties, data=st.data())
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 def test_matmul(pair: Any, kinds: str, run: bool, data: Any) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
     a, b = (

@@ -15,7 +15,7 @@ import tercet.array as tc
 from array_strategies import any_kind, arrays, check, empty_shapes, shapes, share, to_strict
 from plan_trio import TrioSession
 
-SOME = settings(max_examples=30, deadline=None)
+SOME = settings(max_examples=30)
 some_shapes = shapes | empty_shapes
 kinds = any_kind(some_shapes)
 parties = st.sampled_from([False, False, True])
@@ -109,7 +109,7 @@ def test_take(x: Any, run: bool, data: Any) -> None:
 
 
 @given(x=any_kind(), run=parties, data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_basic_indexing(x: Any, run: bool, data: Any) -> None:
     key = data.draw(hnp.basic_indices(x.shape, allow_newaxis=True))
     check(share(TrioSession(parties=run), x)[key], x[key])

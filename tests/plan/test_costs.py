@@ -33,7 +33,7 @@ def everything(session: Any, x: Any, y: Any, flag: Any) -> list[Any]:
 @pytest.mark.parametrize("network", [LAN, WAN], ids=["lan", "wan"])
 @pytest.mark.parametrize(("bound", "frac_bits"), [(1000, 16), (2.0**30, 40)], ids=["64", "128"])
 @given(size=st.sampled_from([1, 2, 63, 64, 65, 500, 3071, 3072, 3073]), seed=st.integers(0, 1000))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 def test_of_every_operation(network: Any, bound: float, frac_bits: int, size: int, seed: int) -> None:
     """`plan_trio` compares each operation's cost, and its value with its meaning."""
     session = TrioSession(parties=True, network=network, seed=seed)

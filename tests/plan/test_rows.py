@@ -79,7 +79,7 @@ def labels(partition: Partition | None, count: int) -> list[int]:
     return [int(label) for label in (partition or Partition.whole(0)).at(np.arange(count))]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(drawn_plans(), st.integers(0, 1000))
 def test_claims_hold(drawn: Drawn, seed: int) -> None:
     """Every claim of the analysis, on every value, against the plain meaning of the plan."""
@@ -158,7 +158,7 @@ def test_the_test_above_finds_something_to_check() -> None:
     """Random plans reach sums over rows, so that aggregates are really claimed."""
     found: list[State] = []
 
-    @settings(max_examples=100, deadline=None, database=None)
+    @settings(max_examples=100, database=None)
     @given(drawn_plans(datasets=1))
     def collect(drawn: Drawn) -> None:
         inputs = {handle: {dataset: Rows(0, drawn.rows[dataset])} for handle, (dataset, _) in drawn.columns.items()}

@@ -79,7 +79,7 @@ def types_of(plan: Plan) -> list[Any]:
     return [plan.operations[output.value].type for output in plan.outputs]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(drawn_plans(operations=7, datasets=2), st.data())
 def test_random_plans_give_the_same(drawn: Drawn, data: Any) -> None:
     """Whatever is not refused gives the plan's exact meaning, in partitions of any size."""

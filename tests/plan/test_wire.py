@@ -55,7 +55,7 @@ def test_round_trip(which: int) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 def test_mutated_plans_are_refused_or_mean_what_they_say(data: Any) -> None:
     plan = bytearray(data.draw(st.sampled_from(plans())))
     for _ in range(data.draw(st.integers(1, 3))):
@@ -80,7 +80,7 @@ def test_mutated_plans_are_refused_or_mean_what_they_say(data: Any) -> None:
 
 
 @given(garbage=st.binary(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_garbage_is_refused_with_its_offset(garbage: bytes) -> None:
     for data in (garbage, b"tercet-plan" + garbage, b"tercet-plan\x01" + garbage):
         try:

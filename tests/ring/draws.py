@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 SIZES = [0, 1, 2, 7, 9, 63, 64, 65, 130, 520]
-quick = settings(max_examples=12, deadline=None)
+quick = settings(max_examples=12)
 
 
 def edges(bits: int) -> list[int]:

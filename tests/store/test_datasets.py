@@ -40,7 +40,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> ThreeStores:
 
 
 @given(st.integers(0, ROWS), st.integers(0, ROWS), st.sampled_from(["age", "big", "smoker"]))
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_run_of_rows(filled: ThreeStores, one: int, two: int, column: str) -> None:
     start, stop = sorted((one, two))
     expected = patients(ROWS)[column][start:stop]
@@ -93,7 +93,7 @@ def files_of(node: OneStore) -> list[Path]:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_damaged_byte_is_found(filled: ThreeStores, data: Any) -> None:
     node = filled.nodes[data.draw(st.integers(0, 2))]
     path = data.draw(st.sampled_from(files_of(node)))

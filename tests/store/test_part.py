@@ -126,7 +126,7 @@ def test_malformed_headers(at: int, value: bytes, match: str) -> None:
 
 
 @given(st.integers(0, 3), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_whatever_is_cut_or_longer_is_refused(chunk: int, data: Any) -> None:
     body = parts(chunk)[data.draw(st.integers(0, 2))]
     size = data.draw(st.integers(0, len(body) - 1))
@@ -138,7 +138,6 @@ def test_whatever_is_cut_or_longer_is_refused(chunk: int, data: Any) -> None:
 
 @given(st.binary(max_size=400))
 @example(b"")
-@settings(deadline=None)
 def test_garbage_is_refused(data: bytes) -> None:
     with pytest.raises(InputError):
         Part.decode(data)
@@ -148,7 +147,7 @@ BODIES = parts()
 
 
 @given(st.integers(0, 2), st.integers(0, 10**6), st.integers(1, 255))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_every_byte_counts(node: int, at: int, change: int) -> None:
     """A changed byte is refused, or changes a digest: two parts that agree in both digests are the same."""
     body = BODIES[node]

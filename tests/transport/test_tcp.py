@@ -64,7 +64,7 @@ def test_large_messages_both_ways_at_once(pair: Pair) -> None:
     sizes=st.lists(st.integers(0, 40_000), min_size=1, max_size=6),
     cuts=st.lists(st.integers(1, 30_000), max_size=12),
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_frames_may_be_cut_into_records_anywhere(pair: Pair, sizes: list[int], cuts: list[int]) -> None:
     left, right = pair
     operation = getattr(left, "_test_operation", 0)
