@@ -70,6 +70,7 @@ def main() -> int:
         parser.error(f"no fault is called {', '.join(unknown)}" if unknown else "--times is at least 1")
     console = Console(width=None if sys.stdout.isatty() else 150)
     folder = given.folder or Path(tempfile.mkdtemp(prefix="tercet-faults-"))
+    folder.mkdir(parents=True, exist_ok=True)
     console.print(f"seed {given.seed}, in {folder}")
     account, began = Account(), time.monotonic()
 
