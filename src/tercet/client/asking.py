@@ -41,7 +41,7 @@ class Held(PlanError):
 
 def submit(nodes: Nodes, job: str, bundle: bytes) -> list[JobInfo]:
     """Send a bundle to all three. Raises Refused naming node and rule, or what else a node answers; then it is off."""
-    answers = nodes.try_each(lambda node: node.post("/v1/jobs", bundle, JobInfo))
+    answers = nodes.try_each(lambda node: node.post("/v1/jobs", bundle, JobInfo, patient=True))
     errors = [answer for answer in answers if isinstance(answer, TercetError)]
     if errors:
         cancel(nodes, job)

@@ -271,7 +271,7 @@ class RemoteSession(BaseSession):
     def explain(self, plan: Plan) -> NodesExplanation:
         """What a plan costs and reveals, and what each node's policy says to it; nothing runs or counts."""
         bundle = make_bundle(self.nodes.member, self._header(fresh_id(), plan, None), plan.to_bytes())
-        found = self.nodes.each(lambda node: node.post("/v1/explain", bundle, Explanation))
+        found = self.nodes.each(lambda node: node.post("/v1/explain", bundle, Explanation, patient=True))
         return NodesExplanation(plan, self.network, tuple(found))
 
     def run(self, wanted: Sequence[Wanted]) -> list[Any]:

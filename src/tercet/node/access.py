@@ -26,7 +26,17 @@ from tercet.federation.requests import BadRequest, Claim, Reason
 from tercet.node import relay
 from tercet.node.buckets import Buckets
 from tercet.node.protocol import PEER_CERTIFICATE
-from tercet.node.refusals import Turned, answer, conflict, forbidden, too_large, too_many, unavailable, unsigned
+from tercet.node.refusals import (
+    Turned,
+    answer,
+    conflict,
+    forbidden,
+    retry_after,
+    too_large,
+    too_many,
+    unavailable,
+    unsigned,
+)
 from tercet.sharing import Party
 
 if TYPE_CHECKING:
@@ -161,7 +171,7 @@ class Gate:
         self._node.metrics.refused.labels(getattr(error, "kind", type(error).__name__.lower())).inc()
         status, told = answer(error, self._node.settings.name)
         # a body that nobody read is still coming: this connection is of no more use
-        headers = {"connection": "close"} | ({"retry-after": "1"} if status in (429, 503) else {})
+        headers = {"connection": "close"} | retry_after(status)
         await Response(told.model_dump_json(), status, headers, media_type="application/json")(scope, receive, send)
 
     # -- who

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from tercet.errors import TercetError
 from tercet.federation.api import ErrorBody
 from tercet.federation.identifiers import fresh_id
-from tercet.node.refusals import answer
+from tercet.node.refusals import answer, retry_after
 
 if TYPE_CHECKING:
     from tercet.node.supervisor import Node
@@ -32,7 +32,7 @@ def tell_errors(app: FastAPI, node: Node) -> None:
             node.log.warning("failed", route=_route(request), reason=body.message)
         elif status == 403:
             node.log.info("refused", route=_route(request), reason=body.message)
-        return told(status, body)
+        return told(status, body, retry_after(status))
 
     async def not_valid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

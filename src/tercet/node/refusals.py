@@ -94,6 +94,11 @@ def answer(error: TercetError, node: str) -> tuple[int, ErrorBody]:
     return status, ErrorBody(error=kind, message=message[:2000], hint=error.hint[:1000], node=node)
 
 
+def retry_after(status: int) -> dict[str, str]:
+    """The header that says when to try again, for what passes by itself."""
+    return {"retry-after": "1"} if status in (429, 503) else {}
+
+
 def raised(status: int, body: ErrorBody, node: str, party: Party) -> TercetError:
     """Give the exception that another node's answer stands for, its message led by the node's name."""
     message = body.message if body.message.startswith(node) else f"{node}: {body.message}"

@@ -46,6 +46,8 @@ class Limits(_Section):
     chunk_bytes: Annotated[int, Field(ge=64 << 10, le=1 << 30)] = 64 * MIB
     request_bytes: Annotated[int, Field(ge=64 << 10, le=1 << 30)] = 32 * MIB
     bodies_bytes: Annotated[int, Field(ge=1 * MIB, le=1 << 40)] = 512 * MIB
+    analyses: Annotated[int, Field(ge=1, le=1000)] = 2
+    analyses_of_one: Annotated[int, Field(ge=1, le=1000)] = 1
     requests_per_second: Annotated[float, Field(gt=0, le=1e6)] = 50.0
     strangers_per_second: Annotated[float, Field(gt=0, le=1e6)] = 10.0
     connections: Annotated[int, Field(ge=8, le=100_000)] = 512
@@ -193,6 +195,8 @@ count = {lanes}                            # jobs at a time; the same at all thr
 # chunk_bytes = 67108864             # one chunk of an upload
 # request_bytes = 33554432           # any other request
 # bodies_bytes = 536870912           # bodies of all requests being read at once; half of it for one person
+# analyses = 2                       # bundles (jobs, explanations) being read at once; more wait, or get a 429
+# analyses_of_one = 1                # of them, of one person
 # requests_per_second = 50.0         # of one person
 # strangers_per_second = 10.0        # of one address, before anybody has signed
 # connections = 512                  # open at once

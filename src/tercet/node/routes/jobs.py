@@ -15,6 +15,7 @@ from tercet.federation.api_admin import Ruling
 from tercet.federation.identifiers import Identifier
 from tercet.node.access import Analyst, AnalystOrOperator, Anyone, Body, Caller, Operator
 from tercet.node.refusals import forbidden
+from tercet.node.turns import Turns
 
 if TYPE_CHECKING:
     from tercet.node.supervisor import Node
@@ -34,21 +35,24 @@ _BOX: dict[int | str, dict[str, Any]] = {200: {"description": "the box", "conten
 def router(node: Node) -> APIRouter:
     """All routes of jobs but those between nodes; `tercet.node.app` includes it."""
     routes = APIRouter(tags=["jobs"])
-    jobs = node.jobs
+    jobs, limits = node.jobs, node.settings.limits
+    turns = Turns(limits.analyses, limits.analyses_of_one)
 
     def visible(job: str, caller: Caller) -> None:
         if jobs.row(job).analyst != caller.fingerprint and "operator" not in caller.roles:
             raise forbidden("this job is somebody else's")
 
     @routes.post("/v1/jobs", status_code=202, openapi_extra=_BUNDLE)
-    def submit(body: Body, caller: Analyst) -> JobInfo:
-        """Send a job bundle; 403 with node and rule if it is refused."""
-        return jobs.submit(bytes(body), caller.card)
+    async def submit(body: Body, caller: Analyst) -> JobInfo:
+        """Send a job bundle; 403 with node and rule if it is refused, 429 if too many are being read."""
+        async with turns.take(caller.fingerprint):
+            return await run_in_threadpool(jobs.submit, bytes(body), caller.card)
 
     @routes.post("/v1/explain", openapi_extra=_BUNDLE)
-    def explain(body: Body, caller: Analyst) -> Explanation:
-        """What this node would decide about a bundle; nothing is recorded."""
-        return jobs.explain(bytes(body), caller.card)
+    async def explain(body: Body, caller: Analyst) -> Explanation:
+        """What this node would decide about a bundle; nothing is recorded. 429 if too many are being read."""
+        async with turns.take(caller.fingerprint):
+            return await run_in_threadpool(jobs.explain, bytes(body), caller.card)
 
     @routes.get("/v1/jobs")
     def listed(caller: AnalystOrOperator, state: State = None, after: After = None, limit: Limit = 100) -> JobList:

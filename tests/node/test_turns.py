@@ -1,0 +1,96 @@
+"""Turns at reading bundles: one person's large plans wait for each other, not others for them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from node.jobs_at_nodes import Asked
+from node.trio_nodes import Nodes, assert_ok
+from tercet.array.secret import SecretArray
+from tercet.node.refusals import Turned
+from tercet.node.turns import WAITING_OF_ONE, Turns
+
+
+def test_one_person_waits_for_himself_and_not_for_others() -> None:
+    async def scene() -> list[str]:
+        turns, done = Turns(2, 1), []
+        free = asyncio.Event()
+
+        async def read(who: str, name: str) -> None:
+            async with turns.take(who):
+                done.append(f"{name} begins")
+                if name == "first":
+                    await free.wait()
+            done.append(f"{name} ends")
+
+        tasks = [asyncio.create_task(read("ada", name)) for name in ("first", "second")]
+        await asyncio.sleep(0)
+        await asyncio.wait_for(read("bob", "other"), 5)
+        free.set()
+        await asyncio.wait_for(asyncio.gather(*tasks), 5)
+        return done
+
+    found = asyncio.run(scene())
+    assert found.index("other ends") < found.index("first ends") < found.index("second begins")
+
+
+def test_too_many_are_turned_away_and_a_turn_comes_back_however_it_ends() -> None:
+    async def scene() -> None:
+        turns = Turns(2, 1, patience_s=0.05)
+        async with turns.take("ada"):
+            with pytest.raises(Turned, match="busy reading"):
+                await turns.take("ada").__aenter__()
+            waiting = [asyncio.create_task(turns.take("ada").__aenter__()) for _ in range(WAITING_OF_ONE)]
+            await asyncio.sleep(0)
+            with pytest.raises(Turned, match="bundles of yours"):
+                await turns.take("ada").__aenter__()
+            waiting[0].cancel()
+            found = await asyncio.gather(*waiting, return_exceptions=True)
+            assert [type(one) for one in found] == [asyncio.CancelledError] + [Turned] * (WAITING_OF_ONE - 1)
+            async with turns.take("bob"):
+                with pytest.raises(Turned, match="busy reading"):
+                    await turns.take("cleo").__aenter__()
+        with pytest.raises(ZeroDivisionError):
+            async with turns.take("ada"):
+                raise ZeroDivisionError
+        async with turns.take("ada"), turns.take("bob"):
+            pass
+
+    asyncio.run(scene())
+
+
+def large(x: SecretArray) -> SecretArray:
+    """A plan that takes a node the better part of a second to look at."""
+    for step in range(2500):
+        x = x + step
+    return x.sum()
+
+
+def test_many_large_bundles_of_one_person_leave_a_node_responsive(nodes: Nodes) -> None:
+    nodes.upload("turns", [list(range(1, 11))])
+    asked = Asked(nodes, "turns", large)
+
+    def explain() -> httpx.Response:
+        return nodes.request("b", "analyst", "POST", "/v1/explain", content=asked.bundle)
+
+    with ThreadPoolExecutor(24) as pool:
+        sent = [pool.submit(explain) for _ in range(24)]
+        waits = []
+        while not all(one.done() for one in sent):
+            began = time.monotonic()
+            assert_ok(nodes.request("b", "operator", "GET", "/v1/admin/jobs?limit=1"))
+            waits.append(time.monotonic() - began)
+            time.sleep(0.05)
+        answers = [one.result() for one in sent]
+    assert {answer.status_code for answer in answers} == {200, 429}
+    for answer in answers:
+        if answer.status_code == 429:
+            assert answer.json()["error"] == "too-many" and int(answer.headers["retry-after"]) > 0
+    assert len(waits) > 5 and sorted(waits)[len(waits) // 2] < 1.0
+    # and the next one is taken
+    assert_ok(explain())
