@@ -44,7 +44,7 @@ def add(jobs: JobRows, number: int, state: str = "queued", analyst: str = ANALYS
         )  # fmt: skip
 
 
-def test_a_job_is_known_for_ever(jobs: JobRows, clock: Clock) -> None:
+def test_a_job_is_known_until_it_is_forgotten(jobs: JobRows, clock: Clock) -> None:
     row = add(jobs, 1)
     assert jobs.get(job_id(1)) == row and jobs.bundle(job_id(1)) == b"\0bundle\xff"
     assert jobs.knows(job_id(1)) and not jobs.knows(job_id(2))
@@ -53,12 +53,20 @@ def test_a_job_is_known_for_ever(jobs: JobRows, clock: Clock) -> None:
     with jobs.catalogue.write() as connection:
         assert jobs.update(connection, job_id(1), state="done", ended=True, info={"a": [1, "ä"]})
     clock.now += 100
-    assert jobs.forget(clock.now - 101) == 0 and jobs.forget(clock.now) == 1 and jobs.forget(clock.now) == 0
-    with pytest.raises(Gone):
-        jobs.bundle(job_id(1))
-    with pytest.raises(IntegrityError, match="was sent before"):
-        add(jobs, 1)
     assert jobs.get(job_id(1)).info == {"a": [1, "ä"]}
+    add(jobs, 2)
+    with jobs.catalogue.write() as connection:
+        jobs.add_receipt(
+            connection, job=job_id(1), dataset="d", version=1, analyst=ANALYST, outcome="done", details={"bundle": "b"}
+        )
+        jobs.add(connection, job=job_id(3), hash="3" * 64, analyst=ANALYST, bundle=None, state="refused", decision={})
+    with pytest.raises(Gone):
+        jobs.bundle(job_id(3))
+    assert jobs.forget(clock.now - 101) == []
+    assert jobs.forget(clock.now) == [job_id(1)]
+    # one that has not ended stays, and so does what is on record
+    assert not jobs.knows(job_id(1)) and jobs.knows(job_id(2))
+    assert [receipt.bundle_hash for receipt in jobs.receipts("d")] == ["b"]
     for missing in (jobs.get, jobs.bundle):
         with pytest.raises(NotFound):
             missing(job_id(9))

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _ANY_VALUE_BYTES = 1 << 50
 """Values of a streamed plan never are in memory whole; what is, is held against the job's limit by `choose_mode`."""
 
+_FILE_BYTES = 512
+"""What a box or a share file has beside its numbers."""
+
 
 @dataclass(frozen=True)
 class Keep:
@@ -62,6 +65,17 @@ class Case:
     def revealed(self) -> list[int]:
         """Indices of the outputs that go to the recipients."""
         return [index for index, result in enumerate(self.program.results) if result.revealed]
+
+    @property
+    def stored_bytes(self) -> int:
+        """About how much disk its results take here: boxes for every recipient, both components of what is kept."""
+        plan, copies = self.program.plan, len(self.bundle.header.recipients)
+        found = 0
+        for output in plan.outputs:
+            kind = plan.operations[output.value].type
+            nbytes = -(-kind.size // 8) if kind.is_bool else kind.size * kind.word_bytes
+            found += (nbytes + _FILE_BYTES) * (copies if output.kind is OutputKind.REVEAL else 2)
+        return found
 
     def keep_change(self, disclosures: dict[int, Any]) -> KeepChange | None:
         """The change that makes what is kept visible, once the job is done; `disclosures` by index of the output."""

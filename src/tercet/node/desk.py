@@ -78,7 +78,8 @@ class Desk:
                     job=case.job,
                     hash=case.hash,
                     analyst=header.analyst,
-                    bundle=case.bundle.data,
+                    # one that is refused never runs: its hash is enough
+                    bundle=None if live.final else case.bundle.data,
                     state=live.state,
                     decision=decision.model_dump(),
                     deadline=live.deadline,

@@ -121,6 +121,7 @@ class JobRuns:
         node = self._node
         data = node.jobs_store.bundle(live.job)
         case = self._jobs.admission.read(read_bundle(data))
+        node.check_space(case.stored_bytes)
         order = JobOrder(
             job=live.job,
             session=session,

@@ -26,6 +26,7 @@ from tercet.node.live import Live
 from tercet.node.refresh import Refreshes
 from tercet.node.refusals import conflict, not_found, too_many
 from tercet.node.results import Results
+from tercet.node.retention import Retention
 from tercet.store.change import Change, KeepChange, RefreshChange
 from tercet.store.errors import NotFound
 from tercet.store.files import remove_folder
@@ -54,6 +55,7 @@ class Jobs:
         self._end = threading.Event()
         self.ledger = Ledger(node)
         self.results = Results(node.settings.folder_path / "results")
+        self.retention = Retention(node, self.results)
         self.admission = Admission(node)
         self.desk = Desk(node, self.ledger, self.admission)
         self.runs = JobRuns(node, self)
@@ -67,8 +69,9 @@ class Jobs:
         return self._node.federation.coordinator.name == self._node.settings.name
 
     def start(self) -> None:
-        """Fail what ran when the node ended last, take up what waited, start the workers."""
+        """Fail what ran when the node ended last, take up what waited, forget what is old, start the workers."""
         self.results.tidy(self.ledger.recover())
+        self.retention.look()
         self.runs.start()
         self.dispatcher.start()
         self._looker.start()
@@ -90,7 +93,7 @@ class Jobs:
         """Take in a bundle: check it, decide, record. The same bundle again changes nothing.
 
         Raises PlanError or IntegrityError for what is wrong with it, Refused naming node and rule, Turned (429) when
-        the queue is full.
+        the queue is full, DiskFull when the disk nearly is.
         """
         node = self._node
         bundle = self.admission.open(data, card.fingerprint)
@@ -102,8 +105,10 @@ class Jobs:
             return self.info(job)
         if full := self.ledger.full(card.fingerprint):
             raise too_many(full)
+        node.check_space(len(data))
         try:
             case = self.admission.read(bundle)
+            node.check_space(len(data) + case.stored_bytes)
         except TercetError as error:
             turned = {"job": job, "bundle": bundle.hash.hex(), "analyst": card.fingerprint, "reason": error.message}
             node.audit.record("job turned away", turned)
@@ -445,14 +450,11 @@ class Jobs:
     # -- deadlines
 
     def _look_on(self) -> None:
-        tidied = time.monotonic()
         while not self._end.wait(_LOOK_S):
             try:
                 for live in self.ledger.all():
                     self._look_at(live)
-                if time.monotonic() - tidied > 600:
-                    tidied = time.monotonic()
-                    self.results.tidy()
+                self.retention.look()
                 self.refreshes.scheduled()
                 self.runs.lanes.tend()
             except TercetError as error:

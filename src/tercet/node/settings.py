@@ -54,6 +54,8 @@ class Limits(_Section):
     uploads: Annotated[int, Field(ge=1, le=10_000)] = 16
     upload_bytes: Annotated[int, Field(ge=1 * MIB)] = 64 << 30
     free_bytes: Annotated[int, Field(ge=0)] = 512 * MIB
+    # two: a job's bundle may be sent for a day, and must be known for longer
+    keep_jobs_days: Annotated[int, Field(ge=2, le=36_500)] = 90
     queued_jobs: Annotated[int, Field(ge=1, le=100_000)] = 100
     queued_jobs_of_one: Annotated[int, Field(ge=1, le=100_000)] = 50
     job_memory_bytes: Annotated[int, Field(ge=64 * MIB)] = 2 << 30
@@ -202,7 +204,8 @@ count = {lanes}                            # jobs at a time; the same at all thr
 # connections = 512                  # open at once
 # uploads = 16                       # open at once, of one owner
 # upload_bytes = 68719476736         # of one upload
-# free_bytes = 536870912             # of disk kept free: below, uploads are refused
+# free_bytes = 536870912             # of disk kept free: below, uploads and jobs are refused
+# keep_jobs_days = 90                # bundles, decisions and results of ended jobs; the audit and receipts stay
 # queued_jobs = 100                  # held, waiting and running
 # queued_jobs_of_one = 50            # of them, of one analyst
 # job_memory_bytes = 2147483648      # one job's worker process; estimated before, enforced then

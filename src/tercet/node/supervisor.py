@@ -31,7 +31,7 @@ from tercet.store.audit import Audit
 from tercet.store.catalogue import Catalogue
 from tercet.store.changes import Changes
 from tercet.store.datasets import Datasets
-from tercet.store.errors import NotFound
+from tercet.store.errors import DiskFull, NotFound
 from tercet.store.files import folder_lock
 from tercet.store.jobs import JobRows
 from tercet.store.kept import Kept
@@ -257,6 +257,11 @@ class Node:
             return shutil.disk_usage(self.settings.folder_path).free
         except OSError:
             return 0
+
+    def check_space(self, nbytes: int) -> None:
+        """Raise DiskFull unless `limits.free_bytes` are still free once so much more is stored."""
+        if self.free_bytes() - nbytes < self.settings.limits.free_bytes:
+            raise DiskFull(f"{self.settings.name} has too little space left", hint="tell its operator, or ask later")
 
     def changed(self) -> None:
         """A change became visible: bring the figures up to date."""

@@ -1,4 +1,4 @@
-"""Jobs in the catalogue: identifiers known for ever, states, decisions, receipts, budgets used."""
+"""Jobs in the catalogue: identifiers, states, decisions, receipts, budgets used."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tercet.store.schema import canonical_json
 from tercet.store.tables import JOBS, RECEIPTS, SPENT
 
 _STEP_S = 1e-6
+_PAGE = 200
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,13 @@ class JobRows:
         job: str,
         hash: str,
         analyst: str,
-        bundle: bytes,
+        bundle: bytes | None,
         state: str,
         decision: dict[str, Any],
         deadline: float | None = None,
         info: dict[str, Any] | None = None,
     ) -> JobRow:
-        """Record a new job. Raises IntegrityError if its identifier was ever seen here: a replay."""
+        """Record a new job. Raises IntegrityError if its identifier is known here: a replay (see also `forget`)."""
         if self.knows(job, connection):
             raise IntegrityError(
                 f"job {job[:8]} was sent before", hint="a job's identifier is used once; make a new job"
@@ -110,7 +111,7 @@ class JobRows:
         return JobRow(job, hash, analyst, state, now, now, None, None, deadline, decision, info or {})
 
     def knows(self, job: str, connection: Connection | None = None) -> bool:
-        """Whether an identifier was ever seen here."""
+        """Whether an identifier was seen here, and not forgotten."""
         if connection is None:
             with self.catalogue.read() as own:
                 return self.knows(job, own)
@@ -218,12 +219,13 @@ class JobRows:
                 row.dataset,
                 row.version,
                 row.analyst,
-                row.bundle_hash or "0" * 64,
+                row.bundle_hash or details.get("bundle") or "0" * 64,
                 row.state,
                 row.at,
-                json.loads(row.details),
+                details,
             )
             for row in rows
+            for details in [json.loads(row.details)]
         ]
 
     def spend(
@@ -259,11 +261,20 @@ class JobRows:
         jobs, numbers = connection.execute(wanted).one()
         return Used(int(jobs), int(numbers))
 
-    def forget(self, older_than: float) -> int:
-        """Delete the bundles of jobs that ended before; identifiers, decisions and receipts stay. Gives how many."""
-        with self.catalogue.write() as connection:
-            old = (JOBS.c.ended < older_than) & JOBS.c.bundle.is_not(None)
-            return connection.execute(update(JOBS).where(old).values(bundle=None)).rowcount
+    def forget(self, older_than: float) -> Sequence[str]:
+        """Delete the jobs that ended before, with bundle and decision; receipts and budgets stay. Gives which.
+
+        The caller sees to it that their bundles are too old to be taken once more.
+        """
+        found: list[str] = []
+        with self.catalogue.read() as connection:
+            old = connection.execute(select(JOBS.c.job).where(JOBS.c.ended < older_than)).scalars().all()
+        for start in range(0, len(old), _PAGE):
+            # in steps: a node has one writer at a time
+            with self.catalogue.write() as connection:
+                connection.execute(delete(JOBS).where(JOBS.c.job.in_(old[start : start + _PAGE])))
+            found += old[start : start + _PAGE]
+        return found
 
     def list(
         self,

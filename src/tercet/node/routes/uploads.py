@@ -13,7 +13,6 @@ from tercet.federation.orders import CommitUpload, SignedOrder
 from tercet.federation.sealing import open_part
 from tercet.node.access import Body, Caller, Owner, OwnerOrOperator
 from tercet.node.refusals import not_found, too_large, too_many
-from tercet.store.errors import DiskFull
 from tercet.store.schema import Schema
 from tercet.store.uploads import UploadInfo
 
@@ -59,12 +58,6 @@ def router(node: Node) -> APIRouter:
             raise not_found("there is no such upload of yours", hint="begin it")
         return info
 
-    def check_space(size: int) -> None:
-        if node.free_bytes() - size < limits.free_bytes:
-            raise DiskFull(
-                f"{node.settings.name} has too little space left", hint="tell its operator, or try again later"
-            )
-
     @routes.post("")
     def begin(body: UploadBegin, caller: Owner) -> UploadState:
         """Announce an upload; the same again gives how far it is."""
@@ -79,7 +72,7 @@ def router(node: Node) -> APIRouter:
                     f"{caller.name} has {len(known)} open uploads here, and at most {limits.uploads} may be open",
                     hint="commit or delete one",
                 )
-            check_space(0)
+            node.check_space(0)
         info = node.uploads.begin(body.upload, body.dataset, caller.fingerprint, body.mode, schema)
         if body.upload not in known:
             node.log.info("upload begun", upload=body.upload, dataset=body.dataset, person=caller.name)
@@ -96,7 +89,7 @@ def router(node: Node) -> APIRouter:
         info = node.uploads.info(upload)
         if info.owner != caller.fingerprint:
             raise not_found("there is no such upload of yours", hint="begin it")
-        check_space(len(body))
+        node.check_space(len(body))
         if node.uploads.nbytes(upload) + len(body) > limits.upload_bytes:
             raise too_large(f"an upload has at most {limits.upload_bytes:,} bytes here", hint="split it into several")
         part: bytes | memoryview = body

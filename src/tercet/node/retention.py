@@ -1,0 +1,47 @@
+"""What goes by itself after a while: boxes that nobody has fetched, and jobs that ended long ago."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tercet.node.results import Results
+
+if TYPE_CHECKING:
+    from tercet.node.supervisor import Node
+
+_BOXES_S = 600.0
+_JOBS_S = 86_400.0
+
+
+class Retention:
+    """Who calls it: `Jobs`, at its start and then every second or so.
+
+    A job that was forgotten is no other to a replay: bundles are taken for `MAX_AGE_S` after they were signed
+    (`Admission.open`), and a job's row outlives that by the least that `limits.keep_jobs_days` may be.
+    """
+
+    def __init__(self, node: Node, results: Results) -> None:
+        self._node = node
+        self._results = results
+        self._boxes_at = self._jobs_at = 0.0
+
+    def look(self) -> None:
+        """Delete what is due to go."""
+        now = time.monotonic()
+        if now >= self._boxes_at:
+            self._boxes_at = now + _BOXES_S
+            self._results.tidy()
+        if now >= self._jobs_at:
+            self._jobs_at = now + _JOBS_S
+            self.forget()
+
+    def forget(self) -> None:
+        """Delete bundles, decisions and boxes of old jobs; audit entries, receipts and what budgets count stay."""
+        node = self._node
+        days = node.settings.limits.keep_jobs_days
+        forgotten = node.jobs_store.forget(node.now() - days * 86_400)
+        for job in forgotten:
+            self._results.drop(job)
+        if forgotten:
+            node.log.info("old jobs forgotten", jobs=len(forgotten), days=days)

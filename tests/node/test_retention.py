@@ -1,0 +1,77 @@
+"""Disk: old jobs go and stay refused as replays, and nothing is taken that would fill what is kept free."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from pydantic import ValidationError
+
+from node.jobs_at_nodes import Asked
+from node.trio_nodes import NAMES, Nodes
+from tercet.errors import IntegrityError
+from tercet.federation.orders import MAX_AGE_S, MAX_AHEAD_S
+from tercet.node.settings import Limits, Settings
+from tercet.node.supervisor import Node
+from tercet.store.errors import DiskFull, Gone
+
+VALUES = list(range(1, 11))
+DAY_S = 86_400.0
+
+
+def test_a_job_is_known_for_longer_than_its_bundle_may_be_sent() -> None:
+    with pytest.raises(ValidationError):
+        Limits(keep_jobs_days=1)
+    # from its start, which the clocks may see so much later than its signer, until nobody takes it any more
+    assert Limits(keep_jobs_days=2).keep_jobs_days * DAY_S > MAX_AGE_S + 2 * MAX_AHEAD_S
+
+
+def test_old_jobs_go_and_come_back_no_more(stopped: Nodes) -> None:
+    nodes = stopped
+    nodes.start()
+    nodes.upload("d", [VALUES])
+    asked = Asked(nodes, "d").sent()
+    assert asked.result() == sum(VALUES)
+    refused = Asked(nodes, "d", lambda x: x)
+    assert {answer.status_code for answer in refused.send().values()} == {403}
+
+    # less space than is to be kept free: the node says so, by name, and nothing is written
+    nodes.terminate("c")
+    nodes.set("c", "free_bytes", str(1 << 60))
+    nodes.start("c")
+    answer = Asked(nodes, "d").send("c")["c"]
+    assert answer.status_code == 507 and answer.json()["error"] == "disk-full"
+    assert "c has too little space" in answer.json()["message"]
+    nodes.terminate(*NAMES)
+
+    later = [0.0]
+    node = Node(Settings.load(nodes.folder / "a" / "node.toml"), now=lambda: time.time() + later[0])
+    try:
+        card = nodes.people["analyst"].card
+        entries = sum(1 for _ in node.audit.entries())
+        assert node.jobs.submit(asked.bundle, card).state == "done"
+        assert node.jobs_store.bundle(asked.job) == asked.bundle
+        with pytest.raises(Gone):
+            node.jobs_store.bundle(refused.job)
+        assert node.jobs.results.path(asked.job).exists()
+        case = node.jobs.admission.read(node.jobs.admission.open(asked.bundle, card.fingerprint))
+        assert 100 < case.stored_bytes < 10_000
+        with pytest.raises(DiskFull):
+            node.check_space(1 << 60)
+
+        later[0] = 89 * DAY_S
+        node.jobs.retention.forget()
+        assert node.jobs.info(asked.job).state == "done"
+        later[0] = 91 * DAY_S
+        node.jobs.retention.forget()
+        assert not node.jobs_store.knows(asked.job) and not node.jobs_store.knows(refused.job)
+        assert not node.jobs.results.path(asked.job).exists()
+        with pytest.raises(IntegrityError, match="was signed at"):
+            node.jobs.submit(asked.bundle, card)
+        # what was done stays on record
+        assert sum(1 for _ in node.audit.entries()) == entries
+        (receipt,) = node.jobs_store.receipts("d")
+        assert (receipt.job, receipt.state) == (asked.job, "done")
+        assert receipt.bundle_hash == receipt.details["bundle"] != "0" * 64
+    finally:
+        node.stop()
