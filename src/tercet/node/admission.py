@@ -245,7 +245,7 @@ class Admission:
         kept = frozenset[str]().union(*(datasets_behind(inputs[handle]) for handle in case.kept))
 
         def used(rule: str, dataset: str, since: float) -> Used:
-            found = node.jobs_store.used(since, rule=rule, analyst=analyst, dataset=dataset)
+            found = node.jobs_store.used(since, rule=rule, analyst=analyst, dataset=dataset, besides=case.job)
             return Used(found.jobs, found.numbers)
 
         return PolicyRequest(

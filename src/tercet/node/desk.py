@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
+from tercet.errors import IntegrityError, Refused
 from tercet.federation.api import Decision, Disclosure, Explanation, JobStateName
 from tercet.node.admission import Admission, Case, disclosed
 from tercet.node.ledger import Ledger
 from tercet.node.live import Live
 from tercet.policy.decide import Decision as Found
-from tercet.policy.decide import decide, explain
+from tercet.policy.decide import Verdict, decide, explain
 from tercet.policy.rules import Policy
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Desk:
                 "explanation": "\n".join(told(found.reasons, _EXPLAINED_BYTES)),
                 "keeps": [keep.index for keep in case.keeps],
                 "change": None if live.change is None else live.change.model_dump(mode="json"),
+                "policy": policy.digest,
+                "kept_by": _kept_by(case),
             }
 
             def write(connection: Connection) -> None:
@@ -86,15 +89,7 @@ class Desk:
                 )
                 node.jobs_store.update(connection, case.job, info=live.info, ended=live.final)
                 if not live.final:
-                    for dataset, numbers in found.charges.items():
-                        node.jobs_store.spend(
-                            connection,
-                            job=case.job,
-                            rule=found.rule,
-                            analyst=header.analyst,
-                            dataset=dataset,
-                            numbers=numbers,
-                        )
+                    self._charge(connection, case, found)
 
             audit = {
                 "job": case.job,
@@ -105,7 +100,7 @@ class Desk:
                 "datasets": {name: [one.version, one.manifest] for name, one in case.versions.items()},
                 "columns": told(columns),
                 "purpose": header.purpose,
-                "policy": node.policy.digest,
+                "policy": policy.digest,
                 "verdict": found.verdict.value,
                 "rule": found.rule,
                 "reasons": decision.reasons,
@@ -114,6 +109,51 @@ class Desk:
             self._ledger.enter(live, write, audit)
             self._serial += 1
         return live
+
+    def decide_again(self, live: Live, case: Case) -> None:
+        """Ask the policy in force now about a job that is to start, if it is another than the one that let it in.
+
+        The same policy would say the same: its other grounds are fixed by the bundle and held against it here, and
+        budgets were charged when the job came. An operator's approval stands for the rule that held the job, and for
+        nothing else. Raises Refused naming the rule, IntegrityError if something else is kept now under a name that
+        the job reads. `JobRuns` calls it.
+        """
+        node = self._node
+        if live.info.get("kept_by") != _kept_by(case):
+            raise IntegrityError("what the job reads was dropped and kept anew since it was sent", hint="ask again")
+        node.policy.look()
+        policy = node.policy.current
+        if policy.digest == live.info.get("policy"):
+            return
+        with self._deciding:
+            found = decide(policy, self._admission.request(case))
+            held = found.verdict is Verdict.HELD and found.rule != live.info.get("approved")
+            refused = found.verdict is Verdict.REFUSED
+            with node.catalogue.write() as connection:
+                if not refused and not held and found.rule != live.decision.rule:
+                    node.jobs_store.drop_spent(connection, live.job)
+                    self._charge(connection, case, found)
+                told_ = {"job": live.job, "policy": policy.digest, "verdict": found.verdict.value, "rule": found.rule}
+                node.audit.append(connection, "job asked again", {**told_, "reasons": told(found.reasons)})
+            self._serial += 1
+        if refused:
+            reasons = " ".join(told(found.reasons)) or "the policy does not allow it any more"
+            raise Refused(reasons, node=node.settings.name, rule=found.rule)
+        if held:
+            message = f"rule {found.rule} holds such jobs by now, and nobody has approved this one under it"
+            raise Refused(message, node=node.settings.name, rule=found.rule, hint="send it again, and have it approved")
+        live.decision = live.decision.model_copy(update={"rule": found.rule})
+
+    def _charge(self, connection: Connection, case: Case, found: Found) -> None:
+        for dataset, numbers in found.charges.items():
+            self._node.jobs_store.spend(
+                connection,
+                job=case.job,
+                rule=found.rule,
+                analyst=case.bundle.header.analyst,
+                dataset=dataset,
+                numbers=numbers,
+            )
 
     def explain(self, case: Case) -> Explanation:
         """What `decide` would say, and why; nothing is recorded or counted."""
@@ -142,6 +182,11 @@ def told(lines: Sequence[str], limit: int = _TOLD_BYTES) -> list[str]:
             return [*found, f"and {len(lines) - number:,} more"]
         found.append(shown)
     return found
+
+
+def _kept_by(case: Case) -> dict[str, str]:
+    """Which job kept each kept array that goes in: a name may stand for another one later."""
+    return {handle.hex(): info.job for handle, info in case.kept.items()}
 
 
 def _counts(policy: Policy) -> bool:

@@ -230,7 +230,7 @@ class Dispatcher:
                 return True
             if news.state not in ("failed", "cancelled", "refused"):
                 continue
-            if live.state == "running" and not live.finished:
+            if live.state == "running" and not live.finished and news.state != "refused":
                 if live.failed_at is None:
                     live.failed_at = time.monotonic()
                 if time.monotonic() - live.failed_at < _OTHERS_END_S:

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from tercet.errors import ConfigError, TercetError
+from tercet.errors import ConfigError, Refused, TercetError
 from tercet.federation.api import ErrorBody
 from tercet.federation.bundle import read_bundle
 from tercet.node.failures import ended, failure, refused_here
@@ -104,7 +104,7 @@ class JobRuns:
                 answer = self._plan(live, lane, session)
             self._ended(live, answer)
         except TercetError as error:
-            self._jobs.give_up(live, refused_here(node, error))
+            self._jobs.give_up(live, refused_here(node, error), "refused" if isinstance(error, Refused) else "failed")
         except Exception as error:
             node.log.defect(error, job=live.job)
             name = node.settings.name
@@ -122,6 +122,7 @@ class JobRuns:
         data = node.jobs_store.bundle(live.job)
         case = self._jobs.admission.read(read_bundle(data))
         node.check_space(case.stored_bytes)
+        self._jobs.desk.decide_again(live, case)
         order = JobOrder(
             job=live.job,
             session=session,

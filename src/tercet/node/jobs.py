@@ -190,7 +190,8 @@ class Jobs:
                     "reasons": [*live.decision.reasons, f"{name} approved it. {reason}".strip()],
                 }
             )
-            moved = self.ledger.move(live, "queued", only_from=("held",), audit=audit)
+            info = {"approved": live.decision.rule}
+            moved = self.ledger.move(live, "queued", only_from=("held",), audit=audit, info=info)
         elif live is not None:
             message = f"{name} of {node.settings.name} did not let the job through" + (f": {reason}" if reason else "")
             error = ErrorBody(error="refused", message=message, node=node.settings.name, rule=live.decision.rule)
@@ -349,13 +350,13 @@ class Jobs:
                 self.dispatcher.failed(live, state, error)
             self.tell(live)
 
-    def give_up(self, live: Live, error: ErrorBody) -> None:
+    def give_up(self, live: Live, error: ErrorBody, state: Ending = "failed") -> None:
         """As `failed`; what the catalogue does not take now, it is given again later."""
         try:
-            self.failed(live, error)
+            self.failed(live, error, state)
         except TercetError as trouble:
             with self.ledger.lock:
-                live.end = live.end or ("failed", error)
+                live.end = live.end or (state, error)
             self._node.log.warning("end of a job not written down yet", job=live.job, reason=trouble.message)
 
     def _sweep(self, live: Live) -> None:

@@ -135,7 +135,8 @@ class _Case:
             return Decision(Verdict.HELD, rule.name, reasons, found, self.charges)
         if not faults:
             return Decision(Verdict.REFUSED, "", [self._unruled()], found)
-        nearest = min(faults, key=lambda name: len(faults[name]))
+        # a rule about other data has one fault only, and is no help
+        nearest = min(self.rules, key=lambda rule: (bool(self._strange(rule)), len(faults[rule.name]))).name
         return Decision(Verdict.REFUSED, nearest, faults[nearest], found)
 
     # -- whoever asks, whatever is asked
@@ -191,8 +192,7 @@ class _Case:
 
     def faults(self, rule: Rule) -> list[str]:
         """Why the rule does not allow the job; empty if it does. If it is about other data, that is all."""
-        strange = [dataset for dataset in self.datasets if not rule.covers_dataset(dataset)]
-        if strange:
+        if strange := self._strange(rule):
             return [f"the plan reads {listed(strange)}; rule {rule.name} is about {listed(rule.datasets)}"]
         wrong = self._columns(rule) + self._operations(rule)
         for one in self.lenient if rule.row_weights else self.strict:
@@ -201,6 +201,9 @@ class _Case:
             wrong = self._together(rule)
         wrong += self._recipients(f"rule {rule.name}", rule.recipients) + self._budget(rule.name, rule.budget)
         return wrong
+
+    def _strange(self, rule: Rule) -> list[str]:
+        return [dataset for dataset in self.datasets if not rule.covers_dataset(dataset)]
 
     def _columns(self, rule: Rule) -> list[str]:
         strange = [column for column in self.columns if not rule.covers_column(*column)]

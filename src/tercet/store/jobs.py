@@ -239,6 +239,10 @@ class JobRows:
             )
         )
 
+    def drop_spent(self, connection: Connection, job: str) -> None:
+        """Undo what `spend` counted of a job."""
+        connection.execute(delete(SPENT).where(SPENT.c.job == job))
+
     def used(
         self,
         since: float,
@@ -246,14 +250,15 @@ class JobRows:
         rule: str | None = None,
         analyst: str | None = None,
         dataset: str | None = None,
+        besides: str = "",
         connection: Connection | None = None,
     ) -> Used:
-        """What was counted from `since` (unix seconds) on, of whatever is given."""
+        """What was counted from `since` (unix seconds) on, of whatever is given, without the job `besides`."""
         if connection is None:
             with self.catalogue.read() as own:
-                return self.used(since, rule=rule, analyst=analyst, dataset=dataset, connection=own)
+                return self.used(since, rule=rule, analyst=analyst, dataset=dataset, besides=besides, connection=own)
         wanted = select(func.count(SPENT.c.job.distinct()), func.coalesce(func.sum(SPENT.c.numbers), 0)).where(
-            SPENT.c.at >= since
+            SPENT.c.at >= since, SPENT.c.job != besides
         )
         for column, value in ((SPENT.c.rule, rule), (SPENT.c.analyst, analyst), (SPENT.c.dataset, dataset)):
             if value is not None:
