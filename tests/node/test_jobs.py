@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -241,6 +242,40 @@ def test_a_result_is_kept_and_asked_about(nodes: Nodes, data: str) -> None:
         assert answer.status_code == 422 and "kept already" in answer.json()["message"]
     again = Asked(nodes, data, lambda x: x * 2, reads="sum-of-x").sent()
     assert again.result() == 2 * sum(VALUES)
+
+
+def test_two_jobs_that_keep_under_one_name(nodes: Nodes, data: str) -> None:
+    """A name stands for files: the second is told, at each node that has the first."""
+    first, second = (Asked(nodes, data, lambda x, k=k: x.sum() + k, keep="twice") for k in range(2))  # type: ignore[misc]
+    assert_ok(first.send("c")["c"])
+    answer = second.send("c")["c"]
+    assert answer.status_code == 409 and answer.json()["error"] == "busy"
+    assert "is to keep twice" in answer.json()["message"]
+    assert [e["kind"] for e in audit(nodes, "c") if e["details"].get("job") == second.job] == ["job turned away"]
+    assert_ok(Asked(nodes, data, total, keep="once").send("c")["c"])
+    assert_ok(nodes.request("c", "analyst", "POST", f"/v1/jobs/{first.job}/cancel"))
+    assert_ok(second.send("c")["c"])
+    assert_ok(nodes.request("c", "analyst", "POST", f"/v1/jobs/{second.job}/cancel"))
+
+
+def test_a_race_for_one_name_never_mixes(nodes: Nodes, data: str) -> None:
+    for turn in range(4):
+        name = f"race-{turn}"
+        both = [Asked(nodes, data, lambda x, k=k: x.sum() + k, keep=name) for k in range(2)]  # type: ignore[misc]
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda asked: asked.send(), both))
+        done = []
+        for asked, told in zip(both, answers, strict=True):
+            if {answer.status_code for answer in told.values()} == {202}:
+                done.append(asked)
+            else:
+                assert {answer.status_code for answer in told.values()} <= {202, 409}
+                for node in NAMES:
+                    nodes.request(node, "analyst", "POST", f"/v1/jobs/{asked.job}/cancel")
+        assert len(done) < 2
+        for asked in done:
+            assert {info.state for info in asked.ends().values()} == {"done"}
+            assert Asked(nodes, data, lambda x: x * 1, reads=name).sent().result() == sum(VALUES) + both.index(asked)
 
 
 def test_a_refresh_changes_shares_and_no_value(nodes: Nodes, data: str) -> None:

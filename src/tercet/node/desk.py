@@ -17,6 +17,8 @@ from tercet.node.live import Live
 from tercet.policy.decide import Decision as Found
 from tercet.policy.decide import Verdict, decide, explain
 from tercet.policy.rules import Policy
+from tercet.store.change import KeepChange
+from tercet.store.errors import Busy
 
 if TYPE_CHECKING:
     from tercet.node.supervisor import Node
@@ -39,7 +41,10 @@ class Desk:
         self._serial = 0
 
     def decide(self, case: Case) -> Live:
-        """Ask the policy, and record the job with what it says, also a refused one."""
+        """Ask the policy, and record the job with what it says, also a refused one.
+
+        Raises Busy if another job is to keep something under the same name.
+        """
         node, header = self._node, case.bundle.header
         serial = self._serial
         policy, request = node.policy.current, self._admission.request(case)
@@ -61,6 +66,8 @@ class Desk:
                 decision,
                 change=case.keep_change(disclosed(case, request)),
             )
+            if not live.final and isinstance(live.change, KeepChange):
+                self._check_names(case, live.change)
             columns = sorted(f"{ref.dataset}.{ref.column}" for ref in case.columns.values())
             live.info = {
                 "purpose": header.purpose,
@@ -109,6 +116,15 @@ class Desk:
             self._ledger.enter(live, write, audit)
             self._serial += 1
         return live
+
+    def _check_names(self, case: Case, change: KeepChange) -> None:
+        if not self._ledger.is_keeping(change):
+            return
+        name = change.name or next((array.name for array in change.arrays if array.name), change.arrays[0].handle[:8])
+        message = f"another job, which has not ended at {self._node.settings.name}, is to keep {name}"
+        told_ = {"job": case.job, "bundle": case.hash, "analyst": case.bundle.header.analyst, "reason": message}
+        self._node.audit.record("job turned away", told_)
+        raise Busy(message, hint="wait for its end, or choose another name")
 
     def decide_again(self, live: Live, case: Case) -> None:
         """Ask the policy in force now about a job that is to start, if it is another than the one that let it in.

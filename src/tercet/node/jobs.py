@@ -93,7 +93,7 @@ class Jobs:
         """Take in a bundle: check it, decide, record. The same bundle again changes nothing.
 
         Raises PlanError or IntegrityError for what is wrong with it, Refused naming node and rule, Turned (429) when
-        the queue is full, DiskFull when the disk nearly is.
+        the queue is full, DiskFull when the disk nearly is, Busy for a name under which another job keeps something.
         """
         node = self._node
         bundle = self.admission.open(data, card.fingerprint)
@@ -341,13 +341,17 @@ class Jobs:
             self.refreshes.forget(live)
             return
         self.results.drop(live.job)
-        ran = live.state == "running"
-        more = self._receipts(live, state) if ran else None
         live.info.pop("boxes", None)
-        if self.ledger.move(live, state, only_from=("held", "queued", "running"), error=error, more=more):
+        with self.ledger.lock:
+            ran = live.state == "running"
             if ran:
+                # before its end: from then on another job may write under the same names
                 self._sweep(live)
-                self.dispatcher.failed(live, state, error)
+            more = self._receipts(live, state) if ran else None
+            moved = self.ledger.move(live, state, only_from=("held", "queued", "running"), error=error, more=more)
+        if moved and ran:
+            self.dispatcher.failed(live, state, error)
+        if moved:
             self.tell(live)
 
     def give_up(self, live: Live, error: ErrorBody, state: Ending = "failed") -> None:

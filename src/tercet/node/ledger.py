@@ -12,6 +12,7 @@ from tercet.federation.api import Decision, ErrorBody, JobStateName
 from tercet.node.live import Live, Watch
 from tercet.store.change import KeepChange, read_change
 from tercet.store.jobs import JobRow
+from tercet.store.kept_changes import kept_locks
 
 if TYPE_CHECKING:
     from tercet.node.supervisor import Node
@@ -61,6 +62,15 @@ class Ledger:
                 break
             before += other.state == "queued"
         return before
+
+    def is_keeping(self, change: KeepChange) -> bool:
+        """Whether a job that has not ended, or whose change is not decided, keeps something under such a name.
+
+        Names stand for files, so two such jobs would write into each other's.
+        """
+        names = set(kept_locks(change))
+        others = [live.change for live in self.all()] + [doubt.change for doubt in self._node.changes.in_doubt()]
+        return any(isinstance(one, KeepChange) and names.intersection(kept_locks(one)) for one in others)
 
     def counts(self) -> dict[str, int]:
         """How many are in each state."""
