@@ -4,6 +4,7 @@
 
 clock=SECONDS  its clock is so far ahead
 protocol=N     it announces, and speaks, another version of the protocol between nodes
+head=FILE      while there is such a file beside its settings, it shows the first entry of its audit as the newest
 """
 
 from __future__ import annotations
@@ -33,11 +34,32 @@ def speak_protocol(number: str) -> None:
     supervisor.Hello = Hello  # type: ignore[attr-defined,misc]
 
 
+def show_old_head(file: str) -> None:
+    from tercet.federation.api_peer import SignedHead
+    from tercet.federation.identity import Purpose, encode_base64url
+    from tercet.node.supervisor import Node
+    from tercet.store.audit import head_message
+
+    honest = Node.signed_head
+
+    def signed_head(node: Node) -> SignedHead:
+        if not (node.settings.base / file).exists():
+            return honest(node)
+        (entry,) = node.audit.entries(1, 1)
+        name, moment = node.settings.name, node.now()
+        signature = node.member.sign(Purpose.HEAD, head_message(name, 1, entry.hash, moment))
+        return SignedHead(node=name, number=1, hash=entry.hash, time=moment, signature=encode_base64url(signature))
+
+    Node.signed_head = signed_head  # type: ignore[method-assign]
+
+
 def main(oddities: str, settings: str, listener: str, ready: str, lanes: str) -> None:
     for oddity in oddities.split(","):
         kind, _, value = oddity.partition("=")
         if kind == "clock":
             shift_clock(float(value))
+        elif kind == "head":
+            show_old_head(value)
         else:
             speak_protocol(value)
     from node.zygote import run_node

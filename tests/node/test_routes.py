@@ -73,6 +73,7 @@ TABLE = [
     Row("GET", "/v1/admin/datasets", only("operator")),
     Row("POST", "/v1/admin/backup", only("operator"), json={"path": ""}),
     Row("GET", "/v1/admin/audit", only("operator")),
+    Row("POST", "/v1/admin/nodes/{name}/accept-head", only("operator"), "/v1/admin/nodes/x/accept-head", json={}),
     Row("POST", "/v1/admin/policy/reload", only("operator")),
     Row("GET", "/peer/hello", PEER),
     Row("POST", "/peer/transactions", PEER, json={}),

@@ -10,8 +10,9 @@ from sqlalchemy import delete, update
 
 from federations import NODE_NAMES, member
 from tercet.errors import InputError, IntegrityError
-from tercet.federation.identity import Card, Purpose, encode_base64url
-from tercet.store.audit import NO_HASH, Audit, Entry, check_head, timestamp
+from tercet.federation.api_peer import SignedHead
+from tercet.federation.identity import Card, Member, Purpose, encode_base64url
+from tercet.store.audit import NO_HASH, Audit, Entry, check_head, head_message, timestamp
 from tercet.store.audit_check import cross_check, read_entries, verify
 from tercet.store.catalogue import Catalogue
 from tercet.store.tables import AUDIT
@@ -111,7 +112,7 @@ def countersigned(stores: ThreeStores, rounds: int = 2) -> list[tuple[list[Card]
     """Every node does something, then all write down each other's heads."""
     for number in range(rounds):
         for node in stores.nodes:
-            node.audit.record("job done", {"number": number})
+            node.audit.record("job", {"number": number, "job": "0" * 32})
         heads = [node.audit.head() for node in stores.nodes]
         for node in stores.nodes:
             with node.catalogue.write() as connection:
@@ -161,6 +162,66 @@ def test_heads_are_checked_before_they_are_written_down(quick_stores: ThreeStore
         with pytest.raises(IntegrityError), first.catalogue.write() as connection:
             first.audit.countersign(connection, wrong, second.member.card)
     assert list(first.audit.entries()) == []
+
+
+def test_heads_do_not_go_back(quick_stores: ThreeStores) -> None:
+    """Shown to a node, and offline: numbers of one node's heads rise, whatever it signs."""
+    first, second, _ = quick_stores.nodes
+    card = second.member.card
+    second.audit.record("start", {})
+    old = second.audit.head()
+    second.audit.record("job", {"job": "1" * 32})
+    new = second.audit.head()
+
+    def countersign(head: SignedHead) -> None:
+        with first.catalogue.write() as connection:
+            first.audit.countersign(connection, head, card, "1" * 32)
+
+    countersign(new)
+    countersign(second.audit.head())  # nothing has happened there meanwhile
+    with pytest.raises(IntegrityError, match=r"shows entry 1 .* after it showed entry 2: an old head"):
+        countersign(old)
+    other = signed_head(second.member, 2, "2" * 64)
+    with pytest.raises(IntegrityError, match="two different entries 2"):
+        countersign(other)
+    chains = [([node.member.card], list(node.audit.entries())) for node in (first, second)]
+    assert len(chains[0][1]) == 2 and cross_check(chains) == []
+
+    # a node that does not look, as before there was this check
+    first.audit.record("head", {**old.model_dump(mode="json"), "job": ""})
+    chains = [([node.member.card], list(node.audit.entries())) for node in (first, second)]
+    (line,) = cross_check(chains[:1])
+    assert line.startswith(f"{NODE_NAMES[1]}: {NODE_NAMES[0]} holds signed heads that go back (entry 3)")
+    # an operator who knows of a restore takes it
+    first.audit.record("head accepted", {"node": NODE_NAMES[2]})
+    with pytest.raises(IntegrityError, match="two different entries"):
+        countersign(signed_head(second.member, 1, "2" * 64))
+    first.audit.record("head accepted", {"node": NODE_NAMES[1]})
+    countersign(old)
+
+
+def test_an_old_head_is_found_offline_by_the_job_that_it_came_with(quick_stores: ThreeStores) -> None:
+    """Also where its number is that of the last one, which is allowed: it may be that nothing has happened."""
+    first, second, _ = quick_stores.nodes
+    job = {"job": "1" * 32}
+    for node in (first, second):
+        node.audit.record("start", {})
+    old = second.audit.head()
+    for node in (first, second):
+        node.audit.record("job", job)
+    with first.catalogue.write() as connection:
+        first.audit.countersign(connection, old, second.member.card, "1" * 32)
+        first.audit.countersign(connection, second.audit.head(), second.member.card, "2" * 32)
+    found = cross_check([([node.member.card], list(node.audit.entries())) for node in (first, second)])
+    assert len(found) == 2 and all(line.startswith(f"{NODE_NAMES[1]}: ") for line in found)
+    assert "it took job 11111111 in with entry 2" in found[0] and "an old head" in found[0]
+    assert "no entry of job 22222222" in found[1]
+
+
+def signed_head(member: Member, number: int, digest: str) -> SignedHead:
+    message = head_message(member.name, number, digest, 1.0)
+    signature = encode_base64url(member.sign(Purpose.HEAD, message))
+    return SignedHead(node=member.name, number=number, hash=digest, time=1.0, signature=signature)
 
 
 def test_a_lie_about_anothers_head_is_found(quick_stores: ThreeStores) -> None:

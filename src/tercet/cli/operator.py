@@ -1,4 +1,4 @@
-"""`tercet node status|jobs|approve|deny|datasets|audit`: what an operator asks the node that runs."""
+"""`tercet node status|jobs|approve|deny|accept-head|datasets|audit`: what an operator asks the node that runs."""
 
 from __future__ import annotations
 
@@ -148,6 +148,23 @@ def _rule(verdict: str, job: str, reason: str, node: Path) -> None:
     console().print(f"Job {info.job} of {info.analyst_name} is {info.state} here{waiting}.", markup=False)
 
 
+def accept_head(
+    name: Annotated[str, typer.Argument(metavar="NODE", help="The other node, which was restored from a backup.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it goes into the audit.")] = "",
+    node: NodeOption = Path(SETTINGS),
+) -> None:
+    """Take the next audit head of another node, though it is older than the last one.
+
+    A node that shows an old head may hide what it did since, so this node runs no job with it. After a restore from a
+    backup that is as it should be: ask its operator, over the telephone.
+    """
+    from tercet.federation.api_admin import ChainHead, Ruling
+
+    with own_node(node) as own:
+        own.post(f"/v1/admin/nodes/{quote(name, safe='')}/accept-head", Ruling(reason=reason), ChainHead)
+    console().print(f"The next audit head of {name} is taken, whichever it is.", markup=False)
+
+
 def _all_jobs(own: NodeClient, state: str) -> list[JobInfo]:
     from tercet.federation.api import JobList
 
@@ -231,6 +248,7 @@ COMMANDS: dict[Callable[..., None], str] = {
     jobs: example("tercet node jobs --state held", "tercet node jobs 4f0c"),
     approve: example('tercet node approve 4f0c --reason "ethics vote 12/2026"'),
     deny: example('tercet node deny 4f0c --reason "the group is too small"'),
+    accept_head: example('tercet node accept-head university --reason "restored on 3 May, he says"'),
     datasets: example("tercet node datasets"),
     audit: example("tercet node audit --last 20", "tercet node audit --export hospital-a.audit.jsonl"),
 }

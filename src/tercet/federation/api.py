@@ -40,6 +40,7 @@ error is an `ErrorBody` with status 4xx or 5xx, always.
 | POST /v1/admin/jobs/{id}/deny         | Ruling         | JobInfo                      | operator        |
 | GET  /v1/admin/datasets               |                | DatasetList                  | operator        |
 | POST /v1/admin/backup                 | BackupOrder    | BackupInfo                   | operator        |
+| POST /v1/admin/nodes/{name}/accept-head | Ruling       | ChainHead                    | operator        |
 | GET  /v1/admin/audit                  | ?after=number&limit= | AuditPage              | operator        |
 | POST /v1/admin/policy/reload          |                | PolicyInfo                   | operator        |
 

@@ -12,7 +12,7 @@ from tercet.federation.model import Model
 
 
 class Ruling(Model):
-    """Why the operator lets a held job through or not; goes into the audit."""
+    """Why the operator lets a held job through or not, or takes a lower head; goes into the audit."""
 
     reason: Line = ""
 

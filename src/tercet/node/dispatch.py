@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from tercet.errors import TercetError
 from tercet.federation.api import FINAL_STATES, ErrorBody
-from tercet.federation.api_peer import Ending, JobCancel, JobNews, JobPrepare, JobSettle, JobStart, Prepare
+from tercet.federation.api_peer import Ending, JobCancel, JobNews, JobPrepare, JobSettle, JobStart, Prepare, SignedHead
 from tercet.federation.identifiers import fresh_id
 from tercet.node.failures import refused_here
 from tercet.node.live import Live
@@ -68,6 +68,9 @@ class Dispatcher:
         self._after: dict[str, _After] = {}
         self._early: OrderedDict[tuple[str, Party], JobNews] = OrderedDict()
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="tercet dispatch")
+        # one after the other, so that heads reach every node in the order in which they were collected
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="tercet start")
+        self._passed: dict[Party, int] = {}
         self._thread = threading.Thread(target=self._run, name="tercet dispatcher", daemon=True)
         self._stopping = False
 
@@ -81,6 +84,7 @@ class Dispatcher:
             self._condition.notify_all()
         if self._thread.is_alive():
             self._thread.join()
+        self._starter.shutdown(cancel_futures=True)
         self._pool.shutdown(cancel_futures=True)
 
     def wake(self) -> None:
@@ -257,13 +261,13 @@ class Dispatcher:
                 return
             self._lanes[lane] = _Use(live.job, set(self._node.peers.others))
         live.launched = True
-        self._pool.submit(self._start, live, lane)
+        self._starter.submit(self._start, live, lane)
 
     def _start(self, live: Live, lane: int) -> None:
         node = self._node
         node.at("job starts")
         try:
-            heads = [node.signed_head(), *(live.news[party].head for party in node.peers.others)]
+            heads = [node.signed_head(), *(self._head(live, party) for party in node.peers.others)]
             start = JobStart(
                 bundle=live.hash,
                 lane=lane,
@@ -280,6 +284,16 @@ class Dispatcher:
             node.log.defect(error, job=live.job)
             name = node.settings.name
             self._jobs.end(live, "failed", ErrorBody(error="defect", message=f"{name} could not start it", node=name))
+
+    def _head(self, live: Live, party: Party) -> SignedHead:
+        """The newest entry of a node's audit: no lower than what was passed on with another job."""
+        head = live.news[party].head
+        if head.number < self._passed.get(party, 0):
+            # another job came later and started sooner
+            self._ask(live, party)
+            head = live.news[party].head
+        self._passed[party] = head.number
+        return head
 
     def _tell_start(self, party: Party, job: str, start: JobStart) -> None:
         self._node.peers.call(party, "POST", f"/peer/jobs/{job}/start", json=start.model_dump())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from tercet.errors import IntegrityError, PlanError, Refused, TercetError
+from tercet.errors import IntegrityError, Refused, TercetError
 from tercet.federation.api import Decision, ErrorBody, Explanation, JobInfo, JobList, Outcome
 from tercet.federation.api_admin import LaneStatus
 from tercet.federation.api_peer import Ending, JobCancel, JobNews, JobSettle, JobStart, Prepare, RefreshStart
@@ -18,6 +19,7 @@ from tercet.federation.orders import SignedOrder
 from tercet.node.admission import Admission
 from tercet.node.desk import Desk
 from tercet.node.dispatch import Dispatcher
+from tercet.node.heads import Heads
 from tercet.node.job_info import info_of
 from tercet.node.job_runs import JobRuns
 from tercet.node.lane_messages import BoxInfo
@@ -58,6 +60,7 @@ class Jobs:
         self.retention = Retention(node, self.results)
         self.admission = Admission(node)
         self.desk = Desk(node, self.ledger, self.admission)
+        self.heads = Heads(node)
         self.runs = JobRuns(node, self)
         self.dispatcher = Dispatcher(node, self)
         self.refreshes = Refreshes(node, self)
@@ -184,12 +187,8 @@ class Jobs:
         audit = {"by": name, "reason": reason, "approved": approve}
         moved = False
         if live is not None and approve:
-            live.decision = live.decision.model_copy(
-                update={
-                    "verdict": "accepted",
-                    "reasons": [*live.decision.reasons, f"{name} approved it. {reason}".strip()],
-                }
-            )
+            reasons = [*live.decision.reasons, f"{name} approved it. {reason}".strip()]
+            live.decision = live.decision.model_copy(update={"verdict": "accepted", "reasons": reasons})
             info = {"approved": live.decision.rule}
             moved = self.ledger.move(live, "queued", only_from=("held",), audit=audit, info=info)
         elif live is not None:
@@ -266,14 +265,12 @@ class Jobs:
             raise IntegrityError("the coordinator means another job than this node has", hint="nothing was run")
         self._check_lane(start.lane)
 
-        def countersign(connection: Connection) -> None:
-            for head in start.heads:
-                if head.node != node.settings.name:
-                    node.audit.countersign(connection, head, node.card_of(head.node), live.job)
+        def move(countersign: Callable[[Connection], None]) -> bool:
+            return self.ledger.move(
+                live, "running", only_from=("queued",), audit={"lane": start.lane}, more=countersign
+            )
 
-        if {head.node for head in start.heads} != {entry.name for entry in node.federation.nodes}:
-            raise PlanError("a job starts with the audit heads of all three nodes")
-        if not self.ledger.move(live, "running", only_from=("queued",), audit={"lane": start.lane}, more=countersign):
+        if not self.heads.countersign(live.job, start.heads, move):
             raise conflict(f"the job is {live.state} at {node.settings.name}, not queued")
         self.runs.begin(live, start.lane, start.session)
 

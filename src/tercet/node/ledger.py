@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from tercet.federation.api import Decision, ErrorBody, JobStateName
 from tercet.node.live import Live, Watch
+from tercet.store.audit import JOB_KIND
 from tercet.store.change import KeepChange, read_change
 from tercet.store.jobs import JobRow
 from tercet.store.kept_changes import kept_locks
@@ -84,7 +85,7 @@ class Ledger:
         node = self._node
         with node.catalogue.write() as connection:
             write(connection)
-            node.audit.append(connection, "job", audit)
+            node.audit.append(connection, JOB_KIND, audit)
         with self.lock:
             if not live.final:
                 self._live[live.job] = live

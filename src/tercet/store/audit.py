@@ -10,6 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -29,6 +30,10 @@ from tercet.store.tables import AUDIT
 NO_HASH = "0" * 64
 """What stands before the first entry."""
 HEAD_KIND = "head"
+JOB_KIND = "job"
+"""The entry with which a node takes a job in, or refuses it; a head of its chain at the job's start is no older."""
+HEAD_ACCEPTED_KIND = "head accepted"
+"""An operator takes the next head of a node, also a lower one: it was restored from a backup."""
 MAX_DETAILS_BYTES = 1 << 16
 _PAGE = 500
 
@@ -106,9 +111,27 @@ class Audit:
         return SignedHead(node=name, number=number, hash=digest, time=moment, signature=encode_base64url(signature))
 
     def countersign(self, connection: Connection, head: SignedHead, card: Card, job: str = "") -> Entry:
-        """Write another node's head into this chain, after checking that it signed it. Raises IntegrityError."""
+        """Write another node's head into this chain, after checking that it signed it, and that it is not an old one.
+
+        Raises IntegrityError for a head that the node did not sign, that is lower than the last one written down of
+        it, or of the same number and another hash: a chain only grows.
+        """
         check_head(head, card)
+        last = self._last_head(connection, head.node)
+        if last is not None and (fault := head_fault(last, head)):
+            raise IntegrityError(fault, hint="compare the audits of the nodes: tercet audit verify; nothing was run")
         return self.append(connection, HEAD_KIND, {**head.model_dump(mode="json"), "job": job})
+
+    def _last_head(self, connection: Connection, node: str) -> SignedHead | None:
+        """What this chain has of another node's: at every job a head, so not far from its end."""
+        kinds = (HEAD_KIND, HEAD_ACCEPTED_KIND)
+        wanted = select(AUDIT.c.kind, AUDIT.c.details).where(AUDIT.c.kind.in_(kinds)).order_by(AUDIT.c.number.desc())
+        with closing(connection.execute(wanted.execution_options(yield_per=8))) as rows:
+            for kind, text in rows:
+                details = json.loads(text)
+                if details.get("node") == node:
+                    return read_head(details) if kind == HEAD_KIND else None
+        return None
 
     def entries(self, start: int = 1, limit: int | None = None) -> Iterator[Entry]:
         """Entries from number `start` on, oldest first; read in pages."""
@@ -152,6 +175,23 @@ def check_head(head: SignedHead, card: Card) -> None:
     except ValueError:
         raise IntegrityError(f"the signature of a head of {head.node} is broken") from None
     card.verify(Purpose.HEAD, head_message(head.node, head.number, head.hash, head.time), signature)
+
+
+def read_head(details: dict[str, Any]) -> SignedHead:
+    """The head in the details of an entry of kind `HEAD_KIND`. Raises ValidationError."""
+    return SignedHead.model_validate({name: value for name, value in details.items() if name != "job"})
+
+
+def head_fault(last: SignedHead, head: SignedHead) -> str:
+    """Why a head cannot follow another of the same node; empty if it can."""
+    if head.number < last.number:
+        return (
+            f"{head.node} shows entry {head.number:,} as the newest of its audit, after it showed entry "
+            f"{last.number:,}: an old head"
+        )
+    if head.number == last.number and head.hash != last.hash:
+        return f"{head.node} shows two different entries {head.number:,} of its audit: history was rewritten"
+    return ""
 
 
 def timestamp(moment: float) -> str:

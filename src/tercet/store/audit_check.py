@@ -11,7 +11,16 @@ from tercet.errors import InputError, IntegrityError
 from tercet.federation.api_peer import SignedHead
 from tercet.federation.identity import Card, Purpose, decode_base64url
 from tercet.federation.model import faults
-from tercet.store.audit import HEAD_KIND, NO_HASH, Entry, check_head
+from tercet.store.audit import (
+    HEAD_ACCEPTED_KIND,
+    HEAD_KIND,
+    JOB_KIND,
+    NO_HASH,
+    Entry,
+    check_head,
+    head_fault,
+    read_head,
+)
 
 Chain = tuple[Sequence[Card], Sequence[Entry]]
 """A node's cards (today's, and earlier ones where it has renewed its identity), and its whole chain."""
@@ -65,25 +74,44 @@ def verify(entries: Sequence[Entry], cards: Sequence[Card]) -> list[str]:
 def cross_check(chains: Sequence[Chain]) -> list[str]:
     """Check every chain, and the heads that each has of the others against those; gives a line for every defect.
 
-    A node that removed, replaced or rewrote entries which another had countersigned is found by name.
+    A node that removed, replaced or rewrote entries which another had countersigned is found by name, and so is one
+    that showed an old head, of which all that it did later would be pinned by nobody.
     """
     found: list[str] = []
     by_name = {cards[0].name: (cards, entries) for cards, entries in chains}
     for cards, entries in chains:
         found += [f"{cards[0].name}: {line}" for line in verify(entries, cards)]
+    jobs = {name: _first_of_jobs(entries) for name, (_, entries) in by_name.items()}
     for cards, entries in chains:
+        last: dict[str, SignedHead] = {}
         for entry in entries:
             if entry.kind == HEAD_KIND:
-                found += _check_countersigned(cards[0].name, entry, by_name)
+                found += _check_countersigned(cards[0].name, entry, by_name, jobs, last)
+            elif entry.kind == HEAD_ACCEPTED_KIND:
+                last.pop(str(entry.details.get("node")), None)
     return found
 
 
-def _check_countersigned(holder: str, entry: Entry, chains: dict[str, Chain]) -> list[str]:
+def _first_of_jobs(entries: Sequence[Entry]) -> dict[str, int]:
+    """Where each job stands first in a chain."""
+    found: dict[str, int] = {}
+    for entry in entries:
+        if entry.kind == JOB_KIND:
+            found.setdefault(str(entry.details.get("job")), entry.number)
+    return found
+
+
+def _check_countersigned(
+    holder: str, entry: Entry, chains: dict[str, Chain], jobs: dict[str, dict[str, int]], last: dict[str, SignedHead]
+) -> list[str]:
     where = f"{holder}: entry {entry.number}"
     try:
-        head = SignedHead.model_validate({name: value for name, value in entry.details.items() if name != "job"})
+        head = read_head(entry.details)
     except ValidationError:
         return [f"{where} holds no head"]
+    before, last[head.node] = last.get(head.node), head
+    if before is not None and (fault := head_fault(before, head)):
+        return [f"{head.node}: {holder} holds signed heads that go back (entry {entry.number}): {fault}"]
     chain = chains.get(head.node)
     if chain is None:
         return []
@@ -99,6 +127,15 @@ def _check_countersigned(holder: str, entry: Entry, chains: dict[str, Chain]) ->
         ]
     if entries[head.number - 1].hash != head.hash:
         return [f"{head.node}: entry {head.number} is not the one that it signed for {holder}: history was rewritten"]
+    if job := entry.details.get("job"):
+        taken = jobs[head.node].get(str(job))
+        if taken is None:
+            return [f"{head.node}: its chain has no entry of job {str(job)[:8]}, in which it took part with {holder}"]
+        if taken > head.number:
+            return [
+                f"{head.node}: it took job {str(job)[:8]} in with entry {taken}, and showed {holder} entry "
+                f"{head.number} as its newest after that: an old head"
+            ]
     return []
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import pathlib
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from tercet.federation.api import MAX_PAGE, DatasetList, Health
 from tercet.federation.api_admin import (
@@ -15,7 +15,9 @@ from tercet.federation.api_admin import (
     ChainHead,
     NodeStatus,
     PolicyInfo,
+    Ruling,
 )
+from tercet.federation.identifiers import MemberName
 from tercet.node.access import Operator
 from tercet.node.routes.datasets import dataset_info
 from tercet.node.routes.open_routes import node_info
@@ -76,7 +78,8 @@ def router(node: Node) -> APIRouter:
     @routes.post("/backup")
     def backup(body: BackupOrder, caller: Operator) -> BackupInfo:
         """Write a consistent copy of catalogue and share files into a new folder of this machine, while all goes on."""
-        made = backups.backup(node.catalogue, node.settings.folder_path, Path(body.path), extra=node.public_files())
+        target = pathlib.Path(body.path)
+        made = backups.backup(node.catalogue, node.settings.folder_path, target, extra=node.public_files())
         node.audit.record("backup", {"person": caller.fingerprint, "files": made.files})
         node.log.info("backup made", person=caller.name, files=made.files, bytes=made.bytes)
         return BackupInfo(
@@ -96,6 +99,13 @@ def router(node: Node) -> APIRouter:
             head=head(),
             next=entries[-1].number if len(entries) == limit else None,
         )
+
+    @routes.post("/nodes/{name}/accept-head")
+    def accept_head(name: Annotated[MemberName, Path()], body: Ruling, caller: Operator) -> ChainHead:
+        """Take the next audit head of another node, though it is lower than before: it was restored from a backup."""
+        node.jobs.heads.accept(name, by=caller.name, reason=body.reason)
+        node.log.info("lower head to be accepted", person=caller.name, peer=name)
+        return head()
 
     @routes.post("/policy/reload")
     def reload(caller: Operator) -> PolicyInfo:
