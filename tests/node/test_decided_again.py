@@ -132,3 +132,25 @@ def test_budgets_are_looked_at_again_without_the_job_itself(nodes: Nodes, change
     check_refused(second, "c", "held", "budget")
     # the node goes on
     assert Asked(nodes, "free").sent().result() == sum(VALUES)
+
+
+def test_a_plan_is_approved_with_what_one_job_has_kept(nodes: Nodes, changed: Changed) -> None:
+    """At c no rule lets him, but an approval of this plan; it names the job whose result goes in."""
+    kept = Asked(nodes, "free", lambda x: x.sum(), keep="monthly").sent()
+    assert {info.state for info in kept.ends().values()} == {"done"}
+    asked = Asked(nodes, "free", lambda x: x * 2, reads="monthly")
+    changed.at("c", 'name = "free"\nanalysts = ["*"]', 'name = "free"\nanalysts = ["both"]')
+    entry = f'[[approved]]\nname = "report"\nplan = "{asked.plan.hash.hex()}"\nanalysts = ["*"]\n'
+    for kept_by, code in (("[]", 403), (f'["{"0" * 32}"]', 403), (f'["{kept.job}"]', 202)):
+        changed.at("c", "version = 1\n", f"version = 1\n{entry}kept_by = {kept_by}\n")
+        again = Asked(nodes, "free", lambda x: x * 2, reads="monthly")
+        assert again.plan.hash == asked.plan.hash
+        answer = again.send("c")["c"]
+        assert answer.status_code == code, answer.text
+        if code == 403:
+            assert "approved as report, but not with monthly as job" in answer.json()["message"]
+            changed.at("c", f"{entry}kept_by = {kept_by}\n", "")
+    assert_ok(again.send("a")["a"])
+    assert_ok(again.send("b")["b"])
+    assert again.result() == 2 * sum(VALUES)
+    assert again.info("c").decision.rule == "report"

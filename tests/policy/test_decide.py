@@ -233,6 +233,24 @@ def test_approved_plans_pass_whatever_they_reveal(d: Data) -> None:
     refused(decide(policy("", entry), d.request(d.age)), "`age` of patients")
 
 
+def test_an_approval_says_which_kept_results_go_in(d: Data) -> None:
+    """A name may stand for something else later, and the hash of the plan has the name only."""
+    stored = json.loads(json.dumps(decide(policy(), d.request(kept=(d.income + 1,))).disclosures[0].stored()))
+    x = d.session.share(np.full((N,), 7), bounds=(0, 90))
+    request = d.request(x)
+
+    def asked(job: str, more: str = "") -> Decision:
+        entry = f'[[approved]]\nname = "read"\nplan = "{request.plan.hash.hex()}"\nanalysts = ["ada"]\n{more}'
+        inputs = {**d.sources, x.node.data: KeptSource("rows", stored, job)}
+        return decide(policy("", entry), replace(request, inputs=inputs))
+
+    meant, other = "1" * 32, "2" * 32
+    assert asked(meant, f'kept_by = ["{meant}"]\n').rule == "read"
+    for decision in (asked(meant), asked(other, f'kept_by = ["{meant}"]\n'), asked("", f'kept_by = ["{meant}"]\n')):
+        refused(decision, "approved as read, but not with rows as job")
+        assert decision.rule == "research"
+
+
 def test_limits_come_first(d: Data) -> None:
     request = d.request(d.income.sum(), deadline_s=10.0)
     for limit, said in (

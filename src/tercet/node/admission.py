@@ -239,7 +239,7 @@ class Admission:
             version = case.versions[ref.dataset or ""]
             inputs[handle] = ColumnSource(version.name, ref.column or "", version.rows, _layout(version))
         for handle, info in case.kept.items():
-            inputs[handle] = KeptSource(info.name or info.handle, info.disclosure)
+            inputs[handle] = KeptSource(info.name or info.handle, info.disclosure, info.job)
         analyst = header.analyst
         # what is kept may be of another version, in which rows of others were
         kept = frozenset[str]().union(*(datasets_behind(inputs[handle]) for handle in case.kept))

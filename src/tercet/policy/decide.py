@@ -20,7 +20,7 @@ from tercet.policy.disclosure import (
     operations_used,
     rows,
 )
-from tercet.policy.request import PolicyRequest
+from tercet.policy.request import KeptSource, PolicyRequest
 from tercet.policy.rules import ALL, SELF, Approved, Bounds, Budget, Policy, Role, Rule
 
 DAY_S = 86_400.0
@@ -134,10 +134,10 @@ class _Case:
             reasons[0] += ", and holds every job until the operator approves it"
             return Decision(Verdict.HELD, rule.name, reasons, found, self.charges)
         if not faults:
-            return Decision(Verdict.REFUSED, "", [self._unruled()], found)
+            return Decision(Verdict.REFUSED, "", [*self._other_inputs(), self._unruled()], found)
         # a rule about other data has one fault only, and is no help
         nearest = min(self.rules, key=lambda rule: (bool(self._strange(rule)), len(faults[rule.name]))).name
-        return Decision(Verdict.REFUSED, nearest, faults[nearest], found)
+        return Decision(Verdict.REFUSED, nearest, [*self._other_inputs(), *faults[nearest]], found)
 
     # -- whoever asks, whatever is asked
 
@@ -185,8 +185,29 @@ class _Case:
         return person.name if person is not None else f"{fingerprint[:16]}..."
 
     def _is_approved(self, plan: Approved) -> bool:
-        here = plan.plan == self.request.plan.hash.hex() and self.policy.is_among(self.request.analyst, plan.analysts)
-        return here and not self._recipients(plan.name, plan.recipients) and not self._budget(plan.name, plan.budget)
+        return (
+            self._is_meant(plan)
+            and not self._kept_by_others(plan)
+            and not self._recipients(plan.name, plan.recipients)
+            and not self._budget(plan.name, plan.budget)
+        )
+
+    def _is_meant(self, plan: Approved) -> bool:
+        return plan.plan == self.request.plan.hash.hex() and self.policy.is_among(self.request.analyst, plan.analysts)
+
+    def _kept_by_others(self, plan: Approved) -> list[KeptSource]:
+        """What goes in and was kept by no job that the approval names."""
+        kept = [source for source in self.inputs.values() if isinstance(source, KeptSource)]
+        return [source for source in kept if source.job not in plan.kept_by]
+
+    def _other_inputs(self) -> list[str]:
+        """Why an approval of this plan is not good for what goes in."""
+        return [
+            f"the plan is approved as {plan.name}, but not with {source.name} as job {source.job or '?'} kept it"
+            for plan in self.policy.approved
+            if self._is_meant(plan)
+            for source in self._kept_by_others(plan)
+        ]
 
     # -- one rule
 

@@ -216,7 +216,7 @@ def _read(source: Source) -> tuple[frozenset[Column], list[Part]]:
     match source:
         case ColumnSource(dataset, column, count, layout):
             return frozenset([(dataset, column)]), [Part(dataset, layout, Rows(0, count))]
-        case KeptSource(name, stored):
+        case KeptSource(name=name, stored=stored):
             try:
                 columns = frozenset((_text(dataset), _text(column)) for dataset, column in stored["columns"])
                 parts = [_part(dict(row)) for row in stored["rows"]]

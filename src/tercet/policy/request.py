@@ -22,10 +22,11 @@ class ColumnSource:
 
 @dataclass(frozen=True, slots=True)
 class KeptSource:
-    """A kept result, with what was stored beside it (`Disclosure.stored`)."""
+    """A kept result, with what was stored beside it (`Disclosure.stored`), and the job that kept it."""
 
     name: str
     stored: Mapping[str, Any] = field(repr=False)
+    job: str = ""
 
 
 Source: TypeAlias = ColumnSource | KeptSource

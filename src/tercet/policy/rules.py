@@ -17,7 +17,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, ValidationError
 
 from tercet.errors import ConfigError
-from tercet.federation.identifiers import DatasetName, Digest, Line, MemberName
+from tercet.federation.identifiers import DatasetName, Digest, Identifier, Line, MemberName
 from tercet.federation.model import Model
 from tercet.plan.table import BY_NAME
 from tercet.policy.template import TEMPLATE
@@ -144,10 +144,15 @@ class Ownership(Model):
 
 
 class Approved(Model):
-    """A plan that may be run as it is, whatever it reveals: somebody has read it."""
+    """A plan that may be run as it is, whatever it reveals: somebody has read it.
+
+    Its hash covers the columns that go in, by dataset and name, and their types with the number of rows; of a kept
+    array the name only, so `kept_by` says which jobs have kept what may go in.
+    """
 
     name: MemberName
     plan: _Fingerprint
+    kept_by: Annotated[tuple[Identifier, ...], BeforeValidator(_listed), Field(max_length=MAX_LISTED)] = ()
     analysts: Annotated[_Names, Field(min_length=1)]
     recipients: _Names = (SELF,)
     budget: Budget = Budget()

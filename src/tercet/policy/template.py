@@ -74,6 +74,9 @@ version = 1
 # name = "monthly-report"
 # plan = "7a51...64 hexadecimal digits..."
 # analysts = ["ada"]
+# kept_by = []                        # jobs, by their whole numbers, whose kept results may go in: a name may stand for
+#                                     # something else later. Columns go in by dataset and name, in whichever version
+#                                     # has as many rows
 # recipients = ["self"]
 # note = "read by the board on 3 May"
 
