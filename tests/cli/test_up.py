@@ -259,8 +259,9 @@ def test_the_tour_of_the_readme(dataset: str, capsys: pytest.CaptureFixture[str]
 
 def test_backup(folder: Path, dataset: str) -> None:
     node = ("--node", folder / up.UP_FOLDER / "node-3")
-    assert "patients" in tercet("node", "backup", folder / "backup", *node).stdout
-    assert (folder / "backup").is_dir()
+    assert "patients" in tercet("node", "backup", "first", *node).stdout
+    assert (folder / up.UP_FOLDER / "node-3" / "backups" / "first" / "manifest.json").is_file()
+    assert "and nowhere else" in told("node", "backup", folder / "backup", *node)
 
 
 def test_refresh(folder: Path, dataset: str) -> None:

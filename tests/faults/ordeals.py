@@ -53,7 +53,7 @@ def old_backup(world: World) -> None:
     nodes = world.nodes
     world.actions.create()()
     other = world.ledger.pieces[-1].dataset
-    backup = nodes.folder / f"backup-{len(world.ledger.pieces)}"
+    backup = nodes.folder / ODD / "backups" / str(len(world.ledger.pieces))
     assert_ok(nodes.request(ODD, "operator", "POST", "/v1/admin/backup", json={"path": str(backup)}))
     world.actions.append()()
     world.actions.job()()
@@ -74,7 +74,7 @@ def old_backup(world: World) -> None:
 def good_backup(world: World) -> None:
     """A node is restored from a backup, and nothing was changed since: it goes on as if nothing had been."""
     nodes = world.nodes
-    backup = nodes.folder / f"backup-{len(world.ledger.pieces)}"
+    backup = nodes.folder / ODD / "backups" / str(len(world.ledger.pieces))
     assert_ok(nodes.request(ODD, "operator", "POST", "/v1/admin/backup", json={"path": str(backup)}))
     nodes.kill(ODD)
     restored(nodes.folder / ODD, backup)

@@ -207,9 +207,9 @@ def rotate(
 # -- copies
 
 
-@app.command(epilog=example("tercet node backup /backup/tercet/2026-05-01"))
+@app.command(epilog=example("tercet node backup 2026-05-01"))
 def backup(
-    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder on this machine.")],
+    target: Annotated[str, typer.Argument(metavar="FOLDER", help="A new folder below backup_folder of node.toml.")],
     node: NodeOption = Path(SETTINGS),
 ) -> None:
     """Copy catalogue and shares while the node runs.
@@ -222,7 +222,7 @@ def backup(
     from tercet.federation.api_admin import BackupInfo, BackupOrder
 
     with own_node(node) as own:
-        done = own.post("/v1/admin/backup", BackupOrder(path=str(target.resolve())), BackupInfo)
+        done = own.post("/v1/admin/backup", BackupOrder(path=target), BackupInfo)
     versions = ", ".join(f"{name} {version}" for name, version in done.versions.items())
     console().print(
         facts(
@@ -236,7 +236,7 @@ def backup(
     )
 
 
-@app.command(epilog=example("tercet node restore /backup/tercet/2026-05-01"))
+@app.command(epilog=example("tercet node restore backups/2026-05-01"))
 def restore(
     source: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `tercet node backup` made.")],
     node: NodeOption = Path(SETTINGS),

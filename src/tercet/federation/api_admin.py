@@ -82,7 +82,7 @@ class NodeStatus(Model):
 
 
 class BackupOrder(Model):
-    """Where the node writes its backup: a path on its own machine, new or empty."""
+    """Where the node writes its backup: a path below its `backup_folder`, new or empty."""
 
     path: Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]
 

@@ -15,7 +15,7 @@ from tercet.errors import InputError, IntegrityError, PlanError, Refused
 from tercet.federation.api import Outcome
 from tercet.federation.api_peer import Prepare, TransactionState
 from tercet.federation.identity import Card
-from tercet.federation.orders import CommitUpload, DropKept, Order, Refresh, Withdraw, read_order
+from tercet.federation.orders import CommitUpload, DropKept, Order, Refresh, Withdraw
 from tercet.node.refusals import not_found
 from tercet.sharing import PARTIES, Party
 from tercet.store.change import (
@@ -134,7 +134,7 @@ class Participant:
                 return
         if prepare.order is None:
             raise PlanError(f"a change of kind {change.kind} needs a signed order")
-        order, card = read_order(prepare.order, self._node.federation.id, self._node.now())
+        order, card = self._node.read_order(prepare.order)
         if order.transaction != prepare.transaction:
             raise IntegrityError("the order is for another transaction")
         action, me = order.action, card.fingerprint

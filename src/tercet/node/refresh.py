@@ -13,7 +13,7 @@ from tercet.errors import IntegrityError, PlanError, TercetError, Unreachable
 from tercet.federation.api import Decision, ErrorBody, Outcome
 from tercet.federation.api_peer import JobCancel, JobNews, JobPrepare, JobSettle, Prepare, RefreshStart
 from tercet.federation.identifiers import fresh_id
-from tercet.federation.orders import Order, Refresh, SignedOrder, read_order, sign_order
+from tercet.federation.orders import Order, Refresh, SignedOrder, sign_order
 from tercet.node.live import Live
 from tercet.node.refusals import conflict, forbidden, raised, unavailable
 from tercet.sharing import Party
@@ -215,7 +215,7 @@ class Refreshes:
     def _read(self, signed: SignedOrder) -> tuple[Order, str]:
         """The order and its dataset, if this node's policy lets its signer refresh."""
         node = self._node
-        order, card = read_order(signed, node.federation.id, node.now())
+        order, card = node.read_order(signed)
         if not isinstance(order.action, Refresh):
             raise PlanError(f"an order to {order.action.action} is no refresh")
         person = node.policy.current.person(card.fingerprint)

@@ -98,6 +98,7 @@ class Settings(_Section):
     identity: _Path = "identity.pem"
     federation: _Path = "federation.toml"
     policy: _Path = "policy.toml"
+    backup_folder: _Path = "backups"
     # a password may stand in it
     database: Annotated[str, StringConstraints(max_length=1000), Field(repr=False)] = ""
     listen: Listen = Listen()
@@ -153,6 +154,10 @@ class Settings(_Section):
         return self._at(self.policy)
 
     @property
+    def backup_path(self) -> Path:
+        return self._at(self.backup_folder)
+
+    @property
     def database_url(self) -> str:
         """The catalogue's URL: the one set, or SQLite in the folder."""
         return self.database or f"sqlite:///{self.folder_path / 'catalogue.sqlite'}"
@@ -180,6 +185,7 @@ name = "{name}"                      # as in the federation file
 # identity = "identity.pem"          # certificate and keys of this node, mode 600
 # federation = "federation.toml"     # the three nodes; the same file at all three
 # policy = "policy.toml"             # who may do what here
+# backup_folder = "backups"          # `tercet node backup` writes in here, and nowhere else
 # database = ""                      # SQLAlchemy URL of the catalogue; "" is SQLite in the folder
                                      # e.g. "postgresql+psycopg://tercet@localhost/tercet"
 

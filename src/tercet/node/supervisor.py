@@ -10,11 +10,12 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from socket import socket
 
-from tercet.errors import ConfigError, TercetError
+from tercet.errors import ConfigError, IntegrityError, TercetError
 from tercet.federation.api_peer import DatasetVersion as VersionThere
 from tercet.federation.api_peer import Hello, SignedHead
 from tercet.federation.federation import Federation
 from tercet.federation.identity import Card, Member, expiring
+from tercet.federation.orders import Order, SignedOrder, read_order
 from tercet.federation.requests import RequestGuard
 from tercet.node.doubts import Doubts
 from tercet.node.jobs import Jobs
@@ -28,7 +29,7 @@ from tercet.node.software import software
 from tercet.node.transactions import Transactions
 from tercet.policy.rules import Policy
 from tercet.store.audit import Audit
-from tercet.store.catalogue import Catalogue
+from tercet.store.catalogue import RESTORED, Catalogue
 from tercet.store.changes import Changes
 from tercet.store.datasets import Datasets
 from tercet.store.errors import DiskFull, NotFound
@@ -164,6 +165,20 @@ class Node:
     def card_of(self, name: str) -> Card:
         """The card of a node of the federation. Raises ConfigError."""
         return self.federation.node(self.federation.party(name)).card
+
+    def read_order(self, signed: SignedOrder) -> tuple[Order, Card]:
+        """What is ordered here, and by whom, if it is for now and was not signed before a restore.
+
+        What a backup does not know of may have been carried out already. Raises as `orders.read_order`.
+        """
+        order, card = read_order(signed, self.federation.id, self.now())
+        restored = self.catalogue.fact(RESTORED)
+        if restored is not None and order.created < float(restored):
+            raise IntegrityError(
+                f"the order was signed before {self.settings.name} was restored from a backup",
+                hint="it may have been carried out in the time that the backup does not know; order it again",
+            )
+        return order, card
 
     def utc_now(self) -> datetime:
         """This node's clock."""

@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlalchemy import Connection, MetaData, func, insert, select, text
 
-from tercet.errors import ConfigError, IntegrityError
+from tercet.errors import ConfigError, InputError, IntegrityError
 from tercet.federation.clock import shown
 from tercet.store.catalogue import RESTORE_UNTOLD, RESTORED, Catalogue
 from tercet.store.datasets import names, version_row
@@ -33,6 +33,7 @@ from tercet.store.tables import DATASETS, KEPT, METADATA
 FORMAT = 1
 _CATALOGUE, _MANIFEST, _HASH, _EXTRA = "catalogue.jsonl", "manifest.json", "manifest.sha256", "extra"
 _ATTEMPTS = 3
+_NAME_BYTES, _PATH_LENGTH = 200, 400
 _TRAILER_HASH_BYTES = 32
 
 
@@ -45,6 +46,27 @@ class BackupSummary:
     files: int
     bytes: int
     versions: dict[str, Any] = field(repr=False)
+
+
+def target_below(base: Path, name: str) -> Path:
+    """Where a backup of this name, a path, goes: below `base`, links followed. Raises InputError if it is not.
+
+    Called by the operator's route: who has his identity is not to write wherever the node may.
+    """
+    base = base.resolve()
+    try:
+        target = (base / name).resolve()
+        too_long = any(len(os.fsencode(part)) > _NAME_BYTES for part in target.relative_to(base).parts)
+    except (OSError, RuntimeError, ValueError):
+        too_long, target = False, base
+    if too_long or len(name) > _PATH_LENGTH:
+        raise InputError("the name of the backup is too long", hint="a short one, such as 2026-05-01")
+    if base not in target.parents:
+        raise InputError(
+            f"a backup goes below {base}, and nowhere else",
+            hint="give a new name there; backup_folder in node.toml says where it is",
+        )
+    return target
 
 
 def backup(

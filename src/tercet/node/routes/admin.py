@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pathlib
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from tercet.errors import ConfigError
 from tercet.federation.api import MAX_PAGE, DatasetList, Health
 from tercet.federation.api_admin import (
     AuditPage,
@@ -19,6 +19,7 @@ from tercet.federation.api_admin import (
 )
 from tercet.federation.identifiers import MemberName
 from tercet.node.access import Operator
+from tercet.node.refusals import conflict
 from tercet.node.routes.datasets import dataset_info
 from tercet.node.routes.open_routes import node_info
 from tercet.store import backup as backups
@@ -77,9 +78,15 @@ def router(node: Node) -> APIRouter:
 
     @routes.post("/backup")
     def backup(body: BackupOrder, caller: Operator) -> BackupInfo:
-        """Write a consistent copy of catalogue and share files into a new folder of this machine, while all goes on."""
-        target = pathlib.Path(body.path)
-        made = backups.backup(node.catalogue, node.settings.folder_path, target, extra=node.public_files())
+        """Write a consistent copy of catalogue and share files into a new folder of this machine, while all goes on.
+
+        The folder lies below `backup_folder` of the node's settings, also if the path is absolute.
+        """
+        target = backups.target_below(node.settings.backup_path, body.path)
+        try:
+            made = backups.backup(node.catalogue, node.settings.folder_path, target, extra=node.public_files())
+        except ConfigError as error:
+            raise conflict(error.message, hint=error.hint) from None
         node.audit.record("backup", {"person": caller.fingerprint, "files": made.files})
         node.log.info("backup made", person=caller.name, files=made.files, bytes=made.bytes)
         return BackupInfo(

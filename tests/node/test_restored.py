@@ -1,0 +1,84 @@
+"""A node that was restored from a backup: where backups go, and that nobody replays what it does not know of."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from node.trio_nodes import Nodes, assert_ok
+from tercet.errors import IntegrityError
+from tercet.federation.api_peer import Prepare
+from tercet.federation.orders import Action, Refresh, Withdraw
+from tercet.node.settings import Settings
+from tercet.node.supervisor import Node
+from tercet.store.backup import restore
+from tercet.store.catalogue import Catalogue
+from tercet.store.change import WithdrawChange, write_change
+
+
+def order_backup(nodes: Nodes, path: str | Path) -> tuple[int, str]:
+    answer = nodes.request("c", "operator", "POST", "/v1/admin/backup", json={"path": str(path)})
+    return answer.status_code, answer.text
+
+
+def test_old_orders_are_not_replayed_at_a_restored_node(stopped: Nodes) -> None:
+    nodes = stopped
+    nodes.start()
+    nodes.upload("d", [[1, 2, 3]])
+    nodes.upload("d", [[4, 5]], "owner2", "append")
+
+    home = nodes.folder / "c"
+    backups = home / "backups"
+    for path in (home / "elsewhere", "../elsewhere", ".", "", "a/../../b", backups, "x" * 3000, "x/" * 2000):
+        status, text = order_backup(nodes, path)
+        assert status == 422, (path, text)
+    backups.mkdir()
+    (backups / "out").symlink_to(nodes.folder)
+    assert order_backup(nodes, "out/b2")[0] == 422 and not (nodes.folder / "b2").exists()
+    assert order_backup(nodes, "first")[0] == 200 and (backups / "first" / "manifest.json").is_file()
+    assert order_backup(nodes, "first")[0] == 409
+    assert order_backup(nodes, backups / "below" / "third")[0] == 200
+
+    old = nodes.order("owner2", Withdraw(dataset="d"))
+    assert_ok(nodes.request("a", "owner2", "POST", "/v1/withdrawals", json=old))
+    old_refresh = nodes.order("operator", Refresh(dataset="d"))
+    nodes.terminate("a", "b", "c")
+
+    settings = Settings.load(home / "node.toml")
+    shutil.rmtree(settings.folder_path)
+    settings.folder_path.mkdir(mode=0o700)
+    catalogue = Catalogue(settings.database_url)
+    restore(backups / "first", catalogue, settings.folder_path)
+    catalogue.close()
+    later = [0.0]
+    node = Node(settings, now=lambda: time.time() + later[0])
+    try:
+        person = nodes.people["owner2"].card.fingerprint
+        change = write_change(WithdrawChange(dataset="d", owner=person))
+
+        def prepare(action: Action | None) -> Prepare:
+            order = old if action is None else nodes.order("owner2", action)
+            return Prepare(transaction=json.loads(order.order)["transaction"], order=order, change=change)
+
+        # the coordinator has kept it, and the other two carried it out: here it looks new
+        before = node.version("d")
+        assert before is not None and before.rows == 5
+        with pytest.raises(IntegrityError, match="before c was restored"):
+            node.participant.prepare(prepare(None))
+        with pytest.raises(IntegrityError, match="before c was restored"):
+            node.read_order(old_refresh)
+        assert node.participant.in_doubt() == [] and node.version("d") == before
+        # one that is signed now is another matter
+        time.sleep(1.1)  # orders are dated in whole seconds
+        node.participant.prepare(prepare(Withdraw(dataset="d")))
+        assert len(node.participant.in_doubt()) == 1
+        # and whatever the catalogue forgot, an order is good for a day
+        later[0] = 86_400.0 + 60
+        with pytest.raises(IntegrityError, match="was signed at"):
+            node.participant.prepare(prepare(None))
+    finally:
+        node.stop()
