@@ -216,7 +216,8 @@ def test_the_nearest_rule_is_named(d: Data) -> None:
     request = d.request(d.income[:19].sum())
     decision = decide(policy("keep = false\nmin_rows = 15", RULE.replace("research", "strict")), request)
     assert (decision.verdict, decision.rule) == (Verdict.ACCEPTED, "research")
-    said = explain(policy("", second), request)
+    decision, said = explain(policy("", second), request)
+    assert decision == decide(policy("", second), request)
     assert said[0] == f"The plan has the hash {request.plan.hash.hex()}."
     assert said[1].startswith("output 1 reveals one number")
     assert "Refused by research." in said

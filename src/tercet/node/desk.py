@@ -174,13 +174,12 @@ class Desk:
     def explain(self, case: Case) -> Explanation:
         """What `decide` would say, and why; nothing is recorded or counted."""
         node = self._node
-        policy, request = node.policy.current, self._admission.request(case)
-        found = decide(policy, request)
+        found, said = explain(node.policy.current, self._admission.request(case))
         return Explanation(
             decision=Decision(
                 node=node.settings.name, verdict=found.verdict.value, rule=found.rule, reasons=told(found.reasons)
             ),
-            text="\n".join(told(explain(policy, request), _EXPLAINED_BYTES)),
+            text="\n".join(told(said, _EXPLAINED_BYTES)),
             disclosures=_told(found),
             peak_bytes=case.mode.needed_bytes,
             partition_rows=case.mode.partition_rows,

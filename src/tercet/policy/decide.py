@@ -60,8 +60,8 @@ def decide(policy: Policy, request: PolicyRequest) -> Decision:
     return _Case(policy, request).decision()
 
 
-def explain(policy: Policy, request: PolicyRequest) -> list[str]:
-    """What the plan would disclose, on what it rests, and what each rule of this analyst says to it, in sentences."""
+def explain(policy: Policy, request: PolicyRequest) -> tuple[Decision, list[str]]:
+    """As `decide`; and what the plan would disclose, on what it rests, what each rule says to it, in sentences."""
     case = _Case(policy, request)
     decision = case.decision()
     said = [f"The plan has the hash {request.plan.hash.hex()}."]
@@ -72,7 +72,7 @@ def explain(policy: Policy, request: PolicyRequest) -> list[str]:
         for rule in case.rules:
             if rule.name != decision.rule:
                 said += [f"{fault}." for fault in case.faults(rule)]
-    return said
+    return decision, said
 
 
 class _Case:
