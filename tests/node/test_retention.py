@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from node.jobs_at_nodes import Asked
-from node.trio_nodes import NAMES, Nodes
+from node.trio_nodes import NAMES, Nodes, assert_ok
 from tercet.errors import IntegrityError
 from tercet.federation.orders import MAX_AGE_S, MAX_AHEAD_S
 from tercet.node.settings import Limits, Settings
@@ -36,12 +36,20 @@ def test_old_jobs_go_and_come_back_no_more(stopped: Nodes) -> None:
     assert {answer.status_code for answer in refused.send().values()} == {403}
 
     # less space than is to be kept free: the node says so, by name, and nothing is written
+    before = Asked(nodes, "d")
+    assert_ok(before.send("c")["c"])
     nodes.terminate("c")
     nodes.set("c", "free_bytes", str(1 << 60))
     nodes.start("c")
+    before.send("a", "b")
+    for info in before.ends().values():
+        assert info.state == "failed" and info.error is not None
+        assert (info.error.node, info.error.error) == ("c", "disk-full")
+    assert not list((nodes.folder / "c" / "store" / "results").glob(before.job))
     answer = Asked(nodes, "d").send("c")["c"]
     assert answer.status_code == 507 and answer.json()["error"] == "disk-full"
     assert "c has too little space" in answer.json()["message"]
+    new = Asked(nodes, "d", created=time.time() + MAX_AHEAD_S + 30, seconds=600)
     nodes.terminate(*NAMES)
 
     later = [0.0]
@@ -70,8 +78,17 @@ def test_old_jobs_go_and_come_back_no_more(stopped: Nodes) -> None:
             node.jobs.submit(asked.bundle, card)
         # what was done stays on record
         assert sum(1 for _ in node.audit.entries()) == entries
-        (receipt,) = node.jobs_store.receipts("d")
+        receipt = node.jobs_store.receipts("d")[0]
         assert (receipt.job, receipt.state) == (asked.job, "done")
         assert receipt.bundle_hash == receipt.details["bundle"] != "0" * 64
+
+        # the clock was wrong, and is put right: what went too early does not come back, later jobs do
+        later[0] = 0.0
+        with pytest.raises(IntegrityError, match="that a has forgotten"):
+            node.jobs.submit(asked.bundle, card)
+        later[0] = MAX_AHEAD_S + 60.0
+        with pytest.raises(IntegrityError, match="that a has forgotten"):
+            node.jobs.submit(before.bundle, card)
+        assert node.jobs.submit(new.bundle, card).state == "queued"
     finally:
         node.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tercet.errors import IntegrityError
-from tercet.store.catalogue import Catalogue
+from tercet.store.catalogue import FORGOTTEN, Catalogue
 from tercet.store.errors import Gone, NotFound
 from tercet.store.jobs import JobRow, JobRows, Used
 
@@ -63,7 +63,9 @@ def test_a_job_is_known_until_it_is_forgotten(jobs: JobRows, clock: Clock) -> No
     with pytest.raises(Gone):
         jobs.bundle(job_id(3))
     assert jobs.forget(clock.now - 101) == []
+    assert jobs.catalogue.fact(FORGOTTEN) is None
     assert jobs.forget(clock.now) == [job_id(1)]
+    assert float(jobs.catalogue.fact(FORGOTTEN) or 0) == row.received
     # one that has not ended stays, and so does what is on record
     assert not jobs.knows(job_id(1)) and jobs.knows(job_id(2))
     assert [receipt.bundle_hash for receipt in jobs.receipts("d")] == ["b"]

@@ -16,7 +16,7 @@ from tercet.plan.plan import OutputKind
 from tercet.plan.types import Type
 from tercet.policy.disclosure import datasets_behind, disclosures
 from tercet.policy.request import ColumnSource, KeptSource, PolicyRequest, Source, Used
-from tercet.store.catalogue import RESTORED
+from tercet.store.catalogue import FORGOTTEN, RESTORED
 from tercet.store.change import KeepChange, KeptArray
 from tercet.store.errors import NotFound
 from tercet.store.kept import KeptInfo
@@ -133,6 +133,12 @@ class Admission:
             raise IntegrityError(
                 f"the job was signed before {self._node.settings.name} was restored from a backup",
                 hint="it may have been run in the time that the backup does not know; ask again",
+            )
+        forgotten = self._node.catalogue.fact(FORGOTTEN)
+        if forgotten is not None and header.created <= float(forgotten) + MAX_AHEAD_S:
+            raise IntegrityError(
+                f"the job was signed before others that {self._node.settings.name} has forgotten",
+                hint="it may have been one of them; ask again in a few minutes",
             )
         if header.deadline <= now:
             raise IntegrityError(f"the job's deadline was {_clock(header.deadline)}", hint="ask again")

@@ -17,8 +17,9 @@ _JOBS_S = 86_400.0
 class Retention:
     """Who calls it: `Jobs`, at its start and then every second or so.
 
-    A job that was forgotten is no other to a replay: bundles are taken for `MAX_AGE_S` after they were signed
-    (`Admission.open`), and a job's row outlives that by the least that `limits.keep_jobs_days` may be.
+    A bundle whose job was forgotten is refused all the same: it is taken for `MAX_AGE_S` after it was signed
+    (`Admission.open`), and a job's row outlives that by the least that `limits.keep_jobs_days` may be. Were this
+    node's clock far ahead for once, so that today's jobs go, nothing is taken that was signed before the last of them.
     """
 
     def __init__(self, node: Node, results: Results) -> None:

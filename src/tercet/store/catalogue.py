@@ -32,6 +32,8 @@ RESTORED = "restored"
 """Fact: when this catalogue was restored (unix seconds). What was signed before may have been used already."""
 RESTORE_UNTOLD = "restore untold"
 """Fact: a restore, of a backup of that time, that the audit does not have yet."""
+FORGOTTEN = "forgotten"
+"""Fact: when the newest of the jobs came (unix seconds) that this catalogue has forgotten."""
 _FORMS = "alembic_version"
 _WRITES = "tercet_writes"
 _WRITER_LOCK = 0x746572636574

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from tercet.errors import IntegrityError
-from tercet.store.catalogue import Catalogue
+from tercet.store.catalogue import FORGOTTEN, Catalogue
 from tercet.store.errors import Gone, NotFound
 from tercet.store.schema import canonical_json
 from tercet.store.tables import JOBS, RECEIPTS, SPENT
@@ -269,16 +269,22 @@ class JobRows:
     def forget(self, older_than: float) -> Sequence[str]:
         """Delete the jobs that ended before, with bundle and decision; receipts and budgets stay. Gives which.
 
-        The caller sees to it that their bundles are too old to be taken once more.
+        When the newest of them came stays as a fact, `FORGOTTEN`, so that whoever takes bundles takes none of them anew
+        even if they went too early, by a clock that was wrong.
         """
         found: list[str] = []
+        wanted = select(JOBS.c.job, JOBS.c.received).where(JOBS.c.ended < older_than).order_by(JOBS.c.received)
         with self.catalogue.read() as connection:
-            old = connection.execute(select(JOBS.c.job).where(JOBS.c.ended < older_than)).scalars().all()
+            old = connection.execute(wanted).all()
+        newest = float(self.catalogue.fact(FORGOTTEN) or 0.0)
         for start in range(0, len(old), _PAGE):
+            page = old[start : start + _PAGE]
+            newest = max(newest, page[-1].received)
             # in steps: a node has one writer at a time
             with self.catalogue.write() as connection:
-                connection.execute(delete(JOBS).where(JOBS.c.job.in_(old[start : start + _PAGE])))
-            found += old[start : start + _PAGE]
+                self.catalogue.set_fact(connection, FORGOTTEN, repr(newest))
+                connection.execute(delete(JOBS).where(JOBS.c.job.in_([row.job for row in page])))
+            found += [row.job for row in page]
         return found
 
     def list(
