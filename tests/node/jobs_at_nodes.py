@@ -15,6 +15,7 @@ from node.trio_nodes import NAMES, SCHEMA, Nodes, assert_ok
 from tercet.array.loops import repeat
 from tercet.array.secret import SecretArray
 from tercet.federation.api import DatasetInfo, JobInfo, KeptList
+from tercet.federation.boxes import read_boxes
 from tercet.federation.bundle import InputRef, JobHeader, Link, OutputRef, kept_handle, make_bundle, recipient
 from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Member
@@ -165,6 +166,8 @@ class Asked:
         assert {info.state for info in found.values()} == {"done"}, {n: (i.state, i.error) for n, i in found.items()}
         parts = []
         for name, party in zip(NAMES, PARTIES, strict=True):
-            box = assert_ok(self.nodes.request(name, self.person, "GET", f"/v1/jobs/{self.job}/results/0")).content
-            parts.append(np.frombuffer(open_result(self.member, self.job, 0, party, box), np.uint8))
+            answer = assert_ok(self.nodes.request(name, self.person, "GET", f"/v1/jobs/{self.job}/results"))
+            boxes = read_boxes(answer.content)
+            assert list(boxes) == [0]
+            parts.append(np.frombuffer(open_result(self.member, self.job, 0, party, boxes[0]), np.uint8))
         return RING64.to_ints(put_together(parts, RING64, "output 0"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,11 @@ import pytest
 from tercet.node.failures import with_names
 from tercet.node.lane_messages import BoxInfo
 from tercet.node.live import Watch
-from tercet.node.results import FETCHED_S, KEPT_S, Results
+from tercet.node.results import KEPT_S, Results
 from tercet.sharing import PARTIES
 from tercet.store.errors import Gone
 
 JOB = "ab" * 16
-BOX = BoxInfo(output=0, recipient="cd" * 32, start=3, nbytes=4)
 
 
 @pytest.mark.parametrize(
@@ -34,27 +34,31 @@ def test_parties_become_nodes(text: str, told: str) -> None:
 
 def test_results_are_read_in_pieces(tmp_path: Path) -> None:
     results = Results(tmp_path / "results")
-    results.path(JOB).write_bytes(b"abcdefghij")
+    data = bytes(range(256)) * 10_000
+    results.path(JOB).write_bytes(data)
     results.settle()
-    assert results.read(JOB, BOX) == b"defg"
+    ends = (3, 3, 10, 2_500_000)
+    boxes = [
+        BoxInfo(output=index, recipient="cd" * 32, start=start, nbytes=end - start)
+        for index, (start, end) in enumerate(pairwise(ends))
+    ]
+    pieces = list(results.read(JOB, boxes, b"head"))
+    assert b"".join(pieces) == b"head" + data[3:2_500_000] and max(map(len, pieces)) <= (1 << 20) + 4
+    assert list(results.read(JOB, boxes[1:2], b"")) == [data[3:10]]
     with pytest.raises(Gone, match="not complete"):
-        results.read(JOB, BoxInfo(output=0, recipient="cd" * 32, start=8, nbytes=4))
+        results.read(JOB, [BoxInfo(output=0, recipient="cd" * 32, start=len(data) - 1, nbytes=2)], b"")
     results.drop(JOB)
     results.drop(JOB)
     with pytest.raises(Gone, match="expired"):
-        results.read(JOB, BOX)
+        results.read(JOB, boxes, b"")
 
 
 def test_results_expire(tmp_path: Path) -> None:
     results = Results(tmp_path)
-    for name, age in (("new", 0.0), ("old", KEPT_S + 10), ("fetched", 0.0)):
+    for name, age in (("new", 0.0), ("old", KEPT_S + 10)):
         results.path(name).write_bytes(b"x")
         os.utime(results.path(name), (time.time() - age,) * 2)
-    results.fetched("fetched")
-    results.fetched("nowhere")
     assert results.tidy() == ["old"]
-    os.utime(results.path("fetched"), (results.path("fetched").stat().st_mtime - FETCHED_S - 1,) * 2)
-    assert results.tidy() == ["fetched"]
     assert results.tidy(keep={"other"}) == ["new"]
 
 

@@ -61,7 +61,7 @@ TABLE = [
     Row("POST", "/v1/explain", only("analyst"), content=b"x"),
     Row("GET", "/v1/jobs", only("analyst", "operator")),
     Row("GET", "/v1/jobs/{job}", only("analyst", "operator"), f"/v1/jobs/{ID}"),
-    Row("GET", "/v1/jobs/{job}/results/{output}", ALL, f"/v1/jobs/{ID}/results/0"),
+    Row("GET", "/v1/jobs/{job}/results", ALL, f"/v1/jobs/{ID}/results"),
     Row("POST", "/v1/jobs/{job}/cancel", only("analyst", "operator"), f"/v1/jobs/{ID}/cancel"),
     Row("GET", "/v1/kept", only("analyst", "operator")),
     Row("GET", "/v1/kept/{name}", only("analyst", "operator"), "/v1/kept/none"),

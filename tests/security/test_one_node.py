@@ -35,6 +35,7 @@ from tercet.client.connect import connect
 from tercet.client.nodes import Nodes as Client
 from tercet.client.upload import upload
 from tercet.errors import IntegrityError
+from tercet.federation.boxes import read_boxes
 from tercet.federation.identity import Member
 from tercet.federation.sealing import open_result
 from tercet.sharing import PARTIES, Party
@@ -116,8 +117,8 @@ def live(nodes: Nodes) -> Lived:
         total = int(tables["marks"]["n"].sum().reveal())
         job = net.jobs()[0].job
         for name in NAMES:
-            answer = assert_ok(nodes.request(name, "analyst", "GET", f"/v1/jobs/{job}/results/0"))
-            boxes[name] = job, answer.content
+            answer = assert_ok(nodes.request(name, "analyst", "GET", f"/v1/jobs/{job}/results"))
+            boxes[name] = job, bytes(read_boxes(answer.content)[0])
         assert int(tables["zeros"]["n"].sum().reveal()) == 0
         assert int((tables["marks"]["d"] > 1.0).sum().reveal()) == ROWS
         net.keep("kept", {"total": tables["marks"]["n"].sum()}, {"model": "total"})

@@ -15,6 +15,8 @@ from tercet.client.nodes import NodeClient, Nodes
 from tercet.engine.commands import Done
 from tercet.errors import IntegrityError, PartyError, PlanError, ProtocolViolation, Refused, TercetError, Timeout
 from tercet.federation.api import JobInfo, JobReport
+from tercet.federation.boxes import boxes_bytes, read_boxes
+from tercet.federation.identity import BOX_OVERHEAD_BYTES
 from tercet.federation.sealing import open_result
 from tercet.node.refusals import raised
 from tercet.plan.types import Type
@@ -28,6 +30,7 @@ GRACE_S = 15.0
 """After the deadline the nodes themselves say what became of the job."""
 OTHERS_S = 3.0
 """When one node says that a job failed, the others are heard for so long: one may know better why."""
+_ERROR_BYTES = 1 << 20
 
 
 class Held(PlanError):
@@ -172,24 +175,38 @@ def fetch(nodes: Nodes, job: str, outputs: Mapping[int, Type]) -> dict[int, NDAr
     Raises IntegrityError naming the two nodes whose copies of a component differ.
     """
 
-    def boxes(node: NodeClient) -> dict[int, bytes]:
-        return {index: node.request("GET", f"/v1/jobs/{job}/results/{index}") for index in outputs}
-
-    sealed = nodes.each(boxes)
+    rings = {index: None if t.is_bool else ring(t.ring) for index, t in outputs.items()}
+    due = {index: BOX_OVERHEAD_BYTES + reveal_bytes(rings[index], t.size) for index, t in outputs.items()}
+    sealed = nodes.each(lambda node: _boxes(node, job, due))
     words = {}
-    for index, t in outputs.items():
-        here = None if t.is_bool else ring(t.ring)
+    for index, here in rings.items():
         parts = []
-        for party, client, found in zip(PARTIES, nodes.clients, sealed, strict=True):
+        for party, found in zip(PARTIES, sealed, strict=True):
             part = open_result(nodes.member, job, index, party, found[index])
-            expected = reveal_bytes(here, t.size)
-            if len(part) != expected:
-                message = f"node {client.name} sent {len(part)} bytes for output {index} where {expected} are due"
-                raise ProtocolViolation(message, party=int(party), job=job)
             parts.append(np.frombuffer(bytearray(part), np.uint8))
         _check_tags(nodes, parts, index)
         words[index] = put_together(parts, here, f"output {index}")
     return words
+
+
+def _boxes(node: NodeClient, job: str, due: Mapping[int, int]) -> dict[int, memoryview]:
+    """One node's boxes, which are exactly those that are due (output to length)."""
+    # an error is an answer, too, and may be longer than small results
+    most = max(_ERROR_BYTES, boxes_bytes(list(due.values())))
+    data = node.request("GET", f"/v1/jobs/{job}/results", most=most)
+    try:
+        found = read_boxes(data)
+    except ProtocolViolation as error:
+        message = f"node {node.name} answers with no boxes of job {job}: {error.message}"
+        raise ProtocolViolation(message, party=int(node.party), job=job, hint=error.hint) from None
+    sent = {index: len(box) for index, box in found.items()}
+    if sent != due:
+        index = min(index for index in {*sent, *due} if sent.get(index) != due.get(index))
+        message = (
+            f"node {node.name} sent {sent.get(index, 0)} bytes for output {index} where {due.get(index, 0)} are due"
+        )
+        raise ProtocolViolation(message, party=int(node.party), job=job)
+    return found
 
 
 def _check_tags(nodes: Nodes, parts: Sequence[NDArray[np.uint8]], index: int) -> None:

@@ -130,13 +130,15 @@ class NodeClient:
         headers: dict[str, str] | None = None,
         timeout: float | None = None,
         patient: bool = False,
+        most: int = MAX_ANSWER_BYTES,
     ) -> bytes:
         """One signed request; the bytes of a good answer. `target` is path and query, `body` is sent without a copy.
 
-        `patient`: wait and try again where the node gets too many requests, or is not ready.
+        `patient`: wait and try again where the node gets too many requests, or is not ready. `most`: bytes of the
+        longest answer that is read.
         """
         status, data = self.ask(
-            method, target, body, json_body=json_body, headers=headers, timeout=timeout, patient=patient
+            method, target, body, json_body=json_body, headers=headers, timeout=timeout, patient=patient, most=most
         )
         if status >= 400:
             raise self.error(status, data)
@@ -152,6 +154,7 @@ class NodeClient:
         headers: dict[str, str] | None = None,
         timeout: float | None = None,
         patient: bool = False,
+        most: int = MAX_ANSWER_BYTES,
     ) -> tuple[int, bytes]:
         """As `request`; status and bytes of whatever the node answered. Raises for connections only."""
         pieces = _joined(body)
@@ -164,7 +167,7 @@ class NodeClient:
             fixed["Content-Type"] = kind
         content = digest.hexdigest() if pieces else _EMPTY_SHA256
         for trial in range(_TRIES):
-            status, retry_after, data = self._exchange(method, target, pieces, fixed, content, timeout)
+            status, retry_after, data = self._exchange(method, target, pieces, fixed, content, timeout, most)
             if not patient or status not in (429, 503):
                 break
             time.sleep(min(retry_after or 0.2 * 2**trial, 5.0))
@@ -178,6 +181,7 @@ class NodeClient:
         fixed: dict[str, str],
         content: str,
         timeout: float | None,
+        most: int,
     ) -> tuple[int, float, bytes]:
         """Send and receive once; on a connection that the node has closed meanwhile, once more on a new one."""
         patience = self.timeout if timeout is None else timeout
@@ -196,9 +200,9 @@ class NodeClient:
                         raise
                     # it may have answered before it had read everything
                 response = connection.getresponse()
-                data = response.read(MAX_ANSWER_BYTES + 1)
-                if len(data) > MAX_ANSWER_BYTES:
-                    raise self._failed(ProtocolViolation, f"answers with more than {MAX_ANSWER_BYTES} bytes")
+                data = response.read(most + 1)
+                if len(data) > most:
+                    raise self._failed(ProtocolViolation, f"answers with more than {most} bytes")
                 retry_after = _seconds(response.headers.get("Retry-After"))
                 kept = sent and not response.will_close
                 return response.status, retry_after, data

@@ -1,10 +1,10 @@
 """Bodies of the HTTP interface, and its table: what clients and nodes say to each other.
 
-JSON if nothing else is said; `box`, `part` and `bundle` are application/octet-stream. Every request but the open ones
-is signed (`requests`), or comes over mutual TLS from another node (`/peer`). Callers: a person may have several roles;
-`any` is every person of the policy, `self` the person that the thing belongs to. A node's own identity is an operator
-of that node. (C): at the coordinator only, who carries it to the others; another node answers 409 and names him. An
-error is an `ErrorBody` with status 4xx or 5xx, always.
+JSON if nothing else is said; `box`, `boxes`, `part` and `bundle` are application/octet-stream. Every request but the
+open ones is signed (`requests`), or comes over mutual TLS from another node (`/peer`). Callers: a person may have
+several roles; `any` is every person of the policy, `self` the person that the thing belongs to. A node's own identity
+is an operator of that node. (C): at the coordinator only, who carries it to the others; another node answers 409 and
+names him. An error is an `ErrorBody` with status 4xx or 5xx, always.
 
 | method and path                       | body           | answer                       | callers         |
 |---------------------------------------|----------------|------------------------------|-----------------|
@@ -27,7 +27,7 @@ error is an `ErrorBody` with status 4xx or 5xx, always.
 | POST /v1/explain                      | bundle         | Explanation (also if refused) | analyst        |
 | GET  /v1/jobs                         | ?state=&after=&limit= | JobList (own; operator: all) | analyst, operator |
 | GET  /v1/jobs/{id}                    | ?wait=seconds  | JobInfo, at its end or then  | self, operator  |
-| GET  /v1/jobs/{id}/results/{output}   |                | box for the caller; 409, 410 | recipient       |
+| GET  /v1/jobs/{id}/results            |                | boxes for the caller; 409, 410 | recipient     |
 | POST /v1/jobs/{id}/cancel             |                | JobInfo                      | self, operator  |
 | GET  /v1/kept                         |                | KeptList (own; operator: all) | analyst, operator |
 | GET  /v1/kept/{name}                  |                | KeptInfo                     | self, operator  |
@@ -48,8 +48,9 @@ A request through the gateway is signed for the node at its end, with the target
 as that node would, and passes body and `Tercet-*` headers on as they are. The routes under /peer are in `api_peer`.
 
 A chunk may be sent again as often as needed before the commit: the last one counts at each node, and a commit compares
-what the nodes hold. The same UploadBegin, bundle or order again changes nothing and is answered alike. A result is not
-there before its job's end (409) and after it has expired (410). Times are unix seconds; `wait` is 30 at most.
+what the nodes hold. The same UploadBegin, bundle or order again changes nothing and is answered alike. All results of a
+job come in one answer, whose form `boxes` has; they are not there before its job's end (409) and after they have
+expired (410). Times are unix seconds; `wait` is 30 at most.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from tercet.errors import IntegrityError, Refused, TercetError
 from tercet.federation.api import Decision, ErrorBody, Explanation, JobInfo, JobList, Outcome
 from tercet.federation.api_admin import LaneStatus
 from tercet.federation.api_peer import Ending, JobCancel, JobNews, JobSettle, JobStart, Prepare, RefreshStart
+from tercet.federation.boxes import boxes_head
 from tercet.federation.identity import Card
 from tercet.federation.orders import SignedOrder
 from tercet.node.admission import Admission
@@ -158,16 +159,16 @@ class Jobs:
         rows = self._node.jobs_store.list(states=states, analyst=analyst, limit=limit, before=before)
         return JobList(jobs=[self._info(row) for row in rows], next=rows[-1].job if len(rows) == limit else None)
 
-    def result(self, job: str, output: int, fingerprint: str) -> bytes:
-        """The box of one output for one recipient. Raises a 409 before the end, a 404, or Gone."""
+    def boxes(self, job: str, fingerprint: str) -> tuple[int, Iterator[bytes]]:
+        """All boxes for one recipient: length and pieces of the answer. Raises a 409 before the end, a 404, or Gone."""
         row = self.row(job)
         if row.state != "done":
             raise conflict(f"the job is {row.state}, and has no result", hint="wait for its end")
-        for data in row.info.get("boxes", []):
-            box = BoxInfo.model_validate(data)
-            if box.output == output and box.recipient == fingerprint:
-                return self.results.read(job, box)
-        raise not_found(f"output {output} of the job was not revealed to you")
+        boxes = [BoxInfo.model_validate(data) for data in row.info.get("boxes", []) if data["recipient"] == fingerprint]
+        if not boxes:
+            raise not_found("nothing of the job was revealed to you")
+        head = boxes_head([(box.output, box.nbytes) for box in boxes])
+        return len(head) + sum(box.nbytes for box in boxes), self.results.read(job, boxes, head)
 
     def cancel(self, job: str, name: str) -> JobInfo:
         """End a job at all nodes, if it is not at its end; `name` is who wants it."""

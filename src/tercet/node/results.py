@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from tercet.node.lane_messages import BoxInfo
 from tercet.store.errors import Gone
 
 KEPT_S = 7 * 86_400.0
 """How long results wait for their recipients, in seconds."""
-FETCHED_S = 3600.0
-"""How long they stay after they have been fetched: whoever lost the answer may ask again."""
+_PIECE_BYTES = 1 << 20
+"""What is in memory of an answer at a time."""
 
 
 class Results:
@@ -34,25 +36,18 @@ class Results:
         finally:
             os.close(descriptor)
 
-    def read(self, job: str, box: BoxInfo) -> bytes:
-        """One box. Raises Gone when it has expired."""
+    def read(self, job: str, boxes: Sequence[BoxInfo], head: bytes) -> Iterator[bytes]:
+        """`head` and then these boxes, which lie behind each other, in pieces. Raises Gone, at once, if they are not
+        there any more."""
+        start, end = boxes[0].start, boxes[-1].start + boxes[-1].nbytes
         try:
-            with self.path(job).open("rb") as file:
-                file.seek(box.start)
-                data = file.read(box.nbytes)
+            file = self.path(job).open("rb", buffering=0)
         except FileNotFoundError:
             raise Gone("the result has expired", hint="ask again") from None
-        if len(data) != box.nbytes:
+        if os.fstat(file.fileno()).st_size < end:
+            file.close()
             raise Gone("the result is not complete here", hint="ask again")
-        return data
-
-    def fetched(self, job: str) -> None:
-        """All of it has been fetched: it may go, after a while."""
-        with_age = time.time() - KEPT_S + FETCHED_S
-        try:
-            os.utime(self.path(job), (with_age, with_age))
-        except FileNotFoundError:
-            return
+        return _pieces(file, start, end, head)
 
     def drop(self, job: str) -> None:
         self.path(job).unlink(missing_ok=True)
@@ -69,3 +64,11 @@ class Results:
                 path.unlink(missing_ok=True)
                 gone.append(path.name)
         return gone
+
+
+def _pieces(file: BinaryIO, start: int, end: int, head: bytes) -> Iterator[bytes]:
+    # an answer that nobody reads to its end closes the file as well
+    with file:
+        for at in range(start, end, _PIECE_BYTES):
+            yield head + os.pread(file.fileno(), min(_PIECE_BYTES, end - at), at)
+            head = b""

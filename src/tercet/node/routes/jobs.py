@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from fastapi.responses import Response
+from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from tercet.federation.api import MAX_PAGE, MAX_WAIT_S, Explanation, JobInfo, JobList, JobStateName
@@ -25,11 +25,10 @@ State = Annotated[JobStateName | None, Query()]
 After = Annotated[Identifier | None, Query()]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Wait = Annotated[float, Query(ge=0, le=MAX_WAIT_S)]
-Output = Annotated[int, Path(ge=0, lt=1 << 24)]
 
 _BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 _BUNDLE = {"requestBody": {"required": True, "content": _BINARY}}
-_BOX: dict[int | str, dict[str, Any]] = {200: {"description": "the box", "content": _BINARY}}
+_BOXES: dict[int | str, dict[str, Any]] = {200: {"description": "the boxes", "content": _BINARY}}
 
 
 def router(node: Node) -> APIRouter:
@@ -85,10 +84,12 @@ def router(node: Node) -> APIRouter:
             finally:
                 jobs.ledger.watch.forget(job, tell)
 
-    @routes.get("/v1/jobs/{job}/results/{output}", response_class=Response, responses=_BOX)
-    def result(job: Job, output: Output, caller: Anyone) -> Response:
-        """The box of one output, sealed to the caller; 409 before the job's end, 410 when it has expired."""
-        return Response(jobs.result(job, output, caller.fingerprint), media_type="application/octet-stream")
+    @routes.get("/v1/jobs/{job}/results", response_class=StreamingResponse, responses=_BOXES)
+    def results(job: Job, caller: Anyone) -> StreamingResponse:
+        """The boxes of all outputs, sealed to the caller; 409 before the job's end, 410 when they have expired."""
+        length, pieces = jobs.boxes(job, caller.fingerprint)
+        headers = {"content-length": str(length)}
+        return StreamingResponse(pieces, headers=headers, media_type="application/octet-stream")
 
     @routes.post("/v1/jobs/{job}/cancel")
     def cancel(job: Job, caller: AnalystOrOperator) -> JobInfo:

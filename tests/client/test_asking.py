@@ -1,0 +1,95 @@
+"""What a client makes of boxes that are not those which are due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from client.fake_nodes import NAMES, Answer, fake_nodes
+from tercet.client.asking import fetch
+from tercet.client.nodes import Nodes
+from tercet.errors import InputError, ProtocolViolation
+from tercet.federation.boxes import boxes_head
+from tercet.federation.identity import Member
+from tercet.federation.sealing import seal_result
+from tercet.plan.types import Kind, Type
+from tercet.protocols.reveal import TAGS_BYTES
+from tercet.sharing import Party
+
+JOB = "ab" * 16
+SHAPES = {0: (1,), 3: (2, 4)}
+TYPES: dict[int, Type] = {index: Type(Kind.INT, shape, 64, 0, 0, 0, 100) for index, shape in SHAPES.items()}
+
+
+class Answers:
+    """Three nodes of which each sends its own party number as every word, and tags that agree."""
+
+    def __init__(self) -> None:
+        self.me = Member.create("me")
+        self.asked: list[str] = []
+        self.shapes = dict(SHAPES)
+        self.change: Any = lambda data: data
+        self.errors: dict[str, Any] = {}
+
+    def __call__(self, name: str, method: str, target: str, body: bytes) -> Answer:
+        self.asked.append(f"{method} {target}")
+        if name in self.errors:
+            return 410, self.errors[name]
+        party = Party(NAMES.index(name) + 1)
+        boxes = {}
+        for index, shape in self.shapes.items():
+            words = np.full(shape, int(party), np.uint64).tobytes()
+            boxes[index] = seal_result(self.me.card, JOB, index, party, words + bytes(TAGS_BYTES))
+        data = boxes_head([(index, len(box)) for index, box in boxes.items()]) + b"".join(boxes.values())
+        return 200, self.change(data) if name == "east" else data
+
+
+Asked = tuple[Nodes, Answers]
+
+
+@pytest.fixture
+def asked() -> Iterator[Asked]:
+    answers = Answers()
+    with fake_nodes(answers) as (federation, _), Nodes(federation, answers.me) as nodes:
+        yield nodes, answers
+
+
+def test_all_outputs_come_with_one_request_a_node(asked: Asked) -> None:
+    nodes, answers = asked
+    found = fetch(nodes, JOB, TYPES)
+    assert {index: words.tolist() for index, words in found.items()} == {0: [6], 3: [6] * 8}
+    assert answers.asked == [f"GET /v1/jobs/{JOB}/results"] * 3
+
+
+@pytest.mark.parametrize(
+    ("shapes", "told"),
+    [
+        ({0: (1,)}, "0 bytes for output 3 where 176 are due"),
+        ({0: (1,), 3: (2, 3)}, "160 bytes for output 3 where 176 are due"),
+        ({0: (1,), 2: (1,), 3: (1, 1)}, "120 bytes for output 2 where 0 are due"),
+    ],
+)
+def test_other_boxes_than_are_due(asked: Asked, shapes: dict[int, tuple[int, ...]], told: str) -> None:
+    nodes, answers = asked
+    answers.shapes = shapes
+    with pytest.raises(ProtocolViolation, match=told):
+        fetch(nodes, JOB, TYPES)
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"TRBX" + bytes(200), bytes(2 << 20)])
+def test_an_answer_that_is_none(asked: Asked, data: bytes) -> None:
+    nodes, answers = asked
+    answers.change = lambda _: data
+    with pytest.raises(ProtocolViolation, match="node east") as told:
+        fetch(nodes, JOB, TYPES)
+    assert told.value.party == 2
+
+
+def test_an_error_is_told_as_such(asked: Asked) -> None:
+    nodes, answers = asked
+    answers.errors["east"] = {"error": "gone", "message": "the result has expired", "node": "east"}
+    with pytest.raises(InputError, match="the result has expired"):
+        fetch(nodes, JOB, TYPES)
