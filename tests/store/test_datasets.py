@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from tercet.errors import InputError, IntegrityError
 from tercet.sharing import PARTIES
+from tercet.store import verified as verified_module
 from tercet.store.datasets import Datasets
 from tercet.store.errors import Gone, NotFound
 from tercet.store.files import PartFile, damaged
 from tercet.store.segments import StoredSegment
+from tercet.store.verified import FRESH_S, Verified
 from tercet.store.version import DatasetVersion
 from three_stores import OneStore, ThreeStores, opened, patients
 
@@ -54,7 +56,7 @@ def test_a_description_is_enough_to_read(filled: ThreeStores) -> None:
     shares = []
     for node in filled.nodes:
         text = json.dumps(node.datasets.get("patients").describe())
-        version = DatasetVersion.load(node.folder, node.party, json.loads(text))
+        version = DatasetVersion.load(node.folder, node.party, json.loads(text), verified=Verified())
         assert version == node.datasets.get("patients")
         shares.append(version.read("age", 190, 230))
     assert opened(shares).tolist() == patients(ROWS)["age"][190:230].tolist()
@@ -142,6 +144,51 @@ def test_without_verification_the_header_is_checked_all_the_same(filled: ThreeSt
             lax.get("patients").read("age")
     finally:
         path.write_bytes(body)
+
+
+def test_a_content_is_compared_once_in_a_while(filled: ThreeStores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By all that share a memory; again when the file has changed, and after an hour."""
+    node, now = filled.nodes[0], [0.0]
+    verified = Verified(clock=lambda: now[0])
+    description = node.datasets.get("patients").describe()
+    compared: list[int] = []
+    original = PartFile.check
+    monkeypatch.setattr(PartFile, "check", lambda file, at, data: compared.append(at) or original(file, at, data))
+
+    def read(start: int, stop: int) -> int:
+        compared.clear()
+        version = DatasetVersion.load(node.folder, node.party, description, verified=verified)
+        version.read("age", start, stop)
+        return len(compared)
+
+    everything = read(0, ROWS)
+    assert everything > 0 and read(0, ROWS) == 0 and read(3, 7) == 0
+    now[0] = FRESH_S - 1
+    assert read(0, ROWS) == 0
+    now[0] = FRESH_S
+    few = read(3, 7)
+    assert 0 < few < everything and read(0, ROWS) == everything - few and read(0, ROWS) == 0
+    path = next(path for path in files_of(node) if path.parent.name.startswith("rows-"))
+    body = path.read_bytes()
+    file = PartFile.open(path, None, "patients")
+    at = file.header.column("age").own_at if file.header.own_words else file.header.column("age").next_at
+    try:
+        path.write_bytes(body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :])
+        with pytest.raises(IntegrityError, match="is damaged"):
+            read(0, ROWS)
+    finally:
+        path.write_bytes(body)
+    assert read(0, ROWS) > 0
+
+
+def test_the_memory_of_what_was_compared_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verified_module, "_MOST_FILES", 2)
+    verified = Verified()
+    files = [(0, number, 0, 0, 0) for number in range(3)]
+    for file in files:
+        verified.add(file, 64)
+    assert [verified.has(file, 64) for file in files] == [False, True, True]
+    assert not verified.has(files[2], 128) and repr(verified) == "Verified(2 files)"
 
 
 def test_exchanged_files_are_found(filled: ThreeStores) -> None:

@@ -18,6 +18,7 @@ from tercet.store.change import Change, DropChange, KeepChange
 from tercet.store.errors import Busy, Gone, NotFound
 from tercet.store.kept import Kept
 from tercet.store.kept_files import read_kept, read_label, write_kept, write_label
+from tercet.store.verified import Verified
 from three_stores import OTHER, OWNER, OneStore, ThreeStores, cut, opened
 
 JOB = "0" * 32
@@ -203,7 +204,7 @@ def test_shapes(quick_stores: ThreeStores, values: Any, monkeypatch: pytest.Monk
     handle, kind = written(quick_stores, values)
     assert read_label(write_label(kind)) == kind
     stored = [
-        read_kept(node.folder, node.party, {"handle": handle, "name": "", "label": write_label(kind)})
+        read_kept(node.folder, node.party, {"handle": handle, "name": "", "label": write_label(kind)}, verified=None)
         for node in quick_stores.nodes
     ]
     total = opened(stored)
@@ -220,7 +221,7 @@ def test_a_worker_reads_by_description(quick_stores: ThreeStores) -> None:
     stores.do(change)
     node: OneStore = stores.nodes[0]
     description = node.kept.get("a").describe()
-    read_kept(node.folder, node.party, description)
+    read_kept(node.folder, node.party, description, verified=Verified())
     stores.do(DropChange(owner=OWNER, arrays=[handle]))
     with pytest.raises(Gone, match="the kept array a is gone"):
-        read_kept(node.folder, node.party, description)
+        read_kept(node.folder, node.party, description, verified=Verified())

@@ -12,6 +12,7 @@ from tercet.node.lane_messages import JobOrder, KeptOutput
 from tercet.node.language import read_type
 from tercet.sharing import BitShare, Party, Purpose, Share, Streams
 from tercet.store.kept_files import read_kept, write_kept
+from tercet.store.verified import Verified
 from tercet.store.version import DatasetVersion
 
 _SALT_BYTES = 16
@@ -22,15 +23,17 @@ _SALTS_INSTANCE = RESERVED_INSTANCES + (1 << 62)
 class Inputs:
     """The stored arrays of one job, as the supervisor described them. Used in a worker."""
 
-    def __init__(self, folder: str, party: Party, order: JobOrder) -> None:
+    def __init__(self, folder: str, party: Party, order: JobOrder, verified: Verified) -> None:
         self._folder = Path(folder)
         self._party = party
         self._versions = {
-            name: DatasetVersion.load(self._folder, party, description) for name, description in order.datasets.items()
+            name: DatasetVersion.load(self._folder, party, description, verified=verified)
+            for name, description in order.datasets.items()
         }
         self._columns = {
             bytes.fromhex(item.handle): (self._versions[item.dataset], item.column) for item in order.columns
         }
+        self._verified = verified
         self._kept = {bytes.fromhex(item.handle): item.kept for item in order.kept}
 
     def __repr__(self) -> str:
@@ -48,7 +51,7 @@ class Inputs:
             return version.read(column, start or 0, stop)
         if handle not in self._kept:
             raise PlanError(f"array {handle.hex()} is not stored", hint="name it among the inputs of the job")
-        value = read_kept(self._folder, self._party, self._kept[handle])
+        value = read_kept(self._folder, self._party, self._kept[handle], verified=self._verified)
         return value if start is None and stop is None else value[start:stop]
 
 

@@ -18,6 +18,7 @@ from tercet.protocols.scope import Body, Scope
 from tercet.sharing import PARTIES, BitShare, Share, Streams
 from tercet.store.segment_writer import SegmentWriter
 from tercet.store.segments import Value
+from tercet.store.verified import Verified
 from tercet.store.version import DatasetVersion
 
 
@@ -29,7 +30,7 @@ def run_refresh(worker: Worker, order: RefreshOrder, progress: Callable[[float],
     folder = Path(worker.setup.folder)
 
     def work(run: JobRun) -> Refreshed:
-        version = DatasetVersion.load(folder, run.party, dict(order.version))
+        version = DatasetVersion.load(folder, run.party, dict(order.version), verified=Verified())
         run.agree(f"tercet refresh {version.name} {version.version} {version.manifest}".encode())
         run.compute(lambda streams, channel: _refresh(run, version, streams, channel, progress))
         return Refreshed(segments=len(version.segments))

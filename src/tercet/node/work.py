@@ -28,6 +28,7 @@ from tercet.plan.execute import Outcome
 from tercet.plan.stream import execute_streamed
 from tercet.protocols.message import Bytes
 from tercet.sharing import PARTIES, Party, Streams
+from tercet.store.verified import Verified
 from tercet.transport import Contact, Endpoint, Identity, Peer, connect
 
 _SPIN_S = 100e-6
@@ -44,6 +45,7 @@ class Worker:
     listener: socket.socket
     language: PlanLanguage
     memory_bytes: int
+    verified: Verified = field(default_factory=Verified)
 
     @property
     def party(self) -> Party:
@@ -112,7 +114,7 @@ def run_plan(worker: Worker, order: JobOrder, bundle: Bundle, progress: Callable
     def work(run: JobRun) -> Finished:
         program = worker.language.read(bundle.plan)
         run.names = program.names
-        inputs = Inputs(worker.setup.folder, worker.party, order)
+        inputs = Inputs(worker.setup.folder, worker.party, order, worker.verified)
         mode = choose_mode(program.plan, inputs.rows_of, bundle.header.partition_rows, worker.memory_bytes)
         if mode.streamed is not None:
             run.names = mode.streamed.names(mode.partition_rows)

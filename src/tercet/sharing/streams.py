@@ -15,6 +15,7 @@ from tercet.errors import IntegrityError
 from tercet.sharing.party import Party
 
 KEY_BYTES = 16
+_BLOCK_BYTES = 16
 _ZERO_BLOCK_BYTES = 1 << 17
 """What is encrypted at a time; it should leave the cache to what it is encrypted into."""
 _MAX_DRAW_BYTES = (1 << 32) * 16
@@ -88,9 +89,16 @@ def expand_seed(seed: bytes, nbytes: int) -> NDArray[np.uint8]:
     A seed is drawn from the operating system for one array and never used for another.
     """
     out = np.empty(nbytes, dtype=np.uint8)
-    encryptor = Cipher(algorithms.AES(seed), modes.CTR(bytes(16))).encryptor()
-    zeros = memoryview(bytes(min(nbytes, _ZERO_BLOCK_BYTES)))
-    for start in range(0, nbytes, _ZERO_BLOCK_BYTES):
-        piece = out[start : start + _ZERO_BLOCK_BYTES]
-        encryptor.update_into(zeros[: piece.nbytes], piece.data)
+    expand_into(out, seed)
     return out
+
+
+def expand_into(out: NDArray[np.uint8], seed: bytes, start: int = 0) -> None:
+    """Fill `out` (flat bytes) with what `expand_seed` gives from byte `start` on; costs nothing for what is before."""
+    block, ahead = divmod(start, _BLOCK_BYTES)
+    encryptor = Cipher(algorithms.AES(seed), modes.CTR(block.to_bytes(_BLOCK_BYTES, "big"))).encryptor()
+    encryptor.update(bytes(ahead))
+    zeros = memoryview(bytes(min(out.nbytes, _ZERO_BLOCK_BYTES)))
+    for at in range(0, out.nbytes, _ZERO_BLOCK_BYTES):
+        piece = out[at : at + _ZERO_BLOCK_BYTES]
+        encryptor.update_into(zeros[: piece.nbytes], piece.data)

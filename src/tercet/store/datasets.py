@@ -15,6 +15,7 @@ from tercet.store.catalogue import Catalogue
 from tercet.store.errors import Gone, NotFound
 from tercet.store.segments import Segment
 from tercet.store.tables import DATASETS, SEGMENTS, VERSIONS
+from tercet.store.verified import Verified
 from tercet.store.version import DatasetVersion
 
 
@@ -73,7 +74,7 @@ class Datasets:
                 "refreshed": dataset.refreshed,
                 "segments": [segment.describe() for segment in segments],
             },
-            verify=self._verify,
+            verified=Verified() if self._verify else None,
         )
 
     def verify(self, name: str, *, pause_s: float = 0.0) -> list[str]:

@@ -23,6 +23,7 @@ from tercet.store.schema import Schema, canonical_json
 from tercet.store.segments import Segment, StoredSegment
 from tercet.store.tables import DATASETS, SEGMENTS, VERSIONS
 from tercet.store.uploads import Uploads, check_fits
+from tercet.store.verified import Verified
 from tercet.store.version import manifest_of
 
 
@@ -132,7 +133,7 @@ def plan_refresh(datasets: Datasets, change: RefreshChange) -> Effect:
     for segment in before.segments:
         fresh = replace(segment, generation=segment.generation + 1, digests=("", "", ""))
         what = f"the refreshed dataset {change.dataset}"
-        stored = StoredSegment.stored(fresh, datasets.folder, datasets.party, what, verify=False)
+        stored = StoredSegment.stored(fresh, datasets.folder, datasets.party, what, verified=None)
         digests.append((fresh.segment, *stored.digests_here()))
         added.append(fresh)
     facts = before.facts("refresh", before.schema, added, before.segments)
@@ -234,7 +235,7 @@ def _received(datasets: Datasets, uploads: Uploads, change: UploadChange, schema
         columns=tuple((column.name, column.form) for column in schema.columns),
         digests=("", "", ""),
     )
-    return StoredSegment.stored(segment, datasets.folder, datasets.party, what, verify=True)
+    return StoredSegment.stored(segment, datasets.folder, datasets.party, what, verified=Verified())
 
 
 @dataclass(frozen=True)

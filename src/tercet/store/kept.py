@@ -18,6 +18,7 @@ from tercet.store.errors import Gone, NotFound
 from tercet.store.files import remove_folder
 from tercet.store.kept_files import kept_place, read_kept, read_label, write_label
 from tercet.store.tables import KEPT, LOCKS, MODELS
+from tercet.store.verified import Verified
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,9 @@ class Kept:
             raise Gone(f"the kept array {name[:130]} has expired", hint="run its job again")
         return _info(row)
 
-    def read(self, name: str, *, verify: bool = True) -> Share | BitShare:
+    def read(self, name: str) -> Share | BitShare:
         """Its shares, in its shape (bools packed, flat). Raises as `get`, and IntegrityError for a damaged file."""
-        return read_kept(self.folder, self.party, self.get(name).describe(), verify=verify)
+        return read_kept(self.folder, self.party, self.get(name).describe(), verified=Verified())
 
     def model(self, name: str) -> ModelInfo:
         """Raises NotFound."""

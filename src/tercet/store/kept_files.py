@@ -14,6 +14,7 @@ from tercet.store.files import Space, place, place_name
 from tercet.store.schema import Form
 from tercet.store.segment_writer import SegmentWriter, derived_salts
 from tercet.store.segments import Segment, StoredSegment, empty
+from tercet.store.verified import Verified
 
 _COLUMN = "value"
 _CHUNK_ROWS = 1 << 20
@@ -44,20 +45,22 @@ def write_kept(
         raise
 
 
-def read_kept(folder: Path, party: Party, description: Mapping[str, Any], *, verify: bool = True) -> Share | BitShare:
+def read_kept(
+    folder: Path, party: Party, description: Mapping[str, Any], *, verified: Verified | None
+) -> Share | BitShare:
     """The shares of a kept array that `KeptInfo.describe` describes, in fresh arrays of its shape. Called in workers.
 
     Raises Gone if it was dropped or has expired, IntegrityError for a damaged file.
     """
     kind = read_label(description["label"])
-    segment = kept_segment(folder, party, description["handle"], kind, description["name"], verify=verify)
+    segment = kept_segment(folder, party, description["handle"], kind, description["name"], verified=verified)
     out = empty(_form(kind), kind.size)
     segment.read_into(_COLUMN, 0, kind.size, out, 0)
     return out if isinstance(out, BitShare) else out.reshape(kind.shape)
 
 
 def kept_segment(
-    folder: Path, party: Party, handle: str, kind: Type, name: str = "", *, verify: bool = False
+    folder: Path, party: Party, handle: str, kind: Type, name: str = "", *, verified: Verified | None = None
 ) -> StoredSegment:
     """The files of a kept array."""
     segment = Segment(
@@ -72,7 +75,7 @@ def kept_segment(
         columns=((_COLUMN, _form(kind)),),
         digests=("", "", ""),
     )
-    return StoredSegment.stored(segment, folder, party, f"the kept array {name or handle[:8]}", verify=verify)
+    return StoredSegment.stored(segment, folder, party, f"the kept array {name or handle[:8]}", verified=verified)
 
 
 def read_label(label: str) -> Type:

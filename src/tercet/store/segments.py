@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.ring import ring
-from tercet.sharing import BitShare, Party, Share, expand_seed
+from tercet.sharing import BitShare, Party, Share, expand_into
 from tercet.store.bits import cut_bits, put_bits
 from tercet.store.files import PartFile, Space, chunk_file, damaged, place, place_name, reading
 from tercet.store.keys import KeyValues, Texts, read_keys
 from tercet.store.part import ColumnPart
 from tercet.store.schema import Form
+from tercet.store.verified import Verified, file_id
 
 Value = Share | BitShare | KeyValues
 _HEADERS_KEPT: Final = 256
@@ -102,15 +103,17 @@ class StoredSegment(Segment):
     folder: Path
     party: Party
     what: str
-    verify: bool
+    verified: Verified | None = field(repr=False, compare=False)
     _files: OrderedDict[int, PartFile] = field(default_factory=OrderedDict, repr=False, compare=False)
-    _verified: set[tuple[int, int]] = field(default_factory=set, repr=False, compare=False)
 
     @classmethod
-    def stored(cls, segment: Segment, folder: Path, party: Party, what: str, *, verify: bool) -> StoredSegment:
-        """`folder` is the store's; `what` names the dataset in errors."""
+    def stored(
+        cls, segment: Segment, folder: Path, party: Party, what: str, *, verified: Verified | None
+    ) -> StoredSegment:
+        """`folder` is the store's; `what` names the dataset in errors; hashes are compared unless `verified` is None,
+        which remembers those that were."""
         facts = {fact.name: getattr(segment, fact.name) for fact in fields(Segment)}
-        return cls(**facts, folder=folder, party=party, what=what, verify=verify)
+        return cls(**facts, folder=folder, party=party, what=what, verified=verified)
 
     def file(self, chunk: int) -> PartFile:
         """One chunk's file, its header checked against the catalogue. Raises Gone, IntegrityError."""
@@ -156,39 +159,38 @@ class StoredSegment(Segment):
         bits = column.form is Form.BITS
         word = 8 if bits else target.dtype.itemsize
         first, last = (begin // 64, -(-end // 64)) if bits else (begin, end)
-        if not (file.header.own_words if own else file.header.next_words):
-            # only as far as asked for: a seed has no other way to its middle than from its beginning
-            content = expand_seed(column.own_seed if own else column.next_seed, last * word)[first * word :]
-        elif bits or self._unverified(file, column, own):
-            content = self._checked(file, descriptor, column, own)[first * word : last * word]
+        out = np.empty((last - first) * word, np.uint8) if bits else target[where : where + end - begin].view(np.uint8)
+        if file.header.own_words if own else file.header.next_words:
+            self._read(file, descriptor, column.own_at if own else column.next_at, column.size, out, first * word)
         else:
-            at = column.own_at if own else column.next_at
-            file.read(descriptor, at + first * word, target[where : where + end - begin].view(np.uint8))
-            return
+            expand_into(out, column.own_seed if own else column.next_seed, first * word)
         if bits:
-            put_bits(target, where, cut_bits(content.view(np.uint64), begin - first * 64, end - begin), end - begin)
-        else:
-            target[where : where + end - begin].view(np.uint8)[:] = content
+            put_bits(target, where, cut_bits(out.view(np.uint64), begin - first * 64, end - begin), end - begin)
 
-    def _unverified(self, file: PartFile, column: ColumnPart, own: bool) -> bool:
-        return self.verify and (file.header.chunk, column.own_at if own else column.next_at) not in self._verified
-
-    def _checked(self, file: PartFile, descriptor: int, column: ColumnPart, own: bool) -> NDArray[np.uint8]:
-        """A whole content; its hash is compared if that is wanted and was not done before."""
-        at = column.own_at if own else column.next_at
-        content = np.empty(column.size, np.uint8)
+    def _read(
+        self, file: PartFile, descriptor: int, at: int, size: int, out: NDArray[np.uint8], skipped: int = 0
+    ) -> None:
+        """What follows `skipped` bytes of the content of `size` bytes at offset `at`; its hash is compared if that is
+        wanted and was not done before."""
+        verified = self.verified
+        whole = None if verified is None else file_id(descriptor)
+        if verified is None or whole is None or verified.has(whole, at):
+            file.read(descriptor, at + skipped, out)
+            return
+        content = out if out.nbytes == size else np.empty(size, np.uint8)
         file.read(descriptor, at, content)
-        if self._unverified(file, column, own):
-            file.check(at, content)
-            self._verified.add((file.header.chunk, at))
-        return content
+        file.check(at, content)
+        verified.add(whole, at)
+        if content is not out:
+            out[:] = content[skipped : skipped + out.nbytes]
 
     def read_keys(self, column: str, chunk: int) -> KeyValues:
         """The public values of one chunk of a key column."""
         file = self.file(chunk)
         here = file.header.column(column)
         with reading(file.path, self.what) as descriptor:
-            content = self._checked(file, descriptor, here, True)
+            content = np.empty(here.size, np.uint8)
+            self._read(file, descriptor, here.own_at, here.size, content)
         return read_keys(content.data, here.form, file.header.rows, column)
 
     def read_chunk(self, chunk: int) -> dict[str, Value]:

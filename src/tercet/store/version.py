@@ -13,6 +13,7 @@ from tercet.sharing import BitShare, Party, Share
 from tercet.store.keys import KeyValues
 from tercet.store.schema import Schema, canonical_json
 from tercet.store.segments import Segment, StoredSegment, empty, join_keys
+from tercet.store.verified import Verified
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,11 @@ class DatasetVersion:
         }
 
     @classmethod
-    def load(cls, folder: Path, party: Party, data: Mapping[str, Any], *, verify: bool = True) -> DatasetVersion:
-        """Read what `describe` gave. `folder` is the store's; `verify` as in `Datasets`. Called in workers."""
+    def load(cls, folder: Path, party: Party, data: Mapping[str, Any], *, verified: Verified | None) -> DatasetVersion:
+        """Read what `describe` gave. `folder` is the store's; `verified` as for segments. Called in workers."""
         what = f"dataset {data['name']}"
         segments = tuple(
-            StoredSegment.stored(Segment.load(segment), folder, party, what, verify=verify)
+            StoredSegment.stored(Segment.load(segment), folder, party, what, verified=verified)
             for segment in data["segments"]
         )
         return cls(
