@@ -15,8 +15,13 @@ WHOLE_BYTES = 256 << 20
 """A plan that needs no more is run whole."""
 PARTITION_BYTES = 128 << 20
 """What one partition in flight should need."""
+LOCAL_BYTES = 24 << 20
+"""As much where nothing is sent meanwhile, and what is run whole then: every partition uses the memory of the one
+before it again, which is still near, and asks the system for none."""
 _MOST_ROWS = 1 << 20
 _LEAST_ROWS = 1 << 12
+_LEAST_LOCAL_ROWS = 1 << 16
+"""Of many columns, fewer rows at a time would cost more in calls than they save in memory."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,14 @@ def choose_mode(plan: Plan, rows_of: Mapping[bytes, int], wanted_rows: int, memo
     rows = max(rows_of.values(), default=0)
     reason = ""
     mode = Mode(None, 0, whole)
-    if rows and (whole > WHOLE_BYTES or 0 < wanted_rows < rows):
+    if rows and (whole > LOCAL_BYTES or 0 < wanted_rows < rows):
         found = split(plan, rows_of)
         if isinstance(found, Refusal):
             reason = found.reason
         else:
-            partition_rows = wanted_rows or _partition_rows(found)
-            if partition_rows < rows:
+            local = found.is_local()
+            partition_rows = wanted_rows or _partition_rows(found, local)
+            if partition_rows < rows and (local or wanted_rows or whole > WHOLE_BYTES):
                 mode = Mode(found, partition_rows, found.estimate(partition_rows))
     if mode.needed_bytes > memory_bytes:
         because = f"; it cannot be run in partitions: {reason}" if reason else ""
@@ -60,8 +66,10 @@ def choose_mode(plan: Plan, rows_of: Mapping[bytes, int], wanted_rows: int, memo
     return mode
 
 
-def _partition_rows(streamed: Streamed) -> int:
+def _partition_rows(streamed: Streamed, local: bool) -> int:
     rows = _MOST_ROWS
-    while rows > _LEAST_ROWS and streamed.estimate(rows) > PARTITION_BYTES:
+    while rows > _LEAST_ROWS:
+        if streamed.estimate(rows) <= (LOCAL_BYTES if local and rows > _LEAST_LOCAL_ROWS else PARTITION_BYTES):
+            break
         rows //= 2
     return rows

@@ -123,6 +123,10 @@ class Streamed:
             )
         return stages
 
+    def is_local(self) -> bool:
+        """Whether nothing is sent while rows are gone through: the size of partitions then costs no rounds."""
+        return all(stage.piece.is_local for stage in self.stages(self.rows) if stage.pass_number)
+
     def place_of(self, number: int, partition_rows: int) -> int:
         """Where in `plan.listed` the operation stands that has this number in a streamed run. KeyError if none has."""
         for stage in self.stages(partition_rows):

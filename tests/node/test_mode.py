@@ -1,0 +1,62 @@
+"""Whole or in partitions: small ones where nothing is sent meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from node.jobs_at_nodes import _Recording, squares, total
+from tercet.array.secret import SecretArray
+from tercet.errors import PlanError
+from tercet.node.mode import LOCAL_BYTES, PARTITION_BYTES, Mode, choose_mode
+from tercet.plan.compile import Wanted, compile_plan
+from tercet.plan.network import LAN
+from tercet.plan.plan import OutputKind
+from tercet.plan.types import Kind, Type
+
+ANY_BYTES = 1 << 40
+
+
+def mode(question: Any, rows: int, columns: int = 1, wanted: int = 0, memory: int = ANY_BYTES) -> Mode:
+    runner: Any = _Recording()
+    kind = Type(Kind.INT, (rows,), 64, 0, 0, 0, 100)
+    handles = [number.to_bytes(16, "little") for number in range(columns)]
+    values = [question(SecretArray._new(runner, runner.graph.input(handle, kind))) for handle in handles]
+    plan = compile_plan([Wanted(value._node, OutputKind.REVEAL, b"") for value in values], LAN)
+    return choose_mode(plan, {handle: rows for handle in handles}, wanted, memory)
+
+
+@pytest.mark.parametrize(
+    ("question", "rows", "columns", "partition"),
+    [
+        (total, 100_000, 10, 0),
+        (total, 1_000_000, 10, 1 << 17),
+        (total, 100_000_000, 10, 1 << 17),
+        (total, 100_000_000, 1, 1 << 20),
+        (total, 1_000_000, 1000, 1 << 13),
+        (total, 1_000_000, 100, 1 << 16),
+        (squares, 1_000_000, 2, 0),
+    ],
+)
+def test_sums_are_streamed_in_small_partitions(question: Any, rows: int, columns: int, partition: int) -> None:
+    found = mode(question, rows, columns)
+    assert found.partition_rows == partition and (found.streamed is not None) == bool(partition)
+    assert found.label == b"tercet mode %d" % partition
+    if partition:
+        assert found.needed_bytes <= (LOCAL_BYTES if partition > 1 << 16 else PARTITION_BYTES)
+
+
+def test_what_sends_is_streamed_in_large_ones_and_only_if_it_must() -> None:
+    found = mode(squares, 20_000_000)
+    assert found.partition_rows > 1 << 18 and LOCAL_BYTES < found.needed_bytes <= PARTITION_BYTES
+
+
+def test_the_analyst_s_wish_counts() -> None:
+    assert mode(total, 1_000_000, 10, wanted=500_000).partition_rows == 500_000
+    assert mode(squares, 1000, wanted=100).partition_rows == 100
+
+
+def test_more_memory_than_there_is() -> None:
+    with pytest.raises(PlanError, match="needs about"):
+        mode(squares, 10_000_000, memory=1 << 20)
