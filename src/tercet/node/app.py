@@ -45,7 +45,8 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     )
 }
 
-ROUTERS = (open_routes, datasets, uploads, changes, kept, admin, jobs, peer, peer_jobs)
+ROUTERS = (jobs, peer_jobs, peer, datasets, uploads, changes, kept, admin, open_routes)
+"""Those first that are asked most: routes are tried in turn."""
 
 
 def make_app(node: Node) -> ASGIApp:

@@ -57,7 +57,7 @@ class Catalogue:
         if self.kind == "sqlite" and parsed.database in (None, "", ":memory:"):
             raise ConfigError("a catalogue in SQLite is a file", hint="sqlite:///path")
         try:
-            self.engine: Engine = create_engine(parsed, pool_pre_ping=True, hide_parameters=True, **_options(self.kind))
+            self.engine: Engine = create_engine(parsed, hide_parameters=True, **_options(self.kind))
         except ImportError as error:
             raise ConfigError(
                 f"the driver for {self.kind} is missing: {error}", hint="pip install 'tercet[postgres]'"
@@ -158,7 +158,12 @@ class Catalogue:
 def _options(kind: str) -> dict[str, Any]:
     if kind == "sqlite":
         return {"connect_args": {"timeout": BUSY_S, "check_same_thread": False}}
-    return {"connect_args": {"connect_timeout": 5, "application_name": "tercet"}, "pool_timeout": BUSY_S}
+    # a server may be gone, a file is not
+    return {
+        "connect_args": {"connect_timeout": 5, "application_name": "tercet"},
+        "pool_timeout": BUSY_S,
+        "pool_pre_ping": True,
+    }
 
 
 def _prepare_sqlite(engine: Engine) -> None:
