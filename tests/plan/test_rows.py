@@ -195,7 +195,7 @@ class Table:
         value.reveal()
         plan = self.session.plans[-1]
         inputs = {handle: {self.dataset[handle]: Rows(0, N)} for handle, _ in plan.inputs()}
-        return track(plan, inputs, **options)[plan.outputs[0].value]
+        return track(plan, inputs, **options)[0]
 
     def state(self, value: Any, **options: bool) -> State:
         return self.states(value, **options)["d"]
@@ -340,9 +340,9 @@ def test_kept_results_go_on_as_they_were() -> None:
     plan = t.session.plans[-1]
     (handle,) = (handle for handle, _ in plan.inputs())
     whole = track(plan, {handle: {"d": Rows(0, N, Order.natural(N), background=Partition.whole(N))}})
-    assert whole[plan.outputs[0].value] == {"d": Aggregate(10, Partition(np.array([0, 10, N]), np.array([0, 1])))}
+    assert whole[0] == {"d": Aggregate(10, Partition(np.array([0, 10, N]), np.array([0, 1])))}
     uneven = track(plan, {handle: {"d": Rows(0, N, alike=False)}})
-    assert isinstance(uneven[plan.outputs[0].value]["d"], Spread)
+    assert isinstance(uneven[0]["d"], Spread)
 
 
 def test_aggregates_of_unknown_rows_do_not_mix() -> None:
@@ -352,11 +352,11 @@ def test_aggregates_of_unknown_rows_do_not_mix() -> None:
     plan = t.session.plans[-1]
     (handle,) = (handle for handle, _ in plan.inputs())
     same = Aggregate(20)
-    assert track(plan, {handle: {"d": same}})[plan.outputs[0].value] == {"d": Aggregate(20)}
+    assert track(plan, {handle: {"d": same}})[0] == {"d": Aggregate(20)}
     (kept + more).reveal()
     plan = t.session.plans[-1]
     mixed = track(plan, {handle: {"d": same} for handle, _ in plan.inputs()})
-    assert isinstance(mixed[plan.outputs[0].value]["d"], Spread)
+    assert isinstance(mixed[0]["d"], Spread)
 
 
 states = st.one_of(

@@ -37,6 +37,10 @@ class Partition:
 
     def __init__(self, edges: Ints, labels: Ints) -> None:
         """Stretch i reaches from edges[i] to edges[i + 1]; merged and named in order of appearance here."""
+        if len(labels) == 1 and edges[0] == 0 < edges[1] and labels[0] != NOWHERE:
+            # by far the most frequent: one class of all places
+            self.edges, self.labels = edges, np.zeros(1, np.int64)
+            return
         if edges[0] > 0:
             edges, labels = np.append(0, edges), np.append(NOWHERE, labels)
         full = edges[1:] > edges[:-1]
@@ -89,6 +93,8 @@ class Partition:
 
     def sizes(self) -> list[int]:
         """How many places each class has."""
+        if len(self.labels) == 1:
+            return [int(self.edges[1])]
         lengths = np.diff(self.edges)
         inside = self.labels != NOWHERE
         count = int(self.labels.max()) + 1 if self.labels.size else 0
@@ -111,7 +117,7 @@ class Partition:
 
     def refine(self, other: Partition) -> Partition:
         """Classes of places that neither partition tells apart; a place is in one if it was in either."""
-        if self == other:
+        if self is other or self == other:
             return self
         edges = np.union1d(self.edges, other.edges)
         if len(edges) > MAX_PIECES:
@@ -153,6 +159,9 @@ class Order:
 
     def __init__(self, edges: Ints, first: Ints, step: Ints) -> None:
         full = edges[1:] > edges[:-1]
+        if full.all():
+            self.edges, self.first, self.step = edges, first, np.where(first == NOWHERE, 0, step)
+            return
         self.edges = np.append(edges[:-1][full], edges[-1:])
         self.first, self.step = first[full], np.where(first == NOWHERE, 0, step)[full]
 
@@ -208,6 +217,9 @@ class Order:
 
     def _met(self, other: Order) -> tuple[Ints, NDArray[np.bool_]]:
         """Common stretches, and along which of them both have the same rows."""
+        if len(self.first) == len(other.first) == 1 and np.array_equal(self.edges, other.edges):
+            same = self.first == other.first
+            return self.edges, same & ((self.step == other.step) | (np.diff(self.edges) == 1))
         edges = np.union1d(self.edges, other.edges)
         starts, last = edges[:-1], edges[1:] - 1
         same = (self.at(starts) == other.at(starts)) & (self.at(last) == other.at(last))
@@ -290,6 +302,8 @@ class Order:
 
     def image(self, classes: Partition) -> Partition:
         """The classes of the rows, from those of their places. Raises TooManyPieces."""
+        if len(self.first) == 1 and self.first[0] == 0 and self.step[0] == 1 and classes.edges[-1] <= self.length:
+            return classes
         low, high, labels = self._runs(classes)
         by_row = np.argsort(low, kind="stable")
         low, high, labels = low[by_row], high[by_row], labels[by_row]
@@ -301,6 +315,8 @@ class Order:
 
     def is_injective(self) -> bool:
         """Whether no row stands at two places. Raises TooManyPieces."""
+        if len(self.first) == 1 and self.step[0]:
+            return True
         low, high, _ = self._runs(Partition.whole(self.length))
         by_row = np.argsort(low, kind="stable")
         return bool((low[by_row][1:] >= high[by_row][:-1]).all())

@@ -52,7 +52,7 @@ _OPERATION_WORK = 64
 def track(
     plan: Plan, inputs: Mapping[bytes, Mapping[str, State]], *, weights_allowed: bool = False
 ) -> list[dict[str, State]]:
-    """The states of every operation's value, by dataset; a dataset that is not named has no influence on it.
+    """The states of every output, by dataset; a dataset that is not named has no influence on it.
 
     Called by each node's policy, before a job, and by the analyst's client to explain. `inputs` says of every handle
     that the plan reads which datasets are in it and how: a column of n rows is Rows(0, n). `weights_allowed`: public
@@ -61,7 +61,8 @@ def track(
     is not described, or not as its type is, and for a plan that would take too long.
     """
     found, space_of = follow(plan, inputs, weights_allowed=weights_allowed)
-    return [_by_dataset(lost((), value) if isinstance(value, list) else value, space_of) for value in found]
+    values = [found[output.value] for output in plan.outputs]
+    return [_by_dataset(lost((), value) if isinstance(value, list) else value, space_of) for value in values]
 
 
 def follow(

@@ -150,7 +150,7 @@ def _tracked(plan: Plan, parts: Mapping[bytes, Sequence[Part]], weights_allowed:
     keys = {f"{part.dataset}\n{part.layout}": (part.dataset, part.layout) for of in parts.values() for part in of}
     states = {handle: {f"{part.dataset}\n{part.layout}": part.state for part in of} for handle, of in parts.items()}
     found = track(plan, states, weights_allowed=weights_allowed)
-    return [tuple(Part(*keys[key], state) for key, state in found[output.value].items()) for output in plan.outputs]
+    return [tuple(Part(*keys[key], state) for key, state in of.items()) for of in found]
 
 
 def column_flows(plan: Plan, columns: Mapping[bytes, frozenset[Column]]) -> list[frozenset[Column]]:
