@@ -48,7 +48,6 @@ class Case:
 
     bundle: Bundle
     program: PlanProgram = field(repr=False)
-    mode: Mode
     versions: dict[str, DatasetVersion] = field(repr=False)
     columns: dict[bytes, InputRef] = field(repr=False)
     kept: dict[bytes, KeptInfo] = field(repr=False)
@@ -174,9 +173,13 @@ class Admission:
                 assert ref.dataset is not None and ref.column is not None
                 _check_column(versions[ref.dataset], ref.column, wanted[handle])
                 columns[handle] = ref
-        rows_of = {handle: versions[ref.dataset or ""].rows for handle, ref in columns.items()}
-        mode = choose_mode(plan, rows_of, header.partition_rows, limits.job_memory_bytes)
-        return Case(bundle, program, mode, versions, columns, kept, self._keeps(bundle, program))
+        return Case(bundle, program, versions, columns, kept, self._keeps(bundle, program))
+
+    def weigh(self, case: Case) -> Mode:
+        """How the job would be run here. Raises PlanError if it needs more memory than a job may take."""
+        rows_of = {handle: case.versions[ref.dataset or ""].rows for handle, ref in case.columns.items()}
+        limits = self._node.settings.limits
+        return choose_mode(case.program.plan, rows_of, case.bundle.header.partition_rows, limits.job_memory_bytes)
 
     def _versions(self, bundle: Bundle) -> dict[str, DatasetVersion]:
         found = {}

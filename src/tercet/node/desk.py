@@ -93,9 +93,11 @@ class Desk:
                     state=live.state,
                     decision=decision.model_dump(),
                     deadline=live.deadline,
+                    info=live.info,
                 )
-                node.jobs_store.update(connection, case.job, info=live.info, ended=live.final)
-                if not live.final:
+                if live.final:
+                    node.jobs_store.update(connection, case.job, ended=True)
+                else:
                     self._charge(connection, case, found)
 
             audit = {
@@ -173,7 +175,7 @@ class Desk:
 
     def explain(self, case: Case) -> Explanation:
         """What `decide` would say, and why; nothing is recorded or counted."""
-        node = self._node
+        node, mode = self._node, self._admission.weigh(case)
         found, said = explain(node.policy.current, self._admission.request(case))
         return Explanation(
             decision=Decision(
@@ -181,8 +183,8 @@ class Desk:
             ),
             text="\n".join(told(said, _EXPLAINED_BYTES)),
             disclosures=_told(found),
-            peak_bytes=case.mode.needed_bytes,
-            partition_rows=case.mode.partition_rows,
+            peak_bytes=mode.needed_bytes,
+            partition_rows=mode.partition_rows,
         )
 
 

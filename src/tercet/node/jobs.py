@@ -112,6 +112,7 @@ class Jobs:
         node.check_space(len(data))
         try:
             case = self.admission.read(bundle)
+            self.admission.weigh(case)
             node.check_space(len(data) + case.stored_bytes)
         except TercetError as error:
             turned = {"job": job, "bundle": bundle.hash.hex(), "analyst": card.fingerprint, "reason": error.message}
