@@ -103,7 +103,8 @@ def test_uploads_append(folder: Path, dataset: str) -> None:
     (folder / "more.csv").write_text("age,bmi,sex,risk\n" + "30,25,f,60\n" * 10)
     made = tercet("upload", "more.csv", "--dataset", "other", "--schema", "patients.toml").stdout
     assert "is made, with 10 rows" in made
-    report = json.loads(tercet("upload", "more.csv", "--dataset", "other", "--json").stdout)
+    assert "more.csv is in other already: 10 rows" in told("upload", "more.csv", "--dataset", "other")
+    report = json.loads(tercet("upload", "more.csv", "--dataset", "other", "--again", "--json").stdout)
     assert report["rows"] == 10
     listed = {each["name"]: each for each in json.loads(tercet("datasets", "--json").stdout)}
     assert (listed["other"]["rows"], listed["other"]["version"]) == (20, 2)
@@ -120,9 +121,9 @@ def test_from_a_database_from_standard_input_and_through_one_node(folder: Path, 
     chosen = frame[frame.bmi > 20]
     assert f"is made, with {len(chosen)} rows" in made
     lines = chosen[["age", "bmi"]].to_csv(index=False)
-    assert (
-        f"{len(chosen)} more rows" in tercet("upload", "-", "--dataset", "ward", "--via", "node-3", typed=lines).stdout
-    )
+    added = tercet("upload", "-", "--dataset", "ward", "--via", "node-3", typed=lines).stdout
+    assert f"{len(chosen)} more rows" in added
+    assert "not remembered" in added
     (row,) = json.loads(tercet("query", "SELECT SUM(age) AS total FROM ward", "--json").stdout)
     assert row["total"] == 2 * chosen.age.sum()
 

@@ -61,7 +61,7 @@ def test_in_chunks_with_progress(three: Trio, owner: Nodes, source: Path) -> Non
     assert seen[-1].fraction == 1.0
     assert report.nbytes == seen[-1].nbytes > 16 * ROWS
     assert totals(three, "chunks") == (sum(range(ROWS)), ROWS // 2)
-    assert list(source.parent.iterdir()) == [source]
+    assert sorted(source.parent.iterdir()) == [source, source.with_name(source.name + STATE_SUFFIX)]
 
 
 def test_from_anywhere(three: Trio, owner: Nodes, source: Path, tmp_path: Path) -> None:
@@ -159,7 +159,65 @@ def test_it_goes_on_where_it_stopped(three: Trio, owner: Nodes, source: Path, mo
     assert seen[-1].resumed == len(there)
     assert report.rows == ROWS
     assert totals(three, "resumed") == (sum(range(ROWS)), ROWS // 2)
-    assert not state.exists()
+    assert '"unfinished":null' in state.read_text()
+
+
+def test_the_same_rows_are_not_added_twice_unnoticed(three: Trio, owner: Nodes, source: Path) -> None:
+    first = upload(owner, source, dataset="twice", schema=SCHEMA)
+    assert first.remembered
+    with pytest.raises(
+        InputError, match=rf"is in twice already: 1,000 rows, uploaded 20.* as upload {first.upload}"
+    ) as no:
+        upload(owner, source, dataset="twice", mode="append", chunk_rows=CHUNK)
+    assert "--again" in no.value.hint and "again=True" in no.value.hint
+    source.touch()
+    with pytest.raises(InputError, match="already"):
+        upload(owner, source, dataset="twice", schema=SCHEMA)
+    assert orders.dataset(owner, "twice").rows == ROWS
+    upload(owner, source, dataset="twice-2", schema=SCHEMA)
+    with pytest.raises(InputError, match="is in twice already"):
+        upload(owner, source, dataset="twice", mode="append")
+    second = upload(owner, source, dataset="twice", mode="append", again=True)
+    assert totals(three, "twice") == (2 * sum(range(ROWS)), ROWS)
+    with pytest.raises(InputError, match=second.upload):
+        upload(owner, source, dataset="twice", mode="append")
+    with source.open("a") as file:
+        file.write("1,5001\n")
+    assert upload(owner, source, dataset="twice", mode="append").rows == ROWS + 1
+
+
+def test_rows_that_were_taken_back_may_come_again(three: Trio, owner: Nodes, source: Path) -> None:
+    first = upload(owner, source, dataset="back", schema=SCHEMA)
+    orders.withdraw(owner, "back", upload=first.upload)
+    upload(owner, source, dataset="back", schema=SCHEMA)
+    assert totals(three, "back") == (sum(range(ROWS)), ROWS // 2)
+    with Nodes(three.federation, three.people["operator"]) as operator:
+        orders.refresh(operator, "back")
+    with pytest.raises(InputError, match="already"):
+        upload(owner, source, dataset="back", mode="append")
+
+
+def test_a_session_remembers_frames_and_no_streams(three: Trio, source: Path) -> None:
+    frame = pd.read_csv(source)
+    with tc.connect(three.federation, three.people["owner"]) as net:
+        assert net.upload(frame, dataset="frames", schema=SCHEMA).remembered
+        with pytest.raises(InputError, match="the pandas DataFrame is in frames already"):
+            net.upload(frame.copy(), dataset="frames", mode="append")
+        frame.loc[3, "x"] = 9
+        net.upload(frame, dataset="frames", mode="append")
+        net.upload(frame, dataset="frames", mode="append", again=True)
+        assert not net.upload(io.BytesIO(source.read_bytes()), dataset="frames", mode="append").remembered
+        assert net.table("frames").shape[0] == 4 * ROWS
+    assert list(source.parent.iterdir()) == [source]
+
+
+def test_notes_that_cannot_be_read_or_written(owner: Nodes, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = source.with_name(source.name + STATE_SUFFIX)
+    state.write_text("{")
+    assert upload(owner, source, dataset="notes", schema=SCHEMA).remembered
+    assert '"finished":[{' in state.read_text()
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert not upload(owner, source, dataset="notes", mode="append").remembered
 
 
 def test_a_chunk_of_two_splits_is_sent_again_to_all(
@@ -230,7 +288,8 @@ def test_the_answer_to_the_commit_is_lost(
     with pytest.raises(Unsettled, match="not known: the line went dead"):
         upload(owner, source, dataset="lost", schema=SCHEMA)
     monkeypatch.setattr(NodeClient, "ask", original)
-    report = upload(owner, source, dataset="lost", schema=SCHEMA)
+    # the dataset is there by now, so who asks again may well say append
+    report = upload(owner, source, dataset="lost", schema=SCHEMA, mode="append")
     assert (report.version, report.rows) == (1, ROWS)
     assert totals(three, "lost") == (sum(range(ROWS)), ROWS // 2)
 

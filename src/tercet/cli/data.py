@@ -198,6 +198,9 @@ def upload(
     ] = False,
     sql: SqlOption = None,
     missing: MissingOption = Missing.REFUSE,
+    again: Annotated[
+        bool, typer.Option("--again", help="Add the rows although the same file was uploaded before.")
+    ] = False,
     via: Annotated[
         str | None, typer.Option("--via", metavar="NODE", help="Send all through this node, sealed for each.")
     ] = None,
@@ -212,7 +215,8 @@ def upload(
 
     The rows become visible at all three nodes, or at none.
     The first upload makes the dataset, later ones add rows to it. If it breaks off, run the same command again: what
-    all three nodes have is not sent again. But once the rows are visible, the same command adds them a second time.
+    all three nodes have is not sent again. Once its rows are visible, the same file is refused (FILE.tercet-upload
+    remembers it); --again adds the rows a second time. Standard input and databases are not remembered.
     Values out of bounds are refused before anything becomes visible.
     """
     from tercet.store.schema import Schema
@@ -224,7 +228,7 @@ def upload(
     with owner_nodes(federation, identity, via) as nodes:
         mode = "columns" if join else _mode(nodes, dataset, given)
         with _progress(f"{opened.name} to {dataset}") as told:
-            report = _send(nodes, opened, dataset, given, mode, missing, told)
+            report = _send(nodes, opened, dataset, given, mode, missing, again, told)
     if as_json:
         print_json(report.__dict__ if hasattr(report, "__dict__") else _fields(report))
         return
@@ -256,12 +260,13 @@ def _send(
     given: Schema | None,
     mode: Any,
     missing: Missing,
+    again: bool,
     told: Callable[[Progress], None],
 ) -> UploadReport:
     from tercet.client.upload import upload as send
 
     return send(
-        nodes, opened, dataset=dataset, schema=given, mode=mode, missing=missing.value, progress=told, check_first=False
+        nodes, opened, dataset=dataset, schema=given, mode=mode, missing=missing.value, progress=told, again=again
     )
 
 
@@ -290,6 +295,8 @@ def _show_report(report: UploadReport, what: str, mode: str) -> None:
     )
     if mode == "append":
         screen.print("They were added to the rows that were there.", markup=False)
+    if not report.remembered:
+        screen.print("This is not remembered: the same command would add the rows once more.", markup=False)
     if report.dropped:
         screen.print(f"{report.dropped:,} rows with missing values were left out.")
     if report.pending:

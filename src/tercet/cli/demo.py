@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from tercet.client import Measurement
-    from tercet.client.upload import Mode
+    from tercet.client.remembered import Mode
     from tercet.federation.federation import Federation
     from tercet.store.audit import Entry
     from tercet.store.schema import Schema

@@ -37,13 +37,15 @@ class Source(ABC):
     """Whether it can be read more than once."""
     first_row: int = 1
     """The number that messages give to its first row."""
+    path: Path | None = None
+    """Where it lies, if it is a file."""
 
     @abstractmethod
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """These columns (default: all), batch by batch. InputError for what cannot be read, never with a value."""
 
     def identity(self) -> str | None:
-        """What changes when the content does, for resuming an upload; None if nobody can tell."""
+        """What changes when the content does, to know it again; None if only reading tells."""
         return None
 
     def fraction(self) -> float | None:
@@ -112,11 +114,9 @@ def _refuse_feather_1(head: bytes, name: str) -> None:
 
 
 def file_identity(path: Path) -> str:
-    """Size, time of the last change and first bytes of a file, hashed."""
-    found = path.stat()
+    """The content of a file, hashed."""
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-    return hashlib.sha256(b"%d %d " % (found.st_size, found.st_mtime_ns) + head).hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Replayed(io.RawIOBase):
@@ -154,30 +154,30 @@ class ParquetSource(Source):
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
-        self._path = path
+        self.path: Path = path
         with _reading(self.name), pa.memory_map(str(path)) as opened, pa.parquet.ParquetFile(opened) as file:
             self.columns = tuple(file.schema_arrow.names)
             self.rows = file.metadata.num_rows
         _distinct(self.columns, self.name)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        with _reading(self.name), pa.memory_map(str(self._path)) as opened, pa.parquet.ParquetFile(opened) as file:
+        with _reading(self.name), pa.memory_map(str(self.path)) as opened, pa.parquet.ParquetFile(opened) as file:
             yield from file.iter_batches(BATCH_ROWS, columns=None if columns is None else list(columns))
 
     def identity(self) -> str:
-        return file_identity(self._path)
+        return file_identity(self.path)
 
 
 class ArrowSource(Source):
     """Arrow in its file format (Feather 2) or its stream format, from a path or from a stream."""
 
     def __init__(self, what: Path | Replayed) -> None:
-        self._path = what if isinstance(what, Path) else None
-        self.repeatable = self._path is not None
+        self.path = what if isinstance(what, Path) else None
+        self.repeatable = self.path is not None
         self.name = str(what) if self.repeatable else "standard input"
         self._stream = what if isinstance(what, Replayed) else None
-        if self._path is not None:
-            with _reading(self.name), pa.memory_map(str(self._path)) as file:
+        if self.path is not None:
+            with _reading(self.name), pa.memory_map(str(self.path)) as file:
                 reader = _arrow_reader(file)
                 self.columns = tuple(reader.schema.names)
                 if isinstance(reader, pa.RecordBatchFileReader):
@@ -195,14 +195,14 @@ class ArrowSource(Source):
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         with _reading(self.name):
-            if self._path is None:
+            if self.path is None:
                 yield from _record_batches(self._reader, columns)
             else:
-                with pa.memory_map(str(self._path)) as file:
+                with pa.memory_map(str(self.path)) as file:
                     yield from _record_batches(_arrow_reader(file), columns)
 
     def identity(self) -> str | None:
-        return None if self._path is None else file_identity(self._path)
+        return None if self.path is None else file_identity(self.path)
 
 
 def _arrow_reader(file: Any) -> Any:
@@ -233,6 +233,27 @@ class FrameSource(Source):
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         table = self._table if columns is None else self._table.select(list(columns))
         yield from table.to_batches(max_chunksize=BATCH_ROWS)
+
+    def identity(self) -> str:
+        hashed = _Hashed()
+        with pa.ipc.new_stream(pa.PythonFile(hashed, "w"), self._table.schema) as stream:
+            for batch in self.batches():
+                stream.write_batch(batch)
+        return hashed.digest.hexdigest()
+
+
+class _Hashed(io.RawIOBase):
+    """Takes bytes and keeps their hash only."""
+
+    def __init__(self) -> None:
+        self.digest = hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.digest.update(data)
+        return len(data)
 
 
 def _as_table(frame: Any, name: str) -> pa.Table:

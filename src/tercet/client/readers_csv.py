@@ -25,17 +25,17 @@ class CsvSource(Source):
     def __init__(
         self, what: Path | Replayed, *, delimiter: str | None = None, encoding: str = "utf-8", decimal: str = "."
     ) -> None:
-        self._path = what if isinstance(what, Path) else None
+        self.path = what if isinstance(what, Path) else None
         self._stream = what if isinstance(what, Replayed) else None
-        self.repeatable = self._path is not None
-        self.name = str(what) if self._path else "standard input"
+        self.repeatable = self.path is not None
+        self.name = str(what) if self.path else "standard input"
         self._encoding = encoding
         self.decimal = decimal
         self._counted: Replayed | None = self._stream
-        self._size = self._path.stat().st_size if self._path and not _compressed(self._path) else None
+        self._size = self.path.stat().st_size if self.path and not _compressed(self.path) else None
         if decimal not in (".", ","):
             raise InputError(f"decimal is {decimal!r}; it is a point or a comma")
-        if self._path is not None:
+        if self.path is not None:
             with self._opened() as opened:
                 head = opened.head
             self._counted = None
@@ -62,7 +62,7 @@ class CsvSource(Source):
             wrong.append(row.number)
             return "error"
 
-        stream = self._stream if self._path is None else self._opened()
+        stream = self._stream if self.path is None else self._opened()
         assert stream is not None
         self._counted = stream
         try:
@@ -106,20 +106,20 @@ class CsvSource(Source):
                 f"{self.name} cannot be read as CSV ({type(error).__name__})", hint="check its quotes and delimiter"
             ) from None
         finally:
-            if self._path is not None:
+            if self.path is not None:
                 stream.close()
 
     def identity(self) -> str | None:
-        return None if self._path is None else f"{file_identity(self._path)} {self._delimiter}{self.decimal}"
+        return None if self.path is None else f"{file_identity(self.path)} {self._delimiter}{self.decimal}"
 
     def fraction(self) -> float | None:
         return min(1.0, self._counted.count / self._size) if self._size and self._counted is not None else None
 
     def _opened(self) -> Replayed:
-        assert self._path is not None
+        assert self.path is not None
         try:
-            file = pa.input_stream(str(self._path), compression="detect") if _compressed(self._path) else None
-            return Replayed(file if file is not None else self._path.open("rb", buffering=0))
+            file = pa.input_stream(str(self.path), compression="detect") if _compressed(self.path) else None
+            return Replayed(file if file is not None else self.path.open("rb", buffering=0))
         except OSError as error:
             raise InputError(f"cannot read {self.name}: {error.strerror}") from None
 

@@ -26,9 +26,10 @@ from tercet.client.measurement import record_of
 from tercet.client.nodes import Nodes
 from tercet.client.orders import ReceiptLine
 from tercet.client.private import upload_private
+from tercet.client.remembered import Memory, Mode
 from tercet.client.table import Table
 from tercet.client.tickets import Ticket, Tickets
-from tercet.client.upload import Mode, UploadReport, upload
+from tercet.client.upload import UploadReport, upload
 from tercet.errors import InputError, IntegrityError, PlanError, TercetError
 from tercet.federation.api import DatasetInfo, Explanation, JobInfo, JobList, KeptInfo, Outcome
 from tercet.federation.bundle import InputRef, JobHeader, Link, OutputRef, column_handle, kept_handle, make_bundle
@@ -95,6 +96,7 @@ class RemoteSession(BaseSession):
         self._kept: dict[bytes, str] = {}
         self._saving: tuple[dict[bytes, str], Mapping[str, Any]] | None = None
         self._private: list[str] = []
+        self._uploads = Memory()
         self._about: dict[str, str] = {}
         self._closed = False
 
@@ -146,11 +148,12 @@ class RemoteSession(BaseSession):
     ) -> UploadReport:
         """Split a frame or file among the nodes; see `tercet.client.upload.upload` for the options. Owners call it.
 
-        `schema`: a Schema, or the path of its file; may be left out where rows are appended.
+        `schema`: a Schema, or the path of its file; may be left out where rows are appended. `again=True` adds rows
+        although the same content was uploaded before: files are remembered beside them, frames in this session.
         """
         if isinstance(schema, Path | str):
             schema = Schema.load(Path(schema))
-        return upload(self.nodes, source, dataset=dataset, schema=schema, mode=mode, **options)
+        return upload(self.nodes, source, dataset=dataset, schema=schema, mode=mode, memory=self._uploads, **options)
 
     def withdraw(self, dataset: str, *, upload: str | None = None) -> Outcome:
         """Delete your rows of a dataset at all three nodes, or those of one upload. Owners call it."""

@@ -2,7 +2,8 @@
 
 Reading, splitting and sending overlap. An upload that breaks off is resumed by calling it again: a small file beside
 the source, without any share, tells which upload it was; chunks of which all three nodes hold the same split are not
-sent again, all others are split anew and sent to all three, so that no two splits of one chunk ever mix.
+sent again, all others are split anew and sent to all three, so that no two splits of one chunk ever mix. The same file
+tells which uploads are finished, so that the same rows do not get there twice unnoticed.
 """
 
 from __future__ import annotations
@@ -15,18 +16,16 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-from pydantic import ValidationError
+from typing import Any
 
 from tercet.client.chunks import Chunk, Chunks, Missing, ahead, check, chunk_rows_for
 from tercet.client.nodes import Buffer, NodeClient, Nodes
 from tercet.client.orders import Unsettled, carry_out, send_order
 from tercet.client.readers import Source, open_source
+from tercet.client.remembered import Finished, Memory, Mode, Unfinished, refuse_again
 from tercet.errors import InputError, TercetError
 from tercet.federation.api import ChunkState, DatasetInfo, Outcome, UploadBegin, UploadState
-from tercet.federation.identifiers import Digest, Identifier, fresh_id, is_dataset_name
-from tercet.federation.model import Model
+from tercet.federation.identifiers import fresh_id, is_dataset_name
 from tercet.federation.orders import CommitUpload, Order, SignedOrder
 from tercet.federation.requests import SEALED
 from tercet.federation.sealing import seal_part
@@ -34,7 +33,6 @@ from tercet.sharing import PARTIES
 from tercet.store.schema import Schema
 from tercet.store.splitting import split_chunk
 
-Mode = Literal["create", "append", "columns"]
 IN_FLIGHT = 2
 """Chunks on their way at a time."""
 STATE_SUFFIX = ".tercet-upload"
@@ -68,22 +66,8 @@ class UploadReport:
     seconds: float
     version: int | None
     pending: tuple[str, ...] = ()
-
-
-class _State(Model):
-    """What is kept beside the source to resume by: no share, no value."""
-
-    version: Literal[1] = 1
-    federation: Identifier
-    upload: Identifier
-    dataset: str
-    mode: Mode
-    schema_digest: Digest
-    source: str
-    chunk_rows: int
-    missing: Missing
-    order: SignedOrder | None = None
-    """The commit, once it is signed."""
+    remembered: bool = False
+    """Whether the same upload again would be noticed and refused."""
 
 
 @dataclass
@@ -92,8 +76,8 @@ class _Plan:
 
     nodes: Nodes
     chunks: Chunks
-    state: _State
-    path: Path | None
+    state: Unfinished
+    memory: Memory | None
     sealed: bool
 
 
@@ -107,7 +91,9 @@ def upload(
     missing: Missing = "refuse",
     progress: Callable[[Progress], None] | None = None,
     state: Path | None = None,
+    memory: Memory | None = None,
     resume: bool = True,
+    again: bool = False,
     check_first: bool = False,
     sealed: bool = False,
     chunk_rows: int | None = None,
@@ -117,12 +103,15 @@ def upload(
 
     source, options: as `open_source` takes them. schema: None takes that of the dataset, for `append`. mode: `create` a
     dataset, `append` rows to it, or join other `columns` of the same rows by the public key column. missing: `refuse`
-    values that are missing, or `drop` their rows. state: where to remember the upload until it is done (default: beside
-    a source file; other sources are not resumed). check_first: read everything once before anything is sent. sealed:
-    each node's part is also encrypted to its own key; always so through one node (`Nodes(via=...)`).
+    values that are missing, or `drop` their rows. state: where to remember the upload (default: beside a source
+    file). memory: what remembers frames instead; what can be read once only, or is in a database, nothing remembers.
+    resume: whether to remember at all. again: upload although the same content is there already, from the same owner.
+    check_first: read everything once before anything is sent. sealed: each node's part is also encrypted to its own
+    key; always so through one node (`Nodes(via=...)`).
 
-    About 16 bytes a value travel, to all three together. Raises InputError naming row and column, the error of the
-    node that failed (call again to resume), and what a node answers if it refuses the commit.
+    About 16 bytes a value travel, to all three together. Raises InputError naming row and column, or saying when the
+    same content was uploaded; the error of the node that failed (call again to resume), and what a node answers if it
+    refuses the commit.
     """
     if not is_dataset_name(dataset):
         raise InputError(
@@ -134,13 +123,17 @@ def upload(
     schema = _schema(nodes, dataset, schema, mode)
     rows = chunk_rows_for(schema, limit) if chunk_rows is None else chunk_rows
     chunks = Chunks(opened, schema, rows, missing)
+    memory = _memory(opened, state, memory) if resume else None
+    identity = None if memory is None else opened.identity()
+    if identity is None:
+        memory = None
+    elif memory is not None and not again:
+        refuse_again(nodes, memory, _finished(nodes, dataset, mode, identity), opened.name)
     if check_first:
         if not opened.repeatable:
             raise InputError(f"{opened.name} can be read once only, so it cannot be checked first")
         check(opened, schema, missing)
-    identity = opened.identity()
-    path = (state or _beside(opened)) if resume and identity is not None else None
-    fresh = _State(
+    fresh = Unfinished(
         federation=nodes.federation.id,
         upload=fresh_id(),
         dataset=dataset,
@@ -150,8 +143,8 @@ def upload(
         chunk_rows=rows,
         missing=missing,
     )
-    remembered = _remembered(path, fresh)
-    plan = _Plan(nodes, chunks, remembered or fresh, path, sealed or nodes.via is not None)
+    remembered = None if memory is None else memory.resumable(fresh)
+    plan = _Plan(nodes, chunks, remembered or fresh, memory, sealed or nodes.via is not None)
     return _Upload(plan, opened, progress).run()
 
 
@@ -168,21 +161,21 @@ def _schema(nodes: Nodes, dataset: str, schema: Schema | None, mode: Mode) -> Sc
     return Schema.parse(found.schema_)
 
 
-def _beside(source: Source) -> Path | None:
-    path = Path(source.name + STATE_SUFFIX)
-    return path if os.access(path.parent, os.W_OK) else None
+def _memory(source: Source, state: Path | None, memory: Memory | None) -> Memory | None:
+    if state is None and source.path is not None and os.access(source.path.parent, os.W_OK):
+        state = source.path.with_name(source.path.name + STATE_SUFFIX)
+    return memory if state is None else Memory(state)
 
 
-def _remembered(path: Path | None, fresh: _State) -> _State | None:
-    """The state of an earlier attempt at the same upload; None if there is none, or it was another one."""
-    if path is None or not path.exists():
-        return None
-    try:
-        found = _State.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return None
-    changed = {"upload": found.upload, "order": found.order}
-    return found if fresh.model_copy(update=changed) == found else None
+def _finished(nodes: Nodes, dataset: str, mode: Mode, source: str, upload: str = "0" * 32) -> Finished:
+    return Finished(
+        federation=nodes.federation.id,
+        owner=nodes.member.card.fingerprint,
+        dataset=dataset,
+        joined=mode == "columns",
+        source=source,
+        upload=upload,
+    )
 
 
 class _Upload:
@@ -329,15 +322,13 @@ class _Upload:
     # -- what is left behind
 
     def _remember(self) -> None:
-        if self._plan.path is not None:
-            temporary = self._plan.path.with_name(self._plan.path.name + ".new")
-            temporary.write_bytes(self._state.to_json())
-            temporary.replace(self._plan.path)
+        if self._plan.memory is not None:
+            self._plan.memory.begun(self._state)
 
     def _forget(self, *, discard: bool) -> None:
-        if self._plan.path is not None:
+        if self._plan.memory is not None:
             with suppress(OSError):
-                self._plan.path.unlink()
+                self._plan.memory.given_up()
         if discard:
             self._nodes.quietly(lambda node: node.request("DELETE", f"/v1/uploads/{self._state.upload}"))
 
@@ -351,20 +342,22 @@ class _Upload:
                 if not future.cancelled():
                     future.exception()
         self._in_flight.clear()
-        if self._plan.path is None or isinstance(error, InputError):
+        if self._plan.memory is None or isinstance(error, InputError):
             self._forget(discard=True)
         else:
-            error.add_note(
-                f"nothing is visible; the same upload again goes on where this one stopped ({self._plan.path})"
-            )
+            where = "" if self._plan.memory.path is None else f" ({self._plan.memory.path})"
+            error.add_note(f"nothing is visible; the same upload again goes on where this one stopped{where}")
 
     def _report(self, outcome: Outcome) -> UploadReport:
-        self._forget(discard=False)
+        state, memory = self._state, self._plan.memory
+        if memory is not None:
+            with suppress(OSError):  # the rows are there, whatever becomes of the note
+                memory.done(_finished(self._nodes, state.dataset, state.mode, state.source, state.upload))
         rows = self._ordered_rows()
         secret = sum(not column.is_key for column in self._plan.chunks.schema.columns)
         return UploadReport(
-            self._state.dataset,
-            self._state.upload,
+            state.dataset,
+            state.upload,
             rows,
             self._plan.chunks.dropped,
             rows * secret,
@@ -372,4 +365,5 @@ class _Upload:
             time.monotonic() - self._began,
             outcome.version,
             tuple(outcome.pending),
+            memory is not None,
         )

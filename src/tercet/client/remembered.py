@@ -1,0 +1,131 @@
+"""What an owner's machine remembers of its uploads: how to resume the last one, and which are finished.
+
+The digests of contents stay here: whoever guesses a small table could recognise it by its digest, so no node gets one.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from tercet.client.chunks import Missing
+from tercet.client.nodes import Nodes
+from tercet.errors import InputError
+from tercet.federation.api import DatasetList, SegmentInfo
+from tercet.federation.identifiers import Digest, Identifier
+from tercet.federation.local_time import local_time
+from tercet.federation.model import Model
+from tercet.federation.orders import SignedOrder
+
+Mode = Literal["create", "append", "columns"]
+
+
+class Unfinished(Model):
+    """An upload that is under way: no share, no value."""
+
+    federation: Identifier
+    upload: Identifier
+    dataset: str
+    mode: Mode
+    schema_digest: Digest
+    source: str
+    """What the source's `identity` gave."""
+    chunk_rows: int
+    missing: Missing
+    order: SignedOrder | None = None
+    """The commit, once it is signed."""
+
+
+class Finished(Model):
+    """An upload that was visible at all three nodes."""
+
+    federation: Identifier
+    owner: Digest
+    dataset: str
+    joined: bool
+    """Whether it brought columns, not rows."""
+    source: str
+    upload: Identifier
+
+
+class _Notes(Model):
+    version: Literal[2] = 2
+    unfinished: Unfinished | None = None
+    finished: tuple[Finished, ...] = ()
+
+
+class Memory:
+    """Notes on the uploads of one source, in a file; or on those of one session, without a file."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self._notes = _Notes()
+        if path is not None and path.exists():
+            with suppress(OSError, ValidationError):  # what nobody can read says nothing
+                self._notes = _Notes.model_validate_json(path.read_bytes())
+
+    def resumable(self, fresh: Unfinished) -> Unfinished | None:
+        """An earlier attempt at the same upload; None if there is none, or it was another one."""
+        found = self._notes.unfinished
+        if found is None:
+            return None
+        own: dict[str, object] = {"upload": found.upload, "order": found.order}
+        if found.order is not None and "columns" not in (found.mode, fresh.mode):
+            own["mode"] = found.mode  # whoever asks again may have seen the dataset that this very order made
+        return found if fresh.model_copy(update=own) == found else None
+
+    def begun(self, upload: Unfinished) -> None:
+        """Note how to resume an upload; the one before is forgotten."""
+        self._write(self._notes.model_copy(update={"unfinished": upload}))
+
+    def given_up(self) -> None:
+        """Forget the upload that was under way."""
+        self._write(self._notes.model_copy(update={"unfinished": None}))
+
+    def done(self, upload: Finished) -> None:
+        """Note that an upload is finished, instead of how to resume it."""
+        others = tuple(one for one in self._notes.finished if not _alike(one, upload))
+        self._write(_Notes(finished=(*others, upload)))
+
+    def earlier(self, upload: Finished) -> Finished | None:
+        """The finished upload of the same content to the same dataset, if there was one."""
+        return next((one for one in self._notes.finished if _alike(one, upload)), None)
+
+    def _write(self, notes: _Notes) -> None:
+        self._notes = notes
+        if self.path is None:
+            return
+        if notes == _Notes():
+            self.path.unlink(missing_ok=True)
+            return
+        temporary = self.path.with_name(self.path.name + ".new")
+        temporary.write_bytes(notes.to_json())
+        temporary.replace(self.path)
+
+
+def _alike(one: Finished, other: Finished) -> bool:
+    return one.model_copy(update={"upload": other.upload}) == other
+
+
+def refuse_again(nodes: Nodes, memory: Memory, upload: Finished, name: str) -> None:
+    """InputError if what an earlier upload of the same content brought is still there; `name` is that of the source."""
+    earlier = memory.earlier(upload)
+    segment = None if earlier is None else _segment(nodes, earlier)
+    if segment is not None:
+        what = f"columns of {segment.rows:,} rows" if upload.joined else f"{segment.rows:,} rows"
+        raise InputError(
+            f"{name} is in {upload.dataset} already: {what}, uploaded {local_time(segment.committed)} "
+            f"as upload {segment.upload}; nothing was sent",
+            hint="to have the same rows there twice, add --again (in Python again=True); to take them back, "
+            f"tercet withdraw {upload.dataset} --upload {segment.upload}",
+        )
+
+
+def _segment(nodes: Nodes, upload: Finished) -> SegmentInfo | None:
+    """What an upload brought, if it is still visible: it may have been withdrawn."""
+    listed = nodes.coordinator.get("/v1/datasets", DatasetList).datasets
+    segments = (segment for info in listed if info.name == upload.dataset for segment in info.segments)
+    return next((segment for segment in segments if segment.upload == upload.upload), None)
