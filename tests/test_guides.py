@@ -134,6 +134,7 @@ def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machin
     made = Machines(tmp_path, monkeypatch)
     rng = np.random.default_rng(3)
     frame = pandas.DataFrame({"age": rng.integers(18, 90, ROWS), "bmi": rng.normal(28, 4, ROWS).round(1)})
+    frame["sex"] = rng.choice(["f", "m"], ROWS)
     frame["progression"] = (frame.age * 0.4 + frame.bmi * 3 + rng.normal(size=ROWS)).round(2)
     frame.to_csv(tmp_path / "owner" / "patients.csv", index=False)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tercet.client.table import Table
 from tercet.errors import ConfigError, InputError, Refused, Unreachable
 from tercet.federation.federation import Federation
 from tercet.linear_model import LinearRegression
+from tercet.store.schema import Schema
 
 
 @pytest.fixture
@@ -75,7 +76,10 @@ def test_describe(table: Table, frame: pd.DataFrame, net: RemoteSession) -> None
     with net.measure() as m:
         found = table.describe()
     assert m.jobs == 1
-    assert list(found.index) == ["age", "bmi", "sex = f", "sex = m", "sex = x", "smoker", "risk"]
+    assert list(found.index) == ["age", "bmi", "sex = f", "sex = m", "sex = x", "smoker", "seen", "risk"]
+    assert found.loc["seen", "mean"] == frame.seen.mean().round("D").date()
+    assert found.loc["seen", "std"] == pytest.approx(frame.seen.std() / pd.Timedelta("1D"))
+    assert list(found["count"])[:2] == [400, 400]
     assert found.loc["age", "mean"] == pytest.approx(frame.age.mean())
     assert found.loc["age", "std"] == pytest.approx(frame.age.std())
     assert found.loc["bmi", "std"] == pytest.approx(frame.bmi.std(), rel=1e-4)
@@ -92,16 +96,129 @@ def test_describe(table: Table, frame: pd.DataFrame, net: RemoteSession) -> None
         (lambda t: t[["age", "sex"]], TypeError, "holds categories"),
         (lambda t: t[t["age"] > 5], TypeError, "indexed by a column's name"),
         (lambda t: t[3], TypeError, "indexed by a column's name"),
-        (lambda t: t["seen"] > "yesterday", InputError, "no date"),
+        (lambda t: t["seen"] > "yesterday", InputError, "no date; write it as YYYY-MM-DD"),
+        (lambda t: t["seen"] > 18_000, TypeError, "holds dates: compare it with a datetime.date, not with .* type int"),
+        (lambda t: t["seen"] > datetime(2020, 1, 1, 12), InputError, "without a time of day"),
+        (lambda t: t["seen"] * 2, TypeError, "holds dates, which are no numbers: subtract a date"),
+        (lambda t: t["seen"].sum(), TypeError, "holds dates, which are no numbers"),
+        (lambda t: t["seen"] + t["seen"], TypeError, "add a whole number of days"),
+        (lambda t: t["seen"] + 0.5, TypeError, "add a whole number of days"),
+        (lambda t: t["seen"] + timedelta(hours=1), InputError, "add whole days"),
+        (lambda t: t["sex"] + 1, TypeError, "holds categories, which are no numbers and have no order"),
+        (lambda t: t["age"] * t["sex"], TypeError, "holds categories, which are no numbers"),
+        (lambda t: np.add(t["sex"], 1), TypeError, "ufunc"),
+        (lambda t: -t["sex"], TypeError, "holds categories"),
+        (lambda t: t["sex"].mean(), TypeError, "holds categories"),
+        (lambda t: np.mean(t["sex"]), TypeError, "holds categories"),
+        (lambda t: t["sex"] < "m", TypeError, "have no order"),
+        (lambda t: t["sex"] == 1, TypeError, "compare it with one of their texts, as 'f', not with .* type int"),
+        (lambda t: t["sex"] == t["age"], TypeError, "compare it with one of their texts"),
+        (lambda t: tc.where(t["smoker"], t["sex"], 1), TypeError, "compare it with one of their texts"),
+        (lambda t: t["sex"].astype(float), TypeError, "holds categories"),
+        (lambda t: t["age"].std() * 2, TypeError, "root of a revealed variance"),
+        (lambda t: t.groupby("age"), InputError, "which values there are is secret"),
+        (lambda t: t.groupby("sex").mean("seen"), InputError, "column seen is of kind date"),
+        (lambda t: t.groupby([]), InputError, "name of a column"),
         (lambda t: t.to_numpy(), TypeError, "rows are secret"),
         (lambda t: np.asarray(t), TypeError, "rows are secret"),
-        (lambda t: t.describe(["seen"]), InputError, "none of these columns"),
-        (lambda t: t["sex"].isin("f"), TypeError, "list of categories"),
+        (lambda t: t["sex"].isin("f"), TypeError, "a list of values"),
     ],
 )
 def test_misuse(table: Table, misuse: Any, error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):
         misuse(table)
+
+
+def test_kinds_stay_what_they_are(table: Table, net: RemoteSession, frame: pd.DataFrame) -> None:
+    sex, seen = table["sex"], table["seen"]
+    some, picked = np.arange(400) % 3 > 0, slice(20, 300, 2)
+    women = sex[some][:100] == "f"
+    late = tc.where(table["smoker"], seen, date(2021, 1, 1)) >= pd.Timestamp("2021-01-01")
+    day = date(2020, 1, 1)
+    found = tc.reveal(
+        women.sum(),
+        (sex[picked] != sex[picked]).sum(),
+        late.sum(),
+        (seen.persist()[picked] < day).sum(),
+        (day < seen).sum(),
+        (seen - day).sum(),
+        (day - seen).mean(),
+        (seen + 30 > seen.mean()).sum(),
+        (tc.where(table["smoker"], sex, "x") == "x").sum(),
+        seen.mean(),
+        seen.isin([frame.seen[0], frame.seen[1]]).sum(),
+    )
+    plain = frame.seen.dt.date
+    assert found[0] == (frame.sex[some][:100] == "f").sum()
+    assert found[1] == 0
+    assert found[2] == (plain.where(frame.smoker, date(2021, 1, 1)) >= date(2021, 1, 1)).sum()
+    assert found[3] == (plain[picked] < day).sum()
+    assert found[4] == (plain > day).sum()
+    days = (frame.seen - pd.Timestamp(day)).dt.days
+    assert found[5] == days.sum()
+    assert found[6] == pytest.approx(-days.mean())
+    assert found[7] == (frame.seen + pd.Timedelta("30D") > frame.seen.mean()).sum()
+    assert found[8] == (frame.sex.where(frame.smoker, "x") == "x").sum()
+    assert found[9] == np.datetime64(frame.seen.mean().round("D").date())
+    assert found[10] == frame.seen.isin(frame.seen[:2]).sum()
+    assert (sex.reshape(20, -1) == "f").shape == (20, 20)
+    assert repr(sex[:5]) == "CategoryArray(sex: f, m, x; shape (5,))"
+    assert repr(seen).startswith("DateArray(seen: 20")
+    with pytest.raises(Refused):
+        sex.reveal()
+
+
+def test_deviations_as_numpy_has_them(table: Table, net: RemoteSession, frame: pd.DataFrame) -> None:
+    bmi = np.round(frame.bmi * 65536) / 65536
+    with net.measure() as m:
+        found = tc.reveal(
+            table["age"].var(),
+            table["age"].std(),
+            table["bmi"].std(ddof=1),
+            np.std(table["age"], ddof=1),
+            table[["age", "bmi"]].std(axis=0),
+        )
+    assert m.jobs == 1
+    assert [float(one) for one in found[:4]] == pytest.approx(
+        [np.var(frame.age), np.std(frame.age), bmi.std(), frame.age.std()], rel=1e-9
+    )
+    assert found[4] == pytest.approx([np.std(frame.age), np.std(bmi)], rel=1e-4)
+    assert "square root" in repr(table["age"].std())
+
+
+def test_groups(table: Table, net: RemoteSession, frame: pd.DataFrame) -> None:
+    groups, plain = table.groupby("sex"), frame.groupby("sex")
+    assert repr(groups) == "Groups(patients by sex: 3)"
+    with net.measure() as m:
+        means = groups.mean(["age", "bmi", "smoker"])
+    assert m.jobs == 1
+    pd.testing.assert_frame_equal(means, plain[["age", "bmi", "smoker"]].mean(), rtol=1e-4, check_dtype=False)
+    pd.testing.assert_series_equal(groups.count(), plain.size(), check_names=False, check_dtype=False)
+    assert list(groups.sum().columns) == ["age", "bmi", "smoker", "risk"]
+    pd.testing.assert_frame_equal(groups.std("age"), plain[["age"]].std(), rtol=1e-9)
+    pd.testing.assert_frame_equal(groups.var("age", ddof=0), plain[["age"]].var(ddof=0), rtol=1e-9)
+    both = table.groupby(["smoker", "sex"]).describe("age")
+    assert list(both.columns) == ["count", "age sum", "age mean"]
+    assert both.loc[(True, "f"), "age sum"] == frame.age[frame.smoker & (frame.sex == "f")].sum()
+    assert both["count"].sum() == len(frame)
+
+
+def test_a_group_without_rows(patients: Nodes) -> None:
+    with tc.connect(patients.federation, patients.people["analyst"], profile="lan") as net:
+        schema = Schema.parse(
+            {
+                "columns": [
+                    {"name": "colour", "kind": "category", "categories": ["red", "blue"]},
+                    {"name": "x", "kind": "integer", "lo": 0, "hi": 9},
+                ]
+            }
+        )
+        net.upload({"colour": ["red"] * 8, "x": range(8)}, dataset="colours", schema=schema)
+        found = net.table("colours").groupby("colour").describe()
+        assert found.loc["red"].to_list() == [8, 28, 3.5]
+        assert found.loc["blue", "count"] == 0
+        assert np.isnan(found.loc["blue", "x mean"])
+        assert np.isnan(net.table("colours").groupby("colour").std().loc["blue", "x"])
 
 
 def test_a_refusal_names_node_and_rule_and_the_session_goes_on(table: Table, frame: pd.DataFrame) -> None:

@@ -207,6 +207,9 @@ def isinf(x: Any, /) -> Any:
 
 def where(condition: Any, x1: Any, x2: Any, /) -> SecretArray:
     """x1 where the condition holds, else x2; the condition, either value, or all may be secret."""
+    for value in (x1, x2):
+        if isinstance(value, SecretArray) and (chosen := value._chosen(condition, x1, x2)) is not None:
+            return chosen
     return apply(_where, condition, x1, x2)
 
 

@@ -140,6 +140,11 @@ def _var(x: Any, axis: Any = None, *, ddof: float = 0, correction: Any = None, k
     return statistics.var(x, axis=axis, correction=given, keepdims=bool(keepdims) and keepdims is not np._NoValue)
 
 
+def _std(x: Any, axis: Any = None, *, ddof: float = 0, correction: Any = None, keepdims: Any = False) -> Any:
+    given = ddof if correction is None or correction is np._NoValue else correction
+    return statistics.std(x, axis=axis, correction=given, keepdims=bool(keepdims) and keepdims is not np._NoValue)
+
+
 def _where(condition: Any, *values: Any) -> Any:
     if len(values) != 2:
         raise TypeError("numpy.where on secret arrays takes both values; positions of true elements stay secret")
@@ -222,6 +227,7 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.prod: _axis(statistics.prod),
     np.mean: _mean,
     np.var: _var,
+    np.std: _std,
     np.min: _extreme(statistics.min),
     np.max: _extreme(statistics.max),
     np.any: _extreme(statistics.any),

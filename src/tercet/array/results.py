@@ -33,7 +33,7 @@ def reveal(*arrays: SecretArray, checked: bool | None = None) -> Any:
     """
     _all_secret(arrays, "reveal")
     session = session_of(*arrays)
-    wanted = [Wanted(array._node, OutputKind.REVEAL, divisor=array._divisor) for array in arrays]
+    wanted = [Wanted(array._plain()._node, OutputKind.REVEAL, divisor=array._divisor) for array in arrays]
     wanted, checks = with_checks(wanted, session.checked if checked is None else checked)
     results = session.run([*wanted, *(Wanted(check.node, OutputKind.REVEAL) for check in checks)])
     raise_failed(checks, results[len(arrays) :])
@@ -53,14 +53,15 @@ def keep(
     _all_secret(tuple(arrays), "persist")
     session = session_of(*arrays)
     wanted = [
-        Wanted(array._node, OutputKind.PERSIST, handle)
+        Wanted(array._plain()._node, OutputKind.PERSIST, handle)
         for array, handle in zip(arrays, handles or [b""] * len(arrays), strict=True)
     ]
     wanted, checks = with_checks(wanted, session.checked if checked is None else checked)
     results = session.run([*wanted, *(Wanted(check.node, OutputKind.REVEAL) for check in checks)])
     raise_failed(checks, results[len(arrays) :])
     return tuple(
-        SecretArray._new(session, result, array._divisor) for array, result in zip(arrays, results, strict=False)
+        array._again(SecretArray._new(session, result, array._divisor))
+        for array, result in zip(arrays, results, strict=False)
     )
 
 
@@ -68,7 +69,7 @@ def explain(*arrays: SecretArray) -> Explanation:
     """What revealing these arrays in one plan costs, and what becomes plain to whom; nothing runs."""
     _all_secret(arrays, "explain")
     session = session_of(*arrays)
-    wanted = [Wanted(array._node, OutputKind.REVEAL) for array in arrays]
+    wanted = [Wanted(array._plain()._node, OutputKind.REVEAL) for array in arrays]
     wanted, checks = with_checks(wanted, session.checked)
     wanted += [Wanted(check.node, OutputKind.REVEAL) for check in checks]
     return session.explain(compile_plan(wanted, session.network))

@@ -20,7 +20,7 @@ from tercet.plan.build import Operand
 from tercet.plan.divide import divide
 from tercet.plan.graph import Node
 from tercet.plan.public import DEFAULT_FRAC_BITS, public_array
-from tercet.plan.types import Kind
+from tercet.plan.types import Kind, Type
 
 if TYPE_CHECKING:
     from tercet.plan.explain import Explanation
@@ -72,23 +72,41 @@ class SecretArray(Refusals):
         """Another recorded value of the same session as a secret array."""
         return SecretArray._new(self._session, node)
 
+    # ---- what arrays with a meaning have in their own way (`tercet.array.meant`) ----
+
+    @property
+    def _type(self) -> Type:
+        return self._node.type
+
+    def _plain(self) -> SecretArray:
+        """The numbers alone."""
+        return self
+
+    def _again(self, numbers: SecretArray) -> SecretArray:
+        """Other numbers, with the same meaning."""
+        return numbers
+
+    def _chosen(self, condition: Any, x1: Any, x2: Any) -> SecretArray | None:
+        """What `where` gives for this array and another value; None where numbers are chosen."""
+        return None
+
     # ---- public facts ----
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self._node.type.shape
+        return self._type.shape
 
     @property
     def ndim(self) -> int:
-        return len(self._node.type.shape)
+        return len(self._type.shape)
 
     @property
     def size(self) -> int:
-        return self._node.type.size
+        return self._type.size
 
     @property
     def dtype(self) -> DType:
-        return dtype_of(self._node.type, self._divisor)
+        return dtype_of(self._type, self._divisor)
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -167,7 +185,7 @@ class SecretArray(Refusals):
         return explain(self)
 
     def _decoded(self, stored: NDArray[Any]) -> NDArray[Any]:
-        plain = decoded(stored, self._node.type, self._divisor)
+        plain = decoded(stored, self._type, self._divisor)
         return plain if plain.dtype == object else plain[()]  # a scalar for no dimensions, as in NumPy
 
     # ---- indexing ----
@@ -249,10 +267,10 @@ class SecretArray(Refusals):
         return matmul(other, self) if is_operand(other) else NotImplemented
 
     def __neg__(self) -> SecretArray:
-        return self._moved(build.negate)
+        return SecretArray._new(self._session, build.negate(self._node), self._divisor)
 
     def __pos__(self) -> SecretArray:
-        return self._moved(build.number)
+        return SecretArray._new(self._session, build.number(self._node), self._divisor)
 
     def __abs__(self) -> SecretArray:
         return apply(logic.absolute, self)
@@ -320,6 +338,18 @@ class SecretArray(Refusals):
         from tercet.array import statistics
 
         return statistics.mean(self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> SecretArray:
+        """The variance, exact when revealed; `ddof=1` for that of a sample, as in NumPy."""
+        from tercet.array import statistics
+
+        return statistics.var(self, axis=axis, correction=ddof, keepdims=keepdims)
+
+    def std(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> SecretArray:
+        """The standard deviation, to be revealed only: its root is taken where it becomes plain."""
+        from tercet.array import statistics
+
+        return statistics.std(self, axis=axis, correction=ddof, keepdims=keepdims)
 
     def min(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
         from tercet.array import statistics

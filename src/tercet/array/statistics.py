@@ -10,6 +10,7 @@ import numpy as np
 
 from tercet.array import elementwise, movement, operators, secret
 from tercet.array.conversion import as_type
+from tercet.array.meant import Root
 from tercet.array.secret import ONE, SecretArray, apply, shape_of
 from tercet.plan import build, logic
 from tercet.plan.build import Operand
@@ -61,6 +62,11 @@ def var(x: SecretArray, /, *, axis: Axis = None, correction: float = 0.0, keepdi
     return _averaged(x, axis, keepdims, reduce, x._divisor**2 * count * (count - Fraction(correction)))
 
 
+def std(x: SecretArray, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> SecretArray:
+    """The standard deviation: a variance whose root is taken when it is revealed, and which takes part in no more."""
+    return Root.of(var(x, axis=axis, correction=correction, keepdims=keepdims))
+
+
 def cumulative_sum(
     x: SecretArray, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
 ) -> SecretArray:
@@ -70,7 +76,7 @@ def cumulative_sum(
             raise ValueError("cumulative_sum needs an axis for arrays of other than one dimension")
         axis = 0
     place = movement.normal_axis(axis, x.ndim)
-    result = x._moved(lambda a: build.running_total(a, place))
+    result = SecretArray._new(x._session, build.running_total(x._node, place), x._divisor)
     if include_initial:
         shape = (*x.shape[:place], 1, *x.shape[place + 1 :])
         zeros = build.broadcast_to(elementwise.zeros_of(result._node), shape)

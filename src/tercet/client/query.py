@@ -10,10 +10,8 @@ quotients and roots are taken here, and ORDER BY, HAVING and LIMIT are left to w
 
 from __future__ import annotations
 
-import itertools
-import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -21,23 +19,22 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
-from tercet.array import elementwise, statistics
+from tercet.array import elementwise
 from tercet.array.results import explain as explain_arrays
-from tercet.array.results import reveal
 from tercet.array.secret import SecretArray
+from tercet.client.aggregates import Cell, Group, Sheet, belongs, combinations, joined, ratio, root
+from tercet.client.meanings import CategoryArray, DateArray
 from tercet.client.remote import RemoteSession
-from tercet.client.table import CategoryArray, DateArray, Table
+from tercet.client.table import Table
 from tercet.errors import InputError
 from tercet.plan.explain import Explanation
-from tercet.store.schema import ColumnKind
+from tercet.store.schema import Column
 
-MAX_GROUPS = 256
 MAX_TEXT = 1 << 16
 SQL = "sql"
 """The name under which a query's text is remembered with its job."""
 
 Value = SecretArray | bool | int | float | str
-Finish = Callable[[list[float]], Any]
 
 
 @dataclass(frozen=True)
@@ -48,28 +45,19 @@ class Answer:
     rows: tuple[tuple[Any, ...], ...]
 
 
-@dataclass(frozen=True)
-class _Cell:
-    """One aggregate: what is revealed for it, and how the answer comes of that; or a value that is public already."""
-
-    arrays: tuple[SecretArray, ...]
-    finish: Finish
-
-
 def ask(session: RemoteSession, sql: str) -> Answer:
     """Run a query as one job. Raises InputError for what is not offered, and what a job raises."""
     prepared = _Query(session, sql)
     with session.asking_about(sql=sql):
-        plain = reveal(*prepared.wanted) if prepared.wanted else ()
-    return prepared.answer([plain] if len(prepared.wanted) == 1 else list(plain))
+        return Answer(prepared.names, prepared.sheet.ask())
 
 
 def explain(session: RemoteSession, sql: str) -> Explanation:
     """What a query would cost and reveal, and what each node's policy says to it."""
     prepared = _Query(session, sql)
-    if not prepared.wanted:
-        raise InputError("this query asks for nothing that is secret")
-    return explain_arrays(*prepared.wanted)
+    if not prepared.sheet.wanted:
+        raise InputError("this query asks for nothing that is secret", hint="ask for a sum, a mean or a count")
+    return explain_arrays(*prepared.sheet.wanted)
 
 
 def answer_of(session: RemoteSession, job: str) -> Answer:
@@ -78,7 +66,7 @@ def answer_of(session: RemoteSession, job: str) -> Answer:
     if sql is None:
         raise InputError(f"job {job} was no query", hint="fetch its values instead")
     prepared = _Query(session, sql)
-    return prepared.answer(list(session.fetch(job)))
+    return Answer(prepared.names, prepared.sheet.answers(session.fetch(job)))
 
 
 class _Query:
@@ -93,44 +81,23 @@ class _Query:
         self._scalar = _Scalar(self.table)
         where = tree.args.get("where")
         condition = None if where is None else self._scalar.condition(where.this)
-        groups = self._groups(tree.args.get("group"))
+        columns = self._columns(tree.args.get("group"))
         self.names = tuple(_name(item, place) for place, item in enumerate(tree.expressions))
-        self._cells: list[list[_Cell]] = []
-        for values in itertools.product(*(choices for _, choices in groups)):
-            chosen = {column: value for (column, _), value in zip(groups, values, strict=True)}
+        rows: list[list[Cell]] = []
+        for chosen in combinations(columns, "GROUP BY"):
             mask = condition
             for column, value in chosen.items():
-                mine = self._scalar.equals(column, value)
+                mine = belongs(self.table[column], value)
                 mask = mine if mask is None else mask & mine
-            aggregate = _Aggregate(self._scalar, self.table.info.rows, mask, chosen)
-            self._cells.append([aggregate.cell(item.unalias()) for item in tree.expressions])
-        self.wanted = [array for row in self._cells for cell in row for array in cell.arrays]
+            aggregate = _Aggregate(self._scalar, Group(self.table.info.rows, mask), chosen)
+            rows.append([aggregate.cell(item.unalias()) for item in tree.expressions])
+        self.sheet = Sheet(rows)
 
-    def answer(self, plain: Sequence[Any]) -> Answer:
-        """The answer, from the values of `wanted`."""
-        values = iter(plain)
-        rows = tuple(
-            tuple(cell.finish([_number(next(values)) for _ in cell.arrays]) for cell in row) for row in self._cells
-        )
-        return Answer(self.names, rows)
-
-    def _groups(self, group: Any) -> list[tuple[str, Sequence[Any]]]:
-        groups: list[tuple[str, Sequence[Any]]] = []
-        for item in [] if group is None else group.expressions:
-            if not isinstance(item, exp.Column):
-                raise InputError("GROUP BY takes names of columns")
-            column = self.table.schema[item.name]
-            if column.kind is ColumnKind.CATEGORY:
-                groups.append((column.name, column.categories))
-            elif column.kind is ColumnKind.BOOL:
-                groups.append((column.name, (False, True)))
-            else:
-                raise InputError(
-                    f"GROUP BY {column.name}: which values there are is secret", hint="group by categories and bools"
-                )
-        if math.prod(len(choices) for _, choices in groups) > MAX_GROUPS:
-            raise InputError(f"GROUP BY makes more than {MAX_GROUPS} groups")
-        return groups
+    def _columns(self, group: Any) -> list[Column]:
+        items = [] if group is None else group.expressions
+        if not all(isinstance(item, exp.Column) for item in items):
+            raise InputError("GROUP BY takes names of columns", hint="name columns of categories and bools")
+        return [self.table.schema[item.name] for item in items]
 
 
 def _parsed(sql: str) -> exp.Select:
@@ -150,13 +117,12 @@ def _parsed(sql: str) -> exp.Select:
     return tree
 
 
+def _is_bool(array: SecretArray) -> bool:
+    return array.dtype.name == "bool"
+
+
 def _name(item: exp.Expression, place: int) -> str:
     return item.alias or (item.name if isinstance(item, exp.Column) else item.sql()) or f"column {place + 1}"
-
-
-def _number(value: Any) -> float:
-    found: float = value.item() if hasattr(value, "item") else value
-    return found
 
 
 class _Scalar:
@@ -165,19 +131,11 @@ class _Scalar:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def equals(self, column: str, value: Any) -> SecretArray:
-        """Where a column of categories or bools has this value."""
-        array = self._table[column]
-        if isinstance(value, bool):
-            return array if value else ~array
-        found: SecretArray = array == value
-        return found
-
     def condition(self, tree: exp.Expression) -> SecretArray:
         """A secret bool for each row."""
         found = self.value(tree)
-        if not isinstance(found, SecretArray) or not found.node.type.is_bool:
-            raise InputError(f"{tree.sql()[:80]} is no condition")
+        if isinstance(found, CategoryArray | DateArray) or not isinstance(found, SecretArray) or not _is_bool(found):
+            raise InputError(f"{tree.sql()[:80]} is no condition", hint="compare it with a value")
         return found
 
     def number(self, tree: exp.Expression) -> SecretArray | int | float:
@@ -238,11 +196,13 @@ class _Scalar:
             raise InputError(f"{left.sql()[:40]} and {right.sql()[:40]} are both public")
         texts = isinstance(a, CategoryArray | DateArray)
         if isinstance(b, str | date) and not texts:
-            hint = "it is a yes or no: write its name alone, or NOT before it" if a.node.type.is_bool else ""
+            hint = "it is a yes or no: write its name alone, or NOT before it" if _is_bool(a) else ""
             raise InputError(f"{left.sql()[:40]} is no column of categories or dates", hint=hint)
         if isinstance(a, CategoryArray) and (not isinstance(b, str) or compare not in (operator.eq, operator.ne)):
             raise InputError(f"{left.sql()[:40]} holds categories: compare them with texts, by = and <>")
-        if a.node.type.is_bool and isinstance(b, bool) and compare in (operator.eq, operator.ne):
+        if isinstance(a, DateArray) and not isinstance(b, DateArray | str):
+            raise InputError(f"{left.sql()[:40]} holds dates", hint="compare it with one, as '2020-01-31'")
+        if isinstance(b, bool) and not texts and _is_bool(a) and compare in (operator.eq, operator.ne):
             return a if b == (compare is operator.eq) else ~a
         found: SecretArray = compare(a, b)
         return found
@@ -261,42 +221,41 @@ class _Scalar:
 class _Aggregate:
     """Expressions about a group."""
 
-    def __init__(self, scalar: _Scalar, rows: int, mask: SecretArray | None, group: dict[str, Any]) -> None:
+    def __init__(self, scalar: _Scalar, group: Group, chosen: dict[str, Any]) -> None:
         self._scalar = scalar
-        self._rows = rows
-        self._mask = mask
         self._group = group
+        self._chosen = chosen
 
-    def cell(self, tree: exp.Expression) -> _Cell:
+    def cell(self, tree: exp.Expression) -> Cell:
         """What is revealed for an expression, and what is made of it."""
         if isinstance(tree, exp.Paren):
             return self.cell(tree.this)
         if isinstance(tree, exp.Column):
-            if tree.name not in self._group:
+            if tree.name not in self._chosen:
                 raise InputError(f"{tree.name} is of single rows, and secret", hint="aggregate it, or group by it")
-            value = self._group[tree.name]
-            return _Cell((), lambda _: value)
+            value = self._chosen[tree.name]
+            return Cell((), lambda _: value)
         if isinstance(tree, exp.Literal) and not tree.is_string:
             number = float(tree.this) if not tree.is_int else int(tree.this)
-            return _Cell((), lambda _: number)
+            return Cell((), lambda _: number)
         for kind, compute in _PLAIN.items():
             if isinstance(tree, kind):
-                return _joined(self.cell(tree.this), self.cell(tree.expression), compute)
+                return joined(self.cell(tree.this), self.cell(tree.expression), compute)
         if isinstance(tree, exp.Count):
             if tree.args.get("expressions") or isinstance(tree.this, exp.Distinct):
                 raise InputError("COUNT(DISTINCT ...) is not offered: which values there are is secret")
             if not isinstance(tree.this, exp.Star):
                 self._scalar.value(tree.this)  # no value is ever missing
-            return self._count()
+            return self._group.count()
         if isinstance(tree, exp.Sum):
-            return _Cell((self._sum(self._numbers(tree.this)),), operator.itemgetter(0))
+            return self._group.total(self._numbers(tree.this))
         if isinstance(tree, exp.Avg):
-            return _joined(_Cell((self._sum(self._numbers(tree.this)),), operator.itemgetter(0)), self._count(), _ratio)
+            return self._group.mean(self._numbers(tree.this))
         for kind, (correction, finish) in _SPREADS.items():
             if isinstance(tree, kind):
-                return self._spread(self._numbers(tree.this), correction, finish)
+                return self._group.variance(self._numbers(tree.this), correction, finish)
         if isinstance(tree, exp.Min | exp.Max):
-            return self._extreme(self._numbers(tree.this), least=isinstance(tree, exp.Min))
+            return self._group.extreme(self._numbers(tree.this), least=isinstance(tree, exp.Min))
         raise InputError(f"{tree.sql()[:80]} is no aggregate that is offered", hint="see `tercet query --help`")
 
     def _numbers(self, tree: exp.Expression) -> SecretArray:
@@ -305,49 +264,6 @@ class _Aggregate:
             raise InputError(f"{tree.sql()[:80]} is public")
         return found
 
-    def _count(self) -> _Cell:
-        if self._mask is None:
-            return _Cell((), lambda _: self._rows)
-        return _Cell((statistics.sum(self._mask),), lambda found: int(found[0]))
-
-    def _sum(self, values: SecretArray) -> SecretArray:
-        return statistics.sum(values if self._mask is None else elementwise.multiply(values, self._mask))
-
-    def _spread(self, values: SecretArray, correction: int, finish: Callable[[float], float]) -> _Cell:
-        """The variance: n sum(x^2) - sum(x)^2, exact, over what it is divided by."""
-        if self._mask is None:
-            if self._rows <= correction:
-                return _Cell((), lambda _: math.nan)
-            return _Cell((statistics.var(values, correction=correction),), lambda found: finish(found[0]))
-        taken = elementwise.multiply(values, self._mask)
-        total, count = statistics.sum(taken), statistics.sum(self._mask)
-        scaled = count * statistics.sum(elementwise.multiply(taken, taken)) - total * total
-
-        def end(found: list[float]) -> float:
-            rows = int(found[1])
-            return finish(found[0] / (rows * (rows - correction))) if rows > correction else math.nan
-
-        return _Cell((scaled, count), end)
-
-    def _extreme(self, values: SecretArray, *, least: bool) -> _Cell:
-        if self._mask is not None:
-            lo, hi = values.bounds
-            values = elementwise.where(self._mask, values, hi if least else lo)
-        return _Cell(((statistics.min if least else statistics.max)(values),), operator.itemgetter(0))
-
-
-def _joined(a: _Cell, b: _Cell, compute: Callable[[Any, Any], Any]) -> _Cell:
-    split = len(a.arrays)
-    return _Cell((*a.arrays, *b.arrays), lambda found: compute(a.finish(found[:split]), b.finish(found[split:])))
-
-
-def _ratio(a: float, b: float) -> float:
-    return a / b if b else math.nan
-
-
-def _root(variance: float) -> float:
-    return math.sqrt(max(0.0, variance))
-
 
 _ARITHMETIC: dict[type[exp.Expression], Callable[[Any, Any], Any]] = {
     exp.Add: operator.add,
@@ -355,7 +271,7 @@ _ARITHMETIC: dict[type[exp.Expression], Callable[[Any, Any], Any]] = {
     exp.Mul: operator.mul,
     exp.Div: operator.truediv,
 }
-_PLAIN = {**_ARITHMETIC, exp.Div: _ratio}
+_PLAIN = {**_ARITHMETIC, exp.Div: ratio}
 _COMPARISONS: dict[type[exp.Expression], Callable[[Any, Any], Any]] = {
     exp.EQ: operator.eq,
     exp.NEQ: operator.ne,
@@ -375,7 +291,7 @@ _MIRRORED = {
 _SPREADS: dict[type[exp.Expression], tuple[int, Callable[[float], float]]] = {
     exp.Variance: (1, float),
     exp.VariancePop: (0, float),
-    exp.Stddev: (1, _root),
-    exp.StddevSamp: (1, _root),
-    exp.StddevPop: (0, _root),
+    exp.Stddev: (1, root),
+    exp.StddevSamp: (1, root),
+    exp.StddevPop: (0, root),
 }

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tercet.array import manipulation, statistics
-from tercet.array.results import reveal
 from tercet.array.secret import SecretArray
+from tercet.client.aggregates import Cell, Group, Sheet, root
+from tercet.client.groups import Groups
+from tercet.client.meanings import CategoryArray, DateArray
 from tercet.errors import InputError
 from tercet.federation.api import DatasetInfo
-from tercet.store.schema import Column, ColumnKind, Schema, days
+from tercet.store.schema import EPOCH, Column, ColumnKind, Schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,20 +31,6 @@ class Columns(Protocol):
 
     def column(self, info: DatasetInfo, schema: Schema, column: str) -> SecretArray:
         """A stored column."""
-
-
-@dataclass(frozen=True)
-class _Line:
-    """A line of `describe`: what is revealed for it, and how that becomes count, mean and standard deviation."""
-
-    label: str
-    arrays: list[SecretArray]
-    finish: Callable[[list[float]], tuple[float, float, float]]
-
-
-def _of_bools(total: float, rows: int) -> tuple[float, float]:
-    mean = total / rows
-    return mean, math.sqrt(rows * mean * (1 - mean) / (rows - 1)) if rows > 1 else math.nan
 
 
 class Table:
@@ -105,9 +91,9 @@ class Table:
     def _column(self, column: Column) -> SecretArray:
         stored = self._session.column(self.info, self.schema, column.name)
         if column.kind is ColumnKind.CATEGORY:
-            return CategoryArray.of(stored, column)
+            return CategoryArray.of_column(stored, column)
         if column.kind is ColumnKind.DATE:
-            return DateArray.of(stored, column)
+            return DateArray.of_column(stored, column)
         return stored
 
     def _number(self, name: str) -> SecretArray:
@@ -125,39 +111,43 @@ class Table:
     def describe(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Count, mean and standard deviation (of a sample) of every column; of categories how many there are of each.
 
-        One job, whose numbers all aggregate over all rows. Bools are counted as 0 and 1.
+        One job, whose numbers all aggregate over all rows. Bools are counted as 0 and 1; the mean of dates is a date,
+        their deviation counts days. Least and greatest values would be those of single rows, so they are not there.
         """
         import pandas as pd
 
         if not self.info.rows:
-            raise InputError(f"dataset {self.name} has no rows")
+            raise InputError(f"dataset {self.name} has no rows", hint="ask its owners to upload some")
         lines = [line for name in columns or self.columns for line in self._lines(self._known(name))]
         if not lines:
-            raise InputError("none of these columns can be described", hint="name others")
-        wanted = [array for line in lines for array in line.arrays]
-        plain = reveal(*wanted)
-        values = iter(plain if len(wanted) > 1 else [plain])
-        rows = [line.finish([float(next(values)) for _ in line.arrays]) for line in lines]
-        index = pd.Index([line.label for line in lines], name=self.name)
-        return pd.DataFrame(rows, index=index, columns=["count", "mean", "std"])
+            raise InputError(
+                "none of these columns can be described: they have too many categories", hint="name others"
+            )
+        found = Sheet([cells for _, cells in lines]).ask()
+        index = pd.Index([label for label, _ in lines], name=self.name)
+        return pd.DataFrame(found, index=index, columns=["count", "mean", "std"])
 
-    def _lines(self, column: Column) -> Iterator[_Line]:
-        """What `describe` asks about a column."""
+    def groupby(self, columns: str | Sequence[str]) -> Groups:
+        """Rows by the values of a column of categories or bools, or of several; see `Groups`. Nothing is asked yet."""
+        names = [columns] if isinstance(columns, str) else list(columns)
+        return Groups(self, [self._known(name) for name in names])
+
+    def _lines(self, column: Column) -> Iterator[tuple[str, list[Cell]]]:
+        """What `describe` asks about a column: of each line its name, and count, mean and deviation."""
         rows, array = self.info.rows, self._column(column)
+        whole, nothing = Group(rows), Cell((), lambda _: math.nan)
         if isinstance(array, CategoryArray):
             if len(array.categories) <= MAX_DESCRIBED:
                 for category in array.categories:
-                    total = statistics.sum(array == category)
-                    yield _Line(f"{column.name} = {category}", [total], lambda found: (found[0], np.nan, np.nan))
+                    yield f"{column.name} = {category}", [Group(rows, array == category).count(), nothing, nothing]
         elif column.kind is ColumnKind.BOOL:
-            yield _Line(column.name, [statistics.sum(array)], lambda found: (rows, *_of_bools(found[0], rows)))
-        elif column.kind is not ColumnKind.DATE:
-            arrays = [statistics.mean(array), *([statistics.var(array, correction=1)] if rows > 1 else [])]
-            yield _Line(
-                column.name,
-                arrays,
-                lambda found: (rows, found[0], math.sqrt(max(0.0, found[1])) if len(found) > 1 else np.nan),
-            )
+            total = whole.total(array)
+            mean = Cell(total.arrays, lambda found: found[0] / rows)
+            yield column.name, [whole.count(), mean, Cell(total.arrays, lambda found: _spread_of_bools(found[0], rows))]
+        else:
+            day = _day if isinstance(array, DateArray) else float
+            mean = Cell((statistics.mean(array._plain()),), lambda found: day(found[0]))
+            yield column.name, [whole.count(), mean, whole.variance(array._plain(), 1, root)]
 
     def to_numpy(self, *_: Any, **__: Any) -> NoReturn:
         """Refused: there is no plain copy anywhere."""
@@ -187,6 +177,15 @@ class Table:
         return f'<table style="border-collapse:collapse"><caption style="{style}">{head}</caption>{rows}</table>'
 
 
+def _spread_of_bools(total: float, rows: int) -> float:
+    mean = total / rows
+    return math.sqrt(rows * mean * (1 - mean) / (rows - 1)) if rows > 1 else math.nan
+
+
+def _day(number: float) -> date:
+    return EPOCH + timedelta(round(number))
+
+
 def described(column: Column) -> str:
     """A column's kind and range in a few words."""
     if column.kind is ColumnKind.CATEGORY:
@@ -195,104 +194,3 @@ def described(column: Column) -> str:
     if column.kind is ColumnKind.KEY:
         return f"public key ({column.key})"
     return str(column.kind) if column.lo is None else f"{column.kind} from {column.lo} to {column.hi}"
-
-
-class _Typed(SecretArray):
-    """A stored column whose integers stand for something else."""
-
-    __slots__ = ("_column",)
-
-    _column: Column
-
-    @classmethod
-    def of(cls, stored: SecretArray, column: Column) -> _Typed:
-        self = cls._new(stored._session, stored._node)
-        assert isinstance(self, _Typed)
-        self._column = column
-        return self
-
-    def _plain(self) -> SecretArray:
-        return SecretArray._new(self._session, self._node)
-
-    def _code(self, value: Any) -> Any:
-        """What stands for a value that the column is compared with."""
-        return value
-
-    __hash__ = None
-
-    def __eq__(self, other: Any) -> SecretArray:  # type: ignore[override]
-        found: SecretArray = self._plain() == self._code(other)
-        return found
-
-    def __ne__(self, other: Any) -> SecretArray:  # type: ignore[override]
-        found: SecretArray = self._plain() != self._code(other)
-        return found
-
-
-class CategoryArray(_Typed):
-    """A column of categories: compared with their texts by == and !=, or by `isin`."""
-
-    __slots__ = ()
-
-    @property
-    def categories(self) -> tuple[str, ...]:
-        """All that its owners declared."""
-        return self._column.categories
-
-    def isin(self, values: Sequence[str]) -> SecretArray:
-        """Where the category is one of these."""
-        if isinstance(values, str) or not values:
-            raise TypeError("isin takes a list of categories")
-        found = self == values[0]
-        for value in values[1:]:
-            found = found | (self == value)
-        return found
-
-    def _code(self, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        if value not in self._column.categories:
-            raise InputError(
-                f"{value!r} is no category of column {self._column.name}",
-                hint=f"they are {', '.join(self._column.categories[:20])}",
-            )
-        return self._column.categories.index(value)
-
-    def _decoded(self, stored: NDArray[Any]) -> NDArray[Any]:
-        texts: NDArray[Any] = np.array(self._column.categories, dtype=object)[np.asarray(stored, dtype=np.int64)]
-        return texts
-
-
-class DateArray(_Typed):
-    """A column of dates: compared with datetime.date; as a number, days since 1970-01-01."""
-
-    __slots__ = ()
-
-    def _code(self, value: Any) -> Any:
-        if isinstance(value, np.datetime64):
-            value = value.astype("datetime64[D]").item()
-        if isinstance(value, str):
-            try:
-                value = date.fromisoformat(value)
-            except ValueError:
-                raise InputError(f"{value!r} is no date YYYY-MM-DD") from None
-        return days(date(value.year, value.month, value.day)) if isinstance(value, date) else value
-
-    def __lt__(self, other: Any) -> SecretArray:
-        found: SecretArray = self._plain() < self._code(other)
-        return found
-
-    def __le__(self, other: Any) -> SecretArray:
-        found: SecretArray = self._plain() <= self._code(other)
-        return found
-
-    def __gt__(self, other: Any) -> SecretArray:
-        found: SecretArray = self._plain() > self._code(other)
-        return found
-
-    def __ge__(self, other: Any) -> SecretArray:
-        found: SecretArray = self._plain() >= self._code(other)
-        return found
-
-    def _decoded(self, stored: NDArray[Any]) -> NDArray[Any]:
-        return np.asarray(stored, dtype=np.int64).astype("datetime64[D]")
