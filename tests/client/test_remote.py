@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -270,6 +271,32 @@ def test_persisted_results_stay_at_the_nodes(table: Table, frame: pd.DataFrame) 
     assert scaled.sum().reveal() == 2 * frame.age.sum()
     with pytest.raises(Refused):
         scaled.reveal()
+
+
+def test_what_is_got_back_is_readable(table: Table, net: RemoteSession, patients: Nodes) -> None:
+    table["age"].sum().reveal()
+    job = net.jobs()[0]
+    clock = datetime.now().astimezone().strftime("%Y-%m-%d")
+    assert re.fullmatch(rf"JobInfo\({job.job[:8]}, done, analyst at {clock} .*, of patients, took .* s\)", repr(job))
+    assert str(job) == repr(job)
+    (info,) = [one for one in net.datasets() if one.name == "patients"]
+    assert repr(info).startswith("DatasetInfo(patients: 400 rows, 6 columns, version 1, owners owner, changed 20")
+    assert repr(info.segments[0]).startswith("SegmentInfo(400 rows of owner, uploaded 20")
+    assert re.search(
+        r"NodeInfo\(a, party 1 of .*, operator a, software .*, since 20", repr(net.nodes.clients[0].info())
+    )
+    answer = net.query("SELECT sex, COUNT(*) AS n, AVG(age) AS age FROM patients GROUP BY sex")
+    lines = repr(answer).splitlines()
+    assert lines[0].split() == ["sex", "n", "age"]
+    assert [line.split()[0] for line in lines[1:]] == ["f", "m", "x"]
+    assert repr(net.nodes) == f"Nodes(a, b, c of {patients.federation.name}, asked by analyst)"
+    for shown in (repr(job), repr(info), repr(net), repr(net.nodes)):
+        assert "PRIVATE" not in shown and len(shown) < 300
+    with tc.connect(patients.federation, patients.people["owner"]) as owner:
+        report = owner.upload({"x": range(9)}, dataset="shown", schema=infer({"x": range(9)}).schema)
+        assert repr(report).startswith(f"UploadReport(shown: 9 rows, version 1, upload {report.upload}, ")
+        gone = owner.withdraw("shown")
+        assert re.match(r"Outcome\(withdraw.* shown, committed", repr(gone))
 
 
 def test_own_arrays(net: RemoteSession, table: Table) -> None:

@@ -302,6 +302,10 @@ class Nodes:
         self.clients = tuple(NodeClient(federation, party, member, timeout=timeout, via=door) for party in PARTIES)
         self._pool = ThreadPoolExecutor(3 * len(PARTIES), thread_name_prefix="tercet nodes")
 
+    def __repr__(self) -> str:
+        names = ", ".join(client.name for client in self.clients)
+        return f"Nodes({names} of {self.federation.name}, asked by {self.member.name})"
+
     def __enter__(self) -> Self:
         return self
 

@@ -44,6 +44,17 @@ class Answer:
     names: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
 
+    def __repr__(self) -> str:
+        lines = [self.names, *(tuple(map(_cell, row)) for row in self.rows)]
+        widths = [max(len(line[place]) for line in lines) for place in range(len(self.names))]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        )
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
+
 
 def ask(session: RemoteSession, sql: str) -> Answer:
     """Run a query as one job. Raises InputError for what is not offered, and what a job raises."""

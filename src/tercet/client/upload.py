@@ -69,6 +69,14 @@ class UploadReport:
     remembered: bool = False
     """Whether the same upload again would be noticed and refused."""
 
+    def __repr__(self) -> str:
+        told = f", still to be told: {', '.join(self.pending)}" if self.pending else ""
+        dropped = f", {self.dropped:,} left out" if self.dropped else ""
+        return (
+            f"UploadReport({self.dataset}: {self.rows:,} rows{dropped}, version {self.version}, upload {self.upload}, "
+            f"{self.seconds:.1f} s{told})"
+        )
+
 
 @dataclass
 class _Plan:

@@ -55,15 +55,19 @@ expired (410). Times are unix seconds; `wait` is 30 at most.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 
 from tercet.federation.identifiers import ColumnName, DatasetName, Digest, Identifier, KeptName, Line, MemberName
-from tercet.federation.model import Model
+from tercet.federation.local_time import local_time
+from tercet.federation.model import Model, Shown
 
 MAX_WAIT_S = 30
 MAX_PAGE = 1000
+_SHORT = 8
+"""Digits of a job's identifier that people see; commands take any beginning that only one job has."""
 
 Time = Annotated[float, Field(ge=0, le=1e10)]
 """Unix seconds."""
@@ -100,7 +104,7 @@ class Limits(Model):
     page: Count = MAX_PAGE
 
 
-class NodeInfo(Model):
+class NodeInfo(Shown):
     """Who a node is; says nothing about data or people."""
 
     api: Literal[1] = 1
@@ -121,6 +125,12 @@ class NodeInfo(Model):
     lanes: Count
     limits: Limits
 
+    def _facts(self) -> Iterator[str]:
+        yield f"{self.name}, party {self.party} of {self.federation_name}"
+        yield f"operator {self.operator}" if self.operator else "no operator named"
+        yield f"software {self.software}"
+        yield f"since {local_time(self.started)}"
+
 
 class Me(Model):
     """Who the caller is to this node."""
@@ -135,7 +145,7 @@ class Me(Model):
 # --- datasets
 
 
-class SegmentInfo(Model):
+class SegmentInfo(Shown):
     """The visible rows of one upload."""
 
     upload: Identifier
@@ -146,8 +156,12 @@ class SegmentInfo(Model):
     columns: list[ColumnName]
     committed: Time
 
+    def _facts(self) -> Iterator[str]:
+        yield f"{self.rows:,} rows of {self.owner_name}"
+        yield f"uploaded {local_time(self.committed)} as {self.upload}"
 
-class DatasetInfo(Model):
+
+class DatasetInfo(Shown):
     """A dataset as this node has it. `schema_` is called `schema` in JSON and is what `store.schema` reads."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -169,6 +183,16 @@ class DatasetInfo(Model):
         """Names of those whose rows are there."""
         return sorted({segment.owner_name for segment in self.segments})
 
+    def _facts(self) -> Iterator[str]:
+        columns = self.schema_.get("columns")
+        yield f"{self.name}: {self.rows:,} rows"
+        yield f"{len(columns) if isinstance(columns, list) else 0} columns"
+        yield f"version {self.version}"
+        yield f"owners {', '.join(self.owners) or 'none'}"
+        yield f"changed {local_time(self.changed)}"
+        if self.changing:
+            yield f"under way: {self.changing}"
+
 
 class DatasetList(Model):
     """All datasets that the caller may see."""
@@ -176,7 +200,7 @@ class DatasetList(Model):
     datasets: list[DatasetInfo]
 
 
-class Receipt(Model):
+class Receipt(Shown):
     """One job that touched a dataset."""
 
     job: Identifier
@@ -190,6 +214,14 @@ class Receipt(Model):
     """How many numbers it revealed."""
     bundle: Digest
     created: Time
+
+    def _facts(self) -> Iterator[str]:
+        yield f"job {self.job[:_SHORT]}"
+        yield self.state
+        yield f"{self.analyst_name} at {local_time(self.created)}"
+        yield f"{self.numbers:,} numbers of {', '.join(self.columns)}"
+        if self.purpose:
+            yield f"purpose {self.purpose!r}"
 
 
 class ReceiptList(Model):
@@ -249,7 +281,7 @@ class UploadState(Model):
         return {int(number): part for number, part in self.chunks.items()}
 
 
-class Outcome(Model):
+class Outcome(Shown):
     """What became of a change. `committed` is final at all nodes; those in `pending` have yet to be told."""
 
     transaction: Identifier
@@ -263,6 +295,18 @@ class Outcome(Model):
     dataset: Line = ""
     version: Count | None = None
     rows: Count | None = None
+
+    def _facts(self) -> Iterator[str]:
+        yield f"{self.kind} {self.dataset}".rstrip()
+        yield self.state
+        if self.version is not None:
+            yield f"version {self.version}"
+        if self.rows is not None:
+            yield f"{self.rows:,} rows"
+        if self.reason:
+            yield f"{self.node}: {self.reason}" if self.node else self.reason
+        if self.pending:
+            yield f"still to be told: {', '.join(self.pending)}"
 
 
 # --- jobs
@@ -303,7 +347,7 @@ class JobReport(Model):
     compute_s: list[float] = Field(default_factory=list)
 
 
-class JobInfo(Model):
+class JobInfo(Shown):
     """A job as this node sees it."""
 
     job: Identifier
@@ -333,6 +377,19 @@ class JobInfo(Model):
     @property
     def final(self) -> bool:
         return self.state in FINAL_STATES
+
+    def _facts(self) -> Iterator[str]:
+        yield self.job[:_SHORT]
+        yield f"running, {self.progress:.0%}" if self.state == "running" else self.state
+        yield f"{self.analyst_name} at {local_time(self.created)}"
+        if self.datasets:
+            yield f"of {', '.join(self.datasets)}"
+        if self.started and self.finished:
+            yield f"took {self.finished - self.started:.2f} s"
+        if self.purpose:
+            yield f"purpose {self.purpose!r}"
+        if self.error is not None:
+            yield f"error: {self.error.message}"
 
 
 class JobList(Model):
@@ -379,7 +436,7 @@ class KeptArray(Model):
     """Its type as a person reads it."""
 
 
-class KeptInfo(Model):
+class KeptInfo(Shown):
     """A kept array or model. `disclosures` is what revealing it would say, `output` counting its arrays."""
 
     name: KeptName
@@ -391,6 +448,14 @@ class KeptInfo(Model):
     disclosures: list[Disclosure] = Field(default_factory=list)
     created: Time
     expires: Time | None = None
+
+    def _facts(self) -> Iterator[str]:
+        kind = "array" if self.model is None else str(self.model.get("class", "model"))
+        yield f"{self.name}: {kind} of {self.owner_name}"
+        yield f"{len(self.arrays)} arrays"
+        yield f"kept {local_time(self.created)}"
+        if self.expires is not None:
+            yield f"until {local_time(self.expires)}"
 
 
 class KeptList(Model):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,6 +22,20 @@ class Model(BaseModel):
     def to_json(self) -> bytes:
         """JSON for a body, under the names that others read."""
         return self.model_dump_json(by_alias=True).encode()
+
+
+class Shown(Model):
+    """A model that people look at in a notebook: one line of what matters, not every field."""
+
+    @abstractmethod
+    def _facts(self) -> Iterator[str]:
+        """What the line says, in order."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self._facts())})"
+
+    def __str__(self) -> str:
+        return repr(self)
 
 
 def canonical(value: Model | dict[str, Any]) -> bytes:
