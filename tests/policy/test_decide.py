@@ -281,6 +281,15 @@ def test_bounds_are_the_analysts_word(d: Data) -> None:
     )
 
 
+def test_many_bounds_of_one_reason_are_one_sentence(d: Data) -> None:
+    import tercet as tc
+
+    assumed = d.request(*(tc.assume(d.income.sum(), (0, 50 + k)) for k in range(9)))
+    (said,) = [reason for reason in decide(policy(), assumed).reasons if "word" in reason]
+    assert said.startswith("it is the analyst's word that values of 9 types are int[] in [0, 50]; int[] in [0, 51]; ")
+    assert said.endswith("; and 6 more")
+
+
 def test_kept_results_gain_nothing(d: Data) -> None:
     request = d.request(kept=(d.income[:12].sum(), d.income + 1, d.income.sum()))
     decision = decide(policy(), request)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from tercet.errors import ConfigError
 from tercet.plan.compile import critical_path, largest_ring, operation_costs
+from tercet.plan.narrowed import narrowed
 from tercet.plan.network import PROFILES, Network
 from tercet.plan.ops_loop import PART
-from tercet.plan.plan import OutputKind, Plan, PlanOperation, reason_text
+from tercet.plan.plan import OutputKind, Plan, PlanOperation
 from tercet.plan.types import Type
 from tercet.protocols.cost import Cost
 
@@ -110,12 +111,8 @@ class Explanation:
 
     @property
     def assumptions(self) -> list[str]:
-        """Bounds that the plan takes on somebody's word, or for a reason that the types alone do not prove."""
-        lines: dict[str, None] = {}
-        for op, _, _ in _walk(self.plan):
-            if op.operation.name in ("bound", "multiply_within"):
-                lines.setdefault(f"{op.type}: {reason_text(op)}")
-        return list(lines)
+        """Bounds taken on somebody's word, or for a reason that the types alone do not prove; a line a reason."""
+        return [f"{one}: {one.reason}" for one in narrowed(op for op, _, _ in _walk(self.plan))]
 
     def _summary(self) -> Iterator[tuple[str, str]]:
         yield "rounds", f"{self.rounds:,}"

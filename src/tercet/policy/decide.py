@@ -8,8 +8,8 @@ from enum import StrEnum
 from functools import cached_property
 
 from tercet.errors import PlanError
-from tercet.plan.ops_local import ASSUMED
-from tercet.plan.plan import OutputKind, Plan, PlanOperation, reason_text
+from tercet.plan.narrowed import Narrowed, narrowed
+from tercet.plan.plan import OutputKind
 from tercet.policy.disclosure import (
     Disclosure,
     columns_read,
@@ -164,17 +164,14 @@ class _Case:
             wrong.append(
                 f"the job may take {self.request.deadline_s:,.0f} s; this node allows {limits.deadline_s:,.0f}"
             )
-        for op in _narrowed(plan):
-            if limits.asserted_bounds is Bounds.NONE or (
-                limits.asserted_bounds is Bounds.REASONED and op.attrs[2] == ASSUMED
-            ):
-                wrong.append(f"{_word(op)}; this node does not take his word for it")
-                break
+        for one in narrowed(op for op, _ in plan.listed):
+            if limits.asserted_bounds is Bounds.NONE or (limits.asserted_bounds is Bounds.REASONED and one.assumed):
+                wrong.append(f"{_word(one)}; this node does not take his word for it")
         return wrong
 
     def words(self) -> list[str]:
         """Bounds that are the analyst's word."""
-        return list(dict.fromkeys(_word(op) for op in _narrowed(self.request.plan)))
+        return [_word(one) for one in narrowed(op for op, _ in self.request.plan.listed)]
 
     def _unruled(self) -> str:
         rules = listed([rule.name for rule in self.policy.rules]) or "none"
@@ -304,14 +301,10 @@ class _Case:
         return wrong
 
 
-def _narrowed(plan: Plan) -> list[PlanOperation]:
-    """Operations whose bounds the types do not prove."""
-    return [op for op, _ in plan.listed if op.operation.name in ("bound", "multiply_within")]
-
-
-def _word(op: PlanOperation) -> str:
-    reason = "" if op.attrs[2] == ASSUMED else f" because, as he says, {reason_text(op)}"
-    return f"it is the analyst's word that a value is {op.type}{reason}"
+def _word(one: Narrowed) -> str:
+    reason = "" if one.assumed else f" because, as he says, {one.reason}"
+    what = "a value is" if len(one.types) == 1 else f"values of {len(one.types)} types are"
+    return f"it is the analyst's word that {what} {one}{reason}"
 
 
 def _least(rule: Rule) -> str:
