@@ -22,6 +22,7 @@ from node.trio_nodes import Nodes as Trio
 from tercet.client import orders
 from tercet.client.nodes import NodeClient, Nodes
 from tercet.client.orders import Unsettled
+from tercet.client.remembered import Memory
 from tercet.client.upload import STATE_SUFFIX, Progress, upload
 from tercet.errors import InputError, TercetError, Unreachable
 from tercet.federation.api import UploadState
@@ -181,6 +182,9 @@ def test_the_same_rows_are_not_added_twice_unnoticed(three: Trio, owner: Nodes, 
     assert totals(three, "twice") == (2 * sum(range(ROWS)), ROWS)
     with pytest.raises(InputError, match=second.upload):
         upload(owner, source, dataset="twice", mode="append")
+    orders.withdraw(owner, "twice", upload=second.upload)
+    with pytest.raises(InputError, match=first.upload):
+        upload(owner, source, dataset="twice", mode="append")
     with source.open("a") as file:
         file.write("1,5001\n")
     assert upload(owner, source, dataset="twice", mode="append").rows == ROWS + 1
@@ -320,7 +324,10 @@ def test_columns_of_the_same_rows_are_joined_by_the_key(three: Trio, owner: Node
     two = Schema(columns=(key, Column(name="y", kind="integer", lo=0, hi=1000)))
     upload(owner, first, dataset="joined", schema=one)
     with Nodes(three.federation, three.people["owner2"]) as other:
-        upload(other, second, dataset="joined", schema=two, mode="columns")
+        memory = Memory()
+        upload(other, second, dataset="joined", schema=two, mode="columns", memory=memory)
+        with pytest.raises(InputError, match="is in joined already: columns of 200 rows"):
+            upload(other, second, dataset="joined", schema=two, mode="columns", memory=memory)
     with tc.connect(three.federation, three.people["analyst"], profile="lan") as net:
         table = net.table("joined")
         assert (table["x"] * table["y"]).sum().reveal() == sum(i * (199 - i) for i in range(200))

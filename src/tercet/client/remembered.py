@@ -87,12 +87,12 @@ class Memory:
 
     def done(self, upload: Finished) -> None:
         """Note that an upload is finished, instead of how to resume it."""
-        others = tuple(one for one in self._notes.finished if not _alike(one, upload))
-        self._write(_Notes(finished=(*others, upload)))
+        self._write(_Notes(finished=(*self._notes.finished, upload)))
 
-    def earlier(self, upload: Finished) -> Finished | None:
-        """The finished upload of the same content to the same dataset, if there was one."""
-        return next((one for one in self._notes.finished if _alike(one, upload)), None)
+    def earlier(self, upload: Finished) -> set[str]:
+        """The finished uploads of the same content to the same dataset."""
+        finished = self._notes.finished
+        return {one.upload for one in finished if one.model_copy(update={"upload": upload.upload}) == upload}
 
     def _write(self, notes: _Notes) -> None:
         self._notes = notes
@@ -106,14 +106,9 @@ class Memory:
         temporary.replace(self.path)
 
 
-def _alike(one: Finished, other: Finished) -> bool:
-    return one.model_copy(update={"upload": other.upload}) == other
-
-
 def refuse_again(nodes: Nodes, memory: Memory, upload: Finished, name: str) -> None:
     """InputError if what an earlier upload of the same content brought is still there; `name` is that of the source."""
-    earlier = memory.earlier(upload)
-    segment = None if earlier is None else _segment(nodes, earlier)
+    segment = _segment(nodes, upload.dataset, memory.earlier(upload))
     if segment is not None:
         what = f"columns of {segment.rows:,} rows" if upload.joined else f"{segment.rows:,} rows"
         raise InputError(
@@ -124,8 +119,11 @@ def refuse_again(nodes: Nodes, memory: Memory, upload: Finished, name: str) -> N
         )
 
 
-def _segment(nodes: Nodes, upload: Finished) -> SegmentInfo | None:
-    """What an upload brought, if it is still visible: it may have been withdrawn."""
+def _segment(nodes: Nodes, dataset: str, uploads: set[str]) -> SegmentInfo | None:
+    """What the last of these uploads brought that is still visible: they may have been withdrawn."""
+    if not uploads:
+        return None
     listed = nodes.coordinator.get("/v1/datasets", DatasetList).datasets
-    segments = (segment for info in listed if info.name == upload.dataset for segment in info.segments)
-    return next((segment for segment in segments if segment.upload == upload.upload), None)
+    segments = [segment for info in listed if info.name == dataset for segment in info.segments]
+    there = [segment for segment in segments if segment.upload in uploads]
+    return max(there, key=lambda segment: segment.committed, default=None)
