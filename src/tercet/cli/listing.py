@@ -100,11 +100,14 @@ def show_datasets(datasets: Sequence[DatasetInfo], *, as_json: bool) -> None:
             dataset.version,
             ", ".join(dataset.owners),
             moment(dataset.changed),
-            moment(dataset.refreshed) or "never",
+            moment(dataset.refreshed),
             dataset.changing,
             ", ".join(column["name"] for column in dataset.schema_["columns"]),  # type: ignore[index, union-attr, call-overload, misc]
         )
         for dataset in datasets
     ]
     titles = ("dataset", "rows", "version", "owners", "changed", "refreshed", "under way", "columns")
-    console().print(rows(grid(*titles, right=(1, 2)), lines))
+    # a terminal has room for those columns only in which there is something
+    filled = [place for place in range(len(titles)) if any(line[place] not in ("", None) for line in lines)]
+    made = grid(*(titles[place] for place in filled), right=(1, 2))
+    console().print(rows(made, [[line[place] for place in filled] for line in lines]))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO, cast
 
 from rich.console import Console, JustifyMethod
 from rich.markup import escape
@@ -26,14 +27,31 @@ from rich.progress import (
 from rich.table import Table as Grid
 from rich.text import Text
 
-_PIPE_WIDTH = 200
+_PIPE_WIDTH = 1 << 16
 _GROUP = 4
 
 
+class _Trimmed(io.TextIOBase):
+    """A file or pipe that gets lines without the blanks that fill a column up."""
+
+    def __init__(self, to: TextIO) -> None:
+        self._to = to
+
+    def write(self, text: str) -> int:
+        self._to.write("\n".join(line.rstrip(" ") for line in text.split("\n")))
+        return len(text)
+
+    def flush(self) -> None:
+        self._to.flush()
+
+
 def console(*, err: bool = False) -> Console:
-    """A terminal to print on; wide if it is none, so that nothing is cut off in a file or a pipe."""
+    """A terminal to print on; or a file or pipe, as wide as it takes, so that nothing is cut off or wrapped."""
     here = Console(highlight=False, stderr=err)
-    return here if here.is_terminal else Console(highlight=False, stderr=err, width=max(here.width, _PIPE_WIDTH))
+    if here.is_terminal:
+        return here
+    trimmed = _Trimmed(sys.stderr if err else sys.stdout)
+    return Console(highlight=False, file=cast(TextIO, trimmed), width=_PIPE_WIDTH)
 
 
 def grid(*titles: str, right: Sequence[int] = ()) -> Grid:
