@@ -146,7 +146,54 @@ def test_query(dataset: str, frame: pandas.DataFrame) -> None:
     assert str((frame.sex == "f").sum()) in shown
 
 
+@pytest.mark.parametrize(
+    ("typed", "error", "hint"),
+    [
+        ("query|SELECT AVG(age) FROM patient", "there is no dataset patient", "tercet datasets"),
+        ("query|SELECT AVG(agee) FROM patients", "no column 'agee'", "age, bmi, sex, risk"),
+        ("query|SELECT AVG(age) FROM patients WHERE sex = 'w'", "'w' is no category of column sex", "they are f, m"),
+        ("query|SELEC age", "a query is one SELECT", "SELECT AVG"),
+        ("explain|SELECT COUNT(*) FROM patients", "asks for nothing that is secret", "a mean or a count"),
+        ("fit|patients|--target|riks", "no column of numbers 'riks'", "age, bmi, risk"),
+        ("receipts|patient", "there is no dataset patient", "tercet datasets"),
+        ("withdraw|patient|--yes", "there is no dataset patient", "tercet datasets"),
+        ("datasets|--identity|none.pem", "cannot read none.pem", "tercet identity new NAME makes one, tercet up"),
+        ("datasets|--identity|tercet-nodes/federation.toml", "is no identity", "private keys"),
+        ("datasets|--federation|none.toml", "cannot read the federation file none.toml", "tercet up makes"),
+        ("datasets|--federation|patients.toml", "patients.toml is no federation file", "an operator of the federation"),
+        ("datasets|--federation|patients.csv", "patients.csv is no federation file", "an operator of the federation"),
+        ("upload|none.csv|-d|patients", "cannot read none.csv: No such file or directory", "a file of CSV"),
+        ("upload|patients.csv|-d|patienst", "no dataset patienst yet", "correct the name: there are patients"),
+        ("upload|patients.csv|-d|x|-s|none.toml", "schema none.toml: No such file or directory", "tercet schema infer"),
+        ("upload|patients.csv|-d|x|-s|patients.csv", "patients.csv is no TOML", "tercet schema infer"),
+        ("upload|other.csv|-d|patients|-i|tercet-nodes/analyst.pem", "analyst is no owner", "ask the operator to give"),
+        ("upload|comma.csv|-d|patients", "column bmi, row 1: the value is not a number", "--decimal ,"),
+        ("upload|bounds.csv|-d|patients", "column age, row 1: the value is outside", "wider bounds"),
+        ("upload|empty.csv|-d|patients", "empty.csv is empty", "the first line names the columns"),
+        ("upload|wide.csv|-d|patients", "looks like UTF-16", "--encoding utf-16"),
+        ("upload|header.csv|-d|patients", "header.csv has no rows to upload", "below the header"),
+        ("node|status", "cannot read the settings node.toml: No such file", "--node"),
+    ],
+)
+def test_mistakes_of_beginners(folder: Path, dataset: str, typed: str, error: str, hint: str) -> None:
+    header = "age,bmi,sex,risk\n"
+    for name, text in {
+        "other.csv": f"{header}31,25,f,61\n",
+        "comma.csv": 'age,bmi,sex,risk\n30,"25,5",f,60\n',
+        "bounds.csv": f"{header}300,25,f,60\n",
+        "empty.csv": "",
+        "header.csv": header,
+    }.items():
+        (folder / name).write_text(text)
+    (folder / "wide.csv").write_text(f"{header}30,25,f,60\n", encoding="utf-16")
+    first, second = told(*typed.split("|")).splitlines()
+    assert error in first
+    assert hint in second
+
+
 def test_query_refused(dataset: str) -> None:
+    refused = tercet("query", "SELECT MAX(age) FROM patients", status=Exit.REFUSED).stderr
+    assert "refuses by rule trial" in refused and "tercet explain" in refused
     assert "no column" in told("query", "SELECT AVG(nothing) FROM patients")
     assert "and secret" in tercet("query", "SELECT age FROM patients", status=1).stderr
 
@@ -173,6 +220,19 @@ def test_a_model_is_kept_and_dropped(dataset: str) -> None:
     assert [each["name"] for each in json.loads(tercet("kept", "--json").stdout)] == ["trial"]
     assert "Deleted trial" in tercet("drop", "trial", "--yes").stdout
     assert json.loads(tercet("kept", "--json").stdout) == []
+
+
+def test_lists_are_whole_in_a_pipe(folder: Path, dataset: str) -> None:
+    """Neither cut nor wrapped nor filled up with blanks where nobody looks at it in a terminal."""
+    names = [f"measurement_number_{number}" for number in range(40)]
+    (folder / "broad.csv").write_text(",".join(names) + "\n" + "\n".join([",".join(["12"] * 40)] * 9) + "\n")
+    tercet("schema", "infer", "broad.csv", "--out", "broad.toml")
+    tercet("upload", "broad.csv", "--dataset", "broad", "--schema", "broad.toml")
+    lines = tercet("datasets").stdout.splitlines()
+    (line,) = [line for line in lines if line.startswith("broad ")]
+    assert line.endswith(", ".join(names))
+    assert all(line == line.rstrip() for line in lines)
+    tercet("withdraw", "broad", "--yes")
 
 
 def test_jobs_and_receipts(dataset: str) -> None:
@@ -266,7 +326,9 @@ def test_backup(folder: Path, dataset: str) -> None:
 
 
 def test_refresh(folder: Path, dataset: str) -> None:
+    assert "refreshed" not in tercet("datasets").stdout.splitlines()[0]
     shown = tercet("refresh", "patients").stdout
+    assert "refreshed" in tercet("datasets").stdout.splitlines()[0]
     assert "Refreshed patients at all three nodes" in shown
     (row,) = json.loads(tercet("query", "SELECT COUNT(*) AS n FROM patients", "--json").stdout)
     assert row["n"] == ROWS
@@ -296,4 +358,5 @@ def test_down(folder: Path) -> None:
     assert "Stopped node-1, node-2, node-3" in tercet("down").stdout
     assert pids(folder) == []
     assert "No node was running" in tercet("down").stdout
-    assert "cannot be reached" in told("query", "SELECT COUNT(*) FROM patients")
+    gone = told("query", "SELECT COUNT(*) FROM patients")
+    assert "cannot be reached" in gone and "start it, with tercet up" in gone

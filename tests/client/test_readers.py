@@ -107,13 +107,17 @@ def test_progress_of_a_csv_file(tmp_path: Path) -> None:
         (b"a,b\n1,2\n3\n", "row 2 .* more or fewer fields"),
         (b"a,b\n1,2\n3,4,rosebud\n", "row 2 .* more or fewer fields"),
         (b"a,a\n1,2\n", "more than one column 'a'"),
-        (b"a,b\nros\xffebud,1\n", "no utf-8 text"),
+        (b"a,b\nros\xffebud,1\n", "no utf-8 text; .*latin-1"),
+        (b"Gr\xf6\xdfe,b\nrosebud,1\n", "no utf-8 text; .*latin-1"),
+        (b"a,b\n" + b"x,1\n" * 50_000 + b"ros\xffebud,1\n", "no utf-8 text; .*latin-1"),
+        ("a,b\nrosebud,1\n".encode("utf-16"), "looks like UTF-16.*--encoding utf-16"),
+        ("a,b\nrosebud,1\n".encode("utf-16-le"), "looks like UTF-16"),
         (b"FEA1....", "Feather of version 1"),
         (b"PAR1 " + b"rosebud", "damaged or cut off"),
         (b"ARROW1\0\0 rosebud", "damaged or cut off"),
         (b"\xff\xff\xff\xff rosebud and some more of it", "damaged or cut off"),
     ],
-    ids=range(10),
+    ids=range(14),
 )
 def test_bad_files(tmp_path: Path, content: bytes, match: str) -> None:
     path = tmp_path / "file"
@@ -141,6 +145,13 @@ def test_other_encodings(tmp_path: Path) -> None:
     assert table(source)["x"].to_pylist() == ["ä"]
     with pytest.raises(InputError, match="not known"):
         open_source(tmp_path / "file", encoding="klingon")
+    for encoding in ("utf-16", "utf-16-le"):
+        (tmp_path / "file").write_bytes("Größe,x\n1,ä\n".encode(encoding))
+        source = open_source(tmp_path / "file", encoding=encoding)
+        assert source.columns == ("Größe", "x")
+        assert table(source)["x"].to_pylist() == ["ä"]
+    with pytest.raises(InputError, match=r"cannot read .*: No such file .*; name a file"):
+        open_source(tmp_path / "none.csv")
 
 
 def test_quotes_newlines_and_blocks(tmp_path: Path) -> None:

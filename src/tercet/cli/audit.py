@@ -121,7 +121,8 @@ def _read(path: Path) -> list[Entry]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}", hint="export it: tercet node audit --export FILE") from None
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise ConfigError(f"cannot read {path}: {why}", hint="export it: tercet node audit --export FILE") from None
     return read_entries(lines)
 
 

@@ -245,7 +245,8 @@ def _mode(nodes: Nodes, dataset: str, given: Schema | None) -> str:
         if given is None:
             raise InputError(
                 f"there is no dataset {dataset} yet, and to make it a schema is needed",
-                hint="tercet schema infer FILE --out SCHEMA, read it, then add --schema SCHEMA",
+                hint="tercet schema infer FILE --out SCHEMA, read it, then add --schema SCHEMA; or correct the name: "
+                f"there are {', '.join(known) or 'no datasets yet'}",
             )
         return "create"
     if given is not None:
@@ -362,7 +363,7 @@ def datasets(federation: FederationOption = None, identity: OwnerOption = None, 
     from tercet.client.orders import datasets as all_datasets
     from tercet.federation.identity import Member
 
-    hint = "name it with --identity FILE, or make one: tercet identity new NAME"
+    hint = "name it with --identity FILE; tercet up makes one to try things, tercet identity new NAME one for real"
     who = found(identity, ("owner.pem", "analyst.pem"), "identity", hint)
     with Nodes(load_federation(federation), Member.load(who)) as nodes:
         show_datasets(all_datasets(nodes), as_json=as_json)

@@ -73,7 +73,7 @@ def load_federation(given: Path | None) -> Federation:
 
 def identity_path(given: Path | None, role: str) -> Path:
     """The identity of somebody in that role. Raises ConfigError if there is none."""
-    hint = f"name it with --identity FILE, or make one: tercet identity new {role}"
+    hint = f"name it with --identity FILE; tercet up makes one to try things, tercet identity new {role} one for real"
     return found(given, (f"{role}.pem",), "identity", hint)
 
 

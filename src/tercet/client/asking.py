@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tercet.client.nodes import NodeClient, Nodes
 from tercet.engine.commands import Done
 from tercet.errors import IntegrityError, PartyError, PlanError, ProtocolViolation, Refused, TercetError, Timeout
-from tercet.federation.api import JobInfo, JobReport
+from tercet.federation.api import REFUSED_HINT, JobInfo, JobReport
 from tercet.federation.boxes import boxes_bytes, read_boxes
 from tercet.federation.identity import BOX_OVERHEAD_BYTES
 from tercet.federation.sealing import open_result
@@ -161,7 +161,7 @@ def failure_of(info: JobInfo) -> TercetError:
         return error
     if info.state == "refused":
         reason = "; ".join(info.decision.reasons) or "the policy does not allow it"
-        return Refused(reason, node=info.decision.node, rule=info.decision.rule)
+        return Refused(reason, node=info.decision.node, rule=info.decision.rule, hint=REFUSED_HINT)
     return PlanError(f"job {info.job} was {info.state} at {info.decision.node}")
 
 

@@ -28,6 +28,7 @@ MISSING = ("", "na", "n/a", "nan", "nat", "null", "none", "-", "?")
 """Texts, in small letters, that stand for nothing in columns of numbers, dates and bools."""
 FILL = "fill it in, leave such rows out (missing rows are dropped on request), or share whether it is known as a column"
 
+_NO_NUMBER = "correct it; if the file has decimal commas, say so: --decimal , (in Python decimal=',')"
 _WHOLE = "make the column one of kind decimal in the schema, or round"
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _INT64 = np.iinfo(np.int64)
@@ -180,7 +181,7 @@ def _numbers(array: pa.Array, to: pa.DataType, place: _Place) -> pa.Array:
     except pa.ArrowInvalid:
         trimmed = pc.utf8_trim_whitespace(array)
         place.refuse(_plain(_stands_for_nothing(trimmed)), "is missing", FILL)
-        place.refuse(~_plain(pc.match_substring_regex(trimmed, _NUMBER)), "is not a number", "correct it")
+        place.refuse(~_plain(pc.match_substring_regex(trimmed, _NUMBER)), "is not a number", _NO_NUMBER)
         return trimmed.cast(to)
 
 

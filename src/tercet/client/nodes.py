@@ -36,6 +36,7 @@ _EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 Buffer = bytes | bytearray | memoryview
 M = TypeVar("M", bound=Model)
 T = TypeVar("T")
+_ASK = "ask its operator whether it runs, then try again"
 
 
 class NodeClient:
@@ -262,7 +263,9 @@ class NodeClient:
         return self._prefix + target.removeprefix("/v1") if self._prefix else target
 
     def _failed(self, kind: type[PartyError], what: str) -> PartyError:
-        hint = "" if kind is ProtocolViolation else "ask its operator whether it runs, then try again"
+        here = self._host in ("127.0.0.1", "localhost", "::1")
+        who = "it is on this machine: start it, with tercet up if that made it" if here else _ASK
+        hint = "" if kind is ProtocolViolation else who
         door = f"node {self._door.name}"
         return kind(f"{door} {what}", party=int(self.party), hint=hint)
 

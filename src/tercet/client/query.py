@@ -34,6 +34,8 @@ MAX_TEXT = 1 << 16
 SQL = "sql"
 """The name under which a query's text is remembered with its job."""
 
+_LIKE = "such as SELECT AVG(age), COUNT(*) FROM patients WHERE bmi > 30"
+
 Value = SecretArray | bool | int | float | str
 
 
@@ -113,13 +115,13 @@ class _Query:
 
 def _parsed(sql: str) -> exp.Select:
     if len(sql) > MAX_TEXT:
-        raise InputError("this query is too long")
+        raise InputError("this query is too long", hint=_LIKE)
     try:
         trees = sqlglot.parse(sql)
     except sqlglot.errors.SqlglotError as error:
-        raise InputError(f"this is no SQL: {str(error).splitlines()[0]}") from None
+        raise InputError(f"this is no SQL: {str(error).splitlines()[0]}", hint=_LIKE) from None
     if len(trees) != 1 or not isinstance(trees[0], exp.Select):
-        raise InputError("a query is one SELECT")
+        raise InputError("a query is one SELECT", hint=_LIKE)
     tree = trees[0]
     offered = {"expressions", "from", "from_", "where", "group", "kind", "joins"}
     for name, value in tree.args.items():
@@ -204,13 +206,16 @@ class _Scalar:
         if not isinstance(a, SecretArray):
             a, b, compare = b, a, _MIRRORED[compare]
         if not isinstance(a, SecretArray):
-            raise InputError(f"{left.sql()[:40]} and {right.sql()[:40]} are both public")
+            raise InputError(f"{left.sql()[:40]} and {right.sql()[:40]} are both public", hint="compare a column")
         texts = isinstance(a, CategoryArray | DateArray)
         if isinstance(b, str | date) and not texts:
             hint = "it is a yes or no: write its name alone, or NOT before it" if _is_bool(a) else ""
             raise InputError(f"{left.sql()[:40]} is no column of categories or dates", hint=hint)
         if isinstance(a, CategoryArray) and (not isinstance(b, str) or compare not in (operator.eq, operator.ne)):
-            raise InputError(f"{left.sql()[:40]} holds categories: compare them with texts, by = and <>")
+            raise InputError(
+                f"{left.sql()[:40]} holds categories: compare them with texts, by = and <>",
+                hint=f"they are {', '.join(a.categories[:20])}",
+            )
         if isinstance(a, DateArray) and not isinstance(b, DateArray | str):
             raise InputError(f"{left.sql()[:40]} holds dates", hint="compare it with one, as '2020-01-31'")
         if isinstance(b, bool) and not texts and _is_bool(a) and compare in (operator.eq, operator.ne):
@@ -254,7 +259,10 @@ class _Aggregate:
                 return joined(self.cell(tree.this), self.cell(tree.expression), compute)
         if isinstance(tree, exp.Count):
             if tree.args.get("expressions") or isinstance(tree.this, exp.Distinct):
-                raise InputError("COUNT(DISTINCT ...) is not offered: which values there are is secret")
+                raise InputError(
+                    "COUNT(DISTINCT ...) is not offered: which values there are is secret",
+                    hint="GROUP BY it, if it is of categories",
+                )
             if not isinstance(tree.this, exp.Star):
                 self._scalar.value(tree.this)  # no value is ever missing
             return self._group.count()
@@ -272,7 +280,7 @@ class _Aggregate:
     def _numbers(self, tree: exp.Expression) -> SecretArray:
         found = self._scalar.number(tree)
         if not isinstance(found, SecretArray):
-            raise InputError(f"{tree.sql()[:80]} is public")
+            raise InputError(f"{tree.sql()[:80]} is public", hint="aggregate a column")
         return found
 
 

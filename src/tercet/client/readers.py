@@ -89,7 +89,8 @@ def open_source(
             with path.open("rb") as file:
                 head = file.read(8)
         except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror}") from None
+            hint = "name a file of CSV, Parquet or Arrow that is there"
+            raise InputError(f"cannot read {path}: {error.strerror}", hint=hint) from None
         if head.startswith(_PARQUET):
             return ParquetSource(path)
         if head.startswith((_ARROW_FILE, _ARROW_STREAM)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from tercet.errors import InputError
 
 BLOCK_BYTES = 1 << 22
 _DELIMITERS = ",;\t|"
+_LOOKED_AT = 64
 
 
 class CsvSource(Source):
@@ -42,10 +44,7 @@ class CsvSource(Source):
         else:
             assert self._stream is not None
             head = self._stream.head
-        try:
-            line = head.decode(encoding, "ignore").lstrip("\ufeff").splitlines()
-        except LookupError:
-            raise InputError(f"encoding {encoding!r} is not known") from None
+        line = self._text(head).lstrip("\ufeff").splitlines()
         if not line or not line[0].strip():
             raise InputError(f"{self.name} is empty, or its first line is", hint="the first line names the columns")
         self._delimiter = delimiter or max(_DELIMITERS, key=line[0].count)
@@ -98,16 +97,34 @@ class CsvSource(Source):
             if "empty" in str(error).lower() or "cannot infer" in str(error).lower():
                 return  # a header and nothing else
             if "UTF8" in str(error) or isinstance(error, UnicodeError):
-                raise InputError(
-                    f"{self.name} holds bytes that are no {self._encoding} text",
-                    hint="name its encoding: --encoding latin-1, say",
-                ) from None
+                raise self._no_text() from None
             raise InputError(
                 f"{self.name} cannot be read as CSV ({type(error).__name__})", hint="check its quotes and delimiter"
             ) from None
         finally:
             if self.path is not None:
                 stream.close()
+
+    def _text(self, head: bytes) -> str:
+        """The beginning of the file; InputError if it is in another encoding than the one named."""
+        wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in head[:_LOOKED_AT]
+        if wide and "16" not in self._encoding and "32" not in self._encoding:
+            raise InputError(
+                f"{self.name} is no {self._encoding} text: it looks like UTF-16, as some spreadsheets write",
+                hint="name its encoding: --encoding utf-16 (in Python encoding='utf-16'), or save it as CSV in UTF-8",
+            )
+        try:
+            return codecs.getincrementaldecoder(self._encoding)().decode(head)
+        except LookupError:
+            raise InputError(f"encoding {self._encoding!r} is not known", hint="utf-8, utf-16, latin-1, say") from None
+        except UnicodeError:
+            raise self._no_text() from None
+
+    def _no_text(self) -> InputError:
+        return InputError(
+            f"{self.name} holds bytes that are no {self._encoding} text",
+            hint="name its encoding: --encoding latin-1 (in Python encoding='latin-1'), say",
+        )
 
     def identity(self) -> str | None:
         return None if self.path is None else f"{file_identity(self.path)} {self._delimiter}{self.decimal}"

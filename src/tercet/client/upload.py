@@ -219,7 +219,7 @@ class _Upload:
             raise
         if not self._rows:
             self._forget(discard=True)
-            raise InputError(f"{self._source.name} has no rows to upload")
+            raise InputError(f"{self._source.name} has no rows to upload", hint="put rows below the header")
         action = CommitUpload(upload=self._state.upload, dataset=self._state.dataset, chunks=count, rows=self._rows)
         return self._report(
             self._settled(lambda: carry_out(self._nodes, self._commit, action, signed=self._remember_order))

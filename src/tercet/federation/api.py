@@ -317,6 +317,12 @@ JobStateName = Literal["held", "queued", "running", "done", "failed", "cancelled
 FINAL_STATES = ("done", "failed", "cancelled", "refused")
 
 
+REFUSED_HINT = (
+    "ask in another way, or ask the operator to allow it; tercet explain (in Python explain()) tells beforehand what "
+    "each node says"
+)
+
+
 class Decision(Model):
     """What one node's policy says: by which rule, and why, for people to read."""
 

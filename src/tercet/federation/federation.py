@@ -22,6 +22,7 @@ from tercet.sharing.party import PARTIES, Party
 NODES = len(PARTIES)
 _MAX_PORT = 65535
 _MAX_FILE_BYTES = 1 << 16
+_WHERE = "an operator of the federation has the file; to try things, tercet up makes tercet-nodes/federation.toml"
 
 _Certificate = Annotated[str, StringConstraints(max_length=8192)]
 _Address = Annotated[str, StringConstraints(max_length=300)]
@@ -125,13 +126,13 @@ class Draft(Model):
             with path.open("rb") as file:
                 text = file.read(_MAX_FILE_BYTES + 1).decode("utf-8")
             if len(text) > _MAX_FILE_BYTES:
-                raise ConfigError(f"{path} is too long to be a federation file")
+                raise ConfigError(f"{path} is too long to be a federation file", hint=_WHERE)
             data = tomllib.loads(text)
         except OSError as error:
-            raise ConfigError(f"cannot read the federation file {path}: {error.strerror}") from None
+            raise ConfigError(f"cannot read the federation file {path}: {error.strerror}", hint=_WHERE) from None
         except (ValueError, RecursionError) as error:
-            raise ConfigError(f"{path} is no federation file: {error}") from None
-        return cls._checked(data, str(path))
+            raise ConfigError(f"{path} is no federation file: {error}", hint=_WHERE) from None
+        return cls._checked(data, f"{path} is no federation file")
 
     @classmethod
     def _checked(cls, data: dict[str, object], where: str) -> Self:
@@ -139,7 +140,7 @@ class Draft(Model):
             # TOML knows dates, which JSON and this file do not
             return cls.model_validate_json(json.dumps(data, default=str))
         except ValidationError as error:
-            raise ConfigError(f"{where}: {faults(error)}") from None
+            raise ConfigError(f"{where}: {faults(error)}", hint=_WHERE) from None
 
     def complete(self) -> Federation:
         """The federation, once there are three nodes. Raises ConfigError."""

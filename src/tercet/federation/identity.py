@@ -43,6 +43,7 @@ _DOMAIN = b"tercet/1 "
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
 _NUMBER_BYTES = SIGNATURE_BYTES // 2
 _FILE_MODE = 0o600
+_WHERE = "name a PEM file of an identity: tercet identity new NAME makes one, tercet up some to try things"
 _MAX_FILE_BYTES = 1 << 16
 
 Data = bytes | bytearray | memoryview
@@ -257,7 +258,7 @@ class Member:
                 for block in re.findall(rb"-----BEGIN PRIVATE KEY-----.*?-----END PRIVATE KEY-----\n", data, re.DOTALL)
             ]
         except (OSError, ValueError) as error:
-            raise ConfigError(f"cannot read the identity {path}: {type(error).__name__}") from None
+            raise ConfigError(f"cannot read the identity {path}: {type(error).__name__}", hint=_WHERE) from None
         signers = [key for key in keys if isinstance(key, ec.EllipticCurvePrivateKey)]
         openers = [key for key in keys if isinstance(key, X25519PrivateKey)]
         if len(keys) != 2 or not signers or not openers:
@@ -336,7 +337,7 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}", hint="name a PEM file") from None
+        raise ConfigError(f"cannot read {path}: {error.strerror}", hint=_WHERE) from None
     if len(data) > _MAX_FILE_BYTES:
-        raise ConfigError(f"{path} is too long to be an identity")
+        raise ConfigError(f"{path} is too long to be an identity", hint=_WHERE)
     return data

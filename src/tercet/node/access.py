@@ -94,7 +94,7 @@ def _with_role(*roles: str) -> Callable[[Request], Awaitable[Caller]]:
         if roles and not caller.roles.intersection(roles):
             raise forbidden(
                 f"{caller.name} is no {' or '.join(roles)} at this node",
-                hint="the operator gives roles in policy.toml",
+                hint=f"name another identity, or ask the operator to give {caller.name} that role in policy.toml",
             )
         return caller
 
@@ -269,7 +269,7 @@ class Gate:
         if person is None:
             raise forbidden(
                 f"{card.name} ({card.fingerprint[:16]}) is not among the people of this node's policy",
-                hint="give the operator your certificate",
+                hint=f"send {card.name}.card.pem to the operators, who add it to policy.toml; or name another identity",
             )
         return Caller(person.name, card.fingerprint, frozenset(person.roles), card)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from tercet.errors import IntegrityError, Refused, TercetError
-from tercet.federation.api import Decision, ErrorBody, Explanation, JobInfo, JobList, Outcome
+from tercet.errors import IntegrityError, PlanError, Refused, TercetError
+from tercet.federation.api import REFUSED_HINT, Decision, ErrorBody, Explanation, JobInfo, JobList, Outcome
 from tercet.federation.api_admin import LaneStatus
 from tercet.federation.api_peer import Ending, JobCancel, JobNews, JobSettle, JobStart, Prepare, RefreshStart
 from tercet.federation.boxes import boxes_head
@@ -122,7 +122,7 @@ class Jobs:
         self.tell(live)
         if live.state == "refused":
             reasons = " ".join(live.decision.reasons) or "the policy does not allow it"
-            raise Refused(reasons, node=node.settings.name, rule=live.decision.rule)
+            raise Refused(reasons, node=node.settings.name, rule=live.decision.rule, hint=REFUSED_HINT)
         return self.info(job)
 
     def explain(self, data: bytes, card: Card) -> Explanation:

@@ -122,7 +122,9 @@ class Settings(_Section):
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read the settings {path}: {error}", hint="tercet node init makes them") from None
+            why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+            hint = "name the node's folder with --node, or make one: tercet node init"
+            raise ConfigError(f"cannot read the settings {path}: {why}", hint=hint) from None
         try:
             values: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:

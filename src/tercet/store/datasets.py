@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, select
 from tercet.errors import IntegrityError
 from tercet.sharing import Party
 from tercet.store.catalogue import Catalogue
-from tercet.store.errors import Gone, NotFound
+from tercet.store.errors import WHICH, Gone, NotFound
 from tercet.store.segments import Segment
 from tercet.store.tables import DATASETS, SEGMENTS, VERSIONS
 from tercet.store.verified import Verified
@@ -50,7 +50,7 @@ class Datasets:
         """As `get`, within a transaction."""
         dataset = connection.execute(select(DATASETS).where(DATASETS.c.name == name)).first()
         if dataset is None:
-            raise NotFound(f"there is no dataset {name}")
+            raise NotFound(f"there is no dataset {name}", hint=WHICH)
         current = dataset.version
         number = current if version is None else version
         row = version_row(connection, name, number)
@@ -58,7 +58,7 @@ class Datasets:
             raise NotFound(f"dataset {name} has no version {number}", hint=f"the current one is {current}")
         _check_there(connection, name, number, current)
         if not row.rows:
-            raise Gone(f"all rows of dataset {name} have been withdrawn")
+            raise Gone(f"all rows of dataset {name} have been withdrawn", hint=WHICH)
         segments = visible(connection, name, number)
         return DatasetVersion.load(
             self.folder,

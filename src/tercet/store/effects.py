@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, update
 from tercet.errors import InputError
 from tercet.store.change import Prepared, RefreshChange, SegmentDigests, UploadChange, WithdrawChange
 from tercet.store.datasets import Datasets, current_version, is_segment, version_row, visible
-from tercet.store.errors import Gone, NotFound
+from tercet.store.errors import WHICH, Gone, NotFound
 from tercet.store.joins import join_columns
 from tercet.store.schema import Schema, canonical_json
 from tercet.store.segments import Segment, StoredSegment
@@ -106,7 +106,7 @@ def plan_withdraw(datasets: Datasets, change: WithdrawChange) -> Effect:
     with datasets.catalogue.read() as connection:
         before = _Before.of(connection, change.dataset)
         if not before.segments:
-            raise NotFound(f"there is no dataset {change.dataset}")
+            raise NotFound(f"there is no dataset {change.dataset}", hint=WHICH)
     segments = before.segments
     chosen = [
         segment for segment in segments if segment.owner == change.owner and change.upload in (None, segment.upload)

@@ -14,6 +14,9 @@ from __future__ import annotations
 
 from tercet.errors import InputError, TercetError
 
+WHICH = "see which there are: tercet datasets (in Python net.datasets())"
+"""The hint where a dataset is not there."""
+
 
 class StorageError(TercetError):
     """The node's disk or database failed; nothing was half done."""

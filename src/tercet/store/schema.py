@@ -23,6 +23,7 @@ from tercet.errors import ConfigError, InputError
 from tercet.plan.types import MAX_FRAC_BITS, Kind, Type, bool_type, smallest_ring
 
 MAX_COLUMNS = 4096
+_MAKE = "tercet schema infer FILE --out SCHEMA proposes one"
 MAX_CATEGORIES = 1 << 16
 MAX_NAME = 64
 MAX_ROWS = 1 << 36
@@ -263,9 +264,10 @@ class Schema(BaseModel):
         try:
             data = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"cannot read the schema {path}: {error}") from None
+            why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+            raise ConfigError(f"cannot read the schema {path}: {why}", hint=_MAKE) from None
         except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{path} is no TOML: {error}") from None
+            raise InputError(f"{path} is no TOML: {error}", hint=f"correct the line named; {_MAKE}") from None
         return cls.parse(data)
 
     def to_toml(self) -> str:
