@@ -169,7 +169,7 @@ def test_what_is_told_later_is_noted_as_not_told() -> None:
 def test_what_nobody_is_at_any_more_is_given_up() -> None:
     scene = Scene()
     scene.state_here = "prepared"
-    scene.transactions.settle()
+    scene.transactions.settle(scene.node.participant.in_doubt())
     scene.transactions.stop()
     assert scene.state_here == "aborted"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -61,15 +62,16 @@ class Doubts:
 
     def _settle(self) -> None:
         node = self._node
+        in_doubt = node.participant.in_doubt()
+        node.metrics.in_doubt.set(len(in_doubt))
         if node.transactions.coordinates:
-            node.transactions.settle()
+            node.transactions.settle(in_doubt)
         else:
-            self._ask()
-        node.metrics.in_doubt.set(len(node.participant.in_doubt()))
+            self._ask(in_doubt)
 
-    def _ask(self) -> None:
+    def _ask(self, in_doubt: Sequence[str]) -> None:
         node, now = self._node, time.monotonic()
-        self._seen = {one: self._seen.get(one, now) for one in node.participant.in_doubt()}
+        self._seen = {one: self._seen.get(one, now) for one in in_doubt}
         coordinator = node.federation.party(node.federation.coordinator.name)
         for transaction, since in self._seen.items():
             if now - since < node.settings.timeouts.doubt:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -56,9 +57,10 @@ class Transactions:
         self._running: dict[str, _Running] = {}
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="tercet transactions")
 
-    def settle(self) -> None:
-        """Give up what is ready here and nobody is at any more; tell again who did not hear. Called now and then."""
-        for transaction in self._node.participant.in_doubt():
+    def settle(self, in_doubt: Sequence[str]) -> None:
+        """Give up what is ready here (`in_doubt`) and nobody is at any more; tell again who did not hear. Called now
+        and then."""
+        for transaction in in_doubt:
             with self._lock:
                 running = transaction in self._running
             # looked at in this order: what ended in between is decided, and its abort refused
