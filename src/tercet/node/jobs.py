@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from tercet.errors import IntegrityError, PlanError, Refused, TercetError
+from tercet.errors import IntegrityError, Refused, TercetError
 from tercet.federation.api import REFUSED_HINT, Decision, ErrorBody, Explanation, JobInfo, JobList, Outcome
 from tercet.federation.api_admin import LaneStatus
 from tercet.federation.api_peer import Ending, JobCancel, JobNews, JobSettle, JobStart, Prepare, RefreshStart
