@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from tercet.plan.operation import Attrs, Call, Operation
+from tercet.plan.operation import WIDE, Attrs, Call, Operation
 from tercet.plan.table import CONSTANT, INPUT, OPERATIONS
 from tercet.plan.types import Kind, Type, bool_type, limit
 
@@ -53,13 +53,18 @@ def examples(ring: int) -> dict[str, list[tuple[str, list[Type], Attrs]]]:
     few, many = small(ring, COUNT), fixed(ring, COUNT)
     bits, double = bool_type((COUNT,)), fixed(ring, COUNT, frac_bits=2 * FRAC_BITS)
     matrix = small(ring, 100, 100)
+    large = Type(Kind.INT, (100, 100), ring, 0, 0, -(1 << 28), 1 << 28)
     variants = {"fewer bytes": 0, "fewer rounds": 1}
     shift = f"shift {FRAC_BITS}"
     return {
         "multiply": [("", [few, few], (0,)), (shift, [few, few], (FRAC_BITS,))],
         "multiply_within": [("", [few, few], (-(1 << 30), 1 << 30, 0))],
         "contract": [("", [small(ring, 100, 300)] * 2, (0, 0)), (shift, [small(ring, 100, 300)] * 2, (FRAC_BITS, 0))],
-        "matmul": [("100 x 100", [matrix] * 2, (0,)), (f"100 x 100, {shift}", [matrix] * 2, (FRAC_BITS,))],
+        "matmul": [
+            ("100 x 100", [matrix] * 2, (0,)),
+            (f"100 x 100, {shift}", [matrix] * 2, (FRAC_BITS,)),
+            *([("100 x 100 of 29 bits, modulo 2^128", [large] * 2, (WIDE,))] if ring == 64 else []),
+        ],
         "rescale": [(f"{shift}, {name}", [double], (FRAC_BITS, code)) for name, code in variants.items()],
         "round": [(f"{shift}, nearest", [Type(double.kind, double.shape, ring, 32, 16, -(1 << 40), 1 << 40)], (16, 1))],
         "lift": [(name, [many], (code,)) for name, code in variants.items()] if ring == 64 else [],
@@ -83,7 +88,7 @@ def cost_rows(operation: Operation) -> Iterable[str]:
     for place, (case, *_) in enumerate(by_ring[0]):
         figures = []
         for found in by_ring:
-            if not found:
+            if not found or place >= len(found):
                 figures.append("")
                 continue
             _, inputs, attrs = found[place]

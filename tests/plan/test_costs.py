@@ -47,6 +47,16 @@ def test_of_every_operation(network: Any, bound: float, frac_bits: int, size: in
         tc.reveal(*everything(session, x, y, flag))
 
 
+@pytest.mark.parametrize("network", [LAN, WAN], ids=["lan", "wan"])
+@pytest.mark.parametrize("size", [20, 301, 5000])
+def test_of_sums_that_outgrow_the_ring_of_their_factors(network: Any, size: int) -> None:
+    session = TrioSession(parties=True, network=network)
+    rng = np.random.default_rng(size)
+    x = session.share(rng.integers(-(2**29), 2**29, (size, 2)), (-(2**29), 2**29))
+    y = session.share(rng.integers(-(2**29), 2**29, size), (-(2**29), 2**29))
+    tc.reveal(x.T @ x, x.T @ y, (y * y).sum(), tc.array.sum(x * x, axis=0), tc.array.var(x, axis=0))
+
+
 def test_of_empty_arrays() -> None:
     session = TrioSession(parties=True)
     x, y = (session.share(np.zeros((0, 3)), (-1000, 1000), 16) for _ in range(2))

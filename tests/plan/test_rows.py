@@ -158,7 +158,7 @@ def test_the_test_above_finds_something_to_check() -> None:
     """Random plans reach sums over rows, so that aggregates are really claimed."""
     found: list[State] = []
 
-    @settings(max_examples=100, database=None)
+    @settings(max_examples=200, database=None, derandomize=True)
     @given(drawn_plans(datasets=1))
     def collect(drawn: Drawn) -> None:
         inputs = {handle: {dataset: Rows(0, drawn.rows[dataset])} for handle, (dataset, _) in drawn.columns.items()}

@@ -217,6 +217,22 @@ def test_sums_that_are_rescaled_are_rescaled_once() -> None:
     assert abs(int(result) - int(expected)) <= 1
 
 
+@pytest.mark.parametrize("rows", [1, 2, 7, 40, 41, 1000])
+def test_sums_that_outgrow_the_ring_of_their_factors(rows: int) -> None:
+    """Not a row is lifted: sums of blocks are, in partitions of which some fit the narrow ring and some do not."""
+    t = Table()
+    top = 1 << 30
+    w = t.session.share(np.where(np.arange(N) % 3 == 0, -top, top - 5), bounds=(-top, top))
+    t.rows_of |= {list(t.session.stored)[-1]: N}
+    table = t.xp.stack([w, t.x], axis=1)
+    values = t.xp.matmul(t.xp.matrix_transpose(table), table), t.xp.sum(w * w), t.xp.sum(table * w[:, None], axis=0)
+    plan = t.plan(*values)
+    rings = [(op.operation.name, op.type.ring) for op in plan.operations if op.operation.name in ("matmul", "contract")]
+    assert sorted(rings) == [("contract", 128), ("contract", 128), ("matmul", 128)]
+    assert "lift" not in {op.operation.name for op in plan.operations}
+    t.check(*values, rows=rows)
+
+
 def test_linear_regression_gives_the_same_coefficients() -> None:
     """Streamed, whole, and with NumPy on the plain data."""
     rng = np.random.default_rng(11)

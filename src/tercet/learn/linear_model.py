@@ -30,9 +30,10 @@ class LinearRegression(Model):
     """Ordinary least squares, in scikit-learn's manner, on secret or on NumPy arrays.
 
     `fit(X, y)`: X (n, d), y (n,), secret integers or fixed-point numbers; nothing is revealed. Sums of products are
-    exact: C = n [X y]'[X y] - s s' in integers, one ring word sent for each of its elements. The columns are scaled by
-    secret powers of two to variances in [1/4, 1), so declared bounds need not be tight. Then LDL' with 48 fractional
-    bits. Coefficients agree with float64 least squares to about 1e-9 relative for well-conditioned X.
+    exact: C = n [X y]'[X y] - s s' in integers, one ring word sent for each of its elements (where sums outgrow 2^64,
+    21 bytes for each and block of rows). The columns are scaled by secret powers of two to variances in [1/4, 1), so
+    declared bounds need not be tight. Then LDL' with 48 fractional bits. Coefficients agree with float64 least squares
+    to about 1e-9 relative for well-conditioned X.
 
     Collinear columns: a column of whose scaled variance less than 2^-24 is left after the columns before it gets
     coefficient 0 and `aliased_` True, as R's `lm` does with NA. `aliased_` is secret too; reveal it to see. Assumed,

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from tercet.errors import PlanError
 from tercet.plan.graph import Graph, Node
-from tercet.plan.operation import corners
+from tercet.plan.operation import WIDE, corners
+from tercet.plan.ops_products import wide_block
 from tercet.plan.public import (
     DEFAULT_FRAC_BITS,
     bounds_of,
@@ -24,6 +25,7 @@ from tercet.plan.public import (
 )
 from tercet.plan.scale import at_scale, common_ring, fitting_ring, in_ring, least_ring, overflow, renamed, settle
 from tercet.plan.types import MAX_FRAC_BITS, Kind, limit, magnitude, smallest_ring
+from tercet.protocols.matrix import blocks
 
 Operand: TypeAlias = "Node | NDArray[Any]"
 
@@ -181,8 +183,21 @@ def contract(a: Node, b: Node, axes: tuple[int, ...]) -> Node:
     shape = tuple(int(n) for n in np.broadcast_shapes(a.type.shape, b.type.shape))
     terms = math.prod(shape[axis] for axis in axes)
     ring_bits, a, b = _product_operands(a, b, terms, f"a sum of {terms} products")
-    a, b = (broadcast_to(in_ring(x, ring_bits), shape) for x in (a, b))
-    return a.graph.node("contract", (a, b), (0, *axes))
+    results = math.prod(length for axis, length in enumerate(shape) if axis not in axes)
+    a, b, shift = _factors(ring_bits, a, b, terms, results)
+    return a.graph.node("contract", (broadcast_to(a, shape), broadcast_to(b, shape)), (shift, *axes))
+
+
+def _factors(ring_bits: int, a: Node, b: Node, terms: int, results: int) -> tuple[Node, Node, int]:
+    """Factors of sums of products, in the ring of the sums; or modulo 2^64, and WIDE, if fewer sums of blocks have to
+    be lifted then than factors otherwise."""
+    lifted = {x.serial: x.type.size for x in (a, b) if x.type.ring == 64 and x.operation.name != "reduce_ring"}
+    narrow = least_ring(a), least_ring(b)
+    if ring_bits == 128 and lifted and all(x.type.ring == 64 for x in narrow):
+        block = wide_block(*(x.type for x in narrow))
+        if block and 2 * blocks(terms, block) * results <= sum(lifted.values()):
+            return *narrow, WIDE
+    return in_ring(a, ring_bits), in_ring(b, ring_bits), 0
 
 
 def matmul(a: Operand, b: Operand) -> Node:
@@ -192,8 +207,12 @@ def matmul(a: Operand, b: Operand) -> Node:
         assert isinstance(x, Node) and not isinstance(k, Node)
         return _matmul_public(number(x), k, public_first=not isinstance(a, Node))
     a, b = number(a), number(b)
-    ring_bits, a, b = _product_operands(a, b, a.type.shape[-1], f"a matrix product of {a.type.shape[-1]} terms")
-    return a.graph.node("matmul", (in_ring(a, ring_bits), in_ring(b, ring_bits)), (0,))
+    terms = a.type.shape[-1]
+    ring_bits, a, b = _product_operands(a, b, terms, f"a matrix product of {terms} terms")
+    batch = np.broadcast_shapes(a.type.shape[:-2], b.type.shape[:-2])
+    results = math.prod(batch) * a.type.shape[-2] * b.type.shape[-1]
+    a, b, shift = _factors(ring_bits, a, b, terms, results)
+    return a.graph.node("matmul", (a, b), (shift,))
 
 
 def _matmul_public(x: Node, k: NDArray[Any], *, public_first: bool) -> Node:

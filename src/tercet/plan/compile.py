@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from tercet.plan.graph import LoopBody, Node
 from tercet.plan.network import Network
-from tercet.plan.operation import Attrs, Call
+from tercet.plan.operation import WIDE, Attrs, Call
 from tercet.plan.plan import Output, OutputKind, Plan, PlanOperation, operand_handle
 from tercet.plan.table import INPUT
 from tercet.protocols.cost import Cost
@@ -64,6 +64,7 @@ def _operations(
         if node.operation.name == "rescale"
         and node.serial not in leaves
         and node.inputs[0].operation.name in FUSED
+        and node.inputs[0].attrs[0] != WIDE
         and uses[node.inputs[0].serial] == 1
         and node.inputs[0].serial not in kept
         and node.inputs[0].serial not in leaves

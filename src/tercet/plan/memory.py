@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tercet.plan.operation import Flow
+from tercet.plan.operation import WIDE, Flow
 from tercet.plan.plan import OutputKind, Plan, PlanOperation, constant_bytes
 from tercet.plan.table import CONSTANT, INPUT
 from tercet.plan.types import Type
@@ -152,7 +152,10 @@ class _Walk:
             return 2 * (sum(t.size for t in types) + op.type.size)
         copied = sum(value_bytes(t) for value, t in zip(op.inputs, types, strict=True) if value in self._spread)
         if flow in (Flow.MATRIX, Flow.CONTRACT):
-            return copied or max(value_bytes(t) for t in types) // 2
+            sums = 0
+            if op.attrs[0] == WIDE:
+                sums = _MESSAGES * op.operation.cost(self._plan.call(index)).total_bytes // 3
+            return sums + (copied or max(value_bytes(t) for t in types) // 2)
         if op.operation.local:
             return 0
         words = max(_words(t) for t in (*types, op.type))

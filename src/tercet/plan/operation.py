@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,10 @@ class Call:
         return ring(self.out.ring)
 
 
+WIDE: Final = 128
+"""In place of a shift: factors are modulo 2^64, their sum modulo 2^128."""
+
+
 class Flow(Enum):
     """How an operation's result depends on the places of its inputs: what becomes of rows (`plan.rows`), and how it is
     cut along them (`plan.stream`)."""
@@ -57,9 +61,9 @@ class Flow(Enum):
     PREFIX = auto()
     """attrs: the axis along which elements depend on those before."""
     CONTRACT = auto()
-    """As EACH; then summed over attrs[1:]. attrs[0] is a shift."""
+    """As EACH; then summed over attrs[1:]. attrs[0] is a shift, or WIDE."""
     MATRIX = auto()
-    """Products of elements of two matrices, summed. attrs[0] is a shift."""
+    """Products of elements of two matrices, summed. attrs[0] is a shift, or WIDE."""
     MATRIX_PUBLIC = auto()
     """The same with a public second input, which attrs[0] puts in front; without a shift."""
     RESHAPE = auto()

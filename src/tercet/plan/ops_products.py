@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tercet.plan.operation import (
+    WIDE,
     Attrs,
     Call,
     Flow,
@@ -26,7 +27,15 @@ from tercet.plan.ops_local import REASONS, matmul_type
 from tercet.plan.types import Kind, Type, limit
 from tercet.protocols.cost import Cost
 from tercet.protocols.exact import truncate_exact, truncate_exact_cost
-from tercet.protocols.matrix import contract, contract_cost, matrix_product, matrix_product_cost
+from tercet.protocols.matrix import (
+    contract,
+    contract_cost,
+    contract_wide,
+    matrix_product,
+    matrix_product_cost,
+    matrix_product_wide,
+    matrix_product_wide_cost,
+)
 from tercet.protocols.normalise import leading_factor, leading_factor_cost, normalise, normalise_cost
 from tercet.protocols.product import multiply, multiply_cost
 from tercet.protocols.scope import Body, Scope
@@ -96,11 +105,31 @@ def _cost_multiply(call: Call) -> Cost:
     return multiply_truncate_cost(call.ring, size, shift) if shift else multiply_cost(call.ring, size)
 
 
+def wide_block(a: Type, b: Type) -> int:
+    """How many products of two values modulo 2^64 add up there, at least, before they do not fit; 0 if not one does."""
+    return (limit(64) - 1) // max(1, *(abs(bound) for bound in corners(a, b)))
+
+
+def _widened(x: Type, shift: int) -> Type:
+    """A factor, in the ring of the sum of products."""
+    if shift != WIDE:
+        return x
+    need(x.ring == 64, "only factors in the ring 2^64 have a wide sum")
+    return replace(x, ring=128)
+
+
+def _summed(inputs: Sequence[Type], total: Type, shift: int) -> Type:
+    if shift != WIDE:
+        return _shifted(total, shift)
+    need(wide_block(*inputs) > 0, "not one product fits the ring 2^64")
+    return total
+
+
 def _infer_contract(inputs: Sequence[Type], attrs: Attrs) -> Type:
-    """attrs: shift, then the axes that are summed."""
+    """attrs: shift or WIDE, then the axes that are summed."""
     need(len(inputs) == 2 and len(attrs) >= 1, "takes two arrays, a shift and axes")
-    a, b = inputs
-    numeric(a, b)
+    numeric(*inputs)
+    a, b = (_widened(x, attrs[0]) for x in inputs)
     need(a.shape == b.shape, f"shapes {a.shape} and {b.shape} differ")
     shift, axes = attrs[0], attrs[1:]
     need(len(set(axes)) == len(axes) and all(0 <= axis < len(a.shape) for axis in axes), f"axes {axes}")
@@ -109,7 +138,7 @@ def _infer_contract(inputs: Sequence[Type], attrs: Attrs) -> Type:
     lo, hi = (terms * lo, terms * hi) if terms else (0, 0)
     shape = tuple(length for axis, length in enumerate(a.shape) if axis not in axes)
     frac, nominal = a.frac_bits + b.frac_bits, max(a.nominal, b.nominal)
-    return _shifted(Type(max(a.kind, b.kind), shape, a.ring, frac, nominal, lo, hi), shift)
+    return _summed(inputs, Type(max(a.kind, b.kind), shape, a.ring, frac, nominal, lo, hi), shift)
 
 
 def _run_contract(scope: Scope, call: Call, x: Share, y: Share) -> Body[Share]:
@@ -122,25 +151,43 @@ def _run_contract(scope: Scope, call: Call, x: Share, y: Share) -> Body[Share]:
         order = (*axes, *rest)
         return Share(z.ring, *(np.transpose(part, order).reshape(terms, columns) for part in (z.own, z.next)))
 
-    result = yield from contract(scope, arranged(x), arranged(y), shift)
+    if call.attrs[0] == WIDE:
+        result = yield from contract_wide(scope, arranged(x), arranged(y), wide_block(*call.inputs))
+    else:
+        result = yield from contract(scope, arranged(x), arranged(y), shift)
     return result.reshape(call.out.shape)
 
 
 def _cost_contract(call: Call) -> Cost:
     shift, axes = call.attrs[0], call.attrs[1:]
     terms = math.prod(call.inputs[0].shape[axis] for axis in axes)
+    if call.attrs[0] == WIDE:
+        return matrix_product_wide_cost((call.out.size, 1, terms), (call.out.size, terms, 1), wide_block(*call.inputs))
     if call.out.size == 1:
         return matrix_product_cost(call.ring, (1, terms), (terms, 1), shift)
     return contract_cost(call.ring, call.out.size, shift)
 
 
 def _infer_matmul(inputs: Sequence[Type], attrs: Attrs) -> Type:
-    """attrs: shift."""
+    """attrs: shift or WIDE."""
     arity(inputs, attrs, 2, 1)
-    a, b = inputs
-    numeric(a, b)
+    numeric(*inputs)
+    a, b = (_widened(x, attrs[0]) for x in inputs)
     need(len(a.shape) >= 2 and len(b.shape) >= 2, "takes matrices")
-    return _shifted(matmul_type(a, b), attrs[0])
+    return _summed(inputs, matmul_type(a, b), attrs[0])
+
+
+def _run_matmul(scope: Scope, call: Call, x: Share, y: Share) -> Body[Share]:
+    if call.attrs[0] == WIDE:
+        return matrix_product_wide(scope, x, y, wide_block(*call.inputs))
+    return matrix_product(scope, x, y, call.attrs[0])
+
+
+def _cost_matmul(call: Call) -> Cost:
+    x, y = call.inputs
+    if call.attrs[0] == WIDE:
+        return matrix_product_wide_cost(x.shape, y.shape, wide_block(x, y))
+    return matrix_product_cost(call.ring, x.shape, y.shape, call.attrs[0])
 
 
 def _infer_rescale(inputs: Sequence[Type], attrs: Attrs) -> Type:
@@ -223,7 +270,7 @@ def _plain_normalise(inputs: Sequence[Plain], attrs: Attrs, out: Type) -> Plain:
 
 
 def _floored(x: Plain, shift: int) -> Plain:
-    return np.asarray(x >> shift, dtype=object) if shift else x
+    return np.asarray(x >> shift, dtype=object) if shift not in (0, WIDE) else x
 
 
 def _plain_contract(inputs: Sequence[Plain], attrs: Attrs, out: Type) -> Plain:
@@ -281,27 +328,27 @@ PRODUCTS = (
     Operation(
         "contract",
         33,
-        "sum over axes of x * y",
+        "sum over axes of x * y; modulo 2^128 if it outgrows the factors' 2^64",
         _infer_contract,
         _run_contract,
         _plain_contract,
         _cost_contract,
         local=False,
         error="exact; with a shift below 1 last bit, unbiased",
-        protocol="exchange-form product, one word sent a result; FMT-2",
+        protocol="exchange-form product, one word sent a result; FMT-2; in blocks that are lifted",
         flow=Flow.CONTRACT,
     ),
     Operation(
         "matmul",
         34,
-        "matrix product x @ y",
+        "matrix product x @ y; modulo 2^128 if it outgrows the factors' 2^64",
         _infer_matmul,
-        lambda s, c, x, y: matrix_product(s, x, y, c.attrs[0]),
+        _run_matmul,
         _plain_matmul,
-        lambda c: matrix_product_cost(c.ring, c.inputs[0].shape, c.inputs[1].shape, c.attrs[0]),
+        _cost_matmul,
         local=False,
         error="exact; with a shift below 1 last bit, unbiased",
-        protocol="exchange-form product, one word sent a result; FMT-2",
+        protocol="exchange-form product, one word sent a result; FMT-2; in blocks that are lifted",
         flow=Flow.MATRIX,
     ),
     Operation(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tercet.plan.cut import Cut
 from tercet.plan.execute import constant
-from tercet.plan.operation import Attrs, Constant, Flow
+from tercet.plan.operation import WIDE, Attrs, Constant, Flow
 from tercet.plan.plan import HANDLE_BYTES, Output, OutputKind, Plan, PlanOperation
 from tercet.plan.table import BY_NAME, CONSTANT, INPUT
 from tercet.plan.types import Type
@@ -113,7 +113,7 @@ class Pieces:
     def shift(self, index: int) -> int:
         """By how much a total is rescaled when it is complete."""
         op = self.plan.operations[index]
-        return op.attrs[0] if op.operation.flow in (Flow.CONTRACT, Flow.MATRIX) else 0
+        return op.attrs[0] if op.operation.flow in (Flow.CONTRACT, Flow.MATRIX) and op.attrs[0] != WIDE else 0
 
     def total_type(self, index: int) -> Type:
         """The type of a total before it is rescaled."""
