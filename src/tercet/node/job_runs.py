@@ -7,8 +7,10 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from tercet.engine.failure import Cause
 from tercet.errors import ConfigError, Refused, TercetError
 from tercet.federation.api import ErrorBody
+from tercet.federation.api_admin import LaneStatus
 from tercet.federation.bundle import read_bundle
 from tercet.node.failures import ended, failure, refused_here
 from tercet.node.lane_messages import (
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 CONNECT_S = 10.0
 """How long the workers of a lane may take to meet."""
+_HEARD_S = 1.0
 
 
 class JobRuns:
@@ -76,6 +79,18 @@ class JobRuns:
             threads = list(self._threads)
         for thread in threads:
             thread.join()
+
+    def states(self) -> list[LaneStatus]:
+        """The workers, for the operator."""
+        return [
+            LaneStatus(lane=one.lane, port=one.port, job=one.job, since=one.since, resident_bytes=one.resident_bytes)
+            for one in self.lanes.states()
+        ]
+
+    def missing(self) -> list[str]:
+        """What jobs wait for before any can run; empty if nothing."""
+        states = self.lanes.states()
+        return [] if not states or any(one.ready for one in states) else ["the workers load"]
 
     def begin(self, live: Live, lane: int, session: str) -> None:
         """Run a job in a thread of its own. Raises ConfigError for a lane that this node does not have."""
@@ -185,11 +200,20 @@ class JobRuns:
         left = min(live.deadline - self._node.now(), self._node.settings.limits.job_seconds)
         return time.monotonic() + left
 
+    def _hear(self, live: Live) -> None:
+        """A worker of another node is gone: give that node time to say why it ended it."""
+        deadline = time.monotonic() + _HEARD_S
+        while live.end is None and time.monotonic() < deadline:
+            time.sleep(_HEARD_S / 50)
+
     def _ended(self, live: Live, answer: Answer | End) -> None:
         node, jobs = self._node, self._jobs
         node.at("job ended")
         if isinstance(answer, Failed):
-            jobs.failed(live, failure(node, live.job, answer))
+            if answer.cause == Cause.UNREACHABLE:
+                self._hear(live)
+            state, error = live.end or ("failed", failure(node, live.job, answer))
+            jobs.failed(live, error, state)
         elif isinstance(answer, End):
             state, error = live.end or ("failed", ended(node, answer))
             jobs.failed(live, error, state)

@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 
 from tercet.errors import IntegrityError, Refused, TercetError
 from tercet.federation.api import REFUSED_HINT, Decision, ErrorBody, Explanation, JobInfo, JobList, Outcome
-from tercet.federation.api_admin import LaneStatus
 from tercet.federation.api_peer import Ending, JobCancel, JobNews, JobSettle, JobStart, Prepare, RefreshStart
 from tercet.federation.boxes import boxes_head
 from tercet.federation.identity import Card
@@ -439,18 +438,6 @@ class Jobs:
         """How many jobs are in each state, of those not at their end."""
         return self.ledger.counts()
 
-    def lanes_status(self) -> list[LaneStatus]:
-        """The workers, for the operator."""
-        return [
-            LaneStatus(lane=one.lane, port=one.port, job=one.job, since=one.since, resident_bytes=one.resident_bytes)
-            for one in self.runs.lanes.states()
-        ]
-
-    def missing(self) -> list[str]:
-        """What jobs wait for before any can run; empty if nothing."""
-        states = self.runs.lanes.states()
-        return [] if not states or any(one.ready for one in states) else ["the workers load"]
-
     # -- deadlines
 
     def _look_on(self) -> None:
@@ -475,10 +462,9 @@ class Jobs:
             self.failed(live, error, state)
         # the coordinator speaks first: it knows who was waited for
         elif live.state in ("queued", "held") and late > (0.0 if self.coordinates else _COORDINATOR_S):
-            waited = ", ".join(self.dispatcher.waiting_for(live)) if self.coordinates else ""
-            message = f"the job was still {live.state} at its deadline" + (
-                f"; {waited} had not accepted it" if waited else ""
-            )
+            message = f"the job was still {live.state} at its deadline"
+            if waited := ", ".join(self.dispatcher.waiting_for(live)):
+                message += f"; {waited} had not accepted it"
             error = ErrorBody(error="expired", message=message, hint="ask again", node=node.settings.name)
             self._end_here(live, "failed", error)
         elif live.kind == "refresh" and late > _SETTLE_S:

@@ -261,7 +261,7 @@ class Node:
             self.member.card.check_valid(self.utc_now())
         except ConfigError as error:
             found.append(error.message)
-        found += self.jobs.missing()
+        found += self.jobs.runs.missing()
         for state in self.peers.states():
             found += state.hindrance
         return [" ".join(line.split())[:500] for line in found]

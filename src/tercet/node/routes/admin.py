@@ -56,7 +56,7 @@ def router(node: Node) -> APIRouter:
             node=node_info(node),
             health=Health(ready=not missing, missing=missing),
             peers=[state.status() for state in node.peers.states()],
-            lanes=node.jobs.lanes_status(),
+            lanes=node.jobs.runs.states(),
             jobs=node.jobs.counts(),
             datasets=len(node.datasets.names()),
             uploads=len(node.uploads.open(None)),
