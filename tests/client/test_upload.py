@@ -220,6 +220,7 @@ def test_notes_that_cannot_be_read_or_written(owner: Nodes, source: Path, monkey
     state.write_text("{")
     assert upload(owner, source, dataset="notes", schema=SCHEMA).remembered
     assert '"finished":[{' in state.read_text()
+    assert state.stat().st_mode & 0o077 == 0
     monkeypatch.setattr("os.access", lambda *_: False)
     assert not upload(owner, source, dataset="notes", mode="append").remembered
 

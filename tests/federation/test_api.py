@@ -6,13 +6,14 @@ import inspect
 import json
 import re
 import types
+from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
 from tercet.federation import api, api_admin, api_peer
-from tercet.federation.model import Model
+from tercet.federation.model import Model, Shown
 
 MODULES = (api, api_admin, api_peer)
 
@@ -117,3 +118,14 @@ def test_the_tables_name_bodies_that_are_there() -> None:
     used -= {"Prometheus", "Tercet", "Sealed", "C", "SignedOrder", "CommitUpload", "Withdraw", "Refresh", "DropKept"}
     assert len(used) > 20
     assert used <= there, used - there
+
+
+class Words(Shown):
+    text: str
+
+    def _facts(self) -> Iterator[str]:
+        yield self.text
+
+
+def test_the_words_of_a_node_do_not_steer_a_terminal() -> None:
+    assert repr(Words(text="größe \x1b]0;no\x07 \u202e\n")) == "Words(größe \\x1b]0;no\\x07 \\u202e\\n)"

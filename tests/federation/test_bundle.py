@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from federations import FEDERATION_ID, member
 from tercet.errors import IntegrityError, PlanError, TercetError
 from tercet.federation.bundle import (
+    MAX_DATASETS,
     Bundle,
     InputRef,
     JobHeader,
@@ -279,3 +280,22 @@ def test_a_bundle_shows_no_plan() -> None:
 def test_python_callers_are_checked_too() -> None:
     with pytest.raises(ValidationError):
         header(created="1800000000")
+
+
+def test_one_recipient_written_in_two_ways_is_one() -> None:
+    """The last character before the padding holds bits that base64 ignores."""
+    text = next(r for k in range(50) if (r := recipient(member(f"m{k}").card)).endswith("="))
+    place = len(text.rstrip("=")) - 1
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    other = text[:place] + alphabet[alphabet.index(text[place]) ^ 1] + text[place + 1 :]
+    with pytest.raises(PlanError, match="named twice"):
+        _ = header(recipients=(text, other)).recipient_cards
+
+
+def test_datasets_of_a_job_are_bounded() -> None:
+    def reading(count: int) -> JobHeader:
+        return header(inputs=tuple(InputRef.of_column(FEDERATION_ID, f"d{k}", 1, MANIFEST, "x") for k in range(count)))
+
+    reading(MAX_DATASETS)
+    with pytest.raises(ValidationError, match="datasets"):
+        reading(MAX_DATASETS + 1)

@@ -9,6 +9,7 @@ import pytest
 
 import tercet
 from tercet.errors import PlanError
+from tercet.plan.operation import WIDE
 from tercet.plan.plan import Output, OutputKind, Plan, PlanOperation
 from tercet.plan.table import BY_NAME
 from tercet.plan.types import Kind, Type
@@ -97,3 +98,22 @@ def test_a_value_beyond_a_partys_memory_is_refused_before_it_runs() -> None:
         with pytest.raises(PlanError, match="takes 8,589,934,592 for one value"):
             huge.sum().reveal()
         assert (x + 1).reveal().tolist() == [2]
+
+
+@pytest.mark.parametrize("name", ["sum", "contract"])
+def test_a_refusal_does_not_repeat_all_that_came(name: str) -> None:
+    t = Type(Kind.INT, (2,), 64, 0, 0, -1, 1)
+    axes = tuple(range(60_000))
+    with pytest.raises(PlanError, match="60000 axes") as caught:
+        BY_NAME[name].infer((t,) if name == "sum" else (t, t), axes if name == "sum" else (0, *axes))
+    assert len(str(caught.value)) < 300
+
+
+def test_a_wide_sum_takes_factors_of_which_one_product_fits() -> None:
+    matmul = BY_NAME["matmul"]
+    a, b, wide = (Type(Kind.INT, (3, 3), bits, 0, 0, 0, 1 << 31) for bits in (64, 64, 128))
+    assert matmul.infer((a.with_bounds(0, a.hi - 1), b), (WIDE,)).ring == 128
+    with pytest.raises(PlanError, match="not one product"):
+        matmul.infer((a, b), (WIDE,))
+    with pytest.raises(PlanError, match=r"ring 2\^64"):
+        matmul.infer((wide, wide), (WIDE,))

@@ -5,6 +5,7 @@ The digests of contents stay here: whoever guesses a small table could recognise
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -102,7 +103,10 @@ class Memory:
             self.path.unlink(missing_ok=True)
             return
         temporary = self.path.with_name(self.path.name + ".new")
-        temporary.write_bytes(notes.to_json())
+        temporary.unlink(missing_ok=True)
+        # by the digest of a small table others could check a guess of it
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(notes.to_json())
         temporary.replace(self.path)
 
 

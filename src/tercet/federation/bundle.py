@@ -35,6 +35,8 @@ MAX_PLAN_BYTES = 256 << 20
 MAX_INPUTS = 1 << 14
 MAX_OUTPUTS = 1 << 14
 MAX_RECIPIENTS = 16
+MAX_DATASETS = 128
+"""Each is named in every node's audit, whose entries are bounded."""
 MAX_DURATION_S = 30 * 86_400
 HANDLE_BYTES = 16
 
@@ -158,6 +160,8 @@ class JobHeader(Canonical):
             raise ValueError("two entries are about the same output")
         if len(set(self.recipients)) != len(self.recipients):
             raise ValueError("a recipient is named twice")
+        if len({ref.dataset for ref in self.inputs if ref.dataset is not None}) > MAX_DATASETS:
+            raise ValueError(f"more than {MAX_DATASETS} datasets")
         for ref in self.inputs:
             if ref.handle_bytes != ref.derived_handle(self.federation):
                 raise ValueError(f"the handle {ref.handle[:8]} is not that of its column or kept array")
@@ -167,9 +171,13 @@ class JobHeader(Canonical):
     def recipient_cards(self) -> tuple[Card, ...]:
         """Raises PlanError for a recipient that is no member's certificate."""
         try:
-            return tuple(Card.from_certificate(base64.b64decode(text, validate=True)) for text in self.recipients)
+            cards = tuple(Card.from_certificate(base64.b64decode(text, validate=True)) for text in self.recipients)
         except (ConfigError, ValueError) as error:
             raise PlanError(f"a recipient of the job is no member: {error}") from None
+        if len({card.fingerprint for card in cards}) != len(cards):
+            # base64 may write one certificate in several ways
+            raise PlanError("a recipient of the job is named twice")
+        return cards
 
     @property
     def datasets(self) -> dict[str, tuple[int, str]]:

@@ -32,7 +32,9 @@ class Shown(Model):
         """What the line says, in order."""
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(self._facts())})"
+        line = f"{type(self).__name__}({', '.join(self._facts())})"
+        # a node's words must not steer a terminal
+        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
     def __str__(self) -> str:
         return repr(self)

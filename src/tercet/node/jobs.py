@@ -43,6 +43,8 @@ _TELL_AGAIN_S = 3.0
 _COORDINATOR_S = 2.5
 _TOLD_S = 3.0
 _SETTLE_S = 120.0
+_REASON = 2000
+"""Characters of a reason in the audit, whose entries are bounded."""
 """How long after its deadline a job that has something to keep waits for the coordinator's word."""
 
 
@@ -114,8 +116,8 @@ class Jobs:
             self.admission.weigh(case)
             node.check_space(len(data) + case.stored_bytes)
         except TercetError as error:
-            turned = {"job": job, "bundle": bundle.hash.hex(), "analyst": card.fingerprint, "reason": error.message}
-            node.audit.record("job turned away", turned)
+            turned = {"job": job, "bundle": bundle.hash.hex(), "analyst": card.fingerprint}
+            node.audit.record("job turned away", {**turned, "reason": error.message[:_REASON]})
             raise
         live = self.desk.decide(case)
         self.tell(live)
@@ -183,22 +185,29 @@ class Jobs:
     def rule(self, job: str, *, approve: bool, name: str, reason: str) -> JobInfo:
         """Let a held job through, or not. Raises a 409 for one that is not held."""
         live = self.ledger.get(job)
-        self.row(job)
+        row = self.row(job)
+        if live is None:
+            raise conflict(f"the job is {row.state}, not held")
         node = self._node
         audit = {"by": name, "reason": reason, "approved": approve}
-        moved = False
-        if live is not None and approve:
-            reasons = [*live.decision.reasons, f"{name} approved it. {reason}".strip()]
-            live.decision = live.decision.model_copy(update={"verdict": "accepted", "reasons": reasons})
-            info = {"approved": live.decision.rule}
-            moved = self.ledger.move(live, "queued", only_from=("held",), audit=audit, info=info)
-        elif live is not None:
-            message = f"{name} of {node.settings.name} did not let the job through" + (f": {reason}" if reason else "")
-            error = ErrorBody(error="refused", message=message, node=node.settings.name, rule=live.decision.rule)
-            live.decision = live.decision.model_copy(update={"verdict": "refused"})
-            moved = self.ledger.move(live, "refused", only_from=("held",), audit=audit, error=error)
-        if not moved or live is None:
-            raise conflict(f"the job is {self.row(job).state}, not held")
+        with self.ledger.lock:
+            if live.state != "held":
+                raise conflict(f"the job is {live.state}, not held")
+            if approve:
+                reasons = [*live.decision.reasons, f"{name} approved it. {reason}".strip()]
+                live.decision = live.decision.model_copy(update={"verdict": "accepted", "reasons": reasons})
+                info = {"approved": live.decision.rule}
+                self.ledger.move(live, "queued", only_from=("held",), audit=audit, info=info)
+            else:
+                message = f"{name} of {node.settings.name} did not let the job through"
+                error = ErrorBody(
+                    error="refused",
+                    message=f"{message}: {reason}" if reason else message,
+                    node=node.settings.name,
+                    rule=live.decision.rule,
+                )
+                live.decision = live.decision.model_copy(update={"verdict": "refused"})
+                self.ledger.move(live, "refused", only_from=("held",), audit=audit, error=error)
         self.tell(live)
         return self.info(job)
 

@@ -135,7 +135,7 @@ def broadcast(*types: Type) -> tuple[int, ...]:
 
 def axes_of(attrs: Attrs, ndim: int) -> tuple[int, ...]:
     distinct = len(set(attrs)) == len(attrs)
-    need(distinct and all(0 <= axis < ndim for axis in attrs), f"axes {attrs} of {ndim} dimensions")
+    need(distinct and all(0 <= axis < ndim for axis in attrs), f"{len(attrs)} axes ({attrs[:8]}) of {ndim} dimensions")
     return attrs
 
 

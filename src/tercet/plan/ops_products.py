@@ -17,6 +17,7 @@ from tercet.plan.operation import (
     Operation,
     Plain,
     arity,
+    axes_of,
     broadcast,
     corners,
     need,
@@ -132,7 +133,7 @@ def _infer_contract(inputs: Sequence[Type], attrs: Attrs) -> Type:
     a, b = (_widened(x, attrs[0]) for x in inputs)
     need(a.shape == b.shape, f"shapes {a.shape} and {b.shape} differ")
     shift, axes = attrs[0], attrs[1:]
-    need(len(set(axes)) == len(axes) and all(0 <= axis < len(a.shape) for axis in axes), f"axes {axes}")
+    axes_of(axes, len(a.shape))
     terms = math.prod(a.shape[axis] for axis in axes)
     lo, hi = corners(a, b)
     lo, hi = (terms * lo, terms * hi) if terms else (0, 0)
