@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -145,6 +146,18 @@ def test_nobody_there(three: Three, me: Member) -> None:
     with Nodes(federation, me) as clients, pytest.raises(Unreachable, match="node west cannot be reached") as error:
         clients.each(lambda node: node.get("/v1/x", Health))
     assert error.value.party == 3
+
+
+def test_a_node_that_dies_between_its_certificate_and_the_request(
+    three: Three, me: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: Any) -> bytes:
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    monkeypatch.setattr("ssl.SSLSocket.getpeercert", gone)
+    federation, _, _ = three
+    with Nodes(federation, me) as clients, pytest.raises(Unreachable, match=r"cannot be reached .* not connected"):
+        clients[Party.P1].get("/v1/x", Health)
 
 
 def test_a_node_that_stands_still(three: Three, me: Member) -> None:

@@ -231,6 +231,7 @@ class NodeClient:
         )
         try:
             connection.connect()
+            shown = connection.sock.getpeercert(True)
         except ssl.SSLCertVerificationError as error:
             connection.close()
             raise ConfigError(
@@ -244,7 +245,6 @@ class NodeClient:
                 raise self._failed(Timeout, f"did not answer at {self._door.url} within {CONNECT_S:g} s") from None
             why = getattr(error, "strerror", None) or type(error).__name__
             raise self._failed(Unreachable, f"cannot be reached at {self._door.url}: {why}") from None
-        shown = connection.sock.getpeercert(True)
         if shown != self._door.card.certificate:
             connection.close()
             raise ConfigError(f"node {self._door.name} shows another certificate than the federation file has for it")
