@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ import pytest
 from federations import member
 from tercet.federation.bundle import InputRef, JobHeader, Link, make_bundle, read_bundle, recipient
 from tercet.federation.identifiers import fresh_id
-from tercet.node.lane_messages import Failed, JobOrder, Place, Setup
+from tercet.node.lane_messages import Failed, JobOrder, Place, Setup, send
 from tercet.node.lanes import End, Lanes
 from tercet.plan.compile import Wanted, compile_plan
 from tercet.plan.graph import Graph
@@ -222,4 +223,36 @@ def test_a_worker_ends_with_its_supervisor() -> None:
     os.close(hold)
     assert process.wait(30) == 1
     control.close()
+    listener.close()
+
+
+def test_a_worker_whose_supervisor_was_killed_ends_without_a_word(tmp_path: Path) -> None:
+    """What it has said and nobody read makes the system reset its connection."""
+    members = [member(name) for name in NAMES]
+    control, theirs = socket.socketpair()
+    listener = listen()
+    leash, hold = os.pipe()
+    fds = (theirs.fileno(), listener.fileno(), leash)
+    code = f"from tercet.node.lane import main; raise SystemExit(main{fds})"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], pass_fds=fds, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    theirs.close()
+    setup = Setup(
+        party=1,
+        federation=FEDERATION,
+        names=list(NAMES),
+        certificates=[base64.b64encode(m.card.certificate).decode() for m in members],
+        folder=str(tmp_path),
+        timeout_s=TIMEOUT_S,
+        threads=1,
+        memory_bytes=1 << 30,
+    )
+    send(control, setup, members[0].identity.key)
+    assert select.select([control], [], [], 30)[0]
+    control.close()
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (1, b"")
+    os.close(hold)
+    os.close(leash)
     listener.close()

@@ -49,12 +49,18 @@ def main(control_fd: int, listener_fd: int, leash_fd: int) -> int:
         worker = _worker(first[0], first[1], listener)
         gc.collect()
         gc.freeze()
-        send(control, Ready(pid=os.getpid()))
-        while (message := receive(control)) is not None:
-            order, data = message
-            answer = _obey(worker, order, data, _Reporter(control))
-            send(control, answer)
+        try:
+            _serve(worker, control)
+        except ConnectionError:
+            return 1  # the supervisor was killed, and the leash is about to say so
     return 0
+
+
+def _serve(worker: Worker, control: socket.socket) -> None:
+    send(control, Ready(pid=os.getpid()))
+    while (message := receive(control)) is not None:
+        order, data = message
+        send(control, _obey(worker, order, data, _Reporter(control)))
 
 
 def _end_with(leash_fd: int) -> None:
