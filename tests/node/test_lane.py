@@ -34,6 +34,20 @@ NAMES = ("node-1", "node-2", "node-3")
 TIMEOUT_S = 2.0
 
 
+def setup_of(party: int, folder: Path) -> Setup:
+    """What the worker of a party is told first."""
+    return Setup(
+        party=party,
+        federation=FEDERATION,
+        names=list(NAMES),
+        certificates=[base64.b64encode(member(name).card.certificate).decode() for name in NAMES],
+        folder=str(folder),
+        timeout_s=TIMEOUT_S,
+        threads=1,
+        memory_bytes=1 << 30,
+    )
+
+
 class Trio:
     """Three lanes, one a node."""
 
@@ -43,17 +57,7 @@ class Trio:
         self.listeners = [listen() for _ in NAMES]
         self.lanes = []
         for number, one in enumerate(members):
-            setup = Setup(
-                party=number + 1,
-                federation=FEDERATION,
-                names=list(NAMES),
-                certificates=[base64.b64encode(m.card.certificate).decode() for m in members],
-                folder=str(folder),
-                timeout_s=TIMEOUT_S,
-                threads=1,
-                memory_bytes=1 << 30,
-            )
-            self.lanes.append(Lanes([self.listeners[number]], setup, one.identity.key))
+            self.lanes.append(Lanes([self.listeners[number]], setup_of(number + 1, folder), one.identity.key))
         for lanes in self.lanes:
             lanes.start()
         assert all(lanes.await_ready() for lanes in self.lanes)
@@ -228,7 +232,6 @@ def test_a_worker_ends_with_its_supervisor() -> None:
 
 def test_a_worker_whose_supervisor_was_killed_ends_without_a_word(tmp_path: Path) -> None:
     """What it has said and nobody read makes the system reset its connection."""
-    members = [member(name) for name in NAMES]
     control, theirs = socket.socketpair()
     listener = listen()
     leash, hold = os.pipe()
@@ -238,17 +241,7 @@ def test_a_worker_whose_supervisor_was_killed_ends_without_a_word(tmp_path: Path
         [sys.executable, "-c", code], pass_fds=fds, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     theirs.close()
-    setup = Setup(
-        party=1,
-        federation=FEDERATION,
-        names=list(NAMES),
-        certificates=[base64.b64encode(m.card.certificate).decode() for m in members],
-        folder=str(tmp_path),
-        timeout_s=TIMEOUT_S,
-        threads=1,
-        memory_bytes=1 << 30,
-    )
-    send(control, setup, members[0].identity.key)
+    send(control, setup_of(1, tmp_path), member(NAMES[0]).identity.key)
     assert select.select([control], [], [], 30)[0]
     control.close()
     _, said = process.communicate(timeout=30)

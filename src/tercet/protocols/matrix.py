@@ -136,10 +136,6 @@ def _runs(terms: int, block: int) -> list[tuple[slice, int]]:
     return runs
 
 
-def _wide_shape(x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (*np.broadcast_shapes(x_shape[:-2], y_shape[:-2]), x_shape[-2], y_shape[-1])
-
-
 def matrix_product_wide(scope: Scope, x: Share, y: Share, block: int) -> Body[Share]:
     """x @ y modulo 2^128, of factors modulo 2^64 whose products, `block` of them added up, are below 2^62 in magnitude.
 
@@ -147,7 +143,7 @@ def matrix_product_wide(scope: Scope, x: Share, y: Share, block: int) -> Body[Sh
     2^128: what is sent depends on the number of blocks, not of factors. Exact. Three rounds (two if small); 512 bits in
     all for each element of the result and block. Semi-honest, one corruption: nothing but `bilinear` and `lift` runs.
     """
-    shape, terms = _wide_shape(x.shape, y.shape), x.shape[-1]
+    shape, terms = Matrix(RING64, x.shape, y.shape).shape, x.shape[-1]
     if not math.prod(shape) * terms:
         return Share(RING128, RING128.zeros(shape), RING128.zeros(shape))
 
@@ -186,7 +182,7 @@ def _in_blocks(x: Share, y: Share, length: int) -> tuple[Share, Share]:
 def matrix_product_wide_cost(x_shape: tuple[int, ...], y_shape: tuple[int, ...], block: int) -> Cost:
     """Of `matrix_product_wide`."""
     terms = x_shape[-1]
-    size = math.prod(_wide_shape(x_shape, y_shape)) * blocks(terms, block)
+    size = math.prod(Matrix(RING64, x_shape, y_shape).shape) * blocks(terms, block)
     if not size:
         return Cost()
     # the lift's solo party has been that of the product, too, and has waited for nobody
