@@ -1,8 +1,59 @@
-// The 64-bit micro kernel: MR rows by VECTORS vectors of columns, all sums in registers.
+// The 64-bit micro kernels: MR rows by vectors of columns, all sums in registers.
 #pragma once
 #include "matmul.hpp"
+#if defined(__AVX2__) && !defined(__AVX512DQ__)
+#include <immintrin.h>
+#endif
 
 namespace {
+
+#if defined(__AVX2__) && !defined(__AVX512DQ__)
+
+// No instruction multiplies 64-bit lanes. With a = a0 + a1 2^32 in a lane, modulo 2^64
+//   sum a b = sum a0 b0 + 2^32 (sum a0 b1 + sum a1 b0):
+// vpmuludq gives a0 b0 and wraps as the result does; of the other two only 32 bits matter, so one vpmulld of a with the
+// halves of b swapped gives both, in the two halves of the lane, and these are joined once the sums are complete.
+struct Engine64 {
+    using T = u64;
+    using Lanes = u64 __attribute__((vector_size(32)));
+    using Halves = std::uint32_t __attribute__((vector_size(32)));
+    static constexpr size MR = 6, NR = 4, LIMBS = 1, KC = 256, MC = 120, NC = 1024;
+
+    TERCET_INLINE void split(u64 value, u64* to, size) { *to = value; }
+
+    TERCET_INLINE __m256i swap(__m256i halves) { return _mm256_shuffle_epi32(halves, 0xb1); }
+
+    // Two sums a row, the vector of b and its swap, a row of a and a product: all sixteen registers with six rows.
+    template <size R> static void tile_of(size depth, const u64* a, const u64* b, u64* out) {
+        Lanes low[R];
+        Halves cross[R];
+        for (size r = 0; r < R; ++r) low[r] = Lanes{}, cross[r] = Halves{};
+        for (; depth; --depth, a += MR, b += NR) {
+            const __m256i column = _mm256_loadu_si256((const __m256i*)b), swapped = swap(column);
+            for (size r = 0; r < R; ++r) {
+                const __m256i row = _mm256_set1_epi64x((long long)a[r]);
+                low[r] += Lanes(_mm256_mul_epu32(row, column));
+                cross[r] += Halves(_mm256_mullo_epi32(row, swapped));
+            }
+        }
+        for (size r = 0; r < R; ++r) {
+            const Halves both = cross[r] + Halves(swap(__m256i(cross[r])));
+            const Lanes sum = low[r] + (Lanes(both) << 32);
+            std::memcpy(out + r * NR, &sum, sizeof sum);
+        }
+    }
+    template <size R> static void dispatch(size rows, size depth, const u64* a, const u64* b, u64* out) {
+        if constexpr (R > 1) {
+            if (rows < R) return dispatch<R - 1>(rows, depth, a, b, out);
+        }
+        tile_of<R>(depth, a, b, out);
+    }
+    static void tile(size rows, size, size depth, const u64* a, const u64* b, u64* out) {
+        dispatch<MR>(rows, depth, a, b, out);
+    }
+};
+
+#else
 
 struct Engine64 {
     using T = u64;
@@ -10,10 +61,6 @@ struct Engine64 {
     static constexpr size LANES = 8, VECTORS = 4;
     using Vector = u64 __attribute__((vector_size(64)));
     static constexpr size MR = 6, KC = 384, MC = 120, NC = 2048;
-#elif defined(__AVX2__)
-    static constexpr size LANES = 4, VECTORS = 2;
-    using Vector = u64 __attribute__((vector_size(32)));
-    static constexpr size MR = 4, KC = 256, MC = 128, NC = 2048;
 #else
     static constexpr size LANES = 1, VECTORS = 4;
     using Vector = u64;
@@ -55,5 +102,7 @@ struct Engine64 {
         dispatch<MR>(rows, cols, depth, a, b, out);
     }
 };
+
+#endif
 
 }  // namespace
