@@ -26,7 +26,7 @@ constexpr size round_up(size n, size step) { return (n + step - 1) / step * step
 constexpr size smaller(size a, size b) { return a < b ? a : b; }
 
 // An engine gives: T; MR x NR, the tile; KC, MC, NC, the blocks; LIMBS, u64 packed per word;
-//   split(T, u64*, pitch): the limbs of a word, `pitch` apart;
+//   split(T, u64*, pitch): the limbs of a word, `pitch` apart; or else pack<WIDTH>(from, have, depth, panel), all of them;
 //   tile(rows, cols, depth, a, b, T* out): out[r * NR + c] = the tile's products, from packed panels.
 template <class Engine> struct Gemm {
     using T = typename Engine::T;
@@ -58,6 +58,13 @@ template <class Engine> struct Gemm {
                 for (size k = 0; k < depth; ++k)
                     Engine::split(Traits<T>::of(0), panel + k * LIMBS * WIDTH + i, WIDTH);
         }
+    }
+
+    template <size WIDTH>
+        requires requires { &Engine::template pack<WIDTH>; }
+    static void pack(tercet::Matrix m, size first, size have, size k0, size depth, u64* panel) {
+        const char* from = m.data + std::ptrdiff_t(first) * m.row + std::ptrdiff_t(k0) * m.col;
+        Engine::template pack<WIDTH>({from, m.row, m.col}, have, depth, panel);
     }
 
     static void store(size rows, size cols, const T* tile, bool first, Result<T> c) {

@@ -19,7 +19,25 @@ struct Engine64 {
     using Halves = std::uint32_t __attribute__((vector_size(32)));
     static constexpr size MR = 6, NR = 4, LIMBS = 1, KC = 256, MC = 120, NC = 1024;
 
-    TERCET_INLINE void split(u64 value, u64* to, size) { *to = value; }
+    // With the number of rows constant, a step is a few moves.
+    template <size WIDTH, size HAVE> static void pack_rows(tercet::Matrix from, size depth, u64* panel) {
+        for (; depth; --depth, from.data += from.col, panel += WIDTH) {
+            if (from.row == sizeof(u64))
+                std::memcpy(panel, from.data, HAVE * sizeof(u64));
+            else
+                for (size i = 0; i < HAVE; ++i) panel[i] = at<u64>(from, i, 0);
+            for (size i = HAVE; i < WIDTH; ++i) panel[i] = 0;
+        }
+    }
+    template <size WIDTH, size HAVE> static void pack_at_most(tercet::Matrix from, size have, size depth, u64* panel) {
+        if constexpr (HAVE > 1) {
+            if (have < HAVE) return pack_at_most<WIDTH, HAVE - 1>(from, have, depth, panel);
+        }
+        pack_rows<WIDTH, HAVE>(from, depth, panel);
+    }
+    template <size WIDTH> static void pack(tercet::Matrix from, size have, size depth, u64* panel) {
+        pack_at_most<WIDTH, WIDTH>(from, have, depth, panel);
+    }
 
     TERCET_INLINE __m256i swap(__m256i halves) { return _mm256_shuffle_epi32(halves, 0xb1); }
 
