@@ -66,6 +66,25 @@ def test_largest_words_do_not_overflow_sums(any_ring: Ring) -> None:
     assert (any_ring.matmul(a, a.T) == any_ring.from_ints(3000)).all()
 
 
+@pytest.mark.parametrize("depth", [191, 192, 193, 257, 513, 1025])
+def test_extreme_words_at_the_edges_of_blocks(any_ring: Ring, depth: int) -> None:
+    """Limbs of all ones and of nothing, tiles that are not full: carries at their most and their least."""
+    r, rng = any_ring, np.random.default_rng(depth)
+    ones = 2**32 - 1
+    limbs = [0, 1, 2**31, ones - 1, ones]
+    for choice in ([ones], [0, ones], limbs):
+        x, y = (
+            sum(rng.choice(np.array(choice, object), shape) << (32 * i) for i in range(r.bits // 32))
+            for shape in ((7, depth), (depth, 5))
+        )
+        a, b = r.from_ints(x), r.from_ints(y)
+        check(r, a, b, x, y)
+        check(r, b.T, a.T, y.T, x.T)
+    for low in (2**64 - 1, 2**64 - 2**32, 2**32 - 1, 2**33 - 1, 2**63):
+        x, y = np.full((3, depth), low, object), np.full((depth, 9), low, object)
+        check(r, r.from_ints(x), r.from_ints(y), x, y)
+
+
 def test_threads_agree(any_ring: Ring) -> None:
     r, rng = any_ring, np.random.default_rng(3)
     for rows, depth, cols in ((90, 70, 80), (4, 30_000, 5), (3, 50, 3000)):
