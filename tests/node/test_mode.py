@@ -27,15 +27,19 @@ def mode(question: Any, rows: int, columns: int = 1, wanted: int = 0, memory: in
     return choose_mode(plan, {handle: rows for handle in handles}, wanted, memory)
 
 
+def negated(x: SecretArray) -> SecretArray:
+    return (-x).sum()
+
+
 @pytest.mark.parametrize(
     ("question", "rows", "columns", "partition"),
     [
-        (total, 100_000, 10, 0),
-        (total, 1_000_000, 10, 1 << 17),
-        (total, 100_000_000, 10, 1 << 17),
-        (total, 100_000_000, 1, 1 << 20),
-        (total, 1_000_000, 1000, 1 << 13),
-        (total, 1_000_000, 100, 1 << 16),
+        (negated, 50_000, 10, 0),
+        (negated, 1_000_000, 10, 1 << 16),
+        (negated, 100_000_000, 10, 1 << 16),
+        (negated, 100_000_000, 1, 1 << 19),
+        (negated, 1_000_000, 1000, 1 << 12),
+        (negated, 1_000_000, 100, 1 << 15),
         (squares, 1_000_000, 2, 0),
     ],
 )
@@ -45,6 +49,13 @@ def test_sums_are_streamed_in_small_partitions(question: Any, rows: int, columns
     assert found.label == b"tercet mode %d" % partition
     if partition:
         assert found.needed_bytes <= (LOCAL_BYTES if partition > 1 << 16 else PARTITION_BYTES)
+
+
+@pytest.mark.parametrize("columns", [1, 10, 1000])
+def test_sums_of_columns_need_no_partitions(columns: int) -> None:
+    found = mode(total, 100_000_000, columns)
+    assert found.streamed is not None and not found.streamed.passes
+    assert found.needed_bytes < 1 << 20
 
 
 def test_what_sends_is_streamed_in_large_ones_and_only_if_it_must() -> None:

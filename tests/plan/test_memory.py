@@ -116,11 +116,18 @@ def streamed_run(name: str, rows: int, partition_rows: int) -> int:
     shares = {handle: share_plain(trio, t.session.stored[handle], type) for handle, type in plan.inputs()}
 
     def work(party: Party, streams: Any, channel: Any) -> Any:
-        def load(handle: bytes, start: int | None, stop: int | None) -> Share:
-            rows = shares[handle][party][start:stop]
-            return Share(rows.ring, rows.own.copy(), rows.next.copy())
+        class Rows:
+            def load(self, handle: bytes, start: int | None, stop: int | None) -> Share:
+                rows = shares[handle][party][start:stop]
+                return Share(rows.ring, rows.own.copy(), rows.next.copy())
 
-        return execute_streamed(found, party, streams, channel, load, partition_rows=partition_rows, timeout=TIMEOUT_S)
+            def add_up(self, handle: bytes) -> Share:
+                rows = shares[handle][party]
+                return Share(rows.ring, rows.ring.sum(rows.own), rows.ring.sum(rows.next))
+
+        return execute_streamed(
+            found, party, streams, channel, Rows(), partition_rows=partition_rows, timeout=TIMEOUT_S
+        )
 
     measured = 0
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tercet.errors import InputError, IntegrityError
-from tercet.sharing import PARTIES
+from tercet.sharing import PARTIES, Share
 from tercet.store import verified as verified_module
 from tercet.store.datasets import Datasets
 from tercet.store.errors import Gone, NotFound
@@ -179,6 +179,75 @@ def test_a_content_is_compared_once_in_a_while(filled: ThreeStores, monkeypatch:
     finally:
         path.write_bytes(body)
     assert read(0, ROWS) > 0
+
+
+@pytest.mark.parametrize("column", ["age", "big"])
+def test_a_column_is_added_up(filled: ThreeStores, column: str) -> None:
+    """Over segments and chunks, seeds and words, in both rings; with and without a memory, and remembered."""
+    memories = [Verified() for _ in PARTIES]
+    versions = [node.datasets.get("patients") for node in filled.nodes]
+    loaded = [
+        DatasetVersion.load(node.folder, node.party, node.datasets.get("patients").describe(), verified=verified)
+        for node, verified in zip(filled.nodes, memories, strict=True)
+    ]
+    expected = sum(patients(ROWS)[column])
+    for at_nodes in (versions, loaded, loaded):
+        shares = [version.add_up(column) for version in at_nodes]
+        words = shares[0].ring
+        for party in PARTIES:
+            assert shares[party.prev - 1].next.tobytes() == shares[party - 1].own.tobytes()
+        total = words.add(words.add(shares[0].own, shares[1].own), shares[2].own)
+        assert total.shape == () and int(words.to_ints(total)) == expected
+        assert [share.own.tobytes() for share in shares] == [version_words(version, column) for version in versions], (
+            "not the sum of the component"
+        )
+
+
+def version_words(version: DatasetVersion, column: str) -> bytes:
+    share = version.read(column)
+    assert isinstance(share, Share)
+    return share.ring.sum(share.own).tobytes()
+
+
+def test_no_sum_of_what_is_no_number(filled: ThreeStores) -> None:
+    version = filled.nodes[0].datasets.get("patients")
+    for column in ("smoker", "id"):
+        with pytest.raises(InputError, match="holds no shares of numbers"):
+            version.add_up(column)
+
+
+def test_sums_are_remembered_while_the_file_is_as_it_was(filled: ThreeStores, monkeypatch: pytest.MonkeyPatch) -> None:
+    node, now = filled.nodes[0], [0.0]
+    verified = Verified(clock=lambda: now[0])
+    description = node.datasets.get("patients").describe()
+    pieces: list[str] = []
+    original = StoredSegment._pieces
+    monkeypatch.setattr(
+        StoredSegment, "_pieces", lambda self, *args: pieces.append(args[2].name) or original(self, *args)
+    )
+
+    def add_up() -> int:
+        pieces.clear()
+        DatasetVersion.load(node.folder, node.party, description, verified=verified).add_up("age")
+        return len(pieces)
+
+    everything = add_up()
+    assert everything > 0 and add_up() == 0
+    now[0] = FRESH_S
+    assert add_up() == everything and len(verified._files) == everything // 2
+    path = next(path for path in files_of(node) if path.parent.name.endswith(".1"))
+    os.utime(path, ns=(1, 1))
+    assert add_up() == 2
+    body = path.read_bytes()
+    file = PartFile.open(path, None, "patients")
+    at = file.header.column("age").own_at if file.header.own_words else file.header.column("age").next_at
+    try:
+        path.write_bytes(body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :])
+        assert file.header.own_words or file.header.next_words, "a chunk of seeds only: choose another"
+        with pytest.raises(IntegrityError, match="is damaged"):
+            add_up()
+    finally:
+        path.write_bytes(body)
 
 
 def test_the_memory_of_what_was_compared_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,11 @@ class Inputs:
         value = read_kept(self._folder, self._party, self._kept[handle], verified=self._verified)
         return value if start is None and stop is None else value[start:stop]
 
+    def add_up(self, handle: bytes) -> Share:
+        """The sum over all rows of a column. Raises what the store raises."""
+        version, column = self._columns[handle]
+        return version.add_up(column)
+
 
 def salts(party: Party, streams: Streams, number: int) -> tuple[bytes, bytes]:
     """16 bytes for each of this party's components, which only the two holders of that component have."""

@@ -55,7 +55,7 @@ def choose_mode(plan: Plan, rows_of: Mapping[bytes, int], wanted_rows: int, memo
         else:
             local = found.is_local()
             partition_rows = wanted_rows or _partition_rows(found, local)
-            if partition_rows < rows and (local or wanted_rows or whole > WHOLE_BYTES):
+            if not found.passes or (partition_rows < rows and (local or wanted_rows or whole > WHOLE_BYTES)):
                 mode = Mode(found, partition_rows, found.estimate(partition_rows))
     if mode.needed_bytes > memory_bytes:
         because = f"; it cannot be run in partitions: {reason}" if reason else ""

@@ -127,7 +127,7 @@ def run_plan(worker: Worker, order: JobOrder, bundle: Bundle, progress: Callable
                     run.party,
                     streams,
                     channel,
-                    inputs.load,
+                    inputs,
                     partition_rows=mode.partition_rows,
                     timeout=run.timeout,
                     threads=worker.setup.threads,

@@ -55,7 +55,8 @@ class Cut:
     along the rows when it runs in a partition. Raises NotRowwise.
 
     A free value that is as long as the rows, and meets them, is in both: it is computed (or, of a constant, sliced)
-    anew for each partition, and as a whole if something else needs it so.
+    anew for each partition, and as a whole if something else needs it so. `stored_sums` are the sums over all rows of a
+    stored array, by its handle: free from the start, as whoever stores the array adds it up, and may know the sum.
     """
 
     def __init__(self, plan: Plan, row_inputs: set[bytes], rows: int) -> None:
@@ -64,6 +65,7 @@ class Cut:
         self.along: dict[int, Along] = {}
         self.free: dict[int, Free] = {}
         self.sliced: dict[int, tuple[bool, ...]] = {}
+        self.stored_sums: dict[int, bytes] = {}
         for index, op in enumerate(plan.operations):
             self._place(index, op, row_inputs)
         self.levels = max((free.level for free in self.free.values()), default=0)
@@ -172,6 +174,11 @@ def _right(cut: Cut, op: PlanOperation, axes: tuple[int, ...]) -> set[int]:
 
 def _sum(cut: Cut, index: int, op: PlanOperation) -> None:
     axis = cut.one_axis(index, op)
+    summed = cut.plan.operations[op.inputs[0]]
+    if summed.operation is INPUT and not op.type.shape and len(summed.type.shape) == 1:
+        cut.stored_sums[index] = summed.data
+        cut.free[index] = Free(0)
+        return
     _reduced(cut, index, op, axis, cut.meet(index, op, {0: axis}), _right(cut, op, op.attrs))
 
 

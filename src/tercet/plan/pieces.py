@@ -71,7 +71,7 @@ class Pieces:
 
     def _uses(self, index: int, along: bool) -> Iterable[tuple[int, bool]]:
         """What a value is computed from; a total from what is along the rows."""
-        inputs = self.plan.operations[index].inputs
+        inputs = () if self._is_given(index) else self.plan.operations[index].inputs
         if along or (index in self.cut.free and self.cut.free[index].total):
             return zip(inputs, self.cut.sliced.get(index, ()), strict=True) if inputs else ()
         return [(value, False) for value in inputs]
@@ -85,10 +85,14 @@ class Pieces:
         for index, along in self.needed:
             if index in self.cut.free and not along and not self._is_total(index):
                 level = self.cut.free[index].level
-                found |= {value for value in self.plan.operations[index].inputs if self.cut.free[value].level < level}
+                found |= {value for value, _ in self._uses(index, along) if self.cut.free[value].level < level}
             else:
                 found |= {value for value, rowwise in self._uses(index, along) if not rowwise}
         return {index for index in found if self.plan.operations[index].operation is not CONSTANT}
+
+    def _is_given(self, index: int) -> bool:
+        """Whether nothing computes a value: it is a leaf, or the sum of a stored array."""
+        return self.plan.operations[index].is_leaf or index in self.cut.stored_sums
 
     def _is_total(self, index: int) -> bool:
         return self.cut.free[index].total
@@ -98,7 +102,7 @@ class Pieces:
         mine = [
             index
             for index, along in sorted(self.needed)
-            if not along and self.cut.free[index].level == level and not self.plan.operations[index].is_leaf
+            if not along and self.cut.free[index].level == level and not self._is_given(index)
         ]
         if not any(not self._is_total(index) or self.shift(index) for index in mine):
             return None

@@ -6,10 +6,11 @@ run the same. Operations of all partitions have numbers of their own, so that no
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -30,8 +31,19 @@ from tercet.ring import pack_bits, unpack_bits
 from tercet.sharing import PARTIES, BitShare, Party, Share, Streams
 
 Value: TypeAlias = Share | BitShare
-Load: TypeAlias = Callable[[bytes, int | None, int | None], Value]
-"""Gives this party's shares of a stored array: of its rows from start to stop, or (None, None) of all of it."""
+
+
+class Stored(Protocol):
+    """This party's shares of stored arrays."""
+
+    def load(self, handle: bytes, start: int | None, stop: int | None) -> Value:
+        """Of the rows from start to stop, or (None, None) of the whole array."""
+        ...
+
+    def add_up(self, handle: bytes) -> Share:
+        """Of the sum over all rows of an array of one axis."""
+        ...
+
 
 IN_FLIGHT = 2
 """Partitions that a party works on at a time, where they send anything."""
@@ -165,8 +177,7 @@ class _Names(Mapping[int, str]):
         return iter(range(len(self)))
 
     def __len__(self) -> int:
-        last = self._streamed.stages(self._rows)[-1]
-        return last.first + last.turns * last.numbers
+        return sum(stage.turns * stage.numbers for stage in self._streamed.stages(self._rows))
 
 
 def _listed_origins(plan: Plan, piece: Piece) -> list[int]:
@@ -184,7 +195,7 @@ def execute_streamed(
     party: Party,
     streams: Streams,
     channel: Channel,
-    load: Load,
+    stored: Stored,
     *,
     partition_rows: int,
     timeout: float,
@@ -198,7 +209,7 @@ def execute_streamed(
     bits of rescaled results may differ from a whole run, as between any two runs. Raises PlanError if a stored array is
     not as the plan says, PartyError if another party fails.
     """
-    return _Run(streamed, party, streams, channel, load, partition_rows, timeout, threads, progress).outcome()
+    return _Run(streamed, party, streams, channel, stored, partition_rows, timeout, threads, progress).outcome()
 
 
 class _Run:
@@ -210,7 +221,7 @@ class _Run:
         party: Party,
         streams: Streams,
         channel: Channel,
-        load: Load,
+        stored: Stored,
         partition_rows: int,
         timeout: float,
         threads: int,
@@ -222,12 +233,13 @@ class _Run:
         self._streamed = streamed
         self._pieces = streamed.pieces
         self._channel = channel
-        self._load = load
+        self._stored = stored
         self._rows = partition_rows
         self._progress = progress
         self._stages = streamed.stages(partition_rows)
         self._flow = Dataflow(channel, timeout, scope)
         self._values: dict[int, Value] = {}
+        self._summed: list[OperationReport] = []
         self._programs: dict[tuple[int, int], tuple[Piece, Program]] = {}
         self._done = 0
 
@@ -246,9 +258,15 @@ class _Run:
         """A free value: computed before, or stored."""
         if index not in self._values:
             op = self._streamed.plan.operations[index]
-            assert op.operation is INPUT
-            value = self._load(op.data, None, None)
-            check_stored(op.data, op.type, value)
+            summed = self._pieces.cut.stored_sums.get(index)
+            if summed is not None:
+                began = time.perf_counter()
+                value: Value = self._stored.add_up(summed)
+                self._summed.append(OperationReport(index, op.operation.name, 0, time.perf_counter() - began))
+            else:
+                assert op.operation is INPUT
+                value = self._stored.load(op.data, None, None)
+            check_stored(summed or op.data, op.type, value)
             self._values[index] = value
         return self._values[index]
 
@@ -274,7 +292,7 @@ class _Run:
         base = stage.first + number * stage.numbers
         given: dict[int, Any] = {}
         for place, handle in piece.rows.items():
-            given[place] = self._load(handle, start, stop)
+            given[place] = self._stored.load(handle, start, stop)
             check_stored(handle, piece.plan.operations[place].type, given[place])
         for place, index in piece.slices.items():
             given[place] = self._pieces.slice_constant(index, start, stop)
@@ -323,7 +341,7 @@ class _Run:
 
     def _reports(self) -> list[OperationReport]:
         """Reports by operation of the whole plan: over the partitions the longest chain of rounds, and all the time."""
-        found: dict[int, OperationReport] = {}
+        found = {report.index: report for report in self._summed}
         origins = [origin for stage in self._stages for origin in _listed_origins(self._streamed.plan, stage.piece)]
         for report in self._flow.reports:
             index = origins[report.index]

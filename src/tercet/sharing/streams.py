@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import Any
 
@@ -96,9 +96,24 @@ def expand_seed(seed: bytes, nbytes: int) -> NDArray[np.uint8]:
 def expand_into(out: NDArray[np.uint8], seed: bytes, start: int = 0) -> None:
     """Fill `out` (flat bytes) with what `expand_seed` gives from byte `start` on; costs nothing for what is before."""
     block, ahead = divmod(start, _BLOCK_BYTES)
-    encryptor = Cipher(algorithms.AES(seed), modes.CTR(block.to_bytes(_BLOCK_BYTES, "big"))).encryptor()
+    encryptor = _from_block(seed, block)
     encryptor.update(bytes(ahead))
     zeros = memoryview(bytes(min(out.nbytes, _ZERO_BLOCK_BYTES)))
     for at in range(0, out.nbytes, _ZERO_BLOCK_BYTES):
         piece = out[at : at + _ZERO_BLOCK_BYTES]
         encryptor.update_into(zeros[: piece.nbytes], piece.data)
+
+
+def expand_pieces(seed: bytes, nbytes: int) -> Iterator[NDArray[np.uint8]]:
+    """What `expand_seed` gives, piece after piece in one small buffer: each is gone when the next is asked for."""
+    zeros = memoryview(bytes(min(nbytes, _ZERO_BLOCK_BYTES)))
+    piece = np.empty(len(zeros), np.uint8)
+    encryptor = _from_block(seed, 0)
+    for at in range(0, nbytes, _ZERO_BLOCK_BYTES):
+        piece = piece[: nbytes - at]
+        encryptor.update_into(zeros[: piece.nbytes], piece.data)
+        yield piece
+
+
+def _from_block(seed: bytes, block: int) -> Any:
+    return Cipher(algorithms.AES(seed), modes.CTR(block.to_bytes(_BLOCK_BYTES, "big"))).encryptor()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.ring import ring
-from tercet.sharing import BitShare, Party, Share, expand_into
+from tercet.ring import Ring, ring
+from tercet.sharing import BitShare, Party, Share, expand_into, expand_pieces
 from tercet.store.bits import cut_bits, put_bits
 from tercet.store.files import PartFile, Space, chunk_file, damaged, place, place_name, reading
 from tercet.store.keys import KeyValues, Texts, read_keys
@@ -23,6 +23,8 @@ from tercet.store.verified import Verified, file_id
 
 Value = Share | BitShare | KeyValues
 _HEADERS_KEPT: Final = 256
+_PIECE_BYTES: Final = 1 << 18
+"""What is read at a time to be added up: it stays in the cache."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,44 @@ class StoredSegment(Segment):
         verified.add(whole, at)
         if content is not out:
             out[:] = content[skipped : skipped + out.nbytes]
+
+    def add_up(self, column: str, total: Share) -> None:
+        """Add the sum over all rows here to `total`, of shape ()."""
+        for chunk in range(self.chunks):
+            file = self.file(chunk)
+            with reading(file.path, self.what) as descriptor:
+                for own, target in ((True, total.own), (False, total.next)):
+                    total.ring.add(target, self._sum(file, descriptor, column, own, total.ring), out=target)
+
+    def _sum(self, file: PartFile, descriptor: int, column: str, own: bool, ring: Ring) -> NDArray[Any]:
+        """What a component of one chunk adds up to: remembered, or read."""
+        verified, whole = self.verified, file_id(descriptor)
+        if verified is not None and (known := verified.sum_of(whole, column, own)) is not None:
+            return ring.from_bytes(known, ())
+        total = ring.zeros(())
+        for piece in self._pieces(file, descriptor, file.header.column(column), own):
+            ring.add(total, ring.sum(piece.view(ring.dtype)), out=total)
+        if verified is not None:
+            verified.add_sum(whole, column, own, total.tobytes())
+        return total
+
+    def _pieces(self, file: PartFile, descriptor: int, column: ColumnPart, own: bool) -> Iterator[NDArray[np.uint8]]:
+        """The words of a component, piece by piece; each is gone at the next."""
+        if not (file.header.own_words if own else file.header.next_words):
+            yield from expand_pieces(column.own_seed if own else column.next_seed, column.size)
+            return
+        at = column.own_at if own else column.next_at
+        verified = self.verified
+        if verified is not None and not verified.has(file_id(descriptor), at):
+            content = np.empty(column.size, np.uint8)
+            self._read(file, descriptor, at, column.size, content)
+            yield content
+            return
+        piece = np.empty(min(column.size, _PIECE_BYTES), np.uint8)
+        for start in range(0, column.size, _PIECE_BYTES):
+            piece = piece[: column.size - start]
+            file.read(descriptor, at + start, piece)
+            yield piece
 
     def read_keys(self, column: str, chunk: int) -> KeyValues:
         """The public values of one chunk of a key column."""

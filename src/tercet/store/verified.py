@@ -1,4 +1,7 @@
-"""Which contents of share files have been compared with their hashes: each once in a while, not once a job."""
+"""What a worker remembers of share files: which contents it compared with their hashes, and what columns add up to.
+
+Each for a while, so that it is looked at once in that time and not once a job.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 FRESH_S: Final = 3600.0
-"""After so many seconds a content is compared again: what a disk loses by itself leaves no trace in a file's times."""
+"""After so many seconds a file is read again: what a disk loses by itself leaves no trace in a file's times."""
 _MOST_FILES: Final = 1 << 14
 
 
@@ -19,22 +23,24 @@ _MOST_FILES: Final = 1 << 14
 class _File:
     since: float
     contents: set[int] = field(default_factory=set)
+    sums: dict[tuple[str, bool], bytes] = field(default_factory=dict, repr=False)
 
 
 FileId = tuple[int, int, int, int, int]
 """Another one as soon as anybody has written to a file or put another in its place."""
 
 
-def file_id(descriptor: int) -> FileId:
-    """Names an open file as it is now."""
-    found = os.fstat(descriptor)
+def file_id(file: int | Path) -> FileId:
+    """Names a file, by its descriptor or its path, as it is now."""
+    found = os.stat(file)
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 class Verified:
-    """The memory of one process, bounded: what does not fit is compared again. Thread-safe.
+    """The memory of one process, bounded: what does not fit is read again. Thread-safe.
 
-    Who calls it: `StoredSegment`. A worker has one for all its jobs.
+    Who calls it: `StoredSegment`. A worker has one for all its jobs. Sums are of components, as secret as these: they
+    stay in memory, and are forgotten when they are not fresh.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -55,11 +61,28 @@ class Verified:
     def add(self, file: FileId, at: int) -> None:
         """It was compared; `file` named it before it was read."""
         with self._lock:
-            now = self._clock()
+            self._fresh(file).contents.add(at)
+
+    def sum_of(self, file: FileId, column: str, own: bool) -> bytes | None:
+        """What a column's component adds up to in this file, as a ring word; None if that is not known."""
+        with self._lock:
             found = self._files.get(file)
-            if found is None or now - found.since >= FRESH_S:
-                found = self._files[file] = _File(now)
-            found.contents.add(at)
-            self._files.move_to_end(file)
-            if len(self._files) > _MOST_FILES:
-                self._files.popitem(last=False)
+            if found is None or self._clock() - found.since >= FRESH_S:
+                return None
+            return found.sums.get((column, own))
+
+    def add_sum(self, file: FileId, column: str, own: bool, total: bytes) -> None:
+        """Remember a sum; `file` named it before it was read."""
+        with self._lock:
+            self._fresh(file).sums[column, own] = total
+
+    def _fresh(self, file: FileId) -> _File:
+        """The entry of a file, the oldest and what is not fresh forgotten; they lie in the order of their age."""
+        now, files = self._clock(), self._files
+        while files and now - next(iter(files.values())).since >= FRESH_S:
+            files.popitem(last=False)
+        if file not in files:
+            files[file] = _File(now)
+            if len(files) > _MOST_FILES:
+                files.popitem(last=False)
+        return files[file]

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tercet.errors import InputError
+from tercet.ring import ring
 from tercet.sharing import BitShare, Party, Share
 from tercet.store.keys import KeyValues
-from tercet.store.schema import Schema, canonical_json
+from tercet.store.schema import Form, Schema, canonical_json
 from tercet.store.segments import Segment, StoredSegment, empty, join_keys
 from tercet.store.verified import Verified
 
@@ -59,6 +60,21 @@ class DatasetVersion:
         for segment, first, last, at in self._touched(column, start, stop):
             segment.read_into(column, first, last, out, at)
         return out
+
+    def add_up(self, column: str) -> Share:
+        """The share of the sum over all rows of a secret column of integers or decimals, modulo its ring; shape ().
+
+        Called in workers. What was added up lately is remembered, so that files are not read again; memory does not
+        grow with the rows. Raises as `read` does.
+        """
+        form = self.schema[column].form
+        if not form.secret or form is Form.BITS:
+            raise InputError(f"column {column} of {self.name} holds no shares of numbers")
+        words = ring(form.ring_bits)
+        total = Share(words, words.zeros(()), words.zeros(()))
+        for segment, *_ in self._touched(column, 0, self.rows):
+            segment.add_up(column, total)
+        return total
 
     def read_keys(self, column: str, start: int = 0, stop: int | None = None) -> KeyValues:
         """The public values of rows start to stop of the key column. Raises as `read` does."""
