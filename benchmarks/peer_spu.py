@@ -12,6 +12,7 @@ import sys
 import time
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import spu
@@ -33,6 +34,8 @@ def functions(name: str, n: int) -> tuple[Any, list[Any]]:
         return lambda x, y: (x.T @ x, x.T @ y), [rng.uniform(-8, 8, (n, 10)), rng.uniform(-8, 8, n)]
     if name.startswith("divisions"):
         return lambda x, y: jnp.divide(x, y), [rng.uniform(0, 1000, n), rng.uniform(1, 1000, n)]
+    if "dependent products" in name:
+        return lambda x: jax.lax.fori_loop(0, n, lambda _, value: value * x, x), [np.ones(1, np.int64)]
     raise SystemExit(f"no such workload here: {name}")
 
 

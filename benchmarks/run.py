@@ -4,7 +4,8 @@ Times are medians of several runs, with parties and client sharing this machine'
 waits, from the expression to the shares or the result; `online` is from the plan's arrival at the parties to their end,
 which is what is told of peers that compile apart, and what the targets are about. `--peer` names a Python interpreter
 that can import a peer (SecretFlow SPU's simulator), which is then timed in turn with Tercet, so that noise hits both
-alike.
+alike. `of peer` is our online time as a part of the peer's, beside it the same for the target and the peer's time where
+the target was set: the two compare whatever machine this is.
 """
 
 from __future__ import annotations
@@ -100,15 +101,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="workloads whose name contains this")
     parser.add_argument("--peer", default="", help="a Python that can import spu and jax")
     options = parser.parse_args(arguments)
-    console = Console(width=150)
+    console = Console(width=170)
     table = Table(
-        "work", "parties", "whole s", "online s", "target", "elements/s", "bytes a party", "rounds", "peak MB", "peer s"
+        "work",
+        "parties",
+        "whole s",
+        "online s",
+        "target",
+        "elements/s",
+        "bytes a party",
+        "rounds",
+        "peak MB",
+        "peer s",
+        "of peer",
+        "target",
     )
     for work in WORKLOADS:
         if options.only not in work.name:
             continue
         elements = work.elements // 10 if options.quick and work.elements > 1000 else work.elements
-        peer = peer_seconds(options.peer, work.name, elements) if options.peer else ""
+        peer = peer_seconds(options.peer, work.name, elements) if options.peer else None
         for processes in (False,) if options.threads_only else (True, False):
             with console.status(work.name):
                 found = timed(work, elements, processes)
@@ -122,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"{found.cost.bytes_per_party:,.0f}",
                 str(found.cost.rounds),
                 f"{found.peak:.0f}" if found.peak else "",
-                peer if processes or options.threads_only else "",
+                *(against(peer, found, work) if processes or options.threads_only else ()),
             )
     console.print(table)
     if options.only or options.threads_only:
@@ -136,14 +148,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def peer_seconds(python: str, name: str, elements: int) -> str:
-    """What the peer needs for the workload, or why there is no figure."""
+def against(peer: float | None, found: Timed, work: Workload) -> tuple[str, ...]:
+    """The peer's seconds; ours as a part of them, online; and the target as a part of what the peer took then."""
+    if peer is None:
+        return ()
+    aim = f"{work.target_s / work.peer_s:.2f}" if work.target_s and work.peer_s else ""
+    return f"{peer:.4f}", f"{found.online_s / peer:.2f}", aim
+
+
+def peer_seconds(python: str, name: str, elements: int) -> float | None:
+    """What the peer needs for the workload; None if there is no figure."""
     script = Path(__file__).with_name("peer_spu.py")
     done = subprocess.run([python, str(script), name, str(elements)], capture_output=True, text=True, check=False)
     try:
-        return f"{json.loads(done.stdout.splitlines()[-1]):.4f}"
+        return float(json.loads(done.stdout.splitlines()[-1]))
     except (IndexError, ValueError):
-        return "-"
+        return None
 
 
 if __name__ == "__main__":
