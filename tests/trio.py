@@ -64,7 +64,8 @@ class PostChannel:
 class Trio:
     """Fixture: shares, runs bodies at three parties, reconstructs, counts. Seeded by `seed` for replay."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = 0, *, balance: bool = True) -> None:
+        self.balance = balance
         self.rng = np.random.default_rng(seed)
         keys = {party: self.rng.bytes(16) for party in PARTIES}
         self.streams = {p: Streams({p: keys[p], p.next: keys[p.next]}) for p in PARTIES}
@@ -93,7 +94,7 @@ class Trio:
         for party in PARTIES:
             channel = channels[party] = PostChannel(self.post, party)
             first = solo or PARTIES[self.operations % 3]
-            scope = Scope(party, self.streams[party], channel, self.operations << 32, solo=first)
+            scope = Scope(party, self.streams[party], channel, self.operations << 32, solo=first, balance=self.balance)
             mine = [value[party] if isinstance(value, dict) else value for value in inputs]
             schedulers[party] = Scheduler(channel)
             schedulers[party].start(body(scope, *mine), lambda value, p=party: results.__setitem__(p, value))

@@ -105,7 +105,7 @@ def faulty(fault: Callable[[Send, Any], Send], party: Party = Party.P2) -> Sessi
     endpoints: dict[Peer, Endpoint] = {**memory_endpoints()}
     wicked = endpoints[Peer(party)]
     wicked.send = fault(wicked.send, wicked)  # type: ignore[method-assign]
-    trio = ThreadTrio({p: endpoints[Peer(p)] for p in PARTIES}, TIMEOUT_S, 1)
+    trio = ThreadTrio({p: endpoints[Peer(p)] for p in PARTIES}, TIMEOUT_S, 1, balance=True)
     net = Session(endpoints[Peer.CLIENT], trio, LAN, TIMEOUT_S)
     net._await_ready(10)
     return net

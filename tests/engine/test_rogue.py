@@ -65,7 +65,7 @@ def rogue_session(rogue: Party, act: Callable[[TcpEndpoint], None]) -> Iterator[
 
     thread = threading.Thread(target=misbehave)
     thread.start()
-    honest = ThreadTrio({p: endpoints[Peer(p)] for p in PARTIES if p is not rogue}, TIMEOUT_S, 1)
+    honest = ThreadTrio({p: endpoints[Peer(p)] for p in PARTIES if p is not rogue}, TIMEOUT_S, 1, balance=True)
     net = Session(endpoints[Peer.CLIENT], honest, LAN, TIMEOUT_S)
     try:
         net._await_ready(20)

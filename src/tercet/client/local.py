@@ -111,16 +111,20 @@ def _start_threads(timeout: float, link: EmulatedLink | None, threads: int) -> t
     if link is not None:
         for party in PARTIES:
             emulate(endpoints[Peer(party)], rtt_s=link.rtt_s, bandwidth_bits_s=link.bandwidth_bits_s)
-    return endpoints[Peer.CLIENT], ThreadTrio({party: endpoints[Peer(party)] for party in PARTIES}, timeout, threads)
+    parties = {party: endpoints[Peer(party)] for party in PARTIES}
+    return endpoints[Peer.CLIENT], ThreadTrio(parties, timeout, threads, balance=link is not None)
 
 
 class ThreadTrio:
     """The three parties as threads."""
 
-    def __init__(self, endpoints: dict[Party, Endpoint], timeout: float, threads: int) -> None:
+    def __init__(self, endpoints: dict[Party, Endpoint], timeout: float, threads: int, *, balance: bool) -> None:
         self._threads = [
             threading.Thread(
-                target=_run_party, args=(endpoint, timeout, threads), name=f"tercet party {int(party)}", daemon=True
+                target=_run_party,
+                args=(endpoint, timeout, threads, balance),
+                name=f"tercet party {int(party)}",
+                daemon=True,
             )
             for party, endpoint in endpoints.items()
         ]
@@ -142,9 +146,9 @@ class ThreadTrio:
         return ""
 
 
-def _run_party(endpoint: Endpoint, timeout: float, threads: int) -> None:
+def _run_party(endpoint: Endpoint, timeout: float, threads: int, balance: bool) -> None:
     try:
-        PartyLoop(endpoint, PlanLanguage(), timeout=timeout, threads=threads).run()
+        PartyLoop(endpoint, PlanLanguage(), timeout=timeout, threads=threads, balance=balance).run()
         endpoint.close()
     except TercetError as error:
         _LOG.info("%s ended: %s", endpoint.me.label, error)

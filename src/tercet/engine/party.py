@@ -62,6 +62,7 @@ class Program(Protocol):
         *,
         timeout: float,
         threads: int,
+        balance: bool,
     ) -> Outcome: ...
 
 
@@ -92,13 +93,19 @@ class Stored:
 class PartyLoop:
     """One party of one session. It ends when the client says so or goes; a failed job does not end it."""
 
-    def __init__(self, endpoint: Endpoint, language: Language, *, timeout: float, threads: int = 1) -> None:
-        """`timeout`: how long another party may be silent while something of it is awaited; `threads`: for kernels."""
+    def __init__(
+        self, endpoint: Endpoint, language: Language, *, timeout: float, threads: int = 1, balance: bool = True
+    ) -> None:
+        """`timeout`: how long another party may be silent while something of it is awaited; `threads`: for kernels.
+
+        `balance`: whether the parties have machines of their own; alike at all three.
+        """
         self.party = Party(int(endpoint.me))
         self._endpoint = endpoint
         self._language = language
         self._timeout = timeout
         self._threads = threads
+        self._balance = balance
         self._stored: dict[bytes, Stored] = {}
         self._keys: SessionKeys | None = None
         self._heart = Heart(endpoint, timeout)
@@ -221,7 +228,13 @@ class PartyLoop:
                 raise PlanError(f"a result is to be kept under a handle that is taken, {result.handle.hex()}")
         outcome, streams, channel = run.compute(
             lambda streams, channel: program.run(
-                self.party, streams, channel, inputs, timeout=self._timeout, threads=self._threads
+                self.party,
+                streams,
+                channel,
+                inputs,
+                timeout=self._timeout,
+                threads=self._threads,
+                balance=self._balance,
             )
         )
         for index, (result, value) in enumerate(zip(program.results, outcome.values, strict=True)):

@@ -75,8 +75,9 @@ class PlanProgram:
         *,
         timeout: float,
         threads: int,
+        balance: bool = True,
     ) -> Outcome:
-        outcome = execute(self.plan, party, streams, channel, inputs, timeout=timeout, threads=threads)
+        outcome = execute(self.plan, party, streams, channel, inputs, timeout=timeout, threads=threads, balance=balance)
         # what the passes of a loop sent, by the place where reports name the operation
         passed: Counter[int] = Counter()
         for number in [number for number in channel.bytes_of if number >= len(self.plan.operations)]:

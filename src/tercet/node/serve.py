@@ -25,7 +25,10 @@ READY = b"\x01"
 
 @dataclass(frozen=True)
 class Settings:
-    """What a party process is told at its start. `link` is (rtt_s, bandwidth_bits_s) of an emulated link."""
+    """What a party process is told at its start. `link` is (rtt_s, bandwidth_bits_s) of an emulated link.
+
+    Without one, all parties share this machine, and work is not balanced between them.
+    """
 
     party: Peer
     identity: Identity = field(repr=False)
@@ -86,7 +89,13 @@ def main() -> int:
         with endpoint:
             if settings.link is not None:
                 emulate(endpoint, rtt_s=settings.link[0], bandwidth_bits_s=settings.link[1])
-            PartyLoop(endpoint, PlanLanguage(), timeout=settings.timeout, threads=settings.threads).run()
+            PartyLoop(
+                endpoint,
+                PlanLanguage(),
+                timeout=settings.timeout,
+                threads=settings.threads,
+                balance=settings.link is not None,
+            ).run()
     except TercetError as error:
         sys.stderr.write(f"tercet: error: party {int(settings.party)}: {error}\n")
         return 1

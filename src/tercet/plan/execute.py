@@ -38,8 +38,11 @@ def execute(
     *,
     timeout: float,
     threads: int = 1,
+    balance: bool = True,
 ) -> Outcome:
     """Run a checked plan. Called at each of the three parties with streams of a new job.
+
+    `balance`: whether the parties have machines of their own, so that load is to be spread evenly; alike at all three.
 
     Raises PlanError if a stored array is missing or of another shape or ring, PartyError if another party fails.
     """
@@ -48,7 +51,7 @@ def execute(
     keep = {output.value for output in plan.outputs}
 
     def scope(number: int, solo: int) -> Scope:
-        return Scope(party, streams, channel, number << 32, solo=PARTIES[solo % 3], threads=threads)
+        return Scope(party, streams, channel, number << 32, solo=PARTIES[solo % 3], threads=threads, balance=balance)
 
     flow = Dataflow(channel, timeout, scope)
     values, reports, waiting_s = flow.run(program_of(plan, inputs), keep)

@@ -11,25 +11,24 @@ from numpy.typing import NDArray
 
 from tercet.protocols.cost import Cost
 from tercet.protocols.message import Fields
-from tercet.protocols.pieces import ROTATE_FROM
 from tercet.protocols.product import Bilinear, Matrix, bilinear
 from tercet.protocols.scope import Body, Scope, Together
 from tercet.protocols.truncate import bilinear_truncate, lift, lift_cost
 from tercet.ring import RING64, RING128, Ring
 from tercet.sharing import Share
 
-ROTATE_FROM_LENGTH = 48
+ROTATE_FROM_LENGTH = 192
 BLOCK = 1 << 15
 
 
-def _cuts(x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[int, list[slice]]:
-    """The axis of the result that is cut (-2 rows, -1 columns) and where."""
+def _cuts(x_shape: tuple[int, ...], y_shape: tuple[int, ...], balance: bool = True) -> tuple[int, list[slice]]:
+    """The axis of the result that is cut (-2 rows, -1 columns) and where: at multiples of 8, as `pieces` at 64."""
     rows, columns = x_shape[-2], y_shape[-1]
     axis, length = (-2, rows) if rows >= columns else (-1, columns)
-    if length < ROTATE_FROM_LENGTH:
+    if length < ROTATE_FROM_LENGTH or not balance:
         # Each piece reads all of the other factor: for a small result that costs more than the balance brings.
         return axis, [slice(0, length)]
-    ends = [length * i // 3 for i in range(4)]
+    ends = [0, length // 3 // 8 * 8, length * 2 // 3 // 8 * 8, length]
     return axis, [slice(lo, hi) for lo, hi in pairwise(ends)]
 
 
@@ -39,7 +38,7 @@ def matrix_product(scope: Scope, x: Share, y: Share, shift: int = 0, *, nonnegat
     One round and one ring word a party and element of the result, whatever k; with a shift two rounds and w + shift
     bits (FMT-2). Exact without a shift, else error as `truncate_split`. Semi-honest, one corruption.
     """
-    axis, cuts = _cuts(x.shape, y.shape)
+    axis, cuts = _cuts(x.shape, y.shape, scope.balance)
 
     def piece(part: Scope, cut: slice) -> Body[Share]:
         xs = x[..., cut, :] if axis == -2 else x
@@ -154,13 +153,17 @@ def matrix_product_wide(scope: Scope, x: Share, y: Share, block: int) -> Body[Sh
 
     runs = _runs(terms, block)
     if len(runs) == 1:
-        sums = [(yield from run(scope, *runs[0]))]
+        # one solo party all through: it has its half of the product, and so lifts, before anything arrives
+        (alone,) = scope.fork(1)
+        alone.balance = False
+        wide = yield from lift(alone, (yield from run(alone, *runs[0])))
+        scope.join([alone])
     else:
         parts = scope.fork(len(runs), rotate=True)
         sums = yield Together(run(part, *one) for part, one in zip(parts, runs, strict=True))
         scope.join(parts)
-    narrow = Share(RING64, np.concatenate([each.own for each in sums]), np.concatenate([each.next for each in sums]))
-    wide = yield from lift(scope, narrow)
+        own = np.concatenate([each.own for each in sums])
+        wide = yield from lift(scope, Share(RING64, own, np.concatenate([each.next for each in sums])))
     return Share(RING128, RING128.sum(wide.own, axis=(0,)), RING128.sum(wide.next, axis=(0,)))
 
 
@@ -185,9 +188,7 @@ def matrix_product_wide_cost(x_shape: tuple[int, ...], y_shape: tuple[int, ...],
     size = math.prod(Matrix(RING64, x_shape, y_shape).shape) * blocks(terms, block)
     if not size:
         return Cost()
-    # the lift's solo party has been that of the product, too, and has waited for nobody
-    alone = len(_runs(terms, block)) == 1 and size < ROTATE_FROM
-    return Cost(2 if alone else 3, 3 * size * RING64.word_bytes + lift_cost(size).total_bytes)
+    return Cost(2 if len(_runs(terms, block)) == 1 else 3, 3 * size * RING64.word_bytes + lift_cost(size).total_bytes)
 
 
 def contract_wide(scope: Scope, x: Share, y: Share, block: int) -> Body[Share]:

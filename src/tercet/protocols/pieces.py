@@ -1,4 +1,8 @@
-"""Cutting elementwise work into pieces: cache-sized, each with another solo party, all side by side (§1.5)."""
+"""Cutting elementwise work into pieces: cache-sized, side by side, and each with another solo party (§1.5).
+
+The latter where parties have machines and links of their own, so that all carry the same load. Parties that share a
+machine share its load in any case, and are faster if the solo party stays the same: it waits for nobody.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,16 @@ ROTATE_FROM = 3 * 1024
 """Below this many elements one piece does: the overhead of a message outweighs the balance of load."""
 
 
-def pieces(count: int, limit: int) -> list[slice]:
-    """Slices of [0, count): none if empty, one if small, else 3, 6 ... of about `limit`, cut at multiples of 64."""
+def pieces(count: int, limit: int, balance: bool = True) -> list[slice]:
+    """Slices of [0, count), of about `limit` at most: none if empty, one if small, else several, 3, 6 ... to `balance`.
+
+    Cut at multiples of 64: what is sent in packed bits is as much in all as if it were not cut.
+    """
     if not count:
         return []
-    if count < ROTATE_FROM:
+    if count < (ROTATE_FROM if balance else limit + 1):
         return [slice(0, count)]
-    number = 3 * -(-count // (3 * limit))
+    number = 3 * -(-count // (3 * limit)) if balance else -(-count // limit)
     size = -(-count // number)
     size = -(-size // 64) * 64
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
@@ -31,13 +38,13 @@ def word_slice(piece: slice) -> slice:
 def in_pieces(
     scope: Scope, count: int, limit: int, body: Callable[[Scope, slice], Body[Any]], window: int = 24
 ) -> Body[list[Any]]:
-    """Run `body` on every piece, side by side with rotated roles; at most `window` pieces are under way at a time."""
-    cuts = pieces(count, limit)
+    """Run `body` on every piece, side by side; at most `window` pieces are under way at a time."""
+    cuts = pieces(count, limit, scope.balance)
     if not cuts:
         return []
     if len(cuts) == 1:
         return [(yield from body(scope, cuts[0]))]
-    parts = scope.fork(len(cuts), rotate=True)
+    parts = scope.fork(len(cuts), rotate=scope.balance)
     results = yield Together((body(part, cut) for part, cut in zip(parts, cuts, strict=True)), window)
     scope.join(parts)
     return list(results)

@@ -118,6 +118,7 @@ class Scope:
         "_forked",
         "_level",
         "_steps",
+        "balance",
         "depth",
         "instance",
         "outbox",
@@ -139,8 +140,11 @@ class Scope:
         solo: Party,
         level: int = 0,
         threads: int = 1,
+        balance: bool = True,
     ) -> None:
+        """`balance`: whether pieces of one operation have different solo parties; alike at all three."""
         self.threads = threads
+        self.balance = balance
         self.party = party
         self.streams = streams
         self.outbox = outbox
@@ -189,6 +193,7 @@ class Scope:
                 solo=solo,
                 level=self._level + 1,
                 threads=self.threads,
+                balance=self.balance,
             )
             part.depth = self.depth
             part.trail = [*self.trail, f"part {index}"]
