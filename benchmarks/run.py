@@ -5,7 +5,9 @@ waits, from the expression to the shares or the result; `online` is from the pla
 which is what is told of peers that compile apart, and what the targets are about. `--peer` names a Python interpreter
 that can import a peer (SecretFlow SPU's simulator), which is then timed in turn with Tercet, so that noise hits both
 alike. `of peer` is our online time as a part of the peer's, beside it the same for the target and the peer's time where
-the target was set: the two compare whatever machine this is.
+the target was set. The peer here is one process without TLS, there it was three: for bulk work that matters little, for
+many rounds much. Parties of a local session share this machine, so that roles are not rotated between pieces
+(decision 015); between nodes they are.
 """
 
 from __future__ import annotations
@@ -134,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"{found.cost.bytes_per_party:,.0f}",
                 str(found.cost.rounds),
                 f"{found.peak:.0f}" if found.peak else "",
-                *(against(peer, found, work) if processes or options.threads_only else ()),
+                *(against(peer, found, work, elements == work.elements) if processes or options.threads_only else ()),
             )
     console.print(table)
     if options.only or options.threads_only:
@@ -148,11 +150,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def against(peer: float | None, found: Timed, work: Workload) -> tuple[str, ...]:
-    """The peer's seconds; ours as a part of them, online; and the target as a part of what the peer took then."""
+def against(peer: float | None, found: Timed, work: Workload, full: bool) -> tuple[str, ...]:
+    """The peer's seconds; ours as a part of them, online; and, for the `full` size, the target of what it took then."""
     if peer is None:
         return ()
-    aim = f"{work.target_s / work.peer_s:.2f}" if work.target_s and work.peer_s else ""
+    aim = f"{work.target_s / work.peer_s:.2f}" if work.target_s and work.peer_s and full else ""
     return f"{peer:.4f}", f"{found.online_s / peer:.2f}", aim
 
 

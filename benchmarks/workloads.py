@@ -18,8 +18,7 @@ Run = Callable[[], Any]
 class Workload:
     """A name, how many elements it is about, its target in seconds, and how to make it: shares in, a run out.
 
-    `peer_s`: what the peer took where the target was set, in three processes without TLS. The target divided by it does
-    not depend on how fast a machine is.
+    `peer_s`: what the peer took where the target was set, in three processes without TLS.
     """
 
     name: str

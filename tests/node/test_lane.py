@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ import pytest
 from federations import member
 from tercet.federation.bundle import InputRef, JobHeader, Link, make_bundle, read_bundle, recipient
 from tercet.federation.identifiers import fresh_id
+from tercet.node import lane
 from tercet.node.lane_messages import Failed, JobOrder, Place, Setup, send
 from tercet.node.lanes import End, Lanes
 from tercet.plan.compile import Wanted, compile_plan
@@ -249,3 +251,15 @@ def test_a_worker_whose_supervisor_was_killed_ends_without_a_word(tmp_path: Path
     os.close(hold)
     os.close(leash)
     listener.close()
+
+
+def test_an_idle_worker_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Now and then while it waits, and before each job."""
+    forgot: list[float] = []
+    worker: Any = SimpleNamespace(verified=SimpleNamespace(forget=lambda: forgot.append(time.monotonic())))
+    monkeypatch.setattr(lane, "_FORGET_S", 0.01)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        threading.Timer(0.3, ours.shutdown, [socket.SHUT_RDWR]).start()
+        assert lane._next(worker, theirs) is None
+    assert len(forgot) > 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -121,9 +121,9 @@ def streamed_run(name: str, rows: int, partition_rows: int) -> int:
                 rows = shares[handle][party][start:stop]
                 return Share(rows.ring, rows.own.copy(), rows.next.copy())
 
-            def add_up(self, handle: bytes) -> Share:
-                rows = shares[handle][party]
-                return Share(rows.ring, rows.ring.sum(rows.own), rows.ring.sum(rows.next))
+            def add_up(self, handles: Iterable[bytes]) -> dict[bytes, Share]:
+                found = {handle: shares[handle][party] for handle in handles}
+                return {h: Share(s.ring, s.ring.sum(s.own), s.ring.sum(s.next)) for h, s in found.items()}
 
         return execute_streamed(
             found, party, streams, channel, Rows(), partition_rows=partition_rows, timeout=TIMEOUT_S

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -63,11 +64,14 @@ class Rows:
         own, following = (pack_bits(np.ascontiguousarray(part).reshape(-1)) for part in parts)
         return BitShare(parts[0].size, own, following)
 
-    def add_up(self, handle: bytes) -> Share:
-        self._asked.append((handle, None, 0))
-        share = self._shares[handle]
-        assert isinstance(share, Share)
-        return Share(share.ring, share.ring.sum(share.own), share.ring.sum(share.next))
+    def add_up(self, handles: Iterable[bytes]) -> dict[bytes, Share]:
+        found: dict[bytes, Share] = {}
+        for handle in handles:
+            self._asked.append((handle, None, 0))
+            share = self._shares[handle]
+            assert isinstance(share, Share)
+            found[handle] = Share(share.ring, share.ring.sum(share.own), share.ring.sum(share.next))
+        return found
 
 
 def streamed_run(
@@ -219,6 +223,23 @@ def test_sums_of_stored_columns_are_asked_for_as_such() -> None:
     assert [report.name for report in outcomes[PARTIES[0]].operations if report.index == place] == ["sum"]
     assert opened(outcomes, types_of(found.plan))[0] == t.session.stored[x].sum()
     assert len(found.names(10)) == sum(stage.turns * stage.numbers for stage in found.stages(10))
+
+
+def test_one_column_is_added_up_once() -> None:
+    """However often, and in whatever rings, a plan wants its sum."""
+    t = Table()
+    wide = t.session.share(np.arange(N), bounds=(0, 1 << 60))
+    t.rows_of |= {list(t.session.stored)[-1]: N}
+    sums = [t.x.sum() * (k + 1) for k in range(5)]
+    plan = t.plan(*sums, t.x.sum() * t.x.sum(), wide.sum() * 3)
+    found = split(plan, t.rows_of)
+    assert isinstance(found, Streamed)
+    stored = Stored(Trio(1), plan, t.session.stored)
+    outcomes = streamed_run(Trio(2), plan, stored, found, 10)
+    whole = [asked[0] for asked in stored.asked if asked[1:] == (None, 0)]
+    assert len(whole) == len(set(whole)) > 0
+    for got, expected in zip(opened(outcomes, types_of(plan)), oracle.evaluate(plan, t.session.stored), strict=True):
+        assert got == expected
 
 
 def test_sums_over_some_axes_or_of_tables_go_through_the_rows() -> None:

@@ -38,6 +38,8 @@ from tercet.sharing import PARTIES, Share
 from trio import Trio
 
 FEW, SOME, MANY = 20_003, 70_001, 140_001
+UNCUT = 5_003
+"""Not cut at all, or in three."""
 OF_ONE_NUMBER: dict[str, tuple[int, Callable[..., Any], Callable[[int], Cost]]] = {
     "sign": (MANY, lambda s, x: is_negative(s, x, 64), lambda n: is_negative_cost(n, 64)),
     "sign, PC-3": (FEW, lambda s, x: is_negative_pc3(s, x, 64), lambda n: is_negative_pc3_cost(n, 64)),
@@ -63,9 +65,11 @@ def opened(parts: Any) -> Any:
     return open_planes(parts).tolist()
 
 
+@pytest.mark.parametrize("uncut", [True, False])
 @pytest.mark.parametrize("name", OF_ONE_NUMBER)
-def test_results_and_costs_are_the_same(name: str) -> None:
-    count, body, cost = OF_ONE_NUMBER[name]
+def test_results_and_costs_are_the_same(name: str, uncut: bool) -> None:
+    many, body, cost = OF_ONE_NUMBER[name]
+    count = UNCUT if uncut else many
     values = np.arange(count) * 12_345 % (1 << 30) - (0 if name == "normalise" else 1 << 29)
     results = []
     for balance in (True, False):
@@ -93,14 +97,15 @@ def test_bits_times_words(solo: Any) -> None:
 
 
 @pytest.mark.parametrize("shift", [0, 13])
+@pytest.mark.parametrize("stack", [(), (3,)])
 @pytest.mark.parametrize("sides", [(200, 3, 5), (3, 2, 211), (193, 2, 193)])
-def test_matrix_products(sides: tuple[int, int, int], shift: int) -> None:
+def test_matrix_products(sides: tuple[int, int, int], stack: tuple[int, ...], shift: int) -> None:
     """Whatever is cut off at multiples of 8 is packed without a gap: whole or in thirds it is as much."""
-    rows, depth, columns = sides
-    cost = matrix_product_cost(RING64, (rows, depth), (depth, columns), shift)
+    left, right = (*stack, *sides[:2]), (*stack, *sides[1:])
+    cost = matrix_product_cost(RING64, left, right, shift)
     for balance in (True, False):
         trio = Trio(9, balance=balance)
-        x, y = trio.rng.integers(-(1 << 20), 1 << 20, (rows, depth)), trio.rng.integers(-9, 9, (depth, columns))
+        x, y = trio.rng.integers(-(1 << 20), 1 << 20, left), trio.rng.integers(-9, 9, right)
         shared = trio.share(RING64, x), trio.share(RING64, y)
         body = lambda s, a, b: matrix_product(s, a, b, shift)
         got = Trio.open(run_counted(trio, cost, body, *shared))

@@ -113,3 +113,22 @@ def test_misuse() -> None:
     for wrong in (RING64.zeros((2, 3)), RING64.zeros(3), RING64.zeros((4, 2, 3))):
         with pytest.raises(ValueError):
             RING64.matmul(a, wrong)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("shape", [(450, 449, 451), (448, 700, 1201), (899, 901, 897)])
+def test_large_products_are_those_of_their_slices(any_ring: Ring, shape: tuple[int, int, int], turned: bool) -> None:
+    """Several blocks in every direction, and tiles that are not full, against products of one block of the depth."""
+    rows, depth, columns = shape if any_ring.bits == 64 else tuple(side // 2 for side in shape)
+    rng = np.random.default_rng(3)
+
+    def drawn(*sides: int) -> np.ndarray:
+        return any_ring.from_bytes(rng.bytes(sides[0] * sides[1] * any_ring.word_bytes), sides)
+
+    a = drawn(depth, rows).T if turned else drawn(rows, depth)
+    b = drawn(columns, depth).T if turned else drawn(depth, columns)
+    expected = any_ring.zeros((rows, columns))
+    for start in range(0, depth, 100):
+        any_ring.add(expected, any_ring.matmul(a[:, start : start + 100], b[start : start + 100]), out=expected)
+    assert (any_ring.matmul(a, b) == expected).all()
+    assert (any_ring.matmul(a, b, threads=2) == expected).all()

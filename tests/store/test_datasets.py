@@ -192,7 +192,7 @@ def test_a_column_is_added_up(filled: ThreeStores, column: str) -> None:
     ]
     expected = sum(patients(ROWS)[column])
     for at_nodes in (versions, loaded, loaded):
-        shares = [version.add_up(column) for version in at_nodes]
+        shares = [version.add_up(["age", "big"])[column] for version in at_nodes]
         words = shares[0].ring
         for party in PARTIES:
             assert shares[party.prev - 1].next.tobytes() == shares[party - 1].own.tobytes()
@@ -213,7 +213,7 @@ def test_no_sum_of_what_is_no_number(filled: ThreeStores) -> None:
     version = filled.nodes[0].datasets.get("patients")
     for column in ("smoker", "id"):
         with pytest.raises(InputError, match="holds no shares of numbers"):
-            version.add_up(column)
+            version.add_up(["age", column])
 
 
 def test_sums_are_remembered_while_the_file_is_as_it_was(filled: ThreeStores, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,16 +223,22 @@ def test_sums_are_remembered_while_the_file_is_as_it_was(filled: ThreeStores, mo
     pieces: list[str] = []
     original = StoredSegment._pieces
     monkeypatch.setattr(
-        StoredSegment, "_pieces", lambda self, *args: pieces.append(args[2].name) or original(self, *args)
+        StoredSegment, "_pieces", lambda self, *args: pieces.append(args[3].name) or original(self, *args)
     )
 
     def add_up() -> int:
         pieces.clear()
-        DatasetVersion.load(node.folder, node.party, description, verified=verified).add_up("age")
+        DatasetVersion.load(node.folder, node.party, description, verified=verified).add_up(["age"])
         return len(pieces)
 
     everything = add_up()
     assert everything > 0 and add_up() == 0
+    monkeypatch.setattr(StoredSegment, "file", lambda self, chunk: pytest.fail("a header is read for what is known"))
+    assert add_up() == 0
+    monkeypatch.undo()
+    monkeypatch.setattr(
+        StoredSegment, "_pieces", lambda self, *args: pieces.append(args[3].name) or original(self, *args)
+    )
     now[0] = FRESH_S
     assert add_up() == everything and len(verified._files) == everything // 2
     path = next(path for path in files_of(node) if path.parent.name.endswith(".1"))
@@ -244,8 +250,9 @@ def test_sums_are_remembered_while_the_file_is_as_it_was(filled: ThreeStores, mo
     try:
         path.write_bytes(body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :])
         assert file.header.own_words or file.header.next_words, "a chunk of seeds only: choose another"
-        with pytest.raises(IntegrityError, match="is damaged"):
-            add_up()
+        for _ in range(2):
+            with pytest.raises(IntegrityError, match="is damaged"):
+                add_up()
     finally:
         path.write_bytes(body)
 
@@ -258,6 +265,29 @@ def test_the_memory_of_what_was_compared_is_bounded(monkeypatch: pytest.MonkeyPa
         verified.add(file, 64)
     assert [verified.has(file, 64) for file in files] == [False, True, True]
     assert not verified.has(files[2], 128) and repr(verified) == "Verified(2 files)"
+
+
+def test_sums_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verified_module, "_MOST_SUMS", 4)
+    now = [0.0]
+    verified = Verified(clock=lambda: now[0])
+    files = [(0, number, 0, 0, 0) for number in range(3)]
+    for number, file in enumerate(files):
+        now[0] = float(number)
+        for own in (True, True, False):
+            verified.add_sum(file, "age", own, b"12345678")
+    assert [verified.sum_of(file, "age", True) for file in files] == [None, b"12345678", b"12345678"]
+    assert verified.sum_of(files[1], "size", True) is None and "12345678" not in repr(verified)
+    now[0] = FRESH_S + 1
+    assert verified.sum_of(files[1], "age", True) is None and verified.sum_of(files[2], "age", True) is not None
+    verified.forget()
+    assert list(verified._files) == [files[2]] and verified._sums == 2
+    now[0] = FRESH_S + 2
+    verified.add_sum(files[2], "age", True, b"87654321")
+    assert verified._sums == 1 and verified.sum_of(files[2], "age", False) is None
+    now[0] *= 2
+    verified.forget()
+    assert not verified._files and not verified._sums
 
 
 def test_exchanged_files_are_found(filled: ThreeStores) -> None:

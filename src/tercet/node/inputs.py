@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +55,17 @@ class Inputs:
         value = read_kept(self._folder, self._party, self._kept[handle], verified=self._verified)
         return value if start is None and stop is None else value[start:stop]
 
-    def add_up(self, handle: bytes) -> Share:
-        """The sum over all rows of a column. Raises what the store raises."""
-        version, column = self._columns[handle]
-        return version.add_up(column)
+    def add_up(self, handles: Iterable[bytes]) -> dict[bytes, Share]:
+        """The sums over all rows of columns. Raises what the store raises."""
+        columns: dict[str, dict[bytes, str]] = {}
+        for handle in handles:
+            version, column = self._columns[handle]
+            columns.setdefault(version.name, {})[handle] = column
+        found: dict[bytes, Share] = {}
+        for name, wanted in columns.items():
+            totals = self._versions[name].add_up(wanted.values())
+            found |= {handle: totals[column] for handle, column in wanted.items()}
+        return found
 
 
 def salts(party: Party, streams: Streams, number: int) -> tuple[bytes, bytes]:

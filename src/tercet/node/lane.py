@@ -10,6 +10,7 @@ import base64
 import gc
 import os
 import resource
+import select
 import signal
 import socket
 import threading
@@ -30,6 +31,7 @@ from tercet.sharing import PARTIES
 from tercet.transport import Identity
 
 _PROGRESS_S = 0.25
+_FORGET_S = 60.0
 _KEEP_BYTES = 64 << 20
 _ANY_VALUE_BYTES = 1 << 50
 """Values of a plan that is streamed never are in memory whole; what is, is held against the job's limit."""
@@ -58,9 +60,17 @@ def main(control_fd: int, listener_fd: int, leash_fd: int) -> int:
 
 def _serve(worker: Worker, control: socket.socket) -> None:
     send(control, Ready(pid=os.getpid()))
-    while (message := receive(control)) is not None:
+    while (message := _next(worker, control)) is not None:
         order, data = message
         send(control, _obey(worker, order, data, _Reporter(control)))
+
+
+def _next(worker: Worker, control: socket.socket) -> tuple[Model, bytes] | None:
+    """The next order; meanwhile what is not fresh is forgotten, and nothing old is kept for the job."""
+    while not select.select([control], [], [], _FORGET_S)[0]:
+        worker.verified.forget()
+    worker.verified.forget()
+    return receive(control)
 
 
 def _end_with(leash_fd: int) -> None:

@@ -7,7 +7,7 @@ run the same. Operations of all partitions have numbers of their own, so that no
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, TypeAlias
@@ -40,8 +40,8 @@ class Stored(Protocol):
         """Of the rows from start to stop, or (None, None) of the whole array."""
         ...
 
-    def add_up(self, handle: bytes) -> Share:
-        """Of the sum over all rows of an array of one axis."""
+    def add_up(self, handles: Iterable[bytes]) -> Mapping[bytes, Share]:
+        """Of the sums over all rows of arrays of one axis, by handle."""
         ...
 
 
@@ -260,15 +260,25 @@ class _Run:
             op = self._streamed.plan.operations[index]
             summed = self._pieces.cut.stored_sums.get(index)
             if summed is not None:
-                began = time.perf_counter()
-                value: Value = self._stored.add_up(summed)
-                self._summed.append(OperationReport(index, op.operation.name, 0, time.perf_counter() - began))
+                value: Value = self._sums[summed]
             else:
                 assert op.operation is INPUT
                 value = self._stored.load(op.data, None, None)
             check_stored(summed or op.data, op.type, value)
             self._values[index] = value
         return self._values[index]
+
+    @cached_property
+    def _sums(self) -> Mapping[bytes, Share]:
+        """The sums of stored arrays, asked for at once when the first is needed; the reports share the time."""
+        cut, needed = self._pieces.cut, self._pieces.needed
+        wanted = {index: handle for index, handle in cut.stored_sums.items() if (index, False) in needed}
+        began = time.perf_counter()
+        found = self._stored.add_up(dict.fromkeys(wanted.values()))
+        each_s = (time.perf_counter() - began) / len(wanted)
+        names = self._streamed.plan.operations
+        self._summed = [OperationReport(index, names[index].operation.name, 0, each_s) for index in wanted]
+        return found
 
     def _single(self, stage: Stage) -> Turn:
         piece = stage.piece

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tercet.protocols.cost import Cost
 from tercet.protocols.message import Fields
+from tercet.protocols.pieces import ROTATE_FROM
 from tercet.protocols.product import Bilinear, Matrix, bilinear
 from tercet.protocols.scope import Body, Scope, Together
 from tercet.protocols.truncate import bilinear_truncate, lift, lift_cost
@@ -152,18 +153,16 @@ def matrix_product_wide(scope: Scope, x: Share, y: Share, block: int) -> Body[Sh
         return (yield from bilinear(part, form, left, right))
 
     runs = _runs(terms, block)
-    if len(runs) == 1:
-        # one solo party all through: it has its half of the product, and so lifts, before anything arrives
-        (alone,) = scope.fork(1)
-        alone.balance = False
-        wide = yield from lift(alone, (yield from run(alone, *runs[0])))
-        scope.join([alone])
+    size = math.prod(shape) * blocks(terms, block)
+    if len(runs) == 1 and (scope.balance or size < ROTATE_FROM):
+        sums = [(yield from run(scope, *runs[0]))]
     else:
-        parts = scope.fork(len(runs), rotate=True)
+        # one run of many has another solo party than its lift, so that rounds are alike whether roles rotate or not
+        parts = scope.fork(max(2, len(runs)), rotate=True)[-len(runs) :]
         sums = yield Together(run(part, *one) for part, one in zip(parts, runs, strict=True))
         scope.join(parts)
-        own = np.concatenate([each.own for each in sums])
-        wide = yield from lift(scope, Share(RING64, own, np.concatenate([each.next for each in sums])))
+    own = np.concatenate([each.own for each in sums])
+    wide = yield from lift(scope, Share(RING64, own, np.concatenate([each.next for each in sums])))
     return Share(RING128, RING128.sum(wide.own, axis=(0,)), RING128.sum(wide.next, axis=(0,)))
 
 
@@ -188,7 +187,9 @@ def matrix_product_wide_cost(x_shape: tuple[int, ...], y_shape: tuple[int, ...],
     size = math.prod(Matrix(RING64, x_shape, y_shape).shape) * blocks(terms, block)
     if not size:
         return Cost()
-    return Cost(2 if len(_runs(terms, block)) == 1 else 3, 3 * size * RING64.word_bytes + lift_cost(size).total_bytes)
+    # the lift's solo party has been that of the product, too, and has waited for nobody
+    alone = len(_runs(terms, block)) == 1 and size < ROTATE_FROM
+    return Cost(2 if alone else 3, 3 * size * RING64.word_bytes + lift_cost(size).total_bytes)
 
 
 def contract_wide(scope: Scope, x: Share, y: Share, block: int) -> Body[Share]:

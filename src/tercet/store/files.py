@@ -222,9 +222,13 @@ class PartFile:
 
     def check(self, at: int, content: NDArray[np.uint8]) -> None:
         """Compare the whole content that begins at offset `at` with its hash. Raises IntegrityError."""
+        self.check_digest(at, hashlib.sha256(content.data).digest())
+
+    def check_digest(self, at: int, digest: bytes) -> None:
+        """Compare the SHA-256 digest of the content that begins at offset `at`. Raises IntegrityError."""
         for (_, begins), expected in zip(self.header.contents(), self.hashes, strict=True):
             if begins == at:
-                if hashlib.sha256(content.data).digest() != expected:
+                if digest != expected:
                     raise damaged(self.path, self.what, "its contents are not what was written")
                 return
         raise ValueError(f"no content begins at {at}")

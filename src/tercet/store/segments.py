@@ -19,7 +19,7 @@ from tercet.store.files import PartFile, Space, chunk_file, damaged, place, plac
 from tercet.store.keys import KeyValues, Texts, read_keys
 from tercet.store.part import ColumnPart
 from tercet.store.schema import Form
-from tercet.store.verified import Verified, file_id
+from tercet.store.verified import FileId, Verified, file_id
 
 Value = Share | BitShare | KeyValues
 _HEADERS_KEPT: Final = 256
@@ -186,43 +186,49 @@ class StoredSegment(Segment):
         if content is not out:
             out[:] = content[skipped : skipped + out.nbytes]
 
-    def add_up(self, column: str, total: Share) -> None:
-        """Add the sum over all rows here to `total`, of shape ()."""
+    def add_up(self, totals: Mapping[str, Share]) -> None:
+        """Add the sums of columns over all rows here to their totals, of shape (): every file is opened once."""
+        folder = place(self.folder, self.place_name)
         for chunk in range(self.chunks):
-            file = self.file(chunk)
-            with reading(file.path, self.what) as descriptor:
-                for own, target in ((True, total.own), (False, total.next)):
-                    total.ring.add(target, self._sum(file, descriptor, column, own, total.ring), out=target)
+            with reading(chunk_file(folder, chunk), self.what) as descriptor:
+                whole = file_id(descriptor)
+                for column, total in totals.items():
+                    for own, target in ((True, total.own), (False, total.next)):
+                        total.ring.add(target, self._sum(chunk, descriptor, whole, column, own, total.ring), out=target)
 
-    def _sum(self, file: PartFile, descriptor: int, column: str, own: bool, ring: Ring) -> NDArray[Any]:
+    def _sum(self, chunk: int, descriptor: int, whole: FileId, column: str, own: bool, ring: Ring) -> NDArray[Any]:
         """What a component of one chunk adds up to: remembered, or read."""
-        verified, whole = self.verified, file_id(descriptor)
+        verified = self.verified
         if verified is not None and (known := verified.sum_of(whole, column, own)) is not None:
             return ring.from_bytes(known, ())
+        file = self.file(chunk)
         total = ring.zeros(())
-        for piece in self._pieces(file, descriptor, file.header.column(column), own):
+        for piece in self._pieces(file, descriptor, whole, file.header.column(column), own):
             ring.add(total, ring.sum(piece.view(ring.dtype)), out=total)
         if verified is not None:
             verified.add_sum(whole, column, own, total.tobytes())
         return total
 
-    def _pieces(self, file: PartFile, descriptor: int, column: ColumnPart, own: bool) -> Iterator[NDArray[np.uint8]]:
-        """The words of a component, piece by piece; each is gone at the next."""
+    def _pieces(
+        self, file: PartFile, descriptor: int, whole: FileId, column: ColumnPart, own: bool
+    ) -> Iterator[NDArray[np.uint8]]:
+        """The words of a component, piece by piece; each is gone at the next. Raises IntegrityError behind the last."""
         if not (file.header.own_words if own else file.header.next_words):
             yield from expand_pieces(column.own_seed if own else column.next_seed, column.size)
             return
         at = column.own_at if own else column.next_at
         verified = self.verified
-        if verified is not None and not verified.has(file_id(descriptor), at):
-            content = np.empty(column.size, np.uint8)
-            self._read(file, descriptor, at, column.size, content)
-            yield content
-            return
+        digest = hashlib.sha256() if verified is not None and not verified.has(whole, at) else None
         piece = np.empty(min(column.size, _PIECE_BYTES), np.uint8)
         for start in range(0, column.size, _PIECE_BYTES):
             piece = piece[: column.size - start]
             file.read(descriptor, at + start, piece)
+            if digest is not None:
+                digest.update(piece.data)
             yield piece
+        if digest is not None and verified is not None:
+            file.check_digest(at, digest.digest())
+            verified.add(whole, at)
 
     def read_keys(self, column: str, chunk: int) -> KeyValues:
         """The public values of one chunk of a key column."""

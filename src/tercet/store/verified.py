@@ -17,6 +17,7 @@ from typing import Final
 FRESH_S: Final = 3600.0
 """After so many seconds a file is read again: what a disk loses by itself leaves no trace in a file's times."""
 _MOST_FILES: Final = 1 << 14
+_MOST_SUMS: Final = 1 << 16
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class Verified:
         """`clock`: seconds."""
         self._clock = clock
         self._files: OrderedDict[FileId, _File] = OrderedDict()
+        self._sums = 0
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -74,15 +76,32 @@ class Verified:
     def add_sum(self, file: FileId, column: str, own: bool, total: bytes) -> None:
         """Remember a sum; `file` named it before it was read."""
         with self._lock:
-            self._fresh(file).sums[column, own] = total
+            sums = self._fresh(file).sums
+            self._sums += (column, own) not in sums
+            sums[column, own] = total
+            while self._sums > _MOST_SUMS and len(self._files) > 1:
+                self._drop_oldest()
+
+    def forget(self) -> None:
+        """Forget what is not fresh. A worker calls it now and then, also while it has nothing to do."""
+        with self._lock:
+            now = self._clock()
+            while self._files and now - next(iter(self._files.values())).since >= FRESH_S:
+                self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, oldest = self._files.popitem(last=False)
+        self._sums -= len(oldest.sums)
 
     def _fresh(self, file: FileId) -> _File:
-        """The entry of a file, the oldest and what is not fresh forgotten; they lie in the order of their age."""
+        """The entry of a file, made anew if it is not fresh; they lie in the order of their age."""
         now, files = self._clock(), self._files
-        while files and now - next(iter(files.values())).since >= FRESH_S:
-            files.popitem(last=False)
-        if file not in files:
-            files[file] = _File(now)
+        found = files.get(file)
+        if found is not None and now - found.since >= FRESH_S:
+            self._sums -= len(files.pop(file).sums)
+            found = None
+        if found is None:
+            found = files[file] = _File(now)
             if len(files) > _MOST_FILES:
-                files.popitem(last=False)
-        return files[file]
+                self._drop_oldest()
+        return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,20 +61,25 @@ class DatasetVersion:
             segment.read_into(column, first, last, out, at)
         return out
 
-    def add_up(self, column: str) -> Share:
-        """The share of the sum over all rows of a secret column of integers or decimals, modulo its ring; shape ().
+    def add_up(self, columns: Iterable[str]) -> dict[str, Share]:
+        """The shares of the sums over all rows of secret columns of integers or decimals, modulo their rings; shape ().
 
         Called in workers. What was added up lately is remembered, so that files are not read again; memory does not
         grow with the rows. Raises as `read` does.
         """
-        form = self.schema[column].form
-        if not form.secret or form is Form.BITS:
-            raise InputError(f"column {column} of {self.name} holds no shares of numbers")
-        words = ring(form.ring_bits)
-        total = Share(words, words.zeros(()), words.zeros(()))
-        for segment, *_ in self._touched(column, 0, self.rows):
-            segment.add_up(column, total)
-        return total
+        totals: dict[str, Share] = {}
+        segments: dict[int, tuple[StoredSegment, list[str]]] = {}
+        for column in columns:
+            form = self.schema[column].form
+            if not form.secret or form is Form.BITS:
+                raise InputError(f"column {column} of {self.name} holds no shares of numbers")
+            words = ring(form.ring_bits)
+            totals[column] = Share(words, words.zeros(()), words.zeros(()))
+            for segment, *_ in self._touched(column, 0, self.rows):
+                segments.setdefault(id(segment), (segment, []))[1].append(column)
+        for segment, names in segments.values():
+            segment.add_up({name: totals[name] for name in names})
+        return totals
 
     def read_keys(self, column: str, start: int = 0, stop: int | None = None) -> KeyValues:
         """The public values of rows start to stop of the key column. Raises as `read` does."""
