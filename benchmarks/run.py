@@ -1,13 +1,12 @@
 """Prints how fast Tercet is on this machine: `python benchmarks/run.py [--quick] [--threads-only] [--peer PYTHON]`.
 
 Times are medians of several runs, with parties and client sharing this machine's cores: `whole` is what the caller
-waits, from the expression to the shares or the result; `online` is from the plan's arrival at the parties to their end,
-which is what is told of peers that compile apart, and what the targets are about. `--peer` names a Python interpreter
-that can import a peer (SecretFlow SPU's simulator), which is then timed in turn with Tercet, so that noise hits both
-alike. `of peer` is our online time as a part of the peer's, beside it the same for the target and the peer's time where
-the target was set. The peer here is one process without TLS, there it was three: for bulk work that matters little, for
-many rounds much. Parties of a local session share this machine, so that roles are not rotated between pieces
-(decision 015); between nodes they are.
+waits, from the expression to the shares or the result; `online` is from the plan's arrival to its end at the slowest
+party, which is what is told of peers that compile apart, and what the targets are about. `--peer` names a Python that
+can import a peer (SecretFlow SPU's simulator), which is then timed in turn with Tercet, so that noise hits both alike.
+`of peer` is our online time as a part of the peer's, beside it the same for the target and the peer's time where the
+target was set. The peer here is one process without TLS, there it was three: for bulk work that matters little, for
+many rounds much. Parties of a local session share this machine, so that small arrays are not cut (decision 015).
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ def timed(work: Workload, elements: int, processes: bool) -> Timed:
                 began = time.perf_counter()
                 run()
                 whole.append(time.perf_counter() - began)
-            online.append(measured.computing_s + measured.waiting_s)
+            online.append(measured.online_s)
         peak = max(peaks(net), default=0.0)
     return Timed(statistics.median(whole), statistics.median(online), measured, peak)
 

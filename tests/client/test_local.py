@@ -63,6 +63,7 @@ def test_run_reveal_keep_measure(net: Session) -> None:
     assert (m.jobs, m.rounds, m.bytes_per_party) == (2, 4, 4 * 3 * 8)
     assert [(row.name, row.count) for row in m.operations] == [("multiply", 4)]
     assert 0 < m.computing_s < m.seconds
+    assert m.computing_s + m.waiting_s <= m.online_s + 1e-9 and m.online_s < m.seconds
     kept = chain_plan(x, y, 3).operations[-1].type
     (got,) = net._run(reveal_plan(type(x)(HANDLE, kept)))
     assert got.tolist() == [2, 3, 32]

@@ -32,6 +32,7 @@ class JobRecord:
     rounds: int
     bytes_per_party: float
     seconds: float
+    online_s: float
     computing_s: float
     waiting_s: float
     operations: Mapping[str, OperationRow] = field(repr=False)
@@ -42,13 +43,15 @@ class Measurement:
     """Sums over the jobs that ran inside `with net.measure() as m`.
 
     rounds: along the longest chain of messages; bytes_per_party: payload sent to the other parties, mean of the
-    three; seconds: as the client waited; computing_s and waiting_s: at a party, mean of the three.
+    three; seconds: as the client waited; online_s: from a plan's arrival to its end at the slowest party; computing_s
+    and waiting_s: at a party, mean of the three.
     """
 
     jobs: int = 0
     rounds: int = 0
     bytes_per_party: float = 0.0
     seconds: float = 0.0
+    online_s: float = 0.0
     computing_s: float = 0.0
     waiting_s: float = 0.0
     rows: dict[str, OperationRow] = field(default_factory=dict, repr=False)
@@ -64,6 +67,7 @@ class Measurement:
         self.rounds += record.rounds
         self.bytes_per_party += record.bytes_per_party
         self.seconds += record.seconds
+        self.online_s += record.online_s
         self.computing_s += record.computing_s
         self.waiting_s += record.waiting_s
         for name, row in record.operations.items():
@@ -103,6 +107,7 @@ def record_of(plan: Plan, job: bytes, reports: Sequence[Done], seconds: float) -
         measured_rounds(plan, rounds),
         sum(sent) / len(reports),
         seconds,
+        max(report.seconds for report in reports),
         max(0.0, busy_s - waiting_s),
         waiting_s,
         rows,

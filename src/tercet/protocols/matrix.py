@@ -26,7 +26,7 @@ def _cuts(x_shape: tuple[int, ...], y_shape: tuple[int, ...], balance: bool = Tr
     """The axis of the result that is cut (-2 rows, -1 columns) and where: at multiples of 8, as `pieces` at 64."""
     rows, columns = x_shape[-2], y_shape[-1]
     axis, length = (-2, rows) if rows >= columns else (-1, columns)
-    if length < ROTATE_FROM_LENGTH or not balance:
+    if length < (ROTATE_FROM_LENGTH if balance else 2 * ROTATE_FROM_LENGTH):
         # Each piece reads all of the other factor: for a small result that costs more than the balance brings.
         return axis, [slice(0, length)]
     ends = [0, length // 3 // 8 * 8, length * 2 // 3 // 8 * 8, length]

@@ -1,7 +1,7 @@
-"""Cutting elementwise work into pieces: cache-sized, side by side, and each with another solo party (§1.5).
+"""Cutting elementwise work into pieces: cache-sized, each with another solo party, all side by side (§1.5).
 
-The latter where parties have machines and links of their own, so that all carry the same load. Parties that share a
-machine share its load in any case, and are faster if the solo party stays the same: it waits for nobody.
+Arrays that the cache holds whole are cut, too, where parties have machines and links of their own, so that all carry
+the same load. Parties that share a machine share its load in any case, and a piece more is only work more.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ROTATE_FROM = 3 * 1024
 
 
 def pieces(count: int, limit: int, balance: bool = True) -> list[slice]:
-    """Slices of [0, count), of about `limit` at most: none if empty, one if small, else several, 3, 6 ... to `balance`.
+    """Slices of [0, count): none if empty, one if small, else 3, 6 ... of about `limit`.
 
     Cut at multiples of 64: what is sent in packed bits is as much in all as if it were not cut.
     """
@@ -24,7 +24,7 @@ def pieces(count: int, limit: int, balance: bool = True) -> list[slice]:
         return []
     if count < (ROTATE_FROM if balance else limit + 1):
         return [slice(0, count)]
-    number = 3 * -(-count // (3 * limit)) if balance else -(-count // limit)
+    number = 3 * -(-count // (3 * limit))
     size = -(-count // number)
     size = -(-size // 64) * 64
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
@@ -38,13 +38,13 @@ def word_slice(piece: slice) -> slice:
 def in_pieces(
     scope: Scope, count: int, limit: int, body: Callable[[Scope, slice], Body[Any]], window: int = 24
 ) -> Body[list[Any]]:
-    """Run `body` on every piece, side by side; at most `window` pieces are under way at a time."""
+    """Run `body` on every piece, side by side with rotated roles; at most `window` pieces are under way at a time."""
     cuts = pieces(count, limit, scope.balance)
     if not cuts:
         return []
     if len(cuts) == 1:
         return [(yield from body(scope, cuts[0]))]
-    parts = scope.fork(len(cuts), rotate=scope.balance)
+    parts = scope.fork(len(cuts), rotate=True)
     results = yield Together((body(part, cut) for part, cut in zip(parts, cuts, strict=True)), window)
     scope.join(parts)
     return list(results)

@@ -142,7 +142,7 @@ class Scope:
         threads: int = 1,
         balance: bool = True,
     ) -> None:
-        """`balance`: whether pieces of one operation have different solo parties; alike at all three."""
+        """`balance`: whether small arrays are cut, too, so that all parties carry the same load; alike at all three."""
         self.threads = threads
         self.balance = balance
         self.party = party
