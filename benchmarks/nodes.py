@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -237,7 +238,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a hundredth of the rows")
     options = parser.parse_args()
     rows = options.rows // 100 if options.quick else options.rows
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 150)
     table = Table("work", "measured", "target", "peak memory of a node", title=f"three nodes on {os.cpu_count()} cores")
     few = min(rows, FEW_ROWS)
     with console.status("starting three nodes") as status:
