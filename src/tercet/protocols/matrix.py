@@ -157,7 +157,7 @@ def matrix_product_wide(scope: Scope, x: Share, y: Share, block: int) -> Body[Sh
     if len(runs) == 1 and (scope.balance or size < ROTATE_FROM):
         sums = [(yield from run(scope, *runs[0]))]
     else:
-        # one run of many has another solo party than its lift, so that rounds are alike whether roles rotate or not
+        # a single run has another solo party than its lift, so that rounds are alike whether the lift is cut or not
         parts = scope.fork(max(2, len(runs)), rotate=True)[-len(runs) :]
         sums = yield Together(run(part, *one) for part, one in zip(parts, runs, strict=True))
         scope.join(parts)

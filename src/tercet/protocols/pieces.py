@@ -15,6 +15,11 @@ ROTATE_FROM = 3 * 1024
 """Below this many elements one piece does: the overhead of a message outweighs the balance of load."""
 
 
+def cut_from(limit: int, balance: bool) -> int:
+    """How many elements are cut at least."""
+    return ROTATE_FROM if balance else limit + 1
+
+
 def pieces(count: int, limit: int, balance: bool = True) -> list[slice]:
     """Slices of [0, count): none if empty, one if small, else 3, 6 ... of about `limit`.
 
@@ -22,7 +27,7 @@ def pieces(count: int, limit: int, balance: bool = True) -> list[slice]:
     """
     if not count:
         return []
-    if count < (ROTATE_FROM if balance else limit + 1):
+    if count < cut_from(limit, balance):
         return [slice(0, count)]
     number = 3 * -(-count // (3 * limit))
     size = -(-count // number)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tercet.protocols.cost import Cost
 from tercet.protocols.message import Words
-from tercet.protocols.pieces import in_pieces, pieces
+from tercet.protocols.pieces import cut_from, in_pieces
 from tercet.protocols.scope import Body, Pair, Role, Scope
 from tercet.ring import Ring
 from tercet.sharing import Purpose, Share
@@ -171,7 +171,7 @@ def multiply(scope: Scope, x: Share, y: Share) -> Body[Share]:
     """
     shape = x.shape
     x, y = x.flat(), y.flat()
-    if len(pieces(x.size, PIECE, scope.balance)) == 1:
+    if 0 < x.size < cut_from(PIECE, scope.balance):
         result = yield from bilinear(scope, Elementwise(x.ring, (x.size,)), x, y)
         return result.reshape(shape)
     out = Share.empty(x.ring, (x.size,))

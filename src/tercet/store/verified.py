@@ -11,7 +11,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 FRESH_S: Final = 3600.0
@@ -31,9 +30,9 @@ FileId = tuple[int, int, int, int, int]
 """Another one as soon as anybody has written to a file or put another in its place."""
 
 
-def file_id(file: int | Path) -> FileId:
-    """Names a file, by its descriptor or its path, as it is now."""
-    found = os.stat(file)
+def file_id(descriptor: int) -> FileId:
+    """Names an open file as it is now."""
+    found = os.fstat(descriptor)
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
