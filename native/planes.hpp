@@ -116,9 +116,27 @@ template <class T> struct Planes {
 template <class T> struct Fields {
     using Tr = Traits<T>;
 
+    // Fields as wide as an integer type: loops that become vector instructions.
+    template <class Narrow> static void narrow(size n, const T* a, std::uint8_t* out) {
+        for (size i = 0; i < n; ++i) {
+            const Narrow value = Narrow(Tr::low64(a[i]));
+            std::memcpy(out + i * sizeof value, &value, sizeof value);
+        }
+    }
+    template <class Narrow> static void widen(size n, const std::uint8_t* in, T* out) {
+        for (size i = 0; i < n; ++i) {
+            Narrow value;
+            std::memcpy(&value, in + i * sizeof value, sizeof value);
+            out[i] = Tr::of(value);
+        }
+    }
+
     static void pack(size n, const void* a_, unsigned m, std::uint8_t* out) {
         const T *a = static_cast<const T*>(a_), mask = low_mask<T>(m);
         const size bytes = m / 8, total = (n * m + 7) / 8;
+        if (m == 8) return narrow<std::uint8_t>(n, a, out);
+        if (m == 16) return narrow<std::uint16_t>(n, a, out);
+        if (m == 32) return narrow<std::uint32_t>(n, a, out);
         if (m % 8 == 0) {  // whole bytes: each store may spill over the next field, which is written after it
             size i = 0;
             for (; i * bytes + sizeof(T) <= total; ++i) std::memcpy(out + i * bytes, a + i, sizeof(T));
@@ -161,6 +179,9 @@ template <class T> struct Fields {
 
     static void unpack(size n, const std::uint8_t* in, unsigned m, void* out_) {
         T *out = static_cast<T*>(out_), mask = low_mask<T>(m);
+        if (m == 8) return widen<std::uint8_t>(n, in, out);
+        if (m == 16) return widen<std::uint16_t>(n, in, out);
+        if (m == 32) return widen<std::uint32_t>(n, in, out);
         const size total = (n * m + 7) / 8;
         size i = 0;
         if (m + 7 <= Tr::bits)

@@ -15,6 +15,8 @@ from tercet.ring import Ring
 from tercet.sharing import Purpose, Share
 
 PIECE = 1 << 17
+WINDOW = 6
+"""How many pieces are under way: enough to overlap one or two rounds; with more, arrays leave the cache meanwhile."""
 
 
 class Bilinear(Protocol):
@@ -51,8 +53,9 @@ class Elementwise:
         return self.ring.product_b(x.own, x.next, y.own, y.next, mask, out=mask)
 
     def d(self, x: Share, y: Share, *masks: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
-        spare = [self.ring.zeros(self.shape)] * (3 - len(masks))
-        return self.ring.product_d(x.own, x.next, y.own, y.next, *masks, *spare, out=out)
+        if len(masks) < 3:
+            masks = (*masks, self.ring.zeros(self.shape))
+        return self.ring.product_d(x.own, x.next, y.own, y.next, *masks, out=out)
 
 
 class Matrix:
@@ -180,7 +183,7 @@ def multiply(scope: Scope, x: Share, y: Share) -> Body[Share]:
         form = Elementwise(x.ring, (cut.stop - cut.start,))
         yield from bilinear(part, form, x[cut], y[cut], out[cut])
 
-    yield from in_pieces(scope, x.size, PIECE, piece)
+    yield from in_pieces(scope, x.size, PIECE, piece, WINDOW)
     return out.reshape(shape)
 
 
