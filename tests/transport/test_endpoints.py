@@ -303,7 +303,7 @@ def test_counts_are_exact(session: Session) -> None:
     assert stats.bytes_to == [7, 0, 120, 0]
     assert stats.overhead_bytes == 5 * HEADER_BYTES + 5
     assert not session[P2].progress(0.05) or not session[P2].progress(0.05)
-    assert 0.04 < session[P2].stats.waiting_s < 0.5
+    assert 0.04 < session[P2].stats.waiting_s < 5
     assert session[P1].close_job(JOB) is job
 
 

@@ -186,7 +186,7 @@ def test_nobody_at_the_address_is_unreachable_in_time() -> None:
     start = time.monotonic()
     with pytest.raises(Unreachable, match=r"did not connect within 0.3 s; nobody listens.*party 1"):
         connect(P2, identity(P2), {P1: Contact(identity(P1).certificate, *address)}, timeout_s=0.3)
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 3
     with listen() as listener, pytest.raises(Unreachable, match="party 2 and party 3 did not connect"):
         others = {peer: Contact(identity(peer).certificate) for peer in (P2, P3)}
         connect(P1, identity(P1), others, listener=listener, timeout_s=0.1)

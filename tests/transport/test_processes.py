@@ -93,7 +93,7 @@ def test_a_killed_party_is_named_at_once() -> None:
         start = time.monotonic()
         with pytest.raises(Unreachable, match="party 2"):
             receive(endpoint, Peer.P2, Address(JOB, 2, 0), Element.BYTES, 4, 10)
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 5
         with pytest.raises(Unreachable):
             endpoint.send(Peer.P2, Address(JOB, 3, 0), Element.BYTES, b"4")
 

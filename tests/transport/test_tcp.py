@@ -189,7 +189,7 @@ def test_spinning_endpoints_work_and_keep_their_time() -> None:
     receive(right, P1, at(1), Element.BYTES, 1, 5)
     start = time.monotonic()
     assert not right.progress(0.02)
-    assert 0.019 < time.monotonic() - start < 0.2
+    assert 0.019 < time.monotonic() - start < 2
     left.close()
     right.close()
 
