@@ -107,7 +107,7 @@ def wide_matrix_product(net: tc.Session, side: int) -> Run:
 
 WORKLOADS = (
     Workload("integer products, ring 64", 10_000_000, 0.28, integer_products, peer_s=1.06),
-    Workload("fixed-point products", 1_000_000, 0.05, fixed_products, peer_s=0.156),
+    Workload("fixed-point products", 1_000_000, 0.05, fixed_products, 15, peer_s=0.156),
     Workload("comparisons a < b, 64 bits", 1_000_000, 0.15, comparisons, peer_s=1.66),
     Workload("matrix product 1000^3, fixed", 1000, 0.35, matrix_product, peer_s=1.57),
     Workload("matrix product 128^3, fixed", 128, 0.005, matrix_product, 15, peer_s=0.049),

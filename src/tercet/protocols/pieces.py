@@ -15,6 +15,12 @@ ROTATE_FROM = 3 * 1024
 """Below this many elements one piece does: the overhead of a message outweighs the balance of load."""
 
 
+WINDOW = 24
+"""How many pieces are under way at a time, so that their waits overlap."""
+SHARED_WINDOW = 3
+"""The same for bulk work of parties that share a machine: they wait for its cores and caches, not for links."""
+
+
 def cut_from(limit: int, balance: bool) -> int:
     """How many elements are cut at least."""
     return ROTATE_FROM if balance else limit + 1
@@ -41,9 +47,10 @@ def word_slice(piece: slice) -> slice:
 
 
 def in_pieces(
-    scope: Scope, count: int, limit: int, body: Callable[[Scope, slice], Body[Any]], window: int = 24
+    scope: Scope, count: int, limit: int, body: Callable[[Scope, slice], Body[Any]], *, bulk: bool = False
 ) -> Body[list[Any]]:
-    """Run `body` on every piece, side by side with rotated roles; at most `window` pieces are under way at a time."""
+    """Run `body` on every piece, side by side with rotated roles; `bulk` work sends much in a round or two."""
+    window = WINDOW if scope.balance or not bulk else SHARED_WINDOW
     cuts = pieces(count, limit, scope.balance)
     if not cuts:
         return []

@@ -15,8 +15,6 @@ from tercet.ring import Ring
 from tercet.sharing import Purpose, Share
 
 PIECE = 1 << 17
-WINDOW = 6
-"""How many pieces are under way: enough to overlap one or two rounds; with more, arrays leave the cache meanwhile."""
 
 
 class Bilinear(Protocol):
@@ -183,7 +181,7 @@ def multiply(scope: Scope, x: Share, y: Share) -> Body[Share]:
         form = Elementwise(x.ring, (cut.stop - cut.start,))
         yield from bilinear(part, form, x[cut], y[cut], out[cut])
 
-    yield from in_pieces(scope, x.size, PIECE, piece, WINDOW)
+    yield from in_pieces(scope, x.size, PIECE, piece, bulk=True)
     return out.reshape(shape)
 
 

@@ -17,7 +17,7 @@ from tercet.protocols.cost import Cost
 from tercet.protocols.cross import CrossTerms, FieldDomain, cross_cost, cross_terms
 from tercet.protocols.message import Fields, Words
 from tercet.protocols.pieces import in_pieces, pieces
-from tercet.protocols.product import PIECE, WINDOW, Bilinear, Elementwise, Split, bilinear_split, split_form
+from tercet.protocols.product import PIECE, Bilinear, Elementwise, Split, bilinear_split, split_form
 from tercet.protocols.scope import Body, Pair, Role, Scope
 from tercet.ring import RING64, RING128, Ring
 from tercet.sharing import Purpose, Share
@@ -135,7 +135,7 @@ def multiply_truncate(scope: Scope, x: Share, y: Share, shift: int, *, nonnegati
         z = yield from bilinear_split(part, form, x[cut], y[cut])
         yield from truncate_split(part, z, shift, nonnegative=nonnegative, out=out[cut])
 
-    yield from in_pieces(scope, x.size, PIECE, piece, WINDOW)
+    yield from in_pieces(scope, x.size, PIECE, piece, bulk=True)
     return out.reshape(shape)
 
 
