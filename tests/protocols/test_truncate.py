@@ -7,6 +7,7 @@ import pytest
 
 from protocol_checks import RINGS, SOLOS, open_words, range_values, run_counted
 from tercet.protocols.pieces import pieces
+from tercet.protocols.product import PIECE
 from tercet.protocols.truncate import (
     lift,
     lift_cost,
@@ -89,7 +90,7 @@ def test_multiply_truncate_is_unbiased_over_a_million_products() -> None:
     for low in range(0, 1 << shift, 1 << (shift - 3)):  # the chance of rounding up is the discarded fraction
         chosen = (rest >= low) & (rest < low + (1 << (shift - 3)))
         assert abs(error[chosen].mean()) < 6 * 0.5 / chosen.sum() ** 0.5
-    assert len(pieces(count, 1 << 16)) % 3 == 0
+    assert len(pieces(count, PIECE)) % 3 == 0
     assert max(trio.post.bytes.values()) - min(trio.post.bytes.values()) < 0.2 * trio.total_bytes / 3
 
 

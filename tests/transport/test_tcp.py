@@ -157,6 +157,30 @@ def test_a_full_queue_waits_and_reads_meanwhile(pair: Pair) -> None:
     assert left.take(P2, at(3)) is not None
 
 
+@pytest.mark.parametrize("queue_bytes", [1 << 20, 1 << 40])
+def test_a_ping_among_messages_is_answered_once_and_disturbs_nothing(pair: Pair, queue_bytes: int) -> None:
+    """While the answer cannot be sent, as the other side has not read what came before."""
+    left, right = pair
+    right.limits = Limits(queue_bytes=1 << 40)
+    right.send(P1, at(1), Element.BYTES, bytes(40 << 20))
+    right.limits = Limits(queue_bytes=queue_bytes)
+    left.expect(P2, at(1), Element.BYTES, 40 << 20)
+    count = 400
+    for number in range(count):
+        left.send(P2, at(2, number), Element.BYTES, bytes([number % 251]) * 12_000)
+        right.expect(P1, at(2, number), Element.BYTES, 12_000)
+        if number == 5:
+            left.ping(P2, 7)
+    settle(pair, lambda: not list(right.awaited(JOB)) and not list(left.awaited(JOB)), 30)
+    for number in range(count):
+        message = right.take(P1, at(2, number))
+        assert message is not None and bytes(message.payload) == bytes([number % 251]) * 12_000
+    settle(pair, lambda: not right._unsent(), 30)
+    left.progress(0.1)
+    # an answer to somebody who reads nothing is not queued behind all the rest
+    assert [number for _, number, _ in left.pongs] == ([7] if queue_bytes == 1 << 40 else [])
+
+
 def test_a_callers_buffer_is_let_go_once_written(pair: Pair) -> None:
     left, right = pair
     payload = bytearray(1 << 20)

@@ -107,7 +107,7 @@ def truncate(scope: Scope, x: Share, shift: int, *, one_round: bool = False, non
         z = split_form(part, x[cut])
         yield from truncate_split(part, z, shift, one_round=one_round, nonnegative=nonnegative, out=out[cut])
 
-    yield from in_pieces(scope, x.size, PIECE, piece)
+    yield from in_pieces(scope, x.size, PIECE, piece, bulk=True)
     return out.reshape(shape)
 
 
@@ -170,7 +170,7 @@ def lift(scope: Scope, x: Share, *, one_round: bool = False) -> Body[Share]:
         y = yield from _lift_split(part, split_form(part, x[cut]), one_round)
         out.own[cut], out.next[cut] = y.own, y.next
 
-    yield from in_pieces(scope, x.size, PIECE, piece)
+    yield from in_pieces(scope, x.size, PIECE, piece, bulk=True)
     return out.reshape(shape)
 
 

@@ -132,6 +132,10 @@ class TcpEndpoint(Endpoint):
         if not connection.open:
             raise Unreachable(f"{Peer(to).label} closed its connection", party=int(to))
         head, kind, nbytes = pack(*header), header[0], header[7]
+        # an answer is given while frames are being read: nothing may be read, nor waited for, within that
+        answer = kind == FrameKind.PONG
+        if answer and connection.queued_bytes > self.limits.queue_bytes:
+            return  # who does not read what there is would not read an answer either
         if nbytes <= _JOINED_BYTES:
             data = b"".join((head, *body))
             if not connection.queued_bytes and connection.cipher is None:
@@ -145,9 +149,9 @@ class TcpEndpoint(Endpoint):
         connection.queued_bytes += HEADER_BYTES + nbytes
         if connection.writable:
             self._write(connection)
-        else:
+        elif not answer:
             self._pump(0.0)
-        if connection.queued_bytes > self.limits.queue_bytes and kind != FrameKind.BYE:
+        if connection.queued_bytes > self.limits.queue_bytes and kind != FrameKind.BYE and not answer:
             self._drain(connection)
 
     def _write(self, connection: Connection) -> None:
