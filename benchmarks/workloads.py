@@ -25,7 +25,7 @@ class Workload:
     elements: int
     target_s: float | None
     make: Callable[[tc.Session, int], Run]
-    repeats: int = 5
+    repeats: int = 9
     peer_s: float | None = None
 
 
