@@ -32,6 +32,8 @@ class FakeNode:
     connections: int = 0
     close_after: bool = False
     """Close every connection after its first answer without saying so."""
+    too_little: int = 0
+    """Promise so many bytes more than an answer has, say that the connection ends after it, and end it."""
     server: Any = None
 
     def start(self) -> None:
@@ -54,7 +56,9 @@ class FakeNode:
                 status, answer = node.answer(self.command, self.path, headers, body)
                 data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
+                self.send_header("Content-Length", str(len(data) + node.too_little))
+                if node.too_little:
+                    self.send_header("Connection", "close")
                 self.end_headers()
                 self.wfile.write(data)
                 if node.close_after:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import gc
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,6 +92,18 @@ def test_a_connection_that_was_closed_meanwhile_is_made_anew(three: Three, me: M
         for _ in range(3):
             assert clients.each(lambda node: node.get("/v1/x", Health).ready) == [True] * 3
     assert all(node.connections == 3 for node in nodes.values())
+
+
+def test_an_answer_that_ends_early_is_none_and_leaves_no_socket_open(three: Three, me: Member) -> None:
+    federation, nodes, _ = three
+    nodes["east"].too_little = 3
+    gc.collect()
+    with Nodes(federation, me) as clients, pytest.raises(Unreachable, match=r"node east broke off its answer"):
+        clients[Party.P2].request("GET", "/v1/x")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        gc.collect()
+    assert not caught
 
 
 ERRORS = [

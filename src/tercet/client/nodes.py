@@ -192,6 +192,7 @@ class NodeClient:
             with self._lock:
                 self._busy.add(connection)
             sent = kept = False
+            response: http.client.HTTPResponse | None = None
             try:
                 try:
                     connection.request(method, self._prefixed(target), body=iter(body), headers={**fixed, **signed})
@@ -204,6 +205,8 @@ class NodeClient:
                 data = response.read(most + 1)
                 if len(data) > most:
                     raise self._failed(ProtocolViolation, f"answers with more than {most} bytes")
+                if response.length:  # http.client takes an end before that for the end
+                    raise http.client.IncompleteRead(b"", response.length)
                 retry_after = _seconds(response.headers.get("Retry-After"))
                 kept = sent and not response.will_close
                 return response.status, retry_after, data
@@ -215,6 +218,8 @@ class NodeClient:
             except (http.client.HTTPException, ssl.SSLError, OSError) as error:
                 raise self._failed(Unreachable, f"broke off its answer ({type(error).__name__})") from None
             finally:
+                if response is not None:
+                    response.close()  # of one that broke off: it holds the socket open
                 self._give_back(connection, keep=kept)
 
     def _connection(self, patience: float) -> tuple[http.client.HTTPSConnection, bool]:
