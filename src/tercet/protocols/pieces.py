@@ -13,8 +13,6 @@ from tercet.protocols.scope import Body, Scope, Together
 
 ROTATE_FROM = 3 * 1024
 """Below this many elements one piece does: the overhead of a message outweighs the balance of load."""
-
-
 WINDOW = 24
 """How many pieces are under way at a time, so that their waits overlap."""
 SHARED_WINDOW = 3

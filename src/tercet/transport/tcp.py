@@ -304,13 +304,13 @@ class TcpEndpoint(Endpoint):
                     if slot is _DROPPED:
                         count = tls.read(min(left, _RECORD_BYTES), body)
                         connection.position = position + count
+                        left -= count
                     else:
                         while count := tls.read(left, body[position:]):  # a record at a time
                             connection.position = position = position + count
                             left -= count
                             if not left or not incoming.pending:
                                 break
-                    left = header.length - connection.position
                     if not left:
                         connection.header = connection.slot = connection.body = None
                         self._finish(peer, header, slot, body)
