@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+WORKERS ?= 2
 BIN := $(VENV)/bin
 CODE := src tests benchmarks vectors docs/generate_operations.py docs/generate_reference.py
 SOURCES := pyproject.toml CMakeLists.txt LICENSE README.md \
@@ -22,9 +23,12 @@ check: $(VENV)/.installed-test
 	$(BIN)/python docs/generate_operations.py --check
 	$(BIN)/python docs/generate_reference.py --check
 	$(BIN)/python vectors/generate.py --check
+	@find src tests -name '*.py' | xargs wc -l | awk '$$2 != "total" && $$1 > 500 { print "warning: " $$2 " has " $$1 " lines: one concept?" }'
 
+# Files of tests in parallel; then, with nothing beside them, the tests that measure time.
 unit: $(VENV)/.installed-test
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not timing" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -m timing
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/python docs/generate_operations.py

@@ -28,6 +28,7 @@ from rich.table import Table
 
 import tercet as tc
 from tercet.cli import processes
+from tercet.cli.starter import Starter
 from tercet.cli.up import NODES, create, launch
 from tercet.linear_model import LinearRegression
 from tercet.store.schema import Schema
@@ -64,6 +65,14 @@ def schema(columns: int) -> Schema:
     )
 
 
+def narrow(rows: int, columns: int, values: int, seed: int = 1) -> tuple[pyarrow.Table, Schema]:
+    """Columns of whole numbers below `values`, and their schema."""
+    rng = np.random.default_rng(seed)
+    data = pyarrow.table({f"x{k}": rng.integers(0, values, rows) for k in range(columns)})
+    described = [{"name": name, "kind": "integer", "lo": 0, "hi": values - 1} for name in data.column_names]
+    return data, Schema.parse({"columns": described})
+
+
 @contextmanager
 def three_nodes() -> Iterator[Path]:
     """Three nodes on loopback in a temporary folder."""
@@ -71,7 +80,8 @@ def three_nodes() -> Iterator[Path]:
         folder = Path(name)
         create(folder, 7700, {"owner": ["owner"], "analyst": ["analyst", "owner"], "operator": ["operator"]})
         try:
-            launch(folder, lambda _: None)
+            with Starter() as starter:
+                launch(folder, lambda _: None, starter)
             yield folder
         finally:
             processes.stop([folder / node for node in NODES])
@@ -82,14 +92,20 @@ def session(folder: Path, person: str) -> Any:
 
 
 def trees(folder: Path) -> dict[str, list[int]]:
-    """The processes of each node: the supervisor and its workers."""
+    """The processes of each node: the supervisor, the server that forks its workers, and these."""
     found = {}
     for node in NODES:
         process = processes.running(folder / node)
         assert process is not None
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        found[node] = [process.pid, *map(int, children)]
+        found[node] = [process.pid, *started_by(process.pid)]
     return found
+
+
+def started_by(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        found += map(int, (task / "children").read_text().split())
+    return found + [further for child in found for further in started_by(child)]
 
 
 def forget_peaks(folder: Path) -> None:
@@ -99,7 +115,10 @@ def forget_peaks(folder: Path) -> None:
 
 
 def peak_mb(folder: Path) -> str:
-    """The largest sum, over a node's processes, of their peak memory since `forget_peaks`."""
+    """The largest sum, over a node's processes, of their peak memory since `forget_peaks`.
+
+    Pages that processes share, as those that are forked do, count for each.
+    """
 
     def of(pid: int) -> float:
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
@@ -128,20 +147,40 @@ def fit(features: Any, target: Any) -> Any:
     return tc.reveal(model.coef_, model.intercept_)
 
 
+def processor_s(folder: Path) -> tuple[float, float]:
+    """Processor time so far, seconds: of this process and the supervisors; and of the workers, which check uploads."""
+
+    def of(pid: int) -> float:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    found = list(trees(folder).values())
+    here = time.process_time() + sum(of(supervisor) for supervisor, *_ in found)
+    return here, sum(of(worker) for _, *workers in found for worker in workers)
+
+
 def uploads(folder: Path, rows: int, columns: int) -> Iterator[Row]:
     data, declared = frame(rows, columns), schema(columns)
     path = folder / "data.csv"
     pyarrow.csv.write_csv(data, path)
+    kinds: list[tuple[str, Any, Schema, str]] = [
+        ("Arrow", data, declared, "5 M values/s"),
+        ("CSV", path, declared, "2 M values/s"),
+        *((f"Arrow, of {values} values each", *narrow(rows, columns, values), "") for values in (101, 2)),
+    ]
     with session(folder, "owner") as net:
-        for kind, source, target in (("Arrow", data, 5.0), ("CSV", path, 2.0)):
-            seconds, report = timed(lambda s=source, k=kind: net.upload(s, dataset=f"up-{k.lower()}", schema=declared))
+        for number, (kind, source, ranges, target) in enumerate(kinds):
+            before = processor_s(folder)
+            seconds, report = timed(lambda s=source, n=number, r=ranges: net.upload(s, dataset=f"up-{n}", schema=r))
+            sending, checking = (now - then for now, then in zip(processor_s(folder), before, strict=True))
             rate = report.values / seconds / 1e6
             yield Row(
                 f"upload, {rows:,} x {columns} from {kind}",
-                f"{rate:.1f} M values/s ({seconds:.2f} s, {report.nbytes / 1e6:.0f} MB sent)",
-                f"{target:g} M values/s",
+                f"{rate:.1f} M values/s ({seconds:.2f} s, {report.nbytes / 1e6:.0f} MB sent); processor time "
+                f"{sending:.1f} s, and {checking:.1f} s for its check ({checking / sending:.2f} times)",
+                target,
             )
-            net.withdraw(f"up-{kind.lower()}")
+            net.withdraw(f"up-{number}")
     path.unlink()
 
 

@@ -6,27 +6,38 @@ import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from tercet.plan.operation import WIDE, Attrs, Call, Operation
-from tercet.plan.table import CONSTANT, INPUT, OPERATIONS
-from tercet.plan.types import Kind, Type, bool_type, limit
+from tercet.plan.table.attributes import (
+    NONE,
+    Attributes,
+    Bounds,
+    Contraction,
+    MatrixProduct,
+    Normalisation,
+    RingBits,
+    Rounding,
+    Shift,
+    StatedBounds,
+)
+from tercet.plan.table.operation import Call, Flow, Operation
+from tercet.plan.table.operations import CONSTANT, INPUT, OPERATIONS
+from tercet.plan.types import Type, ValueKind, bool_type, limit
 
 PAGE = Path(__file__).parent / "operations.md"
 COUNT = 30_000
 FRAC_BITS = 16
 RINGS = (64, 128)
-BY_THEIR_BODY = ("repeat",)
-"""Operations whose cost is that of a plan inside them."""
 
 INTRODUCTION = f"""\
 # Operations
 
-<!-- made by docs/generate_operations.py from tercet.plan.table; do not edit -->
+<!-- made by docs/generate_operations.py from tercet.plan.table.operations; do not edit -->
 
-A plan consists of these operations and of nothing else. Every entry of the table in `tercet.plan.table` has a type
-rule (kinds, shape, scale and proven range), an exact cost rule, the code that runs at each party, and its meaning in
-plain NumPy, which is what tests compare it with. `explain()` adds the costs up before a run; tests assert that they
-equal what the transport counts.
+A plan consists of these operations and of nothing else. Every entry of the table in
+`tercet.plan.table.operations` has a type rule (kinds, shape, scale and proven range), an exact cost rule, the code that
+runs at each party, and its meaning in plain NumPy, which is what tests compare it with. `explain()` adds the costs up
+before a run; tests assert that they equal what the transport counts.
 
 Users do not call these by name: the functions and operators of `SecretArray` record them.
 
@@ -40,67 +51,85 @@ quicker.
 
 def fixed(ring: int, *shape: int, nominal: int = FRAC_BITS, frac_bits: int = FRAC_BITS) -> Type:
     top = limit(ring) - 1
-    return Type(Kind.FIXED, shape, ring, frac_bits, nominal, -top, top)
+    return Type(ValueKind.FIXED, shape, ring, frac_bits, nominal, -top, top)
 
 
 def small(ring: int, *shape: int) -> Type:
     """Values whose products, summed over a hundred, stay within the headroom."""
-    return Type(Kind.FIXED, shape, ring, FRAC_BITS, FRAC_BITS, -(1 << 24), 1 << 24)
+    return Type(ValueKind.FIXED, shape, ring, FRAC_BITS, FRAC_BITS, -(1 << 24), 1 << 24)
 
 
-def examples(ring: int) -> dict[str, list[tuple[str, list[Type], Attrs]]]:
+Example = tuple[str, list[Type], Attributes]
+
+
+def examples(ring: int) -> dict[str, list[Example]]:
     """For each operation that sends something: how the example is called, its inputs and attributes."""
     few, many = small(ring, COUNT), fixed(ring, COUNT)
     bits, double = bool_type((COUNT,)), fixed(ring, COUNT, frac_bits=2 * FRAC_BITS)
     matrix = small(ring, 100, 100)
-    large = Type(Kind.INT, (100, 100), ring, 0, 0, -(1 << 28), 1 << 28)
-    variants = {"fewer bytes": 0, "fewer rounds": 1}
+    wide, high = (
+        Type(ValueKind.INT, shape, ring, 0, 0, -(1 << 24), 1 << 24) for shape in ((10, 100_000), (100_000, 10))
+    )
     shift = f"shift {FRAC_BITS}"
+    table = small(ring, 100, 300)
+    rounded = Type(double.kind, double.shape, ring, 32, 16, -(1 << 40), 1 << 40)
     return {
-        "multiply": [("", [few, few], (0,)), (shift, [few, few], (FRAC_BITS,))],
-        "multiply_within": [("", [few, few], (-(1 << 30), 1 << 30, 0))],
-        "contract": [("", [small(ring, 100, 300)] * 2, (0, 0)), (shift, [small(ring, 100, 300)] * 2, (FRAC_BITS, 0))],
+        "multiply": [("", [few, few], Shift()), (shift, [few, few], Shift(FRAC_BITS))],
+        "multiply_within": [("", [few, few], StatedBounds(-(1 << 30), 1 << 30))],
+        "contract": [("", [table] * 2, Contraction((0,))), (shift, [table] * 2, Contraction((0,), FRAC_BITS))],
         "matmul": [
-            ("100 x 100", [matrix] * 2, (0,)),
-            (f"100 x 100, {shift}", [matrix] * 2, (FRAC_BITS,)),
-            *([("100 x 100 of 29 bits, modulo 2^128", [large] * 2, (WIDE,))] if ring == 64 else []),
+            ("100 x 100", [matrix] * 2, MatrixProduct()),
+            (f"100 x 100, {shift}", [matrix] * 2, MatrixProduct(FRAC_BITS)),
+            *(
+                [("10 x 100,000 x 10 of 25 bits, modulo 2^128", [wide, high], MatrixProduct(wide=True))]
+                if ring == 64
+                else []
+            ),
         ],
-        "rescale": [(f"{shift}, {name}", [double], (FRAC_BITS, code)) for name, code in variants.items()],
-        "round": [(f"{shift}, nearest", [Type(double.kind, double.shape, ring, 32, 16, -(1 << 40), 1 << 40)], (16, 1))],
-        "lift": [(name, [many], (code,)) for name, code in variants.items()] if ring == 64 else [],
-        "normalise": [("each x, below 2^60", [Type(Kind.INT, (COUNT,), ring, 0, 0, 0, (1 << 60) - 1)], (0,))],
-        "and": [("", [bits, bits], ())],
-        "negative": [(name, [many], (code,)) for name, code in variants.items()],
-        "less": [(name, [many, many], (code,)) for name, code in variants.items()],
-        "is_zero": [(name, [many], (code,)) for name, code in variants.items()],
-        "number": [(name, [bits], (ring, code)) for name, code in variants.items()],
-        "inject": [(name, [bits, many], (code,)) for name, code in variants.items()],
+        "rescale": [(shift, [double], Shift(FRAC_BITS))],
+        "round": [(f"{shift}, nearest", [rounded], Rounding(16, nearest=True))],
+        "lift": [("", [many], NONE)] if ring == 64 else [],
+        "normalise": [
+            ("each x, below 2^60", [Type(ValueKind.INT, (COUNT,), ring, 0, 0, 0, (1 << 60) - 1)], Normalisation())
+        ],
+        "and": [("", [bits, bits], NONE)],
+        "negative": [("", [many], NONE)],
+        "less": [("", [many, many], NONE)],
+        "is_zero": [("", [many], NONE)],
+        "number": [("", [bits], RingBits(ring))],
+        "inject": [("", [bits, many], NONE)],
+        "clip": [("", [many], Bounds(-1000, 1000))],
     }
 
 
-def cost_rows(operation: Operation) -> Iterable[str]:
-    if operation.name in BY_THEIR_BODY:
+def cost_rows(operation: Operation[Any]) -> Iterable[str]:
+    """The operation's lines: one for each example and variant."""
+    if operation.rows is Flow.LOOP:
         yield f"| `{operation.name}` | the sum of its passes | | |"
         return
     by_ring = [examples(ring).get(operation.name) for ring in RINGS]
     if by_ring[0] is None:
         raise SystemExit(f"{Path(__file__).name}: give an example of the operation {operation.name!r}")
+    first = True
     for place, (case, *_) in enumerate(by_ring[0]):
-        figures = []
-        for found in by_ring:
-            if not found or place >= len(found):
-                figures.append("")
-                continue
-            _, inputs, attrs = found[place]
-            out = operation.infer(inputs, attrs)
-            cost = operation.cost(Call(tuple(inputs), attrs, out))
-            results = COUNT if operation.name == "normalise" else out.size
-            figures.append(f"{8 * cost.bytes_per_party / results:,.1f} in {cost.rounds}")
-        name = f"`{operation.name}`" if place == 0 else ""
-        yield f"| {name} | {case} | {' | '.join(figures)} |"
+        for number, variant in enumerate(operation.variants):
+            figures = []
+            for found in by_ring:
+                if not found or place >= len(found):
+                    figures.append("")
+                    continue
+                _, inputs, attrs = found[place]
+                out = operation.infer(inputs, attrs)
+                cost = operation.cost(Call(tuple(inputs), attrs, out, number))
+                results = COUNT if operation.name == "normalise" else out.size
+                figures.append(f"{8 * cost.bytes_per_party / results:,.1f} in {cost.rounds}")
+            name = f"`{operation.name}`" if first else ""
+            first = False
+            shown = ", ".join(filter(None, [case, variant.name if operation.has_choice else ""]))
+            yield f"| {name} | {shown} | {' | '.join(figures)} |"
 
 
-def table(operations: Iterable[Operation]) -> Iterable[str]:
+def table(operations: Iterable[Operation[Any]]) -> Iterable[str]:
     yield "| code | operation | meaning | error | protocol |"
     yield "|---:|---|---|---|---|"
     for op in operations:

@@ -194,12 +194,13 @@ def http_page() -> str:
 
 
 def openapi() -> dict[str, Any]:
-    from tercet.node.app import make_routes
-    from tercet.node.settings import Settings
+    from tercet.node.http.app import make_routes
+    from tercet.node.settings import NodeSettings
 
     # routes are only described here: what they would ask of a node is never called
-    node: Any = MagicMock(settings=Settings(name="node"))
-    description: dict[str, Any] = make_routes(node).openapi()
+    rooms: Any = MagicMock()
+    rooms.context.settings = NodeSettings(name="node")
+    description: dict[str, Any] = make_routes(rooms).openapi()
     return description
 
 

@@ -21,7 +21,7 @@ static void draw(const Handle& self, nb::handle in_, unsigned modulus, unsigned 
     require(modulus >= 1 && modulus <= 255 && per_word >= 1, "modulus outside 1 to 255");
     require(std::size_t(in.count()) == (std::size_t(out.count()) + per_word - 1) / per_word * 16,
             "uniform bytes of the wrong number");
-    nb::gil_scoped_release unlocked;
+    const Released unlocked;
     self.table->residues_draw(out.count(), in.data<std::uint8_t>(), modulus, per_word, out.data<std::uint8_t>());
 }
 
@@ -34,7 +34,7 @@ static void pack(const Handle& self, nb::handle in_, unsigned p, nb::handle out_
     const In in(in_, Kind::byte);
     const Out out(out_, Kind::byte);
     require_fields(in, p, out);
-    nb::gil_scoped_release unlocked;
+    const Released unlocked;
     self.table->residues_pack(in.count(), in.data<std::uint8_t>(), p, out.data<std::uint8_t>());
 }
 
@@ -42,7 +42,7 @@ static void unpack(const Handle& self, nb::handle in_, unsigned p, nb::handle ou
     const In in(in_, Kind::byte);
     const Out out(out_, Kind::byte);
     require_fields(out, p, in);
-    nb::gil_scoped_release unlocked;
+    const Released unlocked;
     self.table->residues_unpack(out.count(), in.data<std::uint8_t>(), p, out.data<std::uint8_t>());
 }
 
@@ -61,7 +61,7 @@ static void deal(const Handle& self, unsigned p, nb::handle planes_, nb::handle 
     const Out out(out_, Kind::byte);
     require_tables(planes, p, own);
     require(out.same_shape(own), "out has the wrong shape");
-    nb::gil_scoped_release unlocked;
+    const Released unlocked;
     self.table->tables_deal(p, planes.shape(0), own.shape(1), planes.data<std::uint64_t>(), own.data<std::uint8_t>(),
                             out.data<std::uint8_t>());
 }
@@ -77,7 +77,7 @@ static void blind(const Handle& self, unsigned p, nb::handle planes_, nb::handle
                 out.shape(1) == share.shape(1) && out.same_shape(scale) && out.same_shape(zero) &&
                 turn.count() == share.shape(1) && coin.count() == planes.shape(1),
             "arrays of the wrong shape");
-    nb::gil_scoped_release unlocked;
+    const Released unlocked;
     self.table->tables_blind(p, planes.shape(0), share.shape(1), planes.data<std::uint64_t>(),
                              share.data<std::uint8_t>(), total, coin.data<std::uint64_t>(),
                              scale.data<std::uint8_t>(), zero.data<std::uint8_t>(), turn.data<std::uint8_t>(), negative,
@@ -89,7 +89,7 @@ static void zero_among(const Handle& self, unsigned p, nb::handle a_, nb::handle
     const Out out(out_, Kind::u64);
     field_bits(p);
     require(a.ndim() == 2 && a.same_shape(b) && out.count() == (a.shape(1) + 63) / 64, "arrays of the wrong shape");
-    nb::gil_scoped_release unlocked;
+    const Released unlocked;
     self.table->zero_among(p, a.shape(0), a.shape(1), a.data<std::uint8_t>(), b.data<std::uint8_t>(),
                            out.data<std::uint64_t>());
 }

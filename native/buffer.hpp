@@ -2,6 +2,7 @@
 // microsecond where DLPack costs one and refuses structured types.
 #pragma once
 #include <nanobind/nanobind.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <optional>
@@ -102,7 +103,28 @@ class Strided : public Buffer {
     const char* data() const { return static_cast<const char*>(view_.buf); }
 };
 
-// Lets the GIL go for as long as it lives, unless the work is so small that this would cost more than it gives.
+// Lets the GIL go for as long as it lives. A thread that wants it back while the interpreter ends is unwound by force
+// (Python before 3.14), and a forced unwinding that meets a destructor, which is noexcept, ends the process by SIGABRT.
+// So such a thread waits here for the end of the process instead, as threads do from Python 3.14 on; every release of
+// the GIL in this module goes through here.
+class Released {
+  public:
+    Released() : state_(PyEval_SaveThread()) {}
+    ~Released() {
+        try {
+            PyEval_RestoreThread(state_);
+        } catch (...) {
+            for (;;) pause();
+        }
+    }
+    Released(const Released&) = delete;
+    Released& operator=(const Released&) = delete;
+
+  private:
+    PyThreadState* state_;
+};
+
+// The same, unless the work is so small that this would cost more than it gives.
 class Unlocked {
   public:
     explicit Unlocked(std::size_t words) {
@@ -110,7 +132,7 @@ class Unlocked {
     }
 
   private:
-    std::optional<nb::gil_scoped_release> release_;
+    std::optional<Released> release_;
 };
 
 inline void require(bool ok, const char* what) {

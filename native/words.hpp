@@ -1,7 +1,10 @@
 // The two word types, with the same few operations on each. Everything has internal linkage: see CMakeLists.txt.
 #pragma once
+#include <bit>
 #include <cstddef>
 #include <cstdint>
+
+static_assert(std::endian::native == std::endian::little, "shares and messages are little-endian words");
 
 namespace {
 

@@ -8,9 +8,9 @@ import time
 
 import tercet.array as tc
 from plan_trio import TrioSession
-from tercet.plan.compile import Wanted, compile_plan
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind, Plan
+from tercet.plan.record.compile import Wanted, compile_plan
 
 
 def seconds(count: int) -> float:

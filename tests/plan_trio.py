@@ -9,17 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array.runner import Runner
-from tercet.array.secret import SecretArray
-from tercet.plan import oracle
-from tercet.plan.compile import Wanted, compile_plan
-from tercet.plan.execute import constant
-from tercet.plan.graph import Graph, Node
+from tercet.array.core import Runner, SecretArray
+from tercet.learn.reasons import KNOWN
 from tercet.plan.network import LAN, Network
-from tercet.plan.ops_loop import PART
-from tercet.plan.plan import OutputKind, Plan, PlanOperation, operand_handle
-from tercet.plan.table import CONSTANT, INPUT
-from tercet.plan.types import Kind, Type, bool_type, smallest_ring
+from tercet.plan.plan import OutputKind, Plan, PlanOperation, operand_handle, result_of
+from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.record.graph import Graph, Recorded
+from tercet.plan.run import oracle
+from tercet.plan.run.execute import constant
+from tercet.plan.types import Type, ValueKind, bool_type, smallest_ring
 from tercet.protocols.scope import Scope
 from tercet.ring import ring
 from tercet.sharing import PARTIES, BitShare, Party
@@ -40,7 +38,7 @@ def open_plain(parts: dict[Party, Any], type: Type) -> Any:
     return opened
 
 
-def run_operation(trio: Trio, plan: Plan, index: int, values: list[Any]) -> dict[Party, Any]:
+def run_operation(trio: Trio, plan: Plan, index: int, values: Mapping[int, Any]) -> dict[Party, Any]:
     """One operation at three parties; bytes and rounds must be those declared."""
     op, call = plan.operations[index], plan.call(index)
     given = [values[place] for place in op.inputs]
@@ -62,7 +60,7 @@ def run_operation(trio: Trio, plan: Plan, index: int, values: list[Any]) -> dict
 def allowed_error(op: PlanOperation) -> int:
     """How many last bits a run may be from the meaning."""
     text = op.operation.error
-    if text == "exact" or (text.startswith("exact; with a shift") and not op.attrs[0]):
+    if text == "exact" or (text.startswith("exact; with a shift") and not op.attrs.shift):
         return 0
     assert "below 1 last bit" in text, text
     return 1
@@ -73,59 +71,56 @@ def run_plan(trio: Trio, plan: Plan, inputs: Mapping[bytes, Any], *, check: bool
     return [open_plain(value, type) for value, type in run_shared(trio, plan, inputs, check=check)]
 
 
-def run_loop(trio: Trio, op: PlanOperation, values: list[Any], *, check: bool) -> dict[Party, list[Any]]:
+def run_loop(trio: Trio, op: PlanOperation, operands: list[Any], *, check: bool) -> list[dict[Party, Any]]:
     """Pass after pass, on shares."""
     assert op.body is not None
-    count, carried = op.attrs
-    operands = [values[place] for place in op.inputs]
+    count, carried = op.attrs.count, op.attrs.carried
     for _ in range(count):
         given = {operand_handle(place): value for place, value in enumerate(operands)}
         results = run_shared(trio, op.body, given, check=check)
         operands[:carried] = [value for value, _ in results]
-    return {party: [value[party] for value in operands[:carried]] for party in PARTIES}
+    return operands[:carried]
 
 
 def run_shared(trio: Trio, plan: Plan, inputs: Mapping[bytes, Any], *, check: bool) -> list[Any]:
     """Shares of the outputs, with their types; as `run_plan`."""
-    shares: list[Any] = []
-    opened: list[Any] = []
+    shares: dict[int, Any] = {}
+    opened: dict[int, Any] = {}
     for index, op in enumerate(plan.operations):
-        if op.operation is INPUT:
+        if op.is_input:
             given = inputs[op.data]
-            shares.append(given if isinstance(given, dict) else share_plain(trio, given, op.type))
-            opened.append(open_plain(shares[-1], op.type))
+            shares[index] = given if isinstance(given, dict) else share_plain(trio, given, op.type)
+            opened[index] = open_plain(shares[index], op.type)
             continue
-        if op.operation is CONSTANT:
-            shares.append(constant(op))
-            opened.append(oracle.plain_constant(op))
+        if op.is_constant:
+            shares[index] = constant(op)
+            opened[index] = oracle.plain_constant(op)
             continue
         if op.body is not None:
-            shares.append(run_loop(trio, op, shares, check=check))
-            opened.append(None)
+            for place, value in enumerate(run_loop(trio, op, [shares[value] for value in op.inputs], check=check)):
+                shares[result_of(index, place)] = value
+                opened[result_of(index, place)] = open_plain(value, op.types[place])
             continue
-        shares.append(run_operation(trio, plan, index, shares))
-        if op.operation is PART:
-            opened.append(open_plain(shares[-1], op.type))
-            continue
-        opened.append(open_plain(shares[-1], op.type))
-        meant = oracle.meaning(op, [opened[place] for place in op.inputs])
+        shares[index] = run_operation(trio, plan, index, shares)
+        opened[index] = open_plain(shares[index], op.type)
+        meant = oracle.meaning(op, [opened[value] for value in op.inputs])
         assert meant.shape == op.type.shape, f"{op.operation.name}: {meant.shape} {op.type}"
         if not op.type.is_bool and meant.size:
-            error = np.max(np.abs(opened[-1] - meant))
+            error = np.max(np.abs(opened[index] - meant))
             what = f"operation {index} {op.operation.name} {op.attrs} {plan.call(index)}"
             assert error <= allowed_error(op), f"{what}: wrong by {error}"
         else:
-            assert np.array_equal(opened[-1], meant), f"operation {index} {op.operation.name}"
+            assert np.array_equal(opened[index], meant), f"operation {index} {op.operation.name}"
         if check:
-            oracle.check_value(opened[-1], op.type, f"operation {index} ({op.operation.name})")
-    return [(shares[output.value], plan.operations[output.value].type) for output in plan.outputs]
+            oracle.check_value(opened[index], op.type, f"operation {index} ({op.operation.name})")
+    return [(shares[output.value], plan.type_of(output.value)) for output in plan.outputs]
 
 
 class TrioSession(Runner):
     """A session in this thread: `parties` three of them, or none (the oracle)."""
 
     def __init__(self, *, parties: bool = False, network: Network = LAN, checked: bool = False, seed: int = 0) -> None:
-        self._graph = Graph()
+        self._graph = Graph(reasons=KNOWN)
         self._network = network
         self._checked = checked
         self.trio = Trio(seed) if parties else None
@@ -145,7 +140,7 @@ class TrioSession(Runner):
     def checked(self) -> bool:
         return self._checked
 
-    def _store(self, values: Any, type: Type) -> Node:
+    def _store(self, values: Any, type: Type) -> Recorded:
         handle = (len(self.stored) + 1).to_bytes(16, "little")
         self.stored[handle] = oracle.plain(values, type)
         return self._graph.input(handle, type)
@@ -171,7 +166,7 @@ class TrioSession(Runner):
             lo, hi = (int(bound * 2**frac) for bound in bounds)
         ring_bits = smallest_ring(lo, hi)
         assert ring_bits is not None
-        type = Type(Kind.FIXED if frac else Kind.INT, array.shape, ring_bits, frac, frac, lo, hi)
+        type = Type(ValueKind.FIXED if frac else ValueKind.INT, array.shape, ring_bits, frac, frac, lo, hi)
         oracle.check_value(array, type, "the input")
         return SecretArray._new(self, self._store(array, type))
 

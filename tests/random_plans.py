@@ -10,13 +10,23 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tercet.errors import PlanError
-from tercet.plan import build
-from tercet.plan.compile import Wanted, compile_plan
-from tercet.plan.graph import Graph, LoopBody, Node
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind, Plan
-from tercet.plan.public import bool_constant, number_constant
-from tercet.plan.types import Kind, Type, bool_type
+from tercet.plan.record import build
+from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.record.graph import Graph, LoopBody, Recorded
+from tercet.plan.record.public import bool_constant, number_constant
+from tercet.plan.table.attributes import (
+    Axes,
+    Axis,
+    Contraction,
+    NewShape,
+    Permutation,
+    PublicMatrix,
+    Ranges,
+    StatedBounds,
+)
+from tercet.plan.types import Type, ValueKind, bool_type
 
 MAX_SIZE = 120
 
@@ -28,11 +38,11 @@ class Drawn:
     plan: Plan
     rows: dict[str, int]
     columns: dict[bytes, tuple[str, str]]
-    values: list[Node]
+    values: list[Recorded]
 
 
 def int_type(shape: tuple[int, ...]) -> Type:
-    return Type(Kind.INT, shape, 64, 0, 0, -3, 3)
+    return Type(ValueKind.INT, shape, 64, 0, 0, -3, 3)
 
 
 @st.composite
@@ -45,7 +55,7 @@ def drawn_plans(draw: Any, operations: int = 12, *, datasets: int = 2) -> Drawn:
         for k in range(draw(st.integers(1, datasets)))
     }
     columns: dict[bytes, tuple[str, str]] = {}
-    values: list[Node] = []
+    values: list[Recorded] = []
     for dataset, count in rows.items():
         for name, type in (("x", int_type((count,))), ("y", int_type((count,))), ("f", bool_type((count,)))):
             handle = f"{dataset}{name}".encode().ljust(16)
@@ -59,7 +69,7 @@ def drawn_plans(draw: Any, operations: int = 12, *, datasets: int = 2) -> Drawn:
     return Drawn(compile_plan(wanted, LAN), rows, columns, values)
 
 
-def _operation(draw: Any, graph: Graph, values: list[Node], without: tuple[str, ...] = ()) -> Node | None:
+def _operation(draw: Any, graph: Graph, values: list[Recorded], without: tuple[str, ...] = ()) -> Recorded | None:
     # the newest values are the more interesting ones
     newest = len(values)
     x = values[newest - 1 - min(draw(st.integers(0, newest - 1)), draw(st.integers(0, newest - 1)))]
@@ -77,23 +87,23 @@ def _numbers(draw: Any, shape: tuple[int, ...]) -> Any:
     return np.array(flat, dtype=np.int64).reshape(shape)
 
 
-def _shape(draw: Any, x: Node) -> tuple[int, ...]:
+def _shape(draw: Any, x: Recorded) -> tuple[int, ...]:
     """A shape that broadcasts with x's."""
     choices = {(), x.type.shape, x.type.shape[-1:], tuple(n if k else 1 for k, n in enumerate(x.type.shape))}
     choices |= {tuple(n if not k else 1 for k, n in enumerate(x.type.shape)), (*x.type.shape, 1), (3, *x.type.shape)}
     return draw(st.sampled_from(sorted(choices)))
 
 
-def _pair(name: str, *attrs: int) -> Any:
-    def make(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
+def _pair(name: str) -> Any:
+    def make(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
         x, y = build.number(x), build.number(y)
-        return graph.node(name, (x, y), attrs)
+        return graph.node(name, (x, y))
 
     return make
 
 
 def _public(name: str) -> Any:
-    def make(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
+    def make(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
         x = build.number(x)
         constant = number_constant(graph, _numbers(draw, _shape(draw, x)), 0, 0, 64)
         first = name == "subtract" and draw(st.booleans())
@@ -102,100 +112,103 @@ def _public(name: str) -> Any:
     return make
 
 
-def _bool(graph: Graph, x: Node) -> Node:
-    return x if x.type.is_bool else graph.node("negative", (x,), (0,))
+def _bool(graph: Graph, x: Recorded) -> Recorded:
+    return x if x.type.is_bool else graph.node("negative", (x,))
 
 
 def _bits(name: str) -> Any:
-    def make(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
+    def make(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
         return graph.node(name, (_bool(graph, x), _bool(graph, y)))
 
     return make
 
 
 def _public_bits(name: str) -> Any:
-    def make(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
+    def make(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
         x = _bool(graph, x)
         return graph.node(name, (x, bool_constant(graph, _numbers(draw, x.type.shape) > 0)))
 
     return make
 
 
-def _inject(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
-    return graph.node("inject", (_bool(graph, x), build.number(y)), (0,))
+def _inject(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
+    return graph.node("inject", (_bool(graph, x), build.number(y)))
 
 
-def _axes(draw: Any, x: Node) -> tuple[int, ...]:
+def _axes(draw: Any, x: Recorded) -> tuple[int, ...]:
     return tuple(draw(st.permutations(range(len(x.type.shape)))))[: draw(st.integers(0, 3))]
 
 
-def _sum(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
-    return graph.node("sum", (build.number(x),), _axes(draw, x))
+def _sum(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
+    return graph.node("sum", (build.number(x),), Axes(_axes(draw, x)))
 
 
-def _contract(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
-    return graph.node("contract", (build.number(x), build.number(y)), (0, *_axes(draw, x)))
+def _contract(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
+    return graph.node("contract", (build.number(x), build.number(y)), Contraction(_axes(draw, x)))
 
 
-def _prefix(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
-    return graph.node("cumulative_sum", (build.number(x),), _axes(draw, x)[:1])
+def _prefix(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
+    axes = _axes(draw, x)
+    if not axes:
+        raise PlanError("no axis")
+    return graph.node("cumulative_sum", (build.number(x),), Axis(axes[0]))
 
 
-def _matmul(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
+def _matmul(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
     x, y = _matrix(draw, graph, x), _matrix(draw, graph, y)
-    return graph.node("matmul", (x, y), (0,))
+    return graph.node("matmul", (x, y))
 
 
-def _matrix(draw: Any, graph: Graph, x: Node) -> Node:
+def _matrix(draw: Any, graph: Graph, x: Recorded) -> Recorded:
     x = build.number(x)
     if len(x.type.shape) < 2:
         n = x.type.size
-        x = graph.node("reshape", (x,), draw(st.sampled_from([(n, 1), (1, n)])))
+        x = graph.node("reshape", (x,), NewShape(draw(st.sampled_from([(n, 1), (1, n)]))))
     if draw(st.booleans()):
         last = len(x.type.shape)
-        x = graph.node("permute", (x,), (*range(last - 2), last - 1, last - 2))
+        x = graph.node("permute", (x,), Permutation((*range(last - 2), last - 1, last - 2)))
     return x
 
 
-def _matmul_public(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
+def _matmul_public(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
     x = _matrix(draw, graph, x)
     first = draw(st.booleans())
     n = draw(st.integers(1, 3))
     shape = (n, x.type.shape[-2]) if first else (x.type.shape[-1], n)
     constant = number_constant(graph, _numbers(draw, shape), 0, 0, 64)
-    return graph.node("matmul_public", (x, constant), (int(first),))
+    return graph.node("matmul_public", (x, constant), PublicMatrix(first))
 
 
-def _reshape(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
+def _reshape(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
     size, shape = x.type.size, x.type.shape
     choices = {(size,), (size, 1), (1, *shape), (*shape, 1), tuple(n for n in shape if n != 1)}
     choices |= {(n, size // n) for n in range(2, size) if size % n == 0}
-    return graph.node("reshape", (x,), draw(st.sampled_from(sorted(choices))))
+    return graph.node("reshape", (x,), NewShape(draw(st.sampled_from(sorted(choices)))))
 
 
-def _permute(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
-    return graph.node("permute", (x,), tuple(draw(st.permutations(range(len(x.type.shape))))))
+def _permute(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
+    return graph.node("permute", (x,), Permutation(tuple(draw(st.permutations(range(len(x.type.shape)))))))
 
 
-def _slice(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
-    attrs: list[int] = []
+def _slice(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
+    ranges: list[tuple[int, int, int]] = []
     for n in x.type.shape:
         places = range(n)[draw(st.sampled_from([slice(None), slice(1, None), slice(None, -1), slice(None, None, 2)]))]
         if draw(st.integers(0, 3)) == 0:
             places = places[::-1]
         if draw(st.integers(0, 4)) == 0:
             places = places[:1]
-        attrs += [places[0] if places else 0, len(places), places.step if places else 1]
-    return graph.node("slice", (x,), tuple(attrs))
+        ranges.append((places[0] if places else 0, len(places), places.step if places else 1))
+    return graph.node("slice", (x,), Ranges(tuple(ranges)))
 
 
-def _broadcast(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
+def _broadcast(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
     shape = tuple(draw(st.integers(2, 6)) if n == 1 else n for n in x.type.shape)
     lead = draw(st.sampled_from([(), (2,), (4,)]))
-    return graph.node("broadcast", (x,), (*lead, *shape))
+    return graph.node("broadcast", (x,), NewShape((*lead, *shape)))
 
 
-def _take(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
+def _take(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
     if not x.type.shape:
         raise PlanError("nothing to take from")
     axis = draw(st.integers(0, len(x.type.shape) - 1))
@@ -203,31 +216,31 @@ def _take(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
     whole = st.permutations(range(n))
     some = st.lists(st.integers(0, n - 1), min_size=1, max_size=n + 1, unique=draw(st.booleans()))
     indices = np.array(draw(whole if draw(st.booleans()) else some), dtype=np.int64)
-    return graph.node("take", (x, number_constant(graph, indices, 0, 0, draw(st.sampled_from([64, 128])))), (axis,))
+    return graph.node("take", (x, number_constant(graph, indices, 0, 0, draw(st.sampled_from([64, 128])))), Axis(axis))
 
 
-def _concat(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
+def _concat(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
     if x.type.is_bool != y.type.is_bool:
         x, y = build.number(x), build.number(y)
     axes = max(1, len(x.type.shape))
     return graph.node(
-        "concat", (x, y, *([x] if draw(st.integers(0, 5)) == 0 else [])), (draw(st.integers(0, axes - 1)),)
+        "concat", (x, y, *([x] if draw(st.integers(0, 5)) == 0 else [])), Axis(draw(st.integers(0, axes - 1)))
     )
 
 
-def _normalise(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
+def _normalise(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
     x = build.number(x)
-    square = graph.node("multiply", (x, x), (0,))
-    return graph.node("normalise", (graph.node("bound", (square,), (0, square.type.hi, 0)),), (0,))
+    square = graph.node("multiply", (x, x))
+    return graph.node("normalise", (graph.node("bound", (square,), StatedBounds(0, square.type.hi)),))
 
 
-def _loop(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
+def _loop(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
     """A carried pair: one takes in the other, which takes in what is outside."""
     x, y = build.number(x), build.number(y)
-    wide = Type(Kind.INT, x.type.shape, 64, 0, 0, -(1 << 40), 1 << 40)
+    wide = Type(ValueKind.INT, x.type.shape, 64, 0, 0, -(1 << 40), 1 << 40)
     a, b = graph.placeholder(wide), graph.placeholder(wide)
-    outer = graph.placeholder(Type(Kind.INT, y.type.shape, 64, 0, 0, -(1 << 40), 1 << 40))
-    inner: list[Node] = [a, b, outer]
+    outer = graph.placeholder(Type(ValueKind.INT, y.type.shape, 64, 0, 0, -(1 << 40), 1 << 40))
+    inner: list[Recorded] = [a, b, outer]
     for _ in range(draw(st.integers(1, 3))):
         found = _operation(draw, graph, inner, ("normalise", "loop"))
         if found is not None and found.operation.name != "constant":
@@ -238,20 +251,20 @@ def _loop(draw: Any, graph: Graph, x: Node, y: Node) -> Node:
     return graph.loop(draw(st.integers(0, 3)), (start, start, y), body)[draw(st.integers(0, 1))]
 
 
-def _fit(graph: Graph, x: Node, t: Type) -> Node:
+def _fit(graph: Graph, x: Recorded, t: Type) -> Recorded:
     x = build.number(x)
     if x.type.shape != t.shape:
         raise PlanError("another shape")
     x = graph.node("add", (x, number_constant(graph, np.asarray(0), 0, 0, 64)))
-    return graph.node("bound", (x,), (t.lo, t.hi, 0))
+    return graph.node("bound", (x,), StatedBounds(t.lo, t.hi))
 
 
 _MAKERS: dict[str, Any] = {
     "add": _pair("add"),
     "subtract": _pair("subtract"),
-    "multiply": _pair("multiply", 0),
-    "multiply again": _pair("multiply", 0),
-    "less": _pair("less", 0),
+    "multiply": _pair("multiply"),
+    "multiply again": _pair("multiply"),
+    "less": _pair("less"),
     "scale": _public("scale"),
     "add public": _public("add"),
     "subtract public": _public("subtract"),
@@ -260,7 +273,7 @@ _MAKERS: dict[str, Any] = {
     "mask": _public_bits("mask"),
     "xor public": _public_bits("xor"),
     "not": lambda draw, graph, x, y: graph.node("not", (_bool(graph, x),)),
-    "is_zero": lambda draw, graph, x, y: graph.node("is_zero", (build.number(x),), (0,)),
+    "is_zero": lambda draw, graph, x, y: graph.node("is_zero", (build.number(x),)),
     "negate": lambda draw, graph, x, y: graph.node("negate", (build.number(x),)),
     "inject": _inject,
     "sum": _sum,

@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 
 from tercet.cli import processes
 from tercet.cli.app import app
+from tercet.cli.starter import Starter
 from tercet.federation.federation import Federation
 
 GUIDES = Path(__file__).parents[1] / "docs" / "guides"
@@ -86,7 +87,11 @@ class Machines:
             with (self.root / step.where).open("a", encoding="utf-8") as file:
                 file.write(step.text)
         for place in step.where.split() if step.what in ("start", "stop") else ():
-            (processes.start if step.what == "start" else lambda folder: processes.stop([folder]))(self.root / place)
+            if step.what == "start":
+                with Starter() as starter:
+                    processes.start(self.root / place, starter)
+            else:
+                processes.stop([self.root / place])
         if step.what == "ready":
             folders = [self.root / place for place in step.where.split()]
             running = [process for folder in folders if (process := processes.running(folder)) is not None]

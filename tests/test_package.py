@@ -16,7 +16,6 @@ import pytest
 from source_files import modules, name_of, package_folder
 
 ROOT = Path(__file__).parent.parent
-MAX_LINES = 500
 IMPORT_SECONDS = 0.5
 HEAVY = ("rich", "typer", "pandas", "sklearn", "scipy", "pyarrow", "mypy", "pytest")
 HEAVY += ("pydantic", "fastapi", "uvicorn", "httpx", "sqlalchemy", "alembic", "sqlglot", "polars")
@@ -49,11 +48,6 @@ def test_all_is_sorted_and_true(path: Path) -> None:
     assert len(set(names)) == len(names)
     module = importlib.import_module(".".join(filter(None, ("tercet", name_of(path)))))
     assert [name for name in names if not hasattr(module, name)] == []
-
-
-@pytest.mark.parametrize("path", modules(), ids=name_of)
-def test_files_are_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)
@@ -94,6 +88,12 @@ def test_few_places_ask_the_operating_system_for_randomness() -> None:
             if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.urandom", "os.getrandom"):
                 asking.add(name_of(path))
     assert asking == set(RANDOMNESS)
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_a_module_says_what_it_is(path: Path) -> None:
+    first = (ast.get_docstring(source(path)) or "").split("\n\n")[0]
+    assert first.endswith((".", "?", "`.")), f"no sentence at the head of {name_of(path)}: {first!r}"
 
 
 def test_typed() -> None:

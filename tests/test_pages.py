@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+LINK = re.compile(r"\]\((?!https?:|mailto:)([\w./-]+)(?:#[\w-]+)?\)")
+SOURCES = (".py", ".hpp", ".cpp")
+SOURCE = re.compile(r"`((?:\w+/)*\w+\.(?:py|hpp|cpp))`")
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -31,6 +34,41 @@ def test_the_first_program_of_a_page(page: str) -> None:
     code, *_ = blocks(page)
     mean = (52_000 * 31.5 + 71_000 * 44.0 + 100_000 * 58.25) / 3
     assert float(run(code).splitlines()[0]) == pytest.approx(mean, abs=1e-6)
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").splitlines()
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    assert pages == {line.rpartition(": ")[2] for line in navigation if line.endswith(".md")}
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in LINK.findall(page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target} is not there"
+
+
+def test_source_files_that_pages_and_comments_name_exist() -> None:
+    """By the end of their paths, as `client/local.py`. Older decisions name files of their time."""
+    folders = ("src", "tests", "docs", "benchmarks", "native", "deploy", "vectors")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in SOURCES]
+    ends = {"/".join(path.parts[-length:]) for path in files for length in range(1, 7)}
+    *_, newest = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
+    pages = [path for path in (ROOT / "docs").rglob("*.md") if path.parent != newest.parent or path == newest]
+    own = [path for path in files if path.suffix == ".py" and path.is_relative_to(ROOT / "src")]
+    lost = {
+        f"{path.name}: {name}"
+        for path in [ROOT / "README.md", ROOT / "DEVELOPMENT.md", ROOT / "CONTRIBUTING.md", *pages, *own]
+        for name in SOURCE.findall(path.read_text(encoding="utf-8"))
+        if name not in ends
+    }
+    assert lost == set()
+
+
+def test_people_are_they() -> None:
+    man = re.compile(r"\b(?:he|his|him|himself)\b", re.IGNORECASE)
+    texts = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "src").rglob("*.py")]
+    assert not [str(path.relative_to(ROOT)) for path in texts if man.search(path.read_text(encoding="utf-8"))]
 
 
 def test_the_tutorial() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from plan_trio import open_plain
 from tercet.engine.channel import JobChannel
 from tercet.plan.types import Type
-from tercet.sharing import PARTIES, Party, Streams
-from tercet.transport import Peer, memory_endpoints
+from tercet.sharing import ALL, PARTIES, Party, Streams
+from tercet.transport import SessionPeer, memory_endpoints
 from trio import Trio
 
 JOB = bytes(range(16))
@@ -21,14 +21,15 @@ def at_three(trio: Trio, work: Callable[[Party, Streams, JobChannel], Any]) -> d
     """Call `work` at each party in a thread of its own, with fresh streams; the first error is raised."""
     endpoints = memory_endpoints()
     keys = {party: trio.rng.bytes(16) for party in PARTIES}
+    common = trio.rng.bytes(16)
     results: dict[Party, Any] = {}
     errors: list[BaseException] = []
 
     def run(party: Party) -> None:
-        endpoint = endpoints[Peer(int(party))]
+        endpoint = endpoints[SessionPeer(int(party))]
         try:
             endpoint.open_job(JOB)
-            streams = Streams({party: keys[party], party.next: keys[party.next]})
+            streams = Streams({party: keys[party], party.next: keys[party.next], ALL: common})
             results[party] = work(party, streams, JobChannel(endpoint, JOB))
         except BaseException as error:
             errors.append(error)

@@ -11,22 +11,35 @@ import numpy as np
 
 from federations import NODE_NAMES, member
 from tercet.client.encode import encode_array, stored_values
-from tercet.ring import ring
+from tercet.errors import Gone, IntegrityError
+from tercet.federation.canonical import ascii_json
+from tercet.plan.types import bool_type
+from tercet.ring import pack_bits, ring
 from tercet.sharing import PARTIES, BitShare, Party, Share
 from tercet.store.audit import Audit
+from tercet.store.backup import restore
 from tercet.store.catalogue import Catalogue
-from tercet.store.change import Change, Prepared, RefreshChange, UploadChange, WithdrawChange, check_prepared
+from tercet.store.change import (
+    Change,
+    ChangeResult,
+    Prepared,
+    RefreshChange,
+    UploadChange,
+    WithdrawChange,
+    check_prepared,
+)
 from tercet.store.changes import Changes
 from tercet.store.datasets import Datasets
-from tercet.store.effects import Result
 from tercet.store.jobs import JobRows
 from tercet.store.kept import Kept
+from tercet.store.kept_files import described_segment
 from tercet.store.keys import key_values
 from tercet.store.schema import Schema
 from tercet.store.segment_writer import SegmentWriter
-from tercet.store.segments import Value
+from tercet.store.segments import StoredSegment, Value
 from tercet.store.splitting import split_chunk
 from tercet.store.uploads import Uploads
+from tercet.store.verified import Verified
 from tercet.store.version import DatasetVersion
 
 OWNER, OTHER = "a" * 64, "b" * 64
@@ -82,6 +95,10 @@ class OneStore:
         self.open()
         self.changes.recover()
 
+    def array(self, handle: str) -> StoredSegment:
+        """The files of a kept array."""
+        return described_segment(self.folder, self.party, self.kept.get(handle).describe(), verified=Verified())
+
     def places(self) -> set[str]:
         """Folders of share files on disk."""
         parts = self.folder / "parts"
@@ -125,9 +142,14 @@ class ThreeStores:
 
     def prepare(self, change: Change, transaction: str | None = None) -> tuple[str, list[Prepared]]:
         transaction = transaction or secrets.token_hex(16)
-        return transaction, [node.changes.prepare(transaction, change) for node in self.nodes]
+        answers = [node.changes.prepare(transaction, change) for node in self.nodes]
+        if isinstance(change, UploadChange):
+            # as if the workers had found all values in their ranges
+            for node in self.nodes:
+                node.changes.checked(transaction, True)
+        return transaction, answers
 
-    def do(self, change: Change) -> Result:
+    def do(self, change: Change) -> ChangeResult:
         """Both phases at all nodes."""
         transaction, answers = self.prepare(change)
         check_prepared(answers)
@@ -135,17 +157,21 @@ class ThreeStores:
         assert results[0] == results[1] == results[2]
         return results[0]
 
-    def upload(self, dataset: str, rows: Mapping[str, Any], **options: Any) -> Result:
+    def upload(self, dataset: str, rows: Mapping[str, Any], **options: Any) -> ChangeResult:
         return self.do(self.send(dataset, rows, **options))
 
-    def withdraw(self, dataset: str, owner: str = OWNER, upload: str | None = None) -> Result:
+    def withdraw(self, dataset: str, owner: str = OWNER, upload: str | None = None) -> ChangeResult:
         return self.do(WithdrawChange(dataset=dataset, owner=owner, upload=upload))
 
     def refreshed(self, dataset: str) -> RefreshChange:
         """What the workers do for a refresh, with the randomness of one process."""
         versions = [node.datasets.get(dataset) for node in self.nodes]
-        for number in range(len(versions[0].segments)):
-            segments = [version.segments[number] for version in versions]
+        kept = {info.handle: info.generation for info in self.nodes[0].kept.resting_on(dataset)}
+        places = [
+            [*version.segments, *(node.array(handle) for handle in kept)]
+            for node, version in zip(self.nodes, versions, strict=True)
+        ]
+        for segments in zip(*places, strict=True):
             writers = [SegmentWriter.refresh(segment) for segment in segments]
             for chunk in range(segments[0].chunks):
                 values = [segment.read_chunk(chunk) for segment in segments]
@@ -156,7 +182,7 @@ class ThreeStores:
                     writer.write(chunk, segments[0].rows_of(chunk), value, pair)
             for writer in writers:
                 writer.close()
-        return RefreshChange(dataset=dataset, version=versions[0].version, manifest=versions[0].manifest)
+        return RefreshChange(dataset=dataset, version=versions[0].version, manifest=versions[0].manifest, kept=kept)
 
     def versions(self, dataset: str) -> list[DatasetVersion]:
         found = [node.datasets.get(dataset) for node in self.nodes]
@@ -168,18 +194,42 @@ class ThreeStores:
         versions = self.versions(dataset)
         stop = versions[0].rows if stop is None else stop
         words = opened([version.read(column, start, stop) for version in versions])
-        return stored_values(words, versions[0].schema.type(column, stop - start))
+        schema = versions[0].schema
+        bits = column not in schema  # the validity of a column
+        return stored_values(words, bool_type((stop - start,)) if bits else schema.type(column, stop - start))
+
+
+def damages(version: DatasetVersion) -> list[str]:
+    """Read all files of a version and compare their hashes; gives a line for each that is damaged."""
+    found: list[str] = []
+    for segment in version.segments:
+        for chunk in range(segment.chunks):
+            try:
+                segment.file(chunk).verify()
+            except (IntegrityError, Gone) as error:
+                found.append(error.message)
+    return found
+
+
+def exported(audit: Audit) -> list[str]:
+    """The audit's entries, each a line of JSON."""
+    return [ascii_json(entry.model_dump(mode="json")).decode() for entry in audit.entries()]
 
 
 def encoded(schema: Schema, rows: Mapping[str, Any]) -> dict[str, Any]:
-    """As the client encodes what an owner has."""
+    """As the client encodes what an owner has; of nullable columns the validity under its own name."""
     found: dict[str, Any] = {}
     for name, values in rows.items():
+        if name not in schema:
+            found[name] = pack_bits(np.asarray(values))
+            continue
         column = schema[name]
         if column.is_key:
             found[name] = key_values(values, column.form)
         else:
             bounds = column.bounds
+            if column.digits is not None:
+                bounds = column.stored_bounds
             frac_bits = None if bounds is None else column.scale_bits
             made = encode_array(np.asarray(values), bounds, frac_bits)
             assert made.type == column.type(len(values))
@@ -244,3 +294,13 @@ def patients(count: int, first: int = 0) -> dict[str, Any]:
         "big": [int(number) * 2**60 - 5 for number in numbers],
         "smoker": numbers % 3 == 0,
     }
+
+
+def restored(node: OneStore, source: Path, url: str, folder: Path) -> OneStore:
+    """Another machine's empty store, from a backup."""
+    catalogue = Catalogue(url)
+    restore(source, catalogue, folder)
+    catalogue.close()
+    found = OneStore(node.party, url, folder)
+    found.changes.recover()
+    return found

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from tercet.client import Session, encode_array
-from tercet.plan.plan import Output, OutputKind, Plan, PlanOperation
-from tercet.plan.table import BY_NAME, INPUT
+from tercet.plan.plan import OutputKind, Plan, PlanOperation, PlanOutput, stored_input
+from tercet.plan.table.attributes import Shift
+from tercet.plan.table.operations import BY_NAME
 from tercet.plan.types import Type
 
 
@@ -25,18 +26,18 @@ def put(net: Session, values: Any, bounds: Any = None, frac_bits: int | None = N
 
 def reveal_plan(*arrays: StoredArray) -> Plan:
     """Just reveal them."""
-    operations = tuple(PlanOperation(INPUT, (), (), a.type, a.handle) for a in arrays)
-    return Plan(operations, tuple(Output(OutputKind.REVEAL, index) for index in range(len(arrays))))
+    operations = tuple(stored_input(a.handle, a.type) for a in arrays)
+    return Plan(operations, tuple(PlanOutput(OutputKind.REVEAL, index) for index in range(len(arrays))))
 
 
 def chain_plan(x: StoredArray, y: StoredArray, products: int = 1, keep: bytes = b"") -> Plan:
     """x * y * y * ...: dependent products; the result is revealed, or kept under `keep`."""
     multiply = BY_NAME["multiply"]
-    operations = [PlanOperation(INPUT, (), (), a.type, a.handle) for a in (x, y)]
+    operations = [stored_input(a.handle, a.type) for a in (x, y)]
     last = 0
     for _ in range(products):
-        out = multiply.infer((operations[last].type, y.type), (0,))
-        operations.append(PlanOperation(multiply, (last, 1), (0,), out))
+        out = multiply.infer((operations[last].type, y.type), Shift())
+        operations.append(PlanOperation(multiply, (last, 1), Shift(), out))
         last = len(operations) - 1
-    output = Output(OutputKind.PERSIST, last, keep) if keep else Output(OutputKind.REVEAL, last)
+    output = PlanOutput(OutputKind.PERSIST, last, keep) if keep else PlanOutput(OutputKind.REVEAL, last)
     return Plan(tuple(operations), (output,))

@@ -9,17 +9,20 @@ import numpy as np
 
 from tercet.engine.scheduler import Scheduler
 from tercet.protocols.scope import Body, Scope
+from tercet.protocols.transcript import Drawn, Statement, Transcript
 from tercet.ring import Ring, pack_bits, unpack_bits
-from tercet.sharing import PARTIES, BitShare, Party, Share, Streams
+from tercet.sharing import ALL, PARTIES, BitShare, Party, Purpose, Share, Streams
 
 
 class Post:
-    """The messages of all parties. `tap` may look at, or change, every payload sent."""
+    """The messages of all parties, whole (`views`) and as they were put together (`parts`)."""
 
     def __init__(self) -> None:
         self.boxes: dict[tuple[Party, Party, int, int], tuple[np.ndarray, int]] = {}
         self.bytes: dict[Party, int] = dict.fromkeys(PARTIES, 0)
         self.views: dict[Party, list[np.ndarray]] = {party: [] for party in PARTIES}
+        self.parts: dict[Party, list[np.ndarray]] = {party: [] for party in PARTIES}
+        self.transcripts = {party: Transcript(party) for party in PARTIES}
         self.rounds = 0
 
 
@@ -29,16 +32,25 @@ class PostChannel:
         self.party = party
         self.due: dict[tuple[Party, int, int], tuple[int, Any]] = {}
 
-    def send(self, to: Party, operation: int, step: int, payload: Any, depth: int) -> None:
+    def send(self, to: Party, operation: int, step: int, payload: Any, depth: int, statement: Statement) -> None:
         key = (self.party, to, operation, step)
         assert key not in self.post.boxes, f"address reused: {key}"
         assert to is not self.party
         parts = payload if isinstance(payload, list) else [payload]
-        payload = np.concatenate([part.view(np.uint8).reshape(-1) for part in parts])
+        parts = [part.view(np.uint8).reshape(-1) for part in parts]
+        self.post.parts[to].extend(parts)
+        payload = np.concatenate(parts)
         self.post.boxes[key] = (payload, depth)
         self.post.bytes[self.party] += payload.nbytes
         self.post.views[to].append(payload)
         self.post.rounds = max(self.post.rounds, depth)
+        self.said(statement, to, operation, step, payload.nbytes)
+
+    def said(self, statement: Statement, to: Party | None, operation: int, step: int, nbytes: int) -> None:
+        self.post.transcripts[self.party].said(statement, to, operation, step, nbytes)
+
+    def name_of(self, party: Party) -> str:
+        return f"party {int(party)}"
 
     def receive(self, frm: Party, operation: int, step: int, nbytes: int, waker: Any, into: Any) -> Any:
         box = self.post.boxes.get((frm, self.party, operation, step))
@@ -61,6 +73,47 @@ class PostChannel:
         return found
 
 
+_TERMS = (Purpose.TERM, Purpose.TERM_B)
+MASKS = {
+    Statement.PRODUCT: (Purpose.MASK, Purpose.ZERO),
+    Statement.DEAL: (Purpose.OUTPUT, Purpose.TABLE, *_TERMS),
+    Statement.CROSS_TERM: (Purpose.OUTPUT, Purpose.WRAP_A, Purpose.WRAP_B),
+    Statement.RESHARE: (Purpose.ZERO,),
+    Statement.OPEN_TO_PARTY: (Purpose.COIN, Purpose.SCALE, Purpose.BLIND, Purpose.ZERO),
+}
+"""What the draws that hide a statement are for. What is opened to all, and what says nothing, needs none."""
+
+
+def check_transcripts(post: Post, *, masks: bool) -> None:
+    """Every message is one statement of the same size at the same address, and there are no other statements.
+
+    With `masks`, the draws of its sender at the same step that its receiver lacks are as many bytes, at least. Several
+    dealt terms that travel together have a step each, from that of the message on.
+    """
+    said = [entry for one in post.transcripts.values() for entry in one.statements if entry.to is not None]
+    stated = {(entry.sender, entry.to, entry.instance, entry.step): entry.nbytes for entry in said}
+    assert len(stated) == len(said), "an address has two statements"
+    assert stated == {address: payload.nbytes for address, (payload, _) in post.boxes.items()}
+    draws: dict[tuple[Party, int], list[Drawn]] = {}
+    for one in post.transcripts.values():
+        for draw in one.draws:
+            draws.setdefault((one.party, draw.instance), []).append(draw)
+    for entry in said if masks else ():
+        if entry.statement in MASKS:
+            assert entry.to is not None
+            known = (ALL, entry.to, entry.to.next)
+            hiding = sum(
+                draw.nbytes
+                for draw in draws.get((entry.sender, entry.instance), ())
+                if draw.component not in known
+                and draw.purpose in MASKS[entry.statement]
+                and (draw.step == entry.step or (draw.step > entry.step and draw.purpose in _TERMS))
+            )
+            assert hiding >= entry.nbytes, f"nothing hides this: {entry}"
+        else:
+            assert entry.statement in (Statement.OPEN, Statement.BARRIER), entry
+
+
 class Trio:
     """Fixture: shares, runs bodies at three parties, reconstructs, counts. Seeded by `seed` for replay."""
 
@@ -68,7 +121,8 @@ class Trio:
         self.balance = balance
         self.rng = np.random.default_rng(seed)
         keys = {party: self.rng.bytes(16) for party in PARTIES}
-        self.streams = {p: Streams({p: keys[p], p.next: keys[p.next]}) for p in PARTIES}
+        common = self.rng.bytes(16)
+        self.streams = {p: Streams({p: keys[p], p.next: keys[p.next], ALL: common}) for p in PARTIES}
         self.operations = 0
         self.post = Post()
 
@@ -89,6 +143,9 @@ class Trio:
         """Run body(scope, *this party's inputs) at each party; dict inputs are taken by party. Counts in `post`."""
         self.post = Post()
         self.operations += 1
+        for party, streams in self.streams.items():
+            if isinstance(streams, Streams):
+                streams.note(self.post.transcripts[party].drawn)
         results: dict[Party, Any] = {}
         schedulers, channels = {}, {}
         for party in PARTIES:
@@ -108,6 +165,8 @@ class Trio:
             for scheduler in schedulers.values():
                 scheduler.run_ready()
             assert moved or before != (len(self.post.boxes), len(results)), "deadlock"
+        recorded = all(isinstance(streams, Streams) for streams in self.streams.values())
+        check_transcripts(self.post, masks=recorded)
         return results
 
     @staticmethod

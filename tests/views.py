@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tercet.ring import RING64, pack_fields, unpack_fields
-from tercet.sharing import PARTIES, Party
+from tercet.sharing import ALL, PARTIES, Party
 from trio import Trio
 
 
@@ -25,9 +25,9 @@ class Tape:
         self.digits = digits
         self.runs = max(64, 1 << (bits * digits))
         self.used = 0
-        self.addresses: dict[tuple[Party, int, int, int], range] = {}
+        self.addresses: dict[tuple[int, int, int, int], range] = {}
 
-    def places(self, address: tuple[Party, int, int, int], rows: int) -> range:
+    def places(self, address: tuple[int, int, int, int], rows: int) -> range:
         if address not in self.addresses:
             self.addresses[address] = range(self.used, self.used + rows)
             self.used += rows
@@ -41,9 +41,9 @@ class Tape:
 class TapeStreams:
     def __init__(self, tape: Tape, party: Party) -> None:
         self.tape = tape
-        self.held = (party, party.next)
+        self.held = (party, party.next, ALL)
 
-    def fill(self, component: Party, instance: int, step: int, purpose: int, out: np.ndarray) -> None:
+    def fill(self, component: int, instance: int, step: int, purpose: int, out: np.ndarray) -> None:
         assert component in self.held, "a party draws from a stream that it does not hold"
         rows = out.nbytes * 8 // (self.tape.bits * self.tape.runs)
         places = self.tape.places((component, instance, step, purpose), rows)
@@ -62,7 +62,7 @@ def exhaustive_views(
     assert tape.used == draws, f"the protocol draws {tape.used} times"
     views = {}
     for party in PARTIES:
-        known = [places for address, places in sorted(tape.addresses.items()) if address[0] in (party, party.next)]
+        known = [places for address, places in sorted(tape.addresses.items()) if address[0] in (party, party.next, ALL)]
         columns = [tape.values(place) for places in known for place in places]
         for payload in trio.post.views[party]:
             fields = payload.nbytes * 8 // bits

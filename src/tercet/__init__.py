@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tercet import array, linear_model
-    from tercet.array import SecretArray, assume, concat, divide, explain, persist, reveal, stack, where
-    from tercet.array import loop as repeat
+    from tercet.array import SecretArray, assume, concat, divide, explain, loop, persist, reveal, stack, where
+    from tercet.client.base import load
     from tercet.client.connect import connect
     from tercet.client.local import EmulatedLink, local
     from tercet.client.measurement import Measurement
-    from tercet.client.models import load
     from tercet.client.session import Session
     from tercet.errors import (
         ConfigError,
@@ -67,8 +66,8 @@ __all__ = [
     "linear_model",
     "load",
     "local",
+    "loop",
     "persist",
-    "repeat",
     "reveal",
     "stack",
     "where",
@@ -84,13 +83,13 @@ _PLACES = {
     **dict.fromkeys(("LAN", "WAN", "Network"), "tercet.plan.network"),
     **dict.fromkeys(("EmulatedLink", "local"), "tercet.client.local"),
     **dict.fromkeys(
-        ("SecretArray", "assume", "concat", "divide", "explain", "persist", "reveal", "stack", "where"), "tercet.array"
+        ("SecretArray", "assume", "concat", "divide", "explain", "loop", "persist", "reveal", "stack", "where"),
+        "tercet.array",
     ),
     "Measurement": "tercet.client.measurement",
     "Session": "tercet.client.session",
     "connect": "tercet.client.connect",
-    "load": "tercet.client.models",
-    "repeat": "tercet.array",
+    "load": "tercet.client.base",
 }
 _MODULES = ("array", "linear_model")
 
@@ -104,7 +103,7 @@ def __getattr__(name: str) -> Any:
         offered = getattr(sys.modules.get("tercet.array"), "__all__", ())
         instead = f"; there is tercet.array.{name}, which NumPy's function calls too" if name in offered else ""
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}{instead}")
-    found = getattr(import_module(_PLACES[name]), "loop" if name == "repeat" else name)
+    found = getattr(import_module(_PLACES[name]), name)
     globals()[name] = found
     return found
 

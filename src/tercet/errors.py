@@ -2,6 +2,8 @@
 
     TercetError
       InputError              a value outside its declared bounds, a bad file, a wrong schema
+        NotFound              there is no dataset, version, upload, job or kept result of that name
+          Gone                there was; it has been withdrawn or replaced, or has expired
       PlanError               cannot be typed, would overflow, not permitted
         Refused               a node's policy does not allow it (fields: node, rule)
       PartyError              one of the three parties failed (fields: party, job, operation, step)
@@ -10,8 +12,12 @@
         ProtocolViolation     it sent something that the protocol does not allow
       IntegrityError          shares that disagree, a checksum, a forged message
       ConfigError             a setting or credential that cannot be used
+      StorageError            a node's disk or database failed; the same request may succeed later
+        DiskFull              no space is left
+        DatabaseLost          the database cannot be reached, or stopped answering
+      Busy                    another change of the same thing is under way; try again
 
-Programmer misuse stays TypeError/ValueError.
+Programmer misuse stays TypeError/ValueError. One warning: SmallGroupsWarning.
 """
 
 from __future__ import annotations
@@ -30,6 +36,14 @@ class InputError(TercetError):
     """A value outside its declared bounds, a bad file or a wrong schema."""
 
 
+class NotFound(InputError):
+    """Nothing is stored at the node under that name."""
+
+
+class Gone(NotFound):
+    """What was stored under that name has been withdrawn or replaced, or has expired."""
+
+
 class PlanError(TercetError):
     """A plan that cannot be typed, would overflow or is not permitted."""
 
@@ -43,7 +57,7 @@ class Refused(PlanError):
         self.rule = rule
         if node:
             by = f" by rule {rule}" if rule else ""
-            self.args = (f"node {node} refuses{by}: {self.args[0]}",)
+            self.args = (f"node {node} refuses{by}:{'' if message.startswith(chr(10)) else ' '}{self.args[0]}",)
 
 
 class IntegrityError(TercetError):
@@ -52,6 +66,22 @@ class IntegrityError(TercetError):
 
 class ConfigError(TercetError):
     """A setting, address, key or certificate that cannot be used."""
+
+
+class StorageError(TercetError):
+    """A node's disk or database failed; nothing was half done."""
+
+
+class DiskFull(StorageError):
+    """No space is left for what was to be stored."""
+
+
+class DatabaseLost(StorageError):
+    """The database of a node's catalogue cannot be reached."""
+
+
+class Busy(TercetError):
+    """Another change of the same thing is under way at the node."""
 
 
 class PartyError(TercetError):
@@ -90,3 +120,7 @@ class Timeout(PartyError):
 
 class ProtocolViolation(PartyError):
     """The party sent something that the protocol does not allow here."""
+
+
+class SmallGroupsWarning(UserWarning):
+    """Some groups of an answer are not shown, since fewer rows are in them than the nodes' policies demand."""

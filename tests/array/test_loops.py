@@ -10,8 +10,8 @@ import pytest
 import tercet.array as tc
 from plan_trio import TrioSession
 from tercet.errors import InputError, PlanError
-from tercet.plan.compile import Wanted, compile_plan
 from tercet.plan.plan import OutputKind, Plan
+from tercet.plan.record.compile import Wanted, compile_plan
 
 BOTH = pytest.mark.parametrize("parties", [False, True], ids=["oracle", "parties"])
 
@@ -96,7 +96,7 @@ def test_numbers_never_repeat() -> None:
         for index, op in enumerate(plan.operations):
             seen.append((base + index, listed + index))
             if op.body is not None:
-                for number in range(op.attrs[0]):
+                for number in range(op.attrs.count):
                     start = base + plan.loops[index] + number * op.body.numbers
                     walk(op.body, start, listed + plan.listings[index])
 

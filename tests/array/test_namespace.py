@@ -300,7 +300,7 @@ def test_explain(session: TrioSession, x: Any) -> None:
     assert [line for line in found.assumptions if "assumed by the analyst" in line]
     assert sum(row.bytes_per_party for row in found.operations) == pytest.approx(found.bytes_per_party)
     text = str(found)
-    for word in ("rounds", "bytes a party", "becomes plain", "int[] in", "assumed by the analyst", "number"):
+    for word in ("rounds", "bytes a party", "becomes plain", "int[] in", "bound is claimed and not proven", "number"):
         assert word in text
 
 

@@ -13,6 +13,7 @@ from tercet.federation.federation import Draft, NodeEntry
 from tercet.federation.identity import Member
 from tercet.store.audit import Audit
 from tercet.store.catalogue import Catalogue
+from three_stores import exported
 
 NAMES = ("a", "b", "c")
 
@@ -49,7 +50,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
             with chains[name].catalogue.write() as connection:
                 chains[name].countersign(connection, chains[other].head(), members[other].card)
     for name, audit in chains.items():
-        (folder / f"{name}.jsonl").write_text("\n".join(audit.export()) + "\n")
+        (folder / f"{name}.jsonl").write_text("\n".join(exported(audit)) + "\n")
         audit.catalogue.close()
     return folder
 
@@ -73,7 +74,7 @@ def test_a_changed_entry(place: Path, tmp_path: Path, verify: Callable[..., str]
     entries[2]["details"] = {"job": "another"}
     path = tmp_path / "a.jsonl"
     path.write_text("\n".join(map(json.dumps, entries)))
-    assert "1 defects" in verify(path, status=1)
+    assert "1 defect" in verify(path, status=1)
 
 
 def test_an_end_cut_off_shows_in_the_others_record_only(
@@ -92,7 +93,7 @@ def test_somebody_elses_record(place: Path, tmp_path: Path) -> None:
     audit = Audit(catalogue, stranger)
     audit.record("job", {})
     path, card = tmp_path / "x.jsonl", tmp_path / "old.card.pem"
-    path.write_text("\n".join(audit.export()))
+    path.write_text("\n".join(exported(audit)))
     catalogue.close()
     federation = ("-f", place / "federation.toml")
     assert "none of these nodes" in told("audit", "verify", path, *federation)

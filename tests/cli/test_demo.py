@@ -19,6 +19,8 @@ from tercet.cli.report import Screen
 
 COEFFICIENTS = 11
 NUMBER = r"(-?\d+\.\d{7,8}(?:e[+-]\d\d)?)"
+pytestmark = pytest.mark.nodes
+
 RUN = (sys.executable, "-c", "from tercet.cli import main; main()")
 
 

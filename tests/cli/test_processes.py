@@ -106,3 +106,29 @@ def test_ports_in_use_are_found() -> None:
         assert not processes.is_free(port)
         if port + 2 < 32000:
             assert processes.free_ports(port - 1, 3) >= port + 2
+
+
+def test_what_a_node_waits_for_is_said(
+    tmp_path: Path, children: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from client.fake_nodes import fake_nodes
+
+    told = ["node-2 has other versions of 2 datasets", "a change is in doubt"]
+    monkeypatch.setattr(processes, "waits_for", lambda *_: told)
+    monkeypatch.setattr(processes, "READY_S", 0)
+    node = run(children, PLAIN, tmp_path)
+    with fake_nodes(lambda *_: (200, {})) as (federation, _), pytest.raises(processes.NotReady) as caught:
+        processes.await_ready(federation, [tmp_path] * 3, [node] * 3)
+    assert "; ".join(told) in str(caught.value)
+    assert "tercet node status --node" in caught.value.hint
+
+
+def test_readiness_is_read_from_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for answer, found in (
+        ((200, b'{"ready": true, "missing": []}'), []),
+        ((503, b'{"ready": false, "missing": ["node-3 cannot be reached"]}'), ["node-3 cannot be reached"]),
+        ((500, b"no JSON"), ["it answers with status 500"]),
+        (None, ["it does not answer"]),
+    ):
+        monkeypatch.setattr(processes, "_asked", lambda *_, answer=answer: answer)
+        assert processes.waits_for("https://127.0.0.1:1", b"") == found

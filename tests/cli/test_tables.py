@@ -8,7 +8,7 @@ import numpy as np
 import pandas
 import pytest
 
-from tercet.cli.tables import Table, checked, diabetes, hand_out, read
+from tercet.cli.tables import TrainingTable, checked, diabetes, hand_out, read
 from tercet.errors import InputError
 
 GOOD = "a,b,y\n" + "".join(f"{i},{i * i % 7},{3 * i - i * i % 7}.5\n" for i in range(12))
@@ -110,8 +110,8 @@ def test_columns_that_follow_from_others(tmp_path: Path) -> None:
 
 
 def test_a_table_prints_no_values() -> None:
-    table = Table(np.full((3, 2), 123.0), np.full(3, 456.0), ("a", "b"), "y")
-    assert repr(table) == "Table(3 rows, 2 features, target 'y')"
+    table = TrainingTable(np.full((3, 2), 123.0), np.full(3, 456.0), ("a", "b"), "y")
+    assert repr(table) == "TrainingTable(3 rows, 2 features, target 'y')"
 
 
 def test_diabetes_among_three_hospitals(tmp_path: Path) -> None:

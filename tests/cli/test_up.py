@@ -20,6 +20,7 @@ from commands_of_cli import tercet, told
 from tercet.cli import processes, up
 from tercet.cli.app import app
 from tercet.cli.errors import Exit
+from tercet.cli.options import UP_FOLDER
 
 ROWS = 90
 
@@ -40,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             assert "are ready" in shown.stdout
             yield place
         finally:
-            processes.stop([place / up.UP_FOLDER / name for name in up.NODES])
+            processes.stop([place / UP_FOLDER / name for name in up.NODES])
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def dataset(folder: Path) -> str:
 
 
 def pids(folder: Path) -> list[int]:
-    running = [processes.running(folder / up.UP_FOLDER / name) for name in up.NODES]
+    running = [processes.running(folder / UP_FOLDER / name) for name in up.NODES]
     return [process.pid for process in running if process is not None]
 
 
@@ -69,7 +70,7 @@ def test_up_again_changes_nothing(folder: Path) -> None:
 
 
 def test_identities_and_folders_are_private(folder: Path) -> None:
-    nodes = folder / up.UP_FOLDER
+    nodes = folder / UP_FOLDER
     assert nodes.stat().st_mode & 0o077 == 0
     for name in up.PEOPLE:
         assert (nodes / f"{name}.pem").stat().st_mode & 0o077 == 0
@@ -77,7 +78,7 @@ def test_identities_and_folders_are_private(folder: Path) -> None:
 
 def test_one_that_ended_is_started_again(folder: Path) -> None:
     before = pids(folder)
-    processes.stop([folder / up.UP_FOLDER / "node-2"])
+    processes.stop([folder / UP_FOLDER / "node-2"])
     assert len(pids(folder)) == 2
     assert "are ready" in tercet("up").stdout
     after = pids(folder)
@@ -167,7 +168,7 @@ def test_query(dataset: str, frame: pandas.DataFrame) -> None:
         ("upload|patients.csv|-d|x|-s|none.toml", "schema none.toml: No such file or directory", "tercet schema infer"),
         ("upload|patients.csv|-d|x|-s|patients.csv", "patients.csv is no TOML", "tercet schema infer"),
         ("upload|other.csv|-d|patients|-i|tercet-nodes/analyst.pem", "analyst is no owner", "ask the operator to give"),
-        ("upload|comma.csv|-d|patients", "column bmi, row 1: the value is not a number", "--decimal ,"),
+        ("upload|comma.csv|-d|patients", "column bmi, row 1: the value is not a number", "--decimal ','"),
         ("upload|bounds.csv|-d|patients", "column age, row 1: the value is outside", "wider bounds"),
         ("upload|empty.csv|-d|patients", "empty.csv is empty", "the first line names the columns"),
         ("upload|wide.csv|-d|patients", "looks like UTF-16", "--encoding utf-16"),
@@ -189,6 +190,30 @@ def test_mistakes_of_beginners(folder: Path, dataset: str, typed: str, error: st
     first, second = told(*typed.split("|")).splitlines()
     assert error in first
     assert hint in second
+
+
+def test_money_and_missing_values(folder: Path) -> None:
+    """As typed: sums of cents to the cent, and empty fields as NULL."""
+    lines = ["amount,sex,visits"]
+    lines += [f"{'' if k % 10 == 9 else '0.99'},{'' if k % 6 == 5 else 'fm'[k % 2]},{k % 4}" for k in range(60)]
+    (folder / "sales.csv").write_text("\n".join(lines) + "\n")
+    column = '[[columns]]\nname = "{}"\nkind = "{}"\n{}\n'
+    (folder / "sales.toml").write_text(
+        column.format("amount", "decimal", "lo = 0\nhi = 100\ndigits = 2\nnullable = true")
+        + column.format("sex", "category", 'categories = ["f", "m"]\nnullable = true')
+        + column.format("visits", "integer", "lo = 0\nhi = 9")
+    )
+    assert "2 digits, exact" in tercet("schema", "show", "sales.toml").stdout
+    tercet("upload", "sales.csv", "--dataset", "sales", "--schema", "sales.toml")
+    sql = "SELECT SUM(amount) AS s, COUNT(amount) AS n, COUNT(*) AS k, AVG(amount) AS a FROM sales"
+    (row,) = json.loads(tercet("query", sql, "--json").stdout)
+    assert row == {"s": 53.46, "n": 54, "k": 60, "a": 0.99}
+    assert "53.46" in tercet("query", sql).stdout
+    shown = tercet("query", "SELECT sex, COUNT(*) FROM sales GROUP BY sex").stdout
+    assert re.search(r"NULL\s+10", shown)
+    (row,) = json.loads(tercet("query", "SELECT COUNT(*) AS n FROM sales WHERE sex IS NULL", "--json").stdout)
+    assert row == {"n": 10}
+    assert "amount may have some" in tercet("fit", "sales", "--target", "visits", status=1).stderr
 
 
 def test_query_refused(dataset: str) -> None:
@@ -214,7 +239,7 @@ def test_fit(dataset: str, frame: pandas.DataFrame) -> None:
 
 
 def test_a_model_is_kept_and_dropped(dataset: str) -> None:
-    assert "no models are kept" in tercet("kept").stdout
+    assert "no models or arrays are kept" in tercet("kept").stdout
     assert "kept at the nodes as trial" in tercet("fit", "patients", "--target", "risk", "--save", "trial").stdout
     assert "LinearRegression" in tercet("kept").stdout
     assert [each["name"] for each in json.loads(tercet("kept", "--json").stdout)] == ["trial"]
@@ -244,11 +269,14 @@ def test_jobs_and_receipts(dataset: str) -> None:
     last = json.loads(tercet("receipts", "patients", "--json").stdout)[-1]
     assert last["job"] == newest["job"]
     assert last["nodes"] == list(up.NODES)
+    assert last["grounds"]["version"] == 1 and last["grounds"]["checked"] == 1
+    assert "checked data" in tercet("receipts", "patients").stdout
+    assert "checked data" in tercet("jobs").stdout
     assert "no job begins with" in told("result", "ffff0000ffff")
 
 
 def test_what_an_operator_sees(folder: Path, dataset: str) -> None:
-    node = ("--node", folder / up.UP_FOLDER / "node-1")
+    node = ("--node", folder / UP_FOLDER / "node-1")
     shown = tercet("node", "status", *node).stdout
     assert "ready" in shown
     assert shown.count(" reachable") == 2
@@ -256,13 +284,18 @@ def test_what_an_operator_sees(folder: Path, dataset: str) -> None:
     assert status["health"]["ready"]
     assert "patients" in tercet("node", "datasets", *node).stdout
     job = json.loads(tercet("node", "jobs", *node, "--json").stdout)[0]["job"]
-    assert "accepted by rule trial" in tercet("node", "jobs", job[:12], *node).stdout
+    shown = " ".join(tercet("node", "jobs", job[:12], *node).stdout.split())
+    assert "accepted by rule trial" in shown
+    assert (
+        "rests on patients: no result rests on bounds that are claimed and not proven; the values of 1 upload were"
+        in shown
+    )
     assert "no job begins with" in told("node", "approve", "ffff0000ffff", *node)
 
 
 def test_a_held_job_is_approved_and_fetched(folder: Path, dataset: str, frame: pandas.DataFrame) -> None:
-    node = ("--node", folder / up.UP_FOLDER / "node-2")
-    policy = folder / up.UP_FOLDER / "node-2" / "policy.toml"
+    node = ("--node", folder / UP_FOLDER / "node-2")
+    policy = folder / UP_FOLDER / "node-2" / "policy.toml"
     before = policy.read_text()
     question = "SELECT AVG(bmi) AS answer FROM patients WHERE age > 40"
     policy.write_text(before + "hold = true\n")
@@ -304,9 +337,9 @@ def test_audits_agree(folder: Path, dataset: str) -> None:
     files = []
     for name in up.NODES:
         files.append(folder / f"{name}.jsonl")
-        tercet("node", "audit", "--export", files[-1], "--node", folder / up.UP_FOLDER / name)
+        tercet("node", "audit", "--export", files[-1], "--node", folder / UP_FOLDER / name)
     assert "agree with each other" in tercet("audit", "verify", *files).stdout
-    assert "cannot write" in told("node", "audit", "--export", files[0], "--node", folder / up.UP_FOLDER / "node-1")
+    assert "cannot write" in told("node", "audit", "--export", files[0], "--node", folder / UP_FOLDER / "node-1")
 
 
 def test_the_tour_of_the_readme(dataset: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -319,9 +352,9 @@ def test_the_tour_of_the_readme(dataset: str, capsys: pytest.CaptureFixture[str]
 
 
 def test_backup(folder: Path, dataset: str) -> None:
-    node = ("--node", folder / up.UP_FOLDER / "node-3")
+    node = ("--node", folder / UP_FOLDER / "node-3")
     assert "patients" in tercet("node", "backup", "first", *node).stdout
-    assert (folder / up.UP_FOLDER / "node-3" / "backups" / "first" / "manifest.json").is_file()
+    assert (folder / UP_FOLDER / "node-3" / "backups" / "first" / "manifest.json").is_file()
     assert "and nowhere else" in told("node", "backup", folder / "backup", *node)
 
 

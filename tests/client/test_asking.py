@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,13 +16,15 @@ from tercet.errors import InputError, ProtocolViolation
 from tercet.federation.boxes import boxes_head
 from tercet.federation.identity import Member
 from tercet.federation.sealing import seal_result
-from tercet.plan.types import Kind, Type
+from tercet.plan.bounds.capacity import element_bits
+from tercet.plan.types import Type, ValueKind
 from tercet.protocols.reveal import TAGS_BYTES
+from tercet.ring import pack_fields
 from tercet.sharing import Party
 
 JOB = "ab" * 16
 SHAPES = {0: (1,), 3: (2, 4)}
-TYPES: dict[int, Type] = {index: Type(Kind.INT, shape, 64, 0, 0, 0, 100) for index, shape in SHAPES.items()}
+TYPES: dict[int, Type] = {index: Type(ValueKind.INT, shape, 64, 0, 0, 0, 100) for index, shape in SHAPES.items()}
 
 
 class Answers:
@@ -41,8 +44,9 @@ class Answers:
         party = Party(NAMES.index(name) + 1)
         boxes = {}
         for index, shape in self.shapes.items():
-            words = np.full(shape, int(party), np.uint64).tobytes()
-            boxes[index] = seal_result(self.me.card, JOB, index, party, words + bytes(TAGS_BYTES))
+            words = np.full(math.prod(shape), int(party), np.uint64)
+            opened = pack_fields(words, element_bits(TYPES[0])).tobytes()
+            boxes[index] = seal_result(self.me.card, JOB, index, party, opened + bytes(TAGS_BYTES))
         data = boxes_head([(index, len(box)) for index, box in boxes.items()]) + b"".join(boxes.values())
         return 200, self.change(data) if name == "east" else data
 
@@ -67,9 +71,9 @@ def test_all_outputs_come_with_one_request_a_node(asked: Asked) -> None:
 @pytest.mark.parametrize(
     ("shapes", "told"),
     [
-        ({0: (1,)}, "0 bytes for output 3 where 176 are due"),
-        ({0: (1,), 3: (2, 3)}, "160 bytes for output 3 where 176 are due"),
-        ({0: (1,), 2: (1,), 3: (1, 1)}, "120 bytes for output 2 where 0 are due"),
+        ({0: (1,)}, "0 bytes for output 3 where 119 are due"),
+        ({0: (1,), 3: (2, 3)}, "118 bytes for output 3 where 119 are due"),
+        ({0: (1,), 2: (1,), 3: (1, 1)}, "113 bytes for output 2 where 0 are due"),
     ],
 )
 def test_other_boxes_than_are_due(asked: Asked, shapes: dict[int, tuple[int, ...]], told: str) -> None:

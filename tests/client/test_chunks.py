@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tercet.client.chunks import Chunks, ahead, check, chunk_rows_for
-from tercet.client.readers import Source
+from tercet.client.chunks import Chunks, check, chunk_rows_for
+from tercet.client.prefetch import prefetched
+from tercet.client.sources import Source
 from tercet.errors import InputError
 from tercet.store.part import MAX_CHUNK_ROWS
 from tercet.store.schema import Column, Schema
@@ -90,11 +91,11 @@ def test_reading_ahead_ends_with_its_reader() -> None:
             given.append(number)
             yield number
 
-    for number in ahead(numbers()):
+    for number in prefetched(numbers()):
         if number == 3:
             break
     assert len(given) < 10
-    assert list(ahead(range(5))) == [0, 1, 2, 3, 4]
+    assert list(prefetched(range(5))) == [0, 1, 2, 3, 4]
     assert not [thread for thread in threading.enumerate() if thread.name == "tercet reader"]
 
 
@@ -103,7 +104,7 @@ def test_reading_ahead_passes_errors_on() -> None:
         yield 1
         raise InputError("row 2 is bad")
 
-    reader = ahead(numbers())
+    reader = prefetched(numbers())
     assert next(reader) == 1
     with pytest.raises(InputError, match="row 2 is bad"):
         next(reader)

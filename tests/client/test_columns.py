@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tercet.client.columns import ColumnReader, clean_name, headers_of, missing_rows
-from tercet.client.encode import decode_words, encode_array
+from tercet.client.encode import decode_words, encode_array, stored_values
 from tercet.client.readers import open_source
 from tercet.errors import InputError
+from tercet.ring import unpack_bits
 from tercet.store.keys import Texts
 from tercet.store.schema import Column, Schema
 
@@ -163,10 +164,123 @@ def test_missing_rows(values: list[str | None]) -> None:
     assert plain(DECIMAL, pa.array(kept, pa.string())) == [float(value or 0) for value in kept]
 
 
+AMOUNT = Column(name="c", kind="decimal", lo=-100, hi=1000, digits=2)
+WIDE = Column(name="c", kind="decimal", lo=-(10**20), hi=10**20, digits=9)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "expected"),
+    [
+        (
+            AMOUNT,
+            pa.array(["0.99", " 1e1", "-5", "1000", "+.29", "7.", "0.990"]),
+            [99, 1000, -500, 100000, 29, 700, 99],
+        ),
+        (AMOUNT, pa.array([0.99, 0.29, 1.15, -100.0, 999.99]), [99, 29, 115, -10000, 99999]),
+        (AMOUNT, pa.array([0.99, 0.29, 1.15], pa.float32()), [99, 29, 115]),
+        (AMOUNT, pa.array([1, 2]), [100, 200]),
+        (AMOUNT, pa.array([True, False]), [100, 0]),
+        (AMOUNT, pa.array([decimal.Decimal("1.50"), decimal.Decimal("0.07")]), [150, 7]),
+        (AMOUNT, pa.array([decimal.Decimal("1.5000")]), [150]),
+        (AMOUNT, pa.array(["0.99", "0.99"]).dictionary_encode(), [99, 99]),
+        (AMOUNT, pa.array(["0." + "0" * 400, "1e00000000000000000000000001"]), [0, 1000]),
+        (AMOUNT, pa.array([], pa.string()), []),
+        (WIDE, pa.array(["99999999999999999999.123456789", "-1"]), [99999999999999999999123456789, -(10**9)]),
+        (WIDE, pa.array([decimal.Decimal("12345678901234567890.000000001")]), [12345678901234567890000000001]),
+        (WIDE, pa.array([1e20, 0.1, 123456789.123456789]), [10**29, 10**8, 123456789123456790]),
+    ],
+)
+def test_decimals_with_digits_are_exact(column: Column, values: pa.Array, expected: list[int]) -> None:
+    assert plain(column, values) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        (pa.array(["1", "0.995"]), "row 2: the value has more than 2 digits behind the point"),
+        (pa.array([0.1 + 0.2]), "more than 2 digits"),
+        (pa.array([decimal.Decimal("1.505")]), "more than 2 digits"),
+        (pa.array(["1e-999999999"]), "more than 2 digits"),
+        (pa.array(["1e-99999999999999999999"]), "more than 2 digits"),
+        (pa.array(["1", "1e999999999"]), "row 2: the value is outside the declared bounds"),
+        (pa.array(["1e99999999999999999999"]), "outside"),
+        (pa.array(["9" * 5000]), "outside"),
+        (pa.array(["1000.01"]), "outside"),
+        (pa.array([1e300]), "outside"),
+        (pa.array([float("inf")]), "infinite"),
+        (pa.array([float("nan")]), "is missing"),
+        (pa.array(["1", None]), "row 2: the value is missing"),
+        (pa.array(["n/a"]), "is missing"),
+        (pa.array(["1,5"]), "not a number"),
+        (pa.array([datetime.date(2020, 1, 1)]), "which is no number"),
+    ],
+)
+def test_what_has_no_such_digits_is_refused(values: pa.Array, match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        words(AMOUNT, values)
+
+
+@given(st.lists(st.integers(-(10**4), 10**5), max_size=9), st.sampled_from(["text", "float", "decimal"]))
+def test_digits_from_every_representation(numbers: list[int], how: str) -> None:
+    exact = [decimal.Decimal(number).scaleb(-2) for number in numbers]
+    array = {
+        "text": lambda: pa.array([str(value) for value in exact], pa.string()),
+        "float": lambda: pa.array([float(value) for value in exact], pa.float64()),
+        "decimal": lambda: pa.array(exact, pa.decimal128(20, 2)),
+    }[how]()
+    assert plain(AMOUNT, array) == numbers
+
+
+def nullable(column: Column) -> Column:
+    return column.model_copy(update={"nullable": True})
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "expected"),
+    [
+        (BOOL, pa.array([True, None, False]), [True, None, False]),
+        (BOOL, pa.array(["yes", "", "na", "0"]), [True, None, None, False]),
+        (INTEGER, pa.array([1, None, 3]), [1, None, 3]),
+        (INTEGER, pa.array([1.0, float("nan")]), [1, None]),
+        (INTEGER, pa.array(["7", "?", "-"]), [7, None, None]),
+        (HUGE, pa.array([None, str(1 << 100)]), [None, 1 << 100]),
+        (DECIMAL, pa.array([None, None], pa.float64()), [None, None]),
+        (DECIMAL, pa.array([None]), [None]),
+        (DECIMAL, pa.array([], pa.float64()), []),
+        (AMOUNT, pa.array(["0.99", "NA"]), [99, None]),
+        (WIDE, pa.array([None, "1"]), [None, 10**9]),
+        (CATEGORY, pa.array(["green", None, "", "N/A"]), [1, None, None, None]),
+        (CATEGORY, pa.array(["green", None]).dictionary_encode(), [1, None]),
+        (Column(name="c", kind="category", categories=("NA", "DE")), pa.array(["DE", "NA", None]), [1, 0, None]),
+        (DATE, pa.array([datetime.date(1970, 1, 3), None]), [2, None]),
+        (DATE, pa.array(["1970-01-03", "null"]), [2, None]),
+    ],
+)
+def test_nullable_columns_keep_where_a_value_is(column: Column, values: pa.Array, expected: list[Any]) -> None:
+    column = nullable(column)
+    found = ColumnReader(column).stored(pa.chunked_array([values]), 1)
+    assert set(found) == {name for name, _ in column.stored}
+    lo = column.stored_bounds[0]
+    stored = stored_values(found["c"], column.type(len(values))).tolist()
+    assert stored == [lo if value is None else round(value * 2**column.scale_bits) for value in expected]
+    assert unpack_bits(found["c?"], len(values)).tolist() == [value is not None for value in expected]
+
+
+def test_a_wrong_value_behind_missing_ones_is_named_by_its_row() -> None:
+    for first, row in ((5, 9), (np.array([5, 6, 7, 8, 11]), 11)):
+        with pytest.raises(InputError, match=f"column c, row {row}: the value is outside"):
+            ColumnReader(nullable(INTEGER)).stored(pa.chunked_array([pa.array([1, None, None, 2, 1001])]), first)
+    with pytest.raises(InputError, match="row 2: the value is missing; say nullable = true in the schema"):
+        words(INTEGER, pa.array([1, None]))
+    with pytest.raises(InputError, match="row 3: the value is none of the categories"):
+        ColumnReader(nullable(CATEGORY)).stored(pa.chunked_array([pa.array(["red", None, "blue"])]), 1)
+
+
 def test_headers() -> None:
     assert clean_name(" BMI (kg/m2)") == "BMI_kg_m2"
     assert clean_name("2nd") == "_2nd"
-    assert clean_name("Größe") == "Gr_e"
+    assert clean_name("Größe (cm)") == "Grosse_cm"
+    assert clean_name("Évalué") == "Evalue"
     assert clean_name("***") == "column"
     schema = Schema(columns=(Column(name="BMI_kg_m2", kind="bool"), Column(name="x", kind="bool")))
     assert headers_of(open_source({"x": [1], "BMI (kg/m2)": [1], "more": [1]}), schema) == ["BMI (kg/m2)", "x"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tercet.client.encode import DEFAULT_INT_BOUND, decode_words, encode_array, stored_values
 from tercet.errors import InputError
-from tercet.plan.types import Kind, Type
+from tercet.plan.types import Type, ValueKind
 from tercet.ring import ring
 
 
@@ -27,33 +27,33 @@ def round_trip(values: Any, **settings: Any) -> Any:
 @pytest.mark.parametrize(
     ("values", "kind", "ring", "frac_bits"),
     [
-        (True, Kind.BOOL, 0, 0),
-        ([True, False], Kind.BOOL, 0, 0),
-        (5, Kind.INT, 64, 0),
-        ([1, 2], Kind.INT, 64, 0),
-        (range(4), Kind.INT, 64, 0),
-        (np.uint8([1, 255]), Kind.INT, 64, 0),
-        (array.array("i", [1, 2]), Kind.INT, 64, 0),
-        (1.5, Kind.FIXED, 64, 16),
-        ([1, 2.5], Kind.FIXED, 64, 16),
-        (np.float32([0.5]), Kind.FIXED, 64, 16),
-        (np.float16([0.5]), Kind.FIXED, 64, 16),
-        ([], Kind.FIXED, 64, 16),
-        (pd.Series([1, 2]), Kind.INT, 64, 0),
-        (pd.Series([1, 2], dtype="Int64"), Kind.INT, 64, 0),
-        (pd.Series([1.5, 2]), Kind.FIXED, 64, 16),
-        (pd.Series([True, False], dtype="boolean"), Kind.BOOL, 0, 0),
-        (pd.Series([True, False], dtype="bool[pyarrow]"), Kind.BOOL, 0, 0),
-        (pd.Series([1, 2], dtype="int32[pyarrow]"), Kind.INT, 64, 0),
-        (pd.Index([3, 4]), Kind.INT, 64, 0),
-        (pd.DataFrame({"a": [1, 2], "b": [3, 4]}), Kind.INT, 64, 0),
-        (pa.array([1, 2]), Kind.INT, 64, 0),
-        (pa.array([True, False, True]), Kind.BOOL, 0, 0),
-        (pa.chunked_array([[1.5], [2.5, 3.5]]), Kind.FIXED, 64, 16),
-        (pa.scalar(3), Kind.INT, 64, 0),
+        (True, ValueKind.BOOL, 0, 0),
+        ([True, False], ValueKind.BOOL, 0, 0),
+        (5, ValueKind.INT, 64, 0),
+        ([1, 2], ValueKind.INT, 64, 0),
+        (range(4), ValueKind.INT, 64, 0),
+        (np.uint8([1, 255]), ValueKind.INT, 64, 0),
+        (array.array("i", [1, 2]), ValueKind.INT, 64, 0),
+        (1.5, ValueKind.FIXED, 64, 16),
+        ([1, 2.5], ValueKind.FIXED, 64, 16),
+        (np.float32([0.5]), ValueKind.FIXED, 64, 16),
+        (np.float16([0.5]), ValueKind.FIXED, 64, 16),
+        ([], ValueKind.FIXED, 64, 16),
+        (pd.Series([1, 2]), ValueKind.INT, 64, 0),
+        (pd.Series([1, 2], dtype="Int64"), ValueKind.INT, 64, 0),
+        (pd.Series([1.5, 2]), ValueKind.FIXED, 64, 16),
+        (pd.Series([True, False], dtype="boolean"), ValueKind.BOOL, 0, 0),
+        (pd.Series([True, False], dtype="bool[pyarrow]"), ValueKind.BOOL, 0, 0),
+        (pd.Series([1, 2], dtype="int32[pyarrow]"), ValueKind.INT, 64, 0),
+        (pd.Index([3, 4]), ValueKind.INT, 64, 0),
+        (pd.DataFrame({"a": [1, 2], "b": [3, 4]}), ValueKind.INT, 64, 0),
+        (pa.array([1, 2]), ValueKind.INT, 64, 0),
+        (pa.array([True, False, True]), ValueKind.BOOL, 0, 0),
+        (pa.chunked_array([[1.5], [2.5, 3.5]]), ValueKind.FIXED, 64, 16),
+        (pa.scalar(3), ValueKind.INT, 64, 0),
     ],
 )
-def test_kinds(values: Any, kind: Kind, ring: int, frac_bits: int) -> None:
+def test_kinds(values: Any, kind: ValueKind, ring: int, frac_bits: int) -> None:
     encoded = encode_array(values)
     t = encoded.type
     assert (t.kind, t.ring, t.frac_bits, t.nominal) == (kind, ring, frac_bits, frac_bits)
@@ -70,9 +70,9 @@ def test_bounds_become_part_of_the_type() -> None:
     t = encode_array([1], bounds=(-2.5, 3.5)).type
     assert (t.lo, t.hi) == (-2, 3)
     t = encode_array([1], bounds=(0, 2), frac_bits=3).type
-    assert (t.kind, t.hi) == (Kind.FIXED, 16)
+    assert (t.kind, t.hi) == (ValueKind.FIXED, 16)
     assert encode_array([1], bounds=(np.int8(0), np.float64(2))).type.hi == 2
-    assert encode_array([2.0], bounds=(0, 5), frac_bits=0).type.kind is Kind.INT
+    assert encode_array([2.0], bounds=(0, 5), frac_bits=0).type.kind is ValueKind.INT
 
 
 @pytest.mark.parametrize(("hi", "ring"), [(2**62 - 1, 64), (2**62, 128), (2**126 - 1, 128)])
@@ -192,7 +192,7 @@ def test_fixed_point_is_nearest_and_within_its_type(values: list[float], frac_bi
 
 @pytest.mark.parametrize("shape", [(), (1,), (0,), (2, 0)])
 def test_narrow_numbers_in_the_wide_ring_keep_their_shape(shape: tuple[int, ...]) -> None:
-    t = Type(Kind.INT, shape, 128, 0, 0, -9, 9)
+    t = Type(ValueKind.INT, shape, 128, 0, 0, -9, 9)
     words = ring(128).from_ints(np.full(t.size, -7))
     for back in (stored_values(words, t), decode_words(words, t)):
         assert np.shape(back) == shape and np.all(np.asarray(back) == -7)

@@ -17,11 +17,11 @@ from tercet.client.local import ThreadTrio
 from tercet.engine.commands import Command, Put
 from tercet.engine.failure import RESERVED_INSTANCES, Cause
 from tercet.errors import IntegrityError, PartyError, PlanError, ProtocolViolation, TercetError, Timeout, Unreachable
-from tercet.node.language import write_type
+from tercet.plan.labels import write_type
 from tercet.plan.network import LAN
-from tercet.plan.types import Kind, Type
+from tercet.plan.types import Type, ValueKind
 from tercet.sharing import PARTIES, Party
-from tercet.transport import Element, Endpoint, Peer, memory_endpoints
+from tercet.transport import Element, Endpoint, SessionPeer, memory_endpoints
 from tiny_plans import chain_plan, put, reveal_plan
 
 TIMEOUT_S = 2.0
@@ -90,8 +90,9 @@ def test_a_party_that_stalled_and_woke_does_no_harm() -> None:
 def test_a_party_killed_between_jobs_is_named_by_the_next() -> None:
     with slow_processes() as net:
         x = put(net, [3], (-1, 3))
-        os.kill(net._companions.pids[Party.P3], signal.SIGKILL)  # type: ignore[attr-defined]
-        time.sleep(0.2)
+        pid = net._companions.pids[Party.P3]  # type: ignore[attr-defined]
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         with pytest.raises(Unreachable) as caught:
             net._run(reveal_plan(x))
         assert caught.value.party == 3
@@ -102,11 +103,11 @@ Send = Callable[..., None]
 
 def faulty(fault: Callable[[Send, Any], Send], party: Party = Party.P2) -> Session:
     """A session of threads in which `party` sends through fault(send, endpoint)."""
-    endpoints: dict[Peer, Endpoint] = {**memory_endpoints()}
-    wicked = endpoints[Peer(party)]
+    endpoints: dict[SessionPeer, Endpoint] = {**memory_endpoints()}
+    wicked = endpoints[SessionPeer(party)]
     wicked.send = fault(wicked.send, wicked)  # type: ignore[method-assign]
-    trio = ThreadTrio({p: endpoints[Peer(p)] for p in PARTIES}, TIMEOUT_S, 1, balance=True)
-    net = Session(endpoints[Peer.CLIENT], trio, LAN, TIMEOUT_S)
+    trio = ThreadTrio({p: endpoints[SessionPeer(p)] for p in PARTIES}, TIMEOUT_S, 1, balance=True)
+    net = Session(endpoints[SessionPeer.CLIENT], trio, LAN, TIMEOUT_S)
     net._await_ready(10)
     return net
 
@@ -220,7 +221,7 @@ def test_a_reused_address_is_an_error_where_it_happens() -> None:
 def test_a_tampered_reveal_is_found() -> None:
     def tamper(send: Send, endpoint: Any) -> Send:
         def altered(to: Any, address: Any, element: Any, payload: Any, depth: int = 0) -> None:
-            if to == Peer.CLIENT and address.operation >= RESERVED_INSTANCES:
+            if to == SessionPeer.CLIENT and address.operation >= RESERVED_INSTANCES:
                 payload = payload.copy()
                 payload[-1] ^= 1
             send(to, address, element, payload, depth)
@@ -249,7 +250,7 @@ def test_a_tampered_product_is_found_by_its_two_holders() -> None:
 def test_a_short_reveal_is_named() -> None:
     def cut(send: Send, endpoint: Any) -> Send:
         def altered(to: Any, address: Any, element: Any, payload: Any, depth: int = 0) -> None:
-            send(to, address, element, payload[:-1].copy() if to == Peer.CLIENT else payload, depth)
+            send(to, address, element, payload[:-1].copy() if to == SessionPeer.CLIENT else payload, depth)
 
         return altered
 
@@ -307,9 +308,9 @@ def test_the_party_with_another_plan_is_named(party: int) -> None:
 
 
 def _run_body(body: list[Any], plan: bytes) -> list[Any]:
-    from tercet.engine.commands import Run
+    from tercet.engine.commands import RunPlan
 
-    return list(Run(Run.decode(memoryview(b"".join(body))).job, plan).encode())
+    return list(RunPlan(RunPlan.decode(memoryview(b"".join(body))).job, plan).encode())
 
 
 def test_a_garbled_plan_is_refused_with_the_offset() -> None:
@@ -345,8 +346,8 @@ def test_garbage_from_the_client_ends_the_session(kind: Command, garbage: bytes,
 def test_a_wrong_answer_of_a_party_is_named() -> None:
     def babble(send: Send, endpoint: Any) -> Send:
         def altered(to: Any, *message: Any) -> None:
-            if to == Peer.CLIENT:
-                endpoint.send_control(Peer.CLIENT, 99, [b"what?"])
+            if to == SessionPeer.CLIENT:
+                endpoint.send_control(SessionPeer.CLIENT, 99, [b"what?"])
             send(to, *message)
 
         return altered
@@ -361,9 +362,9 @@ def test_a_wrong_answer_of_a_party_is_named() -> None:
 def test_an_upload_that_no_memory_holds_ends_the_session_with_its_name() -> None:
     """Seeds of 16 bytes may stand for terabytes."""
     with local(timeout=TIMEOUT_S, processes=True) as net:
-        huge = Type(Kind.INT, (1 << 40,), 128, 0, 0, 0, 1)
-        upload = Put(bytes(16), 128, huge.shape, write_type(huge), bytes(16), bytes(16), True, True)
-        net._command(Peer.P1, Command.PUT, upload.encode())
+        huge = Type(ValueKind.INT, (1 << 40,), 128, 0, 0, 0, 1)
+        upload = Put(bytes(16), 128, huge.shape, write_type(huge), bytes(24), bytes(24), True, True)
+        net._command(SessionPeer.P1, Command.PUT, upload.encode())
         x = put(net, [3], (-1, 3))
         with pytest.raises(ProtocolViolation, match="larger than this party can hold"):
             net._run(chain_plan(x, x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -161,9 +162,22 @@ def test_decimal_commas_are_not_taken_for_text_or_categories(tmp_path: Path) -> 
     path = tmp_path / "german.csv"
     path.write_text("bmi;ward\n" + "".join(f"{20 + i % 9},{i % 10};{'ab'[i % 2]}\n" for i in range(100)))
     bmi, ward = infer(open_source(path)).proposals
-    assert bmi.column is None and "--decimal ," in bmi.comments[-1]
+    assert bmi.column is None and "--decimal ','" in bmi.comments[-1]
     assert ward.column is not None and ward.column.kind is ColumnKind.CATEGORY
     assert [each.column and each.column.kind for each in infer(open_source(path, decimal=",")).proposals] == [
         ColumnKind.DECIMAL,
         ColumnKind.CATEGORY,
     ]
+
+
+def test_an_option_in_a_comment_stays_beside_its_value(tmp_path: Path) -> None:
+    (tmp_path / "file.csv").write_text("a_rather_long_name;b\n" + '"1,5";"2"\n' * 9)
+    text = infer(tmp_path / "file.csv").to_toml()
+    assert "--decimal ','" in text
+    assert not re.search(r"--[a-z-]+$", text, re.MULTILINE)
+
+
+def test_a_proposal_is_shown_column_by_column() -> None:
+    shown = repr(infer(pd.DataFrame({"age": [31, 44], "sex": ["f", "m"]})))
+    assert shown.startswith("Inference from 2 rows\nage: integer 0 to ") and "sex: category f, m" in shown
+    assert "the list of categories is public" in shown

@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 
 from client.fake_nodes import NAMES, Answer, FakeNode, fake_nodes
-from tercet.client.nodes import NodeClient, Nodes, _joined
+from tercet.client.nodes import NodeClient, Nodes
 from tercet.errors import (
+    Busy,
     ConfigError,
     InputError,
     IntegrityError,
+    NotFound,
     ProtocolViolation,
     Refused,
     TercetError,
@@ -27,10 +29,10 @@ from tercet.errors import (
 )
 from tercet.federation.api import Health
 from tercet.federation.federation import Federation
+from tercet.federation.https import joined
 from tercet.federation.identity import Member
-from tercet.node.refusals import Turned
+from tercet.federation.refusals import HttpError
 from tercet.sharing import Party
-from tercet.store.errors import Busy, NotFound
 
 HEALTH = {"ready": True, "missing": []}
 
@@ -75,11 +77,11 @@ def test_bodies_arrive_and_connections_are_kept(three: Three, me: Member) -> Non
 
 def test_small_neighbours_are_joined() -> None:
     large = memoryview(bytes(1 << 16))
-    joined = _joined([b"a", b"b", large, b"c", large, b"d"])
-    assert [bytes(piece) for piece in joined] == [b"ab", large, b"c", large, b"d"]
-    assert joined[1] is large
-    assert _joined([b"", b""]) == []
-    many = _joined([b"x" * 1000] * 1000)
+    found = joined([b"a", b"b", large, b"c", large, b"d"])
+    assert [bytes(piece) for piece in found] == [b"ab", large, b"c", large, b"d"]
+    assert found[1] is large
+    assert joined([b"", b""]) == []
+    many = joined([b"x" * 1000] * 1000)
     assert b"".join(many) == b"x" * 1_000_000
     assert len(many) < 20
 
@@ -112,7 +114,7 @@ ERRORS = [
     (409, {"error": "busy", "message": "changing"}, Busy),
     (422, {"error": "input", "message": "bad"}, InputError),
     (409, {"error": "integrity", "message": "differs"}, IntegrityError),
-    (429, {"error": "too-many", "message": "slower"}, Turned),
+    (429, {"error": "too-many", "message": "slower"}, HttpError),
     (504, {"error": "timeout", "message": "no word of west"}, Timeout),
     (500, b"<html>", ProtocolViolation),
     (500, {"surprise": 1}, ProtocolViolation),
@@ -141,6 +143,14 @@ def test_the_node_that_an_answer_is_about_is_named(three: Three, me: Member) -> 
     with Nodes(federation, me) as clients, pytest.raises(Unreachable, match="west: is down") as error:
         clients[Party.P1].get("/v1/x", Health)
     assert error.value.party == 3
+
+
+def test_who_is_no_node_is_not_named(three: Three, me: Member) -> None:
+    federation, _, script = three
+    script.answers["north", "/v1/x"] = (403, {"error": "refused", "message": "no", "node": "the ministry"})
+    with Nodes(federation, me) as clients, pytest.raises(Refused, match="no") as error:
+        clients[Party.P1].get("/v1/x", Health)
+    assert error.value.node == "north"
 
 
 def test_patience_with_too_many_requests(three: Three, me: Member) -> None:

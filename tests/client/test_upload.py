@@ -17,13 +17,14 @@ import pyarrow.feather
 import pytest
 
 import tercet as tc
+from client.broken import Broken, breaking
 from node.trio_nodes import NAMES
 from node.trio_nodes import Nodes as Trio
 from tercet.client import orders
 from tercet.client.nodes import NodeClient, Nodes
 from tercet.client.orders import Unsettled
-from tercet.client.remembered import Memory
-from tercet.client.upload import STATE_SUFFIX, Progress, upload
+from tercet.client.upload import STATE_SUFFIX, UploadProgress, upload
+from tercet.client.upload_notes import UploadNotes
 from tercet.errors import InputError, TercetError, Unreachable
 from tercet.federation.api import UploadState
 from tercet.sharing import Party
@@ -55,7 +56,7 @@ def totals(three: Trio, dataset: str) -> tuple[int, int]:
 
 
 def test_in_chunks_with_progress(three: Trio, owner: Nodes, source: Path) -> None:
-    seen: list[Progress] = []
+    seen: list[UploadProgress] = []
     report = upload(owner, source, dataset="chunks", schema=SCHEMA, chunk_rows=CHUNK, progress=seen.append)
     assert (report.rows, report.dropped, report.values, report.version, report.pending) == (ROWS, 0, 2 * ROWS, 1, ())
     assert [one.rows for one in seen] == [*range(CHUNK, ROWS, CHUNK), ROWS]
@@ -114,21 +115,6 @@ def test_rows_with_missing_values_are_dropped_on_request(three: Trio, owner: Nod
         upload(owner, source, dataset="missing-2", schema=SCHEMA, missing="drop", chunk_rows=CHUNK)
 
 
-class Broken(Exception):
-    """What stops an upload in these tests."""
-
-
-def breaking(after: int) -> Any:
-    seen: list[Progress] = []
-
-    def progress(one: Progress) -> None:
-        seen.append(one)
-        if len(seen) == after:
-            raise Broken
-
-    return progress
-
-
 def sent_chunks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """(node, chunk) of every chunk that is sent from now on."""
     sent: list[tuple[str, int]] = []
@@ -153,7 +139,7 @@ def test_it_goes_on_where_it_stopped(three: Trio, owner: Nodes, source: Path, mo
     there = set.intersection(*({number for number, part in one.parts.items()} for one in states))
     assert there >= {0, 1, 2, 3}
     sent = sent_chunks(monkeypatch)
-    seen: list[Progress] = []
+    seen: list[UploadProgress] = []
     report = upload(owner, source, dataset="resumed", schema=SCHEMA, chunk_rows=CHUNK, progress=seen.append)
     assert report.upload == identifier
     assert sorted(sent) == sorted((name, number) for name in NAMES for number in set(range(8)) - there)
@@ -289,7 +275,7 @@ def test_the_answer_to_the_commit_is_lost(
         return answer
 
     monkeypatch.setattr(NodeClient, "ask", ask)
-    monkeypatch.setattr(orders, "_PAUSE_S", 0.01)
+    monkeypatch.setattr(orders, "PAUSE_S", 0.01)
     with pytest.raises(Unsettled, match="not known: the line went dead"):
         upload(owner, source, dataset="lost", schema=SCHEMA)
     monkeypatch.setattr(NodeClient, "ask", original)
@@ -297,6 +283,24 @@ def test_the_answer_to_the_commit_is_lost(
     report = upload(owner, source, dataset="lost", schema=SCHEMA, mode="append")
     assert (report.version, report.rows) == (1, ROWS)
     assert totals(three, "lost") == (sum(range(ROWS)), ROWS // 2)
+
+
+def test_a_commit_that_is_still_being_given_up_is_waited_for(
+    owner: Nodes, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, begun = NodeClient.post, []
+
+    def post(self: NodeClient, target: str, body: Any, kind: Any, **more: Any) -> Any:
+        found = original(self, target, body, kind, **more)
+        if target == "/v1/uploads":
+            begun.append(self.name)
+            if begun.count("b") < 3 and self.name == "b":
+                return found.model_copy(update={"state": "prepared"})
+        return found
+
+    monkeypatch.setattr(NodeClient, "post", post)
+    assert upload(owner, source, dataset="given-up", schema=SCHEMA).rows == ROWS
+    assert begun.count("b") == 3
 
 
 def test_several_owners_append(three: Trio, owner: Nodes, source: Path) -> None:
@@ -325,7 +329,7 @@ def test_columns_of_the_same_rows_are_joined_by_the_key(three: Trio, owner: Node
     two = Schema(columns=(key, Column(name="y", kind="integer", lo=0, hi=1000)))
     upload(owner, first, dataset="joined", schema=one)
     with Nodes(three.federation, three.people["owner2"]) as other:
-        memory = Memory()
+        memory = UploadNotes()
         upload(other, second, dataset="joined", schema=two, mode="columns", memory=memory)
         with pytest.raises(InputError, match="is in joined already: columns of 200 rows"):
             upload(other, second, dataset="joined", schema=two, mode="columns", memory=memory)

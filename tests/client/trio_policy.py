@@ -8,6 +8,7 @@ ROLES = {
     "owner": ["owner"],
     "owner2": ["owner", "analyst"],
     "analyst": ["analyst", "owner"],
+    "both": ["analyst"],
     "operator": ["operator"],
 }
 
@@ -18,8 +19,21 @@ def policy(people: dict[str, Member]) -> str:
         lines += ["[[people]]", f'name = "{name}"', f'fingerprint = "{people[name].card.fingerprint}"']
         lines += [f"roles = {roles}".replace("'", '"')]
     lines += ["[[owners]]", 'people = ["*"]', 'datasets = ["*"]']
-    lines += ['may = ["create", "append", "columns", "withdraw", "refresh", "drop"]']
-    for name, analyst, more in (("open", "analyst", ""), ("looked-at", "owner2", "hold = true")):
-        lines += ["[[rules]]", f'name = "{name}"', f'analysts = ["{analyst}"]', 'datasets = ["*"]', "min_rows = 5"]
+    lines += ['may = ["create", "append", "columns", "withdraw", "widen", "refresh", "drop"]']
+    rules = (
+        ("open", "analyst", '["*"]', ""),
+        ("looked-at", "owner2", '["*"]', "hold = true"),
+        # of a handful of rows everything is shown: what is tested there is what comes out
+        ("tiny", "both", '["lacking", "brought", "money", "literals"]', "cohort = 0"),
+        ("cents", "both", '["cents", "gaps"]', ""),
+    )
+    for name, analyst, datasets, more in rules:
+        lines += [
+            "[[rules]]",
+            f'name = "{name}"',
+            f'analysts = ["{analyst}"]',
+            f"datasets = {datasets}",
+            "min_rows = 5",
+        ]
         lines += ["combine_datasets = true", "mix_versions = true", more]
     return "\n".join(lines)

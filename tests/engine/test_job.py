@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,10 @@ from tercet.engine.scheduler import Scheduler
 from tercet.errors import Timeout
 from tercet.protocols.product import multiply
 from tercet.protocols.scope import Scope
+from tercet.protocols.transcript import Statement, Transcript
 from tercet.ring import RING64
-from tercet.sharing import PARTIES, Party, SessionKeys, Share, Streams
-from tercet.transport import Address, Element, Endpoint, Peer, memory_endpoints
+from tercet.sharing import PARTIES, Party, Purpose, SessionKeys, Share, Streams
+from tercet.transport import Address, Element, Endpoint, SessionPeer, memory_endpoints
 from trio import Trio
 
 TIMEOUT_S = 1.0
@@ -54,6 +57,7 @@ def at_three(
     *,
     agreed: Callable[[Party], bytes] = lambda party: b"a plan",
     meet: bool = False,
+    transcripts: Mapping[Party, Transcript] = MappingProxyType({}),
 ) -> tuple[dict[Party, Any], dict[Party, float]]:
     """What `run_job` gave at each party, and after how many seconds."""
     endpoints = memory_endpoints()
@@ -63,7 +67,7 @@ def at_three(
     together = threading.Barrier(len(PARTIES))
 
     def party(me: Party) -> None:
-        endpoint: Endpoint = endpoints[Peer(me)]
+        endpoint: Endpoint = endpoints[SessionPeer(me)]
 
         def work(run: JobRun) -> Share:
             run.agree(agreed(me))
@@ -72,7 +76,9 @@ def at_three(
         keys = agree_on_keys(endpoint, 10)
         began = time.monotonic()
         with Heart(endpoint, TIMEOUT_S) as heart:
-            results[me] = run_job(endpoint, JOB, work, keys=keys, heart=heart, timeout=TIMEOUT_S)
+            results[me] = run_job(
+                endpoint, JOB, work, keys=keys, heart=heart, timeout=TIMEOUT_S, transcript=transcripts.get(me)
+            )
         took[me] = time.monotonic() - began
         together.wait(20)  # one that has all it needs is done before the others
         endpoint.close()
@@ -103,16 +109,44 @@ def test_so_is_one_that_waits_for_one_that_computes() -> None:
     assert np.array_equal(Trio.open(results), [3**8, 2**8])
 
 
+def test_a_recorded_job_explains_what_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every byte that the job's channel gave to the transport is in one statement; draws are listed, too."""
+    sent: Counter[tuple[int, int, int, int, int]] = Counter()
+    original = Endpoint.send
+
+    def send(self: Endpoint, to: Any, address: Any, element: Any, payload: Any, depth: int = 0) -> None:
+        if address.job == JOB and depth:
+            parts = payload if isinstance(payload, list) else [payload]
+            sent[int(self.me), int(to), address.operation, address.step, sum(part.nbytes for part in parts)] += 1
+        original(self, to, address, element, payload, depth)
+
+    monkeypatch.setattr(Endpoint, "send", send)
+    transcripts = {party: Transcript(party) for party in PARTIES}
+    results, _ = at_three(meet=True, transcripts=transcripts)
+    assert np.array_equal(Trio.open(results), [3**8, 2**8])
+    said = [entry for one in transcripts.values() for entry in one.statements]
+    assert Counter(entry.statement for entry in said) == {
+        Statement.PRODUCT: 6,
+        Statement.DEAL: 3,
+        Statement.BARRIER: 6,
+    }
+    stated = [entry for entry in said if entry.statement is not Statement.BARRIER]
+    assert sent == Counter((int(e.sender), int(e.to or 0), e.instance, e.step, e.nbytes) for e in stated)
+    draws = [draw for one in transcripts.values() for draw in one.draws]
+    assert Counter(draw.purpose for draw in draws) == {Purpose.MASK: 4 * 3, Purpose.OUTPUT: 2 * 3}
+    assert {draw.nbytes for draw in draws} == {16}
+
+
 def test_three_that_wait_find_out() -> None:
     """A message is lost: all three wait, answer each other's pings, and give up together."""
     lost: list[int] = []
     original = JobChannel.send
 
-    def send(self: JobChannel, to: Party, operation: int, step: int, payload: Any, depth: int) -> None:
-        if self._endpoint.me == Peer.P2 and operation >> 32 == 2 and not lost:
+    def send(self: JobChannel, to: Party, operation: int, step: int, payload: Any, depth: int, statement: Any) -> None:
+        if self._endpoint.me == SessionPeer.P2 and operation >> 32 == 2 and not lost:
             lost.append(step)
         else:
-            original(self, to, operation, step, payload, depth)
+            original(self, to, operation, step, payload, depth, statement)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JobChannel, "send", send)
@@ -157,16 +191,24 @@ def test_one_that_has_told_what_it_saw_may_go() -> None:
     """Party 2 says nothing, party 1 says so and leaves the session: party 3 blames party 2, whom it waits for too."""
     endpoints = memory_endpoints()
     saw = Report(Cause.TIMEOUT, 1, 2, "7", "1", "its message is awaited")
-    endpoints[Peer.P1].send_abort(Peer.P3, JOB, saw.encode())
-    endpoints[Peer.P1].close()
+    endpoints[SessionPeer.P1].send_abort(SessionPeer.P3, JOB, saw.encode())
+    endpoints[SessionPeer.P1].close()
 
     def work(run: JobRun) -> None:
-        run.endpoint.expect(Peer.P1, Address(JOB, 8, 1), Element.BYTES, 1)
+        run.endpoint.expect(SessionPeer.P1, Address(JOB, 8, 1), Element.BYTES, 1)
         raise Timeout("nothing came", party=2, operation="8", step="1")
 
-    endpoint = endpoints[Peer.P3]
+    endpoint = endpoints[SessionPeer.P3]
     with Heart(endpoint, TIMEOUT_S) as heart:
-        keys = SessionKeys({}, (b"", b"", b""))
+        keys = SessionKeys({}, b"")
         found = run_job(endpoint, JOB, work, keys=keys, heart=heart, timeout=TIMEOUT_S)
     assert isinstance(found, Report)
     assert (found.cause, found.party) == (Cause.TIMEOUT, 2)
+
+
+def test_a_channel_gives_protocols_the_names_of_parties() -> None:
+    endpoint = memory_endpoints()[SessionPeer.P1]
+    channel = JobChannel(endpoint, JOB)
+    assert channel.name_of(Party.P2) == "party 2"
+    endpoint.names = ("the client", "hospital", "clinic", "lab")
+    assert channel.name_of(Party.P2) == "clinic"

@@ -12,32 +12,42 @@ import pytest
 from tercet.client import Session
 from tercet.client.local import ThreadTrio
 from tercet.engine.agreement import agree_on_keys
-from tercet.engine.commands import EMPTY, Command, Run
+from tercet.engine.commands import EMPTY, Command, RunPlan
 from tercet.engine.failure import Cause, Report
 from tercet.errors import PartyError, ProtocolViolation, Unreachable
 from tercet.plan.network import LAN
 from tercet.sharing import PARTIES, Party
-from tercet.transport import Contact, Endpoint, Identity, Peer, TcpEndpoint, connect, dials, listen, receive_control
+from tercet.transport import (
+    Contact,
+    Endpoint,
+    Identity,
+    SessionPeer,
+    TcpEndpoint,
+    connect,
+    dials,
+    listen,
+    receive_control,
+)
 from tiny_plans import chain_plan, put
 
 TIMEOUT_S = 2.0
 
 
-def connected() -> dict[Peer, Endpoint]:
+def connected() -> dict[SessionPeer, Endpoint]:
     """Four endpoints over loopback TLS."""
-    identities = {peer: Identity.create(peer.label) for peer in Peer}
-    listeners = {peer: listen() for peer in Peer if peer}
-    endpoints: dict[Peer, Endpoint] = {}
+    identities = {peer: Identity.create(peer.label) for peer in SessionPeer}
+    listeners = {peer: listen() for peer in SessionPeer if peer}
+    endpoints: dict[SessionPeer, Endpoint] = {}
 
-    def meet(me: Peer) -> None:
+    def meet(me: SessionPeer) -> None:
         contacts = {}
-        for peer in Peer:
+        for peer in SessionPeer:
             if peer != me:
                 where = listeners[peer].getsockname()[:2] if dials(me, peer) else ("", 0)
                 contacts[peer] = Contact(identities[peer].certificate, *where)
         endpoints[me] = connect(me, identities[me], contacts, listener=listeners.get(me), timeout_s=20)
 
-    threads = [threading.Thread(target=meet, args=(peer,)) for peer in Peer]
+    threads = [threading.Thread(target=meet, args=(peer,)) for peer in SessionPeer]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -54,26 +64,26 @@ def rogue_session(rogue: Party, act: Callable[[TcpEndpoint], None]) -> Iterator[
     endpoints = connected()
 
     def misbehave() -> None:
-        endpoint = endpoints[Peer(rogue)]
+        endpoint = endpoints[SessionPeer(rogue)]
         assert isinstance(endpoint, TcpEndpoint)
         agree_on_keys(endpoint, 20)
-        endpoint.send_control(Peer.CLIENT, Command.READY, EMPTY)
-        while (told := receive_control(endpoint, Peer.CLIENT, 20)).kind != Command.RUN:
+        endpoint.send_control(SessionPeer.CLIENT, Command.READY, EMPTY)
+        while (told := receive_control(endpoint, SessionPeer.CLIENT, 20)).kind != Command.RUN:
             pass
-        jobs.append(Run.decode(told.body).job)
+        jobs.append(RunPlan.decode(told.body).job)
         act(endpoint)
 
     thread = threading.Thread(target=misbehave)
     thread.start()
-    honest = ThreadTrio({p: endpoints[Peer(p)] for p in PARTIES if p is not rogue}, TIMEOUT_S, 1, balance=True)
-    net = Session(endpoints[Peer.CLIENT], honest, LAN, TIMEOUT_S)
+    honest = ThreadTrio({p: endpoints[SessionPeer(p)] for p in PARTIES if p is not rogue}, TIMEOUT_S, 1, balance=True)
+    net = Session(endpoints[SessionPeer.CLIENT], honest, LAN, TIMEOUT_S)
     try:
         net._await_ready(20)
         yield net
     finally:
         net.close()
         thread.join()
-        endpoints[Peer(rogue)].abandon()
+        endpoints[SessionPeer(rogue)].abandon()
 
 
 jobs: list[bytes] = []
@@ -139,7 +149,7 @@ def test_it_is_named(act: Callable[[TcpEndpoint], None], cause: Cause, rogue: Pa
 
 def test_a_party_does_not_give_commands() -> None:
     def command(endpoint: TcpEndpoint) -> None:
-        endpoint.send_control(Peer.P1, Command.CLOSE, EMPTY)
+        endpoint.send_control(SessionPeer.P1, Command.CLOSE, EMPTY)
         endpoint.flush(5)
 
     with rogue_session(Party.P3, command) as net:
@@ -153,7 +163,7 @@ def test_a_report_that_is_a_trap_stops_nobody() -> None:
 
     def trap(endpoint: TcpEndpoint) -> None:
         body = Report(Cause.TIMEOUT, 3, 1, "²", "٤", "nothing arrived").encode()
-        for peer in (Peer.P1, Peer.P2, Peer.CLIENT):
+        for peer in (SessionPeer.P1, SessionPeer.P2, SessionPeer.CLIENT):
             endpoint.send_abort(peer, jobs[-1], body)
         endpoint.flush(5)
 

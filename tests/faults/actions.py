@@ -128,6 +128,7 @@ class Actions:
 
         def act() -> None:
             self.ledger.kept[name] = Fate.MAYBE
+            self.ledger.made_of[name] = [piece for piece in self.ledger.of(MAIN) if piece.fate is Fate.IN]
             with self.session() as net:
                 net.keep(name, {"total": net.table(MAIN)["x"].sum()}, {"model": "total"})
             self.ledger.kept[name] = Fate.IN

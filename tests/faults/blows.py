@@ -49,7 +49,7 @@ def kills(world: World) -> Blow:
 
 
 def workers_killed(world: World) -> Blow:
-    """kill -9 of a node's workers; the node itself goes on."""
+    """kill -9 of a node's workers and of the server that forks them; the node itself goes on."""
     name, nodes = world.draw.choice("abc"), world.nodes
 
     def strike() -> None:

@@ -14,9 +14,10 @@ from faults.actions import Actions
 from faults.guarded import Guarded
 from faults.ledger import Ledger, label_of
 from node.trio_nodes import NAMES, assert_ok
-from tercet.federation.api import DatasetInfo, DatasetList, JobList, KeptList
+from tercet.federation.api import DatasetInfo, DatasetList, JobList
 from tercet.federation.api_admin import AuditPage, NodeStatus
-from tercet.node.settings import Settings
+from tercet.federation.api_data import KeptList
+from tercet.node.settings import NodeSettings
 from tercet.sharing import PARTIES
 from tercet.store.audit import Entry
 from tercet.store.audit_check import cross_check
@@ -136,7 +137,7 @@ def contents(nodes: Guarded, ledger: Ledger, dataset: str) -> list[str]:
     found = []
     versions = []
     for party in PARTIES:
-        settings = Settings.load(nodes.folder / nodes.federation.node(party).name / "node.toml")
+        settings = NodeSettings.load(nodes.folder / nodes.federation.node(party).name / "node.toml")
         catalogue = Catalogue(settings.database_url)
         try:
             versions.append(Datasets(catalogue, settings.folder_path, party).get(dataset))
@@ -162,7 +163,7 @@ def leftovers(nodes: Guarded) -> list[str]:
     """Files and folders of the stores that nothing refers to."""
     found = []
     for name in NAMES:
-        settings = Settings.load(nodes.folder / name / "node.toml")
+        settings = NodeSettings.load(nodes.folder / name / "node.toml")
         catalogue = Catalogue(settings.database_url)
         try:
             with catalogue.read() as connection:

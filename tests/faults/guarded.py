@@ -6,14 +6,14 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from faults.doors import Doors
 from node.trio_nodes import LANES, NAMES, ROLES, Nodes, bound, everything
 from tercet.federation.identity import Member
-from tercet.node.setup import Place, create_federation
+from tercet.node.setup import NodePlace, create_federation
 
 ODD_CHILD = Path(__file__).with_name("odd_child.py")
 SETTINGS = {
@@ -38,8 +38,8 @@ class Guarded(Nodes):
         self.doors = Doors(self.pids)
 
     def pids(self) -> dict[str, list[int]]:
-        """The processes of every node that runs: its supervisor first, then its workers."""
-        return {name: [process.pid, *children(process.pid)] for name, process in list(self.processes.items())}
+        """The processes of every node that runs: its supervisor, the fork server, its workers."""
+        return {name: [process.pid, *started_by(process.pid)] for name, process in list(self.processes.items())}
 
     def start(self, *names: str, die_at: tuple[str, int] | None = None, fresh: bool = False) -> None:
         super().start(*names, die_at=die_at, fresh=fresh)
@@ -75,15 +75,13 @@ class Guarded(Nodes):
             front.close()
 
 
-def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
+def started_by(pid: int) -> list[int]:
+    """The processes that a process has started, and those that these have: the fork server and its workers."""
     found: list[int] = []
-    try:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
-    except OSError:
-        pass
-    return found
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        with suppress(OSError):  # a thread that has ended meanwhile
+            found += map(int, (task / "children").read_text().split())
+    return found + [further for child in found for further in started_by(child)]
 
 
 def alive(pid: int) -> bool:
@@ -100,7 +98,7 @@ def make_guarded(folder: Path, **settings: str) -> Guarded:
     lane_sockets = {name: bound(LANES) for name in NAMES}
     fronts = {name: [*bound(1), *bound(LANES)] for name in NAMES}
     places = {
-        name: Place(front[0].getsockname()[1], front[1].getsockname()[1], LANES) for name, front in fronts.items()
+        name: NodePlace(front[0].getsockname()[1], front[1].getsockname()[1], LANES) for name, front in fronts.items()
     }
     people = {person: Member.create(person) for person in (*ROLES, "nobody")}
     federation = create_federation(folder, places, policy=everything(people))

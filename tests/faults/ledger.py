@@ -43,6 +43,8 @@ class Ledger:
 
     pieces: list[Piece] = field(default_factory=list)
     kept: dict[str, Fate] = field(default_factory=dict)
+    made_of: dict[str, list[Piece]] = field(default_factory=dict)
+    """Of which pieces a kept result was made: it ends when one of them is withdrawn."""
     refreshed: dict[str, float] = field(default_factory=dict)
     _rows: int = 40
 
@@ -82,7 +84,10 @@ class Ledger:
         return found
 
     def compare_kept(self, shown: set[str]) -> list[str]:
-        """As `compare`, for names under which results are kept."""
+        """As `compare`, and after it, for names under which results are kept."""
+        for name, pieces in self.made_of.items():
+            if any(piece.fate is Fate.OUT for piece in pieces):
+                self.kept[name] = Fate.OUT
         found = [f"lost: {name}" for name, fate in self.kept.items() if fate is Fate.IN and name not in shown]
         found += [
             f"kept though refused: {name}" for name, fate in self.kept.items() if fate is Fate.OUT and name in shown

@@ -16,7 +16,7 @@ from faults.checks import Broken, settle
 from faults.harness import Attempt, World
 from node.trio_nodes import NAMES, assert_ok
 from tercet.errors import TercetError
-from tercet.node.settings import Settings
+from tercet.node.settings import NodeSettings
 from tercet.store.backup import restore
 from tercet.store.catalogue import Catalogue
 
@@ -49,7 +49,8 @@ def old_state(world: World) -> None:
 
 
 def old_backup(world: World) -> None:
-    """A node is restored from a backup of before a change: as with old state; other datasets go on meanwhile."""
+    """A node is restored from a backup of before a change: as with old state; other datasets go on when both operators
+    have accepted its head."""
     nodes = world.nodes
     world.actions.create()()
     other = world.ledger.pieces[-1].dataset
@@ -63,6 +64,10 @@ def old_backup(world: World) -> None:
     began = time.monotonic()
     said(world, "other versions")
     turned_away(world, "old backup", "append", "job", began=began)
+    for name in NAMES:
+        if name != ODD:
+            path = f"/v1/admin/nodes/{ODD}/accept-head"
+            assert_ok(nodes.request(name, "operator", "POST", path, json={"reason": "restored from a backup"}))
     world.actions.ask(other, "x")
     world.actions.create()()
     # the node's own signed heads, in the hands of the others, tell that it has lost a piece of its history
@@ -166,7 +171,7 @@ def recovered(world: World, fault: str) -> None:
 
 def restored(folder: Path, backup: Path) -> None:
     """Put a backup in the place of a node's store, as `tercet node restore` does."""
-    settings = Settings.load(folder / "node.toml")
+    settings = NodeSettings.load(folder / "node.toml")
     shutil.rmtree(settings.folder_path)
     settings.folder_path.mkdir(mode=0o700)
     catalogue = Catalogue(settings.database_url)

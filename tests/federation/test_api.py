@@ -12,18 +12,18 @@ from typing import Any, get_args, get_origin
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from tercet.federation import api, api_admin, api_peer
-from tercet.federation.model import Model, Shown
+from tercet.federation import api, api_admin, api_data, api_peer
+from tercet.federation.model import Body, Shown
 
-MODULES = (api, api_admin, api_peer)
+MODULES = (api, api_admin, api_data, api_peer)
 
 
-def bodies() -> list[type[Model]]:
+def bodies() -> list[type[Body]]:
     found = [
         value
         for module in MODULES
         for _, value in inspect.getmembers(module, inspect.isclass)
-        if issubclass(value, Model) and value.__module__ == module.__name__
+        if issubclass(value, Body) and value.__module__ == module.__name__
     ]
     assert len(found) > 30
     return found
@@ -34,7 +34,7 @@ def names(body: type) -> str:
 
 
 @pytest.mark.parametrize("body", bodies(), ids=names)
-def test_bodies_are_strict_and_closed(body: type[Model]) -> None:
+def test_bodies_are_strict_and_closed(body: type[Body]) -> None:
     assert body.model_config.get("extra") == "forbid"
     assert body.model_config.get("strict") and body.model_config.get("frozen")
     assert body.__doc__
@@ -52,7 +52,7 @@ def unbounded(kind: Any) -> bool:
 
 
 @pytest.mark.parametrize("body", bodies(), ids=names)
-def test_texts_have_limits(body: type[Model]) -> None:
+def test_texts_have_limits(body: type[Body]) -> None:
     schema = body.model_json_schema()
     # the public JSON inside is read by the floor above, which limits it
     text = json.dumps(schema).replace('"$ref": "#/$defs/JsonValue"', '"const": 0')
@@ -71,7 +71,7 @@ def plain(kind: Any) -> bool:
 
 
 @pytest.mark.parametrize("body", bodies(), ids=names)
-def test_bodies_are_of_what_json_has(body: type[Model]) -> None:
+def test_bodies_are_of_what_json_has(body: type[Body]) -> None:
     """The web framework validates decoded JSON, in which strict models find no tuple, date or enumeration."""
     for name, field in body.model_fields.items():
         assert plain(field.annotation), f"{name}: {field.annotation}"
@@ -115,7 +115,18 @@ def test_the_tables_name_bodies_that_are_there() -> None:
             if re.match(r"\| (GET|POST|PUT|DELETE) ", line):
                 cells = line.split("|")[2:4]
                 used |= set(re.findall(r"\b[A-Z][a-z]+(?:[A-Z][a-z]+)*\b", " ".join(cells)))
-    used -= {"Prometheus", "Tercet", "Sealed", "C", "SignedOrder", "CommitUpload", "Withdraw", "Refresh", "DropKept"}
+    used -= {
+        "Prometheus",
+        "Tercet",
+        "Sealed",
+        "C",
+        "SignedOrder",
+        "CommitUpload",
+        "Withdraw",
+        "Widen",
+        "Refresh",
+        "DropKept",
+    }
     assert len(used) > 20
     assert used <= there, used - there
 
@@ -128,4 +139,12 @@ class Words(Shown):
 
 
 def test_the_words_of_a_node_do_not_steer_a_terminal() -> None:
-    assert repr(Words(text="größe \x1b]0;no\x07 \u202e\n")) == "Words(größe \\x1b]0;no\\x07 \\u202e\\n)"
+    assert repr(Words(text="größe \x1b]0;no\x07 \u202e\n")) == "Words(größe \\x1b]0;no\\x07 \\u202e )"
+
+
+def test_reasons_stand_in_lines_of_their_own_and_none_twice() -> None:
+    assert api.in_lines([]) == ""
+    assert api.in_lines(["output 1 reveals"]) == "output 1 reveals"
+    assert api.in_lines(["output 1 reveals", "output 2 reveals", "output 1 reveals"]) == (
+        "\n  output 1 reveals\n  output 2 reveals"
+    )

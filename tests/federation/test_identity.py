@@ -20,8 +20,8 @@ from tercet.federation.identity import (
     MAX_CERTIFICATE_BYTES,
     SEAL_URI,
     Card,
+    KeyPurpose,
     Member,
-    Purpose,
     decode_base64url,
     encode_base64url,
     expiring,
@@ -38,9 +38,9 @@ def test_a_member_survives_its_file(tmp_path: Path) -> None:
     again = Member.load(path)
     assert again == member(ANNA)
     assert again.name == ANNA
-    box = again.card.seal(Purpose.RESULT, b"c", b"data")
-    assert again.open(Purpose.RESULT, b"c", box) == b"data"
-    member(ANNA).card.verify(Purpose.JOB, b"m", again.sign(Purpose.JOB, b"m"))
+    box = again.card.seal(KeyPurpose.RESULT, b"c", b"data")
+    assert again.open(KeyPurpose.RESULT, b"c", box) == b"data"
+    member(ANNA).card.verify(KeyPurpose.JOB, b"m", again.sign(KeyPurpose.JOB, b"m"))
 
 
 def test_no_key_is_overwritten(tmp_path: Path) -> None:
@@ -152,20 +152,20 @@ def test_expiry() -> None:
 
 
 def test_signatures_are_for_one_purpose_message_and_member() -> None:
-    signature = member(ANNA).sign(Purpose.JOB, b"message")
+    signature = member(ANNA).sign(KeyPurpose.JOB, b"message")
     assert len(signature) == 64
     card = member(ANNA).card
-    card.verify(Purpose.JOB, b"message", signature)
+    card.verify(KeyPurpose.JOB, b"message", signature)
     flipped = bytes([signature[0] ^ 1]) + signature[1:]
     for who, purpose, message, sent in (
-        (member(BEN).card, Purpose.JOB, b"message", signature),
-        (card, Purpose.REQUEST, b"message", signature),
-        (card, Purpose.JOB, b"other", signature),
-        (card, Purpose.JOB, b"message", flipped),
-        (card, Purpose.JOB, b"message", bytes(64)),
-        (card, Purpose.JOB, b"message", b"\xff" * 64),
-        (card, Purpose.JOB, b"message", signature[:-1]),
-        (card, Purpose.JOB, b"message", signature + b"\0"),
+        (member(BEN).card, KeyPurpose.JOB, b"message", signature),
+        (card, KeyPurpose.REQUEST, b"message", signature),
+        (card, KeyPurpose.JOB, b"other", signature),
+        (card, KeyPurpose.JOB, b"message", flipped),
+        (card, KeyPurpose.JOB, b"message", bytes(64)),
+        (card, KeyPurpose.JOB, b"message", b"\xff" * 64),
+        (card, KeyPurpose.JOB, b"message", signature[:-1]),
+        (card, KeyPurpose.JOB, b"message", signature + b"\0"),
     ):
         with pytest.raises(IntegrityError, match=r"signature"):
             who.verify(purpose, message, sent)
@@ -173,22 +173,22 @@ def test_signatures_are_for_one_purpose_message_and_member() -> None:
 
 def test_purposes_cannot_be_mistaken_for_each_other() -> None:
     """No purpose's label begins another's: the zero byte behind it settles where the message begins."""
-    assert all("\0" not in purpose and purpose.isascii() for purpose in Purpose)
-    assert len({purpose.value for purpose in Purpose}) == len(Purpose)
+    assert all("\0" not in purpose and purpose.isascii() for purpose in KeyPurpose)
+    assert len({purpose.value for purpose in KeyPurpose}) == len(KeyPurpose)
 
 
 @given(st.binary(max_size=200), st.binary(max_size=40))
 def test_boxes_open_for_one_member_purpose_and_context(data: bytes, context: bytes) -> None:
-    box = member(ANNA).card.seal(Purpose.PART, context, data)
+    box = member(ANNA).card.seal(KeyPurpose.PART, context, data)
     assert len(box) == len(data) + BOX_OVERHEAD_BYTES
-    assert member(ANNA).open(Purpose.PART, context, box) == data
+    assert member(ANNA).open(KeyPurpose.PART, context, box) == data
     for who, purpose, other, sent in (
-        (member(BEN), Purpose.PART, context, box),
-        (member(ANNA), Purpose.RESULT, context, box),
-        (member(ANNA), Purpose.PART, context + b"\0", box),
-        (member(ANNA), Purpose.PART, context, box[:-1]),
-        (member(ANNA), Purpose.PART, context, box + b"\0"),
-        (member(ANNA), Purpose.PART, context, b""),
+        (member(BEN), KeyPurpose.PART, context, box),
+        (member(ANNA), KeyPurpose.RESULT, context, box),
+        (member(ANNA), KeyPurpose.PART, context + b"\0", box),
+        (member(ANNA), KeyPurpose.PART, context, box[:-1]),
+        (member(ANNA), KeyPurpose.PART, context, box + b"\0"),
+        (member(ANNA), KeyPurpose.PART, context, b""),
     ):
         with pytest.raises(IntegrityError, match=r"does not open"):
             who.open(purpose, other, sent)
@@ -196,10 +196,10 @@ def test_boxes_open_for_one_member_purpose_and_context(data: bytes, context: byt
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
 def test_a_damaged_box_does_not_open(at: int, change: int) -> None:
-    box = bytearray(member(ANNA).card.seal(Purpose.PART, b"", b"some data"))
+    box = bytearray(member(ANNA).card.seal(KeyPurpose.PART, b"", b"some data"))
     box[at % len(box)] ^= change
     with pytest.raises(IntegrityError):
-        member(ANNA).open(Purpose.PART, b"", box)
+        member(ANNA).open(KeyPurpose.PART, b"", box)
 
 
 @pytest.mark.parametrize("key", [bytes(32), bytes([1]) + bytes(31)])
@@ -209,15 +209,15 @@ def test_nothing_is_sealed_to_a_key_that_everybody_knows(key: bytes) -> None:
         Card.from_certificate(Identity.create("mallory", uris=[SEAL_URI + encode_base64url(key)]).certificate)
     point = bytes(key) + bytes(16)
     with pytest.raises(IntegrityError):
-        member(ANNA).open(Purpose.PART, b"", point)
+        member(ANNA).open(KeyPurpose.PART, b"", point)
 
 
 def test_large_boxes_are_quick() -> None:
     """64 MiB take 0.06 s each way where nothing else runs."""
     data = os.urandom(1 << 20) * 64
     start = time.process_time()
-    box = member(ANNA).card.seal(Purpose.PART, b"", memoryview(data))
-    assert member(ANNA).open(Purpose.PART, b"", box) == data
+    box = member(ANNA).card.seal(KeyPurpose.PART, b"", memoryview(data))
+    assert member(ANNA).open(KeyPurpose.PART, b"", box) == data
     assert time.process_time() - start < 2
 
 

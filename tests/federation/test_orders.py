@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from federations import FEDERATION_ID, member
 from tercet.errors import IntegrityError, PlanError
-from tercet.federation.identity import Member, Purpose, encode_base64url
+from tercet.federation.identity import KeyPurpose, Member, encode_base64url
 from tercet.federation.orders import (
     MAX_AGE_S,
     MAX_AHEAD_S,
@@ -75,7 +75,7 @@ def test_nobody_alters_an_order() -> None:
         {"order": text},
         {"certificate": other.certificate},
         {"signature": other.signature},
-        {"signature": encode_base64url(member("anna").sign(Purpose.JOB, signed.order.encode()))},
+        {"signature": encode_base64url(member("anna").sign(KeyPurpose.JOB, signed.order.encode()))},
     ):
         with pytest.raises(IntegrityError, match="signature"):
             read_order(signed.model_copy(update=change), FEDERATION_ID, NOW)
@@ -101,7 +101,7 @@ def test_what_is_no_order(change: dict[str, str]) -> None:
 def signed_anyhow(data: dict[str, Any], **style: Any) -> SignedOrder:
     arguments: dict[str, Any] = {"sort_keys": True, "separators": (",", ":")} | style
     text = json.dumps(data, **arguments)
-    signature = encode_base64url(member("anna").sign(Purpose.ORDER, text.encode()))
+    signature = encode_base64url(member("anna").sign(KeyPurpose.ORDER, text.encode()))
     return SignedOrder(order=text, certificate=sign_order(member("anna"), order()).certificate, signature=signature)
 
 

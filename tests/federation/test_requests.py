@@ -17,7 +17,7 @@ from federations import member
 from tercet.errors import IntegrityError
 from tercet.federation import requests
 from tercet.federation.identity import Card, Member, encode_base64url
-from tercet.federation.requests import BadRequest, Reason, RequestGuard, signed_headers
+from tercet.federation.requests import BadRequest, RequestFault, RequestGuard, signed_headers
 from tercet.transport.identity import Identity
 
 STARTED = 1_800_000_000.0
@@ -56,8 +56,8 @@ def refusal(headers: dict[str, str], *, at: RequestGuard | None = None, now: flo
 def test_a_request_passes_once() -> None:
     at, headers = guard(), signed()
     assert at.check(headers, "PUT", "/v1/x?a=1", BODY, NOW) == long_lived().card
-    assert refusal(headers, at=at).reason is Reason.REPLAYED
-    assert refusal(headers, at=at, now=NOW + 299).reason is Reason.REPLAYED
+    assert refusal(headers, at=at).reason is RequestFault.REPLAYED
+    assert refusal(headers, at=at, now=NOW + 299).reason is RequestFault.REPLAYED
     assert at.check(signed(), "PUT", "/v1/x?a=1", BODY, NOW) == long_lived().card
 
 
@@ -67,7 +67,7 @@ def test_the_body_may_come_later() -> None:
     claim.check_body(BODY)
     with pytest.raises(BadRequest, match="body") as caught:
         claim.check_body(hashlib.sha256(b"other").hexdigest())
-    assert caught.value.reason is Reason.WRONG_CONTENT
+    assert caught.value.reason is RequestFault.WRONG_CONTENT
 
 
 @pytest.mark.parametrize(("off", "passes"), [(-301, False), (-299, True), (0, True), (299, True), (301, False)])
@@ -77,14 +77,14 @@ def test_dates(off: float, passes: bool) -> None:
         guard().check(headers, "PUT", "/v1/x?a=1", BODY, NOW)
         return
     error = refusal(headers)
-    assert error.reason is Reason.STALE
+    assert error.reason is RequestFault.STALE
     for clock in (NOW + off, NOW):
         assert f"{datetime.fromtimestamp(clock, UTC):%H:%M:%S}" in error.message
 
 
 def test_what_is_dated_before_the_start_is_refused() -> None:
     error = refusal(signed(STARTED - 1), now=STARTED + 1)
-    assert error.reason is Reason.EARLY
+    assert error.reason is RequestFault.EARLY
     assert "before this node started" in error.message
     at = guard()
     at.check(signed(STARTED), "PUT", "/v1/x?a=1", BODY, STARTED)
@@ -95,38 +95,38 @@ def test_what_is_dated_before_the_start_is_refused() -> None:
 def test_a_request_for_another_node_names_both() -> None:
     headers = signed_headers(long_lived(), member("hospital-b").card.fingerprint, "PUT", "/v1/x?a=1", BODY, NOW)
     error = refusal(headers)
-    assert error.reason is Reason.WRONG_NODE
+    assert error.reason is RequestFault.WRONG_NODE
     assert node()[:16] in error.message and member("hospital-b").card.fingerprint[:16] in error.message
     # and cannot be turned into one for this
-    assert refusal(headers | {requests.NODE: node()}).reason is Reason.BAD_SIGNATURE
+    assert refusal(headers | {requests.NODE: node()}).reason is RequestFault.BAD_SIGNATURE
 
 
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
-        ({"method": "POST"}, Reason.BAD_SIGNATURE),
-        ({"target": "/v1/x?a=2"}, Reason.BAD_SIGNATURE),
-        ({"target": "/v1/x"}, Reason.BAD_SIGNATURE),
-        ({"body_sha256_hex": hashlib.sha256(b"other").hexdigest()}, Reason.WRONG_CONTENT),
+        ({"method": "POST"}, RequestFault.BAD_SIGNATURE),
+        ({"target": "/v1/x?a=2"}, RequestFault.BAD_SIGNATURE),
+        ({"target": "/v1/x"}, RequestFault.BAD_SIGNATURE),
+        ({"body_sha256_hex": hashlib.sha256(b"other").hexdigest()}, RequestFault.WRONG_CONTENT),
     ],
 )
-def test_what_was_signed_counts(other: dict[str, str], reason: Reason) -> None:
+def test_what_was_signed_counts(other: dict[str, str], reason: RequestFault) -> None:
     assert refusal(signed(), **other).reason is reason
 
 
 def test_headers_of_two_requests_do_not_mix() -> None:
     first, second = signed(), signed(NOW + 1)
     for name in (requests.DATE, requests.NONCE, requests.SIGNATURE):
-        assert refusal(first | {name: second[name]}).reason is Reason.BAD_SIGNATURE
+        assert refusal(first | {name: second[name]}).reason is RequestFault.BAD_SIGNATURE
     other = base64.b64encode(member("ben").card.certificate).decode()
-    assert refusal(first | {requests.CERTIFICATE: other}).reason is Reason.BAD_SIGNATURE
+    assert refusal(first | {requests.CERTIFICATE: other}).reason is RequestFault.BAD_SIGNATURE
 
 
 @pytest.mark.parametrize("name", [*signed()])
 @pytest.mark.parametrize("value", ["", "x", "ü", "A" * 10_000, " ", "1" * 400 + ".000", "\0", "AAAA", "nan", "-1.000"])
 def test_malformed_headers(name: str, value: str) -> None:
     error = refusal(signed() | {name: value})
-    assert error.reason is Reason.MALFORMED
+    assert error.reason is RequestFault.MALFORMED
     assert name in error.message
 
 
@@ -142,7 +142,7 @@ def test_missing_headers(name: str) -> None:
     [("put", "/"), ("TRACE", "/"), ("PUT", "v1"), ("PUT", "/a b"), ("PUT", "/\n"), ("PUT", "/" * 5000)],
 )
 def test_methods_and_targets_that_are_none(method: str, target: str) -> None:
-    assert refusal(signed(), method=method, target=target).reason is Reason.MALFORMED
+    assert refusal(signed(), method=method, target=target).reason is RequestFault.MALFORMED
 
 
 def test_a_certificate_that_is_no_members_is_malformed() -> None:
@@ -154,7 +154,7 @@ def test_an_expired_certificate() -> None:
     start = datetime.fromtimestamp(NOW, UTC) - timedelta(days=10)
     old = Member.create("old", start=start, valid_for=timedelta(days=9))
     error = refusal(signed(who=old))
-    assert error.reason is Reason.EXPIRED
+    assert error.reason is RequestFault.EXPIRED
     assert "expired on" in error.message
 
 
@@ -171,8 +171,10 @@ def test_strangers_leave_no_trace() -> None:
 
 def test_a_wrong_signature_does_not_use_up_the_nonce() -> None:
     at, headers = guard(), signed()
-    assert refusal(headers | {requests.SIGNATURE: encode_base64url(bytes(64))}, at=at).reason is Reason.BAD_SIGNATURE
-    assert refusal(headers, at=at, body_sha256_hex="0" * 64).reason is Reason.WRONG_CONTENT
+    assert (
+        refusal(headers | {requests.SIGNATURE: encode_base64url(bytes(64))}, at=at).reason is RequestFault.BAD_SIGNATURE
+    )
+    assert refusal(headers, at=at, body_sha256_hex="0" * 64).reason is RequestFault.WRONG_CONTENT
     at.check(headers, "PUT", "/v1/x?a=1", BODY, NOW)
 
 
@@ -180,13 +182,13 @@ def test_memory_is_bounded_and_freed() -> None:
     at = guard(max_nonces=5, max_nonces_of_one=3)
     for _ in range(3):
         at.check(signed(), "PUT", "/v1/x?a=1", BODY, NOW)
-    assert refusal(signed(), at=at).reason is Reason.BUSY
+    assert refusal(signed(), at=at).reason is RequestFault.BUSY
     ben = member("ben")
     for _ in range(2):
         at.check(signed(who=ben), "PUT", "/v1/x?a=1", BODY, NOW)
-    assert refusal(signed(who=ben), at=at).reason is Reason.BUSY
+    assert refusal(signed(who=ben), at=at).reason is RequestFault.BUSY
     # nothing that could still be replayed is forgotten; everything else is
-    assert refusal(signed(NOW + 299), at=at, now=NOW + 299).reason is Reason.BUSY
+    assert refusal(signed(NOW + 299), at=at, now=NOW + 299).reason is RequestFault.BUSY
     later = NOW + 300 + 60
     for _ in range(3):
         at.check(signed(later), "PUT", "/v1/x?a=1", BODY, later)
@@ -204,7 +206,7 @@ def test_no_replay_passes_whenever_it_comes(steps: list[tuple[int, int]]) -> Non
         at.check(headers, "PUT", "/v1/x?a=1", BODY, now)
         passed.append(headers)
         for old in passed:
-            assert refusal(old, at=at, now=now).reason in (Reason.REPLAYED, Reason.STALE)
+            assert refusal(old, at=at, now=now).reason in (RequestFault.REPLAYED, RequestFault.STALE)
 
 
 def test_of_many_threads_one_passes() -> None:
@@ -224,7 +226,7 @@ def test_of_many_threads_one_passes() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(outcomes) == ["ok"] + [Reason.REPLAYED] * 7
+    assert sorted(outcomes) == ["ok"] + [RequestFault.REPLAYED] * 7
 
 
 def test_checking_is_cheap() -> None:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from tercet.errors import IntegrityError, PlanError, TercetError
 from tercet.federation.bundle import read_bundle
-from tercet.federation.identity import Member, Purpose, labelled
+from tercet.federation.identity import KeyPurpose, Member, labelled
 from tercet.federation.orders import SignedOrder, read_order
 from tercet.federation.requests import BadRequest, RequestGuard, signed_bytes
 from tercet.federation.sealing import open_part, part_context, result_context
@@ -42,7 +42,7 @@ WORDS = {
 
 @cache
 def member(name: str) -> Member:
-    """The member with the keys that the vectors give him."""
+    """The member with the keys that the vectors give them."""
     entry = members()[name]
     key = serialization.load_der_private_key(base64.b64decode(entry["signing_key_pkcs8_base64"]), None)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -71,7 +71,7 @@ def test_request(vector: dict[str, Any]) -> None:
             *(headers["tercet-node"], vector["method"], vector["target"]),
             *(headers[f"tercet-{name}"] for name in ("date", "nonce", "content-sha256")),
         )
-        assert labelled(Purpose.REQUEST, message).hex() == vector["signed_hex"]
+        assert labelled(KeyPurpose.REQUEST, message).hex() == vector["signed_hex"]
     try:
         card = guard.check(headers, vector["method"], vector["target"], body, vector["now"])
         outcome = "ok"
@@ -84,7 +84,7 @@ def test_request(vector: dict[str, Any]) -> None:
 @pytest.mark.parametrize("vector", vectors("order"))
 def test_order(vector: dict[str, Any]) -> None:
     signed = SignedOrder.model_validate(vector["signed_order"])
-    assert labelled(Purpose.ORDER, signed.order.encode()).hex() == vector["signed_hex"]
+    assert labelled(KeyPurpose.ORDER, signed.order.encode()).hex() == vector["signed_hex"]
     try:
         order, card = read_order(signed, vector["federation"], vector["now"])
         outcome = "ok"
@@ -101,7 +101,7 @@ def test_order(vector: dict[str, Any]) -> None:
 @pytest.mark.parametrize("vector", vectors("box"))
 def test_box(vector: dict[str, Any]) -> None:
     purpose, context, box = (
-        Purpose(vector["purpose"]),
+        KeyPurpose(vector["purpose"]),
         bytes.fromhex(vector["context_hex"]),
         bytes.fromhex(vector["box_hex"]),
     )
@@ -115,7 +115,7 @@ def test_box(vector: dict[str, Any]) -> None:
     assert vector["expect"] == "ok"
     assert data.hex() == vector["plaintext_hex"]
     about = vector["about"]
-    if purpose is Purpose.PART:
+    if purpose is KeyPurpose.PART:
         assert part_context(about["upload"], about["chunk"]) == context
     else:
         assert result_context(about["job"], about["output"], Party(about["party"])) == context

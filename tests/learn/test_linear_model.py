@@ -10,9 +10,16 @@ from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression as Reference
 
 import tercet as tc
+from plan_trio import TrioSession
 from tercet.array import numeric
+from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.linear_model import LinearRegression
+from tercet.plan.network import LAN
+from tercet.plan.plan import OutputKind
+from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.table.reasons import ASSUMED
+from tercet.plan.types import Type, ValueKind
 
 
 def data(rows: int, columns: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -105,20 +112,66 @@ def test_predict_before_fit_says_so() -> None:
         LinearRegression().predict(np.ones((2, 2)))
 
 
-def test_a_checked_run_verifies_the_bound_of_coefficients() -> None:
-    """The product that it bounds may wrap in the ring, and is compared without its lowest bits."""
+@pytest.mark.parametrize("checked", [False, True])
+def test_a_coefficient_beyond_its_bound_says_so(checked: bool) -> None:
+    """The bound is enforced, so that a checked run has nothing to verify; what passes it is named."""
     rng = np.random.default_rng(3)
     x = rng.integers(0, 9, (40, 1)) / 2.0**16
-    with tc.local(checked=True) as net:
+    with tc.local(checked=checked) as net:
         secret = net.share(x, bounds=(-(2**20), 2**20))
-        for slope, holds in ((2.0**20, True), (-(2.0**20), True), (2.0**30 * 1.01, False), (-(2.0**30) * 1.01, False)):
-            model = LinearRegression().fit(secret, net.share(slope * x[:, 0], bounds=(-(2**20), 2**20)))
-            if holds:
-                assert model.coef_.reveal() == pytest.approx([slope], rel=1e-4)
-                continue
-            with pytest.raises(InputError, match="assumption does not hold"):
-                model.coef_.reveal()
-            model.coef_.reveal(checked=False)
+        for slope in (2.0**20, -(2.0**30) * 1.01, 2.0**42):
+            model = LinearRegression().fit(secret, net.share(slope * x[:, 0], bounds=(-(2**34), 2**34)))
+            coef, capped = tc.reveal(model.coef_, model.capped_)
+            assert coef == pytest.approx([slope], rel=1e-9)
+            assert capped.tolist() == [False]
+        assert model.coef_bits_ == 43
+        for slope in (2.0**44, -(2.0**44)):
+            model = LinearRegression().fit(secret, net.share(slope * x[:, 0], bounds=(-(2**34), 2**34)))
+            coef, capped = tc.reveal(model.coef_, model.capped_)
+            assert capped.tolist() == [True]
+            assert coef == pytest.approx([np.sign(slope) * 2.0**43], rel=1e-9)
+
+
+@pytest.mark.parametrize("bounds", [(0, 1), (0, 1e9)], ids=["a narrow column", "one declared as y is"])
+@pytest.mark.parametrize("checked", [False, True])
+def test_revenue_on_a_column_of_zeros_and_ones(bounds: tuple[float, float], checked: bool) -> None:
+    """Bounds of y at 16 fractional bits once left 22 bits to a coefficient, in silence."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 2, (300, 1)).astype(float)
+    y = np.round(400_000_000 + 30_789_210 * x[:, 0] + rng.normal(0, 1e7, 300)).clip(0, 1e9)
+    reference = Reference().fit(x, y)
+    assert reference.coef_[0] == pytest.approx(30_789_210, rel=0.1)
+    with tc.local(checked=checked) as net:
+        model = LinearRegression().fit(net.share(x, bounds=bounds), net.share(y, bounds=(0, 1e9)))
+        coef, intercept, capped = tc.reveal(model.coef_, model.intercept_, model.capped_)
+        assert relative(coef, reference.coef_) < 1e-9
+        assert relative(intercept, reference.intercept_) < 1e-9
+        assert not capped.any()
+        predicted = model.predict(net.share(x[:5], bounds=bounds)).reveal()
+        assert relative(predicted, reference.predict(x[:5])) < 1e-9
+
+
+@pytest.mark.parametrize(("slope", "error"), [(1e-9, 1e-8), (1e-3, 1e-7), (1.0, 1e-4)])
+def test_times_in_milliseconds_and_a_small_column_beside_them(slope: float, error: float) -> None:
+    """The error is that of 48 bits where a column explains a part in 10^9 of y beside another."""
+    rng = np.random.default_rng(2)
+    start, end = 1_600_000_000_000, 1_700_000_000_000
+    x = np.stack([rng.integers(start, end, 400), rng.integers(0, 2, 400)], axis=1)
+    y = slope * (x[:, 0] - start) + 50 * x[:, 1] + rng.normal(size=400)
+    y = np.round(y * 2**16) / 2**16
+    unit = np.array([1e9, 1.0])  # scikit-learn drops columns that are smaller than others by this much
+    shifted = Reference().fit((x - [start, 0]) / unit, y)
+    coef = shifted.coef_ / unit
+    intercept = shifted.intercept_ - start * coef[0]
+    top = 2.0 ** np.ceil(np.log2(np.abs(y).max()))
+    with tc.local() as net:
+        model = LinearRegression().fit(net.share(x, bounds=(0, 2_000_000_000_000)), net.share(y, bounds=(-top, top)))
+        found, start_at, capped = tc.reveal(model.coef_, model.intercept_, model.capped_)
+        assert relative(found, coef) < error
+        assert start_at == pytest.approx(intercept, rel=1e-8, abs=1e-4)
+        assert not capped.any()
+        predicted = model.predict(net.share(x[:7], bounds=(0, 2_000_000_000_000))).reveal()
+        assert np.allclose(predicted, shifted.predict((x[:7] - [start, 0]) / unit), rtol=1e-8, atol=1e-4)
 
 
 @pytest.mark.parametrize("factor", [2**10, 2**50, 2**61])
@@ -129,9 +182,68 @@ def test_a_checked_run_verifies_the_bound_of_a_product(factor: int) -> None:
         x = net.share([factor, -factor], bounds=(-factor, factor))
         for y, holds in (([999, -999], True), ([1001, 1], False), ([1, 1001], False), ([-1001, 0], False)):
             other = net.share(y, bounds=(-(2**61), 2**61))
-            product = numeric.product_within(x, other, -limit, limit, "assumed by the analyst")
+            product = numeric.product_within(x, other, -limit, limit, ASSUMED)
             if holds:
                 assert product.reveal().tolist() == [factor * 999] * 2
             else:
                 with pytest.raises(InputError, match="assumption does not hold"):
                     product.reveal()
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+def test_large_regressions_on_checked_columns_lift_no_rows(claimed: bool) -> None:
+    """Ten million rows whose bounds are proven: blocks are lifted. Where they are claimed, factors are."""
+    session = TrioSession()
+    t = Type(ValueKind.FIXED, (10_000_000, 10), 64, 16, 16, 0, 100 << 16, claimed=claimed)
+    x = SecretArray._new(session, session.graph.input(b"x" * 16, t))
+    y = SecretArray._new(session, session.graph.input(b"y" * 16, t.with_shape((10_000_000,))))
+    model = LinearRegression().fit(x, y)
+    plan = compile_plan([Wanted(model.coef_.node, OutputKind.REVEAL)], LAN)
+    sums = [op for op in plan.operations if op.operation.name in ("matmul", "contract") and op.type.ring == 128]
+    assert {op.attrs.wide for op in sums if op.type.size > 1} >= {not claimed}
+    rows = [op for op in plan.operations if op.operation.name == "lift" and 10_000_000 in op.type.shape]
+    assert bool(rows) == claimed
+
+
+def times_beside_decimals(rows: int, unit: str) -> tuple[Any, Any, Any]:
+    rng = np.random.default_rng(1)
+    seconds = 1.6e9 + rng.uniform(0, 3 * 3.15e7, rows)
+    times = (seconds * (1000 if unit == "ms" else 1)).round()
+    part = np.round(rng.uniform(0, 100, rows), 3)
+    y = np.round(5 + 3 * (times - times.min()) / np.ptp(times) + 0.2 * part + rng.normal(0, 1, rows), 3)
+    return times, part, y
+
+
+@pytest.mark.parametrize("unit", ["s", "ms"])
+def test_times_beside_decimals(unit: str) -> None:
+    """At one scale for both, sums of products of 57 bits do not fit; at the bounds that inference gives."""
+    times, part, y = times_beside_decimals(3000, unit)
+    session = TrioSession()
+    columns = [
+        session.share(times.astype(np.int64), bounds=(0, 2**41 if unit == "ms" else 2**31)),
+        session.share(part, bounds=(-20, 120)),
+    ]
+    X, target = tc.stack(columns, axis=1), session.share(y, bounds=(-40, 80))
+    model = LinearRegression().fit(X, target)
+    centred = np.column_stack([times - times.mean(), part - part.mean()])
+    coef = np.linalg.lstsq(centred, y - y.mean(), rcond=None)[0]
+    assert np.allclose(model.coef_.reveal(), coef, rtol=3e-7, atol=0)
+    assert not model.capped_.reveal().any() and not model.aliased_.reveal().any()
+    intercept = y.mean() - coef @ [times.mean(), part.mean()]
+    assert abs(float(model.intercept_.reveal()) - intercept) < 1e-4
+    predicted = centred @ coef + y.mean()
+    assert np.abs(model.predict(X).reveal() - predicted).max() < 1e-5
+    r2 = 1 - ((y - predicted) ** 2).sum() / ((y - y.mean()) ** 2).sum()
+    assert abs(float(model.score(X, target).reveal()) - r2) < 1e-6
+
+
+@pytest.mark.parametrize("unit", ["s", "ms"])
+def test_a_hundred_thousand_times_beside_decimals_are_recorded(unit: str) -> None:
+    times, part, y = times_beside_decimals(100_000, unit)
+    session = TrioSession()
+    top = 2**41 if unit == "ms" else 2**31
+    columns = [session.share(times.astype(np.int64), bounds=(0, top)), session.share(part, bounds=(-20, 120))]
+    X, target = tc.stack(columns, axis=1), session.share(y, bounds=(-40, 80))
+    model = LinearRegression().fit(X, target)
+    error = ((target - model.predict(X)) ** 2).mean()
+    assert error.bounds[0] >= 0 and model.score(X, target).bounds[1] <= 1.001

@@ -9,7 +9,7 @@ import pytest
 
 import tercet as tc
 from tercet.errors import InputError
-from tercet.learn.model import rebuild
+from tercet.learn.saved import rebuild
 from tercet.linear_model import LinearRegression
 
 DRAW = np.random.default_rng(5)
@@ -51,7 +51,7 @@ GOOD: dict[str, Any] = {
     "class": "LinearRegression",
     "format": 1,
     "parameters": {"fit_intercept": True},
-    "public": {"coef_": 1, "intercept_": 2, "aliased_": 3, "coef_bits_": 4},
+    "public": {"coef_": 1, "intercept_": 2, "aliased_": 3, "capped_": 5, "coef_bits_": 4, "reach_": [0, 1, 32]},
 }
 
 

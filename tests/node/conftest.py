@@ -27,6 +27,14 @@ def nodes(tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> Iterator[
         yield running
 
 
+@pytest.fixture(autouse=True)
+def no_uploads_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test begins at the shared nodes does not stay open for the next."""
+    yield
+    if "nodes" in request.fixturenames:
+        request.getfixturevalue("nodes").give_up_uploads()
+
+
 @pytest.fixture
 def stopped(tmp_path: Path, zygote: Zygote) -> Iterator[Nodes]:
     """Three of one test's own, not yet running."""

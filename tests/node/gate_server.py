@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,14 +18,16 @@ from fastapi import FastAPI
 
 from tercet.federation.federation import Draft, Federation, NodeEntry
 from tercet.federation.identity import Member
-from tercet.federation.requests import RequestGuard
-from tercet.node.access import Anyone, Body, Gate, Operator, Owner, PeerCaller
-from tercet.node.handlers import tell_errors
+from tercet.node.http.access import Anyone, Gate, Operator, Owner, PeerCaller, RawBody
+from tercet.node.http.doors import HANDSHAKE_S, Door, Doors
+from tercet.node.http.handlers import tell_errors
+from tercet.node.http.protocol import protocol_of
+from tercet.node.http.sockets import bind, server_context
 from tercet.node.logs import node_log
 from tercet.node.metrics import Metrics
-from tercet.node.protocol import NodeProtocol
-from tercet.node.settings import Limits, Settings, Timeouts
-from tercet.node.sockets import bind, server_context
+from tercet.node.parts import NodeIdentity
+from tercet.node.peers import Peers
+from tercet.node.settings import NodeLimits, NodeSettings, Timeouts
 from tercet.transport.identity import tls_context
 
 
@@ -33,14 +35,15 @@ from tercet.transport.identity import tls_context
 class Served:
     """A running gate, and all that knock at it."""
 
-    node: Any
+    context: Any
+    doors: Doors
     port: int
     federation: Federation
     members: dict[str, Member]
     people: dict[str, Member] = field(default_factory=dict)
 
-    def connect(self, member: Member | None = None) -> ssl.SSLSocket:
-        """A TLS connection; with the member's certificate if one is named."""
+    def connect(self, member: Member | None = None, source: str = "127.0.0.1") -> ssl.SSLSocket:
+        """A TLS connection; with the member's certificate if one is named, from that address of loopback."""
         context = tls_context(
             (member or self.people["owner"]).identity, [self.members["a"].card.certificate], server=False
         )
@@ -48,13 +51,18 @@ class Served:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False
             context.load_verify_locations(cadata=self.members["a"].card.certificate)
-        raw = socket.create_connection(("127.0.0.1", self.port), timeout=10)
-        return context.wrap_socket(raw)
+        return context.wrap_socket(self.silent(source))
 
-    def exchange(self, request: bytes, member: Member | None = None) -> bytes:
+    def silent(self, source: str = "127.0.0.1") -> socket.socket:
+        """A connection that says nothing."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10, source_address=(source, 0))
+
+    def exchange(self, request: bytes, member: Member | None = None, source: str = "127.0.0.1") -> bytes:
         """Send bytes, give all that comes until the other side closes or has answered."""
-        with self.connect(member) as connection:
-            connection.sendall(request)
+        with self.connect(member, source) as connection:
+            # who refuses a body before it has come answers and closes while it is still being sent
+            with suppress(OSError):
+                connection.sendall(request)
             return read_answer(connection)
 
 
@@ -76,7 +84,7 @@ def read_answer(connection: ssl.SSLSocket) -> bytes:
         data += piece
 
 
-def routes(node: Any) -> FastAPI:
+def routes(context: Any) -> FastAPI:
     app = FastAPI()
 
     @app.get("/healthz")
@@ -88,7 +96,7 @@ def routes(node: Any) -> FastAPI:
         return {"name": caller.name}
 
     @app.post("/v1/echo")
-    def echo(caller: Owner, body: Body) -> dict[str, int]:
+    def echo(caller: Owner, body: RawBody) -> dict[str, int]:
         return {"length": len(body)}
 
     @app.get("/v1/admin")
@@ -107,7 +115,7 @@ def routes(node: Any) -> FastAPI:
     async def hello(peer: PeerCaller) -> dict[str, str]:
         return {"name": peer.name}
 
-    tell_errors(app, node)
+    tell_errors(app, context.identity.name, context.log)
     return app
 
 
@@ -123,7 +131,7 @@ class People:
         return self._people.get(fingerprint)
 
 
-def gate_node(limits: Limits, timeouts: Timeouts) -> tuple[Any, dict[str, Member], dict[str, Member]]:
+def gate_context(limits: NodeLimits, timeouts: Timeouts) -> tuple[Any, dict[str, Member], dict[str, Member]]:
     members = {name: Member.create(name) for name in ("a", "b", "c")}
     draft = Draft.new("test")
     for number, (name, member) in enumerate(members.items()):
@@ -138,33 +146,32 @@ def gate_node(limits: Limits, timeouts: Timeouts) -> tuple[Any, dict[str, Member
     people = {name: Member.create(name) for name in ("owner", "analyst", "operator", "nobody")}
     known = {name: (member, (name,)) for name, member in people.items() if name != "nobody"}
     federation = draft.complete()
-    node = SimpleNamespace(
-        settings=Settings(name="a", limits=limits, timeouts=timeouts, base=Path()),
-        federation=federation,
-        member=members["a"],
-        me=federation.party("a"),
+    context = SimpleNamespace(
+        settings=NodeSettings(name="a", limits=limits, timeouts=timeouts, base=Path()),
+        identity=NodeIdentity(members["a"], federation, "a", federation.party("a")),
+        store=SimpleNamespace(folder=Path()),
+        started=time.time() - 1000,
         now=time.time,
         policy=SimpleNamespace(current=People(known)),
         metrics=Metrics(),
         log=node_log(),
-        guard=RequestGuard(members["a"].card.fingerprint, time.time() - 1000),
-        guards_of_others={
-            name: RequestGuard(members[name].card.fingerprint, time.time() - 1000) for name in ("b", "c")
-        },
-        peers=None,
-        jobs=None,
     )
-    return node, members, people
+    return context, members, people
 
 
 @contextmanager
-def gate(limits: Limits | None = None, timeouts: Timeouts | None = None) -> Iterator[Served]:
+def gate(
+    limits: NodeLimits | None = None, timeouts: Timeouts | None = None, handshake_s: float = HANDSHAKE_S
+) -> Iterator[Served]:
     """Serve until the block ends."""
-    node, members, people = gate_node(limits or Limits(), timeouts or Timeouts())
+    limits = limits or NodeLimits()
+    context, members, people = gate_context(limits, timeouts or Timeouts())
+    doors = Doors(limits.connections, limits.connections_of_one, handshake_s)
     listener = bind("127.0.0.1", 0)
     config = uvicorn.Config(
-        Gate(routes(node), node),
-        http=NodeProtocol,
+        Gate(routes(context), context, Peers(context), doors),
+        http=protocol_of(doors),
+        loop="asyncio",
         ws="none",
         lifespan="off",
         log_config=None,
@@ -172,18 +179,20 @@ def gate(limits: Limits | None = None, timeouts: Timeouts | None = None) -> Iter
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=1,
-        ssl_context_factory=lambda config, default: server_context(node),
+        ssl_context_factory=lambda config, default: server_context(context.identity),
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    door = Door.of(listener, doors)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [door]})
     port = listener.getsockname()[1]
     thread.start()
     try:
         while not server.started:
             assert thread.is_alive()
             time.sleep(0.005)
-        yield Served(node, port, node.federation, members, people)
+        yield Served(context, doors, port, context.identity.federation, members, people)
     finally:
         server.should_exit = True
         thread.join()
+        door.close()
         listener.close()

@@ -11,26 +11,29 @@ from typing import Any
 import httpx
 import numpy as np
 
-from node.trio_nodes import NAMES, SCHEMA, Nodes, assert_ok
-from tercet.array.loops import repeat
-from tercet.array.secret import SecretArray
-from tercet.federation.api import DatasetInfo, JobInfo, KeptList
+from node.trio_nodes import NAMES, Nodes, assert_ok
+from tercet.array import loop
+from tercet.array.core import SecretArray
+from tercet.federation.api import DatasetInfo, JobInfo
+from tercet.federation.api_data import KeptList
 from tercet.federation.boxes import read_boxes
-from tercet.federation.bundle import InputRef, JobHeader, Link, OutputRef, kept_handle, make_bundle, recipient
+from tercet.federation.bundle import InputRef, JobHeader, OutputRef, RowLink, kept_handle, make_bundle, recipient
 from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Member
 from tercet.federation.sealing import open_result
-from tercet.node.language import read_type
-from tercet.plan.compile import Wanted, compile_plan
-from tercet.plan.graph import Graph
+from tercet.plan.bounds.capacity import window
+from tercet.plan.labels import read_type
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind, Plan
+from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.record.graph import Graph
 from tercet.plan.types import Type
 from tercet.protocols.reveal import put_together
 from tercet.ring import RING64
 from tercet.sharing import PARTIES
+from tercet.store.schema import Schema
 
-LINK = Link(name="lan", rtt_us=100, bandwidth_bits_s=10**9)
+LINK = RowLink(name="lan", rtt_us=100, bandwidth_bits_s=10**9)
 Question = Callable[[SecretArray], SecretArray]
 
 
@@ -54,7 +57,7 @@ def squares(x: SecretArray) -> SecretArray:
 def long_chain(x: SecretArray) -> SecretArray:
     """Some seconds of rounds."""
     a, b, state = x < 2, x < 7, x < 9
-    return repeat(19_000, lambda s: (s & b) ^ a, state).sum()
+    return loop(19_000, lambda s: (s & b) ^ a, state).sum()
 
 
 class Asked:
@@ -85,7 +88,7 @@ class Asked:
         )
         home = nodes.federation.id
         ref = InputRef.of_column(home, dataset, info.version, info.manifest, "x")
-        kind_of_x = SCHEMA.type("x", info.rows)
+        kind_of_x = Schema.parse(info.schema_).type("x", info.rows)
         if reads:
             ref, kind_of_x = InputRef.of_kept(home, reads), self._type_of(reads)
         runner: Any = _Recording()
@@ -165,9 +168,10 @@ class Asked:
         found = self.ends()
         assert {info.state for info in found.values()} == {"done"}, {n: (i.state, i.error) for n, i in found.items()}
         parts = []
+        kind = self.plan.type_of(self.plan.outputs[0].value)
         for name, party in zip(NAMES, PARTIES, strict=True):
             answer = assert_ok(self.nodes.request(name, self.person, "GET", f"/v1/jobs/{self.job}/results"))
             boxes = read_boxes(answer.content)
             assert list(boxes) == [0]
             parts.append(np.frombuffer(open_result(self.member, self.job, 0, party, boxes[0]), np.uint8))
-        return RING64.to_ints(put_together(parts, RING64, "output 0"))
+        return RING64.to_ints(put_together(parts, window(kind), kind.size, "output 0"))

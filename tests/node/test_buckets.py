@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tercet.node.buckets import Buckets
+from tercet.node.http.buckets import Buckets
 
 
 def test_a_burst_then_the_rate() -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from node.trio_nodes import NAMES, Nodes, assert_ok, parts
-from tercet.federation.api import Outcome
+from tercet.federation.api import ChangeOutcome
 from tercet.federation.identifiers import fresh_id
 from tercet.federation.orders import CommitUpload, Withdraw
 from tercet.store.part import Part
@@ -101,7 +101,7 @@ def test_an_upload_that_lacks_a_chunk_anywhere_is_committed_nowhere(nodes: Nodes
         answer = nodes.commit(upload, dataset, 1, 2)
         assert 400 <= answer.status_code < 500, answer.text
         assert same(nodes, dataset) is None
-        # what was missing is sent, and a new order goes through
+        # what was missing is sent, once all three know that it was given up, and a new order goes through
         nodes.put(upload, [[1, 2]])
         assert_ok(nodes.commit(upload, dataset, 1, 2))
         assert same(nodes, dataset) is not None
@@ -109,7 +109,7 @@ def test_an_upload_that_lacks_a_chunk_anywhere_is_committed_nowhere(nodes: Nodes
 
 @pytest.mark.parametrize("odd", NAMES)
 def test_nodes_that_were_given_different_things_are_named(nodes: Nodes, odd: str) -> None:
-    """One owner, or his broken client, sends one node a part of another splitting under the same name."""
+    """One owner, or their broken client, sends one node a part of another splitting under the same name."""
     dataset = f"differing-{odd}"
     upload = nodes.begin(dataset)
     one, other = parts(upload, 0, [1, 2, 3]), parts(upload, 0, [1, 2, 4])
@@ -139,6 +139,11 @@ COORDINATOR = [
     ("begun", False),
     ("prepared here", False),
     ("all prepared", False),
+    ("check begins", False),
+    ("check handed over", False),
+    ("checked here", False),
+    ("check durable", False),
+    ("checked everywhere", False),
     ("commit", False),
     ("committed", True),
     ("decided", True),
@@ -147,6 +152,9 @@ COORDINATOR = [
 OTHERS = [
     ("prepare", False),
     ("prepared", False),
+    ("check handed over", False),
+    ("checked here", False),
+    ("check durable", False),
     ("commit", True),
     ("committed", True),
 ]
@@ -178,7 +186,7 @@ def test_the_coordinator_dies(mortal: Nodes, step: str, committed: bool) -> None
 @pytest.mark.parametrize(("step", "committed"), OTHERS)
 def test_another_node_dies(mortal: Nodes, step: str, committed: bool) -> None:
     name = "b" if step.endswith("d") else "c"
-    nodes, dataset = mortal, f"{name}-{step}"
+    nodes, dataset = mortal, f"{name}-{step.replace(' ', '-')}"
     nodes.kill(name)
     nodes.start(name, die_at=(step, 1))
     upload = nodes.begin(dataset)
@@ -187,7 +195,7 @@ def test_another_node_dies(mortal: Nodes, step: str, committed: bool) -> None:
     answer = nodes.commit(upload, dataset, 1, 3, transaction=transaction)
     assert nodes.died(name) == -signal.SIGKILL
     if committed:
-        outcome = Outcome.model_validate(assert_ok(answer).json())
+        outcome = ChangeOutcome.model_validate(assert_ok(answer).json())
         assert (outcome.state, outcome.pending) == ("committed", [name])
     else:
         assert answer.status_code in (503, 504)

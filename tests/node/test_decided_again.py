@@ -135,7 +135,7 @@ def test_budgets_are_looked_at_again_without_the_job_itself(nodes: Nodes, change
 
 
 def test_a_plan_is_approved_with_what_one_job_has_kept(nodes: Nodes, changed: Changed) -> None:
-    """At c no rule lets him, but an approval of this plan; it names the job whose result goes in."""
+    """At c no rule lets them, but an approval of this plan; it names the job whose result goes in."""
     kept = Asked(nodes, "free", lambda x: x.sum(), keep="monthly").sent()
     assert {info.state for info in kept.ends().values()} == {"done"}
     asked = Asked(nodes, "free", lambda x: x * 2, reads="monthly")

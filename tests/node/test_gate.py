@@ -15,11 +15,11 @@ import pytest
 from node.gate_server import Served, gate, read_answer
 from tercet.federation.identity import Member
 from tercet.federation.requests import signed_headers
-from tercet.node.access import CLOCK_S
-from tercet.node.settings import Limits, Timeouts
+from tercet.node.peers import CLOCK_S
+from tercet.node.settings import NodeLimits, Timeouts
 from tercet.transport.identity import tls_context
 
-LIMITS = Limits(
+LIMITS = NodeLimits(
     request_bytes=64 << 10,
     chunk_bytes=128 << 10,
     bodies_bytes=1 << 20,
@@ -238,7 +238,7 @@ def test_a_head_without_end_is_cut(served: Served) -> None:
 
 
 def test_a_head_that_does_not_come_is_not_waited_for(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tercet.node.protocol.HEAD_S", 0.2)
+    monkeypatch.setattr("tercet.node.http.protocol.HEAD_S", 0.2)
     for start in (b"", b"GET /heal"):
         with served.connect() as connection:
             connection.sendall(start)
@@ -323,7 +323,7 @@ def test_the_window_of_clocks() -> None:
 
 
 def test_a_person_has_a_rate_and_others_are_not_slowed() -> None:
-    with gate(Limits(requests_per_second=2.0, strangers_per_second=1000.0)) as served:
+    with gate(NodeLimits(requests_per_second=2.0, strangers_per_second=1000.0)) as served:
         found = [request(served, "owner")[0] for _ in range(14)]
         assert found[:10] == [200] * 10
         assert 429 in found[10:]
@@ -331,7 +331,7 @@ def test_a_person_has_a_rate_and_others_are_not_slowed() -> None:
 
 
 def test_strangers_have_a_rate_by_address() -> None:
-    with gate(Limits(strangers_per_second=1.0)) as served:
+    with gate(NodeLimits(strangers_per_second=1.0)) as served:
         found = [request(served, "nobody")[0] for _ in range(8)]
         assert found[:5] == [403] * 5
         assert found[-1] == 429
@@ -346,12 +346,12 @@ def test_what_nobody_expected_is_told_by_number_only(served: Served, caplog: pyt
 
 
 def test_figures_are_for_the_addresses_of_the_settings(served: Served) -> None:
-    listen = served.node.settings.listen
+    listen = served.context.settings.listen
     assert listen.metrics_from == ["127.0.0.1", "::1"]
     assert request(served, None, target="/metrics")[0] == 404  # past the gate; these plain routes have none
-    other = served.node.settings.model_copy(update={"listen": listen.model_copy(update={"metrics_from": []})})
-    before, served.node.settings = served.node.settings, other
+    other = served.context.settings.model_copy(update={"listen": listen.model_copy(update={"metrics_from": []})})
+    before, served.context.settings = served.context.settings, other
     try:
         assert request(served, None, target="/metrics")[0] == 403
     finally:
-        served.node.settings = before
+        served.context.settings = before

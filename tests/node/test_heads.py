@@ -15,8 +15,17 @@ from node.jobs_at_nodes import Asked
 from node.test_jobs import audit
 from node.trio_nodes import NAMES, Nodes, assert_ok, make
 from node.zygote import Zygote
-from tercet.store.audit import Entry
+from tercet.errors import Unreachable
+from tercet.federation.api import Decision
+from tercet.federation.api_peer import JobNews, SignedHead
+from tercet.node.jobs.state import Job, QueuedState, assign
+from tercet.node.node import Node
+from tercet.node.settings import NodeSettings
+from tercet.node.worker.lanes import Reservations
+from tercet.sharing import Party
+from tercet.store.audit import JOB_KIND, Entry
 from tercet.store.audit_check import cross_check
+from tercet.store.jobs import JobRow
 
 VALUES = list(range(1, 11))
 ODD_CHILD = Path(__file__).parent.parent / "faults" / "odd_child.py"
@@ -102,3 +111,107 @@ def test_the_coordinator_asks_anew_where_a_later_job_has_started_sooner(nodes: N
     time.sleep(0.1)
     assert_ok(waiting.send("c")["c"])
     assert waiting.result() == sum(VALUES)
+
+
+# -- words that overtake each other, at nodes that do not run
+
+JOB, BUNDLE = "1" * 32, "2" * 64
+DECISION = Decision(node="c", verdict="accepted", rule="r", reasons=[])
+
+
+def of(nodes: Nodes, name: str) -> Node:
+    return Node(NodeSettings.load(nodes.folder / name / "node.toml"))
+
+
+def test_the_head_that_goes_with_a_job_covers_its_entry_also_when_it_is_asked_for_meanwhile(
+    stopped: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = of(stopped, "c")
+    try:
+        taken: list[int] = []
+
+        def just_now(job: str) -> JobRow:
+            """The transaction in which the job is taken in ends while the coordinator's question is answered."""
+            taken.append(node.context.store.audit.record(JOB_KIND, {"job": job}).number)
+            now = time.time()
+            return JobRow(job, BUNDLE, "3" * 64, "queued", now, now, None, None, now, DECISION.model_dump(), {})
+
+        monkeypatch.setattr(node.context.store.jobs, "get", just_now)
+        news = node.rooms.jobs.news(JOB)
+        assert news.state == "queued" and news.head.number == taken[0]
+    finally:
+        node.stop()
+
+
+def news(number: int, state: str | None, *, started: float = 1.0) -> JobNews:
+    head = SignedHead(node="c", number=number, hash="4" * 64, time=2.0, started=started, signature="s")
+    return JobNews(bundle=BUNDLE if state else None, state=state, head=head)  # type: ignore[arg-type]
+
+
+def queued(node: Node) -> Job:
+    """A job that waits in memory only."""
+    now, work = time.time(), node.rooms.jobs.plans.stored(None)
+    return Job(JOB, BUNDLE, "3" * 64, now, 2e9, DECISION, QueuedState(), work)
+
+
+def test_what_a_node_said_before_does_not_replace_what_it_said_since(stopped: Nodes) -> None:
+    node = of(stopped, "a")
+    try:
+        dispatcher = node.rooms.jobs.dispatcher
+        heard, c = dispatcher.heard, Party.P3
+        for early in (True, False):
+            if not early:
+                node.rooms.jobs.ledger.adopt(queued(node))
+            # each pair: what comes, and what counts then
+            for told, counts in (
+                (news(194, None), news(194, None)),
+                (news(195, "queued"), news(195, "queued")),
+                (news(194, None), news(195, "queued")),  # the answer to a question of before
+                (news(194, "queued"), news(195, "queued")),
+                (news(196, "queued"), news(196, "queued")),
+                (news(197, "running"), news(197, "running")),
+                (news(197, "finished"), news(197, "finished")),
+                (news(197, "running"), news(197, "finished")),
+                (news(198, "done"), news(198, "done")),
+                (news(197, "finished"), news(198, "done")),
+                (news(12, None, started=9.0), news(12, None, started=9.0)),  # restored, it has forgotten
+            ):
+                heard(c, JOB, told)
+                found = dispatcher._early[JOB, c] if early else dispatcher.heard_of(JOB)[c]
+                assert found == counts, (early, told, found)
+    finally:
+        node.stop()
+
+
+def test_no_node_is_accused_of_an_old_head_because_it_does_not_answer_for_a_moment(
+    stopped: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its newest head was passed on with another job, and the one that came with this job is older."""
+    node = of(stopped, "a")
+    try:
+        dispatcher = node.rooms.jobs.dispatcher
+        node.rooms.jobs.ledger.adopt(queued(node))
+        for party in node.rooms.peers.others:
+            dispatcher.heard(party, JOB, news(190, "queued"))
+            dispatcher._passed[party] = 195
+        asked: list[str] = []
+
+        def away(party: Party, method: str, path: str, *_: Any, **__: Any) -> Any:
+            asked.append(path)
+            raise Unreachable("c cannot be reached: it starts", party=party)
+
+        def ended(*_: Any, **__: Any) -> None:
+            raise AssertionError("the job is ended")
+
+        monkeypatch.setattr(node.rooms.peers, "ask", away)
+        monkeypatch.setattr(node.rooms.jobs.closing, "end", ended)
+        dispatcher._reservations = Reservations(1)
+        lane = dispatcher._reservations.take_now(JOB, [])
+        assert lane is not None
+        dispatcher._start(node.rooms.jobs.ledger.change(JOB, lambda job: assign(job, lane, "5" * 64)), lane, "5" * 64)
+        now = node.rooms.jobs.ledger.get(JOB)
+        assert now is not None and isinstance(now.state, QueuedState)  # it is looked at again
+        assert asked == [f"/peer/jobs/{JOB}/prepare"]
+        assert not list(node.context.store.audit.of_kind("head refused")) and not dispatcher._reservations.running()
+    finally:
+        node.stop()

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -51,13 +52,23 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 
 
 def workers(nodes: Nodes, name: str) -> list[int]:
-    """The worker processes of a node."""
-    parent = nodes.processes[name].pid
-    found = []
-    for task in Path(f"/proc/{parent}/task").iterdir():
-        for pid in (task / "children").read_text().split():
-            if b"tercet.node.lane" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(int(pid))
+    """The worker processes of a node: children of the process that forks them."""
+    found = set()
+    for _ in range(10):  # a list of children is not complete while others come and go (proc(5))
+        for server in children(nodes.processes[name].pid):
+            for pid in children(server):
+                with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                    if Path(f"/proc/{pid}/comm").read_text().startswith("tercet lane"):
+                        found.add(pid)
+    return sorted(found)
+
+
+def children(parent: int) -> set[int]:
+    """The processes that any thread of this one has started."""
+    found = set()
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for task in Path(f"/proc/{parent}/task").iterdir():
+            found |= {int(pid) for pid in (task / "children").read_text().split()}
     return found
 
 

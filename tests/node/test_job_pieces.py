@@ -6,30 +6,54 @@ import os
 import time
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from tercet.node.failures import with_names
-from tercet.node.lane_messages import BoxInfo
-from tercet.node.live import Watch
-from tercet.node.results import KEPT_S, Results
+from tercet.engine.failure import Cause, Report
+from tercet.errors import Gone
+from tercet.federation.api import ErrorBody
+from tercet.federation.boxes import BoxInfo
+from tercet.node.jobs.ledger import Watch
+from tercet.node.jobs.results import KEPT_S, Results
+from tercet.node.parts import NodeIdentity
+from tercet.node.worker.failures import failure
+from tercet.node.worker.run import failed as worker_failed
 from tercet.sharing import PARTIES
-from tercet.store.errors import Gone
 
 JOB = "ab" * 16
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("party 2 closed its connection", "clinic closed its connection"),
-        ("parties 1 and 3 hold different copies", "hospital and lab hold different copies"),
-        ("reported by party 3, operation 2", "reported by lab, operation 2"),
-        ("party 12 and a third party", "party 12 and a third party"),
-    ],
-)
-def test_parties_become_nodes(text: str, told: str) -> None:
-    assert with_names(text, dict(zip(PARTIES, ("hospital", "clinic", "lab"), strict=True))) == told
+LONGEST = "n" * 63
+"""A name as long as a federation file allows."""
+
+
+def failed(reason: str, *, name: str = "clinic", hint: str = "", witness: int = 1, party: int | None = 2) -> ErrorBody:
+    """What people read of a failure that a worker reports, as it comes through the report that workers exchange."""
+    sent = Report(Cause.UNREACHABLE, witness, party, "12 multiply", "3", reason, hint).encode()
+    names = dict(zip(PARTIES, ("hospital", name, "lab"), strict=True))
+    identity = SimpleNamespace(name="hospital", party_name=names.__getitem__)
+    return failure(cast("NodeIdentity", identity), JOB, worker_failed(Report.decode(sent)))
+
+
+def test_a_failure_says_what_the_worker_said_and_where() -> None:
+    body = failed("clinic closed its connection without a goodbye", hint="ask the operator of clinic")
+    assert body.error == "unreachable" and body.node == "clinic" and body.hint == "ask the operator of clinic"
+    assert body.message == (
+        "clinic closed its connection without a goodbye (node clinic, operation 12 multiply, step 3)"
+    )
+    assert failed("it went", party=None, witness=3).node == "lab"
+    assert failed("it went", party=None, witness=0).node == "hospital"
+    # nothing is looked for in the text
+    assert failed("column 'party 2'").message.startswith("column 'party 2' (node clinic")
+
+
+def test_the_longest_names_fit_into_a_failure() -> None:
+    missing = f"{LONGEST} and {LONGEST} did not connect within 10 s; nobody listens at the address of {LONGEST}"
+    reason = f"{missing}; a caller was turned away: its certificate is not the one configured for {LONGEST}"
+    body = failed(reason, name=LONGEST)
+    assert body.message == f"{reason} (node {LONGEST}, operation 12 multiply, step 3)" and body.node == LONGEST
 
 
 def test_results_are_read_in_pieces(tmp_path: Path) -> None:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+import tercet as tc
 from node.jobs_at_nodes import Asked, _Recording, long_chain, total
 from node.trio_nodes import NAMES, SCHEMA, Nodes, assert_ok
-from tercet.array.secret import SecretArray
-from tercet.federation.api import Explanation, JobInfo, JobList, KeptList, ReceiptList
+from tercet.array.core import SecretArray
+from tercet.errors import IntegrityError
+from tercet.federation.api import DatasetInfo, ExplainAnswer, JobInfo, JobList
 from tercet.federation.api_admin import AuditPage
+from tercet.federation.api_data import KeptList, ReceiptList
 from tercet.federation.bundle import make_bundle
+from tercet.federation.ends import check_info
 from tercet.federation.identifiers import fresh_id
 from tercet.federation.orders import Refresh
-from tercet.plan.compile import Wanted, compile_plan
 from tercet.plan.network import LAN
-from tercet.plan.plan import OutputKind
+from tercet.plan.plan import OutputKind, Plan
+from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.store.stamps import PROTOCOL
 
 VALUES = list(range(1, 11))
 
@@ -83,6 +89,56 @@ def test_the_dataset_has_a_receipt(nodes: Nodes, data: str) -> None:
     receipts = ReceiptList.model_validate(assert_ok(answer).json()).receipts
     mine = next(receipt for receipt in receipts if receipt.job == asked.job)
     assert (mine.state, mine.columns, mine.numbers) == ("done", ["x"], 1)
+
+
+def test_receipts_answers_and_audit_say_on_what_the_results_rest(nodes: Nodes, data: str) -> None:
+    """Whose word, and which checks of the data: alike at all three nodes, signed with the end, in one form."""
+    assumed = Asked(nodes, data, lambda x: tc.assume(x.sum(), (0, 100))).sent()
+    plain = Asked(nodes, data).sent()
+    (segment,) = DatasetInfo.model_validate_json(
+        assert_ok(nodes.request("a", "owner", "GET", f"/v1/datasets/{data}")).content
+    ).segments
+    for asked, claimed in ((assumed, 1), (plain, 0)):
+        asked.result()
+        told = []
+        for name in NAMES:
+            info = asked.info(name)
+            found = info.grounds[data]
+            assert (found.version, found.outputs, found.claimed, found.claimed_outputs) == (
+                1,
+                1,
+                claimed,
+                [0][:claimed],
+            )
+            assert (found.checked, found.unchecked) == (1, 0)
+            assert [(one.upload, one.protocol) for one in found.checks] == [(segment.upload, PROTOCOL)]
+            # signed with the end: who takes the mark away is found
+            card = nodes.federation.node(nodes.federation.party(name)).card
+            check_info(info, card, nodes.federation, asked.job)
+            better = found.model_copy(update={"claimed": 0, "claimed_outputs": [], "checked": 7})
+            with pytest.raises(IntegrityError):
+                changed = info.model_copy(update={"grounds": {data: better}})
+                check_info(changed, card, nodes.federation, asked.job)
+            answer = nodes.request(name, "owner", "GET", f"/v1/datasets/{data}/receipts?limit=1000")
+            receipts = ReceiptList.model_validate(assert_ok(answer).json()).receipts
+            (mine,) = [receipt for receipt in receipts if receipt.job == asked.job]
+            assert mine.grounds == found
+            written = {
+                entry["kind"]: entry["details"]["grounds"]
+                for entry in audit(nodes, name)
+                if entry["details"].get("job") == asked.job and entry["kind"] in ("job", "job done")
+            }
+            expected = {"datasets": {data: found.model_dump(mode="json")}, "more": 0}
+            assert written == {"job": expected, "job done": expected}
+            # the same ranges as the commit's entry has
+            (commit,) = [entry for entry in audit(nodes, name) if entry["details"].get("upload") == segment.upload]
+            assert commit["details"]["checked"] == [found.checks[0].model_dump()]
+            told.append(found)
+        assert told == told[:1] * 3
+        word = "bounds that are claimed and not proven"
+        assert next(told[0].words()) == (f"the result rests on {word}" if claimed else f"no result rests on {word}")
+        words = " ".join(told[0].words())
+        assert f"1 upload were found in their ranges under sharing ({segment.upload[:8]} by check {PROTOCOL})" in words
 
 
 def test_the_same_bundle_again_changes_nothing(nodes: Nodes, data: str) -> None:
@@ -155,12 +211,12 @@ def test_explaining_records_nothing(nodes: Nodes, data: str) -> None:
     asked = Asked(nodes, data)
     before = len(audit(nodes, "a"))
     answer = nodes.request("a", "analyst", "POST", "/v1/explain", content=asked.bundle)
-    told = Explanation.model_validate(assert_ok(answer).json())
+    told = ExplainAnswer.model_validate(assert_ok(answer).json())
     assert told.decision.verdict == "accepted" and told.text and told.disclosures[0].rows == len(VALUES)
     assert nodes.request("a", "analyst", "GET", f"/v1/jobs/{asked.job}").status_code == 404
     assert len(audit(nodes, "a")) == before
     single = Asked(nodes, data, lambda x: x + 1)
-    told = Explanation.model_validate(
+    told = ExplainAnswer.model_validate(
         assert_ok(nodes.request("a", "analyst", "POST", "/v1/explain", content=single.bundle)).json()
     )
     assert told.decision.verdict == "refused"
@@ -302,11 +358,12 @@ def stored(nodes: Nodes) -> dict[str, set[str]]:
 
 
 def test_a_question_is_streamed_if_the_analyst_says_so(nodes: Nodes) -> None:
-    nodes.upload("long", [list(range(128)), list(range(128)), list(range(100))])
-    values = [*range(128), *range(128), *range(100)]
-    for rows in (64, 100, 300):
+    chunks = [list(range(128)) * 32, list(range(128)) * 32, list(range(100))]
+    nodes.upload("long", chunks)
+    values = [value for chunk in chunks for value in chunk]
+    for rows in (4096, 5000, 8291):
         asked = Asked(nodes, "long", lambda x: (x * 3 - (x < 50)).sum(), partition_rows=rows)
-        told = Explanation.model_validate(
+        told = ExplainAnswer.model_validate(
             assert_ok(nodes.request("a", "analyst", "POST", "/v1/explain", content=asked.bundle)).json()
         )
         assert told.partition_rows == rows
@@ -341,3 +398,19 @@ def test_one_analyst_does_not_fill_the_queue(nodes: Nodes, data: str) -> None:
     for asked, answer in zip(sent, answers, strict=True):
         if answer.status_code == 202:
             assert_ok(nodes.request("c", "analyst", "POST", f"/v1/jobs/{asked.job}/cancel"))
+
+
+def test_each_way_in_which_a_plan_reads_a_column_is_checked(nodes: Nodes) -> None:
+    """A reading with the true bounds, behind it, hid one with false bounds, which then counted as proven."""
+    nodes.upload("two-readings", [[100, 200, 300, 400, 500, 600, 700]])
+    asked = Asked(nodes, "two-readings")
+    column, *rest = asked.plan.operations
+    assert column.is_input and all(not op.is_input for op in rest)
+    false = replace(column, type=column.type.with_bounds(0, 1))
+    after = [replace(op, inputs=tuple(value + 1 for value in op.inputs)) for op in rest]
+    outputs = [replace(output, value=output.value + 1) for output in asked.plan.outputs]
+    asked.plan = Plan((false, column, *after), tuple(outputs))
+    assert Plan.from_bytes(asked.plan.to_bytes()).inputs() == [(one.data, one.type) for one in (false, column)]
+    asked.bundle = make_bundle(asked.member, asked.header, asked.plan.to_bytes())
+    for answer in asked.send().values():
+        assert answer.status_code == 422 and "the plan reads it as" in answer.text, answer.text

@@ -19,16 +19,17 @@ from typing import Any
 import pytest
 
 from federations import member
-from tercet.federation.bundle import InputRef, JobHeader, Link, make_bundle, read_bundle, recipient
+from tercet.federation.bundle import InputRef, JobHeader, RowLink, make_bundle, read_bundle, recipient
 from tercet.federation.identifiers import fresh_id
-from tercet.node import lane
-from tercet.node.lane_messages import Failed, JobOrder, Place, Setup, send
-from tercet.node.lanes import End, Lanes
-from tercet.plan.compile import Wanted, compile_plan
-from tercet.plan.graph import Graph
+from tercet.node.worker import main as lane
+from tercet.node.worker.launch import ForkedWorker, ForkServer
+from tercet.node.worker.messages import Failed, JobOrder, LaneAddress, Setup, send
+from tercet.node.worker.pool import LaneEnd, LanePool
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind
-from tercet.plan.types import Kind, Type
+from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.record.graph import Graph
+from tercet.plan.types import Type, ValueKind
 from tercet.transport import listen
 
 FEDERATION = "ab" * 16
@@ -59,7 +60,8 @@ class Trio:
         self.listeners = [listen() for _ in NAMES]
         self.lanes = []
         for number, one in enumerate(members):
-            self.lanes.append(Lanes([self.listeners[number]], setup_of(number + 1, folder), one.identity.key))
+            setup = setup_of(number + 1, folder)
+            self.lanes.append(LanePool([self.listeners[number]], setup, one.identity.key, ForkServer()))
         for lanes in self.lanes:
             lanes.start()
         assert all(lanes.await_ready() for lanes in self.lanes)
@@ -73,7 +75,7 @@ class Trio:
     def order(self, bundle: bytes, number: int, **changes: Any) -> JobOrder:
         read = read_bundle(bundle)
         places = {
-            str(k + 1): Place(host="127.0.0.1", port=self.listeners[k].getsockname()[1])
+            str(k + 1): LaneAddress(host="127.0.0.1", port=self.listeners[k].getsockname()[1])
             for k in range(3)
             if k != number
         }
@@ -84,6 +86,7 @@ class Trio:
             "datasets": {},
             "columns": [],
             "kept": [],
+            "claimed": [],
             "keep": [],
             "results": str(self.folder / f"{number}-{read.header.job}"),
             "connect_s": 3.0,
@@ -119,7 +122,7 @@ def bundle(job: str = "", purpose: str = "") -> bytes:
     analyst = member("analyst")
     graph = Graph()
     ref = InputRef.of_kept(FEDERATION, "nothing")
-    node = graph.input(ref.handle_bytes, Type(Kind.INT, (3,), 64, 0, 0, -10, 10))
+    node = graph.input(ref.handle_bytes, Type(ValueKind.INT, (3,), 64, 0, 0, -10, 10))
     plan = compile_plan([Wanted(node, OutputKind.REVEAL, b"")], LAN)
     now = int(time.time())
     header = JobHeader(
@@ -131,7 +134,7 @@ def bundle(job: str = "", purpose: str = "") -> bytes:
         inputs=(ref,),
         outputs=(),
         recipients=(recipient(analyst.card),),
-        network=Link(name="lan", rtt_us=100, bandwidth_bits_s=10**9),
+        network=RowLink(name="lan", rtt_us=100, bandwidth_bits_s=10**9),
         purpose=purpose,
     )
     return make_bundle(analyst, header, plan.to_bytes())
@@ -162,25 +165,46 @@ def test_another_bundle_at_one_is_named_by_all(trio: Trio) -> None:
 def test_a_lane_that_stays_away_is_named(trio: Trio) -> None:
     found = trio.run([bundle()] * 3, absent=2)
     for answer in (found[0], found[1]):
-        assert isinstance(answer, Failed) and "party 3" in answer.reason
+        assert isinstance(answer, Failed) and answer.reason.startswith("node-3 did not connect")
 
 
 def test_a_deadline_and_a_cancel_end_the_worker_and_the_next_job_has_a_fresh_one(trio: Trio) -> None:
     before = trio.lanes[0].states()[0].pid
     data = bundle()
     order = trio.order(data, 0)
-    assert trio.lanes[0][0].run(order.job, order, data, time.monotonic() + 0.3, lambda _: None) is End.DEADLINE
+    assert trio.lanes[0][0].run(order.job, order, data, time.monotonic() + 0.3, lambda _: None) is LaneEnd.DEADLINE
     middle = trio.lanes[0].states()[0].pid
     assert middle not in (None, before)
     timer = threading.Timer(0.5, trio.lanes[0].cancel, [order.job])
     timer.start()
-    assert trio.lanes[0][0].run(order.job, order, data, time.monotonic() + 30, lambda _: None) is End.CANCELLED
+    assert trio.lanes[0][0].run(order.job, order, data, time.monotonic() + 30, lambda _: None) is LaneEnd.CANCELLED
     timer.join()
     assert not trio.lanes[0].cancel(order.job)
     assert trio.lanes[0][0].run(order.job, order, data, time.monotonic() + 30, lambda _: None, lambda: True) is (
-        End.CANCELLED
+        LaneEnd.CANCELLED
     )
     assert trio.lanes[0].await_ready()
+
+
+def test_a_cancel_that_comes_too_late_does_not_end_the_next_job(trio: Trio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who cancels a job whose worker has just answered would end, with the worker, the job of somebody else."""
+    one = bundle()
+    lane = trio.lanes[0][0]
+    worker = lane._worker
+    assert worker is not None
+    looked = type(worker.process).resident_bytes
+
+    def looks(process: ForkedWorker) -> int:
+        """Asked once the answer has come: that is when the job is cancelled."""
+        if process is worker.process:
+            lane.cancel(read_bundle(one).header.job)
+        return looked(process)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(worker.process), "resident_bytes", looks)
+        assert all(isinstance(answer, Failed) for answer in trio.run([one] * 3))
+    assert lane._worker is not worker
+    assert all(isinstance(answer, Failed) for answer in trio.run([bundle()] * 3))
 
 
 def test_a_worker_that_dies_is_replaced(trio: Trio) -> None:
@@ -197,8 +221,8 @@ def test_a_worker_that_dies_is_replaced(trio: Trio) -> None:
 
 LIMITED = """
 import socket
-from tercet.node.lane import _worker
-from tercet.node.lane_messages import Setup
+from tercet.node.worker.main import _worker
+from tercet.node.worker.messages import Setup
 import base64, numpy as np
 setup = Setup(party=1, federation="ab" * 16, names=["a", "b", "c"], certificates=["", "", ""], folder="/",
               timeout_s=1.0, threads=1, memory_bytes=100 << 20)
@@ -222,7 +246,7 @@ def test_a_worker_ends_with_its_supervisor() -> None:
     listener = listen()
     leash, hold = os.pipe()
     fds = (theirs.fileno(), listener.fileno(), leash)
-    code = f"from tercet.node.lane import main; raise SystemExit(main{fds})"
+    code = f"from tercet.node.worker.main import main; raise SystemExit(main{fds})"
     process = subprocess.Popen([sys.executable, "-c", code], pass_fds=fds, stdin=subprocess.DEVNULL)
     theirs.close()
     os.close(leash)
@@ -238,7 +262,7 @@ def test_a_worker_whose_supervisor_was_killed_ends_without_a_word(tmp_path: Path
     listener = listen()
     leash, hold = os.pipe()
     fds = (theirs.fileno(), listener.fileno(), leash)
-    code = f"from tercet.node.lane import main; raise SystemExit(main{fds})"
+    code = f"from tercet.node.worker.main import main; raise SystemExit(main{fds})"
     process = subprocess.Popen(
         [sys.executable, "-c", code], pass_fds=fds, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
     )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tercet.errors import ProtocolViolation
-from tercet.node.lane_messages import Kind, Progress, Ready, receive, send
+from tercet.node.worker.messages import MessageKind, Ready, WorkProgress, receive, send
 
 
 def through(data: bytes) -> object:
@@ -22,7 +22,7 @@ def through(data: bytes) -> object:
         return receive(ours)
 
 
-def raw(message: Progress, data: bytes = b"") -> bytes:
+def raw(message: WorkProgress, data: bytes = b"") -> bytes:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         send(ours, message, data)
@@ -32,26 +32,28 @@ def raw(message: Progress, data: bytes = b"") -> bytes:
 
 @given(st.floats(0, 1), st.binary(max_size=1000))
 def test_what_is_sent_arrives(fraction: float, data: bytes) -> None:
-    assert through(raw(Progress(fraction=fraction), data)) == (Progress(fraction=fraction), data)
+    assert through(raw(WorkProgress(fraction=fraction), data)) == (WorkProgress(fraction=fraction), data)
 
 
 def test_long_data_and_several_messages() -> None:
     ours, theirs = socket.socketpair()
     data = bytes(range(256)) * 40_000
     with ours, theirs:
-        sender = threading.Thread(target=lambda: (send(ours, Ready(pid=1), data), send(ours, Progress(fraction=1.0))))
+        sender = threading.Thread(
+            target=lambda: (send(ours, Ready(pid=1), data), send(ours, WorkProgress(fraction=1.0)))
+        )
         sender.start()
         assert receive(theirs) == (Ready(pid=1), data)
-        assert receive(theirs) == (Progress(fraction=1.0), b"")
+        assert receive(theirs) == (WorkProgress(fraction=1.0), b"")
         sender.join()
 
 
 def test_the_end_is_none() -> None:
     assert through(b"") is None
-    assert through(raw(Progress(fraction=0.5))[:-3]) is None
+    assert through(raw(WorkProgress(fraction=0.5))[:-3]) is None
 
 
-MESSAGE = raw(Progress(fraction=0.5))
+MESSAGE = raw(WorkProgress(fraction=0.5))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ MESSAGE = raw(Progress(fraction=0.5))
         MESSAGE[:6] + b"\x01" + MESSAGE[7:],
         MESSAGE[:8] + b"\xff\xff\xff\xff" + MESSAGE[12:],
         MESSAGE[:12] + b"\xff" * 8 + MESSAGE[20:],
-        MESSAGE[:5] + bytes([Kind.FINISHED]) + MESSAGE[6:],
+        MESSAGE[:5] + bytes([MessageKind.FINISHED]) + MESSAGE[6:],
         MESSAGE.replace(b"0.5", b"7.5"),
         MESSAGE.replace(b"fraction", b"fractiom"),
     ],

@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 
 from node.jobs_at_nodes import _Recording, squares, total
-from tercet.array.secret import SecretArray
+from tercet.array.core import SecretArray
 from tercet.errors import PlanError
-from tercet.node.mode import LOCAL_BYTES, PARTITION_BYTES, Mode, choose_mode
-from tercet.plan.compile import Wanted, compile_plan
+from tercet.node.worker.mode import LOCAL_BYTES, PARTITION_BYTES, RunMode, choose_mode
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind
-from tercet.plan.types import Kind, Type
+from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.types import Type, ValueKind
 
 ANY_BYTES = 1 << 40
 
 
-def mode(question: Any, rows: int, columns: int = 1, wanted: int = 0, memory: int = ANY_BYTES) -> Mode:
+def mode(question: Any, rows: int, columns: int = 1, wanted: int = 0, memory: int = ANY_BYTES) -> RunMode:
     runner: Any = _Recording()
-    kind = Type(Kind.INT, (rows,), 64, 0, 0, 0, 100)
+    kind = Type(ValueKind.INT, (rows,), 64, 0, 0, 0, 100)
     handles = [number.to_bytes(16, "little") for number in range(columns)]
     values = [question(SecretArray._new(runner, runner.graph.input(handle, kind))) for handle in handles]
     plan = compile_plan([Wanted(value._node, OutputKind.REVEAL, b"") for value in values], LAN)
@@ -45,7 +45,7 @@ def negated(x: SecretArray) -> SecretArray:
 )
 def test_sums_are_streamed_in_small_partitions(question: Any, rows: int, columns: int, partition: int) -> None:
     found = mode(question, rows, columns)
-    assert found.partition_rows == partition and (found.streamed is not None) == bool(partition)
+    assert found.partition_rows == partition and (found.passes is not None) == bool(partition)
     assert found.label == b"tercet mode %d" % partition
     if partition:
         assert found.needed_bytes <= (LOCAL_BYTES if partition > 1 << 16 else PARTITION_BYTES)
@@ -54,7 +54,7 @@ def test_sums_are_streamed_in_small_partitions(question: Any, rows: int, columns
 @pytest.mark.parametrize("columns", [1, 10, 1000])
 def test_sums_of_columns_need_no_partitions(columns: int) -> None:
     found = mode(total, 100_000_000, columns)
-    assert found.streamed is not None and not found.streamed.passes
+    assert found.passes is not None and not found.passes.streamed.passes
     assert found.needed_bytes < 1 << 20
 
 
@@ -65,7 +65,15 @@ def test_what_sends_is_streamed_in_large_ones_and_only_if_it_must() -> None:
 
 def test_the_analyst_s_wish_counts() -> None:
     assert mode(total, 1_000_000, 10, wanted=500_000).partition_rows == 500_000
-    assert mode(squares, 1000, wanted=100).partition_rows == 100
+    assert mode(squares, 100_000, wanted=5000).partition_rows == 5000
+
+
+@pytest.mark.parametrize("wanted", [1, 2, 100, 4095])
+def test_no_wish_makes_short_partitions(wanted: int) -> None:
+    """Nobody cuts a few rows off; and what is cut is cut evenly (`plan.stream.partitions`)."""
+    assert mode(squares, 100_000, wanted=wanted).partition_rows == 4096
+    assert mode(squares, 4096, wanted=wanted).passes is None
+    assert mode(total, 30_000_000, wanted=1 << 40).partition_rows <= 1 << 20
 
 
 def test_more_memory_than_there_is() -> None:

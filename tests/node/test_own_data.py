@@ -1,4 +1,4 @@
-"""An analyst who is an owner, too: his own rows are public to him, and nothing of others' with them."""
+"""An analyst who is an owner, too: their own rows are public to them, and nothing of others' with them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from node.jobs_at_nodes import Asked, Question, _Recording
 from node.trio_nodes import SCHEMA, Nodes
-from tercet.array.secret import SecretArray
+from tercet.array.core import SecretArray
 from tercet.federation.bundle import InputRef, make_bundle
 from tercet.federation.identifiers import fresh_id
-from tercet.plan.compile import Wanted, compile_plan
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind
+from tercet.plan.record.compile import Wanted, compile_plan
 
 ME = "both"
 
@@ -47,7 +47,7 @@ def row_by_row(nodes: Nodes, dataset: str, **more: str) -> Asked:
 
 
 def test_rows_of_others_do_not_come_with_an_earlier_version_of_ones_own(nodes: Nodes) -> None:
-    """What was kept of the pool as it is now is not his own because the pool once was."""
+    """What was kept of the pool as it is now is not their own because the pool once was."""
     nodes.upload("own-pool", [[1, 2, 3, 4, 5]], person=ME)
     alone = nodes.version("a", "own-pool")
     assert alone is not None
@@ -59,3 +59,16 @@ def test_rows_of_others_do_not_come_with_an_earlier_version_of_ones_own(nodes: N
     for answer in with_own_version(nodes, "own-pool", alone, "own-kept").send().values():
         assert answer.status_code == 403, answer.text
         assert "row by row for 12 rows of own-pool" in answer.text
+
+
+def test_ones_own_rows_beside_one_of_somebody_else_hide_nobody(nodes: Nodes) -> None:
+    """Sums over a chosen row and many of one's own were over enough rows, and that row's value."""
+    nodes.upload("own-rows", [list(range(100, 110))])
+    nodes.upload("own-rows", [[1] * 30], mode="append", person=ME)
+    assert Asked(nodes, "own-rows", person=ME).sent().result() == sum(range(100, 110)) + 30
+    assert Asked(nodes, "own-rows", lambda x: x[9:].sum(), person="analyst").sent().result() == 109 + 30
+    for start in (9, 7):
+        asked = Asked(nodes, "own-rows", lambda x, start=start: x[start:].sum(), person=ME)  # type: ignore[misc]
+        for answer in asked.send().values():
+            assert answer.status_code == 403, answer.text
+            assert f"over at least {10 - start} row" in answer.text and "besides rows of their own" in answer.text

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tercet.federation.api_peer import DatasetVersion, Hello, SignedHead
+from tercet.federation.api_peer import Hello, SignedHead, VersionHead
 from tercet.node.peers import differing, terms
 
-HEAD = SignedHead(node="a", number=1, hash="0" * 64, time=0.0, signature="x")
+HEAD = SignedHead(node="a", number=1, hash="0" * 64, time=0.0, started=0.0, signature="x")
 
 
 def hello(**changed: object) -> Hello:
@@ -25,8 +25,8 @@ def hello(**changed: object) -> Hello:
     return Hello.model_validate(found | changed)
 
 
-def at(version: int, letter: str = "a") -> DatasetVersion:
-    return DatasetVersion(version=version, manifest=letter * 64)
+def at(version: int, letter: str = "a") -> VersionHead:
+    return VersionHead(version=version, manifest=letter * 64)
 
 
 def test_nodes_that_fit_have_nothing_to_say() -> None:
@@ -46,7 +46,7 @@ def test_another_federation_file_and_another_time() -> None:
 
 
 @pytest.mark.parametrize("theirs", [{}, {"d": at(2)}, {"d": at(1, "b")}])
-def test_another_version_is_found(theirs: dict[str, DatasetVersion]) -> None:
+def test_another_version_is_found(theirs: dict[str, VersionHead]) -> None:
     mine = hello(datasets={"d": at(1), "e": at(5)})
     assert differing(mine, mine, hello(datasets={**theirs, "e": at(5)})) == ["d"]
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tercet.errors import ConfigError
+from tercet.errors import ConfigError, DatabaseLost
 from tercet.node.policy_file import PolicyFile
 from tercet.policy.rules import Policy
 from tercet.policy.template import TEMPLATE, trial
-from tercet.store.errors import DatabaseLost
 
 ADA = "a" * 64
 

@@ -13,8 +13,8 @@ from node.trio_nodes import Nodes, assert_ok
 from tercet.errors import IntegrityError
 from tercet.federation.api_peer import Prepare
 from tercet.federation.orders import Action, Refresh, Withdraw
-from tercet.node.settings import Settings
-from tercet.node.supervisor import Node
+from tercet.node.node import Node
+from tercet.node.settings import NodeSettings
 from tercet.store.backup import restore
 from tercet.store.catalogue import Catalogue
 from tercet.store.change import WithdrawChange, write_change
@@ -48,7 +48,7 @@ def test_old_orders_are_not_replayed_at_a_restored_node(stopped: Nodes) -> None:
     old_refresh = nodes.order("operator", Refresh(dataset="d"))
     nodes.terminate("a", "b", "c")
 
-    settings = Settings.load(home / "node.toml")
+    settings = NodeSettings.load(home / "node.toml")
     shutil.rmtree(settings.folder_path)
     settings.folder_path.mkdir(mode=0o700)
     catalogue = Catalogue(settings.database_url)
@@ -65,20 +65,19 @@ def test_old_orders_are_not_replayed_at_a_restored_node(stopped: Nodes) -> None:
             return Prepare(transaction=json.loads(order.order)["transaction"], order=order, change=change)
 
         # the coordinator has kept it, and the other two carried it out: here it looks new
-        before = node.version("d")
+        before = node.context.store.version("d")
         assert before is not None and before.rows == 5
         with pytest.raises(IntegrityError, match="before c was restored"):
-            node.participant.prepare(prepare(None))
+            node.rooms.participant.prepare(prepare(None))
         with pytest.raises(IntegrityError, match="before c was restored"):
-            node.read_order(old_refresh)
-        assert node.participant.in_doubt() == [] and node.version("d") == before
-        # one that is signed now is another matter
-        time.sleep(1.1)  # orders are dated in whole seconds
-        node.participant.prepare(prepare(Withdraw(dataset="d")))
-        assert len(node.participant.in_doubt()) == 1
+            node.context.read_order(old_refresh)
+        assert node.rooms.participant.in_doubt() == [] and node.context.store.version("d") == before
+        # one that is signed now is another matter: orders are dated in whole seconds, and that of the restore is over
+        node.rooms.participant.prepare(prepare(Withdraw(dataset="d")))
+        assert len(node.rooms.participant.in_doubt()) == 1
         # and whatever the catalogue forgot, an order is good for a day
         later[0] = 86_400.0 + 60
         with pytest.raises(IntegrityError, match="was signed at"):
-            node.participant.prepare(prepare(None))
+            node.rooms.participant.prepare(prepare(None))
     finally:
         node.stop()

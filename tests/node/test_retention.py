@@ -9,11 +9,10 @@ from pydantic import ValidationError
 
 from node.jobs_at_nodes import Asked
 from node.trio_nodes import NAMES, Nodes, assert_ok
-from tercet.errors import IntegrityError
+from tercet.errors import DiskFull, Gone, IntegrityError
 from tercet.federation.orders import MAX_AGE_S, MAX_AHEAD_S
-from tercet.node.settings import Limits, Settings
-from tercet.node.supervisor import Node
-from tercet.store.errors import DiskFull, Gone
+from tercet.node.node import Node
+from tercet.node.settings import NodeLimits, NodeSettings
 
 VALUES = list(range(1, 11))
 DAY_S = 86_400.0
@@ -21,9 +20,9 @@ DAY_S = 86_400.0
 
 def test_a_job_is_known_for_longer_than_its_bundle_may_be_sent() -> None:
     with pytest.raises(ValidationError):
-        Limits(keep_jobs_days=1)
+        NodeLimits(keep_jobs_days=1)
     # from its start, which the clocks may see so much later than its signer, until nobody takes it any more
-    assert Limits(keep_jobs_days=2).keep_jobs_days * DAY_S > MAX_AGE_S + 2 * MAX_AHEAD_S
+    assert NodeLimits(keep_jobs_days=2).keep_jobs_days * DAY_S > MAX_AGE_S + 2 * MAX_AHEAD_S
 
 
 def test_old_jobs_go_and_come_back_no_more(stopped: Nodes) -> None:
@@ -53,42 +52,42 @@ def test_old_jobs_go_and_come_back_no_more(stopped: Nodes) -> None:
     nodes.terminate(*NAMES)
 
     later = [0.0]
-    node = Node(Settings.load(nodes.folder / "a" / "node.toml"), now=lambda: time.time() + later[0])
+    node = Node(NodeSettings.load(nodes.folder / "a" / "node.toml"), now=lambda: time.time() + later[0])
     try:
         card = nodes.people["analyst"].card
-        entries = sum(1 for _ in node.audit.entries())
-        assert node.jobs.submit(asked.bundle, card).state == "done"
-        assert node.jobs_store.bundle(asked.job) == asked.bundle
+        entries = sum(1 for _ in node.context.store.audit.entries())
+        assert node.rooms.jobs.submit(asked.bundle, card).state == "done"
+        assert node.context.store.jobs.bundle(asked.job) == asked.bundle
         with pytest.raises(Gone):
-            node.jobs_store.bundle(refused.job)
-        assert node.jobs.results.path(asked.job).exists()
-        case = node.jobs.admission.read(node.jobs.admission.open(asked.bundle, card.fingerprint))
+            node.context.store.jobs.bundle(refused.job)
+        assert node.rooms.jobs.results.path(asked.job).exists()
+        case = node.rooms.jobs.admission.read(node.rooms.jobs.admission.open(asked.bundle, card.fingerprint))
         assert 100 < case.stored_bytes < 10_000
         with pytest.raises(DiskFull):
-            node.check_space(1 << 60)
+            node.context.store.check_space(1 << 60)
 
         later[0] = 89 * DAY_S
-        node.jobs.retention.forget()
-        assert node.jobs.info(asked.job).state == "done"
+        node.rooms.jobs.retention.forget()
+        assert node.rooms.jobs.info(asked.job).state == "done"
         later[0] = 91 * DAY_S
-        node.jobs.retention.forget()
-        assert not node.jobs_store.knows(asked.job) and not node.jobs_store.knows(refused.job)
-        assert not node.jobs.results.path(asked.job).exists()
+        node.rooms.jobs.retention.forget()
+        assert not node.context.store.jobs.knows(asked.job) and not node.context.store.jobs.knows(refused.job)
+        assert not node.rooms.jobs.results.path(asked.job).exists()
         with pytest.raises(IntegrityError, match="was signed at"):
-            node.jobs.submit(asked.bundle, card)
+            node.rooms.jobs.submit(asked.bundle, card)
         # what was done stays on record
-        assert sum(1 for _ in node.audit.entries()) == entries
-        receipt = node.jobs_store.receipts("d")[0]
+        assert sum(1 for _ in node.context.store.audit.entries()) == entries
+        receipt = node.context.store.jobs.receipts("d")[0]
         assert (receipt.job, receipt.state) == (asked.job, "done")
         assert receipt.bundle_hash == receipt.details["bundle"] != "0" * 64
 
         # the clock was wrong, and is put right: what went too early does not come back, later jobs do
         later[0] = 0.0
         with pytest.raises(IntegrityError, match="that a has forgotten"):
-            node.jobs.submit(asked.bundle, card)
+            node.rooms.jobs.submit(asked.bundle, card)
         later[0] = MAX_AHEAD_S + 60.0
         with pytest.raises(IntegrityError, match="that a has forgotten"):
-            node.jobs.submit(before.bundle, card)
-        assert node.jobs.submit(new.bundle, card).state == "queued"
+            node.rooms.jobs.submit(before.bundle, card)
+        assert node.rooms.jobs.submit(new.bundle, card).state == "queued"
     finally:
         node.stop()

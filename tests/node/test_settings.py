@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from tercet.errors import ConfigError
-from tercet.node.settings import Settings, template
+from tercet.node.settings import NodeSettings, template
 
 
-def load(tmp_path: Path, text: str) -> Settings:
+def load(tmp_path: Path, text: str) -> NodeSettings:
     path = tmp_path / "node.toml"
     path.write_text(text)
-    return Settings.load(path)
+    return NodeSettings.load(path)
 
 
 def test_the_template_is_read_and_its_comments_are_the_defaults(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_every_mistake_is_named(tmp_path: Path, text: str, words: str) -> None:
 
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="tercet node init"):
-        Settings.load(tmp_path / "none.toml")
+        NodeSettings.load(tmp_path / "none.toml")
 
 
 def test_a_password_in_the_database_url_does_not_print(tmp_path: Path) -> None:

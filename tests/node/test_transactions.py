@@ -7,16 +7,20 @@ from typing import Any
 
 import pytest
 
-from tercet.errors import InputError, TercetError, Unreachable
-from tercet.federation.api import Outcome
-from tercet.federation.api_peer import Prepare, TransactionState
+from tercet.errors import DatabaseLost, InputError, IntegrityError, StorageError, TercetError, Unreachable
+from tercet.federation.api import ChangeOutcome
+from tercet.federation.api_peer import Prepare, PrepareAnswer, TransactionState, Verdict
 from tercet.federation.identifiers import fresh_id
+from tercet.federation.identity import Member
+from tercet.federation.verdicts import sign_verdict, sign_vote
+from tercet.node.changes.coordinator import Transactions
 from tercet.node.logs import node_log
 from tercet.node.metrics import Metrics
-from tercet.node.transactions import Transactions
 from tercet.sharing import Party
 from tercet.store.change import Prepared
-from tercet.store.errors import DatabaseLost, StorageError
+
+MEMBERS = [Member.create(name) for name in "abc"]
+HOME = fresh_id()
 
 
 class Scene:
@@ -30,38 +34,50 @@ class Scene:
         self.peer_error: dict[tuple[Party, str], TercetError] = {}
         self.commits = True
         self.late = False
-        me = SimpleNamespace(name="a")
-        self.node = SimpleNamespace(
-            settings=SimpleNamespace(name="a", timeouts=SimpleNamespace(worker=1.0)),
-            federation=SimpleNamespace(coordinator=me),
-            me=Party.P1,
-            participant=self,
-            changes=self,
-            peers=SimpleNamespace(others=[Party.P2, Party.P3], call=self.call, name=lambda party: f"node {int(party)}"),
+        self.forged: tuple[Party, str] | None = None
+        cards = [SimpleNamespace(name=member.name, card=member.card) for member in MEMBERS]
+        federation = SimpleNamespace(coordinator=cards[0], id=HOME, node=lambda party: cards[party - 1])
+        self.identity = SimpleNamespace(
+            federation=federation, member=MEMBERS[0], name="a", me=Party.P1, coordinates=True
+        )
+        context: Any = SimpleNamespace(
+            settings=SimpleNamespace(timeouts=SimpleNamespace(worker=1.0)),
+            identity=self.identity,
+            store=SimpleNamespace(changes=self),
             at=lambda step: None,
             log=node_log(),
             metrics=Metrics(),
         )
-        self.transactions = Transactions(self.node)  # type: ignore[arg-type]
+        peers: Any = SimpleNamespace(others=[Party.P2, Party.P3], ask=self.ask, name=lambda party: f"node {int(party)}")
+        rounds: Any = SimpleNamespace(before_decision=lambda prepare: self.asked.append("check"))
+        here: Any = self
+        self.transactions = Transactions(context, peers, here, here, rounds, refresh=pytest.fail)
 
     # -- the store here
 
-    def prepare(self, prepare: Prepare) -> Prepared:
+    def answer(self, party: int) -> PrepareAnswer:
+        answer = Prepared(transaction=self.transaction, proposal="0" * 64, digests=[]).model_dump(mode="json")
+        return PrepareAnswer(answer=answer, vote=sign_vote(MEMBERS[party - 1], HOME, self.transaction, answer))
+
+    def prepare(self, prepare: Prepare) -> PrepareAnswer:
         self.asked.append("prepare 1")
         self.state_here = "prepared"
-        return Prepared(transaction=prepare.transaction, proposal="0" * 64, digests=[])
+        return self.answer(1)
+
+    def aborted(self, transaction: str) -> Verdict:
+        return sign_verdict(MEMBERS[0], HOME, transaction, "aborted")
 
     def check(self, answers: list[Prepared]) -> None:
         assert len(answers) == 3
 
-    def commit(self, transaction: str, answers: list[Prepared], waiting: Any = ()) -> None:
+    def commit(self, verdict: Verdict, answers: list[Prepared], waiting: Any = ()) -> None:
         self.asked.append("commit 1")
         if self.commits:
             self.state_here = "committed"
         if self.commit_error is not None:
             raise self.commit_error
 
-    def abort(self, transaction: str, reason: str) -> None:
+    def abort(self, transaction: str, reason: str, verdict: Verdict) -> None:
         if self.state_error is not None and "commit 1" in self.asked:
             raise self.state_error
         if self.late:
@@ -76,8 +92,8 @@ class Scene:
             raise self.state_error
         return TransactionState.model_validate({"transaction": transaction, "state": self.state_here})
 
-    def outcome(self, transaction: str) -> Outcome:
-        return Outcome.model_validate({"transaction": transaction, "kind": "create", "state": self.state_here})
+    def outcome(self, transaction: str) -> ChangeOutcome:
+        return ChangeOutcome.model_validate({"transaction": transaction, "kind": "create", "state": self.state_here})
 
     def in_doubt(self) -> list[str]:
         return ["0" * 32] if self.state_here == "prepared" else []
@@ -90,16 +106,15 @@ class Scene:
 
     # -- the others
 
-    def call(self, party: Party, method: str, path: str, **more: Any) -> dict[str, Any]:
+    def ask(self, party: Party, method: str, path: str, answer: type, *_: Any, **more: Any) -> PrepareAnswer:
         what = path.rsplit("/", 1)[1]
         what = "prepare" if what == "transactions" else what
         self.asked.append(f"{what} {int(party)}")
         if (error := self.peer_error.get((party, what))) is not None:
             raise error
-        answer = Prepared(transaction=self.transaction, proposal="0" * 64, digests=[])
-        return {"answer": answer.model_dump(mode="json")}
+        return self.answer(3 if (party, what) == self.forged else int(party))
 
-    def run(self) -> Outcome:
+    def run(self) -> ChangeOutcome:
         self.transaction = fresh_id()
         try:
             return self.transactions.run(Prepare(transaction=self.transaction, change={"kind": "create"}))
@@ -111,7 +126,11 @@ def test_all_goes_well() -> None:
     scene = Scene()
     assert scene.run().state == "committed"
     assert scene.asked[0] == "prepare 1"
-    assert scene.asked.index("commit 1") > max(scene.asked.index(f"prepare {party}") for party in (2, 3))
+    assert (
+        scene.asked.index("commit 1")
+        > scene.asked.index("check")
+        > max(scene.asked.index(f"prepare {party}") for party in (2, 3))
+    )
     assert {"commit 2", "commit 3", "told 2", "told 3"} <= set(scene.asked)
 
 
@@ -158,6 +177,15 @@ def test_an_objection_is_told_rather_than_who_was_not_reached() -> None:
     assert "commit 1" not in scene.asked
 
 
+def test_a_vote_is_the_voter_s_own() -> None:
+    """Node 2 shows a vote of node 3 as its own: nothing is decided on it."""
+    scene = Scene()
+    scene.forged = (Party.P2, "prepare")
+    with pytest.raises(IntegrityError, match="a vote of c, not of b"):
+        scene.run()
+    assert "commit 1" not in scene.asked
+
+
 def test_what_is_told_later_is_noted_as_not_told() -> None:
     scene = Scene()
     scene.peer_error[Party.P3, "commit"] = Unreachable("node 3 is away", party=3)
@@ -169,14 +197,15 @@ def test_what_is_told_later_is_noted_as_not_told() -> None:
 def test_what_nobody_is_at_any_more_is_given_up() -> None:
     scene = Scene()
     scene.state_here = "prepared"
-    scene.transactions.settle(scene.node.participant.in_doubt())
+    scene.transactions.settle(scene.in_doubt())
     scene.transactions.stop()
     assert scene.state_here == "aborted"
 
 
 def test_only_the_coordinator_decides() -> None:
     scene = Scene()
-    scene.node.federation.coordinator.name = "b"
+    scene.identity.coordinates = False
+    scene.identity.federation.coordinator.name = "b"
     with pytest.raises(TercetError, match="ordered at b"):
         scene.run()
     assert scene.asked == []

@@ -11,9 +11,12 @@ import pytest
 
 from node.jobs_at_nodes import Asked
 from node.trio_nodes import Nodes, assert_ok
-from tercet.array.secret import SecretArray
-from tercet.node.refusals import Turned
-from tercet.node.turns import WAITING_OF_ONE, Turns
+from tercet.array.core import SecretArray
+from tercet.codec import Writer
+from tercet.federation.bundle import make_bundle
+from tercet.federation.refusals import HttpError
+from tercet.node.http.turns import WAITING_OF_ONE, Turns
+from tercet.plan.plan import MAGIC, VERSION
 
 
 def test_one_person_waits_for_himself_and_not_for_others() -> None:
@@ -39,21 +42,41 @@ def test_one_person_waits_for_himself_and_not_for_others() -> None:
     assert found.index("other ends") < found.index("first ends") < found.index("second begins")
 
 
+def test_people_come_one_after_the_other_however_much_each_has_waiting() -> None:
+    async def scene() -> list[str]:
+        turns, done = Turns(1, 1), []
+
+        async def read(who: str) -> None:
+            async with turns.take(who):
+                done.append(who)
+                await asyncio.sleep(0)
+
+        many = [asyncio.create_task(read("ada")) for _ in range(6)]
+        await asyncio.sleep(0)
+        few = [asyncio.create_task(read(who)) for who in ("bob", "cleo", "bob")]
+        await asyncio.wait_for(asyncio.gather(*many, *few), 5)
+        return done
+
+    found = asyncio.run(scene())
+    assert found[:3] == ["ada", "ada", "bob"] or found[:3] == ["ada", "bob", "cleo"]
+    assert found.index("cleo") <= 3 and "bob" not in found[6:]
+
+
 def test_too_many_are_turned_away_and_a_turn_comes_back_however_it_ends() -> None:
     async def scene() -> None:
         turns = Turns(2, 1, patience_s=0.05)
         async with turns.take("ada"):
-            with pytest.raises(Turned, match="busy reading"):
+            with pytest.raises(HttpError, match="busy reading"):
                 await turns.take("ada").__aenter__()
             waiting = [asyncio.create_task(turns.take("ada").__aenter__()) for _ in range(WAITING_OF_ONE)]
             await asyncio.sleep(0)
-            with pytest.raises(Turned, match="bundles of yours"):
+            with pytest.raises(HttpError, match="bundles of yours"):
                 await turns.take("ada").__aenter__()
             waiting[0].cancel()
             found = await asyncio.gather(*waiting, return_exceptions=True)
-            assert [type(one) for one in found] == [asyncio.CancelledError] + [Turned] * (WAITING_OF_ONE - 1)
+            assert [type(one) for one in found] == [asyncio.CancelledError] + [HttpError] * (WAITING_OF_ONE - 1)
             async with turns.take("bob"):
-                with pytest.raises(Turned, match="busy reading"):
+                with pytest.raises(HttpError, match="busy reading"):
                     await turns.take("cleo").__aenter__()
         with pytest.raises(ZeroDivisionError):
             async with turns.take("ada"):
@@ -94,3 +117,16 @@ def test_many_large_bundles_of_one_person_leave_a_node_responsive(nodes: Nodes) 
     assert len(waits) > 5 and sorted(waits)[len(waits) // 2] < 1.0
     # and the next one is taken
     assert_ok(explain())
+
+
+def test_a_plan_over_the_limits_is_refused_before_it_is_decoded(nodes: Nodes) -> None:
+    """5 MB of plan were decoded for 39 s before a limit was compared."""
+    nodes.upload("limits", [list(range(10))])
+    asked = Asked(nodes, "limits")
+    head = Writer().raw(MAGIC).count(VERSION).count(200_000).count(200_000).take()
+    bundle = make_bundle(asked.member, asked.header, head + bytes(5 << 20))
+    for target in ("/v1/explain", "/v1/jobs"):
+        began = time.monotonic()
+        answer = nodes.request("b", "analyst", "POST", target, content=bundle)
+        assert answer.status_code == 422 and "200,000 operations, and 100,000 are allowed here" in answer.text
+        assert time.monotonic() - began < 3

@@ -32,14 +32,14 @@ import httpx
 import numpy as np
 
 from node.zygote import Child, Zygote
-from tercet.federation.api import DatasetInfo, Outcome, UploadBegin
+from tercet.federation.api import ChangeOutcome, DatasetInfo, UploadBegin
 from tercet.federation.federation import Federation
 from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Member
 from tercet.federation.orders import Action, CommitUpload, Order, SignedOrder, sign_order
 from tercet.federation.requests import signed_headers
-from tercet.node.setup import Place, create_federation
-from tercet.node.sockets import bind
+from tercet.node.http.sockets import bind
+from tercet.node.setup import NodePlace, create_federation
 from tercet.policy.template import trial
 from tercet.store.schema import Schema
 from tercet.store.splitting import split_chunk
@@ -78,6 +78,8 @@ class Nodes:
     clients: dict[str, httpx.Client] = field(default_factory=dict, repr=False)
     children: dict[str, list[str]] = field(default_factory=dict, repr=False)
     """Of a node that is not run by node_child.py: the script that runs it, and arguments that come first."""
+    begun: list[tuple[str, str]] = field(default_factory=list, repr=False)
+    """Uploads that a test has begun, and whose they are."""
 
     # -- processes
 
@@ -211,7 +213,7 @@ class Nodes:
         return self.request(gate, person, method, target, signed_for=node, signed_target=f"/v1/{rest}", **more)
 
     def stranger(self, name: str, person: str | None, method: str, target: str, **more: Any) -> int:
-        """The status that somebody gets whom a node does not know; he has a rate, and waits if it says so."""
+        """The status that somebody gets whom a node does not know; they have a rate, and wait if it says so."""
         found: list[int] = []
 
         def answered() -> bool:
@@ -223,21 +225,49 @@ class Nodes:
 
     # -- uploads and orders
 
-    def begin(self, dataset: str, person: str = "owner", mode: str = "create", upload: str | None = None) -> str:
-        """Begin an upload of `SCHEMA` at all three; give its identifier."""
+    def begin(
+        self,
+        dataset: str,
+        person: str = "owner",
+        mode: str = "create",
+        upload: str | None = None,
+        schema: Schema = SCHEMA,
+    ) -> str:
+        """Begin an upload at all three; give its identifier."""
         upload = upload or fresh_id()
-        body = UploadBegin(upload=upload, dataset=dataset, schema=SCHEMA.to_dict(), mode=mode)  # type: ignore
+        body = UploadBegin(upload=upload, dataset=dataset, schema=schema.to_dict(), mode=mode)  # type: ignore
         for name in NAMES:
             assert_ok(self.request(name, person, "POST", "/v1/uploads", json=body))
+        self.begun.append((upload, person))
         return upload
+
+    def give_up_uploads(self) -> None:
+        """Delete what a test has begun and not committed: a person may have so many open, and tests share the nodes."""
+        for upload, person in self.begun:
+            for name in NAMES:
+                self.request(name, person, "DELETE", f"/v1/uploads/{upload}")
+        self.begun.clear()
 
     def put(self, upload: str, values: Sequence[Sequence[int]], person: str = "owner", **tampered: bytes) -> int:
         """Send the chunks of `values` (a list of rows each) to all three; give the number of rows."""
         for chunk, rows in enumerate(values):
-            for name, part in zip(NAMES, parts(upload, chunk, rows), strict=True):
-                target = f"/v1/uploads/{upload}/chunks/{chunk}"
-                assert_ok(self.request(name, person, "PUT", target, content=tampered.get(name, part)))
+            self.put_parts(upload, chunk, parts(upload, chunk, rows), person, **tampered)
         return sum(len(rows) for rows in values)
+
+    def put_parts(
+        self, upload: str, chunk: int, three: Sequence[bytes], person: str = "owner", **tampered: bytes
+    ) -> None:
+        """Send the parts of a chunk to all three; wait where a commit that came to nothing is still being given up."""
+        target = f"/v1/uploads/{upload}/chunks/{chunk}"
+        for name, part in zip(NAMES, three, strict=True):
+            content = tampered.get(name, part)
+
+            def put(name: str = name, content: bytes = content) -> httpx.Response | None:
+                answer = self.request(name, person, "PUT", target, content=content)
+                busy = answer.status_code == 409 and answer.json()["error"] == "busy"
+                return None if busy else answer
+
+            assert_ok(self.wait_for(put))
 
     def order(self, person: str | Member, action: Action, transaction: str | None = None) -> SignedOrder:
         """Sign an order of this federation."""
@@ -261,11 +291,11 @@ class Nodes:
 
     def upload(
         self, dataset: str, values: Sequence[Sequence[int]] = ((1, 2, 3),), person: str = "owner", mode: str = "create"
-    ) -> Outcome:
+    ) -> ChangeOutcome:
         """Upload chunks of integers as column `x`, and commit; give the outcome."""
         upload = self.begin(dataset, person, mode)
         rows = self.put(upload, values, person)
-        return Outcome.model_validate(assert_ok(self.commit(upload, dataset, len(values), rows, person)).json())
+        return ChangeOutcome.model_validate(assert_ok(self.commit(upload, dataset, len(values), rows, person)).json())
 
     def version(self, name: str, dataset: str) -> tuple[int, str, int] | None:
         """(version, manifest, rows) of a dataset at a node."""
@@ -349,13 +379,14 @@ def make(
 ) -> Nodes:
     """Make three nodes that do not run yet; `close` them at the end.
 
-    `policy` gives the text of policy.toml at all three; else everybody may do everything in his role, from 5 rows on.
+    `policy` gives the text of policy.toml at all three; else everybody may do everything in their role, from 5 rows on.
     `zygote` makes the processes, if there is one already; it saves the seconds of its start.
     """
     listeners = {name: bound(1)[0] for name in NAMES}
     lane_sockets = {name: bound(lanes) for name in NAMES}
     places = {
-        name: Place(listeners[name].getsockname()[1], lane_sockets[name][0].getsockname()[1], lanes) for name in NAMES
+        name: NodePlace(listeners[name].getsockname()[1], lane_sockets[name][0].getsockname()[1], lanes)
+        for name in NAMES
     }
     people = {person: Member.create(person) for person in (*ROLES, "nobody")}
     for person, member in people.items():
@@ -372,7 +403,7 @@ def make(
 
 
 def everything(people: dict[str, Member]) -> str:
-    """The text of a policy that lets everybody do all there is in his role."""
+    """The text of a policy that lets everybody do all there is in their role."""
     return trial({name: (people[name].card.fingerprint, roles) for name, roles in ROLES.items()})
 
 

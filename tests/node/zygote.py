@@ -21,6 +21,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tercet.process import fork
+
 _MESSAGE_BYTES = 1 << 16
 _MAX_FDS = 40
 
@@ -102,8 +104,13 @@ class Zygote:
 
 def run_node(settings: Path, listener: int, ready: int, lanes: list[int], steps: list[str]) -> None:
     """Run a node in this process; with `steps` (name, n) it kills itself when it comes there for the n-th time."""
+    from tercet.node.worker.launch import ForkServer
+
+    # before the descriptors below are used
+    launcher = ForkServer.fork()
+
     from tercet.node.daemon import run
-    from tercet.node.settings import Settings
+    from tercet.node.settings import NodeSettings
 
     seen: Counter[str] = Counter()
 
@@ -117,9 +124,10 @@ def run_node(settings: Path, listener: int, ready: int, lanes: list[int], steps:
         os.close(ready)
 
     run(
-        Settings.load(settings),
+        NodeSettings.load(settings),
         listener=socket.socket(fileno=listener),
         lanes=[socket.socket(fileno=lane) for lane in lanes],
+        launcher=launcher,
         ready=serving,
         at=at,
     )
@@ -141,7 +149,7 @@ def main(channel: socket.socket) -> None:
                 for pid in children.values():
                     os.kill(pid, signal.SIGKILL)
                 return
-            pid = _fork(channel, json.loads(data), fds, children)
+            pid = _fork(json.loads(data), fds)
             children[os.pidfd_open(pid)] = pid
             channel.send(json.dumps({"pid": pid}).encode())
 
@@ -153,29 +161,18 @@ def _tell(channel: socket.socket, pid: int, pidfd: int) -> None:
         channel.send(json.dumps({"pid": pid, "status": status}).encode())
 
 
-def _fork(channel: socket.socket, request: dict[str, Any], fds: list[int], others: dict[int, int]) -> int:
-    pid = os.fork()
-    if pid:
-        for fd in fds:
-            os.close(fd)
-        return pid
-    status = 1
-    try:
-        channel.close()
-        for pidfd in others:
-            os.close(pidfd)
+def _fork(request: dict[str, Any], fds: list[int]) -> int:
+    def run() -> int:
         log = os.open(request["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.dup2(log, 2)
         os.close(log)
         run_node(Path(request["settings"]), fds[0], fds[1], fds[2:], request["steps"])
-        status = 0
-    except BaseException:
-        import traceback
+        return 0
 
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(status)
+    pid = fork(run, fds)
+    for fd in fds:
+        os.close(fd)
+    return pid
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def everything(session: Any, x: Any, y: Any, flag: Any) -> list[Any]:
         tc.array.round(x) + tc.array.floor(y * 0.25),
         tc.array.all(flag),
         (x == 0).astype(int),
-        tc.repeat(2, lambda a: a * 0.5 + y, x, bounds=(-(2.0**20), 2.0**20)),
+        tc.loop(2, lambda a: a * 0.5 + y, x, bounds=(-(2.0**20), 2.0**20)),
     ]
 
 

@@ -11,8 +11,8 @@ import pytest
 import tercet.array as tc
 from plan_trio import TrioSession
 from tercet.errors import PlanError
-from tercet.plan.compile import Wanted
 from tercet.plan.plan import OutputKind
+from tercet.plan.record.compile import Wanted
 
 
 def values(rng: np.random.Generator, low: int, high: int, count: int) -> list[int]:
@@ -28,11 +28,11 @@ def values(rng: np.random.Generator, low: int, high: int, count: int) -> list[in
 
 
 def stored(session: TrioSession, numbers: list[int], low: int, high: int, frac_bits: int) -> Any:
-    from tercet.plan.types import Kind, Type, smallest_ring
+    from tercet.plan.types import Type, ValueKind, smallest_ring
 
     ring = smallest_ring(low, high)
     assert ring is not None
-    kind = Kind.FIXED if frac_bits else Kind.INT
+    kind = ValueKind.FIXED if frac_bits else ValueKind.INT
     type = Type(kind, (len(numbers),), ring, frac_bits, frac_bits, low, high)
     return tc.SecretArray._new(session, session._store(np.array(numbers, dtype=object), type))
 

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tercet
+import tercet.array as tc
+from plan_trio import TrioSession
+from tercet.codec import Writer
 from tercet.errors import PlanError
-from tercet.plan.operation import WIDE
-from tercet.plan.plan import Output, OutputKind, Plan, PlanOperation
-from tercet.plan.table import BY_NAME
-from tercet.plan.types import Kind, Type
+from tercet.plan.network import LAN
+from tercet.plan.plan import MAGIC, VERSION, OutputKind, Plan, PlanOperation, PlanOutput, put_type, result_of
+from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.table.attributes import (
+    MAX_NUMBERS,
+    NONE,
+    Attributes,
+    Axes,
+    Contraction,
+    LoopCount,
+    MatrixProduct,
+    Rounding,
+    Shift,
+)
+from tercet.plan.table.operations import BY_NAME
+from tercet.plan.types import Type, ValueKind
 from tercet.ring import ring
 from tiny_plans import chain_plan, put
 
 TOP = (1 << 62) - 1
 
 
-def op(name: str, inputs: tuple[int, ...], attrs: tuple[int, ...], t: Type, data: bytes = b"") -> PlanOperation:
+def op(name: str, inputs: tuple[int, ...], attrs: Attributes, t: Type, data: bytes = b"") -> PlanOperation:
     return PlanOperation(BY_NAME[name], inputs, attrs, t, data)
 
 
 def fixed(frac_bits: int, bits: int = 64) -> Type:
-    return Type(Kind.FIXED, (), bits, frac_bits, 0, -TOP, TOP)
+    return Type(ValueKind.FIXED, (), bits, frac_bits, 0, -TOP, TOP)
 
 
 @pytest.mark.parametrize("name", ["rescale", "round"])
 @pytest.mark.parametrize(("frac_bits", "shift"), [(63, 62), (64, 64), (100, 63), (100, 65), (124, 124)])
 def test_a_shift_leaves_bits_of_the_ring(name: str, frac_bits: int, shift: int) -> None:
+    attrs = Shift(shift) if name == "rescale" else Rounding(shift)
     with pytest.raises(PlanError, match="bits are taken away"):
-        BY_NAME[name].infer((fixed(frac_bits),), (shift, 0))
-    BY_NAME[name].infer((fixed(frac_bits, 128),), (shift, 0))
+        BY_NAME[name].infer((fixed(frac_bits),), attrs)
+    BY_NAME[name].infer((fixed(frac_bits, 128),), attrs)
 
 
 def test_rounding_up_needs_headroom() -> None:
@@ -41,38 +58,40 @@ def test_rounding_up_needs_headroom() -> None:
     for shift in (61, 16, 1):
         half = 1 << (shift - 1)
         with pytest.raises(PlanError, match="headroom"):
-            rounding.infer((fixed(61),), (shift, 1))
-        rounding.infer((fixed(61),), (shift, 0))
-        rounding.infer((fixed(61).with_bounds(-TOP, TOP - half),), (shift, 1))
+            rounding.infer((fixed(61),), Rounding(shift, nearest=True))
+        rounding.infer((fixed(61),), Rounding(shift))
+        rounding.infer((fixed(61).with_bounds(-TOP, TOP - half),), Rounding(shift, nearest=True))
 
 
 def test_rounding_is_exact_up_to_its_headroom() -> None:
     count, shift = 3000, 61
     most = TOP - (1 << (shift - 1))
-    t = Type(Kind.FIXED, (count,), 64, 61, 0, -TOP, most)
+    t = Type(ValueKind.FIXED, (count,), 64, 61, 0, -TOP, most)
     with tercet.local() as net:
         for value in (most, -TOP):
             handle = net._put(ring(64).from_ints(np.full(count, value)), t)
-            out = BY_NAME["round"].infer((t,), (shift, 1))
-            plan = Plan((op("input", (), (), t, handle), op("round", (0,), (shift, 1), out)), (reveal(1),))
+            out = BY_NAME["round"].infer((t,), Rounding(shift, nearest=True))
+            plan = Plan(
+                (op("input", (), NONE, t, handle), op("round", (0,), Rounding(shift, nearest=True), out)), (reveal(1),)
+            )
             assert set(np.asarray(net._run(plan)[0]).tolist()) == {(value + (1 << (shift - 1))) >> shift}
 
 
-def reveal(value: int) -> Output:
-    return Output(OutputKind.REVEAL, value)
+def reveal(value: int) -> PlanOutput:
+    return PlanOutput(OutputKind.REVEAL, value)
 
 
 @pytest.mark.parametrize("bits", [64, 128])
 @pytest.mark.parametrize("values", [[0, 8], [-4, 0], [1 << 61, 0], [-(1 << 61), 0]])
 def test_constants_keep_their_bounds(bits: int, values: list[int]) -> None:
-    x = Type(Kind.INT, (2,), bits, 0, 0, -1, 1)
+    x = Type(ValueKind.INT, (2,), bits, 0, 0, -1, 1)
 
     def plan(lo: int, hi: int, of: Any = values) -> Plan:
-        t = Type(Kind.INT, (2,), bits, 0, 0, lo, hi)
+        t = Type(ValueKind.INT, (2,), bits, 0, 0, lo, hi)
         data = ring(bits).from_ints(np.array(of, object)).tobytes()
-        out = BY_NAME["add"].infer((x, t), ())
+        out = BY_NAME["add"].infer((x, t), NONE)
         return Plan(
-            (op("input", (), (), x, bytes(16)), op("constant", (), (), t, data), op("add", (0, 1), (), out)),
+            (op("input", (), NONE, x, bytes(16)), op("constant", (), NONE, t, data), op("add", (0, 1), NONE, out)),
             (reveal(2),),
         )
 
@@ -102,18 +121,57 @@ def test_a_value_beyond_a_partys_memory_is_refused_before_it_runs() -> None:
 
 @pytest.mark.parametrize("name", ["sum", "contract"])
 def test_a_refusal_does_not_repeat_all_that_came(name: str) -> None:
-    t = Type(Kind.INT, (2,), 64, 0, 0, -1, 1)
+    t = Type(ValueKind.INT, (2,), 64, 0, 0, -1, 1)
     axes = tuple(range(60_000))
     with pytest.raises(PlanError, match="60000 axes") as caught:
-        BY_NAME[name].infer((t,) if name == "sum" else (t, t), axes if name == "sum" else (0, *axes))
+        BY_NAME[name].infer((t,) if name == "sum" else (t, t), Axes(axes) if name == "sum" else Contraction(axes))
     assert len(str(caught.value)) < 300
 
 
-def test_a_wide_sum_takes_factors_of_which_one_product_fits() -> None:
+def test_a_wide_sum_takes_factors_of_which_a_block_of_products_fits() -> None:
     matmul = BY_NAME["matmul"]
-    a, b, wide = (Type(Kind.INT, (3, 3), bits, 0, 0, 0, 1 << 31) for bits in (64, 64, 128))
-    assert matmul.infer((a.with_bounds(0, a.hi - 1), b), (WIDE,)).ring == 128
-    with pytest.raises(PlanError, match="not one product"):
-        matmul.infer((a, b), (WIDE,))
+    a, b, wide = (Type(ValueKind.INT, (3000, 3000), bits, 0, 0, 0, 1 << 25) for bits in (64, 64, 128))
+    fit = a.with_bounds(0, ((1 << 62) - 1) // (2047 * b.hi))  # blocks of 1024, and up to 2047 in the last one
+    assert matmul.infer((fit, b), MatrixProduct(wide=True)).ring == 128
+    for factors in ((fit.with_bounds(0, fit.hi + 1), b), (a.with_bounds(0, 1 << 35), b)):
+        with pytest.raises(PlanError, match="too few products"):
+            matmul.infer(factors, MatrixProduct(wide=True))
+    for factors in ((replace(fit, claimed=True), b), (fit, replace(b, claimed=True))):
+        with pytest.raises(PlanError, match="not proven"):
+            matmul.infer(factors, MatrixProduct(wide=True))
     with pytest.raises(PlanError, match=r"ring 2\^64"):
-        matmul.infer((wide, wide), (WIDE,))
+        matmul.infer((wide, wide), MatrixProduct(wide=True))
+
+
+def test_a_result_that_an_operation_does_not_have_is_refused() -> None:
+    """Values name an operation and, where it has several results, which of them."""
+    session = TrioSession()
+    n = session.share([1, 2], bounds=(0, 9))
+    first, second = tc.loop(2, lambda a, b: (b, a), n, n + 5, bounds=[(0, 20), (0, 20)])
+    plan = compile_plan([Wanted((first * second).node, OutputKind.REVEAL)], LAN)
+    *before, product = plan.operations
+    loop = next(at for at, op in enumerate(before) if op.body is not None)
+    assert product.inputs == (result_of(loop, 0), result_of(loop, 1))
+    assert [plan.type_of(value).hi for value in product.inputs] == [20, 20]
+    assert Plan.from_bytes(plan.to_bytes()).to_bytes() == plan.to_bytes()
+    for bad in (replace(product, inputs=(result_of(loop, 0), result_of(loop, 2))), replace(before[loop], more=())):
+        operations = tuple(bad if op is before[loop] and bad.body else op for op in before)
+        last = product if bad.body else bad
+        with pytest.raises(PlanError):
+            Plan.from_bytes(Plan((*operations, last), plan.outputs).to_bytes())
+    with pytest.raises(PlanError, match="a number is above 1 at byte"):
+        wrong = PlanOutput(OutputKind.REVEAL, result_of(loop, 2))
+        Plan.from_bytes(Plan(plan.operations, (wrong,)).to_bytes())
+
+
+def test_no_operation_has_more_results_than_one_may_have_inputs() -> None:
+    """A result takes one byte of a plan, and much more once it is decoded: two megabytes took a node 15 seconds."""
+    n = Type(ValueKind.INT, (), 64, 0, 0, 0, 1)
+    results = MAX_NUMBERS + 1
+    out = Writer().raw(MAGIC).count(VERSION).count(1).count(1).count(1)
+    put_type(out, n)
+    out.count(1).count(BY_NAME["loop"].code).count(0)
+    LoopCount(1, results).write(out)
+    out.raw(bytes(results)).block(Plan((), ()).to_bytes()).count(0)
+    with pytest.raises(PlanError, match=f"more than {MAX_NUMBERS} results"):
+        Plan.from_bytes(out.take())

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from plan_trio import TrioSession, share_plain
-from tercet.plan.compile import Wanted, compile_plan
-from tercet.plan.execute import execute
-from tercet.plan.memory import peak_bytes, value_bytes
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind, Plan
-from tercet.plan.stream import Streamed, execute_streamed, split
+from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.run.execute import execute
+from tercet.plan.run.gather import execute_streamed
+from tercet.plan.run.memory import peak_bytes, value_bytes
+from tercet.plan.run.passes import Passes, Streamed, split
 from tercet.plan.types import bool_type
 from tercet.sharing import Party, Share
 from three_parties import TIMEOUT_S, at_three
@@ -112,6 +113,7 @@ def streamed_run(name: str, rows: int, partition_rows: int) -> int:
     plan = t.plan(PLANS[name])
     found = split(plan, dict.fromkeys(dict(plan.inputs()), rows))
     assert isinstance(found, Streamed)
+    passes = Passes(found, partition_rows)
     trio = Trio(0)
     shares = {handle: share_plain(trio, t.session.stored[handle], type) for handle, type in plan.inputs()}
 
@@ -125,19 +127,19 @@ def streamed_run(name: str, rows: int, partition_rows: int) -> int:
                 found = {handle: shares[handle][party] for handle in handles}
                 return {h: Share(s.ring, s.ring.sum(s.own), s.ring.sum(s.next)) for h, s in found.items()}
 
-        return execute_streamed(
-            found, party, streams, channel, Rows(), partition_rows=partition_rows, timeout=TIMEOUT_S
-        )
+        return execute_streamed(passes, party, streams, channel, Rows(), timeout=TIMEOUT_S)
 
     measured = 0
 
     def fits() -> bool:
         nonlocal measured
         measured = peak_of(work)
-        return 0.5 < found.estimate(partition_rows) / measured < 2.5
+        return 0.5 < passes.estimate() / measured < 2.5
 
     assert sometimes(fits)
-    assert peak_bytes(plan) > 0.7 * rows / partition_rows * peak_bytes(found.partition(0, partition_rows))
+    assert peak_bytes(plan) > 0.7 * rows / partition_rows * peak_bytes(
+        found.pieces.partition(1, 0, partition_rows).plan
+    )
     return measured
 
 

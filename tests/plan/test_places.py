@@ -6,23 +6,23 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tercet.plan.places import NOWHERE, Order, Partition
+from tercet.plan.rows.places import NOWHERE, Partition, RowOrder
 
 MOST = 8
 
 
-def _run(first: int, step: int, count: int) -> Order:
-    return Order(np.array([0, count]), np.array([first]), np.array([step]))
+def _run(first: int, step: int, count: int) -> RowOrder:
+    return RowOrder(np.array([0, count]), np.array([first]), np.array([step]))
 
 
 runs = st.builds(_run, st.integers(0, 20), st.sampled_from([1, 1, 1, 2, 0]), st.integers(1, MOST))
 backwards = st.builds(_run, st.integers(20, 30), st.sampled_from([-1, -2]), st.integers(1, MOST))
-lists = st.lists(st.integers(NOWHERE, 9), min_size=1, max_size=MOST).map(lambda rows: Order.of_rows(np.array(rows)))
-orders = st.one_of(st.integers(1, MOST).map(Order.natural), runs, backwards, lists)
+lists = st.lists(st.integers(NOWHERE, 9), min_size=1, max_size=MOST).map(lambda rows: RowOrder.of_rows(np.array(rows)))
+orders = st.one_of(st.integers(1, MOST).map(RowOrder.natural), runs, backwards, lists)
 labels = st.lists(st.integers(NOWHERE, 3), min_size=1, max_size=MOST)
 
 
-def rows_of(order: Order) -> list[int]:
+def rows_of(order: RowOrder) -> list[int]:
     return [int(row) for row in order.at(np.arange(order.length))]
 
 
@@ -36,7 +36,7 @@ def renamed(given: list[int]) -> list[int]:
 
 
 @given(orders, orders)
-def test_two_orders(a: Order, b: Order) -> None:
+def test_two_orders(a: RowOrder, b: RowOrder) -> None:
     mine, theirs = rows_of(a), rows_of(b)
     assert (a == b) == (mine == theirs)
     assume(len(mine) == len(theirs))
@@ -56,7 +56,7 @@ def distinct(rows: list[int]) -> bool:
 
 
 @given(orders, labels)
-def test_the_classes_of_rows(order: Order, given: list[int]) -> None:
+def test_the_classes_of_rows(order: RowOrder, given: list[int]) -> None:
     rows = rows_of(order)
     assert order.is_injective() == distinct(rows) and order.count == sum(row != NOWHERE for row in rows)
     assume(distinct(rows))

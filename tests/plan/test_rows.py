@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from itertools import combinations
 from typing import Any
 
@@ -16,22 +17,33 @@ from random_plans import Drawn, drawn_plans
 from tercet.array import loop
 from tercet.errors import IntegrityError, PlanError
 from tercet.linear_model import LinearRegression
-from tercet.plan import oracle, rows
-from tercet.plan.facts import Facts
-from tercet.plan.operation import Flow
-from tercet.plan.places import NOWHERE, Order, Partition
-from tercet.plan.plan import Output, OutputKind, Plan, PlanOperation
-from tercet.plan.rows import follow, track
-from tercet.plan.states import Aggregate, Rows, Spread, State, state_from_json, state_to_json
-from tercet.plan.table import CONSTANT, INPUT, OPERATIONS
+from tercet.plan.network import LAN
+from tercet.plan.plan import OutputKind, Plan, PlanOperation, PlanOutput, operand_handle, stored_input
+from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.rows import axes, facts
+from tercet.plan.rows import track as rows
+from tercet.plan.rows.cut import Along, Cut, NotRowwise
+from tercet.plan.rows.facts import Facts
+from tercet.plan.rows.places import NOWHERE, Partition, RowOrder
+from tercet.plan.rows.states import Aggregate, Rows, RowState, Spread, state_from_json, state_to_json
+from tercet.plan.rows.track import follow, track
+from tercet.plan.run import oracle
+from tercet.plan.table.attributes import LoopCount
+from tercet.plan.table.operation import Flow
+from tercet.plan.table.operations import BY_NAME, OPERATIONS
 from tercet.plan.types import bool_type
 
 Data = dict[tuple[str, str], Any]
 
 
 def test_every_operation_says_what_it_does_with_rows() -> None:
-    unknown = [op.name for op in OPERATIONS if op.flow is Flow.UNKNOWN]
-    assert not unknown, f"give {unknown} a flow in the table, and the flow a rule in plan/rows.py"
+    unknown = [op.name for op in OPERATIONS if op.rows is Flow.UNKNOWN]
+    assert not unknown, f"give {unknown} a flow in the table, and the flow a rule in plan/rows/axes.py"
+
+
+def test_every_flow_has_a_rule() -> None:
+    without = {flow for flow in Flow if flow not in axes._RULES}
+    assert without == {Flow.UNKNOWN, Flow.LEAF, Flow.LOOP}
 
 
 def random_data(drawn: Drawn, seed: int) -> Data:
@@ -51,26 +63,38 @@ def run(drawn: Drawn, data: Data) -> list[Any]:
     return oracle.all_values(drawn.plan, inputs, check=False)
 
 
-def changed(data: Data, datasets: set[str], rows: list[int], seed: int) -> Data:
-    """Other records in these rows."""
+Numbering = dict[str, RowOrder]
+
+
+def rows_of(dataset: str, numbers: list[int], count: int, numbering: Numbering) -> list[int]:
+    """Where in a dataset the rows of these numbers are; those that it has not are -1."""
+    if dataset in numbering:
+        place = {int(number): row for row, number in enumerate(numbering[dataset].at(np.arange(count)))}
+        return [place.get(number, -1) for number in numbers]
+    return [number if number < count else -1 for number in numbers]
+
+
+def changed(data: Data, datasets: set[str], rows: list[int], seed: int, numbering: Numbering) -> Data:
+    """Other records in the rows of these numbers."""
     rng = np.random.default_rng(seed)
     result = dict(data)
     for (dataset, name), column in data.items():
         if dataset in datasets:
             column = column.copy()
-            there = [row for row in rows if row < len(column)]
+            there = [row for row in rows_of(dataset, rows, len(column), numbering) if row >= 0]
             column[there] = ~column[there] if name == "f" else rng.integers(-3, 4, len(there))
             result[dataset, name] = column
     return result
 
 
-def exchanged(data: Data, datasets: set[str], i: int, j: int) -> Data:
-    """The records of two rows exchanged; a dataset without such rows takes no part."""
+def exchanged(data: Data, datasets: set[str], i: int, j: int, numbering: Numbering) -> Data:
+    """The records of the rows of two numbers exchanged; a dataset without such rows takes no part."""
     result = dict(data)
     for (dataset, name), column in data.items():
-        if dataset in datasets and max(i, j) < len(column):
+        pair = rows_of(dataset, [i, j], len(column), numbering)
+        if dataset in datasets and min(pair) >= 0:
             column = column.copy()
-            column[[i, j]] = column[[j, i]]
+            column[pair] = column[pair[::-1]]
             result[dataset, name] = column
     return result
 
@@ -79,14 +103,16 @@ def labels(partition: Partition | None, count: int) -> list[int]:
     return [int(label) for label in (partition or Partition.whole(0)).at(np.arange(count))]
 
 
-@settings(max_examples=150)
-@given(drawn_plans(), st.integers(0, 1000))
-def test_claims_hold(drawn: Drawn, seed: int) -> None:
+@settings(max_examples=250)
+@given(drawn_plans(), st.integers(0, 1000), st.sampled_from([(), ("b",), ("a", "b")]))
+def test_claims_hold(drawn: Drawn, seed: int, keyed: tuple[str, ...]) -> None:
     """Every claim of the analysis, on every value, against the plain meaning of the plan."""
+    shuffle = np.random.default_rng(seed).permutation
+    numbering = {d: RowOrder.of_rows(shuffle(7)[: drawn.rows[d]]) for d in keyed if d in drawn.rows}
     inputs = {handle: {dataset: Rows(0, drawn.rows[dataset])} for handle, (dataset, _) in drawn.columns.items()}
-    facts, space_of = follow(drawn.plan, inputs)
+    facts, space_of = follow(drawn.plan, inputs, numbering=numbering)
     members = {space: {d for d, s in space_of.items() if s == space} for space in space_of.values()}
-    rows = {space: max(drawn.rows[d] for d in members[space]) for space in members}
+    rows = {space: 7 if numbering else max(drawn.rows[d] for d in members[space]) for space in members}
     data = random_data(drawn, seed)
     base = run(drawn, data)
     known: dict[Any, list[Any]] = {}
@@ -97,14 +123,15 @@ def test_claims_hold(drawn: Drawn, seed: int) -> None:
         return known[what]
 
     for space, joint in members.items():
-        every = after((space,), changed(data, joint, list(range(rows[space])), seed))
-        singles = [after((space, r), changed(data, joint, [r], seed)) for r in range(rows[space])]
+        every = after((space,), changed(data, joint, list(range(rows[space])), seed, numbering))
+        singles = [after((space, r), changed(data, joint, [r], seed, numbering)) for r in range(rows[space])]
         swaps = {
-            (i, j): after((space, i, j), exchanged(data, joint, i, j)) for i, j in combinations(range(rows[space]), 2)
+            (i, j): after((space, i, j), exchanged(data, joint, i, j, numbering))
+            for i, j in combinations(range(rows[space]), 2)
         }
-        for index, value in enumerate(facts):
-            op = drawn.plan.operations[index]
-            if op.operation is CONSTANT or isinstance(value, list):
+        for index, value in facts.items():
+            op = drawn.plan.maker(index)
+            if op.is_constant:
                 continue
             state = value.states.get(space)
             what = f"operation {index} ({op.operation.name}), {state}"
@@ -130,10 +157,18 @@ def test_claims_hold(drawn: Drawn, seed: int) -> None:
                         ), what
     for index, value in enumerate(facts):
         if isinstance(value, Facts):
-            check_even(drawn, data, value, base[index], index, members)
+            check_even(drawn, data, value, base[index], index, members, numbering)
 
 
-def check_even(drawn: Drawn, data: Data, value: Facts, base: Any, index: int, members: dict[str, set[str]]) -> None:
+def check_even(
+    drawn: Drawn,
+    data: Data,
+    value: Facts,
+    base: Any,
+    index: int,
+    members: dict[str, set[str]],
+    numbering: Numbering,
+) -> None:
     for axis, part in value.even.items():
         at = base.ndim - 1 - axis
         which = labels(part, base.shape[at])
@@ -147,7 +182,7 @@ def check_even(drawn: Drawn, data: Data, value: Facts, base: Any, index: int, me
                     a, b = (int(row) for row in state.order.at(np.array([i, j])))
                     assert (a == NOWHERE) == (b == NOWHERE)
                     if a != NOWHERE:
-                        other = exchanged(other, members[space], a, b)
+                        other = exchanged(other, members[space], a, b, numbering)
             places = np.arange(base.shape[at])
             places[[i, j]] = places[[j, i]]
             found = run(drawn, other)[index]
@@ -156,7 +191,7 @@ def check_even(drawn: Drawn, data: Data, value: Facts, base: Any, index: int, me
 
 def test_the_test_above_finds_something_to_check() -> None:
     """Random plans reach sums over rows, so that aggregates are really claimed."""
-    found: list[State] = []
+    found: list[RowState] = []
 
     @settings(max_examples=200, database=None, derandomize=True)
     @given(drawn_plans(datasets=1))
@@ -168,6 +203,65 @@ def test_the_test_above_finds_something_to_check() -> None:
     collect()
     assert sum(isinstance(state, Aggregate) and state.count > 1 for state in found) > 20
     assert any(isinstance(state, Rows) and state.background is not None for state in found)
+
+
+@settings(max_examples=400)
+@given(drawn_plans())
+def test_what_is_cut_along_rows_is_single_rows_to_the_policy(drawn: Drawn) -> None:
+    """Streaming splits a value along an axis only where row tracking says: each element is about the row at its place,
+    and about aggregates; what streaming takes for free of rows is never row by row to row tracking."""
+    _compare_with_streaming(drawn)
+
+
+def _compare_with_streaming(drawn: Drawn) -> int:
+    """How many values that operations give are along the rows."""
+    most = max(drawn.rows[dataset] for dataset, _ in drawn.columns.values())
+    long = {handle for handle, (dataset, _) in drawn.columns.items() if drawn.rows[dataset] == most}
+    plan = drawn.plan
+    # the operations up to the first that is refused
+    while True:
+        try:
+            cut = Cut(plan, long & {handle for handle, _ in plan.inputs()}, most)
+            break
+        except NotRowwise as refused:
+            plan = Plan(plan.operations[: int(str(refused).split()[1])], ())
+    inputs = {handle: {dataset: Rows(0, drawn.rows[dataset])} for handle, (dataset, _) in drawn.columns.items()}
+    facts, space_of = follow(plan, inputs)
+    spaces = {space_of[drawn.columns[handle][0]] for handle in long & {handle for handle, _ in plan.inputs()}}
+    compared = 0
+    for index, value in facts.items():
+        op = plan.maker(index)
+        axis = cut.axis_of(index)
+        compared += axis is not None and not op.is_leaf
+        for state in [state for space, state in value.states.items() if space in spaces]:
+            what = f"operation {index} ({op.operation.name}), {state}, along axis {axis}"
+            if axis is None:
+                assert not isinstance(state, Rows), what
+            elif isinstance(state, Rows):
+                assert state.order is not None
+                order = state.order.at(np.arange(state.order.length))
+                assert state.axis == axis and len(order) == most, what
+                assert all(row in (NOWHERE, place) for place, row in enumerate(order)), what
+            else:
+                assert isinstance(state, Aggregate), what
+        copied = cut.along.get(index)
+        assert copied is None or isinstance(copied, Along)
+        if copied is not None and copied.copied and not op.is_constant:
+            # computed anew in each partition: nothing of it may lie along the rows
+            assert not any(isinstance(value.states.get(space), Rows) for space in spaces)
+    return compared
+
+
+def test_the_comparison_with_streaming_finds_something_to_compare() -> None:
+    compared: list[int] = []
+
+    @settings(max_examples=200, database=None, derandomize=True)
+    @given(drawn_plans())
+    def collect(drawn: Drawn) -> None:
+        compared.append(_compare_with_streaming(drawn))
+
+    collect()
+    assert sum(compared) > 100
 
 
 # ---- plans that people write, and attacks ----
@@ -191,13 +285,13 @@ class Table:
         self.dataset[list(self.session.stored)[-1]] = dataset
         return column
 
-    def states(self, value: Any, **options: bool) -> dict[str, State]:
+    def states(self, value: Any, **options: bool) -> dict[str, RowState]:
         value.reveal()
         plan = self.session.plans[-1]
         inputs = {handle: {self.dataset[handle]: Rows(0, N)} for handle, _ in plan.inputs()}
         return track(plan, inputs, **options)[0]
 
-    def state(self, value: Any, **options: bool) -> State:
+    def state(self, value: Any, **options: bool) -> RowState:
         return self.states(value, **options)["d"]
 
 
@@ -289,6 +383,23 @@ def test_attacks_are_single_rows(name: str) -> None:
     assert not isinstance(state, Aggregate) or state.count == 1, state
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_blocks_of_a_wide_sum_are_classes_of_their_own(shared: bool) -> None:
+    """What is added up in blocks is an aggregate over each of them; sums of longer and of shorter blocks nest."""
+    session = TrioSession()
+    n = 9000
+    x, y = (session.share(np.arange(n), bounds=(0, top)) for top in (1 << 25, 1 << 26))
+    wanted = [(x * x).sum(), (x * y).sum()] if shared else [(x * x).sum()]
+    plan = compile_plan([Wanted(value.node, OutputKind.REVEAL) for value in wanted], LAN)
+    assert all(op.attrs.wide for op in plan.operations if op.operation.name == "contract")
+    found = track(plan, {handle: {"a": Rows(0, n)} for handle, _ in plan.inputs()})
+    states = [of["a"] for of in found]
+    assert [state.count for state in states] == [2048, 1024][: len(states)]
+    if shared:
+        first, second = (state.classes for state in states if isinstance(state, Aggregate))
+        assert first is not None and second is not None and first.refine(second).least == 1024
+
+
 def test_two_datasets_are_followed_each() -> None:
     t = Table()
     both = t.states((t.x * t.other).sum())
@@ -327,9 +438,34 @@ def test_what_would_take_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         track(plan, inputs)
 
 
+def test_what_a_loop_loses_is_found_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once for each carried value, a loop that carries thousands held up a node for minutes."""
+    carried, t = 40, bool_type((6,))
+    takes = [stored_input(operand_handle(k), t) for k in range(carried + 1)]
+    # each takes the next one's place, so that another dataset comes one further in every pass
+    gives = [PlanOutput(OutputKind.PERSIST, k + 1, operand_handle(k)) for k in range(carried)]
+    body = Plan(tuple(takes), tuple(gives))
+    made = PlanOperation(
+        BY_NAME["loop"], (0,) * carried + (1,), LoopCount(3, carried), t, body.to_bytes(), body, 0, (t,) * (carried - 1)
+    )
+    one, other = b"a" * 16, b"b" * 16
+    plan = Plan((stored_input(one, t), stored_input(other, t), made), (PlanOutput(OutputKind.REVEAL, 2),))
+    plan = Plan.from_bytes(plan.to_bytes())
+    looked: list[int] = []
+
+    def lost(shape: tuple[int, ...], operands: Iterable[Facts]) -> Facts:
+        given = list(operands)
+        looked.append(len(given))
+        return facts.lost(shape, given)
+
+    monkeypatch.setattr(rows, "lost", lost)
+    assert track(plan, {one: {"d": Rows(0, 6)}, other: {"e": Rows(0, 6)}}) == [{"d": Spread(6), "e": Spread(6)}]
+    assert 0 < sum(looked) < 4 * carried
+
+
 def test_an_array_has_one_shape() -> None:
-    flags = [PlanOperation(INPUT, (), (), bool_type(shape), b"h" * 16) for shape in ((6,), (1, 6))]
-    plan = Plan(tuple(flags), (Output(OutputKind.REVEAL, 0),))
+    flags = [stored_input(b"h" * 16, bool_type(shape)) for shape in ((6,), (1, 6))]
+    plan = Plan(tuple(flags), (PlanOutput(OutputKind.REVEAL, 0),))
     with pytest.raises(PlanError, match="two shapes"):
         track(plan, {b"h" * 16: {"d": Rows(0, 6)}})
 
@@ -339,7 +475,7 @@ def test_kept_results_go_on_as_they_were() -> None:
     t.x[:10].sum().reveal()
     plan = t.session.plans[-1]
     (handle,) = (handle for handle, _ in plan.inputs())
-    whole = track(plan, {handle: {"d": Rows(0, N, Order.natural(N), background=Partition.whole(N))}})
+    whole = track(plan, {handle: {"d": Rows(0, N, RowOrder.natural(N), background=Partition.whole(N))}})
     assert whole[0] == {"d": Aggregate(10, Partition(np.array([0, 10, N]), np.array([0, 1])))}
     uneven = track(plan, {handle: {"d": Rows(0, N, alike=False)}})
     assert isinstance(uneven[0]["d"], Spread)
@@ -366,7 +502,7 @@ states = st.one_of(
         lambda places, alike, cut: Rows(
             1,
             len(places),
-            Order.of_rows(np.array(places)),
+            RowOrder.of_rows(np.array(places)),
             alike,
             Partition(np.array([0, cut, 9]), np.array([0, 1])),
             Partition.whole(cut),
@@ -379,7 +515,7 @@ states = st.one_of(
 
 
 @given(states)
-def test_states_are_written_and_read(state: State) -> None:
+def test_states_are_written_and_read(state: RowState) -> None:
     written = json.loads(json.dumps(state_to_json(state)))
     assert state_from_json(written) == state
 
@@ -409,3 +545,28 @@ def test_scattered_rows_are_not_written() -> None:
 def test_what_is_no_state_is_refused(data: Any) -> None:
     with pytest.raises(IntegrityError):
         state_from_json(data)
+
+
+def test_what_is_multiplied_by_zeros_or_less_itself_depends_on_nothing() -> None:
+    """Public values that are written as secret ones hide no row, and take none away: a left join fills in with them."""
+    import tercet as tc
+    from tercet.array import creation, manipulation
+    from tercet.plan.network import LAN
+    from tercet.plan.plan import OutputKind
+    from tercet.plan.record.compile import Wanted, compile_plan
+    from tercet.plan.rows.track import track
+
+    with tc.local() as net:
+        x = net.share(np.arange(41), bounds=(0, 50))
+        places = np.append(np.arange(35), [41] * 5)
+        there = creation.full_like(x, True, dtype="bool")
+        taken = [
+            manipulation.take(manipulation.concat([one, np.asarray([end])]), places, axis=0)
+            for one, end in ((x, 0), (there, False))
+        ]
+        total = (taken[0] * taken[1]).sum()
+        plan = compile_plan([Wanted(total.node, OutputKind.REVEAL), Wanted(there.sum().node, OutputKind.REVEAL)], LAN)
+        inputs = {op.data: {"d": Rows(0, 41)} for op in plan.operations if op.operation.name == "input"}
+        found = track(plan, inputs)
+    assert isinstance(found[0]["d"], Aggregate) and found[0]["d"].count == 35
+    assert found[1] == {}

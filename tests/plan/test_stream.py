@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,14 +15,21 @@ from plan_trio import TrioSession, share_plain
 from random_plans import Drawn, drawn_plans
 from tercet.errors import PlanError
 from tercet.linear_model import LinearRegression
-from tercet.plan import oracle
-from tercet.plan.compile import Wanted, compile_plan
-from tercet.plan.execute import Outcome, execute
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind, Plan
-from tercet.plan.scale import settle
-from tercet.plan.stream import Refusal, Streamed, execute_streamed, split
-from tercet.ring import pack_bits, unpack_bits
+from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.record.scale import settle
+from tercet.plan.rows.cut import Refusal
+from tercet.plan.run import oracle
+from tercet.plan.run.execute import RunResult, execute
+from tercet.plan.run.gather import Gather, RowsOutput, execute_streamed
+from tercet.plan.run.lane import LaneRun
+from tercet.plan.run.passes import Passes, Streamed, partitions, split
+from tercet.plan.table.attributes import Contraction, StatedBounds
+from tercet.plan.table.reasons import DERIVED
+from tercet.plan.types import Type, ValueKind, bool_type
+from tercet.protocols import matrix
+from tercet.ring import pack_bits, ring, unpack_bits
 from tercet.sharing import PARTIES, BitShare, Party, Share
 from three_parties import TIMEOUT_S, at_three, opened
 from trio import Trio
@@ -76,24 +83,35 @@ class Rows:
 
 def streamed_run(
     trio: Trio, plan: Plan, stored: Stored, found: Streamed, partition_rows: int, **options: Any
-) -> dict[Party, Outcome]:
+) -> dict[Party, RunResult]:
     return at_three(
         trio,
         lambda party, streams, channel: execute_streamed(
-            found,
+            Passes(found, partition_rows),
             party,
             streams,
             channel,
             stored.of(party),
-            partition_rows=partition_rows,
             timeout=TIMEOUT_S,
             **(options if party is PARTIES[0] else {}),
         ),
     )
 
 
+def partition_of(found: Streamed, start: int, stop: int) -> Plan:
+    """The plan of the first pass for these rows."""
+    return found.pieces.partition(1, start, stop).plan
+
+
+def tail_of(found: Streamed) -> Plan:
+    """What runs once after the last pass."""
+    piece = found.once[-1]
+    assert piece is not None
+    return piece.plan
+
+
 def types_of(plan: Plan) -> list[Any]:
-    return [plan.operations[output.value].type for output in plan.outputs]
+    return [plan.type_of(output.value) for output in plan.outputs]
 
 
 @settings(max_examples=120)
@@ -149,7 +167,7 @@ class Table:
     def split(self, *values: Any) -> Streamed | Refusal:
         return split(self.plan(*values), self.rows_of)
 
-    def check(self, *values: Any, rows: int = 10, slack: int = 0, passes: int = 1) -> dict[Party, Outcome]:
+    def check(self, *values: Any, rows: int = 10, slack: int = 0, passes: int = 1) -> dict[Party, RunResult]:
         """The streamed run against the meaning of the plan, up to so many last bits."""
         found = self.split(*values)
         assert isinstance(found, Streamed), found
@@ -218,11 +236,12 @@ def test_sums_of_stored_columns_are_asked_for_as_such() -> None:
     outcomes = streamed_run(Trio(2), found.plan, stored, found, 10)
     x, y = (handle for handle, _ in found.plan.inputs())
     assert [asked for asked in stored.asked if asked[0] == x] == [(x, None, 0)]
-    assert [asked[1:] for asked in stored.asked if asked[0] == y] == [(0, 10), (10, 20), (20, 30), (30, 40), (40, 41)]
+    assert [asked[1:] for asked in stored.asked if asked[0] == y] == [(0, 8), (8, 16), (16, 24), (24, 32), (32, 41)]
     (place,) = found.pieces.cut.stored_sums
     assert [report.name for report in outcomes[PARTIES[0]].operations if report.index == place] == ["sum"]
     assert opened(outcomes, types_of(found.plan))[0] == t.session.stored[x].sum()
-    assert len(found.names(10)) == sum(stage.turns * stage.numbers for stage in found.stages(10))
+    passes = Passes(found, 10)
+    assert len(passes.names) == sum(stage.turns * stage.numbers for stage in passes.stages)
 
 
 def test_one_column_is_added_up_once() -> None:
@@ -269,12 +288,14 @@ def test_sums_that_are_rescaled_are_rescaled_once() -> None:
     """The product of fixed-point sums carries both scales until it is whole: one rounding, not one a partition."""
     t = Table()
     product = t.xp.sum(t.f * t.f)
-    plan = compile_plan([Wanted(settle(product._node), OutputKind.REVEAL)], LAN)
-    assert [(op.operation.name, op.attrs) for op in plan.operations[1:]] == [("contract", (16, 0))]
+    plan = compile_plan([Wanted(settle(product._node), OutputKind.PERSIST, bytes(16))], LAN)
+    named = [(op.operation.name, op.attrs) for op in plan.operations[1:]]
+    bounds = StatedBounds(0, plan.operations[1].type.hi, DERIVED.number)
+    assert named == [("contract", Contraction((0,), 16)), ("bound", bounds)]  # a sum of squares
     found = split(plan, t.rows_of)
     assert isinstance(found, Streamed)
-    assert [op.attrs for op in found.partition(0, 5).operations[1:]] == [(0, 0)]
-    assert [op.operation.name for op in found.tail.operations] == ["input", "rescale"]
+    assert [op.attrs for op in partition_of(found, 0, 5).operations[1:]] == [Contraction((0,))]
+    assert [op.operation.name for op in tail_of(found).operations] == ["input", "rescale", "bound"]
     stored = Stored(Trio(1), plan, t.session.stored)
     (result,) = opened(streamed_run(Trio(2), plan, stored, found, 3), types_of(plan))
     (expected,) = oracle.evaluate(plan, t.session.stored)
@@ -282,8 +303,9 @@ def test_sums_that_are_rescaled_are_rescaled_once() -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 2, 7, 40, 41, 1000])
-def test_sums_that_outgrow_the_ring_of_their_factors(rows: int) -> None:
+def test_sums_that_outgrow_the_ring_of_their_factors(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not a row is lifted: sums of blocks are, in partitions of which some fit the narrow ring and some do not."""
+    monkeypatch.setattr(matrix, "SHORTEST_BLOCK", 2)
     t = Table()
     top = 1 << 30
     w = t.session.share(np.where(np.arange(N) % 3 == 0, -top, top - 5), bounds=(-top, top))
@@ -310,8 +332,9 @@ def test_linear_regression_gives_the_same_coefficients() -> None:
     plan = t.plan(model.coef_, model.intercept_)
     found = split(plan, rows_of)
     assert isinstance(found, Streamed) and found.passes == 1
-    names = [op.operation.name for op in found.partition(0, 10).operations]
-    assert names.count("matmul") == 1 and names.count("sum") == 1
+    names = [op.operation.name for op in partition_of(found, 0, 10).operations]
+    # X and y each at its own scale: products of X, of X with y, and of y
+    assert (names.count("matmul"), names.count("contract"), names.count("sum")) == (2, 1, 2)
     trio = Trio(3)
     stored = Stored(trio, plan, t.session.stored)
     in_parts = opened(streamed_run(trio, plan, stored, found, 10), types_of(plan))
@@ -346,7 +369,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "pairs of rows": (lambda t: (t.x[:, None] * t.y[None, :]).sum(), "along two axes"),
     "rows behind rows": (lambda t: t.xp.concat([t.x, t.y]).sum(), "one behind the other"),
     "other shape": (lambda t: t.xp.reshape(t.table, (2 * N,)).sum(), "mixes rows with other axes"),
-    "loop over rows": (_loop_over_rows, "(repeat) goes over rows"),
+    "loop over rows": (_loop_over_rows, "(loop) goes over rows"),
     "nothing with rows": (lambda t: t.small.sum(), "no input has rows"),
 }
 
@@ -370,11 +393,11 @@ def test_pieces_are_plans() -> None:
     t = Table()
     found = t.split(*PLANS["everything at once"](t))
     assert isinstance(found, Streamed)
-    for plan in (found.partition(0, 10), found.partition(40, 41), found.tail):
+    for plan in (partition_of(found, 0, 10), partition_of(found, 40, 41), tail_of(found)):
         assert Plan.from_bytes(plan.to_bytes()).to_bytes() == plan.to_bytes()
     masked = t.split((t.x * (np.arange(N) % 3)).sum())
     assert isinstance(masked, Streamed)
-    weights = masked.partition(5, 8).operations[1]
+    weights = partition_of(masked, 5, 8).operations[1]
     assert oracle.plain_constant(weights).tolist() == [2, 0, 1]
 
 
@@ -400,9 +423,7 @@ def test_bytes_are_counted_by_operation_of_the_whole_plan() -> None:
     sent: dict[Party, dict[int, int]] = {}
 
     def work(party: Party, streams: Any, channel: Any) -> Any:
-        outcome = execute_streamed(
-            found, party, streams, channel, stored.of(party), partition_rows=8, timeout=TIMEOUT_S
-        )
+        outcome = execute_streamed(Passes(found, 8), party, streams, channel, stored.of(party), timeout=TIMEOUT_S)
         sent[party] = dict(channel.bytes_of)
         return outcome
 
@@ -416,17 +437,59 @@ def test_numbers_never_repeat_and_name_their_operation() -> None:
     t = Table()
     found = t.split(t.xp.count_nonzero(t.x > 20), _looped(t))
     assert isinstance(found, Streamed)
-    stages = found.stages(10)
+    passes = Passes(found, 10)
+    stages = passes.stages
     ranges = [(stage.first, stage.first + stage.turns * stage.numbers) for stage in stages]
     assert all(end == start for (_, end), (start, _) in pairwise(ranges))
-    names = found.names(10)
+    names = passes.names
     passed = next(stage for stage in stages if stage.pass_number)
     place = [op.operation.name for op in passed.piece.plan.operations].index("negative")
     for turn in range(passed.turns):
         assert names[passed.first + turn * passed.numbers + place] == "negative"
     assert len(names) == ranges[-1][1] and len(names) not in names
     with pytest.raises(KeyError):
-        found.place_of(len(names), 10)
+        passes.place_of(len(names))
+
+
+def test_a_partition_is_added_once() -> None:
+    t = Table()
+    found = t.split(t.xp.count_nonzero(t.x > 20))
+    assert isinstance(found, Streamed)
+    passes = Passes(found, 10)
+    (pass_,) = [stage for stage in passes.stages if stage.pass_number]
+    (total,) = pass_.piece.results
+    gather = Gather(passes, cast(LaneRun, None))
+    words = ring(found.pieces.total_type(total).ring)
+    one = Share(words, words.from_ints(np.array(1)), words.from_ints(np.array(2)))
+    for turn, rows in enumerate(passes.partitions()):
+        gather.take(1, turn, rows, {total: one})
+        with pytest.raises(ValueError, match="a second time"):
+            gather.take(1, turn, rows, {total: one})
+
+
+@pytest.mark.parametrize("shape", [(300,), (300, 3), (3, 300)])
+@pytest.mark.parametrize("bits", [True, False])
+def test_parts_of_an_output_come_in_any_order(shape: tuple[int, ...], bits: bool) -> None:
+    place = shape.index(300)
+    rng = np.random.default_rng(3)
+    words = ring(64)
+    t = bool_type(shape) if bits else Type(ValueKind.INT, shape, 64, 0, 0, 0, 9)
+    own, following = (rng.integers(0, 2 if bits else 10, shape) for _ in range(2))
+    parts = list(partitions(300, 64))
+    output = RowsOutput(t, len(shape) - 1 - place)
+    for number in rng.permutation(len(parts)):
+        start, stop = parts[number]
+        some = [np.ascontiguousarray(np.take(one, range(start, stop), axis=place)) for one in (own, following)]
+        if bits:
+            output.append(
+                BitShare(some[0].size, *(pack_bits(one.astype(bool).reshape(-1)) for one in some)), start, stop
+            )
+        else:
+            output.append(Share(words, *(words.from_ints(one) for one in some)), start, stop)
+    found = output.value
+    for got, wanted in zip((found.own, found.next), (own, following), strict=True):
+        plain = unpack_bits(got, wanted.size).reshape(shape) if bits else words.to_ints(got)
+        assert np.array_equal(np.asarray(plain).astype(int), wanted)
 
 
 def test_too_many_partitions_are_refused() -> None:
@@ -435,7 +498,7 @@ def test_too_many_partitions_are_refused() -> None:
     assert isinstance(found, Streamed)
     huge = Streamed(found.plan, 1 << 40, found.pieces)
     with pytest.raises(PlanError, match="make the partitions larger"):
-        huge.stages(64)
+        Passes(huge, 64)
 
 
 def test_a_wrong_stored_array_is_refused() -> None:
@@ -448,3 +511,16 @@ def test_a_wrong_stored_array_is_refused() -> None:
     }
     with pytest.raises(PlanError, match="stored with another type"):
         streamed_run(Trio(2), found.plan, stored, found, 10)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 63, 64, 101, 4096, 4097, 8193, 262_145])
+@pytest.mark.parametrize("wanted", [37, 100, 4096, 5000, 1 << 20])
+def test_partitions_are_even_whatever_is_wanted(rows: int, wanted: int) -> None:
+    found = list(partitions(rows, wanted))
+    assert [start for start, _ in found] == [0, *[stop for _, stop in found[:-1]]] and found[-1][1] == rows
+    lengths = [stop - start for start, stop in found]
+    aligned = rows // len(found) >= 4096
+    assert len(found) == -(-rows // wanted) and max(lengths) - min(lengths) <= (127 if aligned else 1)
+    if wanted >= 4096 <= rows:
+        assert min(lengths) > 1984
+    assert not aligned or all(start % 64 == 0 for start, _ in found)

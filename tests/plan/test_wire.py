@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 import tercet.array as tc
 from plan_trio import TrioSession
+from tercet.codec import Reader, Writer
 from tercet.errors import PlanError
-from tercet.plan.compile import Wanted, compile_plan
 from tercet.plan.network import LAN, WAN
-from tercet.plan.plan import OutputKind, Plan
-from tercet.plan.wire import Reader, Writer
+from tercet.plan.plan import MAGIC, VERSION, OutputKind, Plan
+from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.table.attributes import NewShape
 
 
 @cache
@@ -86,9 +87,18 @@ def test_garbage_is_refused_with_its_offset(garbage: bytes) -> None:
         try:
             decoded = Plan.from_bytes(data)
         except PlanError as error:
-            assert "byte" in error.message or "operation" in error.message or "shape" in error.message or error.message
+            assert "byte" in error.message or "operation" in error.message or "shape" in error.message
         else:
             assert decoded.to_bytes() == data
+
+
+@pytest.mark.parametrize("version", [1, VERSION - 1, VERSION + 1])
+def test_a_plan_of_another_version_is_refused_by_name(version: int) -> None:
+    head = len(MAGIC)
+    whole = plans()[0]
+    assert whole[:head] == MAGIC and whole[head] == VERSION
+    with pytest.raises(PlanError, match=f"version {version} is not {VERSION}"):
+        Plan.from_bytes(whole[:head] + bytes([version]) + whole[head + 1 :])
 
 
 def test_every_truncation_is_refused() -> None:
@@ -124,6 +134,6 @@ def test_attributes_as_large_as_a_hostile_plan_likes() -> None:
     plan = compile_plan([Wanted(x.reshape(2, 2).node, OutputKind.REVEAL)], LAN)
     reshape = plan.operations[1]
     for shape in ((1 << 40, 1 << 40), (-1, -4), (1 << 20,) * 3):
-        bad = type(reshape)(reshape.operation, reshape.inputs, shape, reshape.type)
+        bad = type(reshape)(reshape.operation, reshape.inputs, NewShape(shape), reshape.type)
         with pytest.raises(PlanError):
             Plan.from_bytes(Plan((plan.operations[0], bad), plan.outputs).to_bytes())

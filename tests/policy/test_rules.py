@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tercet.errors import ConfigError
-from tercet.policy.rules import TEMPLATE, Action, Policy, Role
+from tercet.policy.rules import TEMPLATE, OwnerAction, PersonRole, Policy
 from tercet.policy.template import trial
 from tercet.policy.toml_lines import line_of
 
@@ -35,7 +35,7 @@ def test_the_template_lets_nobody_in() -> None:
 def test_the_templates_examples_are_valid_and_show_the_defaults() -> None:
     policy = Policy.parse(uncommented())
     ada = policy.person(ADA)
-    assert ada is not None and ada.name == "ada" and ada.roles == (Role.ANALYST,)
+    assert ada is not None and ada.name == "ada" and ada.roles == (PersonRole.ANALYST,)
     (rule,) = policy.rules
     bare = Policy.parse(
         f'version = 1\n[[people]]\nname = "ada"\nfingerprint = "{ADA}"\nroles = ["analyst"]\n'
@@ -61,7 +61,7 @@ WRONG = {
     'name = "ada"': ('name = "ada "', "people.1.name"),
     'roles = ["analyst"]': ('roles = ["boss"]', "'boss' is none of owner, analyst, operator"),
     'fingerprint = "AD': ('fingerprint = "XD', "people.1.fingerprint"),
-    'roles = ["owner"]': ('roles = ["analyst"]', "hospital-a has not the role 'owner'"),
+    'roles = ["owner"]': ('roles = ["analyst"]', "hospital-a does not have the role 'owner'"),
     'may = ["create", ': ('may = ["destroy", ', "'destroy' is none of create"),
     'analysts = ["ada"]': ('analysts = ["bob"]', "'bob' is not among the people"),
     'datasets = ["patients"]             # or ["*"]\n# may': ('datasets = [""]\n# may', "at least 1 character"),
@@ -76,9 +76,9 @@ WRONG = {
     'recipients = ["self"]\n# note': ('recipients = ["eve"]\n# note', "'eve' is not among the people"),
     'name = "monthly-report"': ('name = "research"', "names a rule as well"),
     "operations = 100_000": ("operations = -1", "limits.operations"),
-    'asserted_bounds = "any"': ('asserted_bounds = "all"', "'all' is none of any, reasoned, none"),
+    'asserted_bounds = "any"': ('asserted_bounds = "all"', "'all' is none of any, proven"),
     "version = 1": ("version = 2", "version"),
-    'name = "hospital-a"': ('name = "ada"', "name 'ada' stands twice"),
+    'name = "hospital-a"': ('name = "ada"', "name 'ada' appears twice"),
 }
 
 
@@ -108,19 +108,19 @@ def test_what_is_no_toml_is_named_with_its_line() -> None:
 
 def test_owners_may_do_what_is_written() -> None:
     policy = Policy.parse(uncommented())
-    assert policy.may_change(CLINIC, Action.APPEND, "patients") == ""
+    assert policy.may_change(CLINIC, OwnerAction.APPEND, "patients") == ""
     assert policy.may_change(CLINIC, "withdraw", "patients") == ""
     assert "lets hospital-a drop patients; allowed: create, append, withdraw patients" in policy.may_change(
-        CLINIC, Action.DROP, "patients"
+        CLINIC, OwnerAction.DROP, "patients"
     )
-    assert "lets hospital-a create visits" in policy.may_change(CLINIC, Action.CREATE, "visits")
-    assert "has not the role of an owner" in policy.may_change(ADA, Action.CREATE, "patients")
-    assert "is among the people" in policy.may_change("ee" * 32, Action.CREATE, "patients")
+    assert "lets hospital-a create visits" in policy.may_change(CLINIC, OwnerAction.CREATE, "visits")
+    assert "does not have the role of an owner" in policy.may_change(ADA, OwnerAction.CREATE, "patients")
+    assert "is among the people" in policy.may_change("ee" * 32, OwnerAction.CREATE, "patients")
 
 
 def test_the_trial_policy_lets_the_named_people_do_everything() -> None:
     policy = Policy.parse(trial({"me": (ADA, ["owner", "analyst", "operator"])}))
-    assert all(policy.may_change(ADA, action, "anything") == "" for action in Action)
+    assert all(policy.may_change(ADA, action, "anything") == "" for action in OwnerAction)
     assert policy.rules[0].covers_dataset("anything")
 
 

@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import pytest
 
 from protocol_checks import RINGS, SOLOS, range_values, run_counted
+from tercet.protocols import compare_pc3
 from tercet.protocols.compare_pc3 import is_negative_pc3, is_negative_pc3_cost, is_negative_pc3_split
-from tercet.protocols.product import Elementwise, bilinear_split
-from tercet.protocols.scope import Body, Scope
+from tercet.protocols.product import Elementwise, Split, bilinear_split
+from tercet.protocols.scope import Body, Pair, Scope, Step
 from tercet.ring import RING64, Ring, pack_bits
 from tercet.ring.residues import Digits, tables_blind, tables_deal, unpack, zero_among
-from tercet.sharing import BitShare, Party, Share
+from tercet.sharing import PARTIES, BitShare, Party, Purpose, Share
 from trio import Trio
 
 
@@ -124,3 +127,100 @@ def test_digits_seen_in_a_run_are_uniform(value: int) -> None:
     rest = np.bincount(seen[~zeros], minlength=37)[1:]
     expected = (~zeros).sum() / 36
     assert ((rest - expected) ** 2 / expected).sum() < 35 + 6 * (2 * 35) ** 0.5
+
+
+class ResidueDraws:
+    """In the place of all streams: every value of every draw once, in runs side by side; residues and bits.
+
+    A draw takes the next digit of the number of the run in a mixed radix, for each row that it fills.
+    """
+
+    def __init__(self, runs: int) -> None:
+        self.runs = runs
+        self.used = 1
+        self.drawn: dict[tuple[int, int, int, int], list[tuple[int, int]]] = {}
+
+    def rows(self, address: tuple[int, int, int, int], rows: int, modulus: int) -> np.ndarray:
+        """The draw at this address, (rows, runs), alike for both holders."""
+        if address not in self.drawn:
+            self.drawn[address] = [(self.used * modulus**row, modulus) for row in range(rows)]
+            self.used *= modulus**rows
+            assert self.runs % self.used == 0, "more draws than runs"
+        return np.array([self.digit(*place) for place in self.drawn[address]], np.uint8)
+
+    def digit(self, place: int, modulus: int) -> np.ndarray:
+        return np.arange(self.runs) // place % modulus
+
+
+class ResidueDrawsOf:
+    """What one party holds of `ResidueDraws`; planes of bits are drawn by `fill`, residues by `draw`."""
+
+    def __init__(self, draws: ResidueDraws, party: Party) -> None:
+        self.draws = draws
+        self.held = (party, party.next)
+
+    def fill(self, component: int, instance: int, step: int, purpose: int, out: np.ndarray) -> None:
+        assert component in self.held, "a party draws from a stream that it does not hold"
+        (row,) = self.draws.rows((component, instance, step, purpose), 1, 2)
+        out[:] = pack_bits(row).view(np.uint8)
+
+
+def _whole_view(monkeypatch: pytest.MonkeyPatch, bits: int, runs: int, c: int, r: int) -> dict[Party, bytes]:
+    """Of each party: the sorted list of (draws that it knows, messages that it gets) over all runs, hashed."""
+    solo, form = SOLOS[1], Digits(bits - 1)
+    draws = ResidueDraws(runs)
+
+    def draw(step: Step, pair: Pair, rows: int, count: int, p: int, modulus: int, purpose: Purpose) -> np.ndarray:
+        scope = step.scope
+        component = scope.component(pair)
+        assert component in (scope.party, scope.party.next) and count == runs
+        return draws.rows((component, scope.instance, step.number, purpose), rows, modulus)
+
+    monkeypatch.setattr(compare_pc3, "_draw", draw)
+    trio = Trio(0)
+    trio.streams = {party: ResidueDrawsOf(draws, party) for party in PARTIES}  # type: ignore[misc]
+
+    def body(scope: Scope) -> Body[BitShare]:
+        return is_negative_pc3_split(
+            scope, Split(RING64, np.full(runs, r if scope.party is solo else c, np.uint64)), bits
+        )
+
+    assert set(Trio.open_bits(trio.run(body, solo=solo))) == {bool((c + r) >> (bits - 1) & 1)}
+    assert draws.used == runs, f"the protocol draws {draws.used} values"
+    views = {}
+    for party in PARTIES:
+        known = [
+            place
+            for address, places in sorted(draws.drawn.items())
+            if address[0] in (party, party.next)
+            for place in places
+        ]
+        columns = [(draws.digit(*place), place[1]) for place in known]
+        for payload in trio.post.parts[party]:
+            if payload.nbytes == (runs + 7) // 8:
+                columns.append((np.unpackbits(payload, bitorder="little")[:runs].astype(int), 2))
+                continue
+            rows = form.entries if party is not solo else form.count
+            residues = unpack(payload, rows * runs, form.p).reshape(rows, runs)
+            columns += [(row.astype(int), form.p) for row in residues]
+        key = np.zeros(runs, np.int64)
+        for values, modulus in columns:
+            key = key * modulus + values
+        views[party] = sha256(np.sort(key).tobytes()).digest()
+    return views
+
+
+@pytest.mark.parametrize(("bits", "runs"), [(2, 5 * 2 * 4 * 5 * 2), (3, 25 * 2 * 16 * 25 * 2 * 2)])
+def test_views_of_the_whole_protocol(monkeypatch: pytest.MonkeyPatch, bits: int, runs: int) -> None:
+    """The real code with every value of every draw, on numbers of 2 and 3 bits, all c and r.
+
+    Given c, what A and B see does not depend on r; given r, what D sees does not depend on c.
+    """
+    pair: dict[int, Any] = {}
+    solo: dict[int, Any] = {}
+    for c in range(1 << bits):
+        for r in range(1 << bits):
+            views = _whole_view(monkeypatch, bits, runs, c, r)
+            mine = {party: view for party, view in views.items() if party is not SOLOS[1]}
+            assert pair.setdefault(c, mine) == mine, (c, r)
+            assert solo.setdefault(r, views[SOLOS[1]]) == views[SOLOS[1]], (c, r)

@@ -13,7 +13,8 @@ from trio import Trio
 
 TOP = 1 << 29
 """Of the factors: sixteen of their products stay below 2^62."""
-BLOCK = 15
+BLOCK = 8
+"""The last block has up to fifteen."""
 SHAPES = [
     ((2, 1), (1, 3)),
     ((2, 15), (15, 3)),

@@ -92,3 +92,19 @@ def test_misuse(native: Kernels) -> None:
         floor.leaf_eval(planes[:, :4], table[:, :14], True, native=native)
     with pytest.raises(TypeError):
         floor.pack_bits(np.zeros(4, np.int64), native=native)
+
+
+@given(st.lists(st.booleans(), max_size=300), st.integers(0, 300), st.integers(0, 300), st.integers(0, 200))
+def test_runs_of_bits_from_anywhere_to_anywhere(bits: list[bool], start: int, stop: int, at: int) -> None:
+    start, stop = sorted((min(start, len(bits)), min(stop, len(bits))))
+    count = stop - start
+    words = floor.pack_bits(np.array(bits, np.bool_))
+    if len(bits) % 64:
+        words[-1] |= np.uint64(1 << 63)  # what carries no meaning
+    cut = floor.cut_bits(words, start, count)
+    assert cut.size == -(-count // 64)
+    np.testing.assert_array_equal(floor.unpack_bits(cut, count), bits[start:stop])
+    assert not count % 64 or int(cut[-1]) >> count % 64 == 0
+    out = np.zeros(-(-(at + count) // 64), np.uint64)
+    floor.put_bits(out, at, cut, count)
+    np.testing.assert_array_equal(floor.unpack_bits(out, at + count), [False] * at + bits[start:stop])

@@ -22,7 +22,7 @@ import pytest
 
 from node.jobs_at_nodes import Asked
 from node.trio_nodes import NAMES, Nodes, assert_ok, parts, trio
-from tercet.federation.api import Outcome
+from tercet.federation.api import ChangeOutcome
 from tercet.federation.api_peer import Prepare
 from tercet.federation.bundle import make_bundle
 from tercet.federation.identifiers import fresh_id
@@ -30,7 +30,7 @@ from tercet.federation.identity import Member
 from tercet.federation.orders import CommitUpload, Order, Withdraw, sign_order
 from tercet.federation.requests import SEALED
 from tercet.federation.sealing import seal_part
-from tercet.node.access import DATE_HEADER, FEDERATION_HEADER, PROTOCOL, PROTOCOL_HEADER
+from tercet.node.peers import DATE_HEADER, FEDERATION_HEADER, PROTOCOL, PROTOCOL_HEADER
 from tercet.transport.frame import FrameKind, pack
 from tercet.transport.identity import tls_context
 
@@ -277,7 +277,7 @@ def test_broken_and_foreign_orders(nodes: Nodes) -> None:
             answer = nodes.request("a", "owner", "POST", target, content=content, headers=headers)
             assert answer.status_code < 500, answer.text
     # a good one may have come through unharmed among the broken ones (a blank more, say); else it does now
-    outcome = Outcome.model_validate(assert_ok(nodes.request("a", "owner", "POST", target, json=good)).json())
+    outcome = ChangeOutcome.model_validate(assert_ok(nodes.request("a", "owner", "POST", target, json=good)).json())
     assert (outcome.state, outcome.rows) == ("committed", len(ROWS))
 
 

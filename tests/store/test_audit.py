@@ -11,12 +11,12 @@ from sqlalchemy import delete, update
 from federations import NODE_NAMES, member
 from tercet.errors import InputError, IntegrityError
 from tercet.federation.api_peer import SignedHead
-from tercet.federation.identity import Card, Member, Purpose, encode_base64url
+from tercet.federation.identity import Card, KeyPurpose, Member, encode_base64url
 from tercet.store.audit import NO_HASH, Audit, Entry, check_head, head_message, timestamp
 from tercet.store.audit_check import cross_check, read_entries, verify
 from tercet.store.catalogue import Catalogue
 from tercet.store.tables import AUDIT
-from three_stores import ThreeStores
+from three_stores import ThreeStores, exported
 
 ME = member(NODE_NAMES[0])
 
@@ -38,7 +38,7 @@ def test_a_chain(audit: Audit) -> None:
     assert [entry.number for entry in entries] == [1, 2, 3, 4, 5]
     assert entries[0].prev == NO_HASH and entries[3].prev == entries[2].hash
     assert verify(entries, [ME.card]) == []
-    assert read_entries(audit.export()) == entries
+    assert read_entries(exported(audit)) == entries
     assert list(audit.entries(4)) == entries[3:] and list(audit.entries(2, 2)) == entries[1:3]
     assert list(audit.entries(6)) == [] and list(audit.entries(1, 0)) == []
     head = audit.head()
@@ -63,7 +63,7 @@ def resigned(entry: Entry, **changes: Any) -> Entry:
     """As an operator would who has the key: changed, hashed and signed anew."""
     changed = entry.model_copy(update=changes)
     changed = changed.model_copy(update={"hash": changed.computed_hash()})
-    signature = encode_base64url(ME.sign(Purpose.AUDIT, bytes.fromhex(changed.hash)))
+    signature = encode_base64url(ME.sign(KeyPurpose.AUDIT, bytes.fromhex(changed.hash)))
     return changed.model_copy(update={"signature": signature})
 
 
@@ -94,7 +94,7 @@ def test_what_is_edited_in_the_database_is_found(audit: Audit) -> None:
     with audit.catalogue.write() as connection:
         connection.execute(update(AUDIT).where(AUDIT.c.number == 2).values(details='{"number":9}'))
         connection.execute(delete(AUDIT).where(AUDIT.c.number == 4))
-    found = verify(read_entries(audit.export()), [ME.card])
+    found = verify(read_entries(exported(audit)), [ME.card])
     assert any("entry 2 was changed" in line for line in found)
     assert any("entry 5 stands where entry 4 should be" in line for line in found)
 
@@ -219,9 +219,9 @@ def test_an_old_head_is_found_offline_by_the_job_that_it_came_with(quick_stores:
 
 
 def signed_head(member: Member, number: int, digest: str) -> SignedHead:
-    message = head_message(member.name, number, digest, 1.0)
-    signature = encode_base64url(member.sign(Purpose.HEAD, message))
-    return SignedHead(node=member.name, number=number, hash=digest, time=1.0, signature=signature)
+    message = head_message(member.name, number, digest, 1.0, 0.5)
+    signature = encode_base64url(member.sign(KeyPurpose.HEAD, message))
+    return SignedHead(node=member.name, number=number, hash=digest, time=1.0, started=0.5, signature=signature)
 
 
 def test_a_lie_about_anothers_head_is_found(quick_stores: ThreeStores) -> None:

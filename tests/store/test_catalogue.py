@@ -13,20 +13,46 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import func, insert, select, text
 
 import postgres
-from tercet.errors import ConfigError, IntegrityError
+from tercet.errors import ConfigError, DatabaseLost, DiskFull, IntegrityError, StorageError
 from tercet.store import migrations
 from tercet.store.catalogue import Catalogue
-from tercet.store.errors import DatabaseLost, DiskFull, StorageError
-from tercet.store.tables import FACTS, METADATA
+from tercet.store.tables import CHECKS, FACTS, METADATA
 
 
-def test_tables_are_what_the_migrations_make(catalogue: Catalogue) -> None:
+def test_a_new_catalogue_has_all_tables(catalogue: Catalogue) -> None:
     with catalogue.read() as connection:
         found = compare_metadata(MigrationContext.configure(connection), METADATA)
     assert found == []
     assert catalogue.form() == migrations.HEAD
     folder = str(Path(migrations.__file__).parent)
     assert ScriptDirectory(folder).get_current_head() == migrations.HEAD
+
+
+def test_the_migrations_make_what_a_new_catalogue_has(kind: str, new_url: Callable[[str, str], str]) -> None:
+    catalogue = Catalogue(new_url(kind, "old"))
+    try:
+        catalogue.upgrade("0001")
+        catalogue.upgrade()
+        with catalogue.read() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        assert catalogue.form() == migrations.HEAD
+    finally:
+        catalogue.close()
+
+
+def test_checked_chunks_from_before_are_of_the_first_protocol(kind: str, new_url: Callable[[str, str], str]) -> None:
+    catalogue = Catalogue(new_url(kind, "old"))
+    try:
+        catalogue.upgrade("0001")
+        with catalogue.write() as connection:
+            connection.execute(
+                text("INSERT INTO checks VALUES ('u', 0, 'r', 'p', '[]', :tag, :tag)").bindparams(tag=b"t" * 16)
+            )
+        catalogue.upgrade()
+        with catalogue.read() as connection:
+            assert [tuple(row)[2:4] + tuple(row)[-1:] for row in connection.execute(select(CHECKS))] == [("r", "p", 1)]
+    finally:
+        catalogue.close()
 
 
 def test_upgrading_again_changes_nothing_and_a_newer_form_is_refused(catalogue: Catalogue) -> None:

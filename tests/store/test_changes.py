@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tercet.errors import InputError, IntegrityError
+from tercet.errors import Busy, Gone, InputError, IntegrityError, NotFound
 from tercet.sharing import Party
 from tercet.store.change import (
     Prepared,
@@ -20,7 +20,6 @@ from tercet.store.change import (
     WithdrawChange,
     check_prepared,
 )
-from tercet.store.errors import Busy, Gone, NotFound
 from tercet.store.files import chunk_file, place
 from three_stores import MORE, OTHER, OWNER, SCHEMA, OneStore, ThreeStores, patients
 
@@ -119,7 +118,7 @@ def test_an_upload_is_not_there_before_its_commit(stores: ThreeStores) -> None:
         assert [doubt.transaction for doubt in node.changes.in_doubt()] == [transaction]
         with pytest.raises(Busy, match=transaction[:8]):
             node.changes.prepare(secrets.token_hex(16), stores_change(change))
-        with pytest.raises(Gone, match="is prepared"):
+        with pytest.raises(Busy, match="is being made visible"):
             node.uploads.put_chunk(change.upload, OWNER, part_of(node, change))
         node.restart()
         assert node.changes.in_doubt()[0].change == change
@@ -218,6 +217,8 @@ def test_a_change_needs_the_same_at_all_nodes(quick_stores: ThreeStores) -> None
     transaction, answers = stores.prepare(change)
     with pytest.raises(IntegrityError, match="hold different copies of component"):
         check_prepared(answers)
+    with pytest.raises(IntegrityError, match=r"nodes [abc] and [abc] hold different copies of component"):
+        check_prepared(answers, ["a", "b", "c"])
     for node in stores.nodes:
         with pytest.raises(IntegrityError, match="hold different copies"):
             node.changes.commit(transaction, answers)
@@ -226,6 +227,8 @@ def test_a_change_needs_the_same_at_all_nodes(quick_stores: ThreeStores) -> None
         assert node.datasets.names() == []
     with pytest.raises(IntegrityError, match="node 3 differs from the other two"):
         check_prepared([*answers[:2], answers[2].model_copy(update={"proposal": "0" * 64})])
+    with pytest.raises(IntegrityError, match="node c differs from the other two"):
+        check_prepared([*answers[:2], answers[2].model_copy(update={"proposal": "0" * 64})], ["a", "b", "c"])
 
 
 def consistent(answers: list[Prepared]) -> list[Prepared]:
@@ -276,7 +279,7 @@ def test_a_half_made_preparation_is_undone_at_start(quick_stores: ThreeStores, m
 
     with monkeypatch.context() as patch:
         patch.setattr(node.changes, "_abort", killed)
-        patch.setattr("tercet.store.effects.Effect.prepared", killed)
+        patch.setattr("tercet.store.dataset_changes.Effect.prepared", killed)
         with pytest.raises(Killed):
             node.changes.prepare(transaction, change)
     assert len(node.places()) == 4
@@ -338,6 +341,8 @@ def test_many_at_once(stores: ThreeStores) -> None:
     assert failed == []
     for node in stores.nodes:
         assert node.datasets.names() == [f"d{number}" for number in range(6)]
+        current = {name: node.datasets.get(name) for name in node.datasets.names()}
+        assert node.datasets.heads() == {name: (one.version, one.manifest, one.rows) for name, one in current.items()}
         assert [entry.number for entry in node.audit.entries()] == list(range(1, 7))
 
 

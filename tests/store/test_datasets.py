@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +15,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tercet.errors import InputError, IntegrityError
+from tercet.errors import Gone, InputError, IntegrityError, NotFound
 from tercet.sharing import PARTIES, Share
 from tercet.store import verified as verified_module
-from tercet.store.datasets import Datasets
-from tercet.store.errors import Gone, NotFound
 from tercet.store.files import PartFile, damaged
+from tercet.store.schema import Schema
 from tercet.store.segments import StoredSegment
 from tercet.store.verified import FRESH_S, Verified
-from tercet.store.version import DatasetVersion
-from three_stores import OneStore, ThreeStores, opened, patients
+from tercet.store.version import DatasetVersion, layout_of
+from three_stores import OTHER, OneStore, ThreeStores, damages, opened, patients
 
 ROWS = 64 * 3 + 17 + 130
 
@@ -60,6 +62,17 @@ def test_a_description_is_enough_to_read(filled: ThreeStores) -> None:
         assert version == node.datasets.get("patients")
         shares.append(version.read("age", 190, 230))
     assert opened(shares).tolist() == patients(ROWS)["age"][190:230].tolist()
+
+
+def test_the_layout_is_of_rows_in_their_order(filled: ThreeStores) -> None:
+    """As policies and what is kept have stored it."""
+    for version in filled.versions("patients"):
+        one, two = version.segments
+        named = f"tercet layout {one.segment} {64 * 3 + 17} {two.segment} 130"
+        assert version.layout == layout_of(version.segments) == hashlib.sha256(named.encode()).hexdigest()
+        beside = replace(one, segment="f" * 32, base=one.segment)
+        assert layout_of([one, beside, replace(two, generation=7)]) == version.layout
+        assert len({layout_of(some) for some in ([], [one], [two], [two, one], [one, two])}) == 5
 
 
 def test_what_is_read_may_be_changed(filled: ThreeStores) -> None:
@@ -107,7 +120,7 @@ def test_every_damaged_byte_is_found(filled: ThreeStores, data: Any) -> None:
         broken[at] ^= data.draw(st.integers(1, 255))
     path.write_bytes(bytes(broken[:at] if how == "cut" else broken + b"x" if how == "longer" else broken))
     try:
-        lines = node.datasets.verify("patients")
+        lines = damages(node.datasets.get("patients"))
         assert len(lines) == 1 and path.name in lines[0] and "dataset patients is damaged" in lines[0]
         version = node.datasets.get("patients")
         found = []
@@ -124,24 +137,28 @@ def test_every_damaged_byte_is_found(filled: ThreeStores, data: Any) -> None:
         assert found or how == "flip"
     finally:
         path.write_bytes(body)
-    assert node.datasets.verify("patients") == []
+    assert damages(node.datasets.get("patients")) == []
 
 
 def test_without_verification_the_header_is_checked_all_the_same(filled: ThreeStores) -> None:
     node = filled.nodes[0]
-    lax = Datasets(node.catalogue, node.folder, node.party, verify=False)
+    description = node.datasets.get("patients").describe()
+
+    def lax() -> DatasetVersion:
+        return DatasetVersion.load(node.folder, node.party, description, verified=None)
+
     path = next(path for path in files_of(node) if path.parent.name.endswith(".1"))
     body = path.read_bytes()
     try:
         path.write_bytes(body[:96] + bytes([body[96] ^ 1]) + body[97:])
         with pytest.raises(IntegrityError, match="header and its trailer"):
-            lax.get("patients").read("age")
+            lax().read("age")
         path.write_bytes(body[:-300] + bytes([body[-300] ^ 1]) + body[-299:])
         with pytest.raises(IntegrityError, match="is damaged"):
-            lax.get("patients").read("age")
+            lax().read("age")
         path.unlink()
         with pytest.raises(Gone, match="dataset patients is gone; it was withdrawn or refreshed"):
-            lax.get("patients").read("age")
+            lax().read("age")
     finally:
         path.write_bytes(body)
 
@@ -322,6 +339,68 @@ def test_reading_a_file_that_shrinks_is_an_error(filled: ThreeStores, monkeypatc
             version.read("big", 0, 64)
     finally:
         path.write_bytes(body)
+
+
+NULLABLE = Schema.parse(
+    {
+        "columns": [
+            {"name": "id", "kind": "key", "key": "integer"},
+            {"name": "amount", "kind": "decimal", "lo": -5, "hi": 90, "digits": 2, "nullable": True},
+            {"name": "big", "kind": "integer", "lo": -(2**80), "hi": 2**80, "nullable": True},
+            {"name": "smoker", "kind": "bool", "nullable": True},
+        ]
+    }
+)
+
+
+def with_missing(rows: int, seed: int) -> dict[str, Any]:
+    """Rows of NULLABLE as they are stored, validity included."""
+    draw = np.random.default_rng(seed)
+    valid = {name: draw.random(rows) < 0.7 for name in ("amount", "big", "smoker")}
+    amounts, bools = draw.integers(-500, 9001, rows), draw.random(rows) < 0.5
+    return {
+        "id": np.arange(rows) + 1000 * seed,
+        "amount": np.where(valid["amount"], amounts, -500),
+        "amount?": valid["amount"],
+        "big": [int(value) << 60 if there else -(2**80) for value, there in zip(amounts, valid["big"], strict=True)],
+        "big?": valid["big"],
+        "smoker": bools & valid["smoker"],
+        "smoker?": valid["smoker"],
+    }
+
+
+def test_validity_lies_beside_the_values(quick_stores: ThreeStores) -> None:
+    """Uploaded, appended, refreshed, joined as further columns, withdrawn: of every value both."""
+    first, second = with_missing(64 * 2 + 5, 1), with_missing(70, 2)
+    quick_stores.upload("people", first, schema=NULLABLE)
+    quick_stores.upload("people", second, schema=NULLABLE, mode="append", owner=OTHER)
+
+    def check(expected: dict[str, Any], names: Iterable[str]) -> None:
+        for name in names:
+            assert quick_stores.values("people", name).tolist() == list(expected[name]), name
+
+    both = {name: [*np.asarray(first[name]).tolist(), *np.asarray(second[name]).tolist()] for name in first}
+    names = [name for name, form in NULLABLE.stored if form.secret]
+    check(both, names)
+    quick_stores.do(quick_stores.refreshed("people"))
+    check(both, names)
+    renamed = {"columns": [{**column, "name": f"{column['name']}_2"} for column in NULLABLE.to_dict()["columns"][1:]]}
+    more = Schema.parse({"columns": [NULLABLE.to_dict()["columns"][0], *renamed["columns"]]})
+    order = np.random.default_rng(3).permutation(len(both["id"]))
+    brought = {
+        name if name == "id" else f"{name.rstrip('?')}_2{'?' if name.endswith('?') else ''}": [values[k] for k in order]
+        for name, values in both.items()
+    }
+    quick_stores.upload("people", brought, schema=more, mode="columns")
+    assert quick_stores.versions("people")[0].schema == NULLABLE.joined(more)
+    check({f"{name.rstrip('?')}_2{'?' if name.endswith('?') else ''}": both[name] for name in names},
+          [name for name, form in more.stored if form.secret])  # fmt: skip
+    quick_stores.withdraw("people", OTHER)
+    check({name: list(first[name]) for name in names}, names)
+    with pytest.raises(InputError, match="no shares of numbers"):
+        quick_stores.versions("people")[0].add_up(["amount?"])
+    with pytest.raises(InputError, match=r"no column 'id\?'"):
+        quick_stores.versions("people")[0].read("id?")
 
 
 def test_shares_do_not_print(filled: ThreeStores) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tercet.errors import IntegrityError
+from tercet.errors import Gone, IntegrityError, NotFound
 from tercet.store.catalogue import FORGOTTEN, Catalogue
-from tercet.store.errors import Gone, NotFound
-from tercet.store.jobs import JobRow, JobRows, Used
+from tercet.store.jobs import JobRow, JobRows, UsedRow
 
 ANALYST, OTHER = "a" * 64, "b" * 64
 
@@ -131,18 +130,23 @@ def test_receipts(jobs: JobRows, clock: Clock) -> None:
     assert jobs.receipts("nobody") == []
 
 
-def test_budgets(jobs: JobRows, clock: Clock) -> None:
+def test_budgets_count_for_people_whatever_the_rule(jobs: JobRows, clock: Clock) -> None:
     start = clock.now
     with jobs.catalogue.write() as connection:
-        for number, (rule, analyst, dataset, numbers) in enumerate(
+        for number, (rule, person, dataset, bits) in enumerate(
             [("r", ANALYST, "x", 5), ("r", ANALYST, "y", 7), ("r", OTHER, "x", 11), ("s", ANALYST, "x", 13)]
         ):
-            jobs.spend(connection, job=job_id(number), rule=rule, analyst=analyst, dataset=dataset, numbers=numbers)
+            spent = {"rule": rule, "person": person, "dataset": dataset, "bits": bits, "kept": number}
+            jobs.spend(connection, job=job_id(number), **spent)  # type: ignore[arg-type]
         # a job on two datasets is one job
-        jobs.spend(connection, job=job_id(0), rule="r", analyst=ANALYST, dataset="y", numbers=2)
-        assert jobs.used(start, rule="r", analyst=ANALYST, connection=connection) == Used(2, 14)
-    assert jobs.used(start) == Used(4, 38) and jobs.used(start + 1) == Used(0, 0)
-    assert jobs.used(start, rule="r", analyst=ANALYST, dataset="x") == Used(1, 5)
+        jobs.spend(connection, job=job_id(0), rule="r", person=ANALYST, dataset="y", bits=2, kept=0)
+        assert jobs.used(start, person=ANALYST, connection=connection) == UsedRow(3, 27, 4)
+    assert jobs.used(start) == UsedRow(4, 38, 6) and jobs.used(start + 1) == UsedRow(0, 0, 0)
+    assert jobs.used(start, person=ANALYST, dataset="x") == UsedRow(2, 18, 3)
+    assert jobs.used(start, person=ANALYST, dataset="x", besides=job_id(3)) == UsedRow(1, 5, 0)
     with jobs.catalogue.write() as connection:
-        jobs.spend(connection, job=job_id(0), rule="r", analyst=ANALYST, dataset="x", numbers=50)
-    assert jobs.used(start, rule="r", analyst=ANALYST, dataset="x") == Used(1, 50)
+        jobs.spend(connection, job=job_id(0), rule="another", person=ANALYST, dataset="x", bits=50, kept=1)
+    assert jobs.used(start, person=ANALYST, dataset="x") == UsedRow(2, 63, 4)
+    with jobs.catalogue.write() as connection:
+        jobs.drop_spent(connection, job_id(0))
+    assert jobs.used(start, person=ANALYST, dataset="x") == UsedRow(1, 13, 3)

@@ -9,17 +9,16 @@ import numpy as np
 import pytest
 
 from tercet.client.encode import encode_array
-from tercet.errors import InputError, IntegrityError
+from tercet.errors import Busy, Gone, InputError, IntegrityError, NotFound
 from tercet.plan.types import Type
 from tercet.ring import ring, unpack_bits
-from tercet.sharing import BitShare, Share, expand_seed, split, split_bits
+from tercet.sharing import PARTIES, BitShare, Share, expand_seed, split, split_bits
 from tercet.store import kept_files as kept_module
 from tercet.store.change import Change, DropChange, KeepChange
-from tercet.store.errors import Busy, Gone, NotFound
 from tercet.store.kept import Kept
 from tercet.store.kept_files import read_kept, read_label, write_kept, write_label
 from tercet.store.verified import Verified
-from three_stores import OTHER, OWNER, OneStore, ThreeStores, cut, opened
+from three_stores import OTHER, OWNER, OneStore, ThreeStores, cut, opened, patients
 
 JOB = "0" * 32
 
@@ -31,8 +30,8 @@ def shares(values: Any) -> tuple[Type, list[Share | BitShare]]:
     upload = split_bits(made.words) if made.type.is_bool else split(made.words, ring(made.type.ring))
     size = made.words.nbytes
     parts = [
-        np.frombuffer(expand_seed(part, size) if len(part) == 16 else part, made.words.dtype)
-        for part in upload.components
+        np.frombuffer(part if component is upload.explicit else expand_seed(part, size), made.words.dtype)
+        for component, part in zip(PARTIES, upload.components, strict=True)
     ]
     found: list[Share | BitShare] = []
     for number in range(3):
@@ -101,9 +100,9 @@ def test_a_model(stores: ThreeStores) -> None:
         handle, kind = written(stores, values)
         arrays.append({"handle": handle, "name": name, "label": write_label(kind)})
     stores.do(keep(arrays, name="risk", model={"type": "LinearRegression", "columns": ["age"]}))
-    model = stores.nodes[1].kept.model("risk")
+    model = stores.nodes[1].kept.result("risk")
     assert [array.name for array in model.arrays] == ["risk/coef", "risk/flag"] or len(model.arrays) == 2
-    assert model.model["columns"] == ["age"] and stores.nodes[0].kept.models()[0].name == "risk"
+    assert model.model["columns"] == ["age"] and stores.nodes[0].kept.results()[0].name == "risk"
     assert cut(value(stores, "risk/flag"), 3).tolist() == [5]
     handles = [array["handle"] for array in arrays]
     for change in (
@@ -116,9 +115,9 @@ def test_a_model(stores: ThreeStores) -> None:
         stores.prepare(DropChange(owner=OWNER, name="other"))
     stores.do(DropChange(owner=OWNER, name="risk", arrays=handles))
     for node in stores.nodes:
-        assert node.kept.models() == [] and node.kept.list() == [] and node.places() == set()
+        assert node.kept.results() == [] and node.places() == set()
         with pytest.raises(NotFound):
-            node.kept.model("risk")
+            node.kept.result("risk")
 
 
 @pytest.mark.parametrize(
@@ -179,16 +178,38 @@ def test_a_handle_that_is_taken_is_not_written_over(quick_stores: ThreeStores) -
     assert value(stores, handle).tolist() == [1, 2, 3]
 
 
+def test_an_upload_may_have_the_name_of_a_kept_array(quick_stores: ThreeStores) -> None:
+    """Owners choose names of uploads: theirs, and what is kept, stay apart through refreshes and ends."""
+    stores = quick_stores
+    handle, kind = written(stores, [1, 2, 3])
+    stores.do(keep([{"handle": handle, "name": "k", "label": write_label(kind)}]))
+    stores.upload("patients", patients(40), upload=handle)
+    stores.do(stores.refreshed("patients"))
+    assert value(stores, "k").tolist() == [1, 2, 3]
+    for node in stores.nodes:
+        assert node.places() == {f"kept-{handle}.0", f"rows-{handle}.1"} and node.kept.get("k").generation == 0
+    stores.do(DropChange(owner=OWNER, arrays=[handle]))
+    assert {place for node in stores.nodes for place in node.places()} == {f"rows-{handle}.1"}
+    # the name may be used again, after shares of other generations, too
+    again, kind = written(stores, [4, 5], handle)
+    stores.do(keep([{"handle": again, "name": "k", "label": write_label(kind)}]))
+    stores.withdraw("patients")
+    assert value(stores, "k").tolist() == [4, 5]
+    for node in stores.nodes:
+        node.restart()
+        assert node.places() == {f"kept-{handle}.0"}
+
+
 def test_temporary_results_expire(quick_stores: ThreeStores) -> None:
     stores = quick_stores
     handle, kind = written(stores, [1, 2, 3])
     stores.do(keep([{"handle": handle, "label": write_label(kind)}], expires=1000.0))
     for node in stores.nodes:
         early, late = (Kept(node.catalogue, node.folder, node.party, clock=lambda at=at: at) for at in (999.0, 1000.0))
-        assert early.get(handle).expires == 1000.0 and early.expire() == [] and len(early.list(OWNER)) == 1
+        assert early.get(handle).expires == 1000.0 and early.expire() == [] and len(early.results()) == 1
         with pytest.raises(Gone, match="has expired"):
             late.get(handle)
-        assert late.list() == [] and late.expire() == [handle] and late.expire() == []
+        assert late.results() == [] and late.expire() == [handle] and late.expire() == []
         assert node.places() == set()
         with pytest.raises(NotFound):
             early.get(handle)

@@ -14,7 +14,7 @@ from tercet.ring import unpack_bits
 from tercet.sharing import PARTIES, Party, check_doubly_held
 from tercet.store.keys import Texts, key_values
 from tercet.store.part import HEADER_BYTES, RECORD, Part, content_bytes, explicit_component
-from tercet.store.schema import Form, Schema
+from tercet.store.schema import Schema, StoredForm
 from tercet.store.splitting import split_chunk
 from three_stores import SCHEMA, encoded, opened, patients
 
@@ -96,7 +96,7 @@ def test_a_part_of_something_else_is_refused() -> None:
     ("at", "value", "match"),
     [
         (0, b"tercpert", "begins otherwise"),
-        (8, b"\2\0", "version 2"),
+        (8, b"\3\0", "version 3"),
         (10, b"\0", "party 0"),
         (10, b"\4", "party 4"),
         (11, b"\4", "flags 4"),
@@ -202,12 +202,12 @@ def test_texts(values: list[str]) -> None:
 
 def test_keys_of_the_wrong_kind() -> None:
     with pytest.raises(InputError, match="no text"):
-        key_values([1, 2], Form.KEY_TEXT)
+        key_values([1, 2], StoredForm.KEY_TEXT)
     with pytest.raises(InputError, match="no integer"):
-        key_values(["1"], Form.KEY_INTEGER)
+        key_values(["1"], StoredForm.KEY_INTEGER)
     with pytest.raises(InputError, match="above"):
-        key_values(np.array([2**63], np.uint64), Form.KEY_INTEGER)
-    assert key_values([-5], Form.KEY_INTEGER).tolist() == [-5]
+        key_values(np.array([2**63], np.uint64), StoredForm.KEY_INTEGER)
+    assert key_values([-5], StoredForm.KEY_INTEGER).tolist() == [-5]
 
 
 def test_columns_that_are_not_the_schema() -> None:
@@ -221,5 +221,5 @@ def test_columns_that_are_not_the_schema() -> None:
 
 
 def test_sizes() -> None:
-    assert content_bytes(Form.BITS, 65) == 16 and content_bytes(Form.WORDS128, 3) == 48
+    assert content_bytes(StoredForm.BITS, 65) == 16 and content_bytes(StoredForm.WORDS128, 3) == 48
     assert HEADER_BYTES % 16 == 0 and RECORD.itemsize % 16 == 0

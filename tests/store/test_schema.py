@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tercet.client.encode import encode_array
 from tercet.errors import ConfigError, InputError
-from tercet.plan.types import Kind
-from tercet.store.schema import Column, ColumnKind, Form, Schema, days
+from tercet.plan.types import ValueKind
+from tercet.store.schema import Column, ColumnKind, Schema, StoredForm, days
 from three_stores import MORE, SCHEMA
 
 ALL_KINDS = {
@@ -40,14 +40,63 @@ def test_kinds_and_types() -> None:
     )
     assert schema.type("smoker", 7).is_bool and schema.type("smoker", 7).shape == (7,)
     assert schema.type("bmi", 7).frac_bits == 16 and schema.type("dose", 7).frac_bits == 40
-    assert schema.type("born", 7).kind is Kind.INT
+    assert schema.type("born", 7).kind is ValueKind.INT
     assert [column.form for column in schema.columns] == [
-        Form.KEY_INTEGER, Form.BITS, Form.WORDS64, Form.WORDS64, Form.WORDS64, Form.WORDS64, Form.WORDS64,
-    ]  # fmt: skip
+        StoredForm.KEY_INTEGER,
+        StoredForm.BITS,
+        StoredForm.WORDS64,
+        StoredForm.WORDS64,
+        StoredForm.WORDS64,
+        StoredForm.WORDS64,
+        StoredForm.WORDS64,
+    ]
     with pytest.raises(InputError, match="public key"):
         schema.type("id", 7)
     with pytest.raises(InputError, match="no column 'weight'; columns are id, smoker"):
         schema["weight"]
+
+
+def test_digits_are_exact_integers() -> None:
+    column = Column(name="amount", kind=ColumnKind.DECIMAL, lo=-0.07, hi=1e6, digits=2)
+    assert column.stored_bounds == (-7, 100_000_000) and column.scale_bits == 0 and column.bounds == (-0.07, 1e6)
+    t = column.type(3)
+    assert (t.kind, t.ring, t.lo, t.hi, t.frac_bits) == (ValueKind.INT, 64, -7, 100_000_000, 0)
+    assert column.stored == (("amount", StoredForm.WORDS64),)
+    wide = Column(name="total", kind=ColumnKind.DECIMAL, lo=-(10**17), hi=10**17, digits=9)
+    assert wide.stored_bounds == (-(10**26), 10**26) and wide.form is StoredForm.WORDS128
+
+
+def test_a_nullable_column_has_validity_bits_behind_its_values() -> None:
+    schema = Schema.parse({"columns": [{**column, "nullable": True} for column in ALL_KINDS["columns"][1:]]})
+    assert (
+        schema["age"].stored == (("age", StoredForm.WORDS64), ("age?", StoredForm.BITS))
+        and schema["age"].validity == "age?"
+    )
+    assert schema.stored[:4] == (
+        ("smoker", StoredForm.BITS),
+        ("smoker?", StoredForm.BITS),
+        ("age", StoredForm.WORDS64),
+        ("age?", StoredForm.BITS),
+    )
+    assert [column.stored_bounds[0] for column in schema.columns] == [0, 0, 688128, 0, 0, days(date(1900, 1, 1))]
+    assert Schema.parse(ALL_KINDS).stored == tuple(
+        (column.name, column.form) for column in Schema.parse(ALL_KINDS).columns
+    )
+
+
+def test_nullable_and_digits_are_written_and_read(tmp_path: Path) -> None:
+    columns = [
+        {"name": "amount", "kind": "decimal", "lo": 0, "hi": 99.95, "digits": 2, "nullable": True},
+        {"name": "ward", "kind": "category", "categories": ["a"], "nullable": True},
+    ]
+    schema = Schema.parse({"columns": columns})
+    path = tmp_path / "schema.toml"
+    schema.save(path)
+    assert "digits = 2\nnullable = true" in path.read_text() and Schema.load(path) == schema
+    assert schema.to_dict()["columns"] == columns and Schema.parse(json.loads(schema.canonical())) == schema
+    other = Schema.parse({"columns": [{**columns[0], "nullable": False}, columns[1]]})
+    with pytest.raises(InputError, match="column amount has another nullable"):
+        schema.check_same(other)
 
 
 def test_files_and_json_give_the_same(tmp_path: Path) -> None:
@@ -86,6 +135,16 @@ def test_files_and_json_give_the_same(tmp_path: Path) -> None:
         ({"name": "a", "kind": "decimal", "lo": 0, "hi": float("inf")}, "hi"),
         ({"name": "a", "kind": "decimal", "lo": 0, "hi": 1, "frac_bits": 0}, "frac_bits"),
         ({"name": "a", "kind": "integer", "lo": 0, "hi": 1, "frac_bits": 3}, "has no frac_bits"),
+        ({"name": "a", "kind": "integer", "lo": 0, "hi": 1, "digits": 3}, "has no digits"),
+        ({"name": "a", "kind": "decimal", "lo": 0, "hi": 1, "digits": 0}, "digits"),
+        ({"name": "a", "kind": "decimal", "lo": 0, "hi": 1, "digits": 31}, "digits"),
+        ({"name": "a", "kind": "decimal", "lo": 0, "hi": 1, "digits": True}, "digits"),
+        ({"name": "a", "kind": "decimal", "lo": 0, "hi": 1, "digits": 2, "frac_bits": 3}, "not both"),
+        ({"name": "a", "kind": "decimal", "lo": 0, "hi": 0.125, "digits": 2}, "0.125 has more than 2 digits"),
+        ({"name": "a", "kind": "decimal", "lo": 0, "hi": 1e30, "digits": 9}, "narrow them, or fewer digits"),
+        ({"name": "a", "kind": "key", "key": "text", "nullable": True}, "not nullable"),
+        ({"name": "a" * 64, "kind": "bool", "nullable": True}, "at most 63"),
+        ({"name": "a?", "kind": "bool"}, "name"),
         ({"name": "a", "kind": "date", "lo": 0, "hi": 9}, "are dates"),
         ({"name": "a", "kind": "date", "lo": "1900-13-01", "hi": "2000-01-01"}, "YYYY-MM-DD"),
         ({"name": "a", "kind": "category"}, "has a list of categories"),

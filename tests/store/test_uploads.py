@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from tercet.errors import ConfigError, InputError
+from tercet.errors import Busy, ConfigError, DiskFull, Gone, InputError, NotFound, StorageError
 from tercet.store.change import check_prepared
-from tercet.store.errors import DiskFull, Gone, NotFound, StorageError
 from tercet.store.files import chunk_file, folder_lock, place
 from tercet.store.schema import Schema
 from tercet.store.splitting import split_chunk
@@ -173,7 +172,7 @@ def test_a_chunk_that_comes_while_the_upload_is_committed(quick_stores: ThreeSto
     def put() -> None:
         while not stop.wait(0.005):
             for node, body in zip(stores.nodes, late, strict=True):
-                with suppress(Gone):
+                with suppress(Busy, Gone):
                     node.uploads.put_chunk(change.upload, OWNER, body)
 
     thread = threading.Thread(target=put)

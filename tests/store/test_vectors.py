@@ -13,14 +13,14 @@ from tercet.ring import pack_bits, ring
 from tercet.sharing import PARTIES, BitShare, Party, Upload, check_doubly_held, expand_seed
 from tercet.store.keys import KeyValues, key_values
 from tercet.store.part import Part, explicit_component
-from tercet.store.schema import Form, Schema
+from tercet.store.schema import Schema, StoredForm
 from tercet.store.splitting import assemble
 from three_stores import cut, opened
 from vector_files import vectors
 
 WORDS = {
     "bad_length": "came as|this is no part: 0 bytes|header of another length|has .* bytes for 6 rows|too large",
-    "bad_version": "a part of version 2",
+    "bad_version": "a part of version 3",
     "malformed": "begins otherwise|party 4|unknown form|no name|a seed beside|padding|offsets|no UTF-8",
     "wrong_component": "is words and the others are seeds",
     "wrong_party": "here is party 2",
@@ -32,17 +32,17 @@ WORDS = {
 def stored(vector: dict[str, Any], schema: Schema) -> dict[str, Any]:
     """The columns of an `ok` vector as words, packed bits and keys."""
     found: dict[str, Any] = {}
-    for column in schema.columns:
-        values = vector["values"][column.name]
-        if column.form is Form.BITS:
-            found[column.name] = pack_bits(np.array(values, np.bool_))
-        elif column.form is Form.KEY_TEXT:
-            found[column.name] = key_values(values, column.form)
-        elif column.form is Form.KEY_INTEGER:
-            found[column.name] = key_values(np.array([int(value) for value in values], np.int64), column.form)
+    for name, form in schema.stored:
+        values = vector["values"][name]
+        if form is StoredForm.BITS:
+            found[name] = pack_bits(np.array(values, np.bool_))
+        elif form is StoredForm.KEY_TEXT:
+            found[name] = key_values(values, form)
+        elif form is StoredForm.KEY_INTEGER:
+            found[name] = key_values(np.array([int(value) for value in values], np.int64), form)
         else:
             numbers = np.array([int(value) for value in values], object)
-            found[column.name] = ring(column.form.ring_bits).from_ints(numbers)
+            found[name] = ring(form.ring_bits).from_ints(numbers)
     return found
 
 
@@ -69,16 +69,16 @@ def check_ok(vector: dict[str, Any], schema: Schema, upload: bytes) -> None:
     check_doubly_held([part.digests() for part in parts], "the vector")
     expected = stored(vector, schema)
     pieces: dict[str, Upload | KeyValues] = {}
-    for column in schema.columns:
-        if column.is_key:
-            pieces[column.name] = expected[column.name]
-            assert list(parts[0].keys(column.name).tolist()) == list(expected[column.name].tolist())
+    for name, form in schema.stored:
+        if not form.secret:
+            pieces[name] = expected[name]
+            assert list(parts[0].keys(name).tolist()) == list(expected[name].tolist())
             continue
-        values = [part.value(column.name) for part in parts]
+        values = [part.value(name) for part in parts]
         total = opened(values)
         same = cut(total, vector["rows"]) if isinstance(values[0], BitShare) else total
-        np.testing.assert_array_equal(same, expected[column.name])
-        pieces[column.name] = rebuilt(vector, column.name, expected[column.name])
+        np.testing.assert_array_equal(same, expected[name])
+        pieces[name] = rebuilt(vector, name, expected[name])
     again = assemble(
         schema, pieces, vector["rows"], upload, vector["chunk"], bytes.fromhex(vector["part"]),
         [bytes.fromhex(salt) for salt in vector["salts_hex"]],
@@ -93,7 +93,7 @@ def rebuilt(vector: dict[str, Any], name: str, words: Any) -> Upload:
     rest = words
     for seed in filter(None, components):
         stream = np.frombuffer(expand_seed(seed, words.nbytes), words.dtype)
-        column = Schema.parse(vector["schema"])[name]
-        rest = rest ^ stream if column.form is Form.BITS else ring(column.form.ring_bits).sub(rest, stream)
+        form = Schema.parse(vector["schema"]).stored_form(name)
+        rest = rest ^ stream if form is StoredForm.BITS else ring(form.ring_bits).sub(rest, stream)
     components[explicit - 1] = rest.view(np.uint8).data
     return Upload((components[0], components[1], components[2]), explicit)

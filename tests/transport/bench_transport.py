@@ -17,7 +17,7 @@ from statistics import median
 import numpy as np
 
 from tercet.sharing.party import PARTIES, Party
-from tercet.transport import Address, Contact, Element, Endpoint, Identity, Peer, connect, listen
+from tercet.transport import Address, Contact, Element, Endpoint, Identity, SessionPeer, connect, listen
 
 JOB = bytes(range(16))
 WORD = np.zeros(1, np.uint64)
@@ -98,7 +98,12 @@ class Bench:
 
 
 def party(
-    me: Peer, identity: Identity, contacts: Mapping[Peer, Contact], listener: socket, pipe: Connection, spin_s: float
+    me: SessionPeer,
+    identity: Identity,
+    contacts: Mapping[SessionPeer, Contact],
+    listener: socket,
+    pipe: Connection,
+    spin_s: float,
 ) -> None:
     with connect(me, identity, contacts, listener=listener, spin_s=spin_s) as endpoint:
         endpoint.open_job(JOB)
@@ -110,7 +115,7 @@ def party(
 def main() -> None:
     context = multiprocessing.get_context("spawn")
     for spin_s in [float(word) * 1e-6 for word in sys.argv[1:]] or [100e-6]:
-        peers = [Peer(p) for p in PARTIES]
+        peers = [SessionPeer(p) for p in PARTIES]
         identities = {peer: Identity.create(f"bench {peer}") for peer in peers}
         listeners = {peer: listen() for peer in peers}
         ours, theirs = context.Pipe()

@@ -12,13 +12,18 @@ from typing import Any
 import numpy as np
 
 from tercet.errors import TercetError
-from tercet.transport import Address, Contact, Element, Endpoint, Identity, Peer, connect, receive
+from tercet.transport import Address, Contact, Element, Endpoint, Identity, SessionPeer, connect, receive
 
 JOB = bytes(range(16))
 
 
 def party(
-    me: Peer, identity: Identity, contacts: Mapping[Peer, Contact], listener: socket.socket, pipe: Connection, task: str
+    me: SessionPeer,
+    identity: Identity,
+    contacts: Mapping[SessionPeer, Contact],
+    listener: socket.socket,
+    pipe: Connection,
+    task: str,
 ) -> None:
     """Join the session, do the task, report through the pipe."""
     try:
@@ -34,7 +39,7 @@ def party(
 def ring(endpoint: Endpoint) -> Any:
     """Send a number round and round."""
     words = np.zeros(4, np.uint64)
-    others = [peer for peer in (Peer.P1, Peer.P2, Peer.P3) if peer != endpoint.me]
+    others = [peer for peer in (SessionPeer.P1, SessionPeer.P2, SessionPeer.P3) if peer != endpoint.me]
     for operation in range(200):
         for peer in others:
             endpoint.send(peer, Address(JOB, operation, 0), Element.WORDS64, words)
@@ -52,7 +57,7 @@ def ring(endpoint: Endpoint) -> Any:
 def both_ways(endpoint: Endpoint) -> Any:
     """Send and receive 100 MB at the same time, with the next party too."""
     big = np.full(12_500_000, endpoint.me, np.uint64)
-    others = [peer for peer in (Peer.P1, Peer.P2, Peer.P3) if peer != endpoint.me]
+    others = [peer for peer in (SessionPeer.P1, SessionPeer.P2, SessionPeer.P3) if peer != endpoint.me]
     address = Address(JOB, 1, 0)
     for peer in others:
         endpoint.send(peer, address, Element.WORDS64, big)
@@ -66,12 +71,12 @@ def both_ways(endpoint: Endpoint) -> Any:
 
 def wait_for_ever(endpoint: Endpoint) -> Any:
     """Tell that we are there, then take part in nothing."""
-    endpoint.send(Peer.P1, Address(JOB, 1, 0), Element.BYTES, b"here")
+    endpoint.send(SessionPeer.P1, Address(JOB, 1, 0), Element.BYTES, b"here")
     while True:
         signal.pause()
 
 
 def die(endpoint: Endpoint) -> Any:
     """End in the middle of a large message."""
-    endpoint.send(Peer.P1, Address(JOB, 5, 6), Element.BYTES, bytes(64 << 20))
+    endpoint.send(SessionPeer.P1, Address(JOB, 5, 6), Element.BYTES, bytes(64 << 20))
     os.kill(os.getpid(), signal.SIGKILL)

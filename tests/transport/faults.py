@@ -1,7 +1,7 @@
 """Faults at named messages: a wrapper around one party's endpoint, for the tests of every floor.
 
     faulty = FaultyEndpoint(endpoint)
-    faulty.add(drop, operation=3, to=Peer.P2)          # or delay(0.2), duplicate, truncate(8), tamper(flip), crash
+    faulty.add(drop, operation=3, to=SessionPeer.P2)  # or delay(0.2), duplicate, truncate(8), tamper(flip), crash
 
 A fault acts on the first message that fits (`times=None`: on all), on its way out.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tercet.transport import Address, Element, Endpoint, Peer
+from tercet.transport import Address, Element, Endpoint, SessionPeer
 from tercet.transport.messages import Buffer, Who, as_bytes
 
 
@@ -26,7 +26,7 @@ class Outgoing:
     """A message about to be sent."""
 
     endpoint: Endpoint
-    to: Peer
+    to: SessionPeer
     address: Address
     element: Element
     payload: Buffer
@@ -137,7 +137,7 @@ class FaultyEndpoint:
         self._rules.append(_Rule(fault, fits, times))
 
     def send(self, to: Who, address: Address, element: Element, payload: Buffer, depth: int = 0) -> None:
-        message = Outgoing(self.inner, Peer(to), address, element, payload, depth)
+        message = Outgoing(self.inner, SessionPeer(to), address, element, payload, depth)
         for rule in self._rules:
             if rule.times != 0 and rule.fits(message):
                 if rule.times is not None:

@@ -13,8 +13,8 @@ from tercet.transport import (
     Contact,
     Endpoint,
     Identity,
-    Limits,
-    Peer,
+    MessageLimits,
+    SessionPeer,
     TcpEndpoint,
     connect,
     listen,
@@ -25,11 +25,11 @@ JOB = bytes(range(16))
 
 
 @cache
-def identity(peer: Peer) -> Identity:
+def identity(peer: SessionPeer) -> Identity:
     return Identity.create(f"test peer {int(peer)}")
 
 
-def contacts_for(me: Peer, listeners: Mapping[Peer, socket.socket]) -> dict[Peer, Contact]:
+def contacts_for(me: SessionPeer, listeners: Mapping[SessionPeer, socket.socket]) -> dict[SessionPeer, Contact]:
     return {
         peer: Contact(identity(peer).certificate, *listeners[peer].getsockname()[:2])
         for peer in listeners
@@ -38,15 +38,15 @@ def contacts_for(me: Peer, listeners: Mapping[Peer, socket.socket]) -> dict[Peer
 
 
 def tcp_endpoints(
-    limits: Limits | None = None, peers: Iterable[Peer] = PEERS, **options: float
-) -> dict[Peer, TcpEndpoint]:
+    limits: MessageLimits | None = None, peers: Iterable[SessionPeer] = PEERS, **options: object
+) -> dict[SessionPeer, TcpEndpoint]:
     """Connect real sockets on loopback; the threads end before this returns."""
     listeners = {peer: listen() for peer in peers}
     identities = {peer: identity(peer) for peer in listeners}  # made before the threads, which would make two
-    result: dict[Peer, TcpEndpoint] = {}
+    result: dict[SessionPeer, TcpEndpoint] = {}
     errors: list[BaseException] = []
 
-    def run(me: Peer) -> None:
+    def run(me: SessionPeer) -> None:
         try:
             result[me] = connect(
                 me,
@@ -74,7 +74,7 @@ def tcp_endpoints(
     return result
 
 
-def endpoints_of(kind: str, limits: Limits | None = None) -> Mapping[Peer, Endpoint]:
+def endpoints_of(kind: str, limits: MessageLimits | None = None) -> Mapping[SessionPeer, Endpoint]:
     return memory_endpoints(limits) if kind == "memory" else tcp_endpoints(limits)
 
 

@@ -17,16 +17,16 @@ from tercet.transport import (
     Address,
     Element,
     Endpoint,
-    Limits,
-    Peer,
+    MessageLimits,
+    SessionPeer,
     receive,
     receive_control,
 )
 from transport.faults import FaultyEndpoint, crash, drop, duplicate, flip_lowest_bit, tamper, truncate
 from transport.sessions import JOB, endpoints_of, settle
 
-P1, P2, P3, CLIENT = Peer.P1, Peer.P2, Peer.P3, Peer.CLIENT
-LIMITS = Limits(
+P1, P2, P3, CLIENT = SessionPeer.P1, SessionPeer.P2, SessionPeer.P3, SessionPeer.CLIENT
+LIMITS = MessageLimits(
     message_bytes=1 << 20,
     control_bytes=1 << 20,
     early_messages=5,
@@ -37,7 +37,7 @@ LIMITS = Limits(
 SECRET = np.frombuffer(b"7\xf1secret\x00" * 7, np.uint8)
 WORDS = np.arange(5, dtype=np.uint64)
 
-Session = Mapping[Peer, Endpoint]
+Session = Mapping[SessionPeer, Endpoint]
 
 
 @pytest.fixture(params=["memory", "tcp"])

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tercet.errors import ProtocolViolation
-from tercet.transport.frame import HEADER_BYTES, VERSION, Element, FrameKind, Header, pack, unpack
+from tercet.transport.frame import HEADER_BYTES, VERSION, Element, FrameHeader, FrameKind, pack, unpack
 
 headers = st.builds(
-    Header,
+    FrameHeader,
     st.sampled_from(FrameKind),
     st.sampled_from(Element),
     st.binary(min_size=16, max_size=16),
@@ -25,7 +25,7 @@ GOOD = pack(FrameKind.MESSAGE, Element.WORDS64, bytes(16), 1, 2, 3, 0.0, 8)
 
 
 @given(headers, st.binary(max_size=20))
-def test_a_header_comes_back_as_it_was(header: Header, before: bytes) -> None:
+def test_a_header_comes_back_as_it_was(header: FrameHeader, before: bytes) -> None:
     data = pack(*header)
     assert len(data) == HEADER_BYTES
     assert unpack(before + data, len(before)) == header

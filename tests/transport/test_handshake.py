@@ -13,11 +13,21 @@ from pathlib import Path
 import pytest
 
 from tercet.errors import ConfigError, TercetError, Unreachable
-from tercet.transport import Contact, Identity, Peer, TcpEndpoint, connect, dials, fingerprint, listen, new_session
+from tercet.transport import (
+    Contact,
+    Identity,
+    SessionPeer,
+    TcpEndpoint,
+    connect,
+    dials,
+    fingerprint,
+    listen,
+    new_session,
+)
 from tercet.transport.identity import load_certificate, tls_context
 from transport.sessions import identity, tcp_endpoints
 
-P1, P2, P3, CLIENT = Peer.P1, Peer.P2, Peer.P3, Peer.CLIENT
+P1, P2, P3, CLIENT = SessionPeer.P1, SessionPeer.P2, SessionPeer.P3, SessionPeer.CLIENT
 Outcome = TcpEndpoint | TercetError
 
 
@@ -50,7 +60,7 @@ def meet(
     answering: Identity | None = None,
     pinned: bytes | None = None,
     sessions: tuple[bytes, bytes] = (bytes(16), bytes(16)),
-    number: Peer = P2,
+    number: SessionPeer = P2,
 ) -> list[Outcome]:
     """Let party 2 (as `caller`) call party 1, which expects the certificate `expected`."""
     answering = answering or identity(P1)
@@ -198,6 +208,35 @@ def test_a_listener_that_says_nothing_is_unreachable_in_time() -> None:
         connect(P2, identity(P2), {P1: contact}, timeout_s=0.3)
 
 
+NAMES = ("the client", "a" * 63, "b" * 63, "c" * 63)
+"""Names of parties as long as a federation file allows."""
+
+
+def test_parties_with_names_are_called_so_whatever_fails() -> None:
+    with listen() as listener:
+        address = listener.getsockname()[:2]
+    with pytest.raises(Unreachable) as away:
+        connect(P2, identity(P2), {P1: Contact(identity(P1).certificate, *address)}, timeout_s=0.1, names=NAMES)
+    assert away.value.reason == (
+        f"{NAMES[1]} did not connect within 0.1 s; nobody listens at the address of {NAMES[1]}"
+    )
+    others = {peer: Contact(identity(peer).certificate) for peer in (P2, P3)}
+    with listen() as listener, pytest.raises(Unreachable, match=f"{NAMES[2]} and {NAMES[3]} did not connect"):
+        connect(P1, identity(P1), others, listener=listener, timeout_s=0.1, names=NAMES)
+    # the refusal that the caller is sent, and what both make of it
+    with listen() as listener:
+        address = listener.getsockname()
+        called, caller = together(
+            lambda: connect(P1, identity(P1), others, listener=listener, timeout_s=0.5, names=NAMES),
+            lambda: connect(
+                P3, identity(P2), {P1: Contact(identity(P1).certificate, *address)}, timeout_s=5, names=NAMES
+            ),
+        )
+    why = f"its certificate is not the one configured for {NAMES[3]}"
+    assert isinstance(called, Unreachable) and why in called.reason
+    assert isinstance(caller, ConfigError) and caller.message == f"{NAMES[1]} refuses us: {why}"
+
+
 def test_a_peer_that_starts_late_is_waited_for() -> None:
     with listen() as probe:
         address = probe.getsockname()
@@ -223,8 +262,8 @@ def test_misuse_and_bad_addresses() -> None:
 
 
 def test_each_pair_has_one_caller_and_the_client_is_never_called() -> None:
-    for one in Peer:
-        for other in Peer:
+    for one in SessionPeer:
+        for other in SessionPeer:
             if one != other:
                 assert dials(one, other) != dials(other, one)
         assert not dials(one, CLIENT) or one == CLIENT

@@ -12,19 +12,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tercet.errors import ConfigError, ProtocolViolation, Unreachable
-from tercet.transport import Address, Element, Limits, Peer, TcpEndpoint, receive
+from tercet.errors import ConfigError, ProtocolViolation, Timeout, Unreachable
+from tercet.transport import Aborted, Address, Element, MessageLimits, SessionPeer, TcpEndpoint, receive
 from tercet.transport.failure import translate
 from tercet.transport.frame import HEADER_BYTES, VERSION, pack
 from transport.sessions import JOB, settle, tcp_endpoints
 
-P1, P2 = Peer.P1, Peer.P2
+P1, P2 = SessionPeer.P1, SessionPeer.P2
 Pair = tuple[TcpEndpoint, TcpEndpoint]
 
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
-    endpoints = tcp_endpoints(Limits(queue_bytes=1 << 20), [P1, P2])
+    endpoints = tcp_endpoints(MessageLimits(queue_bytes=1 << 20), [P1, P2])
     for endpoint in endpoints.values():
         endpoint.open_job(JOB)
     yield endpoints[P1], endpoints[P2]
@@ -32,7 +32,7 @@ def pair() -> Iterator[Pair]:
         endpoint.close()
 
 
-def raw(endpoint: TcpEndpoint, to: Peer, *records: bytes) -> None:
+def raw(endpoint: TcpEndpoint, to: SessionPeer, *records: bytes) -> None:
     """Send bytes that are no frames, one TLS record each."""
     connection = endpoint._by_peer[to]
     assert connection is not None
@@ -50,7 +50,7 @@ def test_large_messages_both_ways_at_once(pair: Pair) -> None:
     big = np.arange(12_500_000, dtype=np.uint64)
     for one, other in (pair, pair[::-1]):
         one.expect(other.me, at(1), Element.WORDS64, big.nbytes)
-    left.limits = right.limits = Limits(queue_bytes=1 << 28)
+    left.limits = right.limits = MessageLimits(queue_bytes=1 << 28)
     left.send(P2, at(1), Element.WORDS64, big)
     right.send(P1, at(1), Element.WORDS64, big)
     settle(pair, lambda: not list(left.awaited(JOB)) and not list(right.awaited(JOB)), 30)
@@ -127,6 +127,22 @@ def test_garbage_is_a_violation_and_ends_the_connection(pair: Pair, data: bytes,
         settle([left], lambda: False)
 
 
+def test_a_peer_with_a_name_is_called_so() -> None:
+    names = ("the client", "hospital", "clinic", "lab")
+    session = tcp_endpoints(peers=[P1, P2], names=names)
+    hospital, clinic = session[P1], session[P2]
+    hospital.send_abort(P2, JOB, b"")
+    clinic.open_job(JOB)
+    with pytest.raises(Aborted, match="hospital gave the job up"):
+        settle([clinic], lambda: False)
+    with pytest.raises(Timeout, match="nothing came from hospital for 0 s"):
+        receive(clinic, P1, Address(JOB, 1, 1), Element.BYTES, 1, 0.0)
+    hospital.abandon()
+    with pytest.raises(Unreachable, match="hospital closed its connection without a goodbye"):
+        settle([clinic], lambda: False)
+    clinic.close()
+
+
 def test_changed_ciphertext_is_a_violation(pair: Pair) -> None:
     left, right = pair
     connection = left._by_peer[P2]
@@ -141,7 +157,7 @@ def test_changed_ciphertext_is_a_violation(pair: Pair) -> None:
 
 def test_a_full_queue_waits_and_reads_meanwhile(pair: Pair) -> None:
     left, right = pair
-    left.limits = Limits(queue_bytes=1 << 40)
+    left.limits = MessageLimits(queue_bytes=1 << 40)
     payload = bytes(1 << 24)
     left.send(P2, at(1), Element.BYTES, payload)
     left.send(P2, at(2), Element.BYTES, payload)
@@ -161,9 +177,9 @@ def test_a_full_queue_waits_and_reads_meanwhile(pair: Pair) -> None:
 def test_a_ping_among_messages_is_answered_once_and_disturbs_nothing(pair: Pair, queue_bytes: int) -> None:
     """While the answer cannot be sent, as the other side has not read what came before."""
     left, right = pair
-    right.limits = Limits(queue_bytes=1 << 40)
+    right.limits = MessageLimits(queue_bytes=1 << 40)
     right.send(P1, at(1), Element.BYTES, bytes(40 << 20))
-    right.limits = Limits(queue_bytes=queue_bytes)
+    right.limits = MessageLimits(queue_bytes=queue_bytes)
     left.expect(P2, at(1), Element.BYTES, 40 << 20)
     count = 400
     for number in range(count):

@@ -26,14 +26,17 @@ def header(**changes: Any) -> dict[str, Any]:
         "version": 3,
         "manifest": hashlib.sha256(b"manifest").hexdigest(),
         "column": "größe",
+        "validity": False,
         "kept": None,
     }
+    validity = column | {"handle": handle("tercet validity", FEDERATION, "patients", "größe"), "validity": True}
     kept = {
         "handle": handle("tercet kept", FEDERATION, "risk/coef"),
         "dataset": None,
         "version": 0,
         "manifest": None,
         "column": None,
+        "validity": False,
         "kept": "risk/coef",
     }
     return {
@@ -43,7 +46,7 @@ def header(**changes: Any) -> dict[str, Any]:
         "created": NOW,
         "deadline": NOW + 600,
         "analyst": anna.fingerprint,
-        "inputs": [column, kept],
+        "inputs": [column, kept, validity],
         "outputs": [{"index": 0, "keep": "", "lifetime": None}, {"index": 1, "keep": "risk2", "lifetime": 86_400}],
         "recipients": [b64(anna.certificate), b64(member("ben").certificate)],
         "network": {"name": "lan", "rtt_us": 100, "bandwidth_bits_s": 10_000_000_000},

@@ -16,20 +16,22 @@ UPLOAD, PART = fixed("upload of parts", 16), fixed("part", 16)
 SALTS = [fixed(f"salt of component {component}", 16) for component in (1, 2, 3)]
 BITS, WORDS64, WORDS128, KEY_INTEGER, KEY_TEXT = 1, 2, 3, 4, 5
 ROWS = 5
-HEADER, RECORD = 112, 112
+HEADER, RECORD, SEED = 112, 128, 24
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the chunk: its entry in the schema, its form in a part, and its values as they are stored."""
+    """A column of the chunk: its entry in the schema (none for validity bits, which have the name of their column and
+    "?"), its form in a part, and its values as they are stored."""
 
-    schema: dict[str, Any]
+    schema: dict[str, Any] | None
     form: int
     values: Sequence[Any] = field(repr=False)
+    of: str = ""
 
     @property
     def name(self) -> str:
-        return str(self.schema["name"])
+        return f"{self.of}?" if self.schema is None else str(self.schema["name"])
 
     @property
     def secret(self) -> bool:
@@ -50,11 +52,26 @@ NUMBERED = (
     Column({"name": "number", "kind": "key", "key": "integer"}, KEY_INTEGER, [-1, 0, 1, 2**63 - 1, -(2**63)]),
     Column({"name": "smoker", "kind": "bool"}, BITS, [False, True, True, False, True]),
 )
+# a missing value is stored as the least that may be there
+MISSING = (
+    Column({"name": "age", "kind": "integer", "lo": -5, "hi": 120, "nullable": True}, WORDS64, [0, -5, -5, 41, 7]),
+    Column(None, BITS, [True, False, True, True, True], "age"),
+    # 0.99 with two digits is 99
+    Column(
+        {"name": "paid", "kind": "decimal", "lo": -0.5, "hi": 1000, "digits": 2, "nullable": True},
+        WORDS64,
+        [99, -50, 100000, 0, -50],
+    ),
+    Column(None, BITS, [True, True, True, True, False], "paid"),
+    Column({"name": "smoker", "kind": "bool", "nullable": True}, BITS, [True, False, False, True, True]),
+    Column(None, BITS, [True, True, False, True, True], "smoker"),
+    Column({"name": "price", "kind": "decimal", "lo": 0, "hi": 10, "digits": 3}, WORDS64, [1, 10000, 0, 999, 5]),
+)
 
 
 def expanded(seed: bytes, nbytes: int) -> bytes:
     """The stream that a seed stands for."""
-    return Cipher(algorithms.AES(seed), modes.CTR(bytes(16))).encryptor().update(bytes(nbytes))
+    return Cipher(algorithms.AES(seed[:16]), modes.CTR(seed[16:] + bytes(8))).encryptor().update(bytes(nbytes))
 
 
 def plain(column: Column) -> bytes:
@@ -73,7 +90,7 @@ def plain(column: Column) -> bytes:
 def split(column: Column, chunk: int) -> list[bytes]:
     """Components 1, 2 and 3: two seeds, and what is left as words where it is the chunk's turn."""
     explicit = chunk % 3
-    seeds = [fixed(f"seed {component + 1} of {column.name} in chunk {chunk}", 16) for component in range(3)]
+    seeds = [fixed(f"seed {component + 1} of {column.name} in chunk {chunk}", SEED) for component in range(3)]
     rest = plain(column)
     size = 16 if column.form == WORDS128 else 8
     for component in range(3):
@@ -101,15 +118,15 @@ def part(columns: Sequence[Column], party: int, chunk: int, **changes: Any) -> b
     records, contents = b"", b""
     for column in columns:
         components = split(column, chunk) if column.secret else []
-        seeds = [components[at] if column.secret and at != explicit else bytes(16) for at in (own, following)]
-        records += struct.pack("<64sQQ16s16s", column.name.encode(), column.form, len(plain(column)), *seeds)
+        seeds = [components[at] if column.secret and at != explicit else bytes(SEED) for at in (own, following)]
+        records += struct.pack("<64sQQ24s24s", column.name.encode(), column.form, len(plain(column)), *seeds)
         if not column.secret:
             contents += padded(plain(column))
         elif explicit in (own, following):
             contents += padded(components[explicit])
     facts = {
         "magic": b"tercpart",
-        "version": 1,
+        "version": 2,
         "party": party,
         "flags": (explicit == own) | (explicit == following) << 1,
         "columns": len(columns),
@@ -150,7 +167,7 @@ def ok(name: str, description: str, columns: Sequence[Column], chunk: int) -> tu
         name,
         "ok",
         description,
-        schema={"columns": [column.schema for column in columns]},
+        schema={"columns": [column.schema for column in columns if column.schema is not None]},
         upload=UPLOAD.hex(),
         chunk=chunk,
         part=PART.hex(),
@@ -176,10 +193,14 @@ def make() -> Iterator[tuple[str, Vector]]:
     for chunk in range(3):
         yield ok(f"chunk_{chunk}", f"all kinds of columns; component {chunk + 1} is words", COLUMNS, chunk)
     yield ok("numbers", "a key of integers", NUMBERED, 4)
+    yield ok("missing", "nullable columns, and decimals with digits", MISSING, 1)
 
-    def wrong(name: str, expect: str, description: str, data: bytes, party: int = 1) -> tuple[str, Vector]:
+    def wrong(
+        name: str, expect: str, description: str, data: bytes, party: int = 1, columns: Sequence[Column] = COLUMNS
+    ) -> tuple[str, Vector]:
         return vector(
-            "part", name, expect, description, schema={"columns": [column.schema for column in COLUMNS]},
+            "part", name, expect, description,
+            schema={"columns": [column.schema for column in columns if column.schema is not None]},
             upload=UPLOAD.hex(), party=party, part_base64=b64(data),
         )  # fmt: skip
 
@@ -197,7 +218,7 @@ def make() -> Iterator[tuple[str, Vector]]:
     yield wrong("header", "bad_length", "the header is said to be longer", part(COLUMNS, 1, 0, header_bytes=first + 16))
     yield wrong("rows", "bad_length", "more rows than there are", part(COLUMNS, 1, 0, rows=ROWS + 1))
     yield wrong("huge", "bad_length", "rows without end", part(COLUMNS, 1, 0, rows=2**64 - 1))
-    yield wrong("version", "bad_version", "of a later version", part(COLUMNS, 1, 0, version=2))
+    yield wrong("version", "bad_version", "of a later version", part(COLUMNS, 1, 0, version=3))
     yield wrong("magic", "malformed", "of another kind", part(COLUMNS, 1, 0, magic=b"tercetJB"))
     yield wrong("party", "malformed", "for a fourth party", put(10, b"\4"))
     yield wrong("form", "malformed", "a form that is not known", put(HEADER + 64, b"\x09"))
@@ -211,3 +232,5 @@ def make() -> Iterator[tuple[str, Vector]]:
     yield wrong("other", "wrong_party", "the part of another node", good, party=2)
     yield wrong("upload", "wrong_upload", "of another upload", part(COLUMNS, 1, 0, upload=bytes(16)))
     yield wrong("schema", "wrong_schema", "without a column of the schema", part(COLUMNS[:-1], 1, 0))
+    bare = part([column for column in MISSING if column.schema is not None], 1, 0)
+    yield wrong("validity", "wrong_schema", "nullable columns without validity bits", bare, columns=MISSING)

@@ -7,8 +7,10 @@ arrays and numbers as further operands. `docs/array-api-deviations.md` lists whe
 from __future__ import annotations
 
 import math as _math
+import sys as _sys
 
-from tercet.array.conversion import astype, can_cast, result_type
+from tercet.array.conversion import __array_namespace_info__, astype, can_cast, result_type
+from tercet.array.core import SecretArray
 from tercet.array.creation import (
     arange,
     asarray,
@@ -67,7 +69,8 @@ from tercet.array.elementwise import (
     trunc,
     where,
 )
-from tercet.array.loops import repeat as loop
+from tercet.array.linalg import matmul, outer, tensordot, vecdot
+from tercet.array.loops import loop
 from tercet.array.manipulation import (
     broadcast_arrays,
     broadcast_shapes,
@@ -88,8 +91,8 @@ from tercet.array.manipulation import (
     tile,
     unstack,
 )
+from tercet.array.operators import put_on as _put_on
 from tercet.array.results import assume, explain, persist, reveal
-from tercet.array.secret import SecretArray
 from tercet.array.statistics import (
     all,
     any,
@@ -98,17 +101,13 @@ from tercet.array.statistics import (
     count_nonzero,
     cumulative_sum,
     diff,
-    matmul,
     max,
     mean,
     min,
-    outer,
     prod,
     std,
     sum,
-    tensordot,
     var,
-    vecdot,
 )
 
 __array_api_version__ = "2024.12"
@@ -120,11 +119,14 @@ nan = _math.nan
 newaxis = None
 pi = _math.pi
 
+_put_on(SecretArray, _sys.modules[__name__])
+
 
 __all__ = [
     "API_VERSIONS",
     "DType",
     "SecretArray",
+    "__array_namespace_info__",
     "abs",
     "add",
     "all",

@@ -13,25 +13,26 @@ import numpy as np
 
 from tercet.array import movement
 from tercet.errors import InputError, PlanError
-from tercet.plan import build, logic, scale
-from tercet.plan.compile import Wanted, ordered
-from tercet.plan.graph import LoopBody, Node
-from tercet.plan.ops_local import ASSUMED, REASONS
-from tercet.plan.ops_loop import PART
+from tercet.plan.record import build, logic, scale
+from tercet.plan.record.compile import Wanted, ordered
+from tercet.plan.record.graph import LoopBody, Recorded
+from tercet.plan.table.attributes import Scale
+from tercet.plan.table.operation import Bounding
+from tercet.plan.table.reasons import ASSUMED, LOOP
 from tercet.plan.types import bool_type
 from tercet.ring import RING128
 
 _PRODUCT_BITS = RING128.bits - 4
 _EXACT_BITS = 30
-_ON_TRUST = (ASSUMED, REASONS.index("loop-carried bounds, declared"))
-"""Reasons that are somebody's word."""
+_ON_TRUST = (ASSUMED.number, LOOP.number)
+"""Reasons that the analyst states, and that nothing proves."""
 
 
 @dataclass(frozen=True)
 class Check:
     """A secret bool that says whether an assumption holds for every element."""
 
-    node: Node
+    node: Recorded
     what: str
 
 
@@ -43,10 +44,10 @@ def with_checks(wanted: Sequence[Wanted], checked: bool) -> tuple[list[Wanted], 
     return [replace(want, node=replaced.get(want.node.serial, want.node)) for want in wanted], checks
 
 
-def _checked(roots: Sequence[Node], leaves: Sequence[Node]) -> tuple[Mapping[int, Node], list[Check]]:
+def _checked(roots: Sequence[Recorded], leaves: Sequence[Recorded]) -> tuple[Mapping[int, Recorded], list[Check]]:
     """Nodes recorded anew where a loop below them is, and the checks of this floor of the nesting."""
-    replaced: dict[int, Node] = {}
-    loops: dict[int, tuple[Node, ...]] = {}
+    replaced: dict[int, Recorded] = {}
+    loops: dict[int, tuple[Recorded, ...]] = {}
     checks: list[Check] = []
     fixed = {leaf.serial for leaf in leaves}
     for node in ordered(roots, leaves):
@@ -55,40 +56,34 @@ def _checked(roots: Sequence[Node], leaves: Sequence[Node]) -> tuple[Mapping[int
         inputs = tuple(replaced.get(value.serial, value) for value in node.inputs)
         if node.body is not None:
             found = _checked_loop(node, inputs, checks)
+            if found is None and any(new is not old for new, old in zip(inputs, node.inputs, strict=True)):
+                found = node.graph.loop(node.attrs.count, inputs, node.body)
             if found is not None:
                 loops[node.serial] = found
-                continue
-        if node.operation is PART and node.inputs[0].serial in loops:
-            replaced[node.serial] = loops[node.inputs[0].serial][node.attrs[0]]
+                replaced[node.serial] = found[0]
+            continue
+        if node.place:
+            loop = loops.get(node.inputs[0].serial)
+            if loop is not None:
+                replaced[node.serial] = loop[node.place]
             continue
         here = node
         if any(new is not old for new, old in zip(inputs, node.inputs, strict=True)):
-            here = _again(node, inputs)
+            here = node.graph.node(node.operation.name, inputs, node.attrs)
             replaced[node.serial] = here
-        if node.operation.name == "bound" and node.attrs[2] in _ON_TRUST and node.type.size:
-            checks.append(Check(_within(here.inputs[0], node.attrs[0], node.attrs[1]), f"that {node.type}"))
-        if node.operation.name == "multiply_within" and node.attrs[2] in _ON_TRUST and node.type.size:
-            a, b = here.inputs
-            within = _product_within(a, b, node.attrs[0], node.attrs[1])
+        stated = node.operation.bounds is Bounding.STATED
+        if stated and node.attrs.reason in _ON_TRUST and node.type.size:
+            within = _stated_within(here.inputs, node.attrs.lo, node.attrs.hi)
             if within is not None:
                 checks.append(Check(within, f"that {node.type}"))
     return replaced, checks
 
 
-def _again(node: Node, inputs: tuple[Node, ...]) -> Node:
-    """The same operation on other values."""
-    if node.body is None:
-        if node.operation is PART:
-            return node.graph.part(inputs[0], node.attrs[0])
-        return node.graph.node(node.operation.name, inputs, node.attrs)
-    return node.graph.loop(node.attrs[0], inputs, node.body)[0].inputs[0]
-
-
-def _checked_loop(node: Node, inputs: tuple[Node, ...], checks: list[Check]) -> tuple[Node, ...] | None:
+def _checked_loop(node: Recorded, inputs: tuple[Recorded, ...], checks: list[Check]) -> tuple[Recorded, ...] | None:
     """The loop with a carried bool beside it; None if its body assumes nothing."""
     body = node.body
     assert body is not None
-    count, carried = node.attrs
+    count, carried = node.attrs.count, node.attrs.carried
     replaced, inner = _checked(body.results, (*body.carried, *body.captured))
     if not inner:
         return None
@@ -108,9 +103,14 @@ def _checked_loop(node: Node, inputs: tuple[Node, ...], checks: list[Check]) -> 
     return ended
 
 
-def _within(x: Node, lo: int, hi: int) -> Node:
+def _stated_within(inputs: Sequence[Recorded], lo: int, hi: int) -> Recorded | None:
+    """Whether a value, or the product of two, lies within bounds; None if it does by the types of the factors."""
+    return _within(inputs[0], lo, hi) if len(inputs) == 1 else _product_within(inputs[0], inputs[1], lo, hi)
+
+
+def _within(x: Recorded, lo: int, hi: int) -> Recorded:
     """Whether lo <= x <= hi for every stored integer."""
-    stored = x.graph.node("rename", (x,), (0, 0))
+    stored = x.graph.node("rename", (x,), Scale(0, 0))
     parts = []
     if lo > x.type.lo:
         parts.append(logic.logical_not(logic.less(stored, np.asarray(lo, dtype=object))))
@@ -120,7 +120,7 @@ def _within(x: Node, lo: int, hi: int) -> Node:
     return logic.reduce_and(both, tuple(range(len(x.type.shape)))) if x.type.shape else both
 
 
-def _product_within(a: Node, b: Node, lo: int, hi: int) -> Node | None:
+def _product_within(a: Recorded, b: Recorded, lo: int, hi: int) -> Recorded | None:
     """Whether lo <= a b <= hi for every pair of stored integers, even where a b modulo the ring would not tell.
 
     None if the bounds of the factors say so already.
@@ -143,7 +143,7 @@ def _product_within(a: Node, b: Node, lo: int, hi: int) -> Node | None:
     for x, shift in zip((a, b), dropped, strict=True):
         wide = scale.renamed(scale.in_ring(x, RING128.bits), shift, 0)
         factors.append(scale.rescaled(wide, shift) if shift else wide)
-    product = a.graph.node("multiply", tuple(factors), (0,))
+    product = a.graph.node("multiply", tuple(factors))
     least, most = -((-lo - hidden) >> excess), (hi - hidden) >> excess
     if least <= product.type.lo and product.type.hi <= most:
         return None

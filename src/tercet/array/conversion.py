@@ -1,4 +1,4 @@
-"""Changing and asking for data types."""
+"""Data types of arrays: changed, compared, and which there are; what the namespace is capable of."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array import numbers
+from tercet.array import numbers, quotients
+from tercet.array.core import SecretArray
+from tercet.array.dispatch import DEVICE, array_function, check_device
 from tercet.array.dtypes import DType, as_dtype, bool, float64, int64, isdtype
-from tercet.array.secret import SecretArray
-from tercet.plan import build, logic
-from tercet.plan.types import Kind
+from tercet.plan.plan import MAX_DIMENSIONS
+from tercet.plan.record import build, logic
+from tercet.plan.types import ValueKind
 
 
+@array_function
 def astype(x: SecretArray, dtype: Any, /, *, copy: builtins.bool = True, device: Any = None) -> SecretArray:
     """x as another type: bool to integer to fixed is exact; fixed to integer rounds towards zero, as NumPy does."""
+    check_device(device, x)
     return as_type(x, dtype)
 
 
@@ -23,13 +27,13 @@ def as_type(x: SecretArray, dtype: Any) -> SecretArray:
     wanted = as_dtype(dtype)
     if wanted == x.dtype and x._divisor == 1:
         return x
-    a = x.node
-    if wanted.kind is Kind.BOOL:
+    if wanted.kind is ValueKind.BOOL:
+        a = x._node
         result = a if a.type.is_bool else logic.logical_not(logic.equal(a, np.asarray(0)))
-    elif wanted.kind is Kind.INT:
-        result = numbers.trunc(a)
+    elif wanted.kind is ValueKind.INT:
+        result = quotients.trunc(quotients.Quotient(x._node, x._divisor))
     else:
-        result = numbers.as_fixed(build.number(a), wanted.frac_bits)
+        result = numbers.as_fixed(build.number(x.node), wanted.frac_bits)
     return SecretArray._new(x._session, result)
 
 
@@ -55,4 +59,48 @@ def can_cast(from_: Any, to: Any, /) -> builtins.bool:
     return source.kind <= target.kind and source.frac_bits <= target.frac_bits
 
 
-__all__ = ["as_type", "astype", "bool", "can_cast", "float64", "int64", "isdtype", "result_type"]
+_DTYPES = {"bool": bool, "int64": int64, "float64": float64}
+
+
+class NamespaceInfo:
+    """What code that is written for any array namespace may ask about this one."""
+
+    def capabilities(self) -> dict[str, Any]:
+        """Masks are public; no shape depends on secret values; and how many dimensions there are at most."""
+        return {"boolean indexing": True, "data-dependent shapes": False, "max dimensions": MAX_DIMENSIONS}
+
+    def default_device(self) -> str:
+        """Where public arrays are; a secret array is in its session."""
+        return DEVICE
+
+    def devices(self) -> list[str]:
+        """The one device for public arrays. Sessions, which hold secret ones, are not listed."""
+        return [DEVICE]
+
+    def default_dtypes(self, *, device: Any = None) -> dict[str, DType]:
+        """The types that floats, integers and positions get."""
+        check_device(device)
+        return {"real floating": float64, "integral": int64, "indexing": int64}
+
+    def dtypes(self, *, device: Any = None, kind: Any = None) -> dict[str, DType]:
+        """The types by their names, of a kind as `isdtype` has it, or all."""
+        check_device(device)
+        return {name: dtype for name, dtype in _DTYPES.items() if kind is None or isdtype(dtype, kind)}
+
+
+def __array_namespace_info__() -> NamespaceInfo:
+    """What the namespace is capable of."""
+    return NamespaceInfo()
+
+
+__all__ = [
+    "__array_namespace_info__",
+    "as_type",
+    "astype",
+    "bool",
+    "can_cast",
+    "float64",
+    "int64",
+    "isdtype",
+    "result_type",
+]

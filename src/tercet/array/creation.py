@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.array import elementwise
-from tercet.array.dtypes import DType
-from tercet.array.secret import SecretArray
-from tercet.plan import build, logic
-from tercet.plan.graph import Node
-from tercet.plan.public import exact_frac_bits, integers, public_array
-from tercet.plan.types import Kind
-
-_NUMPY = {Kind.BOOL: np.bool_, Kind.INT: np.int64, Kind.FIXED: np.float64}
+from tercet.array import elementwise, given
+from tercet.array.core import SecretArray
+from tercet.array.dispatch import array_function, check_device, numpy_dtype
+from tercet.array.dtypes import DType, as_dtype
+from tercet.plan.record import build, logic
+from tercet.plan.record.graph import Recorded
+from tercet.plan.record.public import exact_frac_bits, integers, public_array
+from tercet.plan.types import ValueKind
 
 
 def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> SecretArray:
@@ -25,94 +24,121 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | 
             "a plain value does not become secret by itself: use session.share(values, bounds=...); "
             "NumPy arrays and numbers may stand beside secret arrays as they are, and stay public"
         )
+    check_device(device, obj)
     return obj if dtype is None else obj.astype(dtype)
 
 
+@array_function
 def zeros_like(x: SecretArray, /, *, dtype: Any = None, device: Any = None) -> SecretArray:
     """Zeros of x's shape and type; a sharing, though everybody knows the values."""
-    return full_like(x, 0, dtype=dtype)
+    return full_like(x, 0, dtype=dtype, device=device)
 
 
+@array_function
 def ones_like(x: SecretArray, /, *, dtype: Any = None, device: Any = None) -> SecretArray:
     """Ones of x's shape and type."""
-    return full_like(x, 1, dtype=dtype)
+    return full_like(x, 1, dtype=dtype, device=device)
 
 
-empty_like = zeros_like
+@array_function
+def empty_like(x: SecretArray, /, *, dtype: Any = None, device: Any = None) -> SecretArray:
+    """As `zeros_like`: there is no memory that could be left as it is."""
+    return full_like(x, 0, dtype=dtype, device=device)
 
 
+@array_function
 def full_like(x: SecretArray, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> SecretArray:
-    """A public value in x's shape and type."""
+    """A public value in x's shape, as x's type or another."""
+    check_device(device, x)
+    if isinstance(fill_value, SecretArray):
+        raise TypeError("full_like takes one public number; a secret one is repeated by broadcast_to")
     value = public_array(fill_value)
     if value.ndim:
         raise TypeError("full_like takes one public number")
-    result = SecretArray._new(x._session, _filled(x._node, value, x.dtype))
-    return result if dtype is None else result.astype(dtype)
+    return SecretArray._new(x._session, _filled(x._node, value, x.dtype if dtype is None else as_dtype(dtype)))
 
 
-def _filled(x: Node, value: NDArray[Any], dtype: DType) -> Node:
-    if dtype.kind is Kind.BOOL:
-        if not x.type.size:
-            return x
-        return logic.bool_node(x, np.broadcast_to(value.astype(bool), x.type.shape))
+def _filled(x: Recorded, value: NDArray[Any], dtype: DType) -> Recorded:
+    if dtype.kind is ValueKind.BOOL:
+        like = x if x.type.is_bool else logic.negative(elementwise.zeros_of(x))
+        return logic.bool_node(like, np.broadcast_to(value.astype(bool), x.type.shape))
     frac = dtype.frac_bits
-    if dtype.kind is Kind.INT:
+    if dtype.kind is ValueKind.INT:
         if exact_frac_bits(value):
             raise TypeError("a secret integer array is not filled with a fraction")
         value = integers(value, 0)
     return build.shared_integers(x, integers(value, frac), frac)
 
 
+@array_function
 def tril(x: SecretArray, /, *, k: int = 0) -> SecretArray:
-    """The lower triangle, zeros elsewhere."""
-    return elementwise.multiply(x, np.tri(x.shape[-2], x.shape[-1], k, dtype=np.int64))
+    """The lower triangle, zeros (or False) elsewhere."""
+    return _triangle(x, _lower(x, given.integer(k, "k")))
 
 
+@array_function
 def triu(x: SecretArray, /, *, k: int = 0) -> SecretArray:
-    """The upper triangle, zeros elsewhere."""
-    return elementwise.multiply(x, 1 - np.tri(x.shape[-2], x.shape[-1], k - 1, dtype=np.int64))
+    """The upper triangle, zeros (or False) elsewhere."""
+    return _triangle(x, ~_lower(x, given.integer(k, "k") - 1))
 
 
-def _numpy_dtype(dtype: Any, otherwise: Any = np.float64) -> Any:
-    return otherwise if dtype is None else _NUMPY[dtype.kind] if isinstance(dtype, DType) else dtype
+def _lower(x: SecretArray, k: int) -> NDArray[Any]:
+    if x.ndim < 2:
+        raise ValueError(f"a triangle is one of matrices; this array has {x.ndim} dimensions")
+    rows, columns = x.shape[-2:]
+    return np.tri(rows, columns, max(-rows, min(k, columns)), dtype=bool)
+
+
+def _triangle(x: SecretArray, kept: NDArray[Any]) -> SecretArray:
+    return elementwise.logical_and(x, kept) if x.dtype.kind is ValueKind.BOOL else elementwise.multiply(x, kept)
 
 
 def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> NDArray[Any]:
     """Public zeros."""
-    return np.zeros(shape, _numpy_dtype(dtype))
+    check_device(device)
+    return np.zeros(given.integers(shape, "a length"), numpy_dtype(dtype, np.float64))
 
 
 def ones(shape: Any, *, dtype: Any = None, device: Any = None) -> NDArray[Any]:
     """Public ones."""
-    return np.ones(shape, _numpy_dtype(dtype))
+    check_device(device)
+    return np.ones(given.integers(shape, "a length"), numpy_dtype(dtype, np.float64))
 
 
-empty = zeros
+def empty(shape: Any, *, dtype: Any = None, device: Any = None) -> NDArray[Any]:
+    """As `zeros`."""
+    return zeros(shape, dtype=dtype, device=device)
 
 
 def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> NDArray[Any]:
     """A public array of one value."""
-    return np.full(shape, fill_value, _numpy_dtype(dtype, None))
+    check_device(device)
+    return np.full(given.integers(shape, "a length"), fill_value, numpy_dtype(dtype))
 
 
 def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> NDArray[Any]:
     """A public range of numbers."""
+    check_device(device)
     first, last = (0, start) if stop is None else (start, stop)
-    return np.arange(first, last, step, dtype=_numpy_dtype(dtype, None))
+    return np.arange(first, last, step, dtype=numpy_dtype(dtype))
 
 
 def linspace(
     start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: Any = None, endpoint: bool = True
 ) -> NDArray[Any]:
     """Public numbers at equal distances."""
-    return np.linspace(start, stop, num, endpoint=endpoint, dtype=_numpy_dtype(dtype))
+    check_device(device)
+    return np.linspace(start, stop, num, endpoint=endpoint, dtype=numpy_dtype(dtype, np.float64))
 
 
 def eye(
     n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None
 ) -> NDArray[Any]:
     """A public identity matrix."""
-    return np.eye(n_rows, n_cols, k=k, dtype=_numpy_dtype(dtype))
+    check_device(device)
+    rows = given.integer(n_rows, "a number of rows")
+    columns = rows if n_cols is None else given.integer(n_cols, "a number of columns")
+    return np.eye(rows, columns, k=given.integer(k, "k"), dtype=numpy_dtype(dtype, np.float64))
 
 
 __all__ = [

@@ -2,253 +2,303 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, ParamSpec
 
 import numpy as np
 
-from tercet.array import numbers, operators, secret
-from tercet.array.secret import SecretArray, apply
-from tercet.plan import build, logic
-from tercet.plan.build import Operand, broadcast_to
-from tercet.plan.graph import Node
-from tercet.plan.scale import settle
+from tercet.array import division, movement, numbers, quotients
+from tercet.array.core import SecretArray, apply, as_quotient, exactly, pending, session_of
+from tercet.array.dispatch import array_function
+from tercet.array.quotients import Quotient, Value
+from tercet.plan.record import build, logic
+from tercet.plan.record.build import Operand, broadcast_to
+from tercet.plan.record.graph import Recorded
+from tercet.plan.record.public import DEFAULT_FRAC_BITS, integers, public_array
+from tercet.plan.table.attributes import Bounds
+from tercet.plan.table.operation import broadcast_shapes
+from tercet.plan.types import ValueKind, limit, magnitude
+
+P = ParamSpec("P")
+
+# ---- functions that record one thing each ----
 
 
-def add(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 + x2; bools count as 0 and 1."""
-    return apply(operators.add, x1, x2)
+def _of_one(name: str, record: Callable[..., Any], what: str) -> Callable[[Any], SecretArray]:
+    """A function of the namespace of one array."""
+
+    def function(x: Any, /) -> SecretArray:
+        return exactly(record, _secret(x, name))
+
+    return _named(name, function, what)
 
 
-def subtract(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 - x2."""
-    return apply(operators.subtract, x1, x2)
+def _of_two(name: str, record: Callable[..., Any], what: str) -> Callable[[Any, Any], SecretArray]:
+    """A function of the namespace of two arrays, one of which may be public."""
+
+    def function(x1: Any, x2: Any, /) -> SecretArray:
+        return exactly(record, x1, x2)
+
+    return _named(name, function, what)
 
 
+def _named(name: str, function: Callable[P, SecretArray], what: str) -> Callable[P, SecretArray]:
+    function.__name__, function.__qualname__, function.__doc__ = name, name, what
+    return array_function(function)
+
+
+def _bools(*values: Value) -> list[Operand]:
+    found: list[Operand] = [value.node if isinstance(value, Quotient) else value for value in values]
+    if not all(map(_bool, found)):
+        raise TypeError("& | ^ ~ and the logical functions take bools; compare first, as in (x > 0) & (y < 1)")
+    return found
+
+
+def _and(a: Value, b: Value) -> Recorded:
+    return logic.logical_and(*_bools(a, b))
+
+
+def _or(a: Value, b: Value) -> Recorded:
+    return logic.logical_or(*_bools(a, b))
+
+
+def _xor(a: Value, b: Value) -> Recorded:
+    return logic.logical_xor(*_bools(a, b))
+
+
+def _not(x: Value) -> Recorded:
+    (found,) = _bools(x)
+    assert isinstance(found, Recorded)
+    return logic.logical_not(found)
+
+
+def _below_zero(x: Value) -> Recorded:
+    return quotients.less(x, np.asarray(0))
+
+
+def _number(x: Value) -> Quotient:
+    assert isinstance(x, Quotient)
+    return Quotient(build.number(x.node), x.divisor, x.line)
+
+
+add = _of_two("add", quotients.add, "x1 + x2; bools count as 0 and 1.")
+subtract = _of_two("subtract", quotients.subtract, "x1 - x2.")
+negative = _of_one("negative", quotients.negative, "-x.")
+positive = _of_one("positive", _number, "x; bools as 0 and 1.")
+abs = _of_one("abs", quotients.absolute, "|x|.")
+sign = _of_one("sign", quotients.sign, "-1, 0 or 1.")
+signbit = _of_one("signbit", _below_zero, "x < 0.")
+floor = _of_one("floor", quotients.floor, "The greatest integer not above x, as a secret integer; exact.")
+ceil = _of_one("ceil", quotients.ceil, "The least integer not below x, as a secret integer; exact.")
+trunc = _of_one("trunc", quotients.trunc, "x rounded towards zero, as a secret integer; exact.")
+round = _of_one("round", quotients.nearest, "The nearest integer, halves to the even one, as a secret integer; exact.")
+minimum = _of_two("minimum", quotients.minimum, "The smaller of two.")
+maximum = _of_two("maximum", quotients.maximum, "The larger of two.")
+less = _of_two("less", quotients.less, "x1 < x2; exact.")
+less_equal = _of_two("less_equal", quotients.less_equal, "x1 <= x2; exact.")
+greater = _of_two("greater", quotients.greater, "x1 > x2; exact.")
+greater_equal = _of_two("greater_equal", quotients.greater_equal, "x1 >= x2; exact.")
+equal = _of_two("equal", quotients.equal, "x1 == x2; exact.")
+not_equal = _of_two("not_equal", quotients.not_equal, "x1 != x2; exact.")
+logical_and = _of_two("logical_and", _and, "x1 AND x2, of bools.")
+logical_or = _of_two("logical_or", _or, "x1 OR x2, of bools.")
+logical_xor = _of_two("logical_xor", _xor, "x1 XOR x2, of bools; no communication.")
+logical_not = _of_one("logical_not", _not, "NOT x, of bools; no communication.")
+bitwise_and = _of_two("bitwise_and", _and, "x1 AND x2, of bools.")
+bitwise_or = _of_two("bitwise_or", _or, "x1 OR x2, of bools.")
+bitwise_xor = _of_two("bitwise_xor", _xor, "x1 XOR x2, of bools; no communication.")
+bitwise_invert = _of_one("bitwise_invert", _not, "NOT x, of bools; no communication.")
+
+
+# ---- products, quotients, powers ----
+
+
+@array_function
 def multiply(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 * x2; exact for integers, else within one last bit once it is rescaled."""
-    return apply(build.multiply, x1, x2)
+    """x1 * x2; exact for integers, else within one last bit once it is rescaled.
+
+    Public numbers that 128 bits do not take exactly beside x's bounds have fewer bits: each of an array within 2^-32 of
+    the largest that x times this number can be, and a last bit more.
+    """
+    return division.multiply(x1, x2)
 
 
-def divide(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 / x2. By a public number: exact when revealed. By a secret: within two last bits, or a relative 2^-26."""
-    return secret.quotient(x1, x2)
-
-
-def floor_divide(x1: Any, x2: Any, /) -> SecretArray:
-    """floor(x1 / x2) for one public number x2, as an exact integer."""
-    return secret.floor_quotient(x1, x2)
-
-
-def remainder(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 - floor(x1 / x2) * x2 for one public number x2."""
-    return secret.floor_quotient(x1, x2, rest=True)
-
-
-def pow(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 to the power of a small public integer that is not negative."""
-    if not isinstance(x1, SecretArray):
-        raise TypeError("exponents are public, small integers that are not negative")
-    return x1.__pow__(x2)
-
-
+@array_function
 def square(x: Any, /) -> SecretArray:
     """x * x."""
-    return apply(lambda a: build.multiply(a, a), _secret(x, "square"))
+    return division.square(_secret(x, "square"))
 
 
-def negative(x: Any, /) -> SecretArray:
-    """-x."""
-    return -_secret(x, "negative")
+@array_function
+def pow(x1: Any, x2: Any, /) -> SecretArray:
+    """x1 to the power of a small public integer that is not negative."""
+    if isinstance(x2, SecretArray):
+        x2._refuse("is no exponent", "exponents are public, small and not negative")
+    session_of(x1)
+    fixed = public_array(x2).dtype.kind != "f" or x1._node.type.frac_bits
+    if fixed and numbers.whole(x2) == 2:
+        return division.square(x1)
+    return apply(lambda x: numbers.power_of(x, x2), x1)
 
 
-def positive(x: Any, /) -> SecretArray:
-    """x."""
-    return +_secret(x, "positive")
+@array_function
+def divide(x1: Any, x2: Any, /) -> SecretArray:
+    """x1 / x2. By a public number: exact when revealed. By a secret: within two last bits, or a relative 2^-26.
+
+    By an array of public numbers: exact for a few different integers, else x1 times their reciprocals, as `multiply`.
+    """
+    if isinstance(x2, SecretArray):
+        return division.divide(x1, x2)
+    session, public, x = session_of(x1), public_array(x2), as_quotient(x1)
+    assert isinstance(x, Quotient)
+    if not np.all(public):
+        raise ZeroDivisionError("a secret array is divided by 0, or by an array that holds 0")
+    if not public.ndim:
+        node, divisor = build.number(x.node), x.divisor * Fraction(public.item())
+        return pending(session, node, divisor, quotients.scaled_line(x, public, divided=True))
+    found = quotients.by_integers(Quotient(x.node, x.divisor), public)
+    if found is not None:
+        return pending(session, found.node, found.divisor)
+    with np.errstate(all="ignore"):
+        return apply(build.multiply, x1, 1 / public.astype(np.float64))
 
 
-def abs(x: Any, /) -> SecretArray:
-    """|x|."""
-    return _secret(x, "abs").__abs__()
-
-
+@array_function
 def reciprocal(x: Any, /) -> SecretArray:
     """1 / x, as divide."""
-    return secret.quotient(1, _secret(x, "reciprocal"))
+    return divide(1, _secret(x, "reciprocal"))
 
 
-def signbit(x: Any, /) -> SecretArray:
-    """x < 0."""
-    return apply(lambda a: logic.less(a, np.asarray(0)), _secret(x, "signbit"))
+@array_function
+def floor_divide(x1: Any, x2: Any, /) -> SecretArray:
+    """floor(x1 / x2) for one public number x2, as an exact integer; multiples of x2 count as x1 would store them."""
+    divisor = _one_divisor(x2)
+    return exactly(lambda x: quotients.floor_divide(x, divisor), x1)
 
 
-def sign(x: Any, /) -> SecretArray:
-    """-1, 0 or 1."""
-    return apply(logic.sign, _secret(x, "sign"))
+@array_function
+def remainder(x1: Any, x2: Any, /) -> SecretArray:
+    """x1 - floor(x1 / x2) * x2 for one public number x2, exactly, at x1's scale."""
+    divisor = _one_divisor(x2)
+    return exactly(lambda x: quotients.remainder(x, divisor), x1)
 
 
-def floor(x: Any, /) -> SecretArray:
-    """The greatest integer not above x, as a secret integer; exact."""
-    return apply(numbers.floor, _secret(x, "floor"))
+def _one_divisor(value: Any) -> Any:
+    if isinstance(value, SecretArray):
+        raise TypeError("a secret is floor-divided by public numbers only; use tc.divide for secret divisors")
+    public = public_array(value)
+    if public.ndim:
+        raise TypeError("a secret is floor-divided by one public number, not by an array")
+    divisor = public.item()
+    if not divisor:
+        raise ZeroDivisionError("a secret array is divided by 0")
+    return divisor
 
 
-def ceil(x: Any, /) -> SecretArray:
-    """The least integer not below x, as a secret integer; exact."""
-    return apply(numbers.ceil, _secret(x, "ceil"))
+# ---- others ----
 
 
-def trunc(x: Any, /) -> SecretArray:
-    """x rounded towards zero, as a secret integer; exact."""
-    return apply(numbers.trunc, _secret(x, "trunc"))
-
-
-def round(x: Any, /) -> SecretArray:
-    """The nearest integer, halves to the even one, as a secret integer; exact."""
-    return apply(numbers.rounded, _secret(x, "round"))
-
-
-def minimum(x1: Any, x2: Any, /) -> SecretArray:
-    """The smaller of two."""
-    return apply(lambda a, b: _extreme(a, b, smallest=True), x1, x2)
-
-
-def maximum(x1: Any, x2: Any, /) -> SecretArray:
-    """The larger of two."""
-    return apply(lambda a, b: _extreme(a, b, smallest=False), x1, x2)
-
-
-def _extreme(a: Operand, b: Operand, *, smallest: bool) -> Node:
-    a, b = _settled(a), _settled(b)
-    return logic.minimum(a, b) if smallest else logic.maximum(a, b)
-
-
-def _settled(x: Operand) -> Operand:
-    if isinstance(x, Node):
-        return settle(build.number(x))
-    return x.astype(np.int64) if x.dtype.kind == "b" else x
-
-
+@array_function
 def clip(x: Any, /, min: Any = None, max: Any = None) -> SecretArray:
-    """x, or the bound it passes; None leaves that side open."""
+    """x, or the bound it passes; None leaves that side open.
+
+    Between two public numbers that x can hold exactly, a value whose bounds are claimed (by `tercet.assume`, say) is
+    compared as a whole ring word: the result's bounds hold then, whatever x is.
+    """
+    drawn = _drawn_in(x, min, max)
+    if drawn is not None:
+        return drawn
     result = x if min is None else maximum(x, min)
     result = result if max is None else minimum(result, max)
     return _secret(result, "clip")
 
 
-def less(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 < x2; exact."""
-    return apply(logic.less, x1, x2)
+def _drawn_in(x: Any, low: Any, high: Any) -> SecretArray | None:
+    """x under enforced bounds; None unless it is claimed and both are public numbers at its scale."""
+    if not isinstance(x, SecretArray) or x._divisor != 1 or not x._node.type.claimed:
+        return None
+    # a float beside integers makes floats of them
+    kinds = (int, np.integer) if x._node.type.kind is ValueKind.INT else (int, float, np.integer, np.floating)
+    if not all(isinstance(bound, kinds) for bound in (low, high)):
+        return None
+    if not all(np.isfinite(bound) for bound in (low, high)):
+        return None
+    lo, hi = (Fraction(bound) * (1 << x._node.type.frac_bits) for bound in (low, high))
+    if lo.denominator != 1 or hi.denominator != 1 or lo > hi or magnitude(int(lo), int(hi)) >= limit(x._node.type.ring):
+        return None
+    return SecretArray._new(x.device, x._node.graph.node("clip", (x._node,), Bounds(int(lo), int(hi))))
 
 
-def less_equal(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 <= x2; exact."""
-    return apply(logic.less_equal, x1, x2)
-
-
-def greater(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 > x2; exact."""
-    return apply(operators.greater, x1, x2)
-
-
-def greater_equal(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 >= x2; exact."""
-    return apply(operators.greater_equal, x1, x2)
-
-
-def equal(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 == x2; exact."""
-    return apply(logic.equal, x1, x2)
-
-
-def not_equal(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 != x2; exact."""
-    return apply(operators.not_equal, x1, x2)
-
-
-def logical_and(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 AND x2, of bools."""
-    return apply(operators.logical_and, x1, x2)
-
-
-def logical_or(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 OR x2, of bools."""
-    return apply(operators.logical_or, x1, x2)
-
-
-def logical_xor(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 XOR x2, of bools; no communication."""
-    return apply(operators.logical_xor, x1, x2)
-
-
-def logical_not(x: Any, /) -> SecretArray:
-    """NOT x, of bools; no communication."""
-    return ~_secret(x, "logical_not")
-
-
-bitwise_and = logical_and
-bitwise_or = logical_or
-bitwise_xor = logical_xor
-bitwise_invert = logical_not
-
-
+@array_function
 def isfinite(x: Any, /) -> Any:
     """True everywhere, in public: secret numbers are always finite."""
     return np.ones(_secret(x, "isfinite").shape, dtype=np.bool_)
 
 
+@array_function
 def isnan(x: Any, /) -> Any:
     """False everywhere, in public."""
     return np.zeros(_secret(x, "isnan").shape, dtype=np.bool_)
 
 
+@array_function
 def isinf(x: Any, /) -> Any:
     """False everywhere, in public."""
     return np.zeros(_secret(x, "isinf").shape, dtype=np.bool_)
 
 
+@array_function
 def where(condition: Any, x1: Any, x2: Any, /) -> SecretArray:
     """x1 where the condition holds, else x2; the condition, either value, or all may be secret."""
-    for value in (x1, x2):
-        if isinstance(value, SecretArray) and (chosen := value._chosen(condition, x1, x2)) is not None:
-            return chosen
-    return apply(_where, condition, x1, x2)
+    if isinstance(condition, SecretArray):
+        condition = condition._truth()
+    if isinstance(condition, SecretArray):
+        return exactly(_where, condition, x1, x2)
+    return apply(_where_public, condition, x1, x2)
 
 
-def _where(condition: Operand, a: Operand, b: Operand) -> Node:
-    if isinstance(condition, Node):
-        if not condition.type.is_bool:
-            raise TypeError("a condition is bool; compare first, as in where(x > 0, a, b)")
-        shape = np.broadcast_shapes(condition.type.shape, _shape(a), _shape(b))
-        condition = broadcast_to(condition, shape)
-        if _bool(a) and _bool(b):
-            return _where_bools(condition, a, b, shape)
-        a, b = (x if isinstance(x, Node) or x.dtype.kind != "b" else x.astype(np.int64) for x in (a, b))
-        return logic.select(condition, *(broadcast_to(x, shape) if isinstance(x, Node) else x for x in (a, b)))
-    if condition.dtype.kind != "b":
-        raise TypeError("a condition is bool")
-    return _where_public(condition, a, b)
+def _where(condition: Value, a: Value, b: Value) -> Recorded | Quotient:
+    assert isinstance(condition, Quotient)
+    bit = condition.node
+    if not bit.type.is_bool:
+        raise TypeError("a condition is bool; compare first, as in where(x > 0, a, b)")
+    shape = broadcast_shapes(bit.type.shape, shape_of_operand(a), shape_of_operand(b))
+    bit = broadcast_to(bit, shape)
+    if _bool(a) and _bool(b):
+        return _where_bools(bit, quotients.resolved(a), quotients.resolved(b), shape)
+    spread = [
+        Quotient(broadcast_to(build.number(x.node), shape), x.divisor)
+        if isinstance(x, Quotient)
+        else x.astype(np.int64)
+        if x.dtype.kind == "b"
+        else x
+        for x in (a, b)
+    ]
+    return quotients.select(bit, *spread)
 
 
-def _where_bools(condition: Node, a: Operand, b: Operand, shape: tuple[int, ...]) -> Node:
+def _where_bools(condition: Recorded, a: Operand, b: Operand, shape: tuple[int, ...]) -> Recorded:
     """b XOR (condition AND (a XOR b))."""
-    if not isinstance(a, Node) and not isinstance(b, Node):
+    if not isinstance(a, Recorded) and not isinstance(b, Recorded):
         chosen = logic.logical_and(condition, a ^ b)
         return logic.logical_xor(chosen, np.broadcast_to(b, shape))
-    if isinstance(a, Node):
+    if isinstance(a, Recorded):
         return logic.logical_xor(logic.logical_and(condition, logic.logical_xor(a, b)), b)
     return logic.logical_xor(logic.logical_and(condition, logic.logical_xor(b, a)), b)
 
 
-def _where_public(condition: Any, a: Operand, b: Operand) -> Node:
+def _where_public(condition: Any, a: Operand, b: Operand) -> Recorded:
     """Elements of both, moved into place: no communication."""
-    from tercet.array import movement
-
-    like = next(x for x in (a, b) if isinstance(x, Node))
-    shape = np.broadcast_shapes(condition.shape, _shape(a), _shape(b))
+    if condition.dtype.kind != "b":
+        raise TypeError("a condition is bool")
+    like = next(x for x in (a, b) if isinstance(x, Recorded))
+    shape = broadcast_shapes(condition.shape, shape_of_operand(a), shape_of_operand(b))
     if _bool(a) and _bool(b):
-        parts = [broadcast_to(x, shape) if isinstance(x, Node) else _shared_bools(like, x, shape) for x in (a, b)]
+        parts = [broadcast_to(x, shape) if isinstance(x, Recorded) else shared_bools(like, x, shape) for x in (a, b)]
     else:
         parts = [
-            broadcast_to(build.number(x), shape) if isinstance(x, Node) else shared(like, x, shape) for x in (a, b)
+            broadcast_to(build.number(x), shape) if isinstance(x, Recorded) else shared(like, x, shape) for x in (a, b)
         ]
     flat = movement.concat([movement.reshape(x, (x.type.size,)) for x in parts], 0)
     size = int(np.prod(shape))
@@ -256,37 +306,34 @@ def _where_public(condition: Any, a: Operand, b: Operand) -> Node:
     return movement.take_flat(flat, places)
 
 
-def shared(like: Node, values: Any, shape: tuple[int, ...]) -> Node:
+def shared(like: Recorded, values: Any, shape: tuple[int, ...]) -> Recorded:
     """Public numbers as a sharing in the session of `like`, of this shape."""
-    from tercet.plan.public import DEFAULT_FRAC_BITS, integers
-
     # not the fewest bits that hold the values: a type does not depend on whether floats happen to be whole
     frac = max(like.type.nominal, DEFAULT_FRAC_BITS) if values.dtype.kind == "f" else 0
-    stored = np.asarray(integers(values, frac), dtype=object)
     spread = broadcast_to(zeros_of(like), shape)
-    return build.shared_integers(spread, stored, frac)
+    return build.shared_integers(spread, integers(values, frac), frac)
 
 
-def zeros_of(like: Node) -> Node:
+def zeros_of(like: Recorded) -> Recorded:
     """One secret zero of no dimensions."""
-    from tercet.array import movement
-
     if not like.type.size:
         return build.total(like, tuple(range(len(like.type.shape))))
     first = movement.index(movement.reshape(like, (like.type.size,)), 0)
     return build.shared_integers(first, 0)
 
 
-def _shared_bools(like: Node, values: Any, shape: tuple[int, ...]) -> Node:
+def shared_bools(like: Recorded, values: Any, shape: tuple[int, ...]) -> Recorded:
     return logic.bool_node(like, np.broadcast_to(values, shape))
 
 
-def _bool(x: Operand) -> bool:
-    return x.type.is_bool if isinstance(x, Node) else x.dtype.kind == "b"
+def _bool(x: Value | Operand) -> bool:
+    x = x.node if isinstance(x, Quotient) else x
+    return x.type.is_bool if isinstance(x, Recorded) else x.dtype.kind == "b"
 
 
-def _shape(x: Operand) -> tuple[int, ...]:
-    return x.type.shape if isinstance(x, Node) else x.shape
+def shape_of_operand(x: Value | Operand) -> tuple[int, ...]:
+    x = x.node if isinstance(x, Quotient) else x
+    return x.type.shape if isinstance(x, Recorded) else x.shape
 
 
 def _secret(x: Any, what: str) -> SecretArray:

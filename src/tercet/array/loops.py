@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from tercet.array.secret import SecretArray, session_of
+from tercet.array import given
+from tercet.array.core import SecretArray, session_of
 from tercet.errors import PlanError
-from tercet.plan import build
-from tercet.plan.compile import ordered
-from tercet.plan.graph import LoopBody, Node
-from tercet.plan.ops_loop import MAX_COUNT
 from tercet.plan.plan import within
-from tercet.plan.scale import at_scale, bounded, in_ring, renamed, settle
-from tercet.plan.types import Kind, Type, smallest_ring
+from tercet.plan.record import build
+from tercet.plan.record.compile import ordered
+from tercet.plan.record.graph import LoopBody, Recorded
+from tercet.plan.record.scale import at_scale, bounded, in_ring, renamed, settle
+from tercet.plan.table.ops_loop import MAX_COUNT
+from tercet.plan.table.reasons import LOOP
+from tercet.plan.types import Type, ValueKind, smallest_ring
 
-DECLARED = "loop-carried bounds, declared"
 Bounds = tuple[float, float] | None
 
 
-def repeat(count: int, body: Callable[..., Any], *init: SecretArray, bounds: Sequence[Bounds] | Bounds = None) -> Any:
+def loop(count: int, body: Callable[..., Any], *init: SecretArray, bounds: Sequence[Bounds] | Bounds = None) -> Any:
     """Apply `body` to the carried arrays `count` times; it runs once here, to record what one pass does.
 
     `body` takes as many secret arrays as `init` and returns as many, of the same shapes and kinds; it may use other
@@ -33,7 +33,7 @@ def repeat(count: int, body: Callable[..., Any], *init: SecretArray, bounds: Seq
     Returns one array, or a tuple if there are several. PlanError if a value grows in the body and no bounds are
     declared for it.
     """
-    count = operator.index(count)
+    count, body = given.integer(count, "the count of a loop"), given.function(body, "the body of a loop")
     if not 0 <= count <= MAX_COUNT:
         raise ValueError(f"a loop runs 0 to {MAX_COUNT} times, not {count}")
     session = session_of(*init)
@@ -45,8 +45,8 @@ def repeat(count: int, body: Callable[..., Any], *init: SecretArray, bounds: Seq
     types = [_carried(value.type, pair, place) for place, (value, pair) in enumerate(zip(start, declared, strict=True))]
     graph = session.graph
     carried = tuple(graph.placeholder(type) for type in types)
-    given = body(*(SecretArray._new(session, value) for value in carried))
-    results = [given] if isinstance(given, SecretArray) else list(given)
+    found = body(*(SecretArray._new(session, value) for value in carried))
+    results = [found] if isinstance(found, SecretArray) else given.several(found, "a loop", "arrays from its body")
     if len(results) != len(init):
         raise ValueError(f"the body takes {len(init)} arrays and returns {len(results)}")
     session_of(*init, *results)
@@ -67,11 +67,19 @@ def repeat(count: int, body: Callable[..., Any], *init: SecretArray, bounds: Seq
 def _pairs(bounds: Any, count: int) -> list[Bounds]:
     if bounds is None:
         return [None] * count
+    bounds = given.several(bounds, "bounds of a loop", "a lower and an upper bound, or of such pairs")
     single = len(bounds) == 2 and not any(isinstance(one, tuple | list) or one is None for one in bounds)
-    pairs: list[Bounds] = [None if one is None else (one[0], one[1]) for one in ([bounds] if single else bounds)]
+    pairs: list[Bounds] = [None if one is None else _pair(one) for one in ([bounds] if single else bounds)]
     if len(pairs) != count:
         raise ValueError(f"{len(pairs)} pairs of bounds for {count} carried arrays")
     return pairs
+
+
+def _pair(value: Any) -> tuple[float, float]:
+    ends = given.several(value, "bounds of a carried array", "a lower and an upper bound")
+    if len(ends) != 2:
+        raise ValueError(f"bounds of a carried array are a lower and an upper bound, not {len(ends)} numbers")
+    return given.real(ends[0], "a bound"), given.real(ends[1], "a bound")
 
 
 def _carried(type: Type, pair: Bounds, place: int) -> Type:
@@ -91,7 +99,7 @@ def _carried(type: Type, pair: Bounds, place: int) -> Type:
     return Type(type.kind, type.shape, ring, type.frac_bits, type.nominal, low, high)
 
 
-def _returned(x: Node, wanted: Type, declared: bool, place: int) -> Node:
+def _returned(x: Recorded, wanted: Type, declared: bool, place: int) -> Recorded:
     """What the body gives, at the carried scale, in the carried ring and bounds. PlanError if it does not fit."""
     what = f"carried array {place}"
     if x.type.shape != wanted.shape:
@@ -102,7 +110,7 @@ def _returned(x: Node, wanted: Type, declared: bool, place: int) -> Node:
         if wanted.is_bool:
             return x
     x = build.number(x)
-    if wanted.kind is Kind.INT and x.type.kind is not Kind.INT:
+    if wanted.kind is ValueKind.INT and x.type.kind is not ValueKind.INT:
         raise PlanError(
             f"{what} is a secret integer, and the body gives {x.type}",
             hint="start with a fixed-point array, as in init.astype(tc.float64)",
@@ -119,13 +127,13 @@ def _returned(x: Node, wanted: Type, declared: bool, place: int) -> Node:
                 f"{what} starts a pass as {wanted} and ends it as {x.type}: its bounds grow",
                 hint="declare what it stays within, bounds=(lo, hi), or narrow what the body gives with tc.assume",
             )
-        x = bounded(x, wanted.lo, wanted.hi, DECLARED)
+        x = bounded(x, wanted.lo, wanted.hi, LOOP)
     x = in_ring(x, wanted.ring)
     assert within(x.type, wanted), (x.type, wanted)
     return x
 
 
-def _captured(results: Sequence[Node], carried: Sequence[Node]) -> tuple[Node, ...]:
+def _captured(results: Sequence[Recorded], carried: Sequence[Recorded]) -> tuple[Recorded, ...]:
     """The outer values that a body reads: what it needs and what does not depend on the carried values."""
     leaves = {value.serial for value in carried}
     inside: set[int] = set(leaves)
@@ -133,7 +141,7 @@ def _captured(results: Sequence[Node], carried: Sequence[Node]) -> tuple[Node, .
     for node in order:
         if any(value.serial in inside for value in node.inputs):
             inside.add(node.serial)
-    found: dict[int, Node] = {}
+    found: dict[int, Recorded] = {}
     for node in order:
         for value in node.inputs if node.serial in inside and node.serial not in leaves else ():
             if value.serial not in inside and not value.is_constant:

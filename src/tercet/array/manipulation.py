@@ -6,32 +6,40 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tercet.array import movement
-from tercet.array.secret import ONE, SecretArray, operand, session_of
-from tercet.plan import build
-from tercet.plan.graph import Node
+from tercet.array import given, movement
+from tercet.array.core import ONE, SecretArray, operand, session_of
+from tercet.array.dispatch import array_function
+from tercet.array.elementwise import shared, shared_bools
+from tercet.plan.record import build
+from tercet.plan.record.graph import Recorded
+from tercet.plan.table import operation
 
 
+@array_function
 def reshape(x: SecretArray, /, shape: int | Sequence[int], *, copy: bool | None = None) -> SecretArray:
     """The same elements in the same order in another shape; one length may be -1."""
-    wanted = (shape,) if isinstance(shape, int) else tuple(shape)
+    wanted = given.integers(shape, "a length")
     return x._moved(lambda a: movement.reshape(a, movement.full_shape(x.size, wanted)))
 
 
+@array_function
 def permute_dims(x: SecretArray, /, axes: Sequence[int]) -> SecretArray:
     """Axes in another order."""
-    order = tuple(movement.normal_axis(axis, x.ndim) for axis in axes)
+    order = tuple(movement.normal_axis(axis, x.ndim) for axis in given.several(axes, "permute_dims", "axes"))
     if sorted(order) != list(range(x.ndim)):
         raise ValueError(f"axes {tuple(axes)} do not permute {x.ndim} dimensions")
     return x._moved(lambda a: movement.permute(a, order))
 
 
+@array_function
 def matrix_transpose(x: SecretArray, /) -> SecretArray:
     """The last two axes exchanged."""
     return x.mT
 
 
+@array_function
 def moveaxis(x: SecretArray, source: int | Sequence[int], destination: int | Sequence[int], /) -> SecretArray:
     """Axes moved to other places, the others in their order."""
     sources = _several(source, x.ndim)
@@ -48,9 +56,10 @@ def _several(axis: int | Sequence[int], ndim: int) -> list[int]:
     return [movement.normal_axis(one, ndim) for one in (axis if isinstance(axis, tuple | list) else (axis,))]
 
 
-def expand_dims(x: SecretArray, /, *, axis: int | tuple[int, ...] = 0) -> SecretArray:
+@array_function
+def expand_dims(x: SecretArray, /, axis: int | tuple[int, ...] = 0) -> SecretArray:
     """New axes of length 1."""
-    given = axis if isinstance(axis, tuple) else (axis,)
+    given = tuple(axis) if isinstance(axis, tuple | list) else (axis,)
     ndim = x.ndim + len(given)
     axes = [movement.normal_axis(one, ndim) for one in given]
     if len(set(axes)) != len(axes):
@@ -60,6 +69,7 @@ def expand_dims(x: SecretArray, /, *, axis: int | tuple[int, ...] = 0) -> Secret
     return x._moved(lambda a: movement.reshape(a, shape))
 
 
+@array_function
 def squeeze(x: SecretArray, /, axis: int | tuple[int, ...]) -> SecretArray:
     """The axes given, which have length 1, removed."""
     axes = movement.normal_axes(axis, x.ndim)
@@ -69,6 +79,7 @@ def squeeze(x: SecretArray, /, axis: int | tuple[int, ...]) -> SecretArray:
     return x._moved(lambda a: movement.reshape(a, shape))
 
 
+@array_function
 def flip(x: SecretArray, /, *, axis: int | tuple[int, ...] | None = None) -> SecretArray:
     """The elements in reverse along axes."""
     axes = movement.normal_axes(axis, x.ndim)
@@ -76,17 +87,19 @@ def flip(x: SecretArray, /, *, axis: int | tuple[int, ...] | None = None) -> Sec
     return x._moved(lambda a: movement.cut(a, slices))
 
 
+@array_function
 def roll(x: SecretArray, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> SecretArray:
     """The elements moved on along axes; those that fall off the end come in at the front."""
     if axis is None:
-        if isinstance(shift, tuple):
+        if isinstance(shift, tuple | list):
             raise ValueError("several shifts need as many axes")
         flat = reshape(x, (x.size,))
         return reshape(roll(flat, shift, axis=0), x.shape)
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    shifts = shift if isinstance(shift, tuple) else (shift,) * len(axes)
+    axes = tuple(axis) if isinstance(axis, tuple | list) else (axis,)
+    shifts = tuple(shift) if isinstance(shift, tuple | list) else (shift,) * len(axes)
     if len(shifts) != len(axes):
         raise ValueError("several shifts need as many axes")
+    shifts = tuple(given.integer(by, "a shift") for by in shifts)
     for by, at in zip(shifts, axes, strict=True):
         place = movement.normal_axis(at, x.ndim)
         length = x.shape[place]
@@ -95,38 +108,43 @@ def roll(x: SecretArray, /, shift: int | tuple[int, ...], *, axis: int | tuple[i
     return x
 
 
-def _rolled(axis: int, start: int) -> Callable[[Node], Node]:
+def _rolled(axis: int, start: int) -> Callable[[Recorded], Recorded]:
     before = (slice(None),) * axis
 
-    def move(x: Node) -> Node:
+    def move(x: Recorded) -> Recorded:
         ends = (slice(start, None), slice(0, start))
         return movement.concat([movement.cut(x, (*before, end)) for end in ends], axis)
 
     return move
 
 
+@array_function
 def broadcast_to(x: SecretArray, /, shape: Sequence[int]) -> SecretArray:
     """The array repeated to a shape."""
-    wanted = tuple(int(length) for length in shape)
-    if np.broadcast_shapes(x.shape, wanted) != wanted:
+    wanted = given.integers(shape, "a length")
+    if operation.broadcast_shapes(x.shape, wanted) != wanted:
         raise ValueError(f"{x.shape} does not broadcast to {wanted}")
     return x._moved(lambda a: build.broadcast_to(a, wanted))
 
 
-def broadcast_arrays(*arrays: Any) -> tuple[Any, ...]:
+def broadcast_arrays(*arrays: Any) -> list[Any]:
     """All repeated to their common shape; public ones stay public."""
-    shape = np.broadcast_shapes(*(np.shape(x) if not isinstance(x, SecretArray) else x.shape for x in arrays))
-    return tuple(broadcast_to(x, shape) if isinstance(x, SecretArray) else np.broadcast_to(x, shape) for x in arrays)
+    shape = operation.broadcast_shapes(*(np.shape(x) if not isinstance(x, SecretArray) else x.shape for x in arrays))
+    return [broadcast_to(x, shape) if isinstance(x, SecretArray) else np.broadcast_to(x, shape) for x in arrays]
 
 
 def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
     """The common shape."""
-    return tuple(int(length) for length in np.broadcast_shapes(*(tuple(shape) for shape in shapes)))
+    return operation.broadcast_shapes(*(given.integers(shape, "a length") for shape in shapes))
 
 
+@array_function
 def tile(x: SecretArray, repetitions: Sequence[int], /) -> SecretArray:
     """The array laid out `repetitions` times along each axis."""
-    times = (1,) * (x.ndim - len(repetitions)) + tuple(int(count) for count in repetitions)
+    counts = given.integers(repetitions, "a count of repetitions")
+    times = (1,) * (x.ndim - len(counts)) + counts
+    if any(count < 0 for count in times):
+        raise ValueError(f"an array is repeated {counts} times")
     x = reshape(x, (1,) * (len(times) - x.ndim) + x.shape)
     shape = tuple(length for pair in zip(times, x.shape, strict=True) for length in pair)
     thin = tuple(length for one in x.shape for length in (1, one))
@@ -134,6 +152,7 @@ def tile(x: SecretArray, repetitions: Sequence[int], /) -> SecretArray:
     return reshape(broadcast_to(reshape(x, thin), shape), result)
 
 
+@array_function
 def repeat(x: SecretArray, repeats: Any, /, *, axis: int | None = None) -> SecretArray:
     """Every element a public number of times."""
     if isinstance(repeats, SecretArray):
@@ -141,25 +160,28 @@ def repeat(x: SecretArray, repeats: Any, /, *, axis: int | None = None) -> Secre
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
     place = movement.normal_axis(axis, x.ndim)
-    positions = np.repeat(np.arange(x.shape[place]), np.asarray(repeats))
+    times = np.asarray(repeats)
+    if times.dtype.kind not in "iu" and times.size:
+        raise TypeError(f"repeats are public integers, not {times.dtype}")
+    if (times < 0).any():
+        raise ValueError("repeats are not negative")
+    positions = np.repeat(np.arange(x.shape[place]), times.astype(np.int64))
     return x._moved(lambda a: movement.take(a, positions, place))
 
 
+@array_function
 def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> SecretArray:
     """Arrays one after the other along an axis, or flat for axis None; public ones are taken in."""
-    from tercet.array.elementwise import _shared_bools, shared
-
-    arrays = list(arrays)
+    arrays = given.several(arrays, "concat", "arrays")
     session = session_of(*arrays)
     divisors = {x._divisor for x in arrays if isinstance(x, SecretArray)}
     pending = divisors.pop() if len(divisors) == 1 and all(isinstance(x, SecretArray) for x in arrays) else ONE
     parts = [x._node if pending != ONE else operand(x) for x in arrays]
-    likes = [part for part in parts if isinstance(part, Node)]
+    likes = [part for part in parts if isinstance(part, Recorded)]
     like = max(likes, key=lambda part: part.type.size)
-    bools = all(part.type.is_bool if isinstance(part, Node) else part.dtype.kind == "b" for part in parts)
-    make = _shared_bools if bools else shared
-    nodes = [part if isinstance(part, Node) else make(like, part, part.shape) for part in parts if _kept(part)]
-    nodes = nodes or likes[:1]
+    bools = all(part.type.is_bool if isinstance(part, Recorded) else part.dtype.kind == "b" for part in parts)
+    make = shared_bools if bools else shared
+    nodes = [part if isinstance(part, Recorded) else make(like, part, part.shape) for part in parts]
     if axis is None:
         nodes, axis = [movement.reshape(x, (x.type.size,)) for x in nodes], 0
     ndim = len(nodes[0].type.shape)
@@ -172,14 +194,10 @@ def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> SecretArray:
     return SecretArray._new(session, movement.concat(nodes, place), pending)
 
 
-def _kept(part: Any) -> bool:
-    """Public arrays without elements add nothing."""
-    return isinstance(part, Node) or part.size > 0
-
-
+@array_function
 def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> SecretArray:
     """Arrays of one shape along a new axis."""
-    arrays = list(arrays)
+    arrays = given.several(arrays, "stack", "arrays")
     shapes = {x.shape if isinstance(x, SecretArray) else np.shape(x) for x in arrays}
     if len(shapes) != 1:
         raise ValueError(f"stack takes arrays of one shape, not {sorted(shapes)}")
@@ -188,6 +206,7 @@ def stack(arrays: Sequence[Any], /, *, axis: int = 0) -> SecretArray:
     return concat(lifted, axis=place)
 
 
+@array_function
 def unstack(x: SecretArray, /, *, axis: int = 0) -> tuple[SecretArray, ...]:
     """The parts along an axis."""
     place = movement.normal_axis(axis, x.ndim)
@@ -195,26 +214,32 @@ def unstack(x: SecretArray, /, *, axis: int = 0) -> tuple[SecretArray, ...]:
     return tuple(x[(*before, at)] for at in range(x.shape[place]))
 
 
+@array_function
 def take(x: SecretArray, indices: Any, /, *, axis: int | None = None) -> SecretArray:
     """Elements at public indices of one axis."""
-    _public_indices(indices)
+    chosen = _public_indices(indices)
     if axis is None:
         if x.ndim != 1:
             raise ValueError("take needs an axis for arrays of other than one dimension")
         axis = 0
     place = movement.normal_axis(axis, x.ndim)
-    return x._moved(lambda a: movement.take(a, np.asarray(indices), place))
+    return x._moved(lambda a: movement.take(a, chosen, place))
 
 
+@array_function
 def take_along_axis(x: SecretArray, indices: Any, /, *, axis: int = -1) -> SecretArray:
     """Elements at public indices, one list of them for each line along the axis."""
-    _public_indices(indices)
+    where = _public_indices(indices)
     place = movement.normal_axis(axis, x.ndim)
     positions = np.arange(x.size).reshape(x.shape)
-    chosen = np.take_along_axis(positions, np.asarray(indices, dtype=np.int64), axis=place)
+    chosen = np.take_along_axis(positions, where, axis=place)
     return x._moved(lambda a: movement.take_flat(a, chosen))
 
 
-def _public_indices(indices: Any) -> None:
+def _public_indices(indices: Any) -> NDArray[np.int64]:
     if isinstance(indices, SecretArray):
         raise TypeError("indices are public; weigh the elements with secret bools and sum, or use tc.where")
+    where = given.array(indices, "indices")
+    if where.dtype.kind not in "iu" and where.size:
+        raise IndexError(f"indices are public integers, not {where.dtype}")
+    return where.astype(np.int64)

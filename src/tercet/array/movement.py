@@ -9,19 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.plan import build
-from tercet.plan.graph import Node
-from tercet.plan.public import number_constant
+from tercet.array import given
+from tercet.plan.record import build
+from tercet.plan.record.graph import Recorded
+from tercet.plan.record.public import number_constant
+from tercet.plan.table.attributes import Axis, NewShape, Permutation, Ranges
 
 Shape = tuple[int, ...]
 
 
 def normal_axis(axis: Any, ndim: int) -> int:
     """A public axis as 0 <= axis < ndim. TypeError or IndexError if it is none."""
-    try:
-        at = axis.__index__()
-    except AttributeError:
-        raise TypeError(f"an axis is a public integer, not {type(axis).__name__}") from None
+    at = given.integer(axis, "an axis")
     if not -ndim <= at < ndim:
         raise IndexError(f"axis {at} of an array of {ndim} dimensions")
     return int(at % ndim)
@@ -38,13 +37,13 @@ def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(sorted(axes))
 
 
-def reshape(x: Node, shape: Shape) -> Node:
-    return x if x.type.shape == shape else x.graph.node("reshape", (x,), shape)
+def reshape(x: Recorded, shape: Shape) -> Recorded:
+    return x if x.type.shape == shape else x.graph.node("reshape", (x,), NewShape(shape))
 
 
 def full_shape(size: int, shape: Sequence[int]) -> Shape:
     """A requested shape with its -1 filled in."""
-    wanted = tuple(int(length) for length in shape)
+    wanted = tuple(given.integer(length, "a length") for length in shape)
     unknown = [axis for axis, length in enumerate(wanted) if length == -1]
     if unknown:
         known = math.prod(length for length in wanted if length != -1)
@@ -56,19 +55,19 @@ def full_shape(size: int, shape: Sequence[int]) -> Shape:
     return wanted
 
 
-def permute(x: Node, axes: Sequence[int]) -> Node:
-    return x if tuple(axes) == tuple(range(len(axes))) else x.graph.node("permute", (x,), tuple(axes))
+def permute(x: Recorded, axes: Sequence[int]) -> Recorded:
+    return x if tuple(axes) == tuple(range(len(axes))) else x.graph.node("permute", (x,), Permutation(tuple(axes)))
 
 
-def with_axis_kept(x: Node, axes: Sequence[int], ndim: int) -> Node:
+def with_axis_kept(x: Recorded, axes: Sequence[int], ndim: int) -> Recorded:
     """A reduction's result with the axes it took back as length 1."""
     rest = iter(x.type.shape)
     return reshape(x, tuple(1 if axis in axes else next(rest) for axis in range(ndim)))
 
 
-def cut(x: Node, slices: Sequence[slice]) -> Node:
+def cut(x: Recorded, slices: Sequence[slice]) -> Recorded:
     """x[slices], one slice for each of the first axes."""
-    attrs: list[int] = []
+    ranges: list[tuple[int, int, int]] = []
     whole = True
     for axis, length in enumerate(x.type.shape):
         piece = slices[axis] if axis < len(slices) else slice(None)
@@ -77,11 +76,11 @@ def cut(x: Node, slices: Sequence[slice]) -> Node:
         if not count:
             start, step = 0, 1
         whole = whole and (start, count, step) == (0, length, 1)
-        attrs += (start, count, step)
-    return x if whole else x.graph.node("slice", (x,), tuple(attrs))
+        ranges.append((start, count, step))
+    return x if whole else x.graph.node("slice", (x,), Ranges(tuple(ranges)))
 
 
-def take(x: Node, indices: NDArray[Any], axis: int) -> Node:
+def take(x: Recorded, indices: NDArray[Any], axis: int) -> Recorded:
     """Elements at public indices of one axis; negative ones count from its end. IndexError outside of it."""
     length = x.type.shape[axis]
     where = np.asarray(indices, dtype=np.int64)
@@ -89,25 +88,25 @@ def take(x: Node, indices: NDArray[Any], axis: int) -> Node:
         raise IndexError(f"indices reach from {where.min()} to {where.max()} on an axis of {length} elements")
     where = np.where(where < 0, where + length, where)
     constant = number_constant(x.graph, where.reshape(-1), 0, 0, 64)
-    result = x.graph.node("take", (x, constant), (axis,))
+    result = x.graph.node("take", (x, constant), Axis(axis))
     return reshape(result, (*x.type.shape[:axis], *where.shape, *x.type.shape[axis + 1 :]))
 
 
-def take_flat(x: Node, positions: NDArray[Any]) -> Node:
+def take_flat(x: Recorded, positions: NDArray[Any]) -> Recorded:
     """Elements at public positions of the array read flat, in the positions' shape."""
     return take(reshape(x, (x.type.size,)), positions, 0)
 
 
-def concat(nodes: Sequence[Node], axis: int) -> Node:
+def concat(nodes: Sequence[Recorded], axis: int) -> Recorded:
     """Arrays one after the other along an axis; bools stay bools if all are."""
     if len(nodes) == 1:
         return nodes[0]
     if not all(x.type.is_bool for x in nodes):
         nodes = build.same_place([build.number(x) for x in nodes])
-    return nodes[0].graph.node("concat", tuple(nodes), (axis,))
+    return nodes[0].graph.node("concat", tuple(nodes), Axis(axis))
 
 
-def index(x: Node, key: Any) -> Node:
+def index(x: Recorded, key: Any) -> Recorded:
     """x[key] for public integers, slices, None, Ellipsis, and public integer or boolean arrays, as NumPy has it."""
     parts = [_public(part) for part in key] if isinstance(key, tuple) else [_public(key)]
     arrays = [at for at, part in enumerate(parts) if _is_array(part)]
@@ -130,7 +129,7 @@ def _is_array(part: Any) -> bool:
     return isinstance(part, np.ndarray | list | bool | np.bool_)
 
 
-def _basic(x: Node, parts: list[Any]) -> Node:
+def _basic(x: Recorded, parts: list[Any]) -> Recorded:
     axes = _spread(parts, len(x.type.shape))
     slices: list[slice] = []
     shape: list[int] = []
@@ -168,7 +167,7 @@ def _spread(parts: list[Any], ndim: int) -> list[Any]:
     return [*parts[:at], *[slice(None)] * (ndim - used), *parts[at + 1 :]]
 
 
-def _one_axis(x: Node, parts: list[Any], chosen: NDArray[Any]) -> Node:
+def _one_axis(x: Recorded, parts: list[Any], chosen: NDArray[Any]) -> Recorded:
     axes = _spread(parts, len(x.type.shape))
     axis = next(at for at, part in enumerate(axes) if _is_array(part))
     length = x.type.shape[axis]

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array import creation, elementwise, manipulation, statistics
+from tercet.array import creation, elementwise, linalg, manipulation, statistics
+from tercet.array.core import SecretArray
 
 _UFUNCS: dict[Any, Callable[..., Any]] = {
     np.add: elementwise.add,
@@ -45,8 +46,8 @@ _UFUNCS: dict[Any, Callable[..., Any]] = {
     np.bitwise_or: elementwise.bitwise_or,
     np.bitwise_xor: elementwise.bitwise_xor,
     np.invert: elementwise.bitwise_invert,
-    np.matmul: statistics.matmul,
-    np.vecdot: statistics.vecdot,
+    np.matmul: linalg.matmul,
+    np.vecdot: linalg.vecdot,
     np.isfinite: elementwise.isfinite,
     np.isnan: elementwise.isnan,
     np.isinf: elementwise.isinf,
@@ -186,16 +187,20 @@ def _clip(x: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
     return elementwise.clip(x, None if low is np._NoValue else low, None if high is np._NoValue else high)
 
 
+def _flat(x: Any) -> Any:
+    return (x if isinstance(x, SecretArray) else np.asarray(x)).reshape(-1)
+
+
 def _dot(a: Any, b: Any) -> Any:
     if not np.ndim(a) or not np.ndim(b):
         return elementwise.multiply(a, b)
     if np.ndim(b) > 2:
         raise _unsupported("dot for stacks of matrices")
-    return statistics.matmul(a, b)
+    return linalg.matmul(a, b)
 
 
 def _inner(a: Any, b: Any) -> Any:
-    return statistics.tensordot(a, b, axes=((-1,), (-1,)))
+    return linalg.tensordot(a, b, axes=((-1,), (-1,)))
 
 
 def _vstack(arrays: Any) -> Any:
@@ -268,8 +273,8 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.column_stack: _column_stack,
     np.dot: _dot,
     np.inner: _inner,
-    np.outer: lambda a, b: statistics.outer(a.reshape(-1), b.reshape(-1)),
-    np.tensordot: lambda a, b, axes=2: statistics.tensordot(a, b, axes=axes),
+    np.outer: lambda a, b: linalg.outer(_flat(a), _flat(b)),
+    np.tensordot: lambda a, b, axes=2: linalg.tensordot(a, b, axes=axes),
     np.shape: lambda x: x.shape,
     np.ndim: lambda x: x.ndim,
     np.size: lambda x, axis=None: x.size if axis is None else x.shape[axis],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from numbers import Number
 from typing import Any, NoReturn
 
 from numpy.typing import NDArray
@@ -14,6 +16,18 @@ class Refusals:
 
     def _refuse(self, what: str, instead: str) -> NoReturn:
         raise TypeError(f"a secret array {what}; {instead}")
+
+    def _beside(self, other: Any, *, compared: bool) -> Any:
+        """What is said of an operand that is no number here: TypeError, or NotImplemented, which asks the other side.
+
+        == and != never ask on: without an answer, Python would compare identities, and one plain False would stand
+        for every element. None alone is nothing, as everywhere in Python.
+        """
+        if isinstance(other, Number | Decimal):
+            self._refuse(f"takes no {type(other).__name__} beside it", "convert it with float()")
+        if compared and other is not None:
+            self._refuse(f"compares with numbers, not with {type(other).__name__}", "pass ints, floats or arrays")
+        return NotImplemented
 
     def __bool__(self) -> bool:  # noqa: PLE0304
         self._refuse(

@@ -1,19 +1,19 @@
-"""The `tercet` command: which commands there are; what they do stands in the modules beside this one."""
+"""Puts the commands of `tercet` together; their code is in the other modules of this folder."""
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from tercet.cli import ask, audit, data, demo, federation, identity, node, operator, up
+from tercet.cli import ask, audit, data, federation, identity, node, operator, trial, widen
 from tercet.cli.errors import told_in_words
+from tercet.cli.output import say
 
 
 class _Told(TyperGroup):
-    """The group of all commands: whatever TercetError comes out of one is told in words."""
+    """The group of all commands; it prints a TercetError of a command as `tercet: error:` and `tercet: hint:`."""
 
     def invoke(self, ctx: Any) -> Any:
         with told_in_words():
@@ -33,7 +33,9 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"tercet {version('tercet')}")
+        from importlib.metadata import version
+
+        say(f"tercet {version('tercet')}")
         raise typer.Exit
 
 
@@ -48,7 +50,7 @@ def tercet(
 
     \b
     Try it:         demo, up, down
-    As an owner:    identity, schema, upload, datasets, receipts, withdraw
+    As an owner:    identity, schema, upload, datasets, receipts, widen, withdraw
     As an analyst:  identity, query, fit, explain, jobs, result, cancel, kept, drop
     As an operator: node, federation, audit, refresh
 
@@ -56,7 +58,7 @@ def tercet(
     """
 
 
-for commands in (demo.COMMANDS, up.COMMANDS, data.COMMANDS, ask.COMMANDS):
+for commands in (trial.COMMANDS, data.COMMANDS, widen.COMMANDS, ask.COMMANDS):
     for command, epilog in commands.items():
         app.command(epilog=epilog)(command)
 for command, epilog in operator.COMMANDS.items():

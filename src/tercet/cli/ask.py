@@ -1,19 +1,19 @@
-"""What analysts do: ask, fit, look at jobs, fetch results."""
+"""Commands of analysts: ask, fit, look at jobs, fetch results."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from tercet.cli.errors import Exit
 from tercet.cli.listing import SHORT, one_job, show_jobs
 from tercet.cli.options import AnalystOption, FederationOption, JsonOption, example, federation_path, identity_path
-from tercet.cli.output import amount, bar, console, grid, moment, print_json, rows
+from tercet.cli.output import amount, bar, console, grid, moment, print_json, rows, say
 from tercet.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ PurposeOption = Annotated[
 DeadlineOption = Annotated[
     float, typer.Option("--deadline", metavar="SECONDS", min=1, help="Give up if it takes longer than this.")
 ]
-WaitOption = Annotated[bool, typer.Option("--wait", help="If an operator has to approve, wait until he does.")]
+WaitOption = Annotated[bool, typer.Option("--wait", help="If an operator has to approve, wait until that is done.")]
 ViaOption = Annotated[str | None, typer.Option("--via", metavar="NODE", help="Send all requests through this node.")]
 
 
@@ -62,8 +62,8 @@ def connected(
             return
         except Held as error:
             held = error
-    typer.echo(f"tercet: {held.message}", err=True)
-    typer.echo(f"tercet: hint: when it is approved: tercet result {held.job[:SHORT]}", err=True)
+    say(f"tercet: {held.message}", err=True)
+    say(f"tercet: hint: when it is approved: tercet result {held.job[:SHORT]}", err=True)
     raise typer.Exit(Exit.HELD)
 
 
@@ -86,9 +86,20 @@ def query(
 ) -> None:
     """Ask a question in SQL; the answer is put together here.
 
-    One SELECT about one dataset. Aggregates: COUNT, SUM, AVG, STDDEV, VAR_SAMP, MIN, MAX, of expressions with + - * /
-    and CASE. WHERE: comparisons, BETWEEN, IN, AND, OR, NOT. GROUP BY: columns of categories and bools. Whether a row
-    meets a condition is computed under sharing and never shown.
+    One SELECT about one dataset, or about two with JOIN or LEFT JOIN on their public keys. Names ignore case, and may
+    stand behind the name or alias of their table. What is not in this list is refused by name, never ignored.
+
+    Aggregates: COUNT(*), COUNT, SUM, AVG, STDDEV, STDDEV_SAMP, STDDEV_POP, VAR_SAMP, VAR_POP, and + - * / of them and
+    of numbers. MIN and MAX, which are the values of single rows, where a rule of all nodes names the column under
+    per_row; the policy of `tercet up` names none.
+
+    Of a row: columns, numbers, 'texts', dates as '2020-01-31', TRUE, FALSE, NULL, + - * /, ABS, CASE, COALESCE, NULLIF.
+
+    Conditions (WHERE, CASE WHEN): = <> < <= > >=, BETWEEN, IN (...), IS NULL, IS TRUE, IS FALSE, AND, OR, NOT. Whether
+    a row meets one is computed under sharing and never shown.
+
+    GROUP BY: columns of categories and bools. A group, or an aggregate under a condition, is shown only where as many
+    rows are in it as the nodes' policies demand.
     """
     from tercet.client.query import ask
 
@@ -100,9 +111,14 @@ def query(
 
 
 def show_answer(answer: Answer, *, as_json: bool) -> None:
-    """The answer of a query as a table, or as a list of objects."""
+    """The answer of a query as a table, or as a list of objects, null for what is not shown."""
+    from tercet.client.aggregates import NOT_SHOWN
+
+    if answer.note:
+        say(f"tercet: {answer.note}", err=True)
     if as_json:
-        print_json([dict(zip(answer.names, row, strict=True)) for row in answer.rows])
+        shown = [[None if cell is NOT_SHOWN else cell for cell in row] for row in answer.rows]
+        print_json([dict(zip(answer.names, row, strict=True)) for row in shown])
         return
     texts = [place for place, cell in enumerate(answer.rows[0]) if isinstance(cell, str | bool)] if answer.rows else []
     right = [place for place in range(len(answer.names)) if place not in texts]
@@ -110,10 +126,12 @@ def show_answer(answer: Answer, *, as_json: bool) -> None:
 
 
 def _plain(value: Any) -> str:
-    """A cell as people read it: whole numbers whole, others to ten digits."""
+    """A cell as people read it: whole numbers whole, decimals with all their digits, others to ten."""
+    if value is None:
+        return "NULL"
     if isinstance(value, float):
         return f"{value:,.0f}" if value.is_integer() and abs(value) < _WHOLE else f"{value:.10g}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return f"{value:,}" if isinstance(value, int | Decimal) and not isinstance(value, bool) else str(value)
 
 
 def show_cost(cost: JobRecord | None, *, as_json: bool) -> None:
@@ -212,7 +230,8 @@ def chosen_features(table: Table, target: str, given: str) -> list[str]:
     from tercet.store.schema import ColumnKind
 
     kinds = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.BOOL)
-    numbers = [column.name for column in table.schema.columns if column.kind in kinds]
+    columns = [column for column in table.schema.columns if column.kind in kinds]
+    numbers = [column.name for column in columns]
     if target not in numbers:
         raise InputError(f"{table.name} has no column of numbers {target!r}", hint=f"there are {', '.join(numbers)}")
     others = [name for name in numbers if name != target]
@@ -221,11 +240,20 @@ def chosen_features(table: Table, target: str, given: str) -> list[str]:
     if strange is not None or not names:
         what = "no column is left to predict from" if strange is None else f"{strange!r} cannot be a feature"
         raise InputError(what, hint=f"columns of numbers besides the target: {', '.join(others) or 'none'}")
+    gaps = [column.name for column in columns if column.nullable and column.name in (*names, target)]
+    if gaps:
+        raise InputError(
+            f"a regression takes no missing values, and {', '.join(gaps)} may have some",
+            hint="name other columns with --features; in Python fill them, as in table['x'].fillna(0); or the owners "
+            "upload the rows that have all values (--missing drop)",
+        )
     return names
 
 
 def show_fit(names: list[str], values: tuple[Any, ...], *, as_json: bool) -> None:
     """Coefficients, with a note on columns that follow from others."""
+    import numpy as np
+
     coefficients, aliased = np.atleast_1d(values[0]), np.atleast_1d(values[1])
     constant = float(values[2]) if len(values) > 2 else None
     if as_json:
@@ -272,6 +300,8 @@ def result(
     elif _FIT in about:
         show_fit(about[_FEATURES].split(","), values, as_json=as_json)
     elif as_json:
+        import numpy as np
+
         print_json([np.asarray(value).tolist() for value in values])
     else:
         for value in values:
@@ -279,10 +309,16 @@ def result(
 
 
 def jobs(federation: FederationOption = None, identity: AnalystOption = None, as_json: JsonOption = False) -> None:
-    """List your jobs, newest first."""
+    """List your jobs, newest first, with what was charged.
+
+    It also says on what the results rest: on checked data, and on bounds that are claimed and not proven. It is as
+    the coordinator has it; where another node tells another end, or other grounds, a line says so.
+    """
+    from tercet.client.asking import listed as asked_jobs
+
     with connected(federation, identity) as net:
-        listed = net.jobs()
-    show_jobs(listed, as_json=as_json)
+        listed, otherwise = asked_jobs(net.nodes)
+    show_jobs(listed, as_json=as_json, otherwise=otherwise)
 
 
 def cancel(job: JobArgument, federation: FederationOption = None, identity: AnalystOption = None) -> None:
@@ -306,12 +342,12 @@ def kept(federation: FederationOption = None, identity: AnalystOption = None, as
         print_json([each.model_dump(mode="json") for each in found])
         return
     if not found:
-        console().print("no models are kept")
+        console().print("no models or arrays are kept")
         return
     lines = []
     for each in found:
         kind = str(each.model["class"]) if each.model and "class" in each.model else "array"
-        about = ", ".join(sorted({disclosure.dataset for disclosure in each.disclosures}))
+        about = "; ".join(each.made_of)
         lines.append((each.name, kind, about, moment(each.created), moment(each.expires) or "never"))
     console().print(rows(grid("name", "kind", "made of", "made", "expires"), lines))
 
@@ -322,7 +358,7 @@ def drop(
     federation: FederationOption = None,
     identity: AnalystOption = None,
 ) -> None:
-    """Delete a kept model at all three nodes."""
+    """Delete a kept model or array at all three nodes."""
     if not yes:
         typer.confirm(f"Delete {name} at all three nodes?", abort=True)
     with connected(federation, identity) as net:

@@ -12,8 +12,9 @@ import typer
 
 from tercet.cli.listing import SHORT
 from tercet.cli.options import FederationOption, JsonOption, example, load_federation
-from tercet.cli.output import console, grid, print_json, rows
+from tercet.cli.output import console, grid, moment, print_json, rows
 from tercet.errors import ConfigError, IntegrityError
+from tercet.federation.text import counted
 
 if TYPE_CHECKING:
     from tercet.federation.federation import Federation
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Check and read what nodes have recorded, offline.")
 
 _SHOWN = 60
+_EPOCHS = 1e9
+"""Floats beyond are Unix seconds: no job takes thirty years."""
 _EVIDENCE = ("certificate", "evidence", "reasons", "signature")
 _DEFECTS = 20
 
@@ -66,7 +69,8 @@ def verify(
             console().print("The records agree with each other.")
     if defects:
         raise IntegrityError(
-            f"{len(defects)} defects in {len(chains)} records", hint="keep the files, and ask the operators concerned"
+            f"{counted(len(defects), 'defect')} in {counted(len(chains), 'record')}",
+            hint="keep the files, and ask the operators concerned",
         )
 
 
@@ -108,7 +112,7 @@ def _short(value: Any) -> str:
     if isinstance(value, dict):
         return ""
     if isinstance(value, float):
-        return f"{value:.3f}"
+        return moment(value) if value > _EPOCHS else f"{value:.3f}"
     text = ",".join(map(str, value)) if isinstance(value, list) else str(value if value is not None else "")
     if re.fullmatch("[0-9a-f]{32,}", text):
         return text[:SHORT]

@@ -1,9 +1,9 @@
-"""What owners do: describe their data, upload it, see what became of it, take it back."""
+"""Commands of owners: describe data, upload it, list it, see receipts, withdraw it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -13,14 +13,17 @@ import typer
 
 from tercet.cli.listing import show_datasets
 from tercet.cli.options import FederationOption, JsonOption, OwnerOption, example, found, load_federation, load_identity
-from tercet.cli.output import amount, bar, console, grid, moment, print_json, rows
+from tercet.cli.output import amount, bar, console, grid, moment, not_final, print_json, rows, say
+from tercet.cli.reading import AS_SAID, reads
 from tercet.errors import ConfigError, InputError
+from tercet.federation.text import counted
 
 if TYPE_CHECKING:
     from tercet.client.nodes import Nodes
-    from tercet.client.readers import Source
-    from tercet.client.upload import Progress, UploadReport
-    from tercet.federation.api import Outcome
+    from tercet.client.sources import Source
+    from tercet.client.upload import UploadProgress, UploadReport
+    from tercet.federation.api import ChangeOutcome
+    from tercet.store.reading import Reading
     from tercet.store.schema import Schema
 
 schema = typer.Typer(no_args_is_help=True, help="What the columns of a dataset mean: proposed, shown, checked.")
@@ -28,15 +31,13 @@ schema = typer.Typer(no_args_is_help=True, help="What the columns of a dataset m
 _STDIN = "-"
 
 SourceArgument = Annotated[
-    str, typer.Argument(metavar="FILE", help="CSV (also .gz, .bz2, .zst), Parquet or Arrow; - is standard input.")
+    str,
+    typer.Argument(metavar="FILE", help="CSV (also .gz, .bz2, .zst), Excel, Parquet or Arrow; - is standard input."),
 ]
 SqlOption = Annotated[
     tuple[str, str] | None,
     typer.Option("--sql", metavar="URL QUERY", help="Read from a database instead, by an SQLAlchemy URL."),
 ]
-DelimiterOption = Annotated[str | None, typer.Option("--delimiter", help="Of a CSV file; found out if not given.")]
-DecimalOption = Annotated[str, typer.Option("--decimal", help="The decimal point of a CSV file.")]
-EncodingOption = Annotated[str, typer.Option("--encoding", help="Of a CSV file.")]
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="The name of the dataset.")]
 SchemaArgument = Annotated[Path, typer.Argument(metavar="SCHEMA", help="The schema file.")]
 OperatorOption = Annotated[
@@ -59,18 +60,18 @@ MissingOption = Annotated[
 ]
 
 
-def open_rows(source: str, sql: tuple[str, str] | None, delimiter: str | None, decimal: str, encoding: str) -> Source:
-    """The rows that the command line names. Raises InputError."""
+def open_rows(source: str, sql: tuple[str, str] | None, reading: Reading, schema: Schema | None = None) -> Source:
+    """The rows that the command line names, read as it and the schema say. Raises InputError."""
     from tercet.client.readers import open_source
 
     if sql is not None:
         if source:
             raise InputError("a file and --sql are both named", hint="name one of them")
-        return open_source(sql[0], query=sql[1])
+        return open_source(sql[0], query=sql[1], reading=reading, schema=schema)
     if not source:
         raise InputError("nothing to read is named", hint="name a file, - for standard input, or --sql URL QUERY")
     what: Any = sys.stdin.buffer if source == _STDIN else source
-    return open_source(what, delimiter=delimiter, decimal=decimal, encoding=encoding)
+    return open_source(what, reading=reading, schema=schema)
 
 
 # -- schema
@@ -79,38 +80,41 @@ def open_rows(source: str, sql: tuple[str, str] | None, delimiter: str | None, d
 @schema.command(
     epilog=example(
         "tercet schema infer patients.csv --out patients.toml",
+        "tercet schema infer umsatz.csv --decimal , --day-first --na -99 --out umsatz.toml",
         'tercet schema infer --sql sqlite:///ward.db "SELECT age, bmi FROM patients"',
     )
 )
+@reads
 def infer(
     source: SourceArgument = "",
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="A new file; else it is printed.")
     ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", metavar="COLUMN", help="The column that names the rows, to join by: it becomes PUBLIC."),
+    ] = None,
+    category: Annotated[
+        list[str] | None,
+        typer.Option("--category", metavar="COLUMN", help="Take all texts of it as categories: they become PUBLIC."),
+    ] = None,
     sql: SqlOption = None,
-    delimiter: DelimiterOption = None,
-    decimal: DecimalOption = ".",
-    encoding: EncodingOption = "utf-8",
+    reading: Reading = AS_SAID,
 ) -> None:
     """Propose a schema for a table; read and correct it.
 
     It says of each column its kind, bounds and decimals. All of that is public. Bounds are rounded outward from what
-    the data holds; put what a value can be.
+    the data holds; put what a value can be. The schema remembers how the table is read, so that schema check and upload
+    need no options again.
     """
     from tercet.client.infer import infer as propose
     from tercet.client.infer import summary
 
-    proposal = propose(open_rows(source, sql, delimiter, decimal, encoding))
+    proposal = propose(open_rows(source, sql, reading), keys=key or [], categories=category or [])
     if out is None:
-        typer.echo(proposal.to_toml(), nl=False)
+        say(proposal.to_toml(), nl=False)
         return
-    try:
-        with out.open("x", encoding="utf-8") as file:
-            file.write(proposal.to_toml())
-    except FileExistsError:
-        raise ConfigError(f"{out} exists", hint="name a new file, or move it away") from None
-    except OSError as error:
-        raise ConfigError(f"cannot write {out}: {error.strerror}") from None
+    _write_new(out, proposal.to_toml())
     screen = console()
     screen.print(rows(grid("column", "kind", "values"), summary(proposal)))
     if proposal.notes:
@@ -118,6 +122,43 @@ def infer(
     for note in proposal.notes:
         screen.print(f"Look at this: {note}", markup=False)
     screen.print(f"\n{out} is written. All of it is public: read it and correct it before you upload.", markup=False)
+
+
+def _write_new(out: Path, text: str) -> None:
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise ConfigError(f"{out} exists", hint="name a new file, or move it away") from None
+    except OSError as error:
+        raise ConfigError(f"cannot write {out}: {error.strerror}") from None
+
+
+@schema.command(epilog=example("tercet schema merge north.toml south.toml --out both.toml"))
+def merge(
+    paths: Annotated[list[Path], typer.Argument(metavar="SCHEMA...", help="The schema files, one of each owner.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="A new file; else it is printed.")
+    ] = None,
+) -> None:
+    """Make one schema of those of several owners.
+
+    Do it before the first of them uploads. Bounds are widened to hold those of all, categories are put together, the
+    finer exactness is taken; what changed is said. Columns must be the same in all of them.
+    """
+    from tercet.client.merge import merge as together
+    from tercet.store.schema import Schema
+
+    merged = together([Schema.load(path) for path in paths], [str(path) for path in paths])
+    if out is None:
+        say(merged.schema.to_toml(), nl=False)
+        screen = console(err=True)
+    else:
+        _write_new(out, merged.schema.to_toml())
+        screen = console()
+        show_schema(merged.schema)
+    for note in merged.notes or ("the schemas agree already",):
+        screen.print(f"Merged: {note}", markup=False, soft_wrap=True)
 
 
 @schema.command(epilog=example("tercet schema show patients.toml"))
@@ -140,19 +181,21 @@ def show_schema(loaded: Schema) -> None:
         if column.lo is not None:
             values = f"{column.lo} to {column.hi}"
         exact = f"steps of 2^-{column.scale_bits}" if column.scale_bits else ""
-        lines.append((column.name, "key (PUBLIC)" if column.is_key else column.kind, values, exact, column.description))
+        if column.digits is not None:
+            exact = f"{counted(column.digits, 'digit')}, exact"
+        kind = "key (PUBLIC)" if column.is_key else str(column.kind) + (", nullable" if column.nullable else "")
+        lines.append((column.name, kind, values, exact, column.description))
     console().print(rows(grid("column", "kind", "values", "exactness", "description"), lines))
 
 
 @schema.command(epilog=example("tercet schema check patients.toml patients.csv"))
+@reads
 def check(
     path: SchemaArgument,
     source: SourceArgument = "",
     sql: SqlOption = None,
     missing: MissingOption = Missing.REFUSE,
-    delimiter: DelimiterOption = None,
-    decimal: DecimalOption = ".",
-    encoding: EncodingOption = "utf-8",
+    reading: Reading = AS_SAID,
 ) -> None:
     """Check a schema file, and a table against it; nothing is sent.
 
@@ -163,13 +206,14 @@ def check(
 
     loaded = Schema.load(path)
     if not source and sql is None:
-        console().print(f"{path} is in order: {len(loaded.columns)} columns.", markup=False)
+        console().print(f"{path} is in order: {counted(len(loaded.columns), 'column')}.", markup=False)
         return
-    opened = open_rows(source, sql, delimiter, decimal, encoding)
+    opened = open_rows(source, sql, reading, loaded)
     count, dropped = check_rows(opened, loaded, missing.value)
-    left_out = f"; {dropped:,} rows with missing values would be left out" if dropped else ""
+    left_out = f"; {counted(dropped, 'row')} with missing values would be left out" if dropped else ""
     console().print(
-        f"{opened.name} fits {path}: {count:,} rows, {len(loaded.columns)} columns{left_out}.", markup=False
+        f"{opened.name} fits {path}: {counted(count, 'row')}, {counted(len(loaded.columns), 'column')}{left_out}.",
+        markup=False,
     )
 
 
@@ -185,6 +229,7 @@ def owner_nodes(federation: Path | None, identity: Path | None, via: str | None 
         yield nodes
 
 
+@reads
 def upload(
     source: SourceArgument = "",
     dataset: Annotated[
@@ -204,9 +249,7 @@ def upload(
     via: Annotated[
         str | None, typer.Option("--via", metavar="NODE", help="Send all through this node, sealed for each.")
     ] = None,
-    delimiter: DelimiterOption = None,
-    decimal: DecimalOption = ".",
-    encoding: EncodingOption = "utf-8",
+    reading: Reading = AS_SAID,
     federation: FederationOption = None,
     identity: OwnerOption = None,
     as_json: JsonOption = False,
@@ -224,7 +267,7 @@ def upload(
     if not dataset:
         raise InputError("the dataset has no name", hint="add --dataset NAME")
     given = None if schema_file is None else Schema.load(schema_file)
-    opened = open_rows(source, sql, delimiter, decimal, encoding)
+    opened = open_rows(source, sql, reading, given)
     with owner_nodes(federation, identity, via) as nodes:
         mode = "columns" if join else _mode(nodes, dataset, given)
         with _progress(f"{opened.name} to {dataset}") as told:
@@ -237,10 +280,13 @@ def upload(
 
 def _mode(nodes: Nodes, dataset: str, given: Schema | None) -> str:
     """Whether the upload makes the dataset or adds rows. Raises InputError where a schema is missing or another one."""
-    from tercet.client.orders import datasets as all_datasets
+    from tercet.client.orders import listed
     from tercet.store.schema import Schema
 
-    known = {each.name: each for each in all_datasets(nodes)}
+    agreed, differing = listed(nodes)
+    if dataset in differing:
+        raise differing[dataset]
+    known = {each.name: each for each in agreed}
     if dataset not in known:
         if given is None:
             raise InputError(
@@ -262,7 +308,7 @@ def _send(
     mode: Any,
     missing: Missing,
     again: bool,
-    told: Callable[[Progress], None],
+    told: Callable[[UploadProgress], None],
 ) -> UploadReport:
     from tercet.client.upload import upload as send
 
@@ -272,7 +318,7 @@ def _send(
 
 
 @contextmanager
-def _progress(text: str) -> Iterator[Callable[[Progress], None]]:
+def _progress(text: str) -> Iterator[Callable[[UploadProgress], None]]:
     """A bar on standard error, by the part of the source that is read or else by rows."""
     with bar(console(err=True), text, 1.0) as done:
         yield lambda progress: done(progress.fraction or 0.0)
@@ -289,7 +335,8 @@ def _show_report(report: UploadReport, what: str, mode: str) -> None:
     rate = report.values / report.seconds if report.seconds else 0
     screen = console()
     screen.print(
-        f"{report.dataset} {what} {report.rows:,}{more} rows, visible at all three nodes (version {report.version}). "
+        f"{report.dataset} {what} {report.rows:,}{more} rows, visible at {_where(report.pending)} "
+        f"(version {report.version}). "
         f"{report.values:,} values, {amount(report.nbytes)} sent in {report.seconds:.1f} s ({rate:,.0f} values/s).",
         markup=False,
         soft_wrap=True,
@@ -299,9 +346,9 @@ def _show_report(report: UploadReport, what: str, mode: str) -> None:
     if not report.remembered:
         screen.print("This is not remembered: the same command would add the rows once more.", markup=False)
     if report.dropped:
-        screen.print(f"{report.dropped:,} rows with missing values were left out.")
+        screen.print(f"{counted(report.dropped, 'row')} with missing values left out.")
     if report.pending:
-        screen.print(f"Still to be told: {', '.join(report.pending)}; that happens by itself.", markup=False)
+        screen.print(not_final(report.pending), markup=False)
 
 
 def withdraw(
@@ -315,7 +362,7 @@ def withdraw(
 ) -> None:
     """Delete your rows of a dataset, at all three nodes.
 
-    What was revealed or kept before stays with those who have it.
+    What was kept of them as shares is deleted with them. What was revealed before stays with those who have it.
     """
     from tercet.client.orders import withdraw as take_back
 
@@ -346,12 +393,16 @@ def refresh(
         _told(renew(nodes, dataset), f"Refreshed {dataset}")
 
 
-def _told(outcome: Outcome, what: str) -> None:
+def _where(unsigned: Sequence[str]) -> str:
+    return "the nodes that have signed it" if unsigned else "all three nodes"
+
+
+def _told(outcome: ChangeOutcome, what: str) -> None:
     version = "" if outcome.version is None else f"; now version {outcome.version}"
-    held = "" if outcome.rows is None else f", {outcome.rows:,} rows"
-    console().print(f"{what} at all three nodes{version}{held}.", markup=False)
-    if outcome.pending:
-        console().print(f"Still to be told: {', '.join(outcome.pending)}; that happens by itself.", markup=False)
+    held = "" if outcome.rows is None else f", {counted(outcome.rows, 'row')}"
+    console().print(f"{what} at {_where(outcome.unsigned)}{version}{held}.", markup=False)
+    if outcome.unsigned:
+        console().print(not_final(outcome.unsigned), markup=False)
 
 
 # -- lists
@@ -360,13 +411,16 @@ def _told(outcome: Outcome, what: str) -> None:
 def datasets(federation: FederationOption = None, identity: OwnerOption = None, as_json: JsonOption = False) -> None:
     """List the datasets that you may see."""
     from tercet.client.nodes import Nodes
-    from tercet.client.orders import datasets as all_datasets
+    from tercet.client.orders import listed
     from tercet.federation.identity import Member
 
     hint = "name it with --identity FILE; tercet up makes one to try things, tercet identity new NAME one for real"
     who = found(identity, ("owner.pem", "analyst.pem"), "identity", hint)
     with Nodes(load_federation(federation), Member.load(who)) as nodes:
-        show_datasets(all_datasets(nodes), as_json=as_json)
+        agreed, differing = listed(nodes)
+    show_datasets(agreed, as_json=as_json)
+    for error in differing.values():  # the others are there to be worked with
+        say(f"tercet: {error}", err=True)
 
 
 def receipts(
@@ -377,8 +431,10 @@ def receipts(
 ) -> None:
     """List every job that touched a dataset.
 
-    Who asked, for what, and how many numbers were revealed, as the three nodes tell it. A job that not all of them
-    tell of is marked.
+    Who asked, for what, through which kept results, and how many numbers were revealed, as the three nodes tell it;
+    bits are what these numbers can carry, which budgets count. What the results rest on: data that was checked under
+    sharing or not, and bounds that are claimed and not proven. A job that not all of them tell of, or not alike, is
+    marked.
     """
     from tercet.client.orders import receipts as all_receipts
 
@@ -397,6 +453,8 @@ def receipts(
         silent = [name for name in names if name not in line.nodes]
         told = "all three" if not silent else f"NOT {', '.join(silent)}"
         columns, when = ", ".join(receipt.columns), moment(receipt.created)
+        if receipt.through:
+            columns += f" (through {', '.join(receipt.through)})"
         lines.append(
             (
                 when,
@@ -404,13 +462,15 @@ def receipts(
                 receipt.purpose,
                 columns,
                 receipt.numbers,
+                receipt.bits,
+                "" if receipt.grounds is None else receipt.grounds.brief(),
                 receipt.state,
                 told,
                 receipt.job[:8],
             )
         )
-    titles = ("asked", "analyst", "purpose", "columns", "numbers", "state", "told by", "job")
-    console().print(rows(grid(*titles, right=(4,)), lines))
+    titles = ("asked", "analyst", "purpose", "columns", "numbers", "bits", "rests on", "state", "told by", "job")
+    console().print(rows(grid(*titles, right=(4, 5)), lines))
 
 
 COMMANDS: dict[Callable[..., None], str] = {

@@ -9,24 +9,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import numpy as np
-import typer
 
 from tercet.cli import processes, up
-from tercet.cli.operator import audit_entries, own_node
-from tercet.cli.options import example
+from tercet.cli.operator import audit_entries
+from tercet.cli.own_node import own_node
 from tercet.cli.report import Screen
 from tercet.cli.seen import distribution, held_by_nodes
-from tercet.cli.tables import FloatArray, Owner, Table, checked, diabetes, hand_out, read
+from tercet.cli.starter import Starter
+from tercet.cli.tables import FloatArray, Owner, TrainingTable, checked, diabetes, hand_out, read
 from tercet.errors import ConfigError, InputError, IntegrityError, Refused
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from tercet.client import Measurement
-    from tercet.client.remembered import Mode
+    from tercet.client.upload_notes import Mode
     from tercet.federation.federation import Federation
     from tercet.store.audit import Entry
     from tercet.store.schema import Schema
@@ -40,23 +40,8 @@ _LEAST_EXPONENT, _MOST_EXPONENT = -80, 50
 _FIRST_PORT, _PORTS, _PORTS_EACH = 10_000, 20_000, 9
 
 
-def demo(
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", metavar="FILE.csv", help="A CSV file of numbers, instead of the diabetes data."),
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option("--target", metavar="COLUMN", help="The column of FILE.csv to predict from all others."),
-    ] = None,
-) -> None:
-    """Three hospitals, three nodes, an analyst: all of it, once.
-
-    Starts three nodes on this machine. Each hospital splits its rows into three shares and sends every node two of
-    them. An analyst asks for means and for a linear regression; the nodes compute on shares, and only the answers are
-    put together, and printed beside those of scikit-learn on the pooled data. Then: what the nodes have seen, what
-    they refuse, what they have recorded. Nothing is left behind.
-    """
+def run(data: Path | None, target: str | None) -> None:
+    """Play the demo, with a file of the caller's or the diabetes data. Who calls it: `tercet demo`."""
     began = time.monotonic()
     frame, target, names = _source(data, target)
     whole = checked(frame, target)
@@ -68,11 +53,6 @@ def demo(
         screen.opening(owners, tables, schema)
         _Demo(Path(folder) / "nodes", owners, schema, whole).run(screen)
     screen.closing(time.monotonic() - began)
-
-
-COMMANDS: dict[Callable[..., None], str] = {
-    demo: example("tercet demo", "tercet demo --data houses.csv --target price"),
-}
 
 
 def _source(data: Path | None, target: str | None) -> tuple[DataFrame, str, Sequence[str]]:
@@ -87,7 +67,7 @@ def _source(data: Path | None, target: str | None) -> tuple[DataFrame, str, Sequ
     return frame, target, OWNERS
 
 
-def declared(whole: Table) -> Schema:
+def declared(whole: TrainingTable) -> Schema:
     """One schema for all owners: every column a decimal, its bounds rounded outward from what the files hold."""
     from tercet.client.columns import clean_name
     from tercet.client.infer import friendly_bounds
@@ -115,7 +95,7 @@ def _exponent(bounds: tuple[float, float]) -> int:
     return math.ceil(math.log2(max(map(abs, bounds))))
 
 
-def _columns(table: Table) -> list[tuple[str, FloatArray]]:
+def _columns(table: TrainingTable) -> list[tuple[str, FloatArray]]:
     """All columns with their names, the target last."""
     features = zip(table.feature_names, table.features.T, strict=True)
     return [*features, (table.target_name, table.target)]
@@ -124,7 +104,7 @@ def _columns(table: Table) -> list[tuple[str, FloatArray]]:
 class _Demo:
     """Three nodes in a folder, with everything that happens there."""
 
-    def __init__(self, folder: Path, owners: Sequence[Owner], schema: Schema, whole: Table) -> None:
+    def __init__(self, folder: Path, owners: Sequence[Owner], schema: Schema, whole: TrainingTable) -> None:
         self._folder = folder
         self._owners = owners
         self._schema = schema
@@ -138,10 +118,11 @@ class _Demo:
         people: dict[str, Sequence[str]] = {_identity(owner): ["owner"] for owner in self._owners}
         names = [name for name, _ in _columns(self._whole)]
         try:
-            with screen.progress() as step:
+            with screen.progress() as step, Starter() as starter:
+                starter.load()
                 step("making keys for three nodes, three owners and an analyst")
                 up.create(self._folder, _first_port(), {**people, "analyst": ["analyst"]}, lanes=1)
-                federation = self._launch(step)
+                federation = self._launch(step, starter)
                 self._upload(federation, step)
                 answers = self._ask(federation, step)
             screen.means(names, answers.means, self._plain_means(), answers.count)
@@ -156,9 +137,9 @@ class _Demo:
         finally:
             processes.stop([self._folder / node for node in up.NODES])
 
-    def _launch(self, step: Callable[[str], None]) -> Federation:
+    def _launch(self, step: Callable[[str], None], starter: Starter) -> Federation:
         try:
-            return up.launch(self._folder, step)[0]
+            return up.launch(self._folder, step, starter)[0]
         except ConfigError as error:
             raise ConfigError(error.message, hint="tercet up starts the same nodes, and keeps their logs") from None
 

@@ -1,4 +1,4 @@
-"""How an error reaches a person: what is wrong, what to do, and an exit status that a script can tell apart."""
+"""Prints errors of commands: what is wrong, what to do; and the exit statuses."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import IntEnum
 
 import typer
 
+from tercet.cli.output import say
 from tercet.errors import Refused, TercetError
 
 
@@ -30,17 +31,23 @@ def told_in_words() -> Iterator[None]:
     try:
         yield
     except TercetError as error:
-        typer.echo(f"tercet: error: {told(error)}", err=True)
-        if error.hint:
-            typer.echo(f"tercet: hint: {error.hint}", err=True)
-        raise typer.Exit(Exit.REFUSED if isinstance(error, Refused) else Exit.ERROR) from None
+        raise typer.Exit(tell(error)) from None
     except KeyboardInterrupt:
-        typer.echo("tercet: interrupted", err=True)
+        say("tercet: interrupted", err=True)
         raise typer.Exit(Exit.INTERRUPTED) from None
 
 
+def tell(error: TercetError) -> Exit:
+    """Print an error and its hint to standard error; give the exit status for it."""
+    say(f"tercet: error: {told(error)}", err=True)
+    if error.hint:
+        say(f"tercet: hint: {error.hint}", err=True)
+    return Exit.REFUSED if isinstance(error, Refused) else Exit.ERROR
+
+
 def told(error: TercetError) -> str:
-    """An error in a sentence, without its hint; a refusal with its node and rule."""
+    """The text of an error without its hint; of a refusal with its node and rule."""
     if not isinstance(error, Refused) or not error.node:
         return error.message
-    return f"node {error.node} refuses{f' by rule {error.rule}' if error.rule else ''}: {error.message}"
+    by = f" by rule {error.rule}" if error.rule else ""
+    return f"node {error.node} refuses{by}:{'' if error.message.startswith(chr(10)) else ' '}{error.message}"

@@ -10,14 +10,14 @@ from typing import Annotated
 import typer
 
 from tercet.cli.options import JsonOption, example
-from tercet.cli.output import console, facts, grouped, moment, print_json
+from tercet.cli.output import console, facts, grouped, moment, print_json, say
 
 app = typer.Typer(no_args_is_help=True, help="Keys of a person, and the public card of them.")
 
 _DAYS_A_YEAR = 365
 
 
-class Role(StrEnum):
+class IdentityRole(StrEnum):
     """What a person may be at a node."""
 
     OWNER = "owner"
@@ -64,7 +64,7 @@ def new(
 def show(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="An identity, or a card.")],
     role: Annotated[
-        list[Role] | None,
+        list[IdentityRole] | None,
         typer.Option("--role", help="Print the lines for policy.toml that give this role; may be repeated."),
     ] = None,
     as_json: JsonOption = False,
@@ -75,7 +75,7 @@ def show(
     card = Card.load(path)
     if role:
         roles = ", ".join(f'"{each}"' for each in role)
-        typer.echo(f'\n[[people]]\nname = "{card.name}"\nfingerprint = "{card.fingerprint}"\nroles = [{roles}]')
+        say(f'\n[[people]]\nname = "{card.name}"\nfingerprint = "{card.fingerprint}"\nroles = [{roles}]')
     elif as_json:
         print_json({"name": card.name, "fingerprint": card.fingerprint, "not_after": card.not_after.isoformat()})
     else:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
-
-import typer
 
 from tercet.cli.output import amount, console, facts, grid, moment, print_json, rows
 from tercet.errors import InputError
@@ -17,19 +15,29 @@ SHORT = 8
 """Digits of an identifier that lists show; commands take any beginning that only one job has."""
 
 
-def one_job(jobs: Sequence[JobInfo], start: str) -> JobInfo:
-    """The job whose identifier begins so. Raises InputError if there is none, or more than one."""
+def one_job(jobs: Sequence[JobInfo], start: str, listing: str = "tercet jobs") -> JobInfo:
+    """The job whose identifier begins so. Raises InputError if there is none, or more than one.
+
+    `listing`: the command that lists them.
+    """
     fitting = [job for job in jobs if job.job.startswith(start.lower())]
     if len(fitting) != 1:
         what = "no job begins" if not fitting else f"{len(fitting)} jobs begin"
-        raise InputError(f"{what} with {start!r}", hint="give more digits, or see the list: tercet jobs")
+        raise InputError(f"{what} with {start!r}", hint=f"give more digits, or see the list: {listing}")
     return fitting[0]
 
 
-def show_jobs(jobs: Sequence[JobInfo], *, as_json: bool) -> None:
-    """A list of jobs."""
+def show_jobs(
+    jobs: Sequence[JobInfo], *, as_json: bool, otherwise: Mapping[str, Mapping[str, JobInfo]] | None = None
+) -> None:
+    """A list of jobs; `otherwise`: what other nodes tell of some, by job and node."""
+    otherwise = otherwise or {}
     if as_json:
-        print_json([job.model_dump(mode="json") for job in jobs])
+        found = [job.model_dump(mode="json") for job in jobs]
+        for one in found:
+            if others := otherwise.get(one["job"]):
+                one["otherwise"] = {node: told.model_dump(mode="json") for node, told in others.items()}
+        print_json(found)
         return
     if not jobs:
         console().print("no jobs")
@@ -40,13 +48,24 @@ def show_jobs(jobs: Sequence[JobInfo], *, as_json: bool) -> None:
             _state(job),
             job.analyst_name,
             ", ".join(job.datasets),
+            f"{max(job.charged.values(), default=0):,}",
             moment(job.created),
             f"{job.finished - job.started:.2f} s" if job.finished and job.started else "",
+            _rests_on(job),
             job.purpose,
         )
         for job in jobs
     ]
-    console().print(rows(grid("job", "state", "analyst", "datasets", "asked", "took", "purpose", right=(5,)), lines))
+    titles = ("job", "state", "analyst", "datasets", "bits", "asked", "took", "rests on", "purpose")
+    console().print(rows(grid(*titles, right=(4, 6)), lines))
+    for number, others in otherwise.items():
+        for node, told in others.items():
+            words = f"job {number[:SHORT]}: {node} tells otherwise: {_state(told)}, rests on {_rests_on(told)}"
+            console().print(words, markup=False, soft_wrap=True)
+
+
+def _rests_on(job: JobInfo) -> str:
+    return "; ".join(dict.fromkeys(one.brief() for one in job.grounds.values()))
 
 
 def _state(job: JobInfo) -> str:
@@ -60,7 +79,7 @@ def _state(job: JobInfo) -> str:
 def show_job(job: JobInfo, *, as_json: bool) -> None:
     """All that a node tells of one job."""
     if as_json:
-        typer.echo(job.model_dump_json(indent=2))
+        print_json(job.model_dump(mode="json"))
         return
     decision = f"{job.decision.verdict}{f' by rule {job.decision.rule}' if job.decision.rule else ''}"
     console().print(
@@ -71,6 +90,8 @@ def show_job(job: JobInfo, *, as_json: bool) -> None:
                 "analyst": f"{job.analyst_name} ({job.analyst[:16]})",
                 "purpose": job.purpose,
                 "datasets": ", ".join(job.datasets),
+                "charged": ", ".join(f"{bits:,} bits of {name}" for name, bits in job.charged.items()),
+                "rests on": "\n".join(f"{name}: {'; '.join(one.words())}" for name, one in sorted(job.grounds.items())),
                 "asked": moment(job.created),
                 "finished": moment(job.finished),
                 "at": f"{job.decision.node}: {decision}",

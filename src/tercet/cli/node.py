@@ -1,7 +1,8 @@
-"""`tercet node`: what an operator does with his node."""
+"""`tercet node`: commands of an operator for their own node: make it, run it, rotate keys, back up, restore."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,27 +13,17 @@ from tercet.cli import processes
 from tercet.cli import unit as units
 from tercet.cli.federation import ENTRY_SUFFIX, write_entry
 from tercet.cli.options import FEDERATION, example
-from tercet.cli.output import amount, console, facts, grouped, moment
+from tercet.cli.output import amount, console, facts, grouped, moment, say
+from tercet.cli.own_node import SETTINGS, NodeOption, bracketed, load_settings, local_url, own_node
 from tercet.errors import ConfigError
+from tercet.federation.text import counted
 
 if TYPE_CHECKING:
-    from tercet.node.settings import Settings
+    pass
 
 app = typer.Typer(no_args_is_help=True, help="Run a node, and decide what it takes part in.")
 
-SETTINGS = "node.toml"
 PORT, FIRST_WORKER_PORT = 7643, 7650
-
-NodeOption = Annotated[
-    Path, typer.Option("--node", "-n", metavar="FILE", help=f"The node's settings, or the folder where {SETTINGS} is.")
-]
-
-
-def load_settings(path: Path) -> Settings:
-    """Read a node's settings, from the file or its folder. Raises ConfigError."""
-    from tercet.node.settings import Settings
-
-    return Settings.load(path / SETTINGS if path.is_dir() else path)
 
 
 @app.command(
@@ -73,8 +64,8 @@ def init(
         port=port,
         first_port=worker_port,
         lanes=lanes,
-        url=f"https://{_bracketed(reached)}:{port}",
-        lanes_address=f"{_bracketed(reached)}:{worker_port}",
+        url=f"https://{bracketed(reached)}:{port}",
+        lanes_address=f"{bracketed(reached)}:{worker_port}",
     )
     public = folder / f"{name}{ENTRY_SUFFIX}"
     write_entry(public, entry)
@@ -101,23 +92,16 @@ def init(
     )
 
 
-def local_url(settings: Settings) -> str:
-    """Where the node is reached on its own machine."""
-    host = processes.LOOPBACK if settings.listen.host in ("0.0.0.0", "::") else _bracketed(settings.listen.host)
-    return f"https://{host}:{settings.listen.port}"
-
-
-def _bracketed(host: str) -> str:
-    """An IPv6 address as it stands in an address with a port."""
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
-
-
 @app.command(epilog=example("tercet node run", "tercet node run --node /var/lib/tercet"))
 def run(node: NodeOption = Path(SETTINGS)) -> None:
     """Serve until SIGTERM or Ctrl-C; logs go to standard error."""
-    from tercet.node.daemon import run as serve
+    from tercet.node.worker.launch import ForkServer
 
-    serve(load_settings(node))
+    # before anything else is loaded or read: workers are forked from what is here now
+    with closing(ForkServer.fork()) as launcher:
+        from tercet.node.daemon import run as serve
+
+        serve(load_settings(node), launcher=launcher)
 
 
 @app.command(epilog=example("tercet node unit > /etc/systemd/system/tercet-node.service"))
@@ -129,7 +113,7 @@ def unit(
     """Print a hardened systemd unit; its head says how to use it."""
     if not folder.is_absolute() or not command.is_absolute():
         raise ConfigError("systemd wants whole paths", hint="begin --folder and --command with /")
-    typer.echo(units.unit(folder, command, user), nl=False)
+    say(units.unit(folder, command, user), nl=False)
 
 
 # -- keys
@@ -218,19 +202,18 @@ def backup(
     Keys are not in it: keep identity.pem apart, once. Delete old backups after `tercet refresh`: that is what
     refreshing is for.
     """
-    from tercet.cli.operator import own_node
     from tercet.federation.api_admin import BackupInfo, BackupOrder
 
     with own_node(node) as own:
         done = own.post("/v1/admin/backup", BackupOrder(path=target), BackupInfo)
-    versions = ", ".join(f"{name} {version}" for name, version in done.versions.items())
+    versions = ", ".join(f"{name} (version {version})" for name, version in done.versions.items())
     console().print(
         facts(
             {
                 "backup": done.path,
-                "size": f"{amount(done.nbytes)} in {done.files} files",
+                "size": f"{amount(done.nbytes)} in {counted(done.files, 'file')}",
                 "datasets": versions or "none",
-                "audit": f"{done.audit.number} entries",
+                "audit": counted(done.audit.number, "entry"),
             }
         )
     )
@@ -260,7 +243,7 @@ def restore(
         facts(
             {
                 "restored": f"{settings.folder_path}, as it was {done.created}",
-                "size": f"{amount(done.bytes)} in {done.files} files",
+                "size": f"{amount(done.bytes)} in {counted(done.files, 'file')}",
             }
         )
     )

@@ -1,10 +1,9 @@
-"""`tercet node status|jobs|approve|deny|accept-head|datasets|audit`: what an operator asks the node that runs."""
+"""`tercet node status|jobs|approve|deny|accept-head|datasets|audit`: commands that ask the operator's running node."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote, urlencode
@@ -14,10 +13,11 @@ import typer
 from tercet.cli.audit import show_entries
 from tercet.cli.errors import Exit
 from tercet.cli.listing import one_job, show_datasets, show_job, show_jobs
-from tercet.cli.node import SETTINGS, NodeOption, load_settings, local_url
 from tercet.cli.options import JsonOption, example
-from tercet.cli.output import amount, console, facts, grid, moment, rows
+from tercet.cli.output import amount, console, facts, grid, moment, print_json, rows
+from tercet.cli.own_node import SETTINGS, NodeOption, own_node
 from tercet.errors import ConfigError
+from tercet.federation.text import counted
 
 if TYPE_CHECKING:
     from tercet.client.nodes import NodeClient
@@ -28,25 +28,6 @@ _ID_DIGITS = 32
 _PAGE = 1000
 
 
-@contextmanager
-def own_node(path: Path) -> Iterator[NodeClient]:
-    """The operator's own node, asked with its own identity, on this machine. Raises ConfigError, Unreachable."""
-    from tercet.client.nodes import NodeClient
-    from tercet.federation.federation import Federation
-    from tercet.federation.identity import Member
-
-    settings = load_settings(path)
-    federation, member = Federation.load(settings.federation_path), Member.load(settings.identity_path)
-    party = federation.party(settings.name)
-    # under the name that others use it may not be reached from behind its own firewall
-    door = federation.node(party).model_copy(update={"url": local_url(settings)})
-    client = NodeClient(federation, party, member, via=door)
-    try:
-        yield client
-    finally:
-        client.close()
-
-
 def status(node: NodeOption = Path(SETTINGS), as_json: JsonOption = False) -> None:
     """Show how the node is; exit status 1 if it is not ready."""
     from tercet.federation.api_admin import NodeStatus
@@ -54,7 +35,7 @@ def status(node: NodeOption = Path(SETTINGS), as_json: JsonOption = False) -> No
     with own_node(node) as own:
         found = own.get("/v1/admin/status", NodeStatus)
     if as_json:
-        typer.echo(found.model_dump_json(indent=2))
+        print_json(found.model_dump(mode="json"))
     else:
         _show_status(found)
     if not found.health.ready:
@@ -75,12 +56,13 @@ def _show_status(found: NodeStatus) -> None:
                 "running": f"{info.software}, since {moment(info.started)}",
                 "workers": f"{busy} of {len(found.lanes)} busy",
                 "jobs": jobs,
-                "storage": f"{found.datasets} datasets, {amount(found.stored_bytes)}; {amount(found.free_bytes)} free",
+                "storage": f"{counted(found.datasets, 'dataset')}, {amount(found.stored_bytes)}; "
+                f"{amount(found.free_bytes)} free",
                 "uploads": f"{found.uploads} open" if found.uploads else "",
                 "catalogue": found.catalogue,
-                "policy": f"{found.policy.people} people, {found.policy.rules} rules, "
+                "policy": f"{found.policy.people} people, {counted(found.policy.rules, 'rule')}, "
                 f"loaded {moment(found.policy.loaded)}{problem}",
-                "audit": f"{found.audit.number} entries, newest {found.audit.hash[:16]}",
+                "audit": f"{counted(found.audit.number, 'entry')}, newest {found.audit.hash[:16]}",
                 "in doubt": ", ".join(found.in_doubt),
             }
         )
@@ -139,11 +121,11 @@ def deny(
 
 def _rule(verdict: str, job: str, reason: str, node: Path) -> None:
     from tercet.federation.api import JobInfo
-    from tercet.federation.api_admin import Ruling
+    from tercet.federation.api_admin import OperatorReason
 
     with own_node(node) as own:
         found = _find_job(own, job)
-        info = own.post(f"/v1/admin/jobs/{found.job}/{verdict}", Ruling(reason=reason), JobInfo)
+        info = own.post(f"/v1/admin/jobs/{found.job}/{verdict}", OperatorReason(reason=reason), JobInfo)
     waiting = f"; waiting for {', '.join(info.waiting_for)}" if info.waiting_for else ""
     console().print(f"Job {info.job} of {info.analyst_name} is {info.state} here{waiting}.", markup=False)
 
@@ -153,16 +135,71 @@ def accept_head(
     reason: Annotated[str, typer.Option("--reason", help="Why; it goes into the audit.")] = "",
     node: NodeOption = Path(SETTINGS),
 ) -> None:
-    """Take the next audit head of another node, though it is older than the last one.
+    """Take the next audit head of another node, though it is old.
 
     A node that shows an old head may hide what it did since, so this node runs no job with it. After a restore from a
     backup that is as it should be: ask its operator, over the telephone.
     """
-    from tercet.federation.api_admin import ChainHead, Ruling
+    from tercet.federation.api_admin import ChainHead, OperatorReason
 
     with own_node(node) as own:
-        own.post(f"/v1/admin/nodes/{quote(name, safe='')}/accept-head", Ruling(reason=reason), ChainHead)
+        own.post(f"/v1/admin/nodes/{quote(name, safe='')}/accept-head", OperatorReason(reason=reason), ChainHead)
     console().print(f"The next audit head of {name} is taken, whichever it is.", markup=False)
+
+
+def check(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Whose values are to be checked.")],
+    node: NodeOption = Path(SETTINGS),
+) -> None:
+    """Have data checked that nobody has checked yet.
+
+    The nodes look whether all values are in their declared ranges. Run it at the node that coordinates. One bit an
+    upload becomes plain, and no value. Uploads are checked before they become visible, so this is for data from before
+    that, or whose ranges have been narrowed. Exit status 1 if an upload did not pass.
+    """
+    from tercet.federation.api_admin import CheckReport
+
+    with own_node(node) as own:
+        found = own.post(f"/v1/admin/datasets/{quote(dataset, safe='')}/check", None, CheckReport)
+    screen = console()
+    for upload in found.passed:
+        screen.print(f"Upload {upload} of {dataset} passed.", markup=False)
+    for upload in found.failed:
+        screen.print(f"Upload {upload} of {dataset} did NOT pass: some value is outside its range.", markup=False)
+    if not found.passed and not found.failed:
+        screen.print(f"All of {dataset} has been checked.", markup=False)
+    if found.failed:
+        raise typer.Exit(Exit.ERROR)
+
+
+def repair(
+    transaction: Annotated[
+        str, typer.Argument(metavar="CHANGE", help="Only this change; else all that this node lacks.")
+    ] = "",
+    node: NodeOption = Path(SETTINGS),
+) -> None:
+    """Bring this node to the state of the other two.
+
+    Changes that they have committed and this node has not are fetched, each with its order, the coordinator's signed
+    verdict and the signed votes of all three nodes, and are committed here only if they are what this node voted for.
+    Exit status 1 if one could not be repaired.
+    """
+    from tercet.federation.api_admin import RepairOrder, RepairReport
+
+    with own_node(node) as own:
+        found = own.post("/v1/admin/repair", RepairOrder(transaction=transaction or None), RepairReport)
+    screen = console()
+    for one in found.repaired:
+        about = f" of {one.dataset}" if one.dataset else ""
+        screen.print(f"Change {one.transaction}{about} was {one.was} here, and is committed now.", markup=False)
+    for name, why in found.failed.items():
+        screen.print(f"Change {name} is NOT repaired: {why}", markup=False)
+    for proof in found.proofs:
+        screen.print(f"Proven: {proof} (see tercet node audit).", markup=False)
+    if not found.repaired and not found.failed:
+        screen.print("This node has every change that the others have.", markup=False)
+    if found.failed:
+        raise typer.Exit(Exit.ERROR)
 
 
 def _all_jobs(own: NodeClient, state: str) -> list[JobInfo]:
@@ -178,7 +215,7 @@ def _find_job(own: NodeClient, start: str) -> JobInfo:
 
     if len(start) == _ID_DIGITS:
         return own.get(f"/v1/jobs/{quote(start, safe='')}", JobInfo)
-    return one_job(_all_jobs(own, ""), start)
+    return one_job(_all_jobs(own, ""), start, "tercet node jobs")
 
 
 def datasets(node: NodeOption = Path(SETTINGS), as_json: JsonOption = False) -> None:
@@ -207,7 +244,9 @@ def audit(
     with own_node(node) as own:
         if export is not None:
             count = _export(own, export)
-            console().print(f"{export}: {count} entries. Check them: tercet audit verify {export}", markup=False)
+            console().print(
+                f"{export}: {counted(count, 'entry')}. Check them: tercet audit verify {export}", markup=False
+            )
             return
         head = own.get("/v1/admin/audit?after=0&limit=1", _page()).head
         found = own.get(f"/v1/admin/audit?after={max(0, head.number - last)}&limit={last}", _page())
@@ -248,7 +287,9 @@ COMMANDS: dict[Callable[..., None], str] = {
     jobs: example("tercet node jobs --state held", "tercet node jobs 4f0c"),
     approve: example('tercet node approve 4f0c --reason "ethics vote 12/2026"'),
     deny: example('tercet node deny 4f0c --reason "the group is too small"'),
-    accept_head: example('tercet node accept-head university --reason "restored on 3 May, he says"'),
+    accept_head: example('tercet node accept-head university --reason "restored on 3 May, they say"'),
+    check: example("tercet node check patients"),
+    repair: example("tercet node repair"),
     datasets: example("tercet node datasets"),
     audit: example("tercet node audit --last 20", "tercet node audit --export hospital-a.audit.jsonl"),
 }

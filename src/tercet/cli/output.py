@@ -1,4 +1,4 @@
-"""What commands print with: tables, amounts, times, JSON."""
+"""Printing for commands: tables, amounts, times, progress, JSON; hidden characters are made visible."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import io
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, TextIO, cast
 
-from rich.console import Console, JustifyMethod
+import typer
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -24,8 +26,11 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 from rich.table import Table as Grid
 from rich.text import Text
+
+from tercet.federation.text import plain, plain_json
 
 _PIPE_WIDTH = 1 << 16
 _GROUP = 4
@@ -45,13 +50,26 @@ class _Trimmed(io.TextIOBase):
         self._to.flush()
 
 
+class _PlainConsole(Console):
+    """A console on which no text from outside steers the terminal, whatever is printed: a line, a table, a bar."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(plain(segment.text), segment.style)
+
+
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Write text as it is, without hidden characters: for what is neither a table nor has colours."""
+    typer.echo(plain(text), err=err, nl=nl)
+
+
 def console(*, err: bool = False) -> Console:
     """A terminal to print on; or a file or pipe, as wide as it takes, so that nothing is cut off or wrapped."""
-    here = Console(highlight=False, stderr=err)
+    here = _PlainConsole(highlight=False, stderr=err)
     if here.is_terminal:
         return here
     trimmed = _Trimmed(sys.stderr if err else sys.stdout)
-    return Console(highlight=False, file=cast(TextIO, trimmed), width=_PIPE_WIDTH)
+    return _PlainConsole(highlight=False, file=cast(TextIO, trimmed), width=_PIPE_WIDTH)
 
 
 def grid(*titles: str, right: Sequence[int] = ()) -> Grid:
@@ -84,7 +102,8 @@ def facts(pairs: Mapping[str, object]) -> Grid:
 
 def print_json(data: Any) -> None:
     """JSON on standard output, two spaces deep; what JSON does not have is text, or null for a mean of no rows."""
-    sys.stdout.write(json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+    text = json.dumps(_finite(data), indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    sys.stdout.write(plain_json(text) + "\n")
 
 
 def _finite(data: Any) -> Any:
@@ -92,6 +111,9 @@ def _finite(data: Any) -> Any:
         return {key: _finite(value) for key, value in data.items()}
     if isinstance(data, list | tuple):
         return [_finite(value) for value in data]
+    if isinstance(data, Decimal):
+        # as a number where that is the very same decimal, else as a text
+        return float(data) if Decimal(repr(float(data))) == data else str(data)
     return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
@@ -111,6 +133,14 @@ def moment(when: datetime | float | None) -> str:
     if not isinstance(when, datetime):
         when = datetime.fromtimestamp(when, UTC)
     return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def not_final(names: Sequence[str]) -> str:
+    """What an owner reads of a change that not all three nodes have signed."""
+    return (
+        f"NOT FINAL: {' and '.join(names)} has not signed it yet. Nodes that were down catch up by themselves; ask "
+        "again with tercet datasets, and tell the operators if it stays so."
+    )
 
 
 def grouped(fingerprint: str) -> str:

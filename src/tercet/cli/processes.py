@@ -1,43 +1,40 @@
-"""Node processes that `tercet up` and the demo start: how they are started, found ready, recognised and ended."""
+"""Node processes of `tercet up` and the demo: start them, wait until they are ready, find them again, end them."""
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
 import socket
-import ssl
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tercet.cli.starter import LOG_FILE, Starter
 from tercet.errors import ConfigError
 
 if TYPE_CHECKING:
     from tercet.federation.federation import Federation
 
 PID_FILE = "node.pid"
-LOG_FILE = "node.log"
-SETTINGS_FILE = "node.toml"
 LOOPBACK = "127.0.0.1"
 READY_S = 60.0
 """Seconds that a node may take until it answers and sees the other two."""
 END_S = 10.0
 """Seconds between SIGTERM and SIGKILL."""
 _POLL_S = 0.02
-_ASK_S = 0.15
-"""Between two looks whether a node is ready; nodes answer a stranger ten times a second."""
+_ASK_S = 0.1
+"""Between two looks whether a node that answers is ready; nodes answer a stranger ten times a second."""
 _PROBE_S = 2.0
 _LAST_LINES = 5
 _LAST_PORT = 32000
 """Above, the system gives out ports by itself."""
-_COMMAND = "from tercet.cli import main; main()"
+_SILENT = ["it does not answer"]
 _STATE, _START_TICKS = 0, 19
 """Places in /proc/PID/stat, counted behind the name."""
 
@@ -84,46 +81,64 @@ def running(folder: Path) -> Process | None:
     return process if process.alive else None
 
 
-def start(folder: Path) -> Process:
-    """Start the node of this folder in a session of its own, its log appended to a file there."""
-    log = folder / LOG_FILE
-    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-    pid = os.posix_spawn(
-        sys.executable,
-        [sys.executable, "-c", _COMMAND, "node", "run", "--node", str((folder / SETTINGS_FILE).resolve())],
-        {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-        file_actions=[
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-        ],
-        setsid=True,
-    )
-    process = Process.of(pid)
+def start(folder: Path, starter: Starter) -> Process:
+    """Start the node of this folder and note its process there. Raises ConfigError if it ended at once."""
+    process = Process.of(starter.start(folder))
     if process is None:
-        raise ConfigError(f"the node in {folder} ended at once:\n{last_words(folder)}", hint=f"see {log}")
+        raise ConfigError(f"the node in {folder} ended at once:\n{last_words(folder)}", hint=f"see {folder / LOG_FILE}")
     (folder / PID_FILE).write_text(json.dumps({"pid": process.pid, "began": process.began}) + "\n", encoding="utf-8")
     return process
 
 
+class NotReady(ConfigError):
+    """A node that runs would take no job."""
+
+
 def await_ready(federation: Federation, folders: Sequence[Path], started: Sequence[Process]) -> None:
-    """Wait until each node answers and sees the others. Raises ConfigError with what a node that ended has logged."""
+    """Wait until each node answers and sees the others.
+
+    Raises ConfigError with what a node that ended has logged, NotReady with what one that answers waits for.
+    """
     deadline = time.monotonic() + READY_S
     for node, folder, process in zip(federation.nodes, folders, started, strict=True):
-        while not answers(node.url, node.card.certificate):
+        while missing := waits_for(node.url, node.card.certificate):
             if not process.alive:
                 raise ConfigError(
                     f"the node {node.name} ended at its start:\n{last_words(folder)}", hint=f"see {folder / LOG_FILE}"
                 )
             if time.monotonic() > deadline:
-                raise ConfigError(
-                    f"the node {node.name} was not ready within {READY_S:g} s", hint=f"see {folder / LOG_FILE}"
+                raise NotReady(
+                    f"{node.name} is not ready after {READY_S:g} s: {'; '.join(missing)}",
+                    hint=f"the nodes run: tercet node status --node {folder} says more, and so does "
+                    f"{folder / LOG_FILE}; tercet down stops them",
                 )
-            time.sleep(_ASK_S)
+            time.sleep(_POLL_S if missing == _SILENT else _ASK_S)
 
 
-def answers(url: str, certificate: bytes, path: str = "/readyz") -> bool:
+def answers(url: str, certificate: bytes, path: str) -> bool:
     """Whether a node with exactly this certificate answers 200 there."""
+    answer = _asked(url, certificate, path)
+    return answer is not None and answer[0] == HTTPStatus.OK
+
+
+def waits_for(url: str, certificate: bytes) -> list[str]:
+    """What the node with exactly this certificate waits for; nothing, if it would take a job."""
+    answer = _asked(url, certificate, "/readyz")
+    if answer is None:
+        return _SILENT
+    with suppress(ValueError):
+        told = json.loads(answer[1]).get("missing")
+        if isinstance(told, list) and told:
+            return [str(one) for one in told]
+    return [] if answer[0] == HTTPStatus.OK else [f"it answers with status {answer[0]}"]
+
+
+def _asked(url: str, certificate: bytes, path: str) -> tuple[int, bytes] | None:
+    """Status and body of what a node with exactly this certificate answers there; None if it does not."""
+    # takes longer to load than most commands take otherwise
+    import http.client
+    import ssl
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False  # names mean nothing here: the certificate itself is pinned
@@ -132,9 +147,10 @@ def answers(url: str, certificate: bytes, path: str = "/readyz") -> bool:
     connection = http.client.HTTPSConnection(where.hostname or "", where.port, timeout=_PROBE_S, context=context)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == http.HTTPStatus.OK
+        answer = connection.getresponse()
+        return answer.status, answer.read()
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()
 
@@ -177,7 +193,7 @@ def free_ports(first: int, count: int) -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether nothing listens at this port of loopback."""
+    """Whether no program listens at this port of loopback."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""What the demo shows on the screen."""
+"""The screens of the demo."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.markup import escape
 from tercet.cli import output
 from tercet.cli.errors import told
 from tercet.cli.output import amount, grid, rows
-from tercet.cli.tables import FloatArray, Owner, Table
+from tercet.cli.tables import FloatArray, Owner, TrainingTable
 
 if TYPE_CHECKING:
     from tercet.cli.seen import Component
@@ -37,7 +37,7 @@ class Screen:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or output.console()
 
-    def opening(self, owners: Sequence[Owner], tables: Sequence[Table], schema: Schema) -> None:
+    def opening(self, owners: Sequence[Owner], tables: Sequence[TrainingTable], schema: Schema) -> None:
         count = sum(len(table.target) for table in tables)
         features, target = tables[0].feature_names, escape(tables[0].target_name)
         self._say(

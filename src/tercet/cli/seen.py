@@ -1,4 +1,4 @@
-"""What nodes have of the owners' rows: words read from their disks, and how those are distributed."""
+"""Reads the components that nodes store from their disks, for the demo, and how their words are distributed."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ def held_by_nodes(folders: Sequence[Path], dataset: str, column: str) -> tuple[C
 
     Only whoever has all three machines can do that; the demo has.
     """
-    from tercet.node.settings import Settings
+    from tercet.node.settings import NodeSettings
     from tercet.sharing import Share
     from tercet.store.catalogue import Catalogue
     from tercet.store.datasets import Datasets
 
     found = []
     for party, folder in zip(PARTIES, folders, strict=True):
-        settings = Settings.load(folder / "node.toml")
+        settings = NodeSettings.load(folder / "node.toml")
         catalogue = Catalogue(settings.database_url)
         try:
             share = Datasets(catalogue, settings.folder_path, party).get(dataset).read(column)

@@ -22,7 +22,7 @@ _HEADER_LINES = 1
 
 
 @dataclass(frozen=True)
-class Table:
+class TrainingTable:
     """Rows of numbers and the column to predict."""
 
     features: FloatArray
@@ -32,7 +32,7 @@ class Table:
 
     def __repr__(self) -> str:
         rows, columns = self.features.shape
-        return f"Table({rows} rows, {columns} features, target {self.target_name!r})"
+        return f"TrainingTable({rows} rows, {columns} features, target {self.target_name!r})"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def read(path: Path) -> DataFrame:
         ) from None
 
 
-def checked(frame: DataFrame, target: str, *, pooled: bool = True) -> Table:
+def checked(frame: DataFrame, target: str, *, pooled: bool = True) -> TrainingTable:
     """The frame as numbers; InputError naming the column, and the line in the file, that stands in the way.
 
     Values are never part of a message. `pooled`: these are all rows, so they must also determine a regression.
@@ -84,7 +84,7 @@ def checked(frame: DataFrame, target: str, *, pooled: bool = True) -> Table:
     numbers = np.column_stack([_numbers(frame.iloc[:, place], name) for place, name in enumerate(names)])
     feature_names = tuple(name for name in names if name != target)
     at = names.index(target)
-    table = Table(np.delete(numbers, at, axis=1), numbers[:, at], feature_names, target)
+    table = TrainingTable(np.delete(numbers, at, axis=1), numbers[:, at], feature_names, target)
     if pooled:
         _determined(table)
     return table
@@ -110,7 +110,7 @@ def _numbers(column: Any, name: str) -> FloatArray:
     return numbers
 
 
-def _determined(table: Table) -> None:
+def _determined(table: TrainingTable) -> None:
     """A regression has one answer only if there are enough rows and no feature follows from the others."""
     rows, features = table.features.shape
     needed = max(MIN_ROWS, features + 2)

@@ -1,21 +1,19 @@
-"""`tercet up` and `tercet down`: three nodes on this machine, in one folder, for trying things."""
+"""The three nodes of `tercet up` and the demo: made, started and shown, in one folder of this machine."""
 
 from __future__ import annotations
 
 import fcntl
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from tercet.cli import processes
-from tercet.cli.node import load_settings
-from tercet.cli.options import FEDERATION, UP_FOLDER, example
-from tercet.cli.output import console, grid, rows, steps
+from tercet.cli.options import FEDERATION
+from tercet.cli.output import console, grid, rows
+from tercet.cli.own_node import load_settings
+from tercet.cli.starter import LOG_FILE, Starter
 from tercet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,54 +24,6 @@ PEOPLE = ("owner", "analyst", "operator")
 """Identities that a trial begins with; each name is also the role."""
 LANES = 2
 FIRST_PORT = 7643
-
-_FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the nodes are, or are made.")]
-
-
-def up(
-    folder: _FolderArgument = Path(UP_FOLDER),
-    port: Annotated[
-        int, typer.Option("--port", min=1024, max=31000, help="Where to look for free ports when nodes are made.")
-    ] = FIRST_PORT,
-) -> None:
-    """Start three nodes on this machine, to try things.
-
-    The first time this makes the folder: three nodes, a federation file, and identities of an owner, an analyst and
-    an operator, whom the nodes' policy lets do all that a trial needs. Data stays there from one time to the next.
-
-    All three nodes on one machine protect nobody: whoever owns the machine has all shares. It is for learning and
-    developing. For real use, three organisations each run `tercet node init` and `tercet node run`.
-    """
-    screen, began = console(), time.monotonic()
-    with steps(screen) as step, locked(folder):
-        if not (folder / FEDERATION).exists():
-            step("making three nodes and three identities")
-            create(folder, port, {role: [role] for role in PEOPLE})
-        federation, started = launch(folder, step)
-    what = "are ready" if started else "were running already"
-    screen.print(f"\nThree nodes {what}, after {time.monotonic() - began:.1f} s.\n", markup=False)
-    show_nodes(folder, federation)
-    screen.print(_next_steps(folder), markup=False, soft_wrap=True)
-
-
-def down(folder: _FolderArgument = Path(UP_FOLDER)) -> None:
-    """Stop the nodes that `tercet up` started.
-
-    What they hold stays in the folder, for the next `tercet up`. Only those processes are ended, and only if they are
-    still the ones that were started.
-    """
-    if not (folder / FEDERATION).exists():
-        raise ConfigError(f"there are no nodes in {folder}", hint="name the folder that you gave to tercet up")
-    with locked(folder):
-        ended = processes.stop([folder / node for node in NODES])
-    told = f"Stopped {', '.join(path.name for path in ended)}." if ended else "No node was running."
-    console().print(f"{told} Their data stays in {folder}; `tercet up` starts them again.", markup=False)
-
-
-COMMANDS: dict[Callable[..., None], str] = {
-    up: example("tercet up", "tercet up study --port 9000"),
-    down: example("tercet down", "tercet down study"),
-}
 
 
 @contextmanager
@@ -94,12 +44,12 @@ def locked(folder: Path) -> Iterator[None]:
 def create(folder: Path, first_port: int, people: Mapping[str, Sequence[str]], *, lanes: int = LANES) -> Federation:
     """Make three nodes on loopback ports that are free now, and an identity NAME.pem for each person (name: roles).
 
-    `lanes`: jobs at a time; each takes half a second of every start.
+    `lanes`: jobs at a time; each is a process of its own.
 
     Raises ConfigError if something stands in the way; nothing there is overwritten.
     """
     from tercet.federation.identity import Member
-    from tercet.node.setup import Place, create_federation
+    from tercet.node.setup import NodePlace, create_federation
     from tercet.policy.template import trial
 
     strange = [path.name for path in folder.iterdir()]
@@ -114,13 +64,13 @@ def create(folder: Path, first_port: int, people: Mapping[str, Sequence[str]], *
         member.save(folder / f"{member.name}.pem")
     each = 1 + lanes
     base = processes.free_ports(first_port, len(NODES) * each)
-    places = {node: Place(base + each * at, base + each * at + 1, lanes) for at, node in enumerate(NODES)}
+    places = {node: NodePlace(base + each * at, base + each * at + 1, lanes) for at, node in enumerate(NODES)}
     return create_federation(
         folder, places, policy=trial({m.name: (m.card.fingerprint, people[m.name]) for m in members})
     )
 
 
-def launch(folder: Path, step: Callable[[str], None]) -> tuple[Federation, bool]:
+def launch(folder: Path, step: Callable[[str], None], starter: Starter) -> tuple[Federation, bool]:
     """Start those nodes of the folder that do not run, and wait for all; give whether any was started."""
     from tercet.federation.federation import Federation
 
@@ -133,9 +83,11 @@ def launch(folder: Path, step: Callable[[str], None]) -> tuple[Federation, bool]
         if missing:
             step(f"starting {', '.join(path.name for path in missing)}")
         for path in missing:
-            at_work[path] = processes.start(path)
+            at_work[path] = processes.start(path, starter)
         step("waiting until they answer and see each other")
         processes.await_ready(federation, folders, [at_work[path] for path in folders])
+    except processes.NotReady:
+        raise  # who has restored one of them needs all three to run
     except BaseException:
         processes.stop(missing)
         raise
@@ -161,26 +113,6 @@ def show_nodes(folder: Path, federation: Federation) -> None:
     lines = []
     for number, node in enumerate(federation.nodes, 1):
         found = processes.running(folder / node.name)
-        log = folder / node.name / processes.LOG_FILE
+        log = folder / node.name / LOG_FILE
         lines.append((number, node.name, node.url, found.pid if found else "not running", log))
     console().print(rows(grid("party", "node", "address", "process", "log", right=(0,)), lines))
-
-
-def _next_steps(folder: Path) -> str:
-    # commands find the files of the usual folder by themselves
-    given = "" if folder == Path(UP_FOLDER) else f" -f {folder / FEDERATION} -i {folder}"
-    owner, analyst = (given and f"{given}/{role}.pem" for role in PEOPLE[:2])
-    stop = "" if folder == Path(UP_FOLDER) else f" {folder}"
-    return f"""
-What to do now, with a table of yours:
-
-  tercet schema infer patients.csv --out patients.toml
-  tercet upload patients.csv --dataset patients --schema patients.toml{owner}
-  tercet query 'SELECT AVG(age), COUNT(*) FROM patients'{analyst}
-
-or from Python:
-
-  net = tercet.connect("{folder / FEDERATION}", identity="{folder / "analyst.pem"}")
-
-All three nodes are on this machine, so this protects nobody yet. `tercet down{stop}` stops them.
-"""

@@ -1,17 +1,28 @@
-"""Aggregates over the rows of a group, which a secret condition picks: what is revealed, and what is made of it."""
+"""Aggregates over the rows of a group, which a secret condition picks: what is revealed, and what is made of it.
+
+What rests on fewer rows than the cohort is not shown. Whether it does is found out under sharing, within the plan of
+the question: what is too small is multiplied by 0 there, so neither it nor the number of its rows becomes plain.
+"""
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Final
 
-from tercet.array import elementwise, statistics
+from tercet.array import elementwise, manipulation, statistics
+from tercet.array.core import SecretArray
+from tercet.array.decimals import DecimalArray, decimal_of
+from tercet.array.nullable import NullableArray, kept, split
 from tercet.array.results import reveal
-from tercet.array.secret import SecretArray
+from tercet.client.cohort import apart, taken, together
+from tercet.client.guards import Base, Condition, Guard, Guards, Hiding, Keys, What, cuts_of, is_of_two_values
 from tercet.errors import InputError
 from tercet.store.schema import Column, ColumnKind
 
@@ -20,70 +31,204 @@ Finish = Callable[[list[float]], Any]
 Answers = tuple[tuple[Any, ...], ...]
 
 
+class NotShown:
+    """In the place of an aggregate over fewer rows than the cohort."""
+
+    def __repr__(self) -> str:
+        return "not shown"
+
+
+NOT_SHOWN: Final = NotShown()
+
+
 @dataclass(frozen=True)
 class Cell:
     """One aggregate: what is revealed for it, and how the answer comes of that; or a value that is public already."""
 
     arrays: tuple[SecretArray, ...]
     finish: Finish
+    guards: tuple[Guards, ...] = ()
+    """For each array what has to hold for it to be shown; empty where nothing has to."""
+
+    def __post_init__(self) -> None:
+        if not self.guards:
+            object.__setattr__(self, "guards", ((),) * len(self.arrays))
+
+    def then(self, change: Callable[[Any], Any]) -> Cell:
+        """The same, and what comes of it is changed, if it is shown."""
+        finish = self.finish
+
+        def changed(found: list[float]) -> Any:
+            value = finish(found)
+            return value if value is NOT_SHOWN else change(value)
+
+        return replace(self, finish=changed)
 
 
 class Group:
-    """Rows that are counted and summed; how many there are is secret where a condition picks them."""
+    """Rows that are counted and summed; how many there are is secret where a condition picks them.
 
-    def __init__(self, rows: int, mask: SecretArray | None = None) -> None:
-        """`rows`: of the table. `mask`: which of them belong to the group (all, if there is none)."""
-        self._rows = rows
+    Aggregates of values skip those that are missing, as SQL and pandas do.
+    """
+
+    def __init__(
+        self, about: Hiding, mask: SecretArray | None = None, also: Guards = (), of: Base | None = None
+    ) -> None:
+        """`about`: the rows of the table, and how many an aggregate must rest on. `mask`: which rows belong to the
+        group (all, if there is none). `also`: what else has to hold for its aggregates to be shown. `of`: the group of
+        which these rows are those that have a value."""
+        self._about = about
+        self._rows = about.rows
+        self._cohort = about.cohort
         self._mask = mask
+        self._also = also
+        self._present: dict[int, tuple[SecretArray, Group]] = {}
         self._counted: tuple[SecretArray, ...] = () if mask is None else (statistics.sum(mask),)
         """One array for all that ask for it, so that it is revealed once."""
+        self._hiding = () if mask is None else (about.of(mask),)
+        """Those of the group's rows that hide somebody, and how many they are."""
+        self._sizes = tuple(statistics.sum(rows) for rows in self._hiding)
+        self._part_of = of
+        self._base = Base(next(iter(self._sizes), about.count)) if of is None else of
+        self._guards: Guards = ()
+        if about.cohort > 0:
+            what = What.ROWS if of is None else What.VALUE
+            there = list(zip(self._sizes, self._hiding, strict=True))
+            self._guards = (*(Guard(count, False, what, rows, of) for count, rows in there), *also)
+
+    def given(self, conditions: Sequence[Condition]) -> Group:
+        """The same rows; what is said of them rests on those that meet each of these conditions."""
+        if not conditions or self._cohort <= 0:
+            return self
+        guards = list(self._also)
+        for condition in conditions:
+            met = self._about.of(condition.rows if self._mask is None else self._mask & condition.rows)
+            what = What.ROWS if condition.rest else What.COUNTED if condition.counted else What.CUT
+            family = condition.family if condition.family is not None else (what.value, met._node.serial)
+            guards.append(Guard(statistics.sum(met), condition.or_none, what, met, self._base, family))
+        return Group(self._about, self._mask, tuple(guards), self._part_of)
+
+    def _cell(self, arrays: tuple[SecretArray, ...], finish: Finish) -> Cell:
+        if self._mask is None and self._about.count < self._cohort:
+            return Cell((), lambda _: NOT_SHOWN)
+        return Cell(arrays, finish, (self._guards,) * len(arrays))
+
+    def of(self, values: SecretArray) -> tuple[SecretArray, Group]:
+        """Values that are there wherever the group is, and the group: the rows of this one in which they are there."""
+        inner, valid = split(values)
+        if valid is None:
+            return values, self
+        if id(values) not in self._present:
+            mask = valid if self._mask is None else self._mask & valid
+            # the values are kept, so that no other has their id
+            group = Group(self._about, mask, self._guards, self._base)
+            self._present[id(values)] = values, group
+        return inner, self._present[id(values)][1]
+
+    @property
+    def size(self) -> SecretArray | None:
+        """How many rows that hide somebody, where that is secret."""
+        return next(iter(self._sizes), None)
+
+    def _measured(self, values: SecretArray) -> tuple[SecretArray, Group]:
+        """As `of`, for what is added up: the sum of bools is the number of rows that meet a condition."""
+        values, group = self.of(values)
+        if values.dtype.name != "bool" and not is_of_two_values(values):
+            return values, group
+        truth = values if values.dtype.name == "bool" else values == values.bounds[1]
+        met, other = Condition(truth, counted=True), Condition(~truth, or_none=True, rest=True)
+        return values, group.given([met, other])
+
+    def exactly(self, arrays: tuple[SecretArray, ...]) -> Cell:
+        """What is revealed as it is, of all rows of the group."""
+        return self._cell(arrays, lambda found: found[0])
 
     def count(self) -> Cell:
         """How many rows."""
-        return Cell(self._counted, lambda found: int(found[0]) if found else self._rows)
+        return self._cell(self._counted, lambda found: int(found[0]) if found else self._rows)
+
+    def some(self) -> Cell:
+        """Whether there is a row."""
+        if self._mask is None:
+            return self._cell((), lambda _: self._rows > 0)
+        return self._cell((self._counted[0] > 0,), lambda found: bool(found[0]))
 
     def total(self, values: SecretArray) -> Cell:
-        """The sum."""
-        taken = values if self._mask is None else elementwise.multiply(values, self._mask)
-        return Cell((statistics.sum(taken),), operator.itemgetter(0))
+        """The sum; of no rows 0."""
+        values, group = self._measured(values)
+        return group._total(values)
+
+    def _total(self, values: SecretArray) -> Cell:
+        plain, meant = _exactly(values)
+        taken = plain if self._mask is None else elementwise.multiply(plain, self._mask)
+        return self._cell((statistics.sum(taken),), lambda found: meant(found[0]))
 
     def mean(self, values: SecretArray) -> Cell:
         """Sum over count; NaN of no rows."""
-        return joined(self.total(values), self.count(), ratio)
+        values, group = self._measured(values)
+        return joined(group._total(values), group.count(), ratio)
 
     def variance(self, values: SecretArray, correction: float, finish: Callable[[float], float] = float) -> Cell:
         """The variance: n sum(x^2) - sum(x)^2, exact, over what it is divided by; `finish` may take its root."""
+        values, group = self._measured(values)
+        return group._variance(values, correction, finish)
+
+    def _variance(self, values: SecretArray, correction: float, finish: Callable[[float], float]) -> Cell:
         if self._mask is None:
             if self._rows <= correction:
-                return Cell((), lambda _: math.nan)
-            return Cell((statistics.var(values, correction=correction),), lambda found: finish(found[0]))
-        taken = elementwise.multiply(values, self._mask)
+                return self._cell((), lambda _: math.nan)
+            return self._cell((statistics.var(values, correction=correction),), lambda found: finish(found[0]))
+        # of decimals the integers that are stored, whose variance is that of the values times a power of ten
+        plain, factor = (values.integers, 100**values.digits) if isinstance(values, DecimalArray) else (values, 1)
+        taken = elementwise.multiply(plain, self._mask)
         total, count = statistics.sum(taken), self._counted[0]
         scaled = count * statistics.sum(elementwise.multiply(taken, taken)) - total * total
 
         def end(found: list[float]) -> float:
             rows = int(found[1])
-            return finish(found[0] / (rows * (rows - correction))) if rows > correction else math.nan
+            below = rows * (rows - correction) * factor
+            return finish(found[0] / below) if rows > correction else math.nan
 
-        return Cell((scaled, count), end)
+        return self._cell((scaled, count), end)
 
     def extreme(self, values: SecretArray, *, least: bool) -> Cell:
-        """The least or the greatest value; of no rows, the bound at the other end."""
-        if self._mask is not None:
-            lo, hi = values.bounds
-            values = elementwise.where(self._mask, values, hi if least else lo)
-        return Cell(((statistics.min if least else statistics.max)(values),), operator.itemgetter(0))
+        """The least or the greatest value; None of no rows."""
+        values, group = self.of(values)
+        if not group._rows:
+            return self._cell((), lambda _: None)
+        plain, meant = _exactly(values)
+        if group._mask is not None:
+            lo, hi = plain.bounds
+            plain = elementwise.where(group._mask, plain, hi if least else lo)
+        found = self._cell(((statistics.min if least else statistics.max)(plain),), lambda found: meant(found[0]))
+        return joined(found, group.some(), lambda value, there: value if there else None)
+
+
+def _exactly(values: SecretArray) -> tuple[SecretArray, Callable[[Any], Any]]:
+    """The array that is computed with, and what becomes of a sum or an element of it: decimals are exact integers."""
+    if isinstance(values, DecimalArray):
+        digits = values.digits
+        return values.integers, lambda number: decimal_of(number, digits)
+    return values, lambda number: number
 
 
 def joined(a: Cell, b: Cell, compute: Callable[[Any, Any], Any]) -> Cell:
     """A cell that is computed of two others."""
     split = len(a.arrays)
-    return Cell((*a.arrays, *b.arrays), lambda found: compute(a.finish(found[:split]), b.finish(found[split:])))
+
+    def finish(found: list[float]) -> Any:
+        left, right = a.finish(found[:split]), b.finish(found[split:])
+        return NOT_SHOWN if left is NOT_SHOWN or right is NOT_SHOWN else compute(left, right)
+
+    return Cell((*a.arrays, *b.arrays), finish, (*a.guards, *b.guards))
 
 
-def ratio(a: float, b: float) -> float:
-    """a / b; NaN of no rows."""
-    return a / b if b else math.nan
+def ratio(a: Any, b: Any) -> float:
+    """a / b, rounded once; NaN of no rows."""
+    if not b:
+        return math.nan
+    exact = isinstance(a, Decimal) or isinstance(b, Decimal)
+    return float(Fraction(a) / Fraction(b)) if exact else float(a / b)
 
 
 def root(variance: float) -> float:
@@ -94,12 +239,66 @@ def root(variance: float) -> float:
 class Sheet:
     """Rows of cells that are asked as one plan; what several cells need is revealed once."""
 
-    def __init__(self, rows: Sequence[Sequence[Cell]]) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Sequence[Cell]],
+        cohort: int,
+        families: Sequence[Sequence[Group]] = (),
+        whole: int | None = None,
+    ) -> None:
+        """`cohort`: how many rows at least an aggregate rests on if it is shown. `families`: groups that together are
+        all rows of something, so that one that is not shown is what the others leave. `whole`: of so many rows, if some
+        may be in no group of a family."""
         self._rows = rows
-        arrays = {id(array): array for row in rows for cell in row for array in cell.arrays}
+        self._families = [[group.size for group in family if group.size is not None] for family in families]
+        self._whole = whole
+        self.cohort = cohort
+        self.hidden = 0
+        """In how many of the rows something was not shown; known once there are answers."""
+        self._sets: dict[Keys, int] = {}
+        """Sets of guards, by what they say, and the place of each one's verdict."""
+        shown = self._verdicts()
+        arrays: dict[Any, SecretArray] = {}
+        for cell in (cell for row in rows for cell in row):
+            for array, guards in zip(cell.arrays, cell.guards, strict=True):
+                key = _place_of(array, guards)
+                if key not in arrays:
+                    arrays[key] = kept(array, shown[self._sets[key[1]]]) if guards else array
         self._places = {key: place for place, key in enumerate(arrays)}
-        self.wanted = list(arrays.values())
-        """What is to be revealed."""
+        self.wanted = [*arrays.values(), *([] if shown is None else [shown])]
+        """What is to be revealed: numbers, 0 for those that are not shown, and last which are."""
+
+    def _verdicts(self) -> Any:
+        """For each set of guards whether what it guards is shown: secret bools, None if there are no guards."""
+        guards: dict[tuple[int, bool, str], Guard] = {}
+        for one in (guards for row in self._rows for cell in row for guards in cell.guards if guards):
+            self._sets.setdefault(frozenset(guard.key for guard in one), len(self._sets))
+            guards.update((guard.key, guard) for guard in one)
+        if not guards:
+            return None
+        counts = {guard.count._node.serial: guard.count for guard in guards.values()}
+        places = {serial: place for place, serial in enumerate(counts)}
+        stacked = manipulation.stack(list(counts.values()))
+        enough, none = stacked >= self.cohort, stacked == 0
+        holds = {
+            key: enough[places[key[0]]] | none[places[key[0]]] if guard.or_none else enough[places[key[0]]]
+            for key, guard in guards.items()
+        }
+        for family in self._families:
+            for count, shown in together(family, self.cohort, self._whole):
+                key = count._node.serial, False, What.ROWS.value
+                if key in holds:
+                    holds[key] = holds[key] & shown
+        fine = taken(cuts_of([of for row in self._rows for cell in row for of in cell.guards]), self.cohort)
+        holds = {key: held & fine[key] if key in fine else held for key, held in holds.items()}
+        of_group: dict[int, dict[tuple[int, bool, str], tuple[SecretArray, SecretArray]]] = {}
+        for key, guard in guards.items():
+            if guard.what is What.COUNTED and guard.of is not None and guard.rows is not None:
+                of_group.setdefault(guard.of.key, {})[key] = guard.rows, guard.count
+        for counted in of_group.values():
+            apart(counted, holds, self.cohort)
+        verdicts = [functools.reduce(operator.and_, (holds[key] for key in sorted(one))) for one in self._sets]
+        return manipulation.stack(verdicts)
 
     def ask(self) -> Answers:
         """Reveal what is wanted, as one job (none, if all is public)."""
@@ -108,22 +307,54 @@ class Sheet:
 
     def answers(self, plain: Sequence[Any]) -> Answers:
         """The answers, from the values of `wanted`."""
-        values = [value.item() if hasattr(value, "item") else value for value in plain]
+        *numbers, verdicts = plain if self._sets else (*plain, None)
+        values = [value.item() if hasattr(value, "item") else value for value in numbers]
 
         def answer(cell: Cell) -> Any:
-            return cell.finish([values[self._places[id(array)]] for array in cell.arrays])
+            keys = [_place_of(array, guards) for array, guards in zip(cell.arrays, cell.guards, strict=True)]
+            if not all(verdicts[self._sets[key[1]]] for key in keys if key[1]):
+                return NOT_SHOWN
+            return cell.finish([values[self._places[key]] for key in keys])
 
-        return tuple(tuple(answer(cell) for cell in row) for row in self._rows)
+        found = tuple(tuple(answer(cell) for cell in row) for row in self._rows)
+        self.hidden = sum(any(value is NOT_SHOWN for value in row) for row in found)
+        return found
+
+    def note(self, what: str) -> str:
+        """What is to be told beside answers of which some are not shown, in one sentence; else nothing."""
+        if not self.hidden:
+            return ""
+        if len(self._rows) == 1:
+            return f"not everything is shown: fewer than {self.cohort} rows meet a condition, or are left out by one"
+        verb = "is" if self.hidden == 1 else "are"
+        return (
+            f"{self.hidden} of {len(self._rows)} {what} {verb} not shown, or not wholly: "
+            f"fewer than {self.cohort} rows are in them, meet a condition or are left out by one"
+        )
 
 
-def combinations(columns: Sequence[Column], what: str) -> Iterator[dict[str, Any]]:
-    """Each group by its values of these columns, which are public lists. InputError for columns of other kinds."""
+def _place_of(array: SecretArray, guards: Guards) -> tuple[tuple[int, Fraction], Keys]:
+    """The same for arrays that are the same value under the same guards, however often they were written down."""
+    return _value_of(array), frozenset(guard.key for guard in guards)
+
+
+def _value_of(array: SecretArray) -> tuple[int, Fraction]:
+    """The same for arrays that are the same value, however often it was written down."""
+    return array._node.serial, array._divisor
+
+
+def combinations(columns: Sequence[Column], what: str, *, missing: bool) -> Iterator[dict[str, Any]]:
+    """Each group by its values of these columns, which are public lists. InputError for columns of other kinds.
+
+    With `missing`, None is a value of nullable columns.
+    """
     choices: list[Sequence[Any]] = []
     for column in columns:
+        nothing = (None,) if missing and column.nullable else ()
         if column.kind is ColumnKind.CATEGORY:
-            choices.append(column.categories)
+            choices.append((*column.categories, *nothing))
         elif column.kind is ColumnKind.BOOL:
-            choices.append((False, True))
+            choices.append((False, True, *nothing))
         else:
             raise InputError(
                 f"{what} {column.name}: which values there are is secret", hint="group by categories and bools"
@@ -135,8 +366,11 @@ def combinations(columns: Sequence[Column], what: str) -> Iterator[dict[str, Any
 
 
 def belongs(array: SecretArray, value: Any) -> SecretArray:
-    """Where a column of categories or bools has this value."""
+    """Where a column of categories or bools has this value; None for where it has none."""
+    if value is None:
+        assert isinstance(array, NullableArray)
+        return array.isna()
     if isinstance(value, bool):
-        return array if value else ~array
+        return (array if value else ~array)._truth()
     found: SecretArray = array == value
     return found

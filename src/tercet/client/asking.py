@@ -1,4 +1,4 @@
-"""A job at the three nodes: sent, waited for, its sealed results fetched, compared and put together."""
+"""Runs jobs at the three nodes: sends them, waits for their ends, fetches sealed results and combines them."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.client.nodes import NodeClient, Nodes
-from tercet.engine.commands import Done
 from tercet.errors import IntegrityError, PartyError, PlanError, ProtocolViolation, Refused, TercetError, Timeout
-from tercet.federation.api import REFUSED_HINT, JobInfo, JobReport
+from tercet.federation.api import REFUSED_HINT, JobInfo, JobList
 from tercet.federation.boxes import boxes_bytes, read_boxes
+from tercet.federation.ends import check_info
 from tercet.federation.identity import BOX_OVERHEAD_BYTES
+from tercet.federation.refusals import error_of
 from tercet.federation.sealing import open_result
-from tercet.node.refusals import raised
+from tercet.plan.bounds.capacity import window
 from tercet.plan.types import Type
-from tercet.protocols.reveal import TAG_BYTES, TAGS_BYTES, put_together, reveal_bytes
-from tercet.ring import ring
+from tercet.protocols.reveal import put_together, reveal_bytes
 from tercet.sharing import PARTIES, Party
 
 POLL_S = 10
-"""How long a node is asked to wait with its answer; then it is asked again."""
+"""Seconds for which a node may delay its answer about a job that has not ended; then it is asked again."""
 GRACE_S = 15.0
-"""After the deadline the nodes themselves say what became of the job."""
+"""Seconds that a client waits after the deadline, at which the nodes end the job and report its end."""
 OTHERS_S = 3.0
-"""When one node says that a job failed, the others are heard for so long: one may know better why."""
+"""Seconds that a client waits for the other nodes after one reported a failure: they may know more of the cause."""
 _ERROR_BYTES = 1 << 20
 
 
 class Held(PlanError):
-    """An operator has to let the job through first: `job` names it, `nodes` hold it. Ask for its result later."""
+    """An operator has to approve job `job` first, at each of `nodes`. Its result can be fetched later."""
 
     def __init__(self, message: str, *, job: str, nodes: Sequence[str], hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -43,22 +43,78 @@ class Held(PlanError):
 
 
 def submit(nodes: Nodes, job: str, bundle: bytes) -> list[JobInfo]:
-    """Send a bundle to all three. Raises Refused naming node and rule, or what else a node answers; then it is off."""
+    """Send a bundle to all three nodes, and give their answers.
+
+    If a node answers with an error, the job is cancelled at all nodes and the error is raised: Refused (with node and
+    rule) before others.
+    """
     answers = nodes.try_each(lambda node: node.post("/v1/jobs", bundle, JobInfo, patient=True))
-    errors = [answer for answer in answers if isinstance(answer, TercetError)]
+    errors = [
+        _refusal_checked(client, answer)
+        for client, answer in zip(nodes.clients, answers, strict=True)
+        if isinstance(answer, TercetError)
+    ]
     if errors:
         cancel(nodes, job)
         raise next((error for error in errors if isinstance(error, Refused)), errors[0])
     return [answer for answer in answers if isinstance(answer, JobInfo)]
 
 
+def _refusal_checked(node: NodeClient, error: TercetError) -> TercetError:
+    """The error that a node answered; IntegrityError in place of a refusal in another node's name."""
+    if isinstance(error, Refused) and error.node not in ("", node.name):
+        return IntegrityError(
+            f"node {node.name} says that {error.node} refuses the job, which only {error.node} can say",
+            hint=f"{node.name} is faulty or lying: tell the operators of the other two nodes",
+        )
+    return error
+
+
+def signed(nodes: Nodes, node: NodeClient, job: str) -> JobInfo:
+    """One job as one node has it. Raises IntegrityError if it is at its end and the node did not sign that."""
+    info = node.get(f"/v1/jobs/{job}", JobInfo)
+    check_info(info, node.entry.card, nodes.federation, job)
+    return info
+
+
+def listed(nodes: Nodes, state: str | None = None) -> tuple[list[JobInfo], dict[str, dict[str, JobInfo]]]:
+    """The caller's jobs, newest first, as the coordinator has them; and where other nodes differ from it.
+
+    The second part has, by job and node, jobs that ended with another state, bundle or grounds at that node. Nodes that
+    cannot be reached are left out. Raises what the coordinator answers, and IntegrityError for an end that a node did
+    not sign.
+    """
+    query = f"?state={state}" if state else ""
+    answers = nodes.try_each(lambda node: node.get(f"/v1/jobs{query}", JobList).jobs)
+    told: dict[str, list[JobInfo]] = {}
+    for node, answer in zip(nodes.clients, answers, strict=True):
+        if not isinstance(answer, TercetError):
+            for info in answer:
+                check_info(info, node.entry.card, nodes.federation, info.job)
+            told[node.name] = answer
+        elif node is nodes.coordinator:
+            raise answer
+    mine = told.pop(nodes.coordinator.name)
+    ends = {info.job: _end_of(info) for info in mine if info.final}
+    otherwise: dict[str, dict[str, JobInfo]] = {}
+    for name, infos in told.items():
+        for info in infos:
+            if info.final and ends.get(info.job, _end_of(info)) != _end_of(info):
+                otherwise.setdefault(info.job, {})[name] = info
+    return mine, otherwise
+
+
+def _end_of(info: JobInfo) -> tuple[object, ...]:
+    return info.state, info.bundle, info.grounds
+
+
 def cancel(nodes: Nodes, job: str) -> None:
-    """Have a job given up, as far as the nodes can be reached."""
+    """Cancel a job at every node that can be reached; raises nothing."""
     nodes.quietly(lambda node: node.request("POST", f"/v1/jobs/{job}/cancel", timeout=5.0))
 
 
-def check_held(nodes: Nodes, job: str, infos: Sequence[JobInfo]) -> None:
-    """Raise Held if a node waits for its operator."""
+def check_held(job: str, infos: Sequence[JobInfo]) -> None:
+    """Raise Held if an operator has to approve the job at one of the nodes."""
     holding = [info for info in infos if info.state == "held" or info.decision.verdict == "held"]
     if holding and all(info.state in ("held", "queued") for info in infos):
         names = [info.decision.node for info in holding]
@@ -80,7 +136,12 @@ def await_end(
     progress: Callable[[float], None] | None = None,
     wait_if_held: bool = False,
 ) -> list[JobInfo]:
-    """Follow a job at all three nodes to its end. Raises why it failed, Timeout or Unreachable naming a node, Held."""
+    """Wait for the end of a job at all three nodes, and give their signed answers.
+
+    `deadline` in unix seconds; `progress` is called with fractions from 0 to 1. Raises the error of a job that failed;
+    Timeout or Unreachable, naming a node; Held, unless `wait_if_held`. If anything but Held is raised, the job is
+    cancelled.
+    """
     stop = threading.Event()
     seconds = 1 if progress is not None else POLL_S
 
@@ -92,16 +153,17 @@ def await_end(
                 raise Timeout(message, party=int(node.party), job=job, hint="allow more time, or ask for less")
             patience = max(0, min(seconds, round(left)))
             info = node.get(f"/v1/jobs/{job}?wait={patience}", JobInfo, timeout=patience + node.timeout)
+            check_info(info, node.entry.card, nodes.federation, job)
             if info.final or stop.is_set():
                 return info
             if not wait_if_held:
-                check_held(nodes, job, [info])
+                check_held(job, [info])
             if progress is not None:
                 progress(info.progress)
 
     futures = [nodes.start(follow, client) for client in nodes.clients]
     try:
-        return _ends(futures)
+        return _ends(nodes, futures)
     except Held:
         raise
     except BaseException:
@@ -112,7 +174,8 @@ def await_end(
         stop.set()
 
 
-def _ends(futures: Sequence[Future[JobInfo]]) -> list[JobInfo]:
+def _ends(nodes: Nodes, futures: Sequence[Future[JobInfo]]) -> list[JobInfo]:
+    """Give all three signed ends, or raise the failure that says most of the cause; its hint names silent nodes."""
     pending = set(futures)
     failures: list[TercetError] = []
     give_up = None
@@ -128,8 +191,16 @@ def _ends(futures: Sequence[Future[JobInfo]]) -> list[JobInfo]:
         if give_up is not None and (not done or time.monotonic() > give_up):
             break
     if failures:
-        raise min(failures, key=_weight)
+        error = min(failures, key=_weight)
+        ends = zip(nodes.clients, futures, strict=True)
+        if silent := [client.name for client, future in ends if not _has_ended(future)]:
+            error.hint = "; ".join(filter(None, [error.hint, f"{' and '.join(silent)} has not signed an end of it"]))
+        raise error
     return [future.result() for future in futures]
+
+
+def _has_ended(future: Future[JobInfo]) -> bool:
+    return future.done() and future.exception() is None and future.result().final
 
 
 def _failure(future: Future[JobInfo]) -> TercetError | None:
@@ -141,7 +212,7 @@ def _failure(future: Future[JobInfo]) -> TercetError | None:
 
 
 def _weight(error: TercetError) -> int:
-    """What says more about the cause comes first: a refusal, a named fault, and last that somebody was not heard."""
+    """Sort key of failures: those that say more of the cause come first, and a node that does not answer last."""
     kinds: tuple[type[TercetError], ...] = (Held, Refused, IntegrityError, PlanError)
     for weight, kind in enumerate(kinds):
         if isinstance(error, kind):
@@ -152,52 +223,54 @@ def _weight(error: TercetError) -> int:
 
 
 def failure_of(info: JobInfo) -> TercetError:
-    """Why a job that ended otherwise than well did so, as one node tells it."""
+    """The exception for a job without a result, from one node's answer, whose signatures `check_info` has verified."""
     if info.error is not None:
         node = info.error.node or info.decision.node
-        error = raised(409, info.error, node, _NO_PARTY)
+        told = info.error
+        if info.end is not None and info.end.signer != node:
+            told = told.model_copy(update={"message": f"{told.message} (so says {info.end.signer})"})
+        error = error_of(409, told, node, _NO_PARTY)
         if isinstance(error, PartyError):
             error.party = None
         return error
     if info.state == "refused":
-        reason = "; ".join(info.decision.reasons) or "the policy does not allow it"
+        reason = info.decision.because or "the policy does not allow it"
         return Refused(reason, node=info.decision.node, rule=info.decision.rule, hint=REFUSED_HINT)
     return PlanError(f"job {info.job} was {info.state} at {info.decision.node}")
 
 
 _NO_PARTY = Party.P1
-"""`raised` wants a number; the node's name says who it is."""
+"""`error_of` takes a party; here the name of the node is in the message."""
 
 
 def fetch(nodes: Nodes, job: str, outputs: Mapping[int, Type]) -> dict[int, NDArray[Any]]:
-    """The words (packed bits) of revealed outputs: opened, compared, put together on this machine alone.
+    """Fetch and open the boxes of revealed outputs; give the words (packed bits) of each, by its index in the plan.
 
-    Raises IntegrityError naming the two nodes whose copies of a component differ.
+    Shares are combined on this machine only. Raises IntegrityError naming the two nodes whose copies of a component
+    differ, and ProtocolViolation for boxes that are not as they should be.
     """
-
-    rings = {index: None if t.is_bool else ring(t.ring) for index, t in outputs.items()}
-    due = {index: BOX_OVERHEAD_BYTES + reveal_bytes(rings[index], t.size) for index, t in outputs.items()}
+    names = [nodes[party].name for party in PARTIES]
+    due = {index: BOX_OVERHEAD_BYTES + reveal_bytes(window(t), t.size) for index, t in outputs.items()}
     sealed = nodes.each(lambda node: _boxes(node, job, due))
     words = {}
-    for index, here in rings.items():
+    for index, t in outputs.items():
         parts = []
         for party, found in zip(PARTIES, sealed, strict=True):
             part = open_result(nodes.member, job, index, party, found[index])
             parts.append(np.frombuffer(bytearray(part), np.uint8))
-        _check_tags(nodes, parts, index)
-        words[index] = put_together(parts, here, f"output {index}")
+        words[index] = put_together(parts, window(t), t.size, f"output {index}", names)
     return words
 
 
 def _boxes(node: NodeClient, job: str, due: Mapping[int, int]) -> dict[int, memoryview]:
-    """One node's boxes, which are exactly those that are due (output to length)."""
-    # an error is an answer, too, and may be longer than small results
+    """One node's boxes, by output. Raises ProtocolViolation unless outputs and lengths are those of `due`."""
+    # an error may be longer than small results
     most = max(_ERROR_BYTES, boxes_bytes(list(due.values())))
     data = node.request("GET", f"/v1/jobs/{job}/results", most=most)
     try:
         found = read_boxes(data)
     except ProtocolViolation as error:
-        message = f"node {node.name} answers with no boxes of job {job}: {error.message}"
+        message = f"node {node.name} sent results of job {job} that cannot be read: {error.message}"
         raise ProtocolViolation(message, party=int(node.party), job=job, hint=error.hint) from None
     sent = {index: len(box) for index, box in found.items()}
     if sent != due:
@@ -209,29 +282,4 @@ def _boxes(node: NodeClient, job: str, due: Mapping[int, int]) -> dict[int, memo
     return found
 
 
-def _check_tags(nodes: Nodes, parts: Sequence[NDArray[np.uint8]], index: int) -> None:
-    tags = [bytes(part[-TAGS_BYTES:]) for part in parts]
-    for party in PARTIES:
-        # component `party` is the second of `prev`, and the first of `party`
-        if tags[party.prev - 1][TAG_BYTES:] != tags[party - 1][:TAG_BYTES]:
-            raise IntegrityError(
-                f"nodes {nodes[party.prev].name} and {nodes[party].name} hold different copies of component "
-                f"{int(party)} of output {index}",
-                hint="one of them is faulty or lying; do not use the result",
-            )
-
-
-def done_of(job: bytes, report: JobReport) -> Done:
-    """A node's report as the engine's."""
-    return Done(
-        job,
-        report.seconds,
-        report.waiting_s,
-        np.array(report.index, np.uint32),
-        np.array(report.rounds, np.uint32),
-        np.array(report.nbytes, np.uint64),
-        np.array(report.compute_s, np.float64),
-    )
-
-
-__all__ = ["Held", "await_end", "cancel", "check_held", "done_of", "failure_of", "fetch", "submit"]
+__all__ = ["Held", "await_end", "cancel", "check_held", "failure_of", "fetch", "submit"]

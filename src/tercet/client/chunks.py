@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from tercet.client.columns import headers_of, missing_rows, readers_of
-from tercet.client.readers import Source
+from tercet.client.prefetch import prefetched
+from tercet.client.sources import Source
+from tercet.client.survey import with_all_outside
+from tercet.client.texts import flat
 from tercet.errors import InputError
 from tercet.store.part import MAX_CHUNK_ROWS, content_bytes
-from tercet.store.schema import Form, Schema
+from tercet.store.schema import Schema, StoredForm
 
 Missing = Literal["refuse", "drop"]
 CHUNK_BYTES = 8 << 20
@@ -24,8 +26,6 @@ CHUNK_BYTES = 8 << 20
 _MULTIPLE = 64
 _TEXT_KEY_BYTES = 64
 _ROW = "\0row"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +40,33 @@ class Chunk:
 
 def chunk_rows_for(schema: Schema, limit_bytes: int | None = None) -> int:
     """How many rows a chunk of this schema has: about 8 MB a component, a multiple of 64."""
-    row = sum(_row_bytes(column.form) for column in schema.columns)
+    row = sum(_row_bytes(form) for _, form in schema.stored)
     target = CHUNK_BYTES if limit_bytes is None else min(CHUNK_BYTES, limit_bytes // 2)
     rows = max(1, int(target / row))
     return min(MAX_CHUNK_ROWS, max(_MULTIPLE, rows // _MULTIPLE * _MULTIPLE))
 
 
-def _row_bytes(form: Form) -> float:
-    if form is Form.KEY_TEXT:
+def _row_bytes(form: StoredForm) -> float:
+    if form is StoredForm.KEY_TEXT:
         return _TEXT_KEY_BYTES
-    return 1 / 8 if form is Form.BITS else content_bytes(form, 1)
+    return 1 / 8 if form is StoredForm.BITS else content_bytes(form, 1)
 
 
 class Chunks:
     """The chunks of a source, and what was seen on the way."""
 
     def __init__(self, source: Source, schema: Schema, rows: int, missing: Missing = "refuse") -> None:
-        """`rows`: of each chunk but the last. `missing`: refuse rows with missing values, or drop and count them."""
+        """`rows`: of each chunk but the last. `missing`: refuse rows with missing values, or drop and count them;
+        what is missing in a nullable column is kept as missing."""
         if missing not in ("refuse", "drop"):
             raise InputError(f"missing is {missing!r}; it is refuse or drop")
         self.schema = schema
         self._source = source
+        self._reading = source.reading.agreeing(schema.reading.values)
         self._rows = rows
         self._drop = missing == "drop"
         self._headers = headers_of(source, schema)
-        self._readers = readers_of(schema)
+        self._readers = readers_of(schema, self._reading)
         self.read = 0
         """Rows read so far."""
         self.dropped = 0
@@ -81,27 +83,28 @@ class Chunks:
             held.append(table)
             count += table.num_rows
             while count >= self._rows:
-                whole = pa.concat_tables(held)
+                whole = _together(held)
                 yield self._chunk(whole.slice(0, self._rows), number, done)
                 held = [whole.slice(self._rows)]
                 count -= self._rows
                 number, done = number + 1, done + self._rows
         if count:
-            yield self._chunk(pa.concat_tables(held), number, done)
+            yield self._chunk(_together(held), number, done)
 
     def encoded(self, chunk: Chunk) -> Mapping[str, Any]:
         """Every column of a chunk as `split_chunk` takes it. Raises InputError naming row and column."""
-        return {
-            column.name: reader.words(values, chunk.numbers)
-            for column, reader, values in zip(self.schema.columns, self._readers, chunk.columns, strict=True)
-        }
+        found: dict[str, Any] = {}
+        for reader, values in zip(self._readers, chunk.columns, strict=True):
+            found |= reader.stored(values, chunk.numbers)
+        return found
 
     def _kept(self, table: pa.Table) -> pa.Table:
         if not self._drop:
             return table
         gone = np.zeros(table.num_rows, np.bool_)
         for column, values in zip(self.schema.columns, table.columns, strict=True):
-            gone |= missing_rows(column, values)
+            if not column.nullable:
+                gone |= missing_rows(column, values, self._reading)
         table = table.append_column(_ROW, pa.array(np.arange(self.read + 1, self.read + 1 + table.num_rows)))
         if gone.any():
             self.dropped += int(gone.sum())
@@ -114,61 +117,28 @@ class Chunks:
         return Chunk(number, table.num_rows, numbers, columns)
 
 
+def _together(held: list[pa.Table]) -> pa.Table:
+    """Pieces as one table; a column that came in several types, as from a database, has one that holds them all."""
+    if any(not piece.schema.equals(held[0].schema) for piece in held):
+        held = [pa.table([_decoded(column) for column in piece.columns], piece.schema.names) for piece in held]
+        with suppress(pa.ArrowException):
+            return pa.concat_tables(held, promote_options="permissive")
+        held = [pa.table([column.cast(pa.string()) for column in each.columns], each.schema.names) for each in held]
+    return pa.concat_tables(held)
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pa.chunked_array([flat(chunk) for chunk in column.chunks], flat(column.slice(0, 0).combine_chunks()).type)
+
+
 def check(source: Source, schema: Schema, missing: Missing = "refuse") -> tuple[int, int]:
     """Read and check a whole source without sending anything; (rows, rows dropped). Called by owners. InputError."""
     chunks = Chunks(source, schema, chunk_rows_for(schema), missing)
     rows = 0
-    for chunk in ahead(chunks):
-        chunks.encoded(chunk)
-        rows += chunk.rows
+    try:
+        for chunk in prefetched(chunks):
+            chunks.encoded(chunk)
+            rows += chunk.rows
+    except InputError as error:
+        raise with_all_outside(error, source, schema) from None
     return rows, chunks.dropped
-
-
-class _Ahead(Generic[T]):
-    def __init__(self, items: Iterator[T], depth: int) -> None:
-        self._items = items
-        self._queue: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="tercet reader", daemon=True)
-
-    def _work(self) -> None:
-        error: BaseException | None = None
-        try:
-            for item in self._items:
-                if not self._put((item, None)):
-                    return
-        except BaseException as raised:
-            error = raised
-        finally:
-            close = getattr(self._items, "close", None)
-            if close is not None:
-                close()
-        self._put((None, error))
-
-    def _put(self, entry: tuple[T | None, BaseException | None]) -> bool:
-        while not self._stop.is_set():
-            try:
-                self._queue.put(entry, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def __iter__(self) -> Iterator[T]:
-        self._thread.start()
-        try:
-            while True:
-                item, error = self._queue.get()
-                if error is not None:
-                    raise error
-                if item is None:
-                    return
-                yield item
-        finally:
-            self._stop.set()
-            self._thread.join()
-
-
-def ahead(items: Any, depth: int = 1) -> Iterator[Any]:
-    """The same items, made by another thread while the last one is worked on; no more than `depth` wait."""
-    return iter(_Ahead(iter(items), depth))

@@ -6,6 +6,7 @@ No value ever stands in a message: what an owner sends to a colleague for help m
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -15,32 +16,39 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tercet.client.digits import scaled, too_many_digits
 from tercet.client.encode import encode_array
-from tercet.client.readers import Source
+from tercet.client.sources import Source
+from tercet.client.texts import ISO, NUMBER, canonical, days_of, is_text
 from tercet.errors import InputError
 from tercet.ring import encode, pack_bits, ring
 from tercet.store.keys import MAX_KEY_BYTES, Texts
-from tercet.store.schema import MAX_NAME, Column, ColumnKind, Form, Schema
+from tercet.store.reading import AS_IT_IS, Reading
+from tercet.store.schema import MAX_NAME, Column, ColumnKind, Schema, StoredForm
 
 TRUE = ("true", "yes", "y", "t", "1")
 FALSE = ("false", "no", "n", "f", "0")
-MISSING = ("", "na", "n/a", "nan", "nat", "null", "none", "-", "?")
-"""Texts, in small letters, that stand for nothing in columns of numbers, dates and bools."""
-FILL = "fill it in, leave such rows out (missing rows are dropped on request), or share whether it is known as a column"
+FILL = "say nullable = true in the schema, fill it in, or leave such rows out (missing rows are dropped on request)"
 
-_NO_NUMBER = "correct it; if the file has decimal commas, say so: --decimal , (in Python decimal=',')"
+_NO_NUMBER = (
+    "correct it; or say how numbers are written: --decimal ',' or --thousands ',' (in Python decimal=',' or "
+    "thousands=',')"
+)
 _WHOLE = "make the column one of kind decimal in the schema, or round"
-_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_DIGITS = "round it, or say more digits in the schema"
+_WIDER = "correct it, or declare wider bounds in the schema (bounds are public)"
 _INT64 = np.iinfo(np.int64)
 _EXACT = 1 << 53
 
 
 def clean_name(header: str) -> str:
-    """The name that a header has in a schema: letters, digits, . _ -; the rest becomes an underscore."""
-    name = re.sub(r"[^A-Za-z0-9_.\-]+", "_", header.strip()).strip("_") or "column"
+    """The name that a header has in a schema: letters (without accents), digits, . _ -; the rest is an underscore."""
+    letters = unicodedata.normalize("NFKD", header.strip().replace("ß", "ss"))
+    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    name = re.sub(r"[^A-Za-z0-9_.\-]+", "_", bare).strip("_") or "column"
     if not re.match(r"[A-Za-z_]", name):
         name = "_" + name
-    return name[:MAX_NAME]
+    return name[: MAX_NAME - 1]  # behind which a mark fits, if the column is nullable
 
 
 def headers_of(source: Source, schema: Schema) -> list[str]:
@@ -61,39 +69,100 @@ def headers_of(source: Source, schema: Schema) -> list[str]:
     return found
 
 
+class Outside(InputError):
+    """A value that the schema does not hold: outside the bounds, or none of the categories."""
+
+
 class ColumnReader:
     """Checks and encodes one column, piece after piece."""
 
-    def __init__(self, column: Column) -> None:
+    def __init__(self, column: Column, reading: Reading = AS_IT_IS) -> None:
+        """`reading`: how the source writes values, and what counts as missing there."""
         self.column = column
+        self._reading = reading
         self._bounds = column.bounds
         if column.kind is ColumnKind.CATEGORY:
             self._categories = pa.array(column.categories, pa.string())
 
-    def words(self, values: pa.ChunkedArray, first_row: int | NDArray[np.int64]) -> Any:
-        """A piece as ring words (packed bits for bools), or as `store.keys.KeyValues`.
+    def stored(self, values: pa.ChunkedArray, first_row: int | NDArray[np.int64]) -> dict[str, Any]:
+        """A piece by the names of `Column.stored`: its words, and the validity bits of a nullable column.
 
         `first_row` is the number of its first row, from 1, or the numbers of all. InputError names row and column.
         """
+        column, array = self.column, _meant(values, self.column, self._reading)
+        if not column.nullable:
+            return {column.name: self._words(array, first_row)}
+        present = ~_plain(array.is_null(nan_is_null=True))
+        rows = np.flatnonzero(present)
+        numbers = rows + first_row if isinstance(first_row, int) else first_row[rows]
+        found = self._elements(array.filter(pa.array(present)), _Place(column.name, numbers))
+        out = np.full(len(array), self._missing_word(), found.dtype)
+        out[rows] = found
+        words = pack_bits(out) if column.form is StoredForm.BITS else out
+        return {column.name: words, column.validity: pack_bits(present)}
+
+    def words(self, values: pa.ChunkedArray | pa.Array, first_row: int | NDArray[np.int64]) -> Any:
+        """A piece, none of whose values is missing, as ring words (packed bits for bools), or as `keys.KeyValues`.
+
+        See `stored`.
+        """
+        return self._words(_meant(values, self.column, self._reading), first_row)
+
+    def _words(self, array: pa.Array, first_row: int | NDArray[np.int64]) -> Any:
         place = _Place(self.column.name, first_row)
-        array = _one_array(values)
         place.refuse_null(array)
+        found = self._elements(array, place)
+        return pack_bits(found) if self.column.kind is ColumnKind.BOOL else found
+
+    def _missing_word(self) -> Any:
+        """What is stored where a value is missing: the least that may be there."""
+        if self.column.form is StoredForm.BITS:
+            return False
+        return ring(self.column.form.ring_bits).from_ints([self.column.stored_bounds[0]])[0]
+
+    def _elements(self, array: pa.Array, place: _Place) -> Any:
+        """Bools, ring words, or key values, one for each row."""
         kind = self.column.kind
         if kind is ColumnKind.BOOL:
-            return pack_bits(_bools(array, place))
+            return _bools(array, place)
         if kind is ColumnKind.CATEGORY:
             return _codes(array, self._categories, place).view(np.uint64)
         if kind is ColumnKind.KEY:
-            return _integer_keys(array, place) if self.column.form is Form.KEY_INTEGER else _text_keys(array, place)
+            return (
+                _integer_keys(array, place) if self.column.form is StoredForm.KEY_INTEGER else _text_keys(array, place)
+            )
+        if self.column.digits is not None:
+            return self._scaled(array, self.column.digits, place)
         if kind is ColumnKind.DECIMAL:
             floats = _floats(array, place)
             self._check(floats, place)
             return encode(floats, self.column.scale_bits, ring(self.column.form.ring_bits))
         numbers = _days(array, place) if kind is ColumnKind.DATE else _integers(array, place)
         self._check(numbers, place)
-        if numbers.dtype == np.int64 and self.column.form is Form.WORDS64:
+        if numbers.dtype == np.int64 and self.column.form is StoredForm.WORDS64:
             return numbers.view(np.uint64)
         return encode_array(numbers, self._bounds).words
+
+    def _scaled(self, array: pa.Array, digits: int, place: _Place) -> Any:
+        """Values times 10^digits, as ring words."""
+        array = _flat(array)
+        if is_text(array.type):
+            trimmed = pc.utf8_trim_whitespace(array)
+            place.refuse(~_plain(pc.match_substring_regex(trimmed, NUMBER)), "is not a number", _NO_NUMBER)
+            array = trimmed
+        elif pa.types.is_floating(array.type):
+            floats = _plain(array)
+            place.refuse(np.isnan(floats), "is missing", FILL)
+            place.refuse(np.isinf(floats), "is infinite")
+        elif not (
+            pa.types.is_integer(array.type) or pa.types.is_decimal(array.type) or pa.types.is_boolean(array.type)
+        ):
+            _no_kind(array, "number", place)
+        lo, hi = self.column.stored_bounds
+        place.refuse(too_many_digits(array, digits), f"has more than {digits} digits behind the point", _DIGITS)
+        numbers, outside = scaled(array, digits, lo, hi)
+        place.refuse(outside, f"is outside the declared bounds [{self.column.lo}, {self.column.hi}]", _WIDER, Outside)
+        return ring(self.column.form.ring_bits).from_ints(numbers)
 
     def _check(self, values: NDArray[Any], place: _Place) -> None:
         if not values.size:
@@ -107,8 +176,7 @@ class ColumnReader:
             place.refuse(np.isnan(values), "is missing", FILL)
             place.refuse(np.isinf(values), "is infinite")
         low, high = self.column.lo, self.column.hi
-        hint = "correct it, or declare wider bounds in the schema (bounds are public)"
-        place.refuse((values < lo) | (values > hi), f"is outside the declared bounds [{low}, {high}]", hint)
+        place.refuse((values < lo) | (values > hi), f"is outside the declared bounds [{low}, {high}]", _WIDER, Outside)
 
 
 class _Place:
@@ -118,13 +186,13 @@ class _Place:
         self._column = column
         self._first = first_row
 
-    def refuse(self, bad: Any, why: str, hint: str = "") -> None:
-        """InputError for the first row where `bad` is true."""
+    def refuse(self, bad: Any, why: str, hint: str = "", kind: type[InputError] = InputError) -> None:
+        """InputError, of that kind, for the first row where `bad` is true."""
         bad = np.asarray(bad)
         if bad.any():
             at = int(np.argmax(bad))
             row = self._first + at if isinstance(self._first, int) else int(self._first[at])
-            raise InputError(f"column {self._column}, row {row}: the value {why}", hint=hint)
+            raise kind(f"column {self._column}, row {row}: the value {why}", hint=hint)
 
     def refuse_null(self, array: pa.Array) -> None:
         if array.null_count:
@@ -134,13 +202,14 @@ class _Place:
         raise InputError(f"column {self._column}: the values are {why}", hint=hint)
 
 
-def missing_rows(column: Column, values: pa.ChunkedArray) -> NDArray[np.bool_]:
-    """Which values of a piece are missing: nulls, NaN, and in columns other than texts what stands for nothing."""
-    array = _one_array(values)
-    missing = _plain(array.is_null(nan_is_null=True))
-    if _is_text(array.type) and column.kind not in (ColumnKind.CATEGORY, ColumnKind.KEY):
-        missing = missing | _plain(_stands_for_nothing(array).fill_null(True))
-    return missing
+def missing_rows(column: Column, values: pa.ChunkedArray | pa.Array, reading: Reading = AS_IT_IS) -> NDArray[np.bool_]:
+    """Which values of a piece are missing: nulls, NaN, and texts that stand for nothing and are no listed category."""
+    return _plain(_flat(_meant(values, column, reading)).is_null(nan_is_null=True))
+
+
+def _meant(values: pa.ChunkedArray | pa.Array, column: Column, reading: Reading) -> pa.Array:
+    """Values as the options say that they are written; null where one is missing."""
+    return canonical(_one_array(values), column, reading)
 
 
 def _one_array(values: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -155,18 +224,10 @@ def _is_view(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string_view(kind))
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
 def _plain(array: pa.Array) -> NDArray[Any]:
     """NumPy's view of an Arrow array without nulls; bools are copied."""
     plain: NDArray[Any] = array.to_numpy(zero_copy_only=False)
     return plain
-
-
-def _stands_for_nothing(texts: pa.Array) -> pa.Array:
-    return pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(texts)), pa.array(MISSING))
 
 
 def _flat(array: pa.Array) -> pa.Array:
@@ -180,15 +241,14 @@ def _numbers(array: pa.Array, to: pa.DataType, place: _Place) -> pa.Array:
         return array.cast(to)
     except pa.ArrowInvalid:
         trimmed = pc.utf8_trim_whitespace(array)
-        place.refuse(_plain(_stands_for_nothing(trimmed)), "is missing", FILL)
-        place.refuse(~_plain(pc.match_substring_regex(trimmed, _NUMBER)), "is not a number", _NO_NUMBER)
+        place.refuse(~_plain(pc.match_substring_regex(trimmed, NUMBER)), "is not a number", _NO_NUMBER)
         return trimmed.cast(to)
 
 
 def _floats(array: pa.Array, place: _Place) -> NDArray[np.float64]:
     array = _flat(array)
     kind = array.type
-    if _is_text(kind):
+    if is_text(kind):
         floats = _plain(_numbers(array, pa.float64(), place))
         # what Arrow reads as such a number
         place.refuse(np.isnan(floats), "is missing", FILL)
@@ -213,7 +273,7 @@ def _integers(array: pa.Array, place: _Place) -> NDArray[Any]:
         if kind == pa.uint64() and len(array) and pc.max(array).as_py() > _INT64.max:
             return _plain(array).astype(object)
         return _plain(array.cast(pa.int64()))
-    if _is_text(kind):
+    if is_text(kind):
         try:
             return _plain(_numbers(array, pa.int64(), place))
         except pa.ArrowInvalid:
@@ -244,11 +304,10 @@ def _bools(array: pa.Array, place: _Place) -> NDArray[np.bool_]:
     if pa.types.is_boolean(array.type):
         return _plain(array)
     hint = f"write {TRUE[0]} or {FALSE[0]}, {TRUE[-1]} or {FALSE[-1]}"
-    if _is_text(array.type):
+    if is_text(array.type):
         texts = pc.utf8_lower(pc.utf8_trim_whitespace(array))
         found = _plain(pc.index_in(texts, pa.array(TRUE + FALSE)).fill_null(-1))
         if found.size and found.min() < 0:
-            place.refuse((found < 0) & _plain(_stands_for_nothing(array)), "is missing", FILL)
             place.refuse(found < 0, "is neither true nor false", hint)
         return np.asarray(found < len(TRUE))
     numbers = _floats(array, place)
@@ -267,7 +326,9 @@ def _codes(array: pa.Array, categories: pa.Array, place: _Place) -> NDArray[np.i
     if found.null_count:
         texts = pc.utf8_trim_whitespace(_as_texts(_flat(array)))
         found = pc.index_in(texts, categories)
-        place.refuse(_plain(found.is_null()), "is none of the categories", "correct it, or add it to the schema")
+        place.refuse(
+            _plain(found.is_null()), "is none of the categories", "correct it, or add it to the schema", Outside
+        )
     return _plain(found.cast(pa.int64()))
 
 
@@ -291,7 +352,7 @@ def _text_keys(array: pa.Array, place: _Place) -> Texts:
 
 
 def _as_texts(array: pa.Array) -> pa.Array:
-    if _is_text(array.type):
+    if is_text(array.type):
         return array
     if pa.types.is_floating(array.type):
         with suppress(pa.ArrowInvalid):
@@ -303,18 +364,17 @@ def _days(array: pa.Array, place: _Place) -> NDArray[np.int64]:
     """Days since 1970-01-01."""
     array = _flat(array)
     kind = array.type
-    hint = "write dates as YYYY-MM-DD"
-    if _is_text(kind):
+    hint = "write dates as YYYY-MM-DD, or say what comes first: --day-first or --month-first"
+    if is_text(kind):
         try:
             array = array.cast(pa.date32())
         except pa.ArrowInvalid:
             texts = pc.utf8_trim_whitespace(array)
-            place.refuse(_plain(_stands_for_nothing(texts)), "is missing", FILL)
-            shaped = pc.match_substring_regex(texts, r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?$")
+            shaped = pc.match_substring_regex(texts, ISO)
             place.refuse(~_plain(shaped), "is not a date", hint)
             array = _calendar(pc.utf8_slice_codeunits(texts, 0, 10), place, hint)
     elif pa.types.is_timestamp(kind) or pa.types.is_date64(kind):
-        array = array.cast(pa.date32(), safe=False)
+        array = days_of(array)
     elif not pa.types.is_date32(kind):
         return _no_kind(array, "date", place)
     return _plain(array.cast(pa.int32())).astype(np.int64)
@@ -346,9 +406,9 @@ def _no_kind(array: pa.Array, kind: str, place: _Place) -> NDArray[Any]:
     raise AssertionError
 
 
-def readers_of(schema: Schema) -> Sequence[ColumnReader]:
+def readers_of(schema: Schema, reading: Reading = AS_IT_IS) -> Sequence[ColumnReader]:
     """One reader for each column, in order."""
-    return [ColumnReader(column) for column in schema.columns]
+    return [ColumnReader(column, reading) for column in schema.columns]
 
 
 __all__ = ["ColumnReader", "clean_name", "headers_of", "missing_rows", "readers_of"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tercet.client.base import COIN, STATED
 from tercet.client.nodes import TIMEOUT_S, Nodes
 from tercet.client.remote import RemoteSession
 from tercet.errors import ConfigError
@@ -25,6 +26,8 @@ def connect(
     deadline: float = DEADLINE_S,
     lifetime: float = LIFETIME_S,
     checked: bool = False,
+    rounding: str = COIN,
+    bounds: str = STATED,
     purpose: str = "",
     recipients: Sequence[Card] = (),
     via: str | None = None,
@@ -35,9 +38,12 @@ def connect(
 
     profile: "lan", "wan" or a Network; plans are made for it. timeout: seconds for which a node may be silent.
     deadline: seconds that a job may take. lifetime: seconds for which `persist` keeps an array at the nodes. checked:
-    whether every run also verifies the bounds that `tercet.assume` asserts. purpose: why you ask, for the nodes' audit.
-    recipients: others for whom results are sealed too. via: the one node through which all requests go. remember: a
-    folder in which jobs are remembered until their results are handed over. progress: called with 0 to 1.
+    whether every run also verifies the bounds that `tercet.assume` asserts. rounding: "coin", or "exact" for plans that
+    round to the nearest always (dearer; some nodes demand it; what is kept is rounded so in any case). bounds:
+    "stated", or "enforced": what a plan does not prove is drawn in to its bounds under sharing (two comparisons a
+    value; some nodes demand it). purpose: why you ask, for the nodes' audit. recipients: others for whom results are
+    sealed too. via: the one node through which all requests go. remember: a folder in which jobs are remembered until
+    their results are handed over. progress: called with 0 to 1.
 
     Costs a round trip to each node. Raises ConfigError for files that cannot be used, or if a node is of another
     federation; Unreachable and Timeout naming the node.
@@ -62,6 +68,8 @@ def connect(
         deadline=deadline,
         lifetime=lifetime,
         checked=checked,
+        rounding=rounding,
+        bounds=bounds,
         purpose=purpose,
         recipients=recipients,
         remember=None if remember is None else Path(remember),

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.errors import InputError
-from tercet.plan.types import MAX_FRAC_BITS, Kind, Type, bool_type, smallest_ring
+from tercet.plan.types import MAX_FRAC_BITS, Type, ValueKind, bool_type, smallest_ring
 from tercet.ring import encode, pack_bits, ring, unpack_bits
 
 DEFAULT_INT_BOUND = (1 << 31) - 1
@@ -65,7 +65,7 @@ def encode_array(values: Any, bounds: tuple[Any, Any] | None = None, frac_bits: 
     _check(array, lo, hi, declared)
     if not exact and not frac_bits:
         array = _whole(array)
-    kind = Kind.FIXED if frac_bits else Kind.INT
+    kind = ValueKind.FIXED if frac_bits else ValueKind.INT
     stored_lo, stored_hi = (_scaled(lo, frac_bits), _scaled(hi, frac_bits)) if frac_bits else _inside(lo, hi)
     ring_bits = smallest_ring(stored_lo, stored_hi)
     if ring_bits is None:
@@ -100,7 +100,7 @@ def decode_words(words: NDArray[Any], t: Type) -> Any:
         return out[()]
     here = ring(t.ring)
     words = words.reshape(t.shape)
-    if t.kind is Kind.FIXED:
+    if t.kind is ValueKind.FIXED:
         return here.to_float(words, t.frac_bits)[()]
     if t.lo < _INT64.min or t.hi > _INT64.max:
         return here.to_ints(words).astype(object)[()]

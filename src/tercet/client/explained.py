@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tercet.federation.api import Decision, Explanation
-from tercet.plan.explain import Explanation as PlanExplanation
+from tercet.federation.api import Decision, ExplainAnswer
+from tercet.plan.record.explain import Explanation
 
 
 @dataclass(frozen=True)
-class NodesExplanation(PlanExplanation):
+class NodesExplanation(Explanation):
     """See `plan.explain.Explanation`; and `decisions`: of each node its verdict, the rule, and the reasons."""
 
-    answers: tuple[Explanation, ...] = field(repr=False)
+    answers: tuple[ExplainAnswer, ...] = field(repr=False)
 
     @property
     def decisions(self) -> list[Decision]:
@@ -36,7 +36,7 @@ class NodesExplanation(PlanExplanation):
         for decision in self.decisions:
             rule = f" by rule {decision.rule}" if decision.rule else ""
             # why it is accepted is for `texts`; what stands in the way belongs here
-            reasons = "" if decision.verdict == "accepted" else f": {'; '.join(decision.reasons)}"
+            reasons = "" if decision.verdict == "accepted" else f": {decision.because}"
             said.setdefault(f"{decision.verdict}{rule}{reasons}", []).append(decision.node)
         for verdict, nodes in said.items():
             yield "node" if len(nodes) == 1 else "nodes", f"{', '.join(nodes)}: {verdict}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tercet.array.secret import SecretArray
-from tercet.client.aggregates import Cell, Group, Sheet, belongs, combinations, root
-from tercet.errors import InputError
+from tercet.array.core import SecretArray
+from tercet.client.aggregates import NOT_SHOWN, Cell, Group, Sheet, belongs, combinations, root
+from tercet.client.guards import Hiding
+from tercet.errors import InputError, SmallGroupsWarning
 from tercet.store.schema import Column, ColumnKind
 
 if TYPE_CHECKING:
@@ -26,6 +29,10 @@ class Grouped(Protocol):
     schema: Schema
 
     @property
+    def hiding(self) -> Hiding:
+        """Its rows, among which somebody may be hidden."""
+
+    @property
     def columns(self) -> list[str]:
         """Names of the secret columns."""
 
@@ -36,24 +43,30 @@ class Grouped(Protocol):
 class Groups:
     """The groups of a table: one for every category (or both truth values), also where no row is in it.
 
-    Each method is one job, which reveals a sum or count per group: which row is in which group stays secret, and so is
-    how many are before they are revealed. No node can therefore compare the size of a group with its policy's
-    `min_rows`; what it sees is an aggregate over all rows of the table. Means of small groups tell about few people.
+    A row whose value is missing is in no group, as in pandas; with `dropna=False` such rows have a group, named NaN.
+    Sums, means and the like skip values that are missing.
+
+    Each method is one job, which reveals a sum or count per group: which row is in which group stays secret. A group is
+    shown only where at least as many rows are in it as the nodes' policies demand (`table.info.cohort`), which is found
+    out under sharing; others are NaN, and a SmallGroupsWarning says how many. The same holds of the rows that a bool
+    counts.
     """
 
-    def __init__(self, table: Grouped, by: Sequence[Column]) -> None:
+    def __init__(self, table: Grouped, by: Sequence[Column], *, dropna: bool = True) -> None:
         if not by:
             raise InputError("groupby takes the name of a column", hint="name one of categories or bools")
         self._table = table
         self._by = by
-        self._chosen = list(combinations(by, "groupby"))
+        self._drops = dropna
+        self._chosen = list(combinations(by, "groupby", missing=not dropna))
         masks = []
         for values in self._chosen:
             first, *more = (belongs(table[name], value) for name, value in values.items())
             for mask in more:
                 first = first & mask
             masks.append(first)
-        self._groups = [Group(table.info.rows, mask) for mask in masks]
+        self._hiding = table.hiding
+        self._groups = [Group(self._hiding, mask) for mask in masks]
 
     def __repr__(self) -> str:
         return (
@@ -62,8 +75,8 @@ class Groups:
 
     def count(self) -> pd.Series[int]:
         """How many rows each group has."""
-        found = Sheet([[group.count()] for group in self._groups]).ask()
-        return self._frame(["count"], found)["count"]
+        counts: pd.Series[Any] = self._frame(["count"], [[group.count()] for group in self._groups])["count"]
+        return counts if counts.isna().any() else counts.astype("int64")
 
     def sum(self, columns: str | Sequence[str] | None = None) -> pd.DataFrame:
         """The sum of each column (default: all of numbers and bools) in each group."""
@@ -90,7 +103,7 @@ class Groups:
             for group in self._groups
         ]
         labels = ["count", *(f"{name} {what}" for name in names for what in ("sum", "mean"))]
-        return self._frame(labels, Sheet(cells).ask())
+        return self._frame(labels, cells)
 
     def _asked(
         self, columns: str | Sequence[str] | None, aggregate: Callable[[Group, SecretArray], Cell]
@@ -98,7 +111,7 @@ class Groups:
         names = self._names(columns)
         arrays = [self._table[name] for name in names]
         cells = [[aggregate(group, values) for values in arrays] for group in self._groups]
-        return self._frame(names, Sheet(cells).ask())
+        return self._frame(names, cells)
 
     def _names(self, columns: str | Sequence[str] | None) -> list[str]:
         by = [column.name for column in self._by]
@@ -114,9 +127,12 @@ class Groups:
                 )
         return names
 
-    def _frame(self, labels: list[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    def _frame(self, labels: list[str], cells: Sequence[Sequence[Cell]]) -> pd.DataFrame:
         import pandas as pd
 
+        lacking = self._drops and any(column.nullable for column in self._by)
+        sheet = Sheet(cells, self._hiding.cohort, [self._groups], self._hiding.count if lacking else None)
+        rows = as_missing(sheet.ask())
         names = [column.name for column in self._by]
         keys = [tuple(values.values()) for values in self._chosen]
         index: Any = (
@@ -124,4 +140,17 @@ class Groups:
             if len(names) == 1
             else pd.MultiIndex.from_tuples(keys, names=names)
         )
-        return pd.DataFrame(rows, index=index, columns=labels)
+        return with_note(pd.DataFrame(rows, index=index, columns=labels), sheet.note("groups"))
+
+
+def as_missing(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Rows of a frame, NaN for what is not shown."""
+    return [[math.nan if value is NOT_SHOWN else value for value in row] for row in rows]
+
+
+def with_note(frame: pd.DataFrame, note: str) -> pd.DataFrame:
+    """The frame, with the note in its `attrs["note"]` and as a SmallGroupsWarning, if there is one."""
+    if note:
+        frame.attrs["note"] = note
+        warnings.warn(note, SmallGroupsWarning, stacklevel=4)
+    return frame

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import tomli_w
-from numpy.typing import NDArray
 
-from tercet.client.columns import FALSE, MISSING, TRUE, clean_name
-from tercet.client.readers import Source, open_source
+from tercet.client.bounds import frac_bits_for, friendly_bounds, friendly_dates
+from tercet.client.column_kinds import Asked, Proposal, proposal
+from tercet.client.column_summary import ColumnSummary
+from tercet.client.columns import clean_name
+from tercet.client.prefetch import prefetched
+from tercet.client.readers import open_source
+from tercet.client.readers_csv import headless
+from tercet.client.sources import Source
 from tercet.errors import InputError
-from tercet.store.schema import EPOCH, Column, ColumnKind, KeyType, Schema
+from tercet.federation.text import counted
+from tercet.store.reading import AS_IT_IS, Reading
+from tercet.store.schema import ColumnKind, Schema
 
-MAX_CATEGORIES = 64
-"""More different texts than this are not taken for categories."""
-MAX_PROPOSED_FRAC_BITS = 40
-_FEW = 5
-_REMEMBERED = 1 << 20
-_DEFAULT_FRAC_BITS = 16
-_KEY_LIKE = re.compile(r"(^|[_.\-])(id|key|uuid|guid|pseudonym|nr|no|number|ssn|mrn)($|[_.\-])|[a-z](Id|ID|Key)$", re.I)
-_DIGITS = 9
 _WIDTH = 100
 
 _HEADER = """\
@@ -40,30 +34,27 @@ _HEADER = """\
 #
 # kind: bool
 #       integer   lo, hi
-#       decimal   lo, hi, frac_bits (values are rounded to multiples of 2^-frac_bits; 16 if left out)
+#       decimal   lo, hi, and digits (values with so many digits behind the point, exact: 2 for money) or frac_bits
+#                 (values are rounded to multiples of 2^-frac_bits; 16 if both are left out)
 #       category  categories, in any order
 #       date      lo, hi
 #       key       key = "text" or "integer": the name of each row, by which owners join their columns. It is PUBLIC.
+# nullable = true: values may be missing; whether one is stays secret, as the values do.
+"""
+
+_READING = """\
+# How the table is read; checks and uploads with this schema read it so, too. The nodes do not see this part.
 """
 
 
-@dataclass(frozen=True)
-class Proposal:
-    """A column as proposed, or why it is not."""
-
-    name: str
-    column: Column | None
-    active: bool = True
-    """Whether it is part of the schema; else it stands in the file behind #."""
-    comments: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Inference:
     """A proposed schema, and what its owner should look at."""
 
     proposals: tuple[Proposal, ...]
-    rows: int = field(repr=False)
+    rows: int
+    reading: Reading = AS_IT_IS
+    """How the source was read; the schema remembers it."""
 
     @property
     def schema(self) -> Schema:
@@ -71,283 +62,156 @@ class Inference:
         columns = tuple(p.column for p in self.proposals if p.active and p.column is not None)
         if not columns:
             raise InputError("no column can be shared as it is", hint="see the notes, and write the schema by hand")
-        return Schema(columns=columns)
+        return Schema(columns=columns, reading=self.reading)
 
     @property
     def notes(self) -> list[str]:
         """What needs a look: a line each, with names of columns and without values."""
         return [f"{p.name}: {comment}" for p in self.proposals for comment in p.comments]
 
+    def __repr__(self) -> str:
+        lines = [f"{name}: {kind} {values}".rstrip() for name, kind, values in summary(self)]
+        return "\n".join([f"Inference from {counted(self.rows, 'row')}", *lines, "", *self.notes]).rstrip()
+
     def to_toml(self) -> str:
         """The schema as a commented file, to be edited."""
-        return "\n".join([_HEADER, *(_table(proposal) for proposal in self.proposals)])
+        reading = _READING + tomli_w.dumps({"reading": self.reading.given()}) if self.reading else ""
+        return "\n".join([_HEADER, *([reading] if reading else []), *(_table(each) for each in self.proposals)])
 
 
-def infer(source: Any, **options: Any) -> Inference:
+def infer(source: Any, *, keys: Sequence[str] = (), categories: Sequence[str] = (), **options: Any) -> Inference:
     """Read a source once and propose a schema. Owners call it; source and options are those of `open_source`.
 
-    Memory is bounded. Raises InputError if it cannot be read or has no rows.
+    keys: the column whose values are to be the public names of the rows. categories: columns of texts that are to be
+    categories however many there are: all of them become public. Without that, a column of more than a handful of
+    texts is left out. The options that are given are remembered in the schema. Memory is bounded. Raises InputError if
+    the source cannot be read or has no rows, or if what is asked for is not there.
     """
     opened = source if isinstance(source, Source) else open_source(source, **options)
-    columns = [_Seen() for _ in opened.columns]
+    columns = [ColumnSummary(opened.reading) for _ in opened.columns]
     rows = 0
-    for batch in opened.batches():
-        rows += batch.num_rows
+    for batch in prefetched(opened.batches()):
         for seen, values in zip(columns, batch.columns, strict=True):
-            seen.add(values)
+            seen.add(values, rows + 1)
+        rows += batch.num_rows
     if not rows:
         raise InputError(f"{opened.name} has no rows", hint="a schema is inferred from values")
-    taken: set[str] = set()
-    proposals = []
-    for header, seen in zip(opened.columns, columns, strict=True):
-        name = clean_name(header)
-        if name.lower() in taken:
+    names = [clean_name(header) for header in opened.columns]
+    for place, name in enumerate(names):
+        if name.lower() in {other.lower() for other in names[:place]}:
             raise InputError(f"{opened.name} has two columns that would both be called {name}", hint="rename one")
-        taken.add(name.lower())
-        proposals.append(seen.proposal(name, header, rows))
-    return Inference(tuple(proposals), rows)
+    asked = Asked.of(keys, categories, list(zip(names, opened.columns, strict=True)))
+    if not opened.asserted_header:
+        for header, seen in zip(opened.columns, columns, strict=True):
+            if seen.texts and seen.typed == "text" and header.strip() in seen.texts:
+                # what stands above the values is one of them
+                raise headless(f"the first line of {opened.name}")
+        refuse_second_header(opened.name, opened.columns, columns, rows)
+    refuse_remarks(opened.name, columns, rows)
+    found = tuple(
+        proposal(seen, name, header, asked) for seen, name, header in zip(columns, names, opened.columns, strict=True)
+    )
+    return Inference(found, rows, opened.reading)
 
 
-def _table(proposal: Proposal) -> str:
-    lines = [
-        f"# {line}" for comment in proposal.comments for line in textwrap.wrap(f"{proposal.name}: {comment}", _WIDTH)
-    ]
-    if proposal.column is not None:
-        fields = proposal.column.model_dump(mode="python", exclude_defaults=True)
+def _wrapped(comment: str) -> list[str]:
+    """Lines of a comment; an option of the command line stays beside its value."""
+    joined = re.sub(r"(--[a-z-]+) (?=\S)", "\\1\0", comment)
+    return [line.replace("\0", " ") for line in textwrap.wrap(joined, _WIDTH, break_on_hyphens=False)]
+
+
+def _table(proposed: Proposal) -> str:
+    lines = [f"# {line}" for comment in proposed.comments for line in _wrapped(f"{proposed.name}: {comment}")]
+    if proposed.column is not None:
+        fields = proposed.column.model_dump(mode="python", exclude_defaults=True)
         plain = {
             name: list(value) if isinstance(value, tuple) else str(value) if name in ("kind", "key") else value
             for name, value in fields.items()
         }
         table = ["[[columns]]", *tomli_w.dumps(plain).splitlines()]
-        lines += table if proposal.active else [f"# {line}".rstrip() for line in table]
+        lines += table if proposed.active else [f"# {line}".rstrip() for line in table]
     return "\n".join(lines) + "\n"
-
-
-class _Seen:
-    """What is known of a column, batch after batch."""
-
-    def __init__(self) -> None:
-        self.missing = 0
-        self.possible = {ColumnKind.BOOL, ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.DATE}
-        self.lo = math.inf
-        self.hi = -math.inf
-        self.days = (1 << 31, -(1 << 31))
-        self.decimals = 0
-        self.texts: set[str] | None = set()
-        self.is_text = False
-        self.commas = True
-        self.strange = ""
-        self._first: list[pa.Array] = []
-        self._kept = 0
-
-    def add(self, values: pa.Array) -> None:
-        """Take one more batch in."""
-        if pa.types.is_dictionary(values.type):
-            values = values.dictionary_decode()
-        if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
-            values = values.cast(pa.string())
-        before = len(values)
-        values = values.drop_null()
-        kind = values.type
-        if pa.types.is_string(kind):
-            self._texts(values, before)
-            return
-        self.missing += before - len(values)
-        if not len(values):
-            return
-        if pa.types.is_boolean(kind):
-            self.possible &= {ColumnKind.BOOL}
-        elif pa.types.is_integer(kind):
-            self._numbers(values.to_numpy(zero_copy_only=False))
-            self._remember(values)
-        elif pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-            floats = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-            self.missing += int(np.isnan(floats).sum())
-            self._numbers(floats[~np.isnan(floats)])
-        elif pa.types.is_temporal(kind) and not pa.types.is_time(kind) and not pa.types.is_duration(kind):
-            self.possible &= {ColumnKind.DATE}
-            self._dates(values.cast(pa.date32(), safe=False))
-        else:
-            self.strange = str(kind)
-
-    def _texts(self, values: pa.Array, before: int) -> None:
-        texts = pc.utf8_trim_whitespace(values)
-        small = pc.utf8_lower(texts)
-        known = pc.invert(pc.is_in(small, pa.array(MISSING)))
-        texts = texts.filter(known)
-        self.missing += before - len(texts)
-        if not len(texts):
-            return
-        self.is_text = True
-        self.commas = self.commas and _all(pc.match_substring_regex(texts, r"^[+-]?[0-9]+(,[0-9]+)?$"))
-        self._remember(texts)
-        if self.texts is not None:
-            self.texts.update(pc.unique(texts).to_pylist())
-            if len(self.texts) > MAX_CATEGORIES:
-                self.texts = None
-        if ColumnKind.BOOL in self.possible and not _all(pc.is_in(small.filter(known), pa.array(TRUE + FALSE))):
-            self.possible.discard(ColumnKind.BOOL)
-        if ColumnKind.DATE in self.possible:
-            try:
-                self._dates(texts.cast(pa.date32()))
-            except pa.ArrowInvalid:
-                self.possible.discard(ColumnKind.DATE)
-        if ColumnKind.DECIMAL in self.possible:
-            try:
-                numbers = texts.cast(pa.float64()).to_numpy(zero_copy_only=False)
-            except pa.ArrowInvalid:
-                self.possible -= {ColumnKind.INTEGER, ColumnKind.DECIMAL}
-                return
-            self._range(numbers)
-            if not _all(pc.match_substring_regex(texts, r"^[+-]?[0-9]+$")):
-                self.possible.discard(ColumnKind.INTEGER)
-                point = pc.find_substring(texts, ".")
-                behind = pc.subtract(pc.subtract(pc.utf8_length(texts), point), 1)
-                longest = pc.max(behind.filter(pc.greater_equal(point, 0))).as_py() or 0
-                self.decimals = max(self.decimals, min(longest, _DIGITS))
-
-    def _numbers(self, numbers: NDArray[Any]) -> None:
-        self.possible.discard(ColumnKind.DATE)
-        if not numbers.size:
-            return
-        self._range(numbers)
-        if not ((numbers == 0) | (numbers == 1)).all():
-            self.possible.discard(ColumnKind.BOOL)
-        if numbers.dtype.kind == "f" and not (numbers == np.rint(numbers)).all():
-            self.possible.discard(ColumnKind.INTEGER)
-            finite = numbers[np.isfinite(numbers)]
-            while self.decimals < _DIGITS and not np.array_equal(np.round(finite, self.decimals), finite):
-                self.decimals += 1
-
-    def _range(self, numbers: NDArray[Any]) -> None:
-        if numbers.dtype.kind == "f" and not np.isfinite(numbers).all():
-            self.strange = "numbers, some of them infinite"
-            numbers = numbers[np.isfinite(numbers)]
-        if numbers.size:
-            self.lo = min(self.lo, numbers.min().item())
-            self.hi = max(self.hi, numbers.max().item())
-
-    def _dates(self, values: pa.Array) -> None:
-        days = values.cast(pa.int32()).to_numpy(zero_copy_only=False)
-        if days.size:
-            self.days = min(self.days[0], int(days.min())), max(self.days[1], int(days.max()))
-
-    def _remember(self, values: pa.Array) -> None:
-        if self._kept < _REMEMBERED:
-            self._first.append(values)
-            self._kept += len(values)
-
-    def _all_different(self) -> bool:
-        """Of the first million values."""
-        if self._kept < 2:
-            return False
-        values = pa.chunked_array(self._first)
-        return bool(pc.count_distinct(values).as_py() == len(values))
-
-    def proposal(self, name: str, header: str, rows: int) -> Proposal:
-        """What the column seems to be."""
-        comments = [] if name == header else [f"called {header!r} in the source"]
-        if self.missing:
-            comments.append(
-                "some values are missing: fill them in, or have such rows dropped at upload (--missing drop)"
-            )
-        if self.missing == rows:
-            return Proposal(name, None, False, ("left out: it has no values",))
-        if self.strange:
-            return Proposal(name, None, False, (f"left out: it holds {self.strange}",))
-        if self.is_text and self.commas and ColumnKind.DECIMAL not in self.possible:
-            return Proposal(name, None, False, (*comments, "left out: numbers with a decimal comma? Add --decimal ,"))
-        described = "" if name == header else " ".join(header.split())[:500]
-        found = self._column(name, described, comments)
-        if found is None:
-            return Proposal(name, None, False, (*comments, "left out: free text, in which no values can be told apart"))
-        active = found.kind is not ColumnKind.KEY
-        if not active:
-            comments.append(
-                "left out: it seems to name the rows. To join columns of several owners by it, take the # away: "
-                "it then is PUBLIC"
-            )
-        return Proposal(name, found, active, tuple(comments))
-
-    def _column(self, name: str, description: str, comments: list[str]) -> Column | None:
-        def column(kind: ColumnKind, **fields: Any) -> Column:
-            return Column(name=name, kind=kind, description=description, **fields)
-
-        if ColumnKind.BOOL in self.possible:
-            return column(ColumnKind.BOOL)
-        numeric = ColumnKind.DECIMAL in self.possible and self.lo <= self.hi
-        if numeric and ColumnKind.INTEGER in self.possible:
-            if _KEY_LIKE.search(name) and self._all_different():
-                return column(ColumnKind.KEY, key=KeyType.INTEGER)
-            lo, hi = friendly_bounds(self.lo, self.hi)
-            return column(ColumnKind.INTEGER, lo=int(lo), hi=int(hi))
-        if numeric:
-            lo, hi = friendly_bounds(self.lo, self.hi)
-            bits = frac_bits_for(self.decimals)
-            if self.decimals >= _DIGITS:
-                comments.append(f"values have many decimals; they are rounded to multiples of 2^-{bits}")
-            plain = [int(bound) if float(bound).is_integer() else float(bound) for bound in (lo, hi)]
-            return column(ColumnKind.DECIMAL, lo=plain[0], hi=plain[1], frac_bits=bits)
-        if ColumnKind.DATE in self.possible and self.days[0] <= self.days[1]:
-            first, last = (EPOCH.toordinal() + day for day in self.days)
-            return column(ColumnKind.DATE, **friendly_dates(date.fromordinal(first), date.fromordinal(last)))
-        if not self.is_text:
-            return None
-        if self.texts is None or (len(self.texts) > _FEW and 2 * len(self.texts) > self._kept):
-            return column(ColumnKind.KEY, key=KeyType.TEXT) if self._all_different() else None
-        comments.append("the list of categories is public, also the rare ones")
-        return column(ColumnKind.CATEGORY, categories=tuple(sorted(self.texts)))
-
-
-def _all(values: pa.Array) -> bool:
-    return bool(pc.all(values, min_count=0).as_py())
-
-
-def friendly_bounds(lo: float, hi: float) -> tuple[float, float]:
-    """A range of round numbers around [lo, hi] that tells the order of magnitude and little more.
-
-    From 0 to 1, 2 or 5 times a power of ten where that is near; else a range of whole hundreds (thousands, ...).
-    """
-    if lo < 0 < hi:
-        return -_up(-lo), _up(hi)
-    if hi <= 0:
-        return tuple(-bound for bound in reversed(friendly_bounds(-hi, -lo))) if lo < 0 else (0, 1)  # type: ignore[return-value]
-    if lo < hi / 2:
-        return 0, _up(hi)
-    step: int = 10 ** max(math.ceil(math.log10(hi - lo)) if hi > lo else 0, math.floor(math.log10(hi)) - 2)
-    return math.floor(lo / step) * step, (math.floor(hi / step) + 1) * step
-
-
-def _up(value: float) -> float:
-    """The least of 1, 2, 5, 10, 20, 50, ... (and of 0.5, 0.2, ...) that is not below a positive number."""
-    exponent = math.floor(math.log10(value)) - 1
-    while True:
-        for digit in (1, 2, 5):
-            bound: float = digit * 10**exponent if exponent >= 0 else digit / 10**-exponent
-            if bound >= value:
-                return bound
-        exponent += 1
-
-
-def friendly_dates(first: date, last: date) -> dict[str, date]:
-    """From the first day of a decade to the last day of one."""
-    return {"lo": date(max(1, first.year // 10 * 10), 1, 1), "hi": date(min(9999, last.year // 10 * 10 + 9), 12, 31)}
-
-
-def frac_bits_for(decimals: int) -> int:
-    """Fractional bits that tell values of so many decimals apart, and leave some to compute with."""
-    return max(_DEFAULT_FRAC_BITS, min(MAX_PROPOSED_FRAC_BITS, math.ceil(decimals * math.log2(10)) + 4))
 
 
 def summary(inference: Inference) -> Sequence[tuple[str, str, str]]:
     """(name, kind, range) of every proposed column, for a table on a screen."""
     rows = []
-    for proposal in inference.proposals:
-        column = proposal.column
-        if column is None or not proposal.active:
-            rows.append((proposal.name, "left out", ""))
+    for each in inference.proposals:
+        column = each.column
+        if column is None or not each.active:
+            rows.append((each.name, "left out", ""))
         elif column.kind is ColumnKind.CATEGORY:
             rows.append((column.name, "category", ", ".join(column.categories)))
         else:
             rows.append((column.name, str(column.kind), "" if column.lo is None else f"{column.lo} to {column.hi}"))
     return rows
+
+
+__all__ = ["Inference", "Proposal", "frac_bits_for", "friendly_bounds", "friendly_dates", "infer", "summary"]
+
+
+# ---- rows of a table that are none: a second header, units, totals, comments ----
+
+_TOTALS = frozenset(
+    ("total", "totals", "grand total", "sum", "subtotal", "average", "mean", "count", "summe", "gesamt", "insgesamt")
+)
+_SECOND_HEADER = (
+    "if the header is not the first line, leave out the lines above it: --skip-rows 1, or more (in Python "
+    "skip_rows=1); take a line of units away; and if the first line is the header: --header (header=True)"
+)
+_FEWEST = 5
+"""Rows of texts alone among which a second header is looked for."""
+
+
+def refuse_second_header(name: str, headers: Sequence[str], columns: Sequence[ColumnSummary], rows: int) -> None:
+    """Raise InputError where the first row seems to be the header, or units: the line that was taken for names is none.
+
+    Called by inference of a source that nobody has said to have a header. Of columns of numbers or dates it is the only
+    row that is none; of columns of texts alone, in no column does its text come again, while others do.
+    """
+    for header, seen in zip(headers, columns, strict=True):
+        if seen.typed != "text":
+            continue
+        numbers = _alone(seen) and seen.no_number_row == 1
+        dates = seen.dates.count >= 2 and seen.dates.count == seen.count - 1 and seen.no_date_row == 1
+        if numbers or dates:
+            what = "numbers" if numbers else "dates"
+            raise InputError(
+                f"column {header!r} of {name} holds {what} but for its first row, as below a title, or with a line of "
+                "units",
+                hint=f"{_SECOND_HEADER}; or name what stands there as missing: --na TEXT",
+            )
+    filled = [seen for seen in columns if seen.count]
+    if rows < _FEWEST or any(not seen.first_text or seen.first_again or seen.numbers.count for seen in filled):
+        return
+    again = [seen for seen in filled if seen.texts is not None and 2 * len(seen.texts) <= seen.count]
+    if len(again) > 1:
+        raise InputError(
+            f"no text of the first row of {name} comes again, while others do, as if that row were the header",
+            hint=_SECOND_HEADER,
+        )
+
+
+def refuse_remarks(name: str, columns: Sequence[ColumnSummary], rows: int) -> None:
+    """Raise InputError for a row that is a comment, or says what all others come to."""
+    first = next((seen for seen in columns if seen.count), None)
+    if first is None:
+        return
+    if 0 < first.comments < first.count:
+        raise InputError(
+            f"row {first.comment_row} of {name} begins as a comment does", hint="take such lines out of the table"
+        )
+    if first.last_row != rows or rows < 3:
+        return
+    if (_alone(first) and first.last_no_number_row == rows) or first.last_text.lower().rstrip(": ") in _TOTALS:
+        raise InputError(
+            f"row {rows} of {name}, the last one, holds a text alone of its kind, as a line of totals or a remark does",
+            hint="take it out of the table; or, if the text stands for a missing value, name it: --na TEXT",
+        )
+
+
+def _alone(seen: ColumnSummary) -> bool:
+    """Whether one text stands among numbers, and is no number that is written in another way."""
+    if seen.typed != "text" or seen.numbers.count < 2 or seen.no_numbers != 1:
+        return False
+    return bool(re.match(r"[^\W\d_]|\D*$", seen.examples[0]))

@@ -1,4 +1,4 @@
-"""One job as the client sees it: results and reports of the three parties, and the cause of a failure."""
+"""`JobWatch` follows one job of a local session at its client: results, reports of parties, cause of a failure."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from tercet.engine.commands import Command, Done
 from tercet.engine.failure import RESERVED_INSTANCES, Cause, Report, root_cause
 from tercet.engine.party import REVEAL_STEP
 from tercet.errors import PartyError, ProtocolViolation
-from tercet.protocols.message import Bytes
+from tercet.ring import Bytes
 from tercet.sharing import PARTIES, Party
-from tercet.transport import Aborted, Address, Control, Element, Endpoint, Peer
+from tercet.transport import Aborted, Address, Control, Element, Endpoint, SessionPeer
 
 SILENCE_S = 2.0
-"""How much longer than the timeout a party may be silent: by then the others have said what they wait for."""
+"""Seconds beyond the timeout for which a party may be silent; the other parties report earlier what they wait for."""
 REPORTS_S = 1.5
-"""How long the reports of the other parties are awaited after a failure."""
+"""Seconds for which the client waits for the reports of the other parties after a failure."""
 DEFENCE_S = 0.4
-"""How long the report of the party to blame is awaited when the other two have spoken."""
+"""Seconds for which the client waits for the report of the blamed party once the other two have sent theirs."""
 _LONGEST_PING_S = 1.0
 
 
@@ -33,7 +33,7 @@ class JobWatch:
         self._timeout = timeout
         self.done: dict[Party, Done] = {}
         self.failed: dict[int, Report] = {}
-        """Reports by witness; the client's own observations stand under 0."""
+        """Reports by witness; 0 is the client itself."""
         self.parts: dict[tuple[int, Party], Bytes] = {}
         now = time.monotonic()
         self._seen = dict.fromkeys(PARTIES, now)
@@ -45,11 +45,11 @@ class JobWatch:
 
     @property
     def settled(self) -> bool:
-        """All parties have ended the job, one way or the other: the session can go on."""
+        """Whether all parties have ended the job, with a result or a report: then the session can run another."""
         return all(party in self.done or party in self.failed for party in PARTIES)
 
     def wait(self) -> None:
-        """Return when the job has ended well everywhere, or when no more can be learnt about its failure."""
+        """Wait until all parties are done and all results are here, or no more reports of a failure are expected."""
         endpoint = self._endpoint
         for index, nbytes in self._expected.items():
             for party in PARTIES:
@@ -72,7 +72,7 @@ class JobWatch:
             self._keep_watch()
 
     def cause(self) -> Report | None:
-        """Why the job failed; None if it did not."""
+        """The report of the cause of the failure; None if the job did not fail."""
         if not self.failed:
             return None
         gone = [report.party for report in self.failed.values() if report.cause is Cause.UNREACHABLE]
@@ -86,7 +86,9 @@ class JobWatch:
         if self.failed:
             now = time.monotonic()
             open_ended = [
-                p for p in PARTIES if not (p in self.done or p in self.failed or Peer(p) in self._endpoint.failed)
+                p
+                for p in PARTIES
+                if not (p in self.done or p in self.failed or SessionPeer(p) in self._endpoint.failed)
             ]
             if len(open_ended) == 1 and self._defence_at is None and root_cause(self.failed).party == open_ended[0]:
                 self._defence_at = now + DEFENCE_S
@@ -114,7 +116,7 @@ class JobWatch:
         self._fail(aborted.party, report)
 
     def _observe(self, error: PartyError) -> None:
-        self._fail(int(Peer.CLIENT), Report.of(error, int(Peer.CLIENT)))
+        self._fail(int(SessionPeer.CLIENT), Report.of(error, int(SessionPeer.CLIENT)))
 
     def _control(self, control: Control) -> None:
         party = Party(int(control.sender))
@@ -122,17 +124,17 @@ class JobWatch:
         try:
             if control.kind == Command.DONE:
                 done = Done.decode(control.body)
-                if done.job == self._job:  # else it is late news of a job that was given up
+                if done.job == self._job:  # else it is the late answer of a job that was given up
                     self.done[party] = done
             elif control.kind == Command.FAILED:
-                self._fail(int(Peer.CLIENT), Report.decode(control.body))
+                self._fail(int(SessionPeer.CLIENT), Report.decode(control.body))
             else:
                 raise ProtocolViolation(f"answer {control.kind} is not due")
         except ProtocolViolation as error:
-            self._fail(int(Peer.CLIENT), Report(Cause.VIOLATION, 0, int(party), "", "", error.reason))
+            self._fail(int(SessionPeer.CLIENT), Report(Cause.VIOLATION, 0, int(party), "", "", error.reason))
 
     def _keep_watch(self) -> None:
-        """Ping parties that still work, and notice those that are silent for too long."""
+        """Ping the parties that have not ended the job; record a Timeout of those that are silent for too long."""
         endpoint = self._endpoint
         while endpoint.pongs:
             peer, _, at = endpoint.pongs.popleft()
@@ -146,8 +148,8 @@ class JobWatch:
         for party in self._working():
             if now - self._seen[party] > limit:
                 reason = f"it gave no sign of life for {limit:g} s"
-                self._fail(int(Peer.CLIENT), Report(Cause.TIMEOUT, 0, int(party), "", "", reason))
-            elif Peer(party) not in endpoint.failed:
+                self._fail(int(SessionPeer.CLIENT), Report(Cause.TIMEOUT, 0, int(party), "", "", reason))
+            elif SessionPeer(party) not in endpoint.failed:
                 self._pings += 1
                 try:
                     endpoint.ping(party, self._pings)

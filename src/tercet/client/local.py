@@ -16,19 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from tercet.client.base import COIN, STATED, check_modes
+from tercet.client.serve import READY, PartySettings
 from tercet.client.session import Companions, Session
 from tercet.engine.party import START_S, PartyLoop
 from tercet.errors import ConfigError, TercetError, Unreachable
-from tercet.node.language import PlanLanguage
-from tercet.node.serve import READY, Settings
 from tercet.plan.network import PROFILES, Network
+from tercet.plan.run.language import PlanLanguage
 from tercet.ring import retain_freed_memory
 from tercet.sharing import PARTIES, Party
 from tercet.transport import (
     Contact,
     Endpoint,
     Identity,
-    Peer,
+    SessionPeer,
     connect,
     dials,
     emulate,
@@ -62,6 +63,8 @@ def local(
     profile: str = "lan",
     threads: int = 1,
     checked: bool = False,
+    rounding: str = COIN,
+    bounds: str = STATED,
 ) -> Session:
     """Start three parties on this machine, and a session with them.
 
@@ -69,7 +72,9 @@ def local(
     from then on keeps up to 512 MB of freed memory for its next arrays). timeout: seconds for which
     a party may be silent before it counts as failed. link: an emulated link between the parties. profile: "lan",
     "wan" or "measured" (at the start); protocols are chosen for it. threads: how many a party's kernels use. checked:
-    whether every run also verifies the bounds that `tercet.assume` asserts.
+    whether every run also verifies the bounds that `tercet.assume` asserts. rounding: "coin": products are rounded
+    to one of the two neighbours without bias; "exact": to the nearest, for more bytes and rounds. bounds: "stated":
+    those that a plan does not prove are taken as they are; "enforced": values are drawn in to them, by two comparisons.
 
     Raises ConfigError for settings that cannot be used, or if a party does not start.
     """
@@ -77,10 +82,11 @@ def local(
         raise ConfigError(f"profile {profile!r} is not known", hint=f"use {', '.join(PROFILES)} or {MEASURED}")
     if timeout <= 0 or threads < 1:
         raise ConfigError("timeout is positive, threads is at least 1")
+    check_modes(rounding, bounds)
     network = PROFILES.get(profile, PROFILES["lan"])
     start = _start_processes if processes else _start_threads
     endpoint, companions = start(timeout, link, threads)
-    session = Session(endpoint, companions, network, timeout, checked=checked)
+    session = Session(endpoint, companions, network, timeout, checked=checked, rounding=rounding, bounds=bounds)
     weakref.finalize(session, _abandoned, endpoint, companions)
     try:
         session._await_ready(max(timeout, START_S))
@@ -107,12 +113,12 @@ def _abandoned(endpoint: Endpoint, companions: Companions) -> None:
 
 def _start_threads(timeout: float, link: EmulatedLink | None, threads: int) -> tuple[Endpoint, Companions]:
     retain_freed_memory()
-    endpoints: dict[Peer, Endpoint] = {**memory_endpoints()}
+    endpoints: dict[SessionPeer, Endpoint] = {**memory_endpoints()}
     if link is not None:
         for party in PARTIES:
-            emulate(endpoints[Peer(party)], rtt_s=link.rtt_s, bandwidth_bits_s=link.bandwidth_bits_s)
-    parties = {party: endpoints[Peer(party)] for party in PARTIES}
-    return endpoints[Peer.CLIENT], ThreadTrio(parties, timeout, threads, balance=link is not None)
+            emulate(endpoints[SessionPeer(party)], rtt_s=link.rtt_s, bandwidth_bits_s=link.bandwidth_bits_s)
+    parties = {party: endpoints[SessionPeer(party)] for party in PARTIES}
+    return endpoints[SessionPeer.CLIENT], ThreadTrio(parties, timeout, threads, balance=link is not None)
 
 
 class ThreadTrio:
@@ -165,18 +171,18 @@ def _start_processes(timeout: float, link: EmulatedLink | None, threads: int) ->
     trio = ProcessTrio()
     try:
         # they load while we make keys
-        identities = {peer: Identity.create(f"tercet {peer.label}") for peer in Peer}
+        identities = {peer: Identity.create(f"tercet {peer.label}") for peer in SessionPeer}
         session = new_session()
         for party in PARTIES:
-            me = Peer(party)
+            me = SessionPeer(party)
             contacts = {
                 peer: Contact(identities[peer].certificate, *(trio.address(peer) if dials(me, peer) else ("", 0)))
-                for peer in Peer
+                for peer in SessionPeer
                 if peer != me
             }
             trio.instruct(
                 party,
-                Settings(
+                PartySettings(
                     me,
                     identities[me],
                     contacts,
@@ -190,12 +196,13 @@ def _start_processes(timeout: float, link: EmulatedLink | None, threads: int) ->
             )
         trio.await_start()
         contacts = {
-            Peer(party): Contact(identities[Peer(party)].certificate, *trio.address(Peer(party))) for party in PARTIES
+            SessionPeer(party): Contact(identities[SessionPeer(party)].certificate, *trio.address(SessionPeer(party)))
+            for party in PARTIES
         }
         try:
             endpoint = connect(
-                Peer.CLIENT,
-                identities[Peer.CLIENT],
+                SessionPeer.CLIENT,
+                identities[SessionPeer.CLIENT],
                 contacts,
                 session=session,
                 timeout_s=START_S,
@@ -221,7 +228,7 @@ class ProcessTrio:
         self._fds: dict[Party, int] = {}
         paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-        command = [sys.executable, "-c", "from tercet.node.serve import main; raise SystemExit(main())"]
+        command = [sys.executable, "-c", "from tercet.client.serve import main; raise SystemExit(main())"]
         with ExitStack() as sockets:
             try:
                 for party in PARTIES:
@@ -247,7 +254,7 @@ class ProcessTrio:
         """The process ids, for tests that disturb them."""
         return {party: child.pid for party, child in self._children.items()}
 
-    def address(self, peer: Peer) -> tuple[str, int]:
+    def address(self, peer: SessionPeer) -> tuple[str, int]:
         """Where a party listens."""
         return self._addresses[Party(int(peer))]
 
@@ -255,7 +262,7 @@ class ProcessTrio:
         """The number of the socket that the child inherited."""
         return self._fds[party]
 
-    def instruct(self, party: Party, settings: Settings) -> None:
+    def instruct(self, party: Party, settings: PartySettings) -> None:
         """Hand a child its settings, keys included, over its standard input."""
         stdin = self._children[party].stdin
         assert stdin is not None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from tercet.engine.commands import Done
-from tercet.plan.compile import measured_rounds
 from tercet.plan.plan import Plan
+from tercet.plan.record.compile import measured_rounds
 
 
 @dataclass(slots=True)
@@ -78,12 +78,34 @@ class Measurement:
             total.seconds += row.seconds
 
 
-def record_of(plan: Plan, job: bytes, reports: Sequence[Done], seconds: float) -> JobRecord:
-    """Join the three parties' reports."""
+class PartyReport(Protocol):
+    """What a job took at one party: `engine.commands.Done` of a local session, `JobReport` of a node."""
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def waiting_s(self) -> float: ...
+
+    @property
+    def index(self) -> Sequence[int]: ...
+
+    @property
+    def rounds(self) -> Sequence[int]: ...
+
+    @property
+    def nbytes(self) -> Sequence[int]: ...
+
+    @property
+    def compute_s(self) -> Sequence[float]: ...
+
+
+def record_of(plan: Plan, job: str, reports: Sequence[PartyReport], seconds: float) -> JobRecord:
+    """Join the reports of the three parties."""
     count = len(plan.listed)
     rounds, sent, took = [0] * count, [0] * count, [0.0] * count
     for report in reports:
-        columns = (report.index.tolist(), report.rounds.tolist(), report.nbytes.tolist(), report.compute_s.tolist())
+        columns = (report.index, report.rounds, report.nbytes, report.compute_s)
         for index, depth, nbytes, compute_s in zip(*columns, strict=True):
             if index < count:
                 rounds[index] = max(rounds[index], depth)
@@ -103,7 +125,7 @@ def record_of(plan: Plan, job: bytes, reports: Sequence[Done], seconds: float) -
     waiting_s = sum(report.waiting_s for report in reports) / len(reports)
     busy_s = sum(report.seconds for report in reports) / len(reports)
     return JobRecord(
-        job.hex(),
+        job,
         measured_rounds(plan, rounds),
         sum(sent) / len(reports),
         seconds,

@@ -1,13 +1,9 @@
-"""HTTP to the three nodes: signed requests over pinned TLS, connections kept, answers checked, failures named."""
+"""A person's connection to the three nodes: signed requests, checked answers, errors that name the node."""
 
 from __future__ import annotations
 
 import hashlib
-import http.client
-import json
-import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -17,30 +13,28 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from tercet.errors import ConfigError, PartyError, ProtocolViolation, TercetError, Timeout, Unreachable
-from tercet.federation.api import Health, NodeInfo, error_fields
+from tercet.errors import ConfigError, ProtocolViolation, TercetError
+from tercet.federation.api import Health, NodeInfo
 from tercet.federation.federation import Federation, NodeEntry
+from tercet.federation.https import Buffer, HttpAnswer, NodeConnections, joined
 from tercet.federation.identity import Member
-from tercet.federation.model import Model, faults
+from tercet.federation.model import Body, faults
+from tercet.federation.refusals import HttpError, error_of
 from tercet.federation.requests import signed_headers
-from tercet.node.refusals import Turned, raised
 from tercet.sharing import PARTIES, Party
 
 CONNECT_S = 10.0
 TIMEOUT_S = 60.0
 MAX_ANSWER_BYTES = 1 << 30
 _TRIES = 6
-_JOINED_BYTES = 1 << 16
-_EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
-Buffer = bytes | bytearray | memoryview
-M = TypeVar("M", bound=Model)
+M = TypeVar("M", bound=Body)
 T = TypeVar("T")
 _ASK = "ask its operator whether it runs, then try again"
 
 
 class NodeClient:
-    """One node, as one person sees it. May be used by several threads; each takes a connection of its own.
+    """One node, asked by one person. May be used by several threads; each takes a connection of its own.
 
     Raises, from every call: Unreachable, Timeout (naming the node), ConfigError if it shows another certificate than
     the federation file has, ProtocolViolation for an answer that is none, and what the node itself answered: Refused,
@@ -56,24 +50,28 @@ class NodeClient:
         timeout: float = TIMEOUT_S,
         via: NodeEntry | None = None,
     ) -> None:
-        """`via`: the node through which requests go, if not to this one straight; `timeout`: seconds of silence."""
+        """`via`: the node through which requests go, if not directly to this one; `timeout`: seconds of silence."""
         self._federation = federation
         self.entry = federation.node(party)
         self.party = party
         self.timeout = timeout
         self._member = member
-        self._door = via or self.entry
+        door = via or self.entry
+        self._url = door.url
         self._prefix = f"/v1/gateway/{self.entry.name}" if via is not None and via.name != self.entry.name else ""
-        parts = urlsplit(self._door.url)
-        self._host, self._port = parts.hostname or "", parts.port or 443
-        self._context = _pinned(self._door)
-        self._idle: list[http.client.HTTPSConnection] = []
-        self._busy: set[http.client.HTTPSConnection] = set()
-        self._lock = threading.Lock()
-        self._closed = False
+        here = urlsplit(door.url).hostname in ("127.0.0.1", "localhost", "::1")
+        self._connections = NodeConnections(
+            f"node {door.name}",
+            party,
+            door.url,
+            door.card.certificate,
+            _pinned(door),
+            connect_s=CONNECT_S,
+            hint="it is on this machine: start it, with tercet up if that made it" if here else _ASK,
+        )
 
     def __repr__(self) -> str:
-        return f"NodeClient({self.name} at {self._door.url})"
+        return f"NodeClient({self.name} at {self._url})"
 
     @property
     def name(self) -> str:
@@ -81,15 +79,7 @@ class NodeClient:
 
     def close(self) -> None:
         """Close the connections, also those on which somebody still waits; harmless when called again."""
-        with self._lock:
-            self._closed = True
-            idle, self._idle = self._idle, []
-            for connection in self._busy:
-                if connection.sock is not None:
-                    with suppress(OSError):
-                        connection.sock.shutdown(socket.SHUT_RDWR)
-        for connection in idle:
-            connection.close()
+        self._connections.close()
 
     # -- requests
 
@@ -98,27 +88,27 @@ class NodeClient:
         return self.checked(answer, self.request("GET", target, timeout=timeout))
 
     def post(
-        self, target: str, body: Model | Buffer | None, answer: type[M], *, method: str = "POST", patient: bool = False
+        self, target: str, body: Body | Buffer | None, answer: type[M], *, method: str = "POST", patient: bool = False
     ) -> M:
         """POST (or another method) of a model as JSON, or of bytes; the answer as a model."""
-        if isinstance(body, Model):
+        if isinstance(body, Body):
             data = self.request(method, target, [body.to_json()], json_body=True, patient=patient)
         else:
             data = self.request(method, target, [] if body is None else [body], patient=patient)
         return self.checked(answer, data)
 
     def info(self) -> NodeInfo:
-        """Who the node says it is. ConfigError if that is not who the federation file says."""
+        """What the node says of itself. ConfigError if that is not what the federation file says."""
         found = self.get("/v1/node", NodeInfo)
         if found.fingerprint != self.entry.fingerprint:
             raise ConfigError(f"node {self.name} says that it is {found.name} with another certificate")
         return found
 
     def ready(self) -> Health:
-        """Whether the node would work, and what is missing."""
+        """Whether the node is ready, and what is missing."""
         try:
             return self.get("/readyz", Health)
-        except Turned as error:
+        except HttpError as error:
             return Health(ready=False, missing=[error.message[:200]])
 
     def request(
@@ -138,12 +128,12 @@ class NodeClient:
         `patient`: wait and try again where the node gets too many requests, or is not ready. `most`: bytes of the
         longest answer that is read.
         """
-        status, data = self.ask(
+        answer = self.ask(
             method, target, body, json_body=json_body, headers=headers, timeout=timeout, patient=patient, most=most
         )
-        if status >= 400:
-            raise self.error(status, data)
-        return data
+        if answer.status >= 400:
+            raise self.error(answer)
+        return answer.data
 
     def ask(
         self,
@@ -156,135 +146,48 @@ class NodeClient:
         timeout: float | None = None,
         patient: bool = False,
         most: int = MAX_ANSWER_BYTES,
-    ) -> tuple[int, bytes]:
-        """As `request`; status and bytes of whatever the node answered. Raises for connections only."""
-        pieces = _joined(body)
+    ) -> HttpAnswer:
+        """As `request`; the node's answer, whatever its status. Raises for connections only."""
+        pieces = joined(body)
         digest = hashlib.sha256()
         for piece in pieces:
             digest.update(piece)
-        kind = "application/json" if json_body else "application/octet-stream"
-        fixed = {**(headers or {}), "Content-Length": str(sum(len(piece) for piece in pieces))}
+        content = digest.hexdigest()
+        fixed = dict(headers or {})
         if pieces:
-            fixed["Content-Type"] = kind
-        content = digest.hexdigest() if pieces else _EMPTY_SHA256
-        for trial in range(_TRIES):
-            status, retry_after, data = self._exchange(method, target, pieces, fixed, content, timeout, most)
-            if not patient or status not in (429, 503):
-                break
-            time.sleep(min(retry_after or 0.2 * 2**trial, 5.0))
-        return status, data
+            fixed["Content-Type"] = "application/json" if json_body else "application/octet-stream"
 
-    def _exchange(
-        self,
-        method: str,
-        target: str,
-        body: Sequence[Buffer],
-        fixed: dict[str, str],
-        content: str,
-        timeout: float | None,
-        most: int,
-    ) -> tuple[int, float, bytes]:
-        """Send and receive once; on a connection that the node has closed meanwhile, once more on a new one."""
+        def signed() -> dict[str, str]:
+            to = self.entry.fingerprint
+            return fixed | signed_headers(self._member, to, method, target, content, time.time())
+
         patience = self.timeout if timeout is None else timeout
-        while True:
-            signed = signed_headers(self._member, self.entry.fingerprint, method, target, content, time.time())
-            connection, used = self._connection(patience)
-            with self._lock:
-                self._busy.add(connection)
-            sent = kept = False
-            response: http.client.HTTPResponse | None = None
-            try:
-                try:
-                    connection.request(method, self._prefixed(target), body=iter(body), headers={**fixed, **signed})
-                    sent = True
-                except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
-                    if used:
-                        raise
-                    # it may have answered before it had read everything
-                response = connection.getresponse()
-                data = response.read(most + 1)
-                if len(data) > most:
-                    raise self._failed(ProtocolViolation, f"answers with more than {most} bytes")
-                if response.length:  # http.client takes an end before that for the end
-                    raise http.client.IncompleteRead(b"", response.length)
-                retry_after = _seconds(response.headers.get("Retry-After"))
-                kept = sent and not response.will_close
-                return response.status, retry_after, data
-            except TimeoutError:
-                raise self._failed(Timeout, f"did not answer {method} {_path(target)} within {patience:g} s") from None
-            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError, ssl.SSLEOFError) as error:
-                if not used:
-                    raise self._failed(Unreachable, f"closed the connection ({type(error).__name__})") from None
-            except (http.client.HTTPException, ssl.SSLError, OSError) as error:
-                raise self._failed(Unreachable, f"broke off its answer ({type(error).__name__})") from None
-            finally:
-                if response is not None:
-                    response.close()  # of one that broke off: it holds the socket open
-                self._give_back(connection, keep=kept)
-
-    def _connection(self, patience: float) -> tuple[http.client.HTTPSConnection, bool]:
-        with self._lock:
-            if self._closed:
-                raise ValueError("this connection to the nodes is closed")
-            if self._idle:
-                connection = self._idle.pop()
-                if connection.sock is not None:
-                    connection.sock.settimeout(patience)
-                    return connection, True
-        connection = http.client.HTTPSConnection(
-            self._host, self._port, timeout=min(CONNECT_S, patience), context=self._context
-        )
-        try:
-            connection.connect()
-            shown = connection.sock.getpeercert(True)
-        except ssl.SSLCertVerificationError as error:
-            connection.close()
-            raise ConfigError(
-                f"node {self._door.name} at {self._door.url} does not show the certificate that the federation file "
-                f"has for it ({error.verify_message})",
-                hint="ask its operator whether he has a new one; someone may be in between",
-            ) from None
-        except (OSError, ssl.SSLError) as error:
-            connection.close()
-            if isinstance(error, TimeoutError):
-                raise self._failed(Timeout, f"did not answer at {self._door.url} within {CONNECT_S:g} s") from None
-            why = getattr(error, "strerror", None) or type(error).__name__
-            raise self._failed(Unreachable, f"cannot be reached at {self._door.url}: {why}") from None
-        if shown != self._door.card.certificate:
-            connection.close()
-            raise ConfigError(f"node {self._door.name} shows another certificate than the federation file has for it")
-        connection.sock.settimeout(patience)
-        return connection, False
-
-    def _give_back(self, connection: http.client.HTTPSConnection, *, keep: bool) -> None:
-        with self._lock:
-            self._busy.discard(connection)
-            if keep and not self._closed:
-                self._idle.append(connection)
-                return
-        connection.close()
+        asked = f"{method} {target.partition('?')[0]}"
+        for trial in range(_TRIES):
+            answer = self._connections.exchange(
+                method, self._prefixed(target), pieces, signed, timeout=patience, most=most, told=asked
+            )
+            if not patient or answer.status not in (429, 503):
+                break
+            time.sleep(min(answer.retry_after or 0.2 * 2**trial, 5.0))
+        return answer
 
     def _prefixed(self, target: str) -> str:
         return self._prefix + target.removeprefix("/v1") if self._prefix else target
 
-    def _failed(self, kind: type[PartyError], what: str) -> PartyError:
-        here = self._host in ("127.0.0.1", "localhost", "::1")
-        who = "it is on this machine: start it, with tercet up if that made it" if here else _ASK
-        hint = "" if kind is ProtocolViolation else who
-        door = f"node {self._door.name}"
-        return kind(f"{door} {what}", party=int(self.party), hint=hint)
-
-    def error(self, status: int, data: bytes) -> TercetError:
+    def error(self, answer: HttpAnswer) -> TercetError:
         """What an answer with an error status stands for."""
-        try:
-            body = error_fields(json.loads(data))
-        except ValueError:
-            body = None
+        body = answer.error()
         if body is None:
-            return self._failed(ProtocolViolation, f"answered with status {status} and no reason")
+            what = f"answered with status {answer.status} and no reason"
+            return self._connections.failed(ProtocolViolation, what)
         names = {node.name: party for party, node in zip(PARTIES, self._federation.nodes, strict=True)}
         name = body.node if body.node in names else self.name
-        return raised(status, body, name, names[name])
+        if name != self.name and self.name != self._federation.coordinator.name:
+            # the coordinator passes on what others object, which is checked; nobody else speaks for another
+            body = body.model_copy(update={"message": f"{body.message} (so says {self.name})"})
+        body = body.model_copy(update={"node": name})
+        return error_of(answer.status, body, name, names[name])
 
     def checked(self, answer: type[M], data: bytes) -> M:
         """An answer's bytes as the model that it should be."""
@@ -292,11 +195,11 @@ class NodeClient:
             return answer.model_validate_json(data)
         except ValidationError as error:
             what = f"answered with something that is no {answer.__name__}: {faults(error)}"
-            raise self._failed(ProtocolViolation, what) from None
+            raise self._connections.failed(ProtocolViolation, what) from None
 
 
 class Nodes:
-    """The three nodes, asked side by side. Close it, or use it in `with`."""
+    """The three nodes, asked in parallel. Close it, or use it in `with`."""
 
     def __init__(
         self, federation: Federation, member: Member, *, timeout: float = TIMEOUT_S, via: str | None = None
@@ -332,7 +235,7 @@ class Nodes:
         return self.clients[0]
 
     def doors(self) -> list[tuple[NodeClient, NodeInfo]]:
-        """The nodes that are spoken to: all, or the one through which requests go; and who they say they are.
+        """The nodes that are connected to, all or the one through which requests go, with what they say of themselves.
 
         Raises ConfigError if one is not who the federation file says.
         """
@@ -347,7 +250,7 @@ class Nodes:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def start(self, work: Callable[[NodeClient], T], client: NodeClient) -> Future[T]:
-        """Have something asked of one node meanwhile."""
+        """Ask one node in the background."""
         return self._pool.submit(work, client)
 
     def each(self, work: Callable[[NodeClient], T]) -> list[T]:
@@ -371,7 +274,7 @@ class Nodes:
         return [future.result() for future in [self.start(tried, client) for client in self.clients]]
 
     def quietly(self, work: Callable[[NodeClient], Any]) -> None:
-        """Tell all three something, whatever they answer."""
+        """Ask all three, and ignore their failures."""
 
         def told(client: NodeClient) -> None:
             with suppress(TercetError):
@@ -388,36 +291,3 @@ def _pinned(entry: NodeEntry) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata=entry.card.certificate)
     return context
-
-
-def _joined(buffers: Sequence[Buffer]) -> list[Buffer]:
-    """Small neighbours as one, so that each is worth a write; large ones as they are."""
-    joined: list[Buffer] = []
-    small = bytearray()
-    for buffer in buffers:
-        if not len(buffer):
-            continue
-        if len(buffer) < _JOINED_BYTES:
-            small += buffer
-            if len(small) < _JOINED_BYTES:
-                continue
-            buffer = b""
-        if small:
-            joined.append(small)
-            small = bytearray()
-        if buffer:
-            joined.append(buffer)
-    if small:
-        joined.append(small)
-    return joined
-
-
-def _seconds(text: str | None) -> float:
-    try:
-        return max(0.0, float(text or 0))
-    except ValueError:
-        return 0.0
-
-
-def _path(target: str) -> str:
-    return target.partition("?")[0]

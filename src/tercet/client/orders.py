@@ -1,4 +1,4 @@
-"""Orders to the coordinator: signed once, sent until they are answered; withdrawals, refreshes, deletions."""
+"""Sends signed orders to the coordinator until they are answered: withdrawals, widenings, refreshes, deletions."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tercet.client.nodes import NodeClient, Nodes
-from tercet.errors import IntegrityError, PartyError, TercetError
-from tercet.federation.api import DatasetInfo, DatasetList, KeptInfo, KeptList, Outcome, Receipt, ReceiptList
+from tercet.client.settling import confirmed, final
+from tercet.errors import Busy, IntegrityError, PartyError, TercetError
+from tercet.federation.api import ChangeOutcome, DatasetInfo, DatasetList
+from tercet.federation.api_data import KeptInfo, KeptList, KeyPage, Receipt, ReceiptList
 from tercet.federation.identifiers import fresh_id
-from tercet.federation.orders import Action, DropKept, Order, Refresh, SignedOrder, Withdraw, sign_order
-from tercet.store.errors import Busy
+from tercet.federation.orders import Action, DropKept, Order, Refresh, SignedOrder, Widen, Withdraw, sign_order
+from tercet.policy.request import united
+from tercet.store.schema import Schema
+from tercet.store.widening import widenings
 
 ATTEMPTS = 3
 ORDER_S = 120.0
 """How long the coordinator may take to carry an order out."""
 BUSY_S = 30.0
 """How long an order waits for another change of the same thing to end."""
-_PAUSE_S = 0.5
+PAUSE_S = 0.5
 
 
 class Unsettled(PartyError):
@@ -32,7 +36,7 @@ def carry_out(
     *,
     method: str = "POST",
     signed: Callable[[SignedOrder], None] | None = None,
-) -> Outcome:
+) -> ChangeOutcome:
     """Sign an order and have it carried out at all three nodes; a new one where another change was in the way.
 
     `signed` is told of every order before it is sent. Raises Unsettled, or why the order was given up.
@@ -48,28 +52,35 @@ def carry_out(
         except Busy:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(_PAUSE_S)
+            time.sleep(PAUSE_S)
 
 
-def send_order(nodes: Nodes, target: str, order: SignedOrder, *, method: str = "POST") -> Outcome:
-    """Send a signed order, again where its answer is lost; what became of it. Raises Unsettled, or why it is dead."""
+def send_order(nodes: Nodes, target: str, order: SignedOrder, *, method: str = "POST") -> ChangeOutcome:
+    """Send a signed order, again where its answer is lost; what became of it, as all three nodes have signed it.
+
+    Raises Unsettled, or why it is dead; IntegrityError where nodes have signed different ends, or the coordinator says
+    of another node what that one has not signed.
+    """
     node = nodes.coordinator
+    transaction = Order.from_bytes(order.order.encode(), "order").transaction
     lost: TercetError | None = None
     for attempt in range(ATTEMPTS):
         if attempt:
-            time.sleep(_PAUSE_S * attempt)
+            time.sleep(PAUSE_S * attempt)
         try:
-            status, data = node.ask(method, target, [order.to_json()], json_body=True, timeout=ORDER_S, patient=True)
+            answer = node.ask(method, target, [order.to_json()], json_body=True, timeout=ORDER_S, patient=True)
         except PartyError as error:
             lost = error
             continue
-        if status >= 400:
-            raise node.error(status, data)
-        outcome = node.checked(Outcome, data)
+        if answer.status >= 400:
+            told = node.error(answer)
+            raise told if isinstance(told, Busy) else confirmed(nodes, transaction, told)
+        outcome = node.checked(ChangeOutcome, answer.data)
         if outcome.state == "aborted":
-            raise IntegrityError(f"{outcome.node or node.name}: {outcome.reason}", hint=outcome.hint)
+            dead = IntegrityError(f"{outcome.node or node.name}: {outcome.reason}", hint=outcome.hint)
+            raise confirmed(nodes, transaction, dead)
         if outcome.state == "committed":
-            return outcome
+            return final(nodes, outcome)
         lost = PartyError("the change is still under way")
     assert lost is not None
     raise Unsettled(
@@ -79,30 +90,55 @@ def send_order(nodes: Nodes, target: str, order: SignedOrder, *, method: str = "
     )
 
 
-def withdraw(nodes: Nodes, dataset: str, *, upload: str | None = None, owner: str | None = None) -> Outcome:
+def withdraw(nodes: Nodes, dataset: str, *, upload: str | None = None, owner: str | None = None) -> ChangeOutcome:
     """Delete rows at all three nodes: those of one upload, or all of the caller's. Owners call it.
 
-    `owner`: an operator's order about somebody else's rows, by his fingerprint.
+    `owner`: an operator's order about somebody else's rows, by that person's fingerprint.
     """
     return carry_out(nodes, "/v1/withdrawals", Withdraw(dataset=dataset, upload=upload, owner=owner))
 
 
-def refresh(nodes: Nodes, dataset: str) -> Outcome:
+def widen(nodes: Nodes, name: str, schema: Schema) -> ChangeOutcome:
+    """Agree to the wider bounds, or further categories, of `schema` for a dataset in which the caller has rows.
+
+    Owners call it. Nothing is uploaded again: once every owner of rows has agreed to the same, the dataset has a new
+    version with them, which the outcome tells; without a version, the agreement is noted at all three nodes. Raises
+    InputError where the schema differs in anything else, or what is stored would not fit.
+    """
+    wanted = widenings(Schema.parse(dataset(nodes, name).schema_), schema)
+    return carry_out(nodes, "/v1/widenings", Widen(dataset=name, columns=wanted))
+
+
+def refresh(nodes: Nodes, dataset: str) -> ChangeOutcome:
     """Re-randomise a dataset's stored shares. Operators call it."""
     return carry_out(nodes, "/v1/refreshes", Refresh(dataset=dataset))
 
 
-def drop(nodes: Nodes, name: str) -> Outcome:
+def drop(nodes: Nodes, name: str) -> ChangeOutcome:
     """Delete a kept array, or a model with its arrays."""
     return carry_out(nodes, f"/v1/kept/{name}", DropKept(name=name), method="DELETE")
 
 
 def datasets(nodes: Nodes) -> list[DatasetInfo]:
     """All datasets that the caller may see. Raises IntegrityError if the nodes do not have the same."""
+    agreed, differing = listed(nodes)
+    for error in differing.values():
+        raise error
+    return agreed
+
+
+def listed(nodes: Nodes) -> tuple[list[DatasetInfo], dict[str, IntegrityError]]:
+    """All datasets that the caller may see and all three nodes have alike; and by name what is wrong with others."""
     lists = nodes.each(lambda node: node.get("/v1/datasets", DatasetList))
     by_node = [{info.name: info for info in found.datasets} for found in lists]
-    names = sorted({name for found in by_node for name in found})
-    return [_agreed(nodes, name, [found.get(name) for found in by_node]) for name in names]
+    agreed: list[DatasetInfo] = []
+    differing: dict[str, IntegrityError] = {}
+    for name in sorted({name for found in by_node for name in found}):
+        try:
+            agreed.append(_agreed(nodes, name, [found.get(name) for found in by_node]))
+        except IntegrityError as error:
+            differing[name] = error
+    return agreed, differing
 
 
 def dataset(nodes: Nodes, name: str) -> DatasetInfo:
@@ -110,11 +146,48 @@ def dataset(nodes: Nodes, name: str) -> DatasetInfo:
     return _agreed(nodes, name, list(nodes.each(lambda node: node.get(f"/v1/datasets/{name}", DatasetInfo))))
 
 
+def _key_pages(nodes: Nodes, path: str) -> list[KeyPage]:
+    return list(nodes.each(lambda node: node.get(path, KeyPage)))
+
+
+def keys(nodes: Nodes, info: DatasetInfo) -> list[int | str]:
+    """The public keys of a dataset's rows, as all three nodes have them. Three times the keys travel.
+
+    Raises IntegrityError naming the odd node, InputError if rows have no keys, what a refusal raises.
+    """
+    found: list[int | str] = []
+    while True:
+        path = f"/v1/datasets/{info.name}/keys?start={len(found)}"
+        pages = _key_pages(nodes, path)
+        facts = [(page.version, page.column, page.values, page.next) for page in pages]
+        odd = [client.name for client, fact in zip(nodes.clients, facts, strict=True) if facts.count(fact) == 1]
+        if odd:
+            who = f"node {odd[0]} differs" if len(odd) == 1 else "no two nodes agree"
+            raise IntegrityError(f"the nodes do not have the same keys of {info.name}: {who}", hint="ask the operators")
+        if pages[0].version != info.version:
+            raise IntegrityError(
+                f"dataset {info.name} has changed: version {pages[0].version} instead of {info.version}",
+                hint="look at the table again: net.table(...)",
+            )
+        found += pages[0].values
+        if pages[0].next is None:
+            return found
+        if pages[0].next != len(found):
+            raise IntegrityError(
+                f"the nodes give other keys of {info.name} than were asked for", hint="ask the operators"
+            )
+
+
 def _agreed(nodes: Nodes, name: str, found: list[DatasetInfo | None]) -> DatasetInfo:
     facts = [None if info is None else (info.version, info.manifest, info.rows) for info in found]
     if len(set(facts)) == 1:
         assert found[0] is not None
-        return found[0]
+        # each node has its own policy; what all three allow is what the strictest does
+        infos = [info for info in found if info is not None]
+        own = united(tuple((start, stop) for info in infos for start, stop in info.own), ())
+        return infos[0].model_copy(
+            update={"cohort": max(info.cohort for info in infos), "own": [list(one) for one in own]}
+        )
     have = {
         client.name: "does not have it" if info is None else f"has version {info.version}, {info.rows:,} rows"
         for client, info in zip(nodes.clients, found, strict=True)
@@ -136,12 +209,16 @@ class ReceiptLine:
 
 
 def receipts(nodes: Nodes, dataset: str) -> list[ReceiptLine]:
-    """Every job that touched a dataset, as the three nodes tell it together, oldest first. Owners call it."""
-    seen: dict[str, tuple[Receipt, list[str]]] = {}
+    """Every job that touched a dataset, as the three nodes tell it together, oldest first. Owners call it.
+
+    A job of whose grounds two nodes tell differently has a line for each.
+    """
+    seen: dict[tuple[str, str], tuple[Receipt, list[str]]] = {}
     lists = nodes.each(lambda node: list(_receipts(node, dataset)))
     for client, found in zip(nodes.clients, lists, strict=True):
         for receipt in found:
-            seen.setdefault(receipt.job, (receipt, []))[1].append(client.name)
+            rests_on = "" if receipt.grounds is None else receipt.grounds.model_dump_json()
+            seen.setdefault((receipt.job, rests_on), (receipt, []))[1].append(client.name)
     lines = [ReceiptLine(receipt, tuple(names)) for receipt, names in seen.values()]
     return sorted(lines, key=lambda line: line.receipt.created)
 

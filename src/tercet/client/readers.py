@@ -5,81 +5,65 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
 
+from tercet.client.sources import BATCH_ROWS, Replayed, Source, file_identity, refuse_twice
 from tercet.errors import InputError
+from tercet.store.reading import LAYOUT, Reading
+from tercet.store.schema import Schema
 
-BATCH_ROWS = 1 << 16
-_HEAD_BYTES = 1 << 20
 _PARQUET = b"PAR1"
 _ARROW_FILE = b"ARROW1"
 _ARROW_STREAM = b"\xff\xff\xff\xff"
 _FEATHER_1 = b"FEA1"
-
-
-class Source(ABC):
-    """Rows to be read, in order; `tercet.client.readers.open_source` gives the right one."""
-
-    name: str
-    """How messages call it."""
-    columns: tuple[str, ...]
-    """Names of its columns, in their order."""
-    rows: int | None = None
-    """How many rows it has, if that is known before reading."""
-    repeatable: bool = True
-    """Whether it can be read more than once."""
-    first_row: int = 1
-    """The number that messages give to its first row."""
-    path: Path | None = None
-    """Where it lies, if it is a file."""
-
-    @abstractmethod
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        """These columns (default: all), batch by batch. InputError for what cannot be read, never with a value."""
-
-    def identity(self) -> str | None:
-        """What changes when the content does, to know it again; None if only reading tells."""
-        return None
-
-    def fraction(self) -> float | None:
-        """How much has been read, from 0 to 1, if that is known."""
-        return None
-
-    def check(self, columns: Sequence[str]) -> None:
-        """InputError if one of these columns is not there."""
-        missing = [name for name in columns if name not in self.columns]
-        if missing:
-            have = ", ".join(self.columns) or "none"
-            raise InputError(
-                f"{self.name} has no column {', '.join(map(repr, missing))}; it has {have}",
-                hint="correct the schema, or the header of the file",
-            )
+_NUMBERS = (int, float, Decimal)
 
 
 def open_source(
     what: Any,
     *,
     query: str | None = None,
-    delimiter: str | None = None,
-    encoding: str = "utf-8",
-    decimal: str = ".",
+    reading: Reading | None = None,
+    schema: Schema | None = None,
+    **options: Any,
 ) -> Source:
     """The rows of a path, of "-" or an open binary file, of an SQLAlchemy URL with a query, or of a frame.
 
-    Paths: Parquet, Arrow (Feather) and CSV, told apart by their first bytes; CSV may be compressed (.gz, .bz2, .zst).
-    Frames: pandas, polars, pyarrow, or a dict of columns. `delimiter` (default: the most frequent of , ; tab | in the
-    header), `encoding` and `decimal` are for CSV. Called by owners. InputError if it cannot be opened or read.
+    Paths: Parquet, Arrow (Feather), Excel and CSV, told apart by their first bytes; CSV may be compressed (.gz, .bz2,
+    .zst). Frames: pandas, polars, pyarrow, or a dict of columns. `options` say how to read it and are those of
+    `tercet.store.reading.Reading`, which may be given as `reading` instead; of CSV and Excel only are delimiter,
+    encoding, header, names, skip_rows and sheet, of all sources decimal, thousands, strip, day_first and na. A `schema`
+    remembers how the source was read that it was inferred from; what is said here must agree. Called by owners.
+    InputError if it cannot be opened or read, or an option is not for it.
     """
+    if reading is None:
+        reading = Reading.of(options)
+    elif options:
+        raise InputError(f"reading is given, and {', '.join(options)} besides", hint="give one of them")
+    said, reading = reading, reading if schema is None else reading.agreeing(schema.reading)
+    source = _source(what, query, reading)
+    unused = [name for name in LAYOUT if name in said.given() and name not in source.layout]
+    if unused:
+        raise InputError(
+            f"{source.name} is read without {' and '.join(unused)}: that is for other kinds of files",
+            hint="leave the option out",
+        )
+    source.reading = reading
+    return source
+
+
+def _source(what: Any, query: str | None, reading: Reading) -> Source:
     if query is not None:
         return SqlSource(what, query)
     from tercet.client.readers_csv import CsvSource
+    from tercet.client.readers_excel import ExcelSource, is_workbook
 
     if isinstance(what, str | os.PathLike):
         if str(what) == "-":
@@ -89,14 +73,16 @@ def open_source(
             with path.open("rb") as file:
                 head = file.read(8)
         except OSError as error:
-            hint = "name a file of CSV, Parquet or Arrow that is there"
+            hint = "name a file of CSV, Excel, Parquet or Arrow that is there"
             raise InputError(f"cannot read {path}: {error.strerror}", hint=hint) from None
         if head.startswith(_PARQUET):
             return ParquetSource(path)
         if head.startswith((_ARROW_FILE, _ARROW_STREAM)):
             return ArrowSource(path)
+        if is_workbook(head):
+            return ExcelSource(path, reading)
         _refuse_feather_1(head, str(path))
-        return CsvSource(path, delimiter=delimiter, encoding=encoding, decimal=decimal)
+        return CsvSource(path, reading)
     if hasattr(what, "read") and not hasattr(what, "__arrow_c_stream__"):
         stream = Replayed(what)
         head = stream.head[:8]
@@ -105,49 +91,13 @@ def open_source(
             raise InputError("Parquet is not read from standard input", hint="pass the file by its path")
         if head.startswith((_ARROW_FILE, _ARROW_STREAM)):
             return ArrowSource(stream)
-        return CsvSource(stream, delimiter=delimiter, encoding=encoding, decimal=decimal)
+        return ExcelSource(stream, reading) if is_workbook(head) else CsvSource(stream, reading)
     return FrameSource(what)
 
 
 def _refuse_feather_1(head: bytes, name: str) -> None:
     if head.startswith(_FEATHER_1):
         raise InputError(f"{name} is Feather of version 1", hint="write it as Feather 2 (Arrow) or Parquet")
-
-
-def file_identity(path: Path) -> str:
-    """The content of a file, hashed."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-class Replayed(io.RawIOBase):
-    """A stream whose first bytes have been looked at; reading starts at the first all the same."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self.count = 0
-        """Bytes handed on so far."""
-        head = bytearray()
-        while len(head) < _HEAD_BYTES and b"\n" not in head[:-1]:
-            more = stream.read(min(1 << 16, _HEAD_BYTES - len(head)))
-            if not more:
-                break
-            head += more
-        self.head = bytes(head)
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        rest = self.head[self.count :] if self.count < len(self.head) else b""
-        data = rest + self._stream.read() if size < 0 else rest[:size] or self._stream.read(size)
-        self.count += len(data)
-        return data
-
-    def close(self) -> None:
-        if not self.closed:
-            self._stream.close()
-        super().close()
 
 
 class ParquetSource(Source):
@@ -159,7 +109,7 @@ class ParquetSource(Source):
         with _reading(self.name), pa.memory_map(str(path)) as opened, pa.parquet.ParquetFile(opened) as file:
             self.columns = tuple(file.schema_arrow.names)
             self.rows = file.metadata.num_rows
-        _distinct(self.columns, self.name)
+        refuse_twice(self.columns, self.name)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         with _reading(self.name), pa.memory_map(str(self.path)) as opened, pa.parquet.ParquetFile(opened) as file:
@@ -192,7 +142,7 @@ class ArrowSource(Source):
                 else:
                     self._reader = pa.ipc.open_stream(pa.PythonFile(self._stream))
                 self.columns = tuple(self._reader.schema.names)
-        _distinct(self.columns, self.name)
+        refuse_twice(self.columns, self.name)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         with _reading(self.name):
@@ -229,7 +179,7 @@ class FrameSource(Source):
         self._table = _as_table(frame, self.name)
         self.columns = tuple(self._table.column_names)
         self.rows = self._table.num_rows
-        _distinct(self.columns, self.name)
+        refuse_twice(self.columns, self.name)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         table = self._table if columns is None else self._table.select(list(columns))
@@ -268,17 +218,17 @@ def _as_table(frame: Any, name: str) -> pa.Table:
         columns = {}
         for label, values in frame.items():
             try:
-                columns[str(label)] = pa.array(values, from_pandas=True)
-            except (pa.ArrowException, ValueError, TypeError):
+                columns[str(label)] = array_of(values)
+            except (pa.ArrowException, ValueError, TypeError, OverflowError):
                 # the message of the cause quotes a value
                 raise InputError(
                     f"column {str(label)!r} of {name} mixes kinds of values, or has one that no column has",
                     hint="make it one kind, with frame[column].astype(...) for instance",
                 ) from None
         if len({len(values) for values in columns.values()}) > 1:
-            raise InputError(f"the columns of {name} differ in length")
+            raise InputError(f"the columns of {name} differ in length", hint="give each a value for every row")
         if len(columns) != len(tuple(frame)):
-            raise InputError(f"{name} has two columns of one name")
+            raise InputError(f"{name} has two columns of one name", hint="rename one")
         return pa.table(columns)
     if hasattr(frame, "__arrow_c_stream__"):
         with _reading(name):
@@ -313,7 +263,7 @@ class SqlSource(Source):
                 raise InputError("the query gives no rows", hint="pass a SELECT")
             self.columns = tuple(result.keys())
             result.close()
-        _distinct(self.columns, self.name)
+        refuse_twice(self.columns, self.name)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         names = list(self.columns if columns is None else columns)
@@ -332,14 +282,23 @@ class SqlSource(Source):
 
 def _sql_column(values: tuple[Any, ...], name: str) -> pa.Array:
     try:
-        return pa.array(values)
-    except (pa.ArrowException, ValueError, TypeError):
-        try:
-            return pa.array([None if value is None else float(value) for value in values], pa.float64())
-        except (ValueError, TypeError, OverflowError):
-            raise InputError(
-                f"column {name!r} of the query mixes kinds of values", hint="cast it in the query"
-            ) from None
+        return array_of(values)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError):
+        raise InputError(f"column {name!r} of the query mixes kinds of values", hint="cast it in the query") from None
+
+
+def array_of(values: Any) -> pa.Array:
+    """Values of Python or pandas as an Arrow array; numbers that no type of it holds, or of several kinds, as texts.
+
+    So they are read exactly, as from a file of text.
+    """
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError):
+        held = [None if value is None or value != value else value for value in values]
+        if not all(value is None or (isinstance(value, _NUMBERS) and not isinstance(value, bool)) for value in held):
+            raise
+        return pa.array([None if value is None else str(value) for value in held], pa.string())
 
 
 class _Asking:
@@ -379,9 +338,3 @@ class _reading:
             raise InputError(
                 f"{self._name} is damaged or cut off ({type(error).__name__})", hint="write it again, or copy it anew"
             ) from None
-
-
-def _distinct(columns: Sequence[str], name: str) -> None:
-    twice = sorted({column for column in columns if columns.count(column) > 1})
-    if twice:
-        raise InputError(f"{name} has more than one column {twice[0]!r}", hint="give each column a name of its own")

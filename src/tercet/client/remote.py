@@ -1,4 +1,4 @@
-"""A session with three nodes: the same as a local one to whoever uses it, with stored tables and saved models."""
+"""`RemoteSession`, a session with three nodes: the interface of local sessions, with stored tables and saved models."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from tercet.array.decode import decoded
+from tercet.array.core import SecretArray
+from tercet.array.dtypes import decoded
 from tercet.array.results import keep
-from tercet.array.secret import SecretArray
 from tercet.client import asking, orders
 from tercet.client.base import BaseSession
 from tercet.client.encode import decode_words, encode_array, stored_values
@@ -25,24 +25,26 @@ from tercet.client.explained import NodesExplanation
 from tercet.client.measurement import record_of
 from tercet.client.nodes import Nodes
 from tercet.client.orders import ReceiptLine
-from tercet.client.private import upload_private
-from tercet.client.remembered import Memory, Mode
 from tercet.client.table import Table
 from tercet.client.tickets import Ticket, Tickets
-from tercet.client.upload import UploadReport, upload
+from tercet.client.upload import UploadReport, upload, upload_private
+from tercet.client.upload_notes import Mode, UploadNotes
 from tercet.errors import InputError, IntegrityError, PlanError, TercetError
-from tercet.federation.api import DatasetInfo, Explanation, JobInfo, JobList, KeptInfo, Outcome
-from tercet.federation.bundle import InputRef, JobHeader, Link, OutputRef, column_handle, kept_handle, make_bundle
+from tercet.federation.api import ChangeOutcome, DatasetInfo, ExplainAnswer, JobInfo
+from tercet.federation.api_data import KeptInfo
+from tercet.federation.bundle import InputRef, JobHeader, OutputRef, RowLink, column_handle, kept_handle, make_bundle
 from tercet.federation.bundle import recipient as recipient_entry
 from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Card
-from tercet.learn.model import Model, rebuild
-from tercet.node.language import read_type
-from tercet.plan.compile import Wanted, compile_plan
-from tercet.plan.graph import Node
+from tercet.learn.model import SecretModel
+from tercet.learn.reasons import KNOWN
+from tercet.learn.saved import rebuild
+from tercet.plan.labels import read_type
 from tercet.plan.network import Network
 from tercet.plan.plan import OutputKind, Plan
-from tercet.plan.types import Type
+from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.record.graph import Recorded
+from tercet.plan.types import Type, bool_type
 from tercet.store.schema import Schema
 
 if TYPE_CHECKING:
@@ -51,12 +53,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """Where an input of plans stands: a column of one version of a dataset."""
+    """The column of a dataset version that is an input of plans."""
 
     dataset: str
     version: int
     manifest: str
     column: str
+    validity: bool
 
 
 class RemoteSession(BaseSession):
@@ -74,18 +77,20 @@ class RemoteSession(BaseSession):
         deadline: float,
         lifetime: float,
         checked: bool,
+        rounding: str,
+        bounds: str,
         purpose: str,
         recipients: Sequence[Card],
         remember: Path | None,
         progress: Callable[[float], None] | None,
     ) -> None:
-        super().__init__(network, checked=checked)
+        super().__init__(network, checked=checked, rounding=rounding, bounds=bounds, keeps_exactly=True)
         self.nodes = nodes
-        """The three nodes, for requests that this class has no name for."""
+        """The three nodes, for requests for which this class has no method."""
         self.purpose = purpose
-        """Why is asked, in the analyst's words: every node writes it into its audit."""
+        """The purpose of the questions, in the analyst's words; every node writes it into its audit."""
         self.wait_if_held = False
-        """Whether a job that an operator has to approve is waited for; otherwise it raises asking.Held."""
+        """Whether to wait for a job that an operator has to approve; if not, asking.Held is raised."""
         self._deadline_s = deadline
         self._lifetime_s = lifetime
         self._recipients = [recipient_entry(card) for card in (nodes.member.card, *recipients)]
@@ -96,7 +101,7 @@ class RemoteSession(BaseSession):
         self._kept: dict[bytes, str] = {}
         self._saving: tuple[dict[bytes, str], Mapping[str, Any]] | None = None
         self._private: list[str] = []
-        self._uploads = Memory()
+        self._uploads = UploadNotes()
         self._about: dict[str, str] = {}
         self._closed = False
 
@@ -105,7 +110,7 @@ class RemoteSession(BaseSession):
         return f"RemoteSession({state}, {self.nodes.federation.name}, {self.nodes.member.name})"
 
     def close(self) -> None:
-        """End the session; what it shared for itself is withdrawn. Harmless when called again."""
+        """End the session and withdraw what `share` stored. May be called again."""
         with self._lock:
             if self._closed:
                 return
@@ -120,21 +125,23 @@ class RemoteSession(BaseSession):
     def table(self, name: str) -> Table:
         """A dataset as it is now: its columns are secret arrays of this session.
 
-        Raises InputError if there is none, IntegrityError naming the odd one if the nodes do not have the same.
+        Raises InputError if there is none, IntegrityError naming the node that has another version.
         """
         return Table(self, orders.dataset(self.nodes, name))
 
     def query(self, sql: str) -> Answer:
-        """Ask one SELECT of aggregates over one dataset, as one job; see `tercet.client.query`.
+        """Ask one SELECT of aggregates over one dataset, or two joined by their public keys, as one job.
 
-        Raises InputError for what is not offered, and what a job raises.
+        `tercet query --help` lists what is offered. The Answer has `names`, `rows` (None for NULL, NOT_SHOWN for what
+        rests on too few rows) and a `note` that says how many groups are not shown. Raises InputError for what is not
+        offered, and what a job raises.
         """
         from tercet.client.query import ask
 
         return ask(self, sql)
 
     def datasets(self) -> list[DatasetInfo]:
-        """All datasets that you may see, as all three nodes have them."""
+        """All datasets that you may see."""
         return orders.datasets(self.nodes)
 
     def upload(
@@ -155,18 +162,26 @@ class RemoteSession(BaseSession):
             schema = Schema.load(Path(schema))
         return upload(self.nodes, source, dataset=dataset, schema=schema, mode=mode, memory=self._uploads, **options)
 
-    def withdraw(self, dataset: str, *, upload: str | None = None) -> Outcome:
+    def widen(self, dataset: str, schema: Schema | Path | str) -> ChangeOutcome:
+        """Agree to wider bounds for a dataset in which you have rows. Owners call it.
+
+        `schema`: a Schema with these bounds, or the path of its file. The bounds change once all owners of rows have
+        agreed; see `tercet.client.orders.widen`.
+        """
+        return orders.widen(self.nodes, dataset, schema if isinstance(schema, Schema) else Schema.load(Path(schema)))
+
+    def withdraw(self, dataset: str, *, upload: str | None = None) -> ChangeOutcome:
         """Delete your rows of a dataset at all three nodes, or those of one upload. Owners call it."""
         return orders.withdraw(self.nodes, dataset, upload=upload)
 
     def receipts(self, dataset: str) -> list[ReceiptLine]:
-        """Every job that touched a dataset, and which nodes say so. Owners call it."""
+        """Every job that used a dataset, and the nodes that report it. Owners call it."""
         return orders.receipts(self.nodes, dataset)
 
     def share(self, values: Any, bounds: tuple[Any, Any] | None = None, frac_bits: int | None = None) -> SecretArray:
-        """An array of your own, split among the nodes for this session; `encode_array` says what is accepted.
+        """Split an array among the nodes for this session; `encode_array` says what is accepted.
 
-        It is a dataset under your name, withdrawn when the session ends; the nodes must know you as an owner too.
+        It becomes a dataset of yours, which `close` withdraws; the nodes' policies must name you as an owner.
         """
         encoded = encode_array(values, bounds, frac_bits)
         name, info = upload_private(self.nodes, encoded, values)
@@ -177,16 +192,28 @@ class RemoteSession(BaseSession):
 
     def column(self, info: DatasetInfo, schema: Schema, column: str) -> SecretArray:
         """A stored column as a secret array of shape (rows,). Tables call it."""
-        t = schema.type(column, info.rows)
-        handle = column_handle(self.nodes.federation.id, info.name, column)
+        found = schema.type(column, info.rows)
+        claimed = any(column in segment.columns and not segment.checked for segment in info.segments)
+        return self._input_array(info, column, replace(found, claimed=claimed and not found.is_bool), validity=False)
+
+    def validity(self, info: DatasetInfo, column: str) -> SecretArray:
+        """Which rows of a nullable column have a value, as secret bools of shape (rows,). Tables call it."""
+        return self._input_array(info, column, bool_type((info.rows,)), validity=True)
+
+    def keys(self, info: DatasetInfo) -> list[int | str]:
+        """The public keys of a table's rows; all three nodes have the same. Tables call it."""
+        return orders.keys(self.nodes, info)
+
+    def _input_array(self, info: DatasetInfo, column: str, t: Type, *, validity: bool) -> SecretArray:
+        handle = column_handle(self.nodes.federation.id, info.name, column, validity=validity)
         with self._lock:
-            self._columns[handle, t] = _Column(info.name, info.version, info.manifest, column)
+            self._columns[handle, t] = _Column(info.name, info.version, info.manifest, column, validity)
             return SecretArray._new(self, self.graph.input(handle, t))
 
     # -- models
 
     def keep(self, name: str, arrays: Mapping[str, SecretArray], model: Mapping[str, Any]) -> dict[str, SecretArray]:
-        """See `BaseSession.keep`; kept at the nodes until somebody deletes it."""
+        """See `BaseSession.keep`; the nodes keep it until it is deleted."""
         names = {kept_handle(self.nodes.federation.id, f"{name}/{key}"): f"{name}/{key}" for key in arrays}
         description = {**model, "divisors": {key: str(array._divisor) for key, array in arrays.items()}}
         with self._lock:
@@ -197,8 +224,8 @@ class RemoteSession(BaseSession):
                 self._saving = None
         return dict(zip(arrays, found, strict=True))
 
-    def load(self, name: str) -> Model:
-        """See `BaseSession.load`. Raises IntegrityError if the nodes do not have the same."""
+    def load(self, name: str) -> SecretModel:
+        """See `BaseSession.load`. Raises IntegrityError if the nodes keep different arrays under that name."""
         infos = self.nodes.each(lambda node: node.get(f"/v1/kept/{name}", KeptInfo))
         if len({(info.job, tuple((a.handle, a.label) for a in info.arrays)) for info in infos}) > 1:
             raise IntegrityError(f"the nodes do not keep the same {name}", hint="ask their operators")
@@ -218,33 +245,38 @@ class RemoteSession(BaseSession):
         """Your kept arrays and models."""
         return orders.kept(self.nodes)
 
-    def drop(self, name: str) -> Outcome:
+    def drop(self, name: str) -> ChangeOutcome:
         """Delete a kept array, or a model with its arrays, at all three nodes."""
         return orders.drop(self.nodes, name)
 
     # -- jobs
 
     def jobs(self, *, state: str | None = None) -> list[JobInfo]:
-        """Your jobs, newest first, as the coordinator has them."""
-        query = f"?state={state}" if state else ""
-        return self.nodes.coordinator.get(f"/v1/jobs{query}", JobList).jobs
+        """Your jobs, newest first, as the coordinator has them; `told_otherwise` says where other nodes differ."""
+        return asking.listed(self.nodes, state)[0]
+
+    def told_otherwise(self) -> dict[str, dict[str, JobInfo]]:
+        """Those of your newest jobs that ended with another state or other grounds at other nodes than at the
+        coordinator, by job and node. Empty if all nodes are honest and no job was interrupted."""
+        return asking.listed(self.nodes)[1]
 
     def job(self, job: str) -> list[JobInfo]:
         """One job, as each of the three nodes has it."""
-        return self.nodes.each(lambda node: node.get(f"/v1/jobs/{job}", JobInfo))
+        return self.nodes.each(lambda node: asking.signed(self.nodes, node, job))
 
     def cancel(self, job: str) -> None:
-        """Have a job given up at all three nodes."""
+        """Cancel a job at all three nodes."""
         asking.cancel(self.nodes, job)
 
     def ticket(self, job: str) -> Ticket:
-        """What is remembered of a job that was asked in this session, or with the same `remember`. InputError."""
+        """The ticket of a job of this session, or of one with the same `remember`. Raises InputError without one."""
         return self._tickets.find(job)
 
     def fetch(self, job: str, *, wait: bool = True) -> tuple[Any, ...]:
-        """The values that a job asked earlier reveals, as `reveal` gives them; for jobs that were held.
+        """The values that an earlier job reveals, as `reveal` gives them; for jobs that were held.
 
-        Raises Held while it still is held (unless `wait_if_held`), InputError for a job that nothing is remembered of.
+        With `wait`, wait for its end. Raises Held while it is held (unless `wait_if_held`), PlanError if it has not
+        ended and `wait` is False, InputError for a job without a ticket.
         """
         ticket = self._tickets.find(job)
         infos = self.job(job) if not wait else self._await(job, ticket.deadline)
@@ -264,7 +296,7 @@ class RemoteSession(BaseSession):
 
     @contextmanager
     def asking_about(self, **facts: str) -> Iterator[None]:
-        """Facts that are remembered with the jobs asked inside (a query's text, say), for `ticket(job).about`."""
+        """Store these facts (a query's text, for example) with the jobs run inside: `ticket(job).about` has them."""
         before, self._about = self._about, {**self._about, **facts}
         try:
             yield
@@ -272,13 +304,13 @@ class RemoteSession(BaseSession):
             self._about = before
 
     def explain(self, plan: Plan) -> NodesExplanation:
-        """What a plan costs and reveals, and what each node's policy says to it; nothing runs or counts."""
+        """What a plan costs and reveals, and what each node's policy decides; nothing is run, and no budget is used."""
         bundle = make_bundle(self.nodes.member, self._header(fresh_id(), plan, None), plan.to_bytes())
-        found = self.nodes.each(lambda node: node.post("/v1/explain", bundle, Explanation, patient=True))
-        return NodesExplanation(plan, self.network, tuple(found))
+        found = self.nodes.each(lambda node: node.post("/v1/explain", bundle, ExplainAnswer, patient=True))
+        return NodesExplanation(plan, self.network, tuple(found), reasons=KNOWN)
 
     def run(self, wanted: Sequence[Wanted]) -> list[Any]:
-        """Compile and run one plan at the nodes: what secret arrays call to reveal and persist."""
+        """Compile and run one plan at the nodes. Secret arrays call it to reveal and to persist."""
         placed = self._placed(wanted)
         divisors = [want.divisor for want in placed]
         return self._taken(placed, self._ask(compile_plan(placed, self.network), stored_values, divisors))
@@ -293,7 +325,7 @@ class RemoteSession(BaseSession):
         header = self._header(job, plan, self._saving)
         bundle = make_bundle(self.nodes.member, header, plan.to_bytes())
         revealed = {
-            index: plan.operations[output.value].type
+            index: plan.type_of(output.value)
             for index, output in enumerate(plan.outputs)
             if output.kind is OutputKind.REVEAL
         }
@@ -302,23 +334,23 @@ class RemoteSession(BaseSession):
         )
         infos = self._ended(job, bundle, header.deadline)
         words = asking.fetch(self.nodes, job, revealed) if revealed else {}
-        reports = [asking.done_of(bytes.fromhex(job), info.report) for info in infos if info.report is not None]
+        reports = [info.report for info in infos if info.report is not None]
         if reports:
-            self._note(record_of(plan, bytes.fromhex(job), reports, time.perf_counter() - began))
+            self._note(record_of(plan, job, reports, time.perf_counter() - began))
         self._tickets.settle(job)
         return [
             decode(words[index], revealed[index]) if index in revealed else None for index in range(len(plan.outputs))
         ]
 
     def _ended(self, job: str, bundle: bytes, deadline: float) -> list[JobInfo]:
-        """Send a job and wait for its end. Whoever gives up waiting, by an interrupt say, gives the job up."""
+        """Send a job and wait for its end. An interrupt, or any other foreign exception, cancels the job."""
         try:
             infos = asking.submit(self.nodes, job, bundle)
             if not self.wait_if_held:
-                asking.check_held(self.nodes, job, infos)
+                asking.check_held(job, infos)
             return self._await(job, deadline)
         except TercetError:
-            raise  # it is off already, or held
+            raise  # it is cancelled already, or held
         except BaseException:
             asking.cancel(self.nodes, job)
             raise
@@ -327,7 +359,7 @@ class RemoteSession(BaseSession):
         return asking.await_end(self.nodes, job, deadline, progress=self._progress, wait_if_held=self.wait_if_held)
 
     def _header(self, job: str, plan: Plan, saving: tuple[Mapping[bytes, str], Mapping[str, Any]] | None) -> JobHeader:
-        # another thread's job may be prepared while a model is saved: its outputs have other handles
+        # another thread may prepare a job while a model is saved; the outputs of that job have other handles
         mine = saving is not None and any(output.handle in saving[0] for output in plan.outputs)
         names, model = saving if mine and saving is not None else ({}, None)
         outputs = [
@@ -357,15 +389,17 @@ class RemoteSession(BaseSession):
         with self._lock:
             column = self._columns.get((handle, t))
             if column is not None:
-                return InputRef.of_column(federation, column.dataset, column.version, column.manifest, column.column)
+                return InputRef.of_column(
+                    federation, column.dataset, column.version, column.manifest, column.column, validity=column.validity
+                )
             return InputRef.of_kept(federation, self._kept[handle])
 
-    def _stored(self, handle: bytes, t: Type) -> Node:
+    def _stored(self, handle: bytes, t: Type) -> Recorded:
         saving = self._saving
         name = saving[0].get(handle) if saving is not None else None
         return self._named(handle, t, name or handle.hex())
 
-    def _named(self, handle: bytes, t: Type, name: str) -> Node:
+    def _named(self, handle: bytes, t: Type, name: str) -> Recorded:
         with self._lock:
             self._kept[handle] = name
             return self.graph.input(handle, t)
@@ -378,7 +412,7 @@ def _divisor(divisors: Any, key: str) -> Fraction:
         raise InputError("what is kept is no model: its description is broken") from None
 
 
-def _link(network: Network) -> Link:
+def _link(network: Network) -> RowLink:
     name = "".join(c if c.isalnum() or c in " _-" else "-" for c in network.name.lower())[:32] or "network"
     rtt, bandwidth = round(network.rtt_s * 1e6), max(1, round(network.bandwidth_bps))
-    return Link(name=name, rtt_us=min(rtt, 10**9), bandwidth_bits_s=min(bandwidth, 10**15))
+    return RowLink(name=name, rtt_us=min(rtt, 10**9), bandwidth_bits_s=min(bandwidth, 10**15))

@@ -13,25 +13,27 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tercet.array.core import SecretArray
 from tercet.array.results import keep
-from tercet.array.secret import SecretArray
-from tercet.client.base import BaseSession
+from tercet.client.base import COIN, STATED, BaseSession
 from tercet.client.encode import decode_words, encode_array
 from tercet.client.jobs import JobWatch
 from tercet.client.measurement import record_of
-from tercet.engine.commands import EMPTY, Command, Drop, LinkEstimate, Put, Run
+from tercet.engine.commands import EMPTY, Command, Drop, LinkEstimate, Put, RunPlan
 from tercet.engine.failure import Cause, Report
 from tercet.errors import InputError, PartyError, ProtocolViolation, TercetError, Timeout, Unreachable
-from tercet.learn.model import Model, rebuild
-from tercet.node.language import write_type
-from tercet.plan.graph import Node
+from tercet.learn.model import SecretModel
+from tercet.learn.saved import rebuild
+from tercet.plan.bounds.capacity import window
+from tercet.plan.labels import write_type
 from tercet.plan.network import Network
-from tercet.plan.plan import Output, OutputKind, Plan
+from tercet.plan.plan import OutputKind, Plan, PlanOutput
+from tercet.plan.record.graph import Recorded
 from tercet.plan.types import Type
 from tercet.protocols.reveal import put_together, reveal_bytes
 from tercet.ring import ring
 from tercet.sharing import PARTIES, Party, fresh_seed, split, split_bits
-from tercet.transport import Control, Endpoint, Peer
+from tercet.transport import Control, Endpoint, SessionPeer
 
 _ID_BYTES = 16
 _MAX_COMPONENT_BYTES = 1 << 30
@@ -62,9 +64,17 @@ class Session(BaseSession):
     """
 
     def __init__(
-        self, endpoint: Endpoint, companions: Companions, network: Network, timeout: float, *, checked: bool = False
+        self,
+        endpoint: Endpoint,
+        companions: Companions,
+        network: Network,
+        timeout: float,
+        *,
+        checked: bool = False,
+        rounding: str = COIN,
+        bounds: str = STATED,
     ) -> None:
-        super().__init__(network, checked=checked)
+        super().__init__(network, checked=checked, rounding=rounding, bounds=bounds, keeps_exactly=False)
         self.timeout = timeout
         self.last_failure: Mapping[int, Report] = {}
         """What each party, and the client (0), said about the last job that failed."""
@@ -108,7 +118,7 @@ class Session(BaseSession):
             self._models[name] = model, kept
         return kept
 
-    def load(self, name: str) -> Model:
+    def load(self, name: str) -> SecretModel:
         """See `BaseSession.load`."""
         with self._lock:
             if name not in self._models:
@@ -117,7 +127,7 @@ class Session(BaseSession):
                 )
             return rebuild(*self._models[name])
 
-    def _stored(self, handle: bytes, t: Type) -> Node:
+    def _stored(self, handle: bytes, t: Type) -> Recorded:
         """The node of an array that the parties keep; they forget it when nobody refers to it any more."""
         node = self.graph.input(handle, t)
         weakref.finalize(node, self._drop, handle).atexit = False
@@ -142,7 +152,7 @@ class Session(BaseSession):
                 own, following = upload.part(party)
                 seeds = party is not upload.explicit, party.next is not upload.explicit
                 put = Put(handle, t.ring, t.shape, label, own, following, *seeds)
-                self._command(Peer(party), Command.PUT, put.encode())
+                self._command(SessionPeer(party), Command.PUT, put.encode())
         return handle
 
     def _drop(self, *handles: bytes) -> None:
@@ -159,7 +169,7 @@ class Session(BaseSession):
             self._forget_unwanted()
             job = fresh_seed()[:_ID_BYTES]
             revealed = {
-                index: plan.operations[output.value].type
+                index: plan.type_of(output.value)
                 for index, output in enumerate(plan.outputs)
                 if output.kind is OutputKind.REVEAL
             }
@@ -182,26 +192,26 @@ class Session(BaseSession):
                 raise self._failure(cause.error(job), settled=watch.settled)
             results = [self._result(watch, index, output, plan, decode) for index, output in enumerate(plan.outputs)]
             reports = [watch.done[party] for party in PARTIES]
-            self._note(record_of(plan, job, reports, time.perf_counter() - began))
+            self._note(record_of(plan, job.hex(), reports, time.perf_counter() - began))
             return results
 
     def _follow(self, job: bytes, plan: Plan, revealed: dict[int, Type]) -> JobWatch:
-        expected = {index: reveal_bytes(None if t.is_bool else ring(t.ring), t.size) for index, t in revealed.items()}
+        expected = {index: reveal_bytes(window(t), t.size) for index, t in revealed.items()}
         watch = JobWatch(self._endpoint, job, expected, self.timeout)
-        command = Run(job, plan.to_bytes()).encode()
+        command = RunPlan(job, plan.to_bytes()).encode()
         for party in PARTIES:
-            self._command(Peer(party), Command.RUN, command)
+            self._command(SessionPeer(party), Command.RUN, command)
         watch.wait()
         return watch
 
     def _result(
-        self, watch: JobWatch, index: int, output: Output, plan: Plan, decode: Callable[[NDArray[Any], Type], Any]
+        self, watch: JobWatch, index: int, output: PlanOutput, plan: Plan, decode: Callable[[NDArray[Any], Type], Any]
     ) -> Any:
         if output.kind is not OutputKind.REVEAL:
             return None
-        t = plan.operations[output.value].type
+        t = plan.type_of(output.value)
         parts = [np.asarray(watch.parts[index, party]) for party in PARTIES]
-        return decode(put_together(parts, None if t.is_bool else ring(t.ring), f"output {index}"), t)
+        return decode(put_together(parts, window(t), t.size, f"output {index}"), t)
 
     # -- session start
 
@@ -214,7 +224,7 @@ class Session(BaseSession):
         with self._lock:
             self._check_usable()
             for party in PARTIES:
-                self._command(Peer(party), Command.MEASURE, EMPTY)
+                self._command(SessionPeer(party), Command.MEASURE, EMPTY)
             estimates = [LinkEstimate.decode(control.body) for control in self._gather(Command.ESTIMATE, timeout)]
         return LinkEstimate(max(e.rtt_s for e in estimates), min(e.bandwidth_bits_s for e in estimates))
 
@@ -261,7 +271,7 @@ class Session(BaseSession):
                 error.add_note(words)
         return error
 
-    def _command(self, to: Peer, kind: Command, body: Sequence[bytes | memoryview]) -> None:
+    def _command(self, to: SessionPeer, kind: Command, body: Sequence[bytes | memoryview]) -> None:
         try:
             self._endpoint.send_control(to, kind, body)
         except PartyError as error:
@@ -271,10 +281,10 @@ class Session(BaseSession):
         handles = [self._unwanted.popleft() for _ in range(len(self._unwanted))]
         if handles:
             for party in PARTIES:
-                self._command(Peer(party), Command.DROP, Drop(tuple(handles)).encode())
+                self._command(SessionPeer(party), Command.DROP, Drop(tuple(handles)).encode())
 
     def _abort(self, job: bytes, reason: str) -> None:
-        report = Report(Cause.GIVEN_UP, int(Peer.CLIENT), None, "", "", reason).encode()
+        report = Report(Cause.GIVEN_UP, int(SessionPeer.CLIENT), None, "", "", reason).encode()
         for party in PARTIES:
             with suppress(PartyError):
                 self._endpoint.send_abort(party, job, report)

@@ -1,4 +1,4 @@
-"""What a session remembers of its jobs, to make sense of their results later: types and public divisors, no secret."""
+"""What a session stores of its jobs to decode their results later: types and public divisors, nothing secret."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pydantic import Field, StringConstraints, ValidationError
 from tercet.errors import ConfigError, InputError
 from tercet.federation.bundle import JobHeader
 from tercet.federation.identifiers import Identifier
-from tercet.federation.model import Model, faults
-from tercet.node.language import read_type, write_type
+from tercet.federation.model import Body, faults
+from tercet.plan.labels import read_type, write_type
 from tercet.plan.types import Type
 
 _SUFFIX = ".job.json"
 
 
-class TicketOutput(Model):
-    """One revealed output: its type as plans write it, in hexadecimal, and what its integers are still divided by."""
+class TicketOutput(Body):
+    """One revealed output: its type in the wire format of plans, in hexadecimal, and the divisor of its integers."""
 
     index: Annotated[int, Field(ge=0)]
     label: Annotated[str, StringConstraints(max_length=4096)]
@@ -36,8 +36,8 @@ class TicketOutput(Model):
         return Fraction(self.divisor)
 
 
-class Ticket(Model):
-    """One job: enough to fetch and decode what it reveals. `about` is whatever the one who asked wrote down."""
+class Ticket(Body):
+    """What is needed to fetch and decode the results of one job; `about` has facts of `RemoteSession.asking_about`."""
 
     federation: Identifier
     job: Identifier
@@ -63,7 +63,7 @@ class Ticket(Model):
 
 
 class Tickets:
-    """Those of a session; in a folder too, if one is given, for sessions to come. Those that are done are forgotten."""
+    """The tickets of a session, also in files of a folder if one is given. A ticket is deleted once it is settled."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
@@ -76,30 +76,30 @@ class Tickets:
                 raise ConfigError(f"jobs cannot be remembered in {folder}: {error.strerror}") from None
 
     def add(self, ticket: Ticket) -> None:
-        """Remember a job that is about to be asked."""
+        """Store the ticket of a job that is about to be sent."""
         with self._lock:
             self._found[ticket.job] = ticket
         if self._folder is not None:
             (self._folder / f"{ticket.job}{_SUFFIX}").write_bytes(ticket.to_json())
 
     def find(self, job: str) -> Ticket:
-        """Raises InputError for a job of which nothing is remembered."""
+        """The ticket of a job. Raises InputError if there is none, or if its file cannot be read."""
         with self._lock:
             if job in self._found:
                 return self._found[job]
         path = None if self._folder is None or not job.isalnum() else self._folder / f"{job}{_SUFFIX}"
         if path is None or not path.exists():
             raise InputError(
-                f"nothing is remembered of job {job[:64]}",
-                hint="use the folder, or the session, in which it was asked: its result has no meaning without",
+                f"there is no ticket of job {job[:64]}",
+                hint="use the session that sent the job, or one with the same folder: only these can decode its result",
             )
         try:
             return Ticket.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            raise InputError(f"{path} is not what a job was remembered by: {faults(error)}") from None
+            raise InputError(f"{path} is no ticket of a job: {faults(error)}") from None
 
     def settle(self, job: str) -> None:
-        """The job's result has been handed over; it need not be fetched again."""
+        """Delete the ticket of a job whose result was delivered."""
         with self._lock:
             self._found.pop(job, None)
         if self._folder is not None:

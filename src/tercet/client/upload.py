@@ -8,6 +8,7 @@ tells which uploads are finished, so that the same rows do not get there twice u
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import deque
@@ -18,19 +19,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tercet.client.chunks import Chunk, Chunks, Missing, ahead, check, chunk_rows_for
-from tercet.client.nodes import Buffer, NodeClient, Nodes
-from tercet.client.orders import Unsettled, carry_out, send_order
-from tercet.client.readers import Source, open_source
-from tercet.client.remembered import Finished, Memory, Mode, Unfinished, refuse_again
+import pyarrow as pa
+
+from tercet.client import orders
+from tercet.client.chunks import Chunk, Chunks, Missing, check, chunk_rows_for
+from tercet.client.encode import Encoded, as_numbers
+from tercet.client.nodes import NodeClient, Nodes
+from tercet.client.orders import BUSY_S, PAUSE_S, Unsettled, carry_out, send_order
+from tercet.client.prefetch import prefetched
+from tercet.client.readers import open_source
+from tercet.client.sources import Source
+from tercet.client.survey import with_all_outside
+from tercet.client.upload_notes import FinishedUpload, Mode, UnfinishedUpload, UploadNotes, refuse_again
 from tercet.errors import InputError, TercetError
-from tercet.federation.api import ChunkState, DatasetInfo, Outcome, UploadBegin, UploadState
+from tercet.federation.api import ChangeOutcome, ChunkState, DatasetInfo, UploadBegin, UploadState
+from tercet.federation.https import Buffer
 from tercet.federation.identifiers import fresh_id, is_dataset_name
 from tercet.federation.orders import CommitUpload, Order, SignedOrder
 from tercet.federation.requests import SEALED
 from tercet.federation.sealing import seal_part
+from tercet.plan.types import ValueKind
 from tercet.sharing import PARTIES
-from tercet.store.schema import Schema
+from tercet.store.schema import Column, ColumnKind, Schema
 from tercet.store.splitting import split_chunk
 
 IN_FLIGHT = 2
@@ -39,7 +49,7 @@ STATE_SUFFIX = ".tercet-upload"
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class UploadProgress:
     """How far an upload is: what all three nodes hold durably."""
 
     rows: int
@@ -55,7 +65,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class UploadReport:
-    """An upload that is visible; nodes in `pending` are still to be told, which happens by itself."""
+    """An upload that is visible; nodes in `pending` have not signed it yet: final it is when all three have."""
 
     dataset: str
     upload: str
@@ -70,7 +80,7 @@ class UploadReport:
     """Whether the same upload again would be noticed and refused."""
 
     def __repr__(self) -> str:
-        told = f", still to be told: {', '.join(self.pending)}" if self.pending else ""
+        told = f", NOT FINAL: not signed by {' and '.join(self.pending)}" if self.pending else ""
         dropped = f", {self.dropped:,} left out" if self.dropped else ""
         return (
             f"UploadReport({self.dataset}: {self.rows:,} rows{dropped}, version {self.version}, upload {self.upload}, "
@@ -84,8 +94,8 @@ class _Plan:
 
     nodes: Nodes
     chunks: Chunks
-    state: Unfinished
-    memory: Memory | None
+    state: UnfinishedUpload
+    memory: UploadNotes | None
     sealed: bool
 
 
@@ -97,9 +107,9 @@ def upload(
     schema: Schema | None = None,
     mode: Mode = "create",
     missing: Missing = "refuse",
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[UploadProgress], None] | None = None,
     state: Path | None = None,
-    memory: Memory | None = None,
+    memory: UploadNotes | None = None,
     resume: bool = True,
     again: bool = False,
     check_first: bool = False,
@@ -126,7 +136,7 @@ def upload(
             f"{dataset[:80]!r} is no name for a dataset",
             hint="take letters without accents, digits, . _ -",
         )
-    opened = source if isinstance(source, Source) else open_source(source, **options)
+    opened = source if isinstance(source, Source) else open_source(source, schema=schema, **options)
     limit = min(info.limits.chunk_bytes for _, info in nodes.doors())
     schema = _schema(nodes, dataset, schema, mode)
     rows = chunk_rows_for(schema, limit) if chunk_rows is None else chunk_rows
@@ -141,7 +151,7 @@ def upload(
         if not opened.repeatable:
             raise InputError(f"{opened.name} can be read once only, so it cannot be checked first")
         check(opened, schema, missing)
-    fresh = Unfinished(
+    fresh = UnfinishedUpload(
         federation=nodes.federation.id,
         upload=fresh_id(),
         dataset=dataset,
@@ -163,20 +173,21 @@ def _schema(nodes: Nodes, dataset: str, schema: Schema | None, mode: Mode) -> Sc
         return schema
     if mode != "append":
         raise InputError(
-            "a schema is needed", hint="let `tercet schema infer` (tercet.client.infer) propose one, and read it"
+            "a schema is needed",
+            hint="let `tercet schema infer` propose one (in Python tercet.client.infer.infer(...).schema), and read it",
         )
     found = nodes.coordinator.get(f"/v1/datasets/{dataset}", DatasetInfo)
     return Schema.parse(found.schema_)
 
 
-def _memory(source: Source, state: Path | None, memory: Memory | None) -> Memory | None:
+def _memory(source: Source, state: Path | None, memory: UploadNotes | None) -> UploadNotes | None:
     if state is None and source.path is not None and os.access(source.path.parent, os.W_OK):
         state = source.path.with_name(source.path.name + STATE_SUFFIX)
-    return memory if state is None else Memory(state)
+    return memory if state is None else UploadNotes(state)
 
 
-def _finished(nodes: Nodes, dataset: str, mode: Mode, source: str, upload: str = "0" * 32) -> Finished:
-    return Finished(
+def _finished(nodes: Nodes, dataset: str, mode: Mode, source: str, upload: str = "0" * 32) -> FinishedUpload:
+    return FinishedUpload(
         federation=nodes.federation.id,
         owner=nodes.member.card.fingerprint,
         dataset=dataset,
@@ -189,7 +200,7 @@ def _finished(nodes: Nodes, dataset: str, mode: Mode, source: str, upload: str =
 class _Upload:
     """One attempt."""
 
-    def __init__(self, plan: _Plan, source: Source, progress: Callable[[Progress], None] | None) -> None:
+    def __init__(self, plan: _Plan, source: Source, progress: Callable[[UploadProgress], None] | None) -> None:
         self._plan = plan
         self._nodes = plan.nodes
         self._state = plan.state
@@ -239,7 +250,7 @@ class _Upload:
         action = Order.from_bytes(self._state.order.order.encode(), "order").action
         return action.rows if isinstance(action, CommitUpload) else 0
 
-    def _settled(self, commit: Callable[[], Outcome]) -> Outcome:
+    def _settled(self, commit: Callable[[], ChangeOutcome]) -> ChangeOutcome:
         """What became of the commit. If it is dead, another attempt signs a new one."""
         try:
             return commit()
@@ -253,7 +264,7 @@ class _Upload:
         there, schema = self._begin(), self._plan.chunks.schema
         state = self._state
         upload, count = bytes.fromhex(state.upload), 0
-        for chunk in ahead(self._plan.chunks):
+        for chunk in prefetched(self._plan.chunks):
             count += 1
             if chunk.number in there:
                 self._resumed += 1
@@ -262,7 +273,10 @@ class _Upload:
                 continue
             while len(self._in_flight) >= IN_FLIGHT:
                 self._settle_oldest()
-            words = self._plan.chunks.encoded(chunk)
+            try:
+                words = self._plan.chunks.encoded(chunk)
+            except InputError as error:
+                raise with_all_outside(error, self._source, schema) from None
             parts = split_chunk(schema, words, chunk.rows, upload, chunk.number)
             futures = [
                 self._nodes.start(self._sender(chunk.number, parts[index]), self._nodes.clients[index])
@@ -276,6 +290,11 @@ class _Upload:
     def _begin(self) -> set[int]:
         """Announce the upload to all three; the chunks of which they hold the same split."""
         states = self._announce()
+        deadline = time.monotonic() + BUSY_S
+        while any(found.state == "prepared" for found in states) and time.monotonic() < deadline:
+            # a commit that came to nothing is still being given up at a node; until then it takes no chunks
+            time.sleep(PAUSE_S)
+            states = self._announce()
         if any(found.state == "discarded" for found in states):
             # it had expired, or was given up: what is left of it is of no use
             self._state = self._state.model_copy(update={"upload": fresh_id()})
@@ -325,7 +344,7 @@ class _Upload:
         total = self._source.rows
         fraction = min(1.0, self._rows / total) if total else self._source.fraction()
         elapsed = time.monotonic() - self._began
-        self._progress(Progress(self._rows, total, self._nbytes, fraction, elapsed, self._resumed))
+        self._progress(UploadProgress(self._rows, total, self._nbytes, fraction, elapsed, self._resumed))
 
     # -- what is left behind
 
@@ -356,7 +375,7 @@ class _Upload:
             where = "" if self._plan.memory.path is None else f" ({self._plan.memory.path})"
             error.add_note(f"nothing is visible; the same upload again goes on where this one stopped{where}")
 
-    def _report(self, outcome: Outcome) -> UploadReport:
+    def _report(self, outcome: ChangeOutcome) -> UploadReport:
         state, memory = self._state, self._plan.memory
         if memory is not None:
             with suppress(OSError):  # the rows are there, whatever becomes of the note
@@ -372,6 +391,33 @@ class _Upload:
             self._nbytes,
             time.monotonic() - self._began,
             outcome.version,
-            tuple(outcome.pending),
+            tuple(outcome.unsigned),
             memory is not None,
         )
+
+
+# ---- an analyst's own arrays ----
+
+COLUMN = "values"
+
+
+def upload_private(nodes: Nodes, encoded: Encoded, values: Any) -> tuple[str, DatasetInfo]:
+    """Split an array among the nodes as a dataset of its own, flat; (its name, what the nodes have)."""
+    if not encoded.type.size:
+        raise InputError("an array without elements is not shared with nodes", hint="leave it out")
+    schema = Schema(columns=(_column(encoded),))
+    name = f"private-{nodes.member.card.fingerprint[:8]}-{fresh_id()[:16]}"
+    flat = as_numbers(values).reshape(-1)
+    array = pa.array([str(int(value)) for value in flat]) if flat.dtype == object else pa.array(flat)
+    upload(nodes, {COLUMN: array}, dataset=name, schema=schema)
+    return name, orders.dataset(nodes, name)
+
+
+def _column(encoded: Encoded) -> Column:
+    """The column whose type is that of the array."""
+    t, (lo, hi) = encoded.type, encoded.bounds
+    if t.is_bool:
+        return Column(name=COLUMN, kind=ColumnKind.BOOL)
+    if t.kind is ValueKind.INT:
+        return Column(name=COLUMN, kind=ColumnKind.INTEGER, lo=math.ceil(lo), hi=math.floor(hi))
+    return Column(name=COLUMN, kind=ColumnKind.DECIMAL, lo=lo, hi=hi, frac_bits=t.frac_bits)

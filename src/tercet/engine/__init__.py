@@ -1,1 +1,1 @@
-"""Runs operations at one party."""
+"""Runs jobs at one party: agreement, dataflow, scheduler of coroutines, failure reports."""

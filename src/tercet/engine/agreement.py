@@ -1,48 +1,85 @@
-"""What the three parties agree on: pair keys at session start, and the plan before every job."""
+"""Agreement of the three parties: on pair keys at the start of a session, and on the plan before every job."""
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import time
 from collections.abc import Mapping
 
 from tercet.engine.failure import AGREEMENT_INSTANCE
 from tercet.errors import ProtocolViolation, Timeout
-from tercet.sharing import PARTIES, SEED_BYTES, Party, SessionKeys, fresh_seed
+from tercet.sharing import ALL, PARTIES, SEED_BYTES, TAG_BYTES, Party, SecretMemory, SessionKeys, fresh_seed, joint_seed
 from tercet.transport import JOB_BYTES, Address, Element, Endpoint
 
 _KEYS_JOB = b"tercet/agreement"
 assert len(_KEYS_JOB) == JOB_BYTES
-_SEED_STEP, _NONCE_STEP, _PLAN_STEP = 1, 2, 1
+_SEED_STEP, _CONFIRM_STEP, _PLAN_STEP = 1, 2, 1
 
 
-def agree_on_keys(endpoint: Endpoint, timeout: float) -> SessionKeys:
-    """Draw and exchange seeds and nonces over the authenticated links; every party calls it once a session.
+def agree_on_keys(endpoint: Endpoint, timeout: float, context: bytes = b"") -> SessionKeys:
+    """Draw, exchange and confirm seeds over the authenticated links; every party calls it once a session.
 
-    Party i draws the seed of component i and a nonce; the seed goes to prev(i), which shares that component, and to
-    nobody else: the third party never sees it, nor does the client. The nonces go to both. One round, 96 bytes a party.
+    Each party sends each other one a contribution to the seed that these two share, one to the seed that all three
+    share, and a nonce: the third party never sees the former, nor does the client see anything. `context` (public, the
+    same at all three: the federation) and the certificates of the parties are bound into all keys. Then each shows the
+    other a tag under either seed, before a seed is used. Two rounds, 256 bytes a party. Raises ProtocolViolation
+    naming the party whose keys differ, and Timeout.
     """
     me = Party(int(endpoint.me))
     endpoint.open_job(_KEYS_JOB)
     try:
-        seed, nonce = fresh_seed(), fresh_seed()
-        endpoint.send(me.prev, Address(_KEYS_JOB, 0, _SEED_STEP), Element.BYTES, seed)
-        for other in (me.next, me.prev):
-            endpoint.send(other, Address(_KEYS_JOB, 0, _NONCE_STEP), Element.BYTES, nonce)
-        wanted = [(me.next, _SEED_STEP), (me.next, _NONCE_STEP), (me.prev, _NONCE_STEP)]
-        got = _gather(
-            endpoint, {(party, step): (Address(_KEYS_JOB, 0, step), SEED_BYTES) for party, step in wanted}, timeout
-        )
-        nonces = {me: nonce, me.next: got[me.next, _NONCE_STEP], me.prev: got[me.prev, _NONCE_STEP]}
-        return SessionKeys(
-            {me: seed, me.next: got[me.next, _SEED_STEP]}, (nonces[PARTIES[0]], nonces[PARTIES[1]], nonces[PARTIES[2]])
-        )
+        drawn = {other: fresh_seed() for other in (me.next, me.prev)}
+        common, nonce = fresh_seed(), fresh_seed()
+        for other, mine in drawn.items():
+            endpoint.send(other, Address(_KEYS_JOB, 0, _SEED_STEP), Element.BYTES, mine + common + nonce)
+        got = _from_both(endpoint, me, _SEED_STEP, 3 * SEED_BYTES, timeout)
+        theirs = {other: _cut(message, SEED_BYTES) for other, message in got.items()}
+        everyone = {me: (b"", common, nonce), **theirs}
+        memory = SecretMemory()
+        seeds = {component: memory.room(SEED_BYTES) for component in (me, me.next, ALL)}
+        # of two holders, the one that gives the component its number comes first
+        joint_seed(seeds[me], drawn[me.prev], theirs[me.prev][0])
+        joint_seed(seeds[me.next], theirs[me.next][0], drawn[me.next])
+        joint_seed(seeds[ALL], *(everyone[party][1] for party in PARTIES))
+        session = hashlib.sha256(b"tercet/2 session" + endpoint.binding + hashlib.sha256(context).digest())
+        for party in PARTIES:
+            session.update(everyone[party][2])
+        keys = SessionKeys(seeds, session.digest(), memory)
+        _confirm(endpoint, me, keys, timeout)
+        return keys
     finally:
         endpoint.close_job(_KEYS_JOB)
 
 
-def agree_on_plan(endpoint: Endpoint, job: bytes, plan: bytes | memoryview, timeout: float) -> None:
-    """Compare (job, plan) with the other parties before anything runs. One round, 64 bytes a party.
+def _confirm(endpoint: Endpoint, me: Party, keys: SessionKeys, timeout: float) -> None:
+    """Compare tags under every seed with the other parties that hold it."""
+    held_with = {me.prev: me, me.next: me.next}
+    for other, component in held_with.items():
+        mine = keys.tag(component, me) + keys.tag(ALL, me)
+        endpoint.send(other, Address(_KEYS_JOB, 0, _CONFIRM_STEP), Element.BYTES, mine)
+    got = _from_both(endpoint, me, _CONFIRM_STEP, 2 * TAG_BYTES, timeout)
+    for other, component in held_with.items():
+        if not hmac.compare_digest(got[other], keys.tag(component, other) + keys.tag(ALL, other)):
+            raise ProtocolViolation(
+                "it has other keys than this party: another federation, other certificates, or a defect",
+                party=int(other),
+                hint="compare the federation files of the three nodes; nothing was run",
+            )
+
+
+def _cut(message: bytes, length: int) -> list[bytes]:
+    return [message[at : at + length] for at in range(0, len(message), length)]
+
+
+def _from_both(endpoint: Endpoint, me: Party, step: int, nbytes: int, timeout: float) -> dict[Party, bytes]:
+    address = Address(_KEYS_JOB, 0, step)
+    got = _gather(endpoint, {(other, step): (address, nbytes) for other in (me.next, me.prev)}, timeout)
+    return {party: message for (party, _), message in got.items()}
+
+
+def agree_on_plan(endpoint: Endpoint, job: bytes, plan: bytes | memoryview, timeout: float) -> bytes:
+    """Compare (job, plan) with the other parties before anything runs; give the digest. One round, 64 bytes a party.
 
     Raises ProtocolViolation naming the party that holds another plan: the odd one out where two agree.
     """
@@ -54,7 +91,7 @@ def agree_on_plan(endpoint: Endpoint, job: bytes, plan: bytes | memoryview, time
     got = _gather(endpoint, {(other, _PLAN_STEP): (address, len(mine)) for other in (me.next, me.prev)}, timeout)
     following, preceding = got[me.next, _PLAN_STEP], got[me.prev, _PLAN_STEP]
     if following == preceding == mine:
-        return
+        return mine
     odd = me if following == preceding else me.prev if following == mine else me.next
     raise ProtocolViolation(
         "it holds another plan for this job than the other two"
@@ -70,7 +107,7 @@ def agree_on_plan(endpoint: Endpoint, job: bytes, plan: bytes | memoryview, time
 def _gather(
     endpoint: Endpoint, wanted: Mapping[tuple[Party, int], tuple[Address, int]], timeout: float
 ) -> dict[tuple[Party, int], bytes]:
-    """Receive one message of each address."""
+    """Receive one message of each address. Raises Timeout."""
     for (party, _), (address, nbytes) in wanted.items():
         endpoint.expect(party, address, Element.BYTES, nbytes)
     deadline = time.monotonic() + timeout

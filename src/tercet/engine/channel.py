@@ -1,4 +1,4 @@
-"""One job's messages at one party, as protocols and the scheduler see them, on top of an endpoint."""
+"""Sends and receives the messages of one job over an endpoint, for protocols and the scheduler."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections import defaultdict
 from functools import partial
 from typing import Any
 
-from tercet.protocols.message import Bytes
+from tercet.protocols.transcript import Statement, Transcript
+from tercet.ring import Bytes
 from tercet.sharing import Party
-from tercet.transport import Address, Element, Endpoint, Peer
+from tercet.transport import Address, Element, Endpoint, SessionPeer
 
 _INSTANCE_BITS = 32
 _LONGEST_PING_S = 1.0
@@ -24,29 +25,44 @@ class JobChannel:
     """Adapts an endpoint to the scheduler's Channel; counts what every operation of the plan sends.
 
     `bytes_of[index]` are the payload bytes that this party sent to the other two in operation `index` of the plan.
-    `lock` is held while the endpoint is used.
+    `lock` is held while the endpoint is used. Where there is a transcript, each message is noted in it.
     """
 
-    __slots__ = ("_endpoint", "_job", "_lock", "_others", "_receive", "_send", "bytes_of")
+    __slots__ = ("_endpoint", "_job", "_lock", "_others", "_receive", "_send", "bytes_of", "transcript")
 
-    def __init__(self, endpoint: Endpoint, job: bytes, lock: threading.Lock | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, job: bytes, lock: threading.Lock | None = None, transcript: Transcript | None = None
+    ) -> None:
+        self.transcript = transcript
         self._endpoint = endpoint
         self._job = job
         self._lock = lock or threading.Lock()
         self._send = endpoint.send
         self._receive = endpoint.inbox.receive
         me = Party(int(endpoint.me))
-        self._others = (Peer(me.next), Peer(me.prev))
+        self._others = (SessionPeer(me.next), SessionPeer(me.prev))
         self.bytes_of: defaultdict[int, int] = defaultdict(int)
 
     def __repr__(self) -> str:
         return f"JobChannel(job {self._job.hex()[:8]})"
 
-    def send(self, to: Party, operation: int, step: int, payload: Bytes | list[Bytes], depth: int) -> None:
+    def send(
+        self, to: Party, operation: int, step: int, payload: Bytes | list[Bytes], depth: int, statement: Statement
+    ) -> None:
         with self._lock:
             self._send(to, _address((self._job, operation, step)), Element.BYTES, payload, depth)
-        index = operation >> _INSTANCE_BITS
-        self.bytes_of[index] += sum([part.nbytes for part in payload]) if isinstance(payload, list) else payload.nbytes
+        nbytes = sum([part.nbytes for part in payload]) if isinstance(payload, list) else payload.nbytes
+        self.bytes_of[operation >> _INSTANCE_BITS] += nbytes
+        if self.transcript is not None:
+            self.transcript.said(statement, to, operation, step, nbytes)
+
+    def said(self, statement: Statement, to: Party | None, operation: int, step: int, nbytes: int) -> None:
+        """Note what goes to, or came from, somebody outside the three parties."""
+        if self.transcript is not None:
+            self.transcript.said(statement, to, operation, step, nbytes)
+
+    def name_of(self, party: Party) -> str:
+        return self._endpoint.names[party]
 
     def receive(
         self, frm: Party, operation: int, step: int, nbytes: int, waker: Any, into: Bytes | None

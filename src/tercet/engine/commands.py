@@ -1,4 +1,4 @@
-"""What the client tells a party and what the party answers, over the endpoint's control frames.
+"""Commands of a client to a party and the party's answers: bodies of the endpoint's control frames.
 
     client to party   PUT an array's part, RUN a plan, DROP arrays, MEASURE the links, CLOSE
     party to client   READY, DONE with what a job took, ESTIMATE of the links, FAILED outside of a job
@@ -9,6 +9,7 @@ A job that fails is reported by an ABORT frame, whose body is a `failure.Report`
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -16,16 +17,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.engine.codec import Reader, Writer
+from tercet.codec import Reader, Writer
 from tercet.errors import ProtocolViolation
-from tercet.ring import ring
-from tercet.sharing import KEY_BYTES, BitShare, Share, expand_seed, word_count
+from tercet.ring import ring, word_count
+from tercet.sharing import UPLOAD_SEED_BYTES, BitShare, Share, expand_seed
 
+VERSION = 2
 HANDLE_BYTES = 16
 JOB_BYTES = 16
 _ALIGNMENT = 16
 _MAX_DIMENSIONS = 64
 _MAX_ELEMENTS = 1 << 40
+_MAX_LABEL_BYTES = 1 << 16
 
 Component = bytes | memoryview
 
@@ -46,7 +49,7 @@ class Command(IntEnum):
 
 @dataclass(frozen=True)
 class Put:
-    """One party's part of an array: two components, each 16 bytes of seed or all its words.
+    """One party's part of an array: two components, each 24 bytes of seed or all its words.
 
     `ring_bits` is 0 for packed bits. `label` is the array's type in the words of the floor above, compared later with
     what a plan expects.
@@ -71,15 +74,20 @@ class Put:
 
     def encode(self) -> list[Component]:
         """The body's pieces; explicit components are not copied."""
-        head = Writer().raw(self.handle).number("B", self.ring_bits).number("BB", self.own_is_seed, self.next_is_seed)
+        head = (
+            Writer(VERSION)
+            .raw(self.handle)
+            .number("B", self.ring_bits)
+            .number("BB", self.own_is_seed, self.next_is_seed)
+        )
         head.number("B", len(self.shape)).number(f"{len(self.shape)}Q", *self.shape).block(self.label)
         # words lie where they can be used in place
         return [head.pad(_ALIGNMENT).take(), self.own, self.next]
 
     @classmethod
     def decode(cls, body: memoryview) -> Put:
-        reader = Reader(body, "upload")
-        handle = bytes(reader.raw(HANDLE_BYTES))
+        reader = reader_of(body, "upload")
+        handle = reader.raw(HANDLE_BYTES)
         ring_bits, own_is_seed, next_is_seed = (reader.number("B") for _ in range(3))
         if ring_bits not in (0, 64, 128) or own_is_seed > 1 or next_is_seed > 1:
             raise reader.fail("an unknown ring or form")
@@ -89,11 +97,11 @@ class Put:
         shape = tuple(reader.number("Q") for _ in range(dimensions))
         if math.prod(shape) > _MAX_ELEMENTS or any(length > _MAX_ELEMENTS for length in shape):
             raise reader.fail("too many elements")
-        label = bytes(reader.block())
+        label = reader.block(_MAX_LABEL_BYTES)
         reader.pad(_ALIGNMENT)
         nbytes = word_count(math.prod(shape)) * 8 if not ring_bits else math.prod(shape) * ring_bits // 8
-        own = reader.raw(KEY_BYTES if own_is_seed else nbytes)
-        following = reader.raw(KEY_BYTES if next_is_seed else nbytes)
+        own = reader.view(UPLOAD_SEED_BYTES if own_is_seed else nbytes)
+        following = reader.view(UPLOAD_SEED_BYTES if next_is_seed else nbytes)
         reader.end()
         return cls(handle, ring_bits, shape, label, own, following, bool(own_is_seed), bool(next_is_seed))
 
@@ -112,20 +120,20 @@ class Put:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunPlan:
     """Run a plan as a job."""
 
     job: bytes
     plan: bytes | memoryview = field(repr=False)
 
     def encode(self) -> list[Component]:
-        return [Writer().raw(self.job).number("Q", len(self.plan)).take(), self.plan]
+        return [Writer(VERSION).raw(self.job).count(len(self.plan)).take(), self.plan]
 
     @classmethod
-    def decode(cls, body: memoryview) -> Run:
-        reader = Reader(body, "run command")
-        job = bytes(reader.raw(JOB_BYTES))
-        plan = reader.block()
+    def decode(cls, body: memoryview) -> RunPlan:
+        reader = reader_of(body, "run command")
+        job = reader.raw(JOB_BYTES)
+        plan = reader.view(reader.count(len(body)))
         reader.end()
         return cls(job, plan)
 
@@ -137,12 +145,12 @@ class Drop:
     handles: tuple[bytes, ...]
 
     def encode(self) -> list[Component]:
-        return [Writer().block(b"".join(self.handles)).take()]
+        return [Writer(VERSION).block(b"".join(self.handles)).take()]
 
     @classmethod
     def decode(cls, body: memoryview) -> Drop:
-        reader = Reader(body, "drop command")
-        block = bytes(reader.block())
+        reader = reader_of(body, "drop command")
+        block = reader.block(len(body))
         reader.end()
         if len(block) % HANDLE_BYTES:
             raise reader.fail("handles of a wrong length")
@@ -156,25 +164,30 @@ class Done:
     job: bytes
     seconds: float
     waiting_s: float
-    index: NDArray[np.uint32] = field(repr=False)
-    rounds: NDArray[np.uint32] = field(repr=False)
-    nbytes: NDArray[np.uint64] = field(repr=False)
-    compute_s: NDArray[np.float64] = field(repr=False)
+    index: Sequence[int] = field(repr=False)
+    rounds: Sequence[int] = field(repr=False)
+    nbytes: Sequence[int] = field(repr=False)
+    compute_s: Sequence[float] = field(repr=False)
 
     def encode(self) -> list[Component]:
-        head = Writer().raw(self.job).number("ddQ", self.seconds, self.waiting_s, len(self.index))
-        columns = (self.index, self.rounds, self.nbytes, self.compute_s)
+        head = Writer(VERSION).raw(self.job).number("ddQ", self.seconds, self.waiting_s, len(self.index))
+        columns = (
+            np.array(self.index, np.uint32),
+            np.array(self.rounds, np.uint32),
+            np.array(self.nbytes, np.uint64),
+            np.array(self.compute_s, np.float64),
+        )
         return [head.take() + b"".join(column.tobytes() for column in columns)]
 
     @classmethod
     def decode(cls, body: memoryview) -> Done:
-        reader = Reader(body, "job report")
-        job = bytes(reader.raw(JOB_BYTES))
+        reader = reader_of(body, "job report")
+        job = reader.raw(JOB_BYTES)
         seconds, waiting_s, count = reader.real(), reader.real(), reader.number("Q")
-        index = np.frombuffer(reader.raw(count * 4), np.uint32)
-        rounds = np.frombuffer(reader.raw(count * 4), np.uint32)
-        nbytes = np.frombuffer(reader.raw(count * 8), np.uint64)
-        compute_s = np.frombuffer(reader.raw(count * 8), np.float64)
+        index = np.frombuffer(reader.view(count * 4), np.uint32).tolist()
+        rounds = np.frombuffer(reader.view(count * 4), np.uint32).tolist()
+        nbytes = np.frombuffer(reader.view(count * 8), np.uint64).tolist()
+        compute_s = np.frombuffer(reader.view(count * 8), np.float64).tolist()
         reader.end()
         return cls(job, seconds, waiting_s, index, rounds, nbytes, compute_s)
 
@@ -187,11 +200,11 @@ class LinkEstimate:
     bandwidth_bits_s: float
 
     def encode(self) -> list[Component]:
-        return [Writer().number("dd", self.rtt_s, self.bandwidth_bits_s).take()]
+        return [Writer(VERSION).number("dd", self.rtt_s, self.bandwidth_bits_s).take()]
 
     @classmethod
     def decode(cls, body: memoryview) -> LinkEstimate:
-        reader = Reader(body, "link estimate")
+        reader = reader_of(body, "link estimate")
         rtt_s, bandwidth = reader.real(), reader.real()
         reader.end()
         if not (0 <= rtt_s < math.inf and 0 < bandwidth < math.inf):
@@ -199,9 +212,14 @@ class LinkEstimate:
         return cls(rtt_s, bandwidth)
 
 
+def reader_of(body: bytes | memoryview, what: str) -> Reader:
+    """A reader of a body of this version. Raises ProtocolViolation, as what it reads does."""
+    return Reader(body, what, ProtocolViolation, VERSION)
+
+
 def empty_body(body: memoryview, what: str) -> None:
-    """ProtocolViolation unless the body holds nothing but the version."""
-    Reader(body, what).end()
+    """Raise ProtocolViolation unless the body holds nothing but the version."""
+    reader_of(body, what).end()
 
 
-EMPTY: list[Component] = [Writer().take()]
+EMPTY: list[Component] = [Writer(VERSION).take()]

@@ -1,4 +1,4 @@
-"""Starts each operation of a job when its inputs are there; what waits for messages waits side by side."""
+"""Starts each operation of a job when its inputs are there; operations wait for messages concurrently."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Instruction(Protocol):
     def run(self, scope: Scope, values: list[Any]) -> Any: ...
 
 
-class Program:
+class InstructionList:
     """Operations in an order in which each comes after its inputs; one pass or many run over it.
 
     `reads[i]` are the inputs of operation i, each once, and `users[i]` the operations that use its value. `depths[i]`
@@ -45,9 +45,13 @@ class Program:
         self.depths: list[int] = []
         self.roots: list[int] = []
         self.instructions: list[Instruction] = []
+        self.picks: dict[int, tuple[int | None, ...]] = {}
+        """Of operations that take one of several results: which, for each input, or None where there is one."""
 
-    def add(self, inputs: tuple[int, ...], instruction: Instruction) -> None:
-        """Append an operation whose inputs are earlier ones."""
+    def add(
+        self, inputs: tuple[int, ...], instruction: Instruction, picks: tuple[int | None, ...] | None = None
+    ) -> None:
+        """Append an operation whose inputs are earlier ones, or one of their results each (`picks`)."""
         index, depths = len(self.inputs), self.depths
         reads = inputs if len(inputs) < 2 else tuple(dict.fromkeys(inputs))
         before = -1
@@ -55,6 +59,8 @@ class Program:
             self.users[value].append(index)
             if depths[value] and (before < 0 or depths[value] > depths[before]):
                 before = value
+        if picks is not None:
+            self.picks[index] = picks
         self.inputs.append(inputs)
         self.reads.append(reads)
         self.users.append([])
@@ -68,21 +74,28 @@ class Program:
         return max(self.depths, default=0)
 
 
+def picked(value: Any, pick: int | None) -> Any:
+    """One of an operation's results, or its only one."""
+    return value if pick is None else value[pick]
+
+
 @dataclass
 class Loop:
     """An instruction that passes `count` times over a program; its value is the list of the carried values.
 
     `leaves[k]` is where the k-th operand (first the carried values, then what stays) stands in the program, `results`
-    where the values are that the next pass begins with. The pass t of a loop that starts at number n has the numbers
-    n + t * numbers to n + (t + 1) * numbers - 1, and `first` is n relative to the pass around it. In reports, the
-    program's operations stand at `listed`, relative to where those of the pass around it do.
+    which operations give what the next pass begins with, and `picks` which of their results, where there are several.
+    The pass t of a loop that starts at number n has the numbers n + t * numbers to n + (t + 1) * numbers - 1, and
+    `first` is n relative to the pass around it. In reports, the program's operations stand at `listed`, relative to
+    where those of the pass around it do.
     """
 
     name: str
-    program: Program
+    program: InstructionList
     count: int
     leaves: Sequence[int]
     results: Sequence[int]
+    picks: Sequence[int | None]
     first: int
     numbers: int
     listed: int
@@ -109,7 +122,7 @@ class _Pass:
     def __init__(
         self,
         flow: Dataflow,
-        program: Program,
+        program: InstructionList,
         base: int,
         depth: int,
         listed: int,
@@ -156,6 +169,9 @@ class _Pass:
         flow, values = self._flow, self.values
         instruction = self._program.instructions[index]
         arguments = [values[value] for value in self._program.inputs[index]]
+        picks = self._program.picks.get(index)
+        if picks is not None:
+            arguments = [picked(value, pick) for value, pick in zip(arguments, picks, strict=True)]
         started = time.perf_counter()
         if isinstance(instruction, Loop):
             self._loop(index, instruction, arguments, started)
@@ -175,7 +191,7 @@ class _Pass:
             flow.scheduler.start(result, done)
 
     def _loop(self, index: int, loop: Loop, arguments: list[Any], started: float) -> None:
-        """Pass after pass; what comes behind the loop, and the next pass, wait for all of a pass."""
+        """Run one pass after the other; the next pass, and what uses the loop's results, wait for the end of a pass."""
         carried = len(loop.results)
         fixed = dict(zip(loop.leaves[carried:], arguments[carried:], strict=True))
         keep = set(loop.results)
@@ -188,7 +204,9 @@ class _Pass:
 
             def done(one: _Pass) -> None:
                 # a fresh turn of the main loop, so that many passes do not nest
-                following = [one.values[place] for place in loop.results]
+                following = [
+                    picked(one.values[place], pick) for place, pick in zip(loop.results, loop.picks, strict=True)
+                ]
                 self._flow.later.append(lambda: begin(number + 1, following))
 
             given = dict(zip(loop.leaves, current, strict=False)) | fixed
@@ -207,7 +225,7 @@ class Turn:
     has ended, too, is the turn over.
     """
 
-    program: Program
+    program: InstructionList
     base: int
     listed: int
     keep: set[int]
@@ -253,7 +271,7 @@ class Dataflow:
                 one, index = self.ready.popleft()
                 one.start(index)
 
-    def run(self, program: Program, keep: set[int]) -> tuple[dict[int, Any], list[OperationReport], float]:
+    def run(self, program: InstructionList, keep: set[int]) -> tuple[dict[int, Any], list[OperationReport], float]:
         """Run all; return the values to keep, the reports and the seconds waited. Frees a value after its last use."""
         whole = _Pass(self, program, 0, 0, 0, keep, lambda _: None, {})
         while True:

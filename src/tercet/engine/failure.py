@@ -1,4 +1,4 @@
-"""Reports of a failed job: what a party tells the others and the client, and how one cause is found among several."""
+"""Reports of a failed job, which parties send each other and the client; and how one cause is chosen among several."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from tercet.engine.codec import Reader, Writer
+from tercet.codec import Writer
+from tercet.engine.commands import VERSION, reader_of
 from tercet.errors import (
     ConfigError,
     InputError,
@@ -23,12 +24,15 @@ CLIENT = 0
 _NOBODY = 255
 RESERVED_INSTANCES = 1 << 63
 """Operation instances from here on belong to the session, not to operations of the plan."""
+KEPT_INSTANCES = RESERVED_INSTANCES + (1 << 61)
+"""Instances for results that are kept: the number of the result, then that of the chunk in KEPT_BITS bits."""
+KEPT_BITS = 40
 AGREEMENT_INSTANCE = (1 << 64) - 1
 _LONGEST_NUMBER = len(str(AGREEMENT_INSTANCE))
 
 
 class Cause(IntEnum):
-    """What went wrong, the most telling first: a party that is named by a later one may have failed by an earlier."""
+    """What went wrong. Earlier causes explain later ones: a party that failed for one is UNREACHABLE to the others."""
 
     PLAN = 1
     INPUT = 2
@@ -69,13 +73,13 @@ class Report:
 
     def encode(self) -> bytes:
         party = _NOBODY if self.party is None else self.party
-        out = Writer().number("BBB", self.cause, self.witness, party)
+        out = Writer(VERSION).number("BBB", self.cause, self.witness, party)
         return out.text(self.operation).text(self.step).text(self.reason).text(self.hint).take()
 
     @classmethod
     def decode(cls, data: bytes | memoryview) -> Report:
         """Read a report. Raises ProtocolViolation."""
-        reader = Reader(data, "failure report")
+        reader = reader_of(data, "failure report")
         cause, witness, party = (reader.number("B") for _ in range(3))
         if cause not in tuple(Cause) or witness > 3 or (party > 3 and party != _NOBODY):
             raise reader.fail("an unknown cause or party")
@@ -130,12 +134,14 @@ class Report:
 
 
 def place(operation: str | None, names: Mapping[int, str]) -> str:
-    """The operation as a person reads it, from a plan's index or from a message's instance number."""
+    """Name an operation for people, from its index in the plan or from the instance number of a message."""
     if operation is None or not _is_number(operation):
         return operation or ""
     number = int(operation)
     if number == AGREEMENT_INSTANCE:
         return "agreement on the plan"
+    if number >= KEPT_INSTANCES:
+        return f"keeping {(number - KEPT_INSTANCES) >> KEPT_BITS}"
     if number >= RESERVED_INSTANCES:
         return f"reveal {number - RESERVED_INSTANCES}"
     index = number >> 32 if number >> 32 else number
@@ -143,10 +149,10 @@ def place(operation: str | None, names: Mapping[int, str]) -> str:
 
 
 def root_cause(reports: Mapping[int, Report], silent: Collection[int] = ()) -> Report:
-    """The one report that tells most, from what each party said; `silent` are those that should have spoken.
+    """Choose the report that explains the others, from one of each party; `silent` are parties that sent none.
 
-    A party that says more than "I wait" or "it is gone" is believed first. Else a lost connection counts. Else someone
-    waits for someone: a party that is silent is to blame, and if none is, the one whose message is due first.
+    A cause other than UNREACHABLE and TIMEOUT comes first, then UNREACHABLE. If all are TIMEOUT, a silent party is to
+    blame; if none is silent, the party whose message is due first.
     """
     first = min(reports.values(), key=lambda report: (report.cause, report.witness))
     if first.cause < Cause.UNREACHABLE:
@@ -164,7 +170,7 @@ def root_cause(reports: Mapping[int, Report], silent: Collection[int] = ()) -> R
 
 
 def _due(report: Report) -> tuple[bool, int, int, int]:
-    """Order of accounts by what is awaited; one that cannot say comes last."""
+    """Sort key: by the message that is awaited; reports without one come last."""
     return not report.operation, _number(report.operation), _number(report.step), report.witness
 
 

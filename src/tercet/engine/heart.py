@@ -1,4 +1,4 @@
-"""Answers the other parties' pings while this one computes, however long a kernel takes.
+"""A helper thread that answers the other parties' pings while this party computes, however long a kernel takes.
 
 The endpoint still belongs to one thread at a time: whoever uses it in a job holds `lock`. The helper thread looks every
 now and then; it takes the lock only if it is free, and only while the party is inside `working`.
@@ -17,7 +17,7 @@ _MOST_S = 0.5
 
 
 class Heart:
-    """Used by a party around all its jobs. `timeout`: for how many seconds the others wait for a sign of life."""
+    """Used by a party around all its jobs. `timeout`: seconds after which the others give up a party that is silent."""
 
     def __init__(self, endpoint: Endpoint, timeout: float) -> None:
         self.lock = threading.Lock()

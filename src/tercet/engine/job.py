@@ -1,4 +1,4 @@
-"""One job at one party: agreement with the other two, the work, and what each is told when it fails.
+"""Runs one job at one party: agreement with the other two, the work, and reports to all if it fails.
 
 With a client in the session (a local one) or without (at a node, where the supervisor takes what comes of it).
 """
@@ -20,21 +20,22 @@ from tercet.engine.dataflow import OperationReport
 from tercet.engine.failure import AGREEMENT_INSTANCE, RESERVED_INSTANCES, Cause, Report, place, root_cause
 from tercet.engine.heart import Heart
 from tercet.errors import PartyError, ProtocolViolation, TercetError, Timeout
-from tercet.protocols.message import Bytes
-from tercet.protocols.reveal import reveal
+from tercet.protocols.reveal import Window, reveal
 from tercet.protocols.scope import Scope
+from tercet.protocols.transcript import Statement, Transcript
+from tercet.ring import Bytes
 from tercet.sharing import PARTIES, BitShare, Party, SessionKeys, Share, Streams
-from tercet.transport import Aborted, Address, Element, Endpoint, Peer
+from tercet.transport import Aborted, Address, Element, Endpoint, SessionPeer
 
 _LOG = logging.getLogger(__name__)
 HEARSAY_S = 1.0
-"""How long a party that gave up waiting listens to what the others wait for."""
+"""Seconds for which a party that gave up waiting collects the reports of the others."""
 _END_STEP, _FINISH_STEP = 2, 3
 
 T = TypeVar("T")
 
 
-class Outcome(Protocol):
+class JobResult(Protocol):
     """What running a program gave: one value per result."""
 
     @property
@@ -48,9 +49,17 @@ class Outcome(Protocol):
 
 
 class JobRun:
-    """What the work of one job is done with; made by `run_job`."""
+    """The means of one job: agreement, streams, channel; made by `run_job` and given to the work."""
 
-    def __init__(self, endpoint: Endpoint, job: bytes, keys: SessionKeys, heart: Heart, timeout: float) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        job: bytes,
+        keys: SessionKeys,
+        heart: Heart,
+        timeout: float,
+        transcript: Transcript | None = None,
+    ) -> None:
         self.endpoint = endpoint
         self.job = job
         self.party = Party(int(endpoint.me))
@@ -59,40 +68,51 @@ class JobRun:
         """The names of the plan's operations, for errors; set as soon as they are known."""
         self._keys = keys
         self._heart = heart
+        self._transcript = transcript
+        self._agreed: bytes | None = None
         self._began = time.perf_counter()
 
     def __repr__(self) -> str:
         return f"JobRun(party={int(self.party)}, job {self.job.hex()[:8]})"
 
     def check_peers(self) -> None:
-        """Raise what is known of a party that has gone."""
+        """Raise the error of a party whose connection is lost."""
         for party in (self.party.next, self.party.prev):
-            if Peer(party) in self.endpoint.failed:
-                raise self.endpoint.failed[Peer(party)]
+            if SessionPeer(party) in self.endpoint.failed:
+                raise self.endpoint.failed[SessionPeer(party)]
 
     def agree(self, agreed: bytes | memoryview) -> None:
         """Compare what is to be run with the other parties. Raises ProtocolViolation naming the odd one out."""
-        agree_on_plan(self.endpoint, self.job, agreed, self.timeout)
+        self._agreed = agree_on_plan(self.endpoint, self.job, agreed, self.timeout)
 
     def compute(self, program: Callable[[Streams, JobChannel], T]) -> tuple[T, Streams, JobChannel]:
-        """Call `program` with this job's fresh streams and channel, while the others' pings are answered."""
-        streams = self._keys.streams(self.job)
-        channel = JobChannel(self.endpoint, self.job, self._heart.lock)
+        """Call `program` with this job's fresh streams and channel, while the others' pings are answered.
+
+        To be called after `agree`: what was agreed on is bound into the keys.
+        """
+        if self._agreed is None:
+            raise RuntimeError("nothing is run that the parties have not agreed on")
+        streams = self._keys.streams(self.job, self._agreed)
+        channel = JobChannel(self.endpoint, self.job, self._heart.lock, self._transcript)
+        if self._transcript is not None:
+            streams.note(self._transcript.drawn)
         with self._heart.working():
             return program(streams, channel), streams, channel
 
-    def revealed(self, index: int, value: Share | BitShare, streams: Streams, channel: JobChannel) -> Bytes:
+    def revealed(
+        self, index: int, value: Share | BitShare, window: Window | None, streams: Streams, channel: JobChannel
+    ) -> Bytes:
         """What this party gives the recipient of output `index`; see `protocols.reveal`."""
-        return reveal(Scope(self.party, streams, channel, RESERVED_INSTANCES + index, solo=PARTIES[0]), value)
+        return reveal(Scope(self.party, streams, channel, RESERVED_INSTANCES + index, solo=PARTIES[0]), value, window)
 
     def meet(self, channel: JobChannel) -> None:
-        """Wait until all three parties have come here: nobody is done with a job that another may still fail.
+        """Wait until all three parties have called this: a job is not done at one while it may fail at another.
 
         One round, 2 bytes a party. Raises Timeout when nobody is at work any more.
         """
         missing = []
         for other in (self.party.next, self.party.prev):
-            channel.send(other, AGREEMENT_INSTANCE, _END_STEP, np.zeros(1, np.uint8), 0)
+            channel.send(other, AGREEMENT_INSTANCE, _END_STEP, np.zeros(1, np.uint8), 0, Statement.BARRIER)
             if channel.receive(other, AGREEMENT_INSTANCE, _END_STEP, 1, other, None) is None:
                 missing.append(other)
         while missing:
@@ -108,23 +128,27 @@ class JobRun:
                     step=str(_END_STEP),
                 )
 
-    def done(self, outcome: Outcome, channel: JobChannel) -> Done:
+    def done(self, outcome: JobResult, channel: JobChannel) -> Done:
         """What the job took at this party."""
         operations = outcome.operations
-        index = np.array([o.index for o in operations], np.uint32)
-        rounds = np.array([o.rounds for o in operations], np.uint32)
-        nbytes = np.array([channel.bytes_of.get(o.index, 0) for o in operations], np.uint64)
-        compute_s = np.array([o.compute_s for o in operations], np.float64)
-        return Done(self.job, time.perf_counter() - self._began, outcome.waiting_s, index, rounds, nbytes, compute_s)
+        return Done(
+            self.job,
+            time.perf_counter() - self._began,
+            outcome.waiting_s,
+            index=[one.index for one in operations],
+            rounds=[one.rounds for one in operations],
+            nbytes=[channel.bytes_of.get(one.index, 0) for one in operations],
+            compute_s=[one.compute_s for one in operations],
+        )
 
     def give_up(self, error: Exception) -> Report:
-        """Tell the other parties what was seen here, hear what they saw, and give the cause."""
+        """Send the other parties this party's report, collect theirs, and give the cause."""
         me, endpoint, job = int(self.party), self.endpoint, self.job
         reports: dict[int, Report] = {}
         if isinstance(error, Aborted):
             self._hear(error, reports)
-            if Peer.CLIENT in reports:
-                reports[me] = reports[Peer.CLIENT]
+            if SessionPeer.CLIENT in reports:
+                reports[me] = reports[SessionPeer.CLIENT]
             elif root_cause(reports).cause is Cause.TIMEOUT and (waits := self._waits()) is not None:
                 reports[me] = waits
         else:
@@ -135,7 +159,7 @@ class JobRun:
         others = [int(self.party.next), int(self.party.prev)]
         for other in others:
             with suppress(PartyError):  # it may be gone already
-                endpoint.send_abort(Peer(other), job, own.encode())
+                endpoint.send_abort(SessionPeer(other), job, own.encode())
         finished = self._finished(others)
         deadline = time.monotonic() + HEARSAY_S
         while root_cause(reports).cause is Cause.TIMEOUT and not all(
@@ -153,7 +177,7 @@ class JobRun:
         return root_cause(reports, [other for other in others if other not in reports and other not in finished])
 
     def finish(self) -> None:
-        """Tell the other parties that this one is through: it waits for nothing and will say no more about the job."""
+        """Tell the other parties that this one has ended the job: it waits for nothing and sends nothing more."""
         for other in (self.party.next, self.party.prev):
             with suppress(PartyError):  # what has happened to it is the next job's concern
                 self.endpoint.send(other, self._finish_line(), Element.BYTES, b"")
@@ -162,11 +186,11 @@ class JobRun:
         return Address(self.job, AGREEMENT_INSTANCE, _FINISH_STEP)
 
     def _finished(self, others: Sequence[int]) -> list[int]:
-        """Which of the others have said that they are through."""
+        """The parties among `others` that have said that they ended the job."""
         through = []
         for other in others:
             with suppress(PartyError):  # it has gone
-                if self.endpoint.expect(Peer(other), self._finish_line(), Element.BYTES, 0):
+                if self.endpoint.expect(SessionPeer(other), self._finish_line(), Element.BYTES, 0):
                     through.append(other)
         return through
 
@@ -194,13 +218,14 @@ def run_job(
     keys: SessionKeys,
     heart: Heart,
     timeout: float,
+    transcript: Transcript | None = None,
 ) -> T | Report:
     """Do the work of one job; when it fails, tell the other parties and give the report of its cause.
 
     Called at each of the three parties. `timeout`: seconds for which nobody may be at work while something is awaited.
-    Raises ProtocolViolation for a job id that was used before.
+    `transcript` takes down what this party says and draws. Raises ProtocolViolation for a job id that was used before.
     """
-    run = JobRun(endpoint, job, keys, heart, timeout)
+    run = JobRun(endpoint, job, keys, heart, timeout, transcript)
     endpoint.open_job(job)
     try:
         try:

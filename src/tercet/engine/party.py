@@ -10,13 +10,14 @@ from typing import Protocol
 
 from tercet.engine.agreement import agree_on_keys
 from tercet.engine.channel import JobChannel
-from tercet.engine.commands import EMPTY, Command, Done, Drop, LinkEstimate, Put, Run, empty_body
+from tercet.engine.commands import EMPTY, Command, Done, Drop, LinkEstimate, Put, RunPlan, empty_body
 from tercet.engine.failure import RESERVED_INSTANCES, Report
 from tercet.engine.heart import Heart
-from tercet.engine.job import JobRun, Outcome, run_job
+from tercet.engine.job import JobResult, JobRun, run_job
 from tercet.errors import PartyError, PlanError, ProtocolViolation, TercetError
+from tercet.protocols.reveal import Window
 from tercet.sharing import BitShare, Party, SessionKeys, Share, Streams
-from tercet.transport import Address, Control, Element, Endpoint, Peer, measure
+from tercet.transport import Address, Control, Element, Endpoint, SessionPeer, measure
 
 _LOG = logging.getLogger(__name__)
 _IDLE_S = 1.0
@@ -25,7 +26,7 @@ START_S = 20.0
 REVEAL_STEP = 1
 
 
-class Result(Protocol):
+class ProgramResult(Protocol):
     """A result of a program: revealed to the client, or kept under `handle`."""
 
     @property
@@ -37,12 +38,17 @@ class Result(Protocol):
     @property
     def label(self) -> bytes: ...
 
+    @property
+    def window(self) -> Window | None:
+        """What is opened of it; None of bits, or if it is kept."""
+        ...
+
 
 class Program(Protocol):
-    """A plan as the floor above reads it, checked."""
+    """A checked plan; `plan.run.language` makes it."""
 
     @property
-    def results(self) -> Sequence[Result]: ...
+    def results(self) -> Sequence[ProgramResult]: ...
 
     @property
     def names(self) -> Mapping[int, str]:
@@ -63,11 +69,11 @@ class Program(Protocol):
         timeout: float,
         threads: int,
         balance: bool,
-    ) -> Outcome: ...
+    ) -> JobResult: ...
 
 
 class Language(Protocol):
-    """How the floor above writes plans and the types of arrays."""
+    """Reads plans and types of arrays from bytes; `plan.run.language` implements it."""
 
     def read(self, plan: bytes) -> Program:
         """Decode and check a plan. Raises PlanError."""
@@ -83,7 +89,7 @@ class Language(Protocol):
 
 
 @dataclass(slots=True)
-class Stored:
+class StoredShare:
     """An array kept at this party."""
 
     label: bytes
@@ -106,7 +112,7 @@ class PartyLoop:
         self._timeout = timeout
         self._threads = threads
         self._balance = balance
-        self._stored: dict[bytes, Stored] = {}
+        self._stored: dict[bytes, StoredShare] = {}
         self._keys: SessionKeys | None = None
         self._heart = Heart(endpoint, timeout)
 
@@ -122,7 +128,7 @@ class PartyLoop:
         endpoint = self._endpoint
         try:
             self._keys = agree_on_keys(endpoint, max(START_S, self._timeout))
-            endpoint.send_control(Peer.CLIENT, Command.READY, EMPTY)
+            endpoint.send_control(SessionPeer.CLIENT, Command.READY, EMPTY)
             with self._heart:
                 while (control := self._next()) is not None:
                     if not self._obey(control):
@@ -130,10 +136,13 @@ class PartyLoop:
         except TercetError as error:
             self._tell_client(Report.of(error, int(self.party)))
             raise
+        finally:
+            if self._keys is not None:
+                self._keys.wipe()
 
     def _tell_client(self, report: Report) -> None:
         with suppress(PartyError):  # it may have gone, and knows by that
-            self._endpoint.send_control(Peer.CLIENT, Command.FAILED, [report.encode()])
+            self._endpoint.send_control(SessionPeer.CLIENT, Command.FAILED, [report.encode()])
 
     def _next(self) -> Control | None:
         """Wait for a command; None when the client is gone."""
@@ -141,10 +150,10 @@ class PartyLoop:
         while True:
             control = endpoint.take_control()
             if control is not None:
-                if control.sender != Peer.CLIENT:
+                if control.sender != SessionPeer.CLIENT:
                     raise ProtocolViolation("a party gives commands", party=int(control.sender))
                 return control
-            if Peer.CLIENT in endpoint.failed:
+            if SessionPeer.CLIENT in endpoint.failed:
                 return None
             try:
                 endpoint.progress(_IDLE_S)
@@ -153,10 +162,10 @@ class PartyLoop:
                 _LOG.info("party %d, between jobs: %s", self.party, error)
 
     def _obey(self, control: Control) -> bool:
-        """Do what the client says; False when it is to end the session."""
+        """Carry out a command; False if it ends the session."""
         kind, body = control.kind, control.body
         if kind == Command.RUN:
-            self._run_job(Run.decode(body))
+            self._run_job(RunPlan.decode(body))
         elif kind == Command.PUT:
             self._put(Put.decode(body))
         elif kind == Command.DROP:
@@ -169,7 +178,7 @@ class PartyLoop:
             empty_body(body, "close command")
             return False
         else:
-            raise ProtocolViolation(f"unknown command {kind}", party=int(Peer.CLIENT))
+            raise ProtocolViolation(f"unknown command {kind}", party=int(SessionPeer.CLIENT))
         return True
 
     def _put(self, put: Put) -> None:
@@ -184,16 +193,16 @@ class PartyLoop:
         except (MemoryError, ValueError):
             # a few bytes of seed stand for any number of elements
             raise ProtocolViolation("an upload larger than this party can hold", party=0) from None
-        self._stored[put.handle] = Stored(put.label, value)
+        self._stored[put.handle] = StoredShare(put.label, value)
 
     def _measure(self) -> None:
         links = measure(self._endpoint, timeout_s=self._timeout).values()
         estimate = LinkEstimate(max(l.rtt_s for l in links), min(l.bandwidth_bits_s for l in links))
-        self._endpoint.send_control(Peer.CLIENT, Command.ESTIMATE, estimate.encode())
+        self._endpoint.send_control(SessionPeer.CLIENT, Command.ESTIMATE, estimate.encode())
 
     # -- jobs
 
-    def _run_job(self, command: Run) -> None:
+    def _run_job(self, command: RunPlan) -> None:
         endpoint = self._endpoint
         assert self._keys is not None
 
@@ -206,11 +215,11 @@ class PartyLoop:
         result = run_job(endpoint, command.job, work, keys=self._keys, heart=self._heart, timeout=self._timeout)
         try:
             if isinstance(result, Report):
-                endpoint.send_abort(Peer.CLIENT, command.job, result.encode())
+                endpoint.send_abort(SessionPeer.CLIENT, command.job, result.encode())
             else:
-                endpoint.send_control(Peer.CLIENT, Command.DONE, result.encode())
+                endpoint.send_control(SessionPeer.CLIENT, Command.DONE, result.encode())
         except PartyError as error:
-            if error.party != Peer.CLIENT:
+            if error.party != SessionPeer.CLIENT:
                 raise
             # the client went while it was being told: the next look for a command ends the session
 
@@ -240,8 +249,8 @@ class PartyLoop:
         for index, (result, value) in enumerate(zip(program.results, outcome.values, strict=True)):
             if result.revealed:
                 address = Address(run.job, RESERVED_INSTANCES + index, REVEAL_STEP)
-                message = run.revealed(index, value, streams, channel)
-                self._endpoint.send(Peer.CLIENT, address, Element.BYTES, message)
+                message = run.revealed(index, value, result.window, streams, channel)
+                self._endpoint.send(SessionPeer.CLIENT, address, Element.BYTES, message)
             else:
-                self._stored[result.handle] = Stored(result.label, value)
+                self._stored[result.handle] = StoredShare(result.label, value)
         return run.done(outcome, channel)

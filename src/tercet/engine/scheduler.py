@@ -1,4 +1,4 @@
-"""Runs protocol bodies of one party as coroutines in one thread: whatever does not wait goes on."""
+"""Runs the protocol bodies of one party as coroutines in one thread; a body runs on while others wait for messages."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from tercet.errors import PartyError, Timeout
-from tercet.protocols.message import Bytes
 from tercet.protocols.scope import Body, Receive, Scope, Together
+from tercet.protocols.transcript import Statement
+from tercet.ring import Bytes
 from tercet.sharing import Party
 
 Key = tuple[Party, int, int]
@@ -18,8 +19,18 @@ Key = tuple[Party, int, int]
 class Channel(Protocol):
     """One job's messages at one party, as the transport gives them."""
 
-    def send(self, to: Party, operation: int, step: int, payload: Bytes | list[Bytes], depth: int) -> None:
+    def send(
+        self, to: Party, operation: int, step: int, payload: Bytes | list[Bytes], depth: int, statement: Statement
+    ) -> None:
         """Send one message; a list is sent as one, its parts behind each other."""
+        ...
+
+    def said(self, statement: Statement, to: Party | None, operation: int, step: int, nbytes: int) -> None:
+        """Note what goes to, or came from, somebody outside the three parties."""
+        ...
+
+    def name_of(self, party: Party) -> str:
+        """What the texts of errors call a party."""
         ...
 
     def receive(

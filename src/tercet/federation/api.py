@@ -3,8 +3,8 @@
 JSON if nothing else is said; `box`, `boxes`, `part` and `bundle` are application/octet-stream. Every request but the
 open ones is signed (`requests`), or comes over mutual TLS from another node (`/peer`). Callers: a person may have
 several roles; `any` is every person of the policy, `self` the person that the thing belongs to. A node's own identity
-is an operator of that node. (C): at the coordinator only, who carries it to the others; another node answers 409 and
-names him. An error is an `ErrorBody` with status 4xx or 5xx, always.
+is an operator of that node. (C): at the coordinator only, which carries it to the others; another node answers 409 and
+names it. An error is an `ErrorBody` with status 4xx or 5xx, always.
 
 | method and path                       | body           | answer                       | callers         |
 |---------------------------------------|----------------|------------------------------|-----------------|
@@ -15,32 +15,35 @@ names him. An error is an `ErrorBody` with status 4xx or 5xx, always.
 | GET  /v1/me                           |                | Me                           | any             |
 | GET  /v1/datasets                     |                | DatasetList                  | any             |
 | GET  /v1/datasets/{name}              |                | DatasetInfo                  | any             |
+| GET  /v1/datasets/{name}/keys         | ?start=&limit= | KeyPage                      | any whom a rule names |
 | GET  /v1/datasets/{name}/receipts     | ?after=&limit= | ReceiptList                  | owner of rows, operator |
 | POST /v1/uploads                      | UploadBegin    | UploadState (again: the same) | owner          |
 | GET  /v1/uploads/{id}                 |                | UploadState                  | self, operator  |
 | PUT  /v1/uploads/{id}/chunks/{n}      | part; with header Tercet-Sealed: 1 a box | ChunkState | self    |
 | DELETE /v1/uploads/{id}               |                | UploadState                  | self, operator  |
-| POST /v1/uploads/{id}/commit      (C) | SignedOrder of CommitUpload | Outcome         | self            |
-| POST /v1/withdrawals              (C) | SignedOrder of Withdraw | Outcome             | owner, operator |
-| POST /v1/refreshes                (C) | SignedOrder of Refresh  | Outcome             | operator        |
+| POST /v1/uploads/{id}/commit      (C) | SignedOrder of CommitUpload | ChangeOutcome   | self            |
+| POST /v1/withdrawals              (C) | SignedOrder of Withdraw | ChangeOutcome       | owner, operator |
+| POST /v1/widenings                (C) | SignedOrder of Widen    | ChangeOutcome (no version: all must agree) | owner |
+| POST /v1/refreshes                (C) | SignedOrder of Refresh  | ChangeOutcome       | operator        |
 | POST /v1/jobs                         | bundle         | JobInfo, 202; 403 if refused | analyst         |
-| POST /v1/explain                      | bundle         | Explanation (also if refused) | analyst        |
+| POST /v1/explain                      | bundle         | ExplainAnswer (also if refused) | analyst      |
 | GET  /v1/jobs                         | ?state=&after=&limit= | JobList (own; operator: all) | analyst, operator |
 | GET  /v1/jobs/{id}                    | ?wait=seconds  | JobInfo, at its end or then  | self, operator  |
 | GET  /v1/jobs/{id}/results            |                | boxes for the caller; 409, 410 | recipient     |
 | POST /v1/jobs/{id}/cancel             |                | JobInfo                      | self, operator  |
 | GET  /v1/kept                         |                | KeptList (own; operator: all) | analyst, operator |
 | GET  /v1/kept/{name}                  |                | KeptInfo                     | self, operator  |
-| DELETE /v1/kept/{name}            (C) | SignedOrder of DropKept | Outcome             | self, operator  |
-| GET  /v1/transactions/{id}        (C) |                | Outcome                      | who ordered it, operator |
+| DELETE /v1/kept/{name}            (C) | SignedOrder of DropKept | ChangeOutcome       | self, operator  |
+| GET  /v1/transactions/{id}        (C) |                | ChangeOutcome                | who ordered it, operator |
 | any  /v1/gateway/{node}/{path}        | as there       | as there                     | as there        |
 | GET  /v1/admin/status                 |                | NodeStatus (admin)           | operator        |
 | GET  /v1/admin/jobs                   | ?state=        | JobList                      | operator        |
-| POST /v1/admin/jobs/{id}/approve      | Ruling (admin) | JobInfo                      | operator        |
-| POST /v1/admin/jobs/{id}/deny         | Ruling         | JobInfo                      | operator        |
+| POST /v1/admin/jobs/{id}/approve      | OperatorReason (admin) | JobInfo              | operator        |
+| POST /v1/admin/jobs/{id}/deny         | OperatorReason | JobInfo                      | operator        |
 | GET  /v1/admin/datasets               |                | DatasetList                  | operator        |
 | POST /v1/admin/backup                 | BackupOrder    | BackupInfo                   | operator        |
-| POST /v1/admin/nodes/{name}/accept-head | Ruling       | ChainHead                    | operator        |
+| POST /v1/admin/nodes/{name}/accept-head | OperatorReason | ChainHead                  | operator        |
+| POST /v1/admin/repair                 | RepairOrder    | RepairReport                 | operator        |
 | GET  /v1/admin/audit                  | ?after=number&limit= | AuditPage              | operator        |
 | POST /v1/admin/policy/reload          |                | PolicyInfo                   | operator        |
 
@@ -55,18 +58,20 @@ expired (410). Times are unix seconds; `wait` is 30 at most.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 
+from tercet.federation.api_grounds import Grounds
+from tercet.federation.clock import local_time
 from tercet.federation.identifiers import ColumnName, DatasetName, Digest, Identifier, KeptName, Line, MemberName
-from tercet.federation.local_time import local_time
-from tercet.federation.model import Model, Shown
+from tercet.federation.model import Body, Shown
+from tercet.federation.text import counted
 
 MAX_WAIT_S = 30
 MAX_PAGE = 1000
-_SHORT = 8
+SHORT = 8
 """Digits of a job's identifier that people see; commands take any beginning that only one job has."""
 
 Time = Annotated[float, Field(ge=0, le=1e10)]
@@ -78,7 +83,7 @@ PublicJson = dict[str, JsonValue]
 ChunkNumber = Annotated[str, StringConstraints(pattern=r"^(0|[1-9][0-9]{0,11})$")]
 
 
-class ErrorBody(Model):
+class ErrorBody(Body):
     """Every error answer. `error` is its kind, `rule` the policy's rule where there is one."""
 
     error: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
@@ -88,14 +93,14 @@ class ErrorBody(Model):
     rule: Line = ""
 
 
-class Health(Model):
+class Health(Body):
     """Whether the node answers, and whether it would work; `missing` says what it waits for."""
 
     ready: bool
     missing: list[Line] = Field(default_factory=list)
 
 
-class Limits(Model):
+class LimitsInfo(Body):
     """What a node takes at most."""
 
     chunk_bytes: Count
@@ -123,7 +128,7 @@ class NodeInfo(Shown):
     started: Time
     time: Time
     lanes: Count
-    limits: Limits
+    limits: LimitsInfo
 
     def _facts(self) -> Iterator[str]:
         yield f"{self.name}, party {self.party} of {self.federation_name}"
@@ -132,7 +137,7 @@ class NodeInfo(Shown):
         yield f"since {local_time(self.started)}"
 
 
-class Me(Model):
+class Me(Body):
     """Who the caller is to this node."""
 
     name: MemberName
@@ -146,7 +151,7 @@ class Me(Model):
 
 
 class SegmentInfo(Shown):
-    """The visible rows of one upload."""
+    """The visible rows of one upload; `checked`: all its values are known to be in their ranges."""
 
     upload: Identifier
     owner: Digest
@@ -155,14 +160,15 @@ class SegmentInfo(Shown):
     chunks: Count
     columns: list[ColumnName]
     committed: Time
+    checked: bool = True
 
     def _facts(self) -> Iterator[str]:
-        yield f"{self.rows:,} rows of {self.owner_name}"
-        yield f"uploaded {local_time(self.committed)} as {self.upload}"
+        yield f"{counted(self.rows, 'row')} of {self.owner_name}"
+        yield f"uploaded {local_time(self.committed)} as {self.upload}{'' if self.checked else ', NOT CHECKED'}"
 
 
 class DatasetInfo(Shown):
-    """A dataset as this node has it. `schema_` is called `schema` in JSON and is what `store.schema` reads."""
+    """A dataset as this node has it; `schema_`, in JSON `schema`, is what `store.schema` reads."""
 
     model_config = ConfigDict(populate_by_name=True)
 
@@ -177,6 +183,12 @@ class DatasetInfo(Shown):
     refreshed: Time | None = None
     changing: Line = ""
     """What change is under way, if one is."""
+    agreeing: list[list[Digest]] = Field(default_factory=list)
+    """Of each proposal of wider bounds that waits: the owners who have agreed to it."""
+    cohort: Count = 5
+    """How many rows at least have to meet a condition of the caller's queries for its aggregates to be shown."""
+    own: list[Annotated[list[Count], Field(min_length=2, max_length=2)]] = Field(default_factory=list)
+    """From which row to which the caller, or another of their organisation, has brought all: they hide nobody."""
 
     @property
     def owners(self) -> list[str]:
@@ -185,8 +197,8 @@ class DatasetInfo(Shown):
 
     def _facts(self) -> Iterator[str]:
         columns = self.schema_.get("columns")
-        yield f"{self.name}: {self.rows:,} rows"
-        yield f"{len(columns) if isinstance(columns, list) else 0} columns"
+        yield f"{self.name}: {counted(self.rows, 'row')}"
+        yield counted(len(columns) if isinstance(columns, list) else 0, "column")
         yield f"version {self.version}"
         yield f"owners {', '.join(self.owners) or 'none'}"
         yield f"changed {local_time(self.changed)}"
@@ -194,48 +206,16 @@ class DatasetInfo(Shown):
             yield f"under way: {self.changing}"
 
 
-class DatasetList(Model):
+class DatasetList(Body):
     """All datasets that the caller may see."""
 
     datasets: list[DatasetInfo]
 
 
-class Receipt(Shown):
-    """One job that touched a dataset."""
-
-    job: Identifier
-    analyst: Digest
-    analyst_name: Line
-    purpose: Line
-    columns: list[ColumnName]
-    version: Count
-    state: Line
-    numbers: Count
-    """How many numbers it revealed."""
-    bundle: Digest
-    created: Time
-
-    def _facts(self) -> Iterator[str]:
-        yield f"job {self.job[:_SHORT]}"
-        yield self.state
-        yield f"{self.analyst_name} at {local_time(self.created)}"
-        yield f"{self.numbers:,} numbers of {', '.join(self.columns)}"
-        if self.purpose:
-            yield f"purpose {self.purpose!r}"
-
-
-class ReceiptList(Model):
-    """Oldest first; `after` of the next page is `next`, if there is one."""
-
-    dataset: DatasetName
-    receipts: list[Receipt]
-    next: Count | None = None
-
-
 # --- uploads
 
 
-class UploadBegin(Model):
+class UploadBegin(Body):
     """Announce an upload, to each node alike.
 
     `create` makes a dataset, `append` brings rows of the same schema, `columns` other columns of the same rows, joined
@@ -252,7 +232,7 @@ class UploadBegin(Model):
     """If it is known beforehand."""
 
 
-class ChunkState(Model):
+class ChunkState(Body):
     """A chunk that a node holds durably. `part` names the split that it comes from, the same at all three nodes."""
 
     chunk: Count
@@ -260,7 +240,7 @@ class ChunkState(Model):
     rows: Count
 
 
-class UploadState(Model):
+class UploadState(Body):
     """How far an upload is at this node: what is missing is to be sent."""
 
     upload: Identifier
@@ -281,7 +261,7 @@ class UploadState(Model):
         return {int(number): part for number, part in self.chunks.items()}
 
 
-class Outcome(Shown):
+class ChangeOutcome(Shown):
     """What became of a change. `committed` is final at all nodes; those in `pending` have yet to be told."""
 
     transaction: Identifier
@@ -294,7 +274,14 @@ class Outcome(Shown):
     hint: Text = ""
     dataset: Line = ""
     version: Count | None = None
+    manifest: Digest | None = None
     rows: Count | None = None
+    signer: MemberName | Literal[""] = ""
+    """The node that answers, once it is final there."""
+    signature: Annotated[str, Field(repr=False, max_length=88)] = ""
+    """Its signature, under everything but `pending`: see `federation.outcomes`."""
+    unsigned: list[MemberName] = Field(default_factory=list)
+    """Filled by clients: nodes that have not signed the same yet. While there are any, it is not final."""
 
     def _facts(self) -> Iterator[str]:
         yield f"{self.kind} {self.dataset}".rstrip()
@@ -302,11 +289,13 @@ class Outcome(Shown):
         if self.version is not None:
             yield f"version {self.version}"
         if self.rows is not None:
-            yield f"{self.rows:,} rows"
+            yield counted(self.rows, "row")
         if self.reason:
             yield f"{self.node}: {self.reason}" if self.node else self.reason
         if self.pending:
             yield f"still to be told: {', '.join(self.pending)}"
+        if self.unsigned:
+            yield f"NOT FINAL: not signed by {' and '.join(self.unsigned)}"
 
 
 # --- jobs
@@ -323,7 +312,13 @@ REFUSED_HINT = (
 )
 
 
-class Decision(Model):
+def in_lines(reasons: Sequence[str]) -> str:
+    """Reasons for people: several of them (of several outputs, say) each in a line of its own, none twice."""
+    distinct = list(dict.fromkeys(reasons))
+    return distinct[0] if len(distinct) == 1 else "".join(f"\n  {reason}" for reason in distinct)
+
+
+class Decision(Body):
     """What one node's policy says: by which rule, and why, for people to read."""
 
     node: MemberName
@@ -331,8 +326,13 @@ class Decision(Model):
     rule: Line = ""
     reasons: list[Text] = Field(default_factory=list)
 
+    @property
+    def because(self) -> str:
+        """The reasons for people."""
+        return in_lines(self.reasons)
 
-class OutputInfo(Model):
+
+class OutputInfo(Body):
     """An output of a job: revealed (a box of so many bytes waits) or kept under a name."""
 
     index: Count
@@ -341,7 +341,7 @@ class OutputInfo(Model):
     expires: Time | None = None
 
 
-class JobReport(Model):
+class JobReport(Body):
     """What a job took at this node, in all and for the plan's operations, as far as they took anything."""
 
     seconds: Annotated[float, Field(ge=0)]
@@ -351,6 +351,31 @@ class JobReport(Model):
     rounds: list[int] = Field(default_factory=list)
     nbytes: list[int] = Field(default_factory=list)
     compute_s: list[float] = Field(default_factory=list)
+
+
+class SignedRequest(Body):
+    """The head of a person's signed request, shown as proof of what they asked: see `federation.requests`."""
+
+    certificate: Annotated[str, StringConstraints(max_length=8192)]
+    date: Annotated[str, StringConstraints(max_length=16)]
+    nonce: Annotated[str, StringConstraints(max_length=32)]
+    content: Digest
+    signature: Annotated[str, StringConstraints(max_length=88)]
+
+
+class End(Body):
+    """How a job ended that did not end well, in the words and with the signature of the node where it did first.
+
+    `request` is that of the person who cancelled it: see `federation.ends`.
+    """
+
+    job: Identifier
+    bundle: Digest
+    state: Literal["cancelled", "failed", "refused"]
+    error: ErrorBody
+    signer: MemberName
+    request: SignedRequest | None = None
+    signature: Annotated[str, StringConstraints(max_length=88)]
 
 
 class JobInfo(Shown):
@@ -364,6 +389,10 @@ class JobInfo(Shown):
     bundle: Digest
     """Hash of the signed bundle."""
     datasets: list[DatasetName] = Field(default_factory=list)
+    charged: dict[DatasetName, Count] = Field(default_factory=dict)
+    """Bits that what it reveals of each can carry: what budgets count."""
+    grounds: Annotated[dict[DatasetName, Grounds], Field(repr=False)] = Field(default_factory=dict)
+    """Of each dataset: on what the results rest. Signed with the end."""
     state: JobStateName
     decision: Decision
     explanation: Annotated[Text, Field(repr=False)] = ""
@@ -379,13 +408,17 @@ class JobInfo(Shown):
     finished: Time | None = None
     outputs: list[OutputInfo] = Field(default_factory=list)
     report: Annotated[JobReport | None, Field(repr=False)] = None
+    end: Annotated[End | None, Field(repr=False)] = None
+    """Who ended it, and how, signed by that node; of a job that did not end well."""
+    signature: Annotated[str, Field(repr=False, max_length=88)] = ""
+    """This node's, once the job is at its end here: see `federation.ends`."""
 
     @property
     def final(self) -> bool:
         return self.state in FINAL_STATES
 
     def _facts(self) -> Iterator[str]:
-        yield self.job[:_SHORT]
+        yield self.job[:SHORT]
         yield f"running, {self.progress:.0%}" if self.state == "running" else self.state
         yield f"{self.analyst_name} at {local_time(self.created)}"
         if self.datasets:
@@ -398,14 +431,14 @@ class JobInfo(Shown):
             yield f"error: {self.error.message}"
 
 
-class JobList(Model):
+class JobList(Body):
     """Newest first; `after` of the next page is `next`, if there is one."""
 
     jobs: list[JobInfo]
     next: Identifier | None = None
 
 
-class Disclosure(Model):
+class DisclosureInfo(Body):
     """What one output says about one dataset: as `plan.rows` found it."""
 
     output: Count
@@ -414,60 +447,20 @@ class Disclosure(Model):
     rows: Count
     """The least number of rows behind every number."""
     numbers: Count
+    claimed: bool = False
+    """Whether bounds behind it are claimed and not proven, so that the result may be wrong."""
 
 
-class Explanation(Model):
+class ExplainAnswer(Body):
     """What a node would decide, and why; nothing is run or counted."""
 
     decision: Decision
     text: Text
-    disclosures: list[Disclosure] = Field(default_factory=list)
+    disclosures: list[DisclosureInfo] = Field(default_factory=list)
     peak_bytes: Count = 0
     """Memory that the job would take here, as estimated."""
     partition_rows: Count = 0
     """Rows of a partition, if it would be streamed."""
-
-
-# --- kept
-
-
-class KeptArray(Model):
-    """A kept array; `label` is its type, as plans write it, in base64."""
-
-    name: KeptName
-    handle: Identifier
-    label: Annotated[str, StringConstraints(max_length=4096)]
-    shape: list[Count]
-    description: Line = ""
-    """Its type as a person reads it."""
-
-
-class KeptInfo(Shown):
-    """A kept array or model. `disclosures` is what revealing it would say, `output` counting its arrays."""
-
-    name: KeptName
-    owner: Digest
-    owner_name: Line
-    job: Identifier
-    arrays: list[KeptArray]
-    model: PublicJson | None = None
-    disclosures: list[Disclosure] = Field(default_factory=list)
-    created: Time
-    expires: Time | None = None
-
-    def _facts(self) -> Iterator[str]:
-        kind = "array" if self.model is None else str(self.model.get("class", "model"))
-        yield f"{self.name}: {kind} of {self.owner_name}"
-        yield f"{len(self.arrays)} arrays"
-        yield f"kept {local_time(self.created)}"
-        if self.expires is not None:
-            yield f"until {local_time(self.expires)}"
-
-
-class KeptList(Model):
-    """All that the caller may see."""
-
-    kept: list[KeptInfo]
 
 
 def error_fields(body: Any) -> ErrorBody | None:

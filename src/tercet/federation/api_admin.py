@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from tercet.federation.api import Count, Health, NodeInfo, PublicJson, Time
 from tercet.federation.identifiers import DatasetName, Digest, Identifier, Line, MemberName
-from tercet.federation.model import Model
+from tercet.federation.model import Body
 
 
-class Ruling(Model):
+class OperatorReason(Body):
     """Why the operator lets a held job through or not, or takes a lower head; goes into the audit."""
 
     reason: Line = ""
 
 
-class PeerStatus(Model):
+class PeerStatus(Body):
     """Another node as this one sees it."""
 
     name: MemberName
@@ -25,14 +25,14 @@ class PeerStatus(Model):
     problem: Line = ""
     software: Line = ""
     clock_ahead_s: float = 0.0
-    """How far its clock is before ours."""
+    """Seconds by which its clock is ahead of this node's."""
     round_trip_s: Annotated[float, Field(ge=0)] = 0.0
     seen: Time | None = None
     differing: list[DatasetName] = Field(default_factory=list)
     """Datasets of which it has another version."""
 
 
-class LaneStatus(Model):
+class LaneStatus(Body):
     """One worker process."""
 
     lane: Count
@@ -42,7 +42,7 @@ class LaneStatus(Model):
     resident_bytes: Count = 0
 
 
-class PolicyInfo(Model):
+class PolicyInfo(Body):
     """The policy in force; `error` is what is wrong with a newer file that could not be loaded."""
 
     digest: Digest
@@ -52,14 +52,14 @@ class PolicyInfo(Model):
     error: Line = ""
 
 
-class ChainHead(Model):
+class ChainHead(Body):
     """The newest entry of an audit chain."""
 
     number: Count
     hash: Digest
 
 
-class NodeStatus(Model):
+class NodeStatus(Body):
     """What `tercet node status` shows."""
 
     node: NodeInfo
@@ -76,18 +76,54 @@ class NodeStatus(Model):
     """Kind of database; no address, which may hold a password."""
     policy: PolicyInfo
     in_doubt: list[Identifier] = Field(default_factory=list)
-    """Transactions of which the outcome is not known here."""
+    """Transactions whose outcome is not known here."""
     audit: ChainHead
     warnings: list[Line] = Field(default_factory=list)
 
 
-class BackupOrder(Model):
+class CheckReport(Body):
+    """The result of a check of a dataset; both lists are empty if all was checked before."""
+
+    dataset: DatasetName
+    version: Count
+    """The version of the dataset now."""
+    passed: list[Identifier] = Field(default_factory=list)
+    """Uploads of which all values are in their ranges."""
+    failed: list[Identifier] = Field(default_factory=list)
+    """Uploads of which some value is outside its range; nobody knows which."""
+
+
+class RepairOrder(Body):
+    """The change to be carried out here; if none is named, all that other nodes have committed and this one has not."""
+
+    transaction: Identifier | None = None
+
+
+class Repaired(Body):
+    """A change that is committed here now; `was` is its state before."""
+
+    transaction: Identifier
+    state: Literal["committed"]
+    was: Line
+    dataset: Line = ""
+
+
+class RepairReport(Body):
+    """The repaired changes, in order; `failed` has the reason for each that could not be repaired."""
+
+    repaired: list[Repaired]
+    failed: dict[Identifier, Line] = Field(default_factory=dict)
+    proofs: list[Line] = Field(default_factory=list)
+    """Changes of which the coordinator signed two contradicting verdicts."""
+
+
+class BackupOrder(Body):
     """Where the node writes its backup: a path below its `backup_folder`, new or empty."""
 
     path: Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]
 
 
-class BackupInfo(Model):
+class BackupInfo(Body):
     """A finished backup."""
 
     path: Annotated[str, StringConstraints(max_length=4096)]
@@ -98,7 +134,7 @@ class BackupInfo(Model):
     audit: ChainHead
 
 
-class AuditPage(Model):
+class AuditPage(Body):
     """Entries as `store.audit` exports them, oldest first; `next` is the `after` of the next page."""
 
     entries: list[PublicJson]

@@ -1,4 +1,4 @@
-"""The answer that holds all boxes of a job for one recipient.
+"""Boxes, which are sealed results: where one lies in a node's file, and the answer with all of a job's for a recipient.
 
     4  magic "TRBX"
     1  version (1)
@@ -15,15 +15,28 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import Field
 
 from tercet.errors import ProtocolViolation
 from tercet.federation.bundle import MAX_OUTPUTS
+from tercet.federation.identifiers import Digest
+from tercet.federation.model import Body
 
 MAGIC: Final = b"TRBX"
 VERSION: Final = 1
 _HEAD = struct.Struct("<4sB3sI")
 _ENTRY = struct.Struct("<IQ")
+
+
+class BoxInfo(Body):
+    """Where in the file of a job's results the box of one output for one recipient lies."""
+
+    output: Annotated[int, Field(ge=0)]
+    recipient: Digest
+    start: Annotated[int, Field(ge=0)]
+    nbytes: Annotated[int, Field(ge=0)]
 
 
 def boxes_head(boxes: Sequence[tuple[int, int]]) -> bytes:

@@ -1,4 +1,4 @@
-"""Job bundles: what an analyst signs and sends to all three nodes, the same bytes to each.
+"""Job bundles: the bytes that an analyst signs, and sends to each of the three nodes.
 
     8  magic "tercetJB"
     4  version (1)
@@ -9,7 +9,7 @@
    64  signature under Purpose.JOB over all bytes before it
 
 Numbers are unsigned and little-endian. The hash of a bundle is the SHA-256 of what is signed, so that two valid
-signatures of the same content do not make two jobs of it.
+signatures of the same content are one job.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from tercet.errors import ConfigError, PlanError
 from tercet.federation.identifiers import ColumnName, DatasetName, Digest, Identifier, KeptName, Line
-from tercet.federation.identity import MAX_CERTIFICATE_BYTES, SIGNATURE_BYTES, Card, Member, Purpose
-from tercet.federation.model import Canonical, Model
+from tercet.federation.identity import MAX_CERTIFICATE_BYTES, SIGNATURE_BYTES, Card, KeyPurpose, Member
+from tercet.federation.model import Body, Canonical
 
 MAGIC = b"tercetJB"
 VERSION = 1
@@ -36,7 +36,7 @@ MAX_INPUTS = 1 << 14
 MAX_OUTPUTS = 1 << 14
 MAX_RECIPIENTS = 16
 MAX_DATASETS = 128
-"""Each is named in every node's audit, whose entries are bounded."""
+"""The audit of every node names each, and its entries are bounded."""
 MAX_DURATION_S = 30 * 86_400
 HANDLE_BYTES = 16
 
@@ -48,13 +48,16 @@ Seconds = Annotated[int, Field(ge=0, le=1 << 33)]
 _Index = Annotated[int, Field(ge=0, lt=1 << 24)]
 
 
-def column_handle(federation: str, dataset: str, column: str) -> bytes:
-    """The handle of a stored column in plans, 16 bytes: the same question has the same plan everywhere."""
-    return _derived(b"tercet column", federation, dataset, column)
+def column_handle(federation: str, dataset: str, column: str, *, validity: bool = False) -> bytes:
+    """The handle of a stored column in plans, 16 bytes, derived from its name: equal questions have equal plans.
+
+    With `validity`, the handle of the validity bits of a nullable column.
+    """
+    return _derived(b"tercet validity" if validity else b"tercet column", federation, dataset, column)
 
 
 def kept_handle(federation: str, name: str) -> bytes:
-    """The handle of a kept array in plans, 16 bytes; one named by its handle has that."""
+    """The handle of a kept array in plans, 16 bytes; a name of 32 hexadecimal digits is the handle itself."""
     if len(name) == _IDENTIFIER_LENGTH and not set(name) - set("0123456789abcdef"):
         return bytes.fromhex(name)
     return _derived(b"tercet kept", federation, name)
@@ -65,28 +68,35 @@ def _derived(label: bytes, *parts: str) -> bytes:
     return hashlib.sha256(b"\0".join([label, *(part.encode() for part in parts)])).digest()[:HANDLE_BYTES]
 
 
-class InputRef(Model):
-    """What an input of the plan is: a column of a version of a dataset, or a kept array."""
+class InputRef(Body):
+    """An input of the plan: a column of a dataset version, or a kept array.
+
+    With `validity`, the validity bits of the column, which is nullable.
+    """
 
     handle: Identifier
     dataset: DatasetName | None = None
     version: Annotated[int, Field(ge=0, le=1 << 40)] = 0
     manifest: Digest | None = None
     column: ColumnName | None = None
+    validity: bool = False
     kept: KeptName | None = None
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
         column = self.dataset is not None and self.manifest is not None and self.column is not None
-        nothing = self.dataset is None and self.manifest is None and self.column is None and not self.version
+        nothing = self.dataset is None and self.manifest is None and self.column is None
+        nothing = nothing and not self.version and not self.validity
         if not (column if self.kept is None else nothing):
             raise ValueError("an input is a column (dataset, version, manifest, column) or a kept array, not both")
         return self
 
     @classmethod
-    def of_column(cls, federation: str, dataset: str, version: int, manifest: str, column: str) -> Self:
-        handle = column_handle(federation, dataset, column).hex()
-        return cls(handle=handle, dataset=dataset, version=version, manifest=manifest, column=column)
+    def of_column(
+        cls, federation: str, dataset: str, version: int, manifest: str, column: str, *, validity: bool = False
+    ) -> Self:
+        handle = column_handle(federation, dataset, column, validity=validity).hex()
+        return cls(handle=handle, dataset=dataset, version=version, manifest=manifest, column=column, validity=validity)
 
     @classmethod
     def of_kept(cls, federation: str, name: str) -> Self:
@@ -100,19 +110,19 @@ class InputRef(Model):
         """The handle that this input must have."""
         if self.kept is not None:
             return kept_handle(federation, self.kept)
-        return column_handle(federation, self.dataset or "", self.column or "")
+        return column_handle(federation, self.dataset or "", self.column or "", validity=self.validity)
 
 
-class OutputRef(Model):
-    """What becomes of an output: `index` counts the plan's outputs; `keep` is the name of one that is kept."""
+class OutputRef(Body):
+    """An output that is stored: `index` is its place among the plan's outputs, `keep` its name ("": its handle)."""
 
     index: _Index
     keep: KeptName | Literal[""] = ""
     lifetime: Annotated[int, Field(ge=1, le=1 << 33)] | None = None
-    """Seconds after which a kept array may be deleted; None: when someone says so."""
+    """Seconds after which a kept array may be deleted; None: only on request."""
 
 
-class Link(Model):
+class RowLink(Body):
     """The network profile for which the plan was compiled: integers, so that the text is the same in every language."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9 _-]{1,32}$")]
@@ -125,28 +135,28 @@ class Link(Model):
 
 
 class JobHeader(Canonical):
-    """What a job is beside its plan."""
+    """Everything that a job consists of, except its plan."""
 
     version: Literal[1] = 1
     federation: Identifier
     job: Identifier
     created: Seconds
     deadline: Seconds
-    """When the job is ended wherever it stands."""
+    """When the nodes end the job if it is not done."""
     analyst: Digest
-    """Fingerprint of who signs."""
+    """Fingerprint of the person who signs."""
     inputs: Annotated[tuple[InputRef, ...], Field(max_length=MAX_INPUTS)]
     outputs: Annotated[tuple[OutputRef, ...], Field(max_length=MAX_OUTPUTS)]
     recipients: Annotated[
         tuple[Annotated[str, StringConstraints(max_length=6000)], ...], Field(min_length=1, max_length=MAX_RECIPIENTS)
     ]
-    """Certificates, DER in base64: to whom results are sealed."""
-    network: Link
+    """Certificates (DER in base64) of those to whom results are sealed."""
+    network: RowLink
     security: Literal["semi-honest"] = "semi-honest"
     partition_rows: Annotated[int, Field(ge=0, le=1 << 40)] = 0
     """Rows of one partition where the plan is streamed; 0: the nodes choose."""
     purpose: Line = ""
-    """Why it is asked, in the analyst's words; goes into every node's audit."""
+    """The purpose in the analyst's words; every node writes it into its audit."""
     model: dict[Annotated[str, StringConstraints(max_length=128)], JsonValue] | None = None
     """The public part of a model whose arrays are kept."""
 
@@ -169,7 +179,7 @@ class JobHeader(Canonical):
 
     @cached_property
     def recipient_cards(self) -> tuple[Card, ...]:
-        """Raises PlanError for a recipient that is no member's certificate."""
+        """The recipients' cards. Raises PlanError for an entry that is no valid certificate, or occurs twice."""
         try:
             cards = tuple(Card.from_certificate(base64.b64decode(text, validate=True)) for text in self.recipients)
         except (ConfigError, ValueError) as error:
@@ -181,7 +191,7 @@ class JobHeader(Canonical):
 
     @property
     def datasets(self) -> dict[str, tuple[int, str]]:
-        """Of every dataset that is read: version and manifest."""
+        """Version and manifest of every dataset that is read, by name."""
         return {ref.dataset: (ref.version, ref.manifest or "") for ref in self.inputs if ref.dataset is not None}
 
 
@@ -192,7 +202,7 @@ def recipient(card: Card) -> str:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle whose signature holds. `hash` is what nodes compare; `data` all of it, as it came."""
+    """A bundle whose signature was verified. Nodes compare `hash`; `data` has the bytes of the whole bundle."""
 
     header: JobHeader
     plan: bytes = field(repr=False)
@@ -202,21 +212,22 @@ class Bundle:
 
 
 def make_bundle(member: Member, header: JobHeader, plan: bytes) -> bytes:
-    """Sign a job. The analyst's client calls it. Raises PlanError if the header names another analyst."""
+    """Make and sign a bundle. The analyst's client calls it. Raises PlanError if the header names another analyst."""
     text = header.to_bytes()
     if header.analyst != member.card.fingerprint:
-        raise PlanError("the job is in the name of another analyst than the one who signs")
+        raise PlanError("the header of the job names another analyst than the one who signs")
     _check_lengths(len(text), len(plan), len(member.card.certificate))
     head = _HEAD.pack(MAGIC, VERSION, len(text), len(plan), len(member.card.certificate))
     signed = b"".join((head, text, plan, member.card.certificate))
-    return signed + member.sign(Purpose.JOB, signed)
+    return signed + member.sign(KeyPurpose.JOB, signed)
 
 
-def read_bundle(data: bytes) -> Bundle:
-    """Take a bundle apart and verify it. Every node calls it. Costs 1 ms and 1 ms a megabyte.
+def read_bundle(data: bytes, *, verified: bool = False) -> Bundle:
+    """Parse a bundle and verify its signature. Costs 1 ms and 1 ms a megabyte.
 
-    The plan stays opaque here, and dates and versions are for the caller to judge. Raises PlanError for a wrong form,
-    IntegrityError for a signature that does not hold.
+    The plan is not decoded, and dates and versions are not checked. Every node calls it when it receives a bundle.
+    `verified` skips the signature, for bytes that the node has verified before: from its own catalogue, or in its
+    worker. Raises PlanError for a wrong format, IntegrityError for a wrong signature.
     """
     if len(data) < _HEAD.size or data[: len(MAGIC)] != MAGIC:
         raise PlanError("this is no job bundle: the first bytes are wrong")
@@ -226,7 +237,7 @@ def read_bundle(data: bytes) -> Bundle:
     _check_lengths(*lengths)
     expected = _HEAD.size + sum(lengths) + SIGNATURE_BYTES
     if len(data) != expected:
-        raise PlanError(f"this is no job bundle: it has {len(data)} bytes and announces {expected}")
+        raise PlanError(f"this is no job bundle: it has {len(data)} bytes, and {expected} by its header")
     parts, at = [], _HEAD.size
     for length in lengths:
         parts.append(bytes(data[at : at + length]))
@@ -237,10 +248,11 @@ def read_bundle(data: bytes) -> Bundle:
         card = Card.from_certificate(certificate)
     except ConfigError as error:
         raise PlanError(f"this is no job bundle: {error.message}") from None
-    card.verify(Purpose.JOB, signed, signature)
+    if not verified:
+        card.verify(KeyPurpose.JOB, signed, signature)
     header = JobHeader.from_bytes(text, "job header")
     if header.analyst != card.fingerprint:
-        raise PlanError("the job is in the name of another analyst than the one who signed it")
+        raise PlanError("the header of the job names another analyst than the one who signed it")
     _ = header.recipient_cards
     return Bundle(header, plan, card, hashlib.sha256(signed).digest(), data)
 
@@ -252,4 +264,4 @@ def _check_lengths(header: int, plan: int, certificate: int) -> None:
         ("certificate", certificate, MAX_CERTIFICATE_BYTES),
     ):
         if length > most:
-            raise PlanError(f"the {what} of a job bundle has {length} bytes, and may have {most}")
+            raise PlanError(f"the {what} of a job bundle has {length} bytes; at most {most} are allowed")

@@ -1,4 +1,4 @@
-"""The federation file: the three nodes, where they are and who they are. Public; operators compare it out of band."""
+"""The federation file: addresses and certificates of the three nodes. Public; operators compare it out of band."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import tomli_w
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from tercet.errors import ConfigError
+from tercet.federation.canonical import canonical_json
 from tercet.federation.identifiers import Identifier, Line, MemberName, fresh_id
 from tercet.federation.identity import Card
-from tercet.federation.model import Model, canonical, faults
+from tercet.federation.model import Body, faults
 from tercet.sharing.party import PARTIES, Party
 
 NODES = len(PARTIES)
@@ -28,7 +29,7 @@ _Certificate = Annotated[str, StringConstraints(max_length=8192)]
 _Address = Annotated[str, StringConstraints(max_length=300)]
 
 
-class NodeEntry(Model):
+class NodeEntry(Body):
     """One node: `url` is where its interface answers, `lanes` the host:port of its first lane."""
 
     name: MemberName
@@ -82,7 +83,7 @@ class NodeEntry(Model):
         return host, port + k
 
 
-class Draft(Model):
+class Draft(Body):
     """A federation in the making: up to three nodes. The command line reads, adds to and writes it."""
 
     version: Literal[1]
@@ -159,7 +160,9 @@ class Federation(Draft):
     @cached_property
     def digest(self) -> str:
         """SHA-256 in hexadecimal of the canonical form: what operators compare, and nodes at every contact."""
-        return hashlib.sha256(b"tercet/1 federation\0" + canonical(self)).hexdigest()
+        return hashlib.sha256(
+            b"tercet/1 federation\0" + canonical_json(self.model_dump(mode="json", by_alias=True))
+        ).hexdigest()
 
     def party(self, name: str) -> Party:
         """The party number of a node. Raises ConfigError for a name that is none."""

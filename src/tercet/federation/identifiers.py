@@ -1,4 +1,4 @@
-"""Names and identifiers: what may stand for a member, a dataset, a job, and how fresh ones are drawn."""
+"""Types of names and identifiers of members, datasets and jobs, and how fresh identifiers are drawn."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import re
 import secrets
 from typing import Annotated
 
-from pydantic import StringConstraints
+from pydantic import AfterValidator, StringConstraints
+
+from tercet.federation.text import checked_plain
 
 ID_BYTES = 16
 
@@ -22,8 +24,12 @@ DatasetName = Annotated[str, StringConstraints(pattern=rf"^{_PART}$")]
 KeptName = Annotated[str, StringConstraints(pattern=rf"^{_PART}(/{_PART})?$")]
 """A kept array, or a model, or `model/array`."""
 
-ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")]
-"""A column: any text of one line."""
+ColumnName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
+    AfterValidator(checked_plain),
+]
+"""A column: any text of one line that people can see."""
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 """16 bytes in hexadecimal: a federation, upload, job, transaction or handle."""
@@ -31,8 +37,10 @@ Identifier = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 in hexadecimal: a fingerprint, a manifest, a hash."""
 
-Line = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$")]
-"""Text of one line."""
+Line = Annotated[
+    str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$"), AfterValidator(checked_plain)
+]
+"""Text of one line that people can see."""
 
 
 def is_dataset_name(name: str) -> bool:

@@ -1,7 +1,7 @@
-"""Who somebody is: a member holds keys, a card is what others know of him.
+"""Identities: a member holds private keys; their card, with the public keys, is what others know of them.
 
 One self-signed P-256 certificate names a member everywhere by its fingerprint, is what TLS shows and pins, and binds,
-as a URI among its alternative names, the X25519 key to which things are sealed for him.
+as a URI among its alternative names, the X25519 key to which things are sealed for them.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ _DOMAIN = b"tercet/1 "
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
 _NUMBER_BYTES = SIGNATURE_BYTES // 2
 _FILE_MODE = 0o600
-_WHERE = "name a PEM file of an identity: tercet identity new NAME makes one, tercet up some to try things"
+_WHERE = "name a PEM file of an identity: tercet identity new NAME makes one, tercet up makes some to try things"
 _MAX_FILE_BYTES = 1 << 16
 
 Data = bytes | bytearray | memoryview
 
 
-class Purpose(StrEnum):
+class KeyPurpose(StrEnum):
     """What a signature or a box is for: one made for one purpose means nothing for another."""
 
     REQUEST = "request"
@@ -62,6 +62,12 @@ class Purpose(StrEnum):
     """Signature of an entry of a node's audit chain."""
     HEAD = "head"
     """Signature of a chain's head, given to another node."""
+    VOTE = "vote"
+    """Signature of a node that has a change ready."""
+    VERDICT = "verdict"
+    """Signature of the coordinator that a change is committed or aborted."""
+    ANSWER = "answer"
+    """Signature of a node under what became of a change or a job."""
     PART = "part"
     """Box: what one node gets of an upload."""
     RESULT = "result"
@@ -70,7 +76,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True)
 class Card:
-    """What everybody may know of a member: his certificate, and what it says. Equal if the certificates are."""
+    """What everybody may know of a member: the certificate, and what it says. Equal if the certificates are."""
 
     certificate: bytes = field(repr=False)
     name: str = field(compare=False)
@@ -159,7 +165,7 @@ class Card:
                 hint=f"it is {now:%Y-%m-%d %H:%M} UTC here: is this clock right?",
             )
 
-    def verify(self, purpose: Purpose, message: bytes, signature: bytes) -> None:
+    def verify(self, purpose: KeyPurpose, message: bytes, signature: bytes) -> None:
         """Raise IntegrityError unless this member signed the message for this purpose. Costs 0.1 ms."""
         if len(signature) != SIGNATURE_BYTES:
             raise IntegrityError(f"a signature has {SIGNATURE_BYTES} bytes, this one {len(signature)}")
@@ -174,7 +180,7 @@ class Card:
                 hint="the message was changed on its way, or signed with another key or for another node",
             ) from None
 
-    def seal(self, purpose: Purpose, context: bytes, data: Data) -> bytes:
+    def seal(self, purpose: KeyPurpose, context: bytes, data: Data) -> bytes:
         """Encrypt for this member alone (HPKE, RFC 9180, base mode); 48 bytes longer. 1 ms for a mebibyte.
 
         Only `Member.open` with the same purpose and context opens it. It says nothing about who sealed it.
@@ -188,7 +194,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Member:
-    """Somebody with his keys: a node, an owner, an analyst or an operator. May be used by several threads."""
+    """Somebody with their keys: a node, an owner, an analyst or an operator. May be used by several threads."""
 
     identity: Identity
     card: Card
@@ -271,12 +277,16 @@ class Member:
         )
         return cls._join(Identity(card.certificate, pem), openers[0])
 
-    def sign(self, purpose: Purpose, message: bytes) -> bytes:
-        """Sign for a purpose: ECDSA P-256 with SHA-256, 64 bytes. Costs 0.05 ms."""
-        r, s = utils.decode_dss_signature(self._signer.sign(labelled(purpose, message), ec.ECDSA(hashes.SHA256())))
+    def sign(self, purpose: KeyPurpose, message: bytes) -> bytes:
+        """Sign for a purpose: ECDSA P-256 with SHA-256, 64 bytes. Costs 0.05 ms.
+
+        The nonce follows from key and message (RFC 6979): the same has one signature, and none fails with a generator.
+        """
+        way = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+        r, s = utils.decode_dss_signature(self._signer.sign(labelled(purpose, message), way))
         return r.to_bytes(_NUMBER_BYTES, "big") + s.to_bytes(_NUMBER_BYTES, "big")
 
-    def open(self, purpose: Purpose, context: bytes, box: Data) -> bytes:
+    def open(self, purpose: KeyPurpose, context: bytes, box: Data) -> bytes:
         """Give what `Card.seal` put in. Raises IntegrityError for anything else."""
         try:
             return _suite().decrypt(box, self._opener, info=labelled(purpose, context))
@@ -287,7 +297,7 @@ class Member:
             ) from None
 
 
-def labelled(purpose: Purpose, message: bytes) -> bytes:
+def labelled(purpose: KeyPurpose, message: bytes) -> bytes:
     """What is signed, or the `info` of a box: a message under its purpose."""
     return b"%s%s\0%s" % (_DOMAIN, purpose.value.encode(), message)
 

@@ -1,20 +1,21 @@
-"""The base of everything that comes from outside as JSON or TOML: strict, closed, frozen, with one canonical text."""
+"""Base classes of all that comes from outside as JSON or TOML: strict types, no unknown fields, immutable."""
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tercet.errors import PlanError
+from tercet.federation.canonical import canonical_json
+from tercet.federation.text import plain
 
 _SHOWN_FAULTS = 3
 
 
-class Model(BaseModel):
+class Body(BaseModel):
     """Refuses unknown fields and other types than those declared; cannot be changed once made."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
@@ -24,7 +25,7 @@ class Model(BaseModel):
         return self.model_dump_json(by_alias=True).encode()
 
 
-class Shown(Model):
+class Shown(Body):
     """A model that people look at in a notebook: one line of what matters, not every field."""
 
     @abstractmethod
@@ -33,20 +34,14 @@ class Shown(Model):
 
     def __repr__(self) -> str:
         line = f"{type(self).__name__}({', '.join(self._facts())})"
-        # a node's words must not steer a terminal
-        return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+        # a node's words must neither steer a terminal nor break the line
+        return plain(" ".join(line.split("\n")))
 
     def __str__(self) -> str:
         return repr(self)
 
 
-def canonical(value: Model | dict[str, Any]) -> bytes:
-    """JSON with sorted keys, no spaces, UTF-8 without escapes: the one text of a value, as it is signed and hashed."""
-    data = value.model_dump(mode="json", by_alias=True) if isinstance(value, Model) else value
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-
-
-class Canonical(Model):
+class Canonical(Body):
     """A model that is read from its canonical text only, so that what decodes re-encodes identically."""
 
     @classmethod
@@ -54,7 +49,7 @@ class Canonical(Model):
         """Read canonical JSON. Raises PlanError for anything else."""
         try:
             value = cls.model_validate_json(data)
-            again = canonical(value)
+            again = value.to_bytes()
         except ValidationError as error:
             raise PlanError(f"this is no {what}: {faults(error)}") from None
         except (ValueError, RecursionError) as error:
@@ -67,7 +62,7 @@ class Canonical(Model):
 
     def to_bytes(self) -> bytes:
         """The canonical text."""
-        return canonical(self)
+        return canonical_json(self.model_dump(mode="json", by_alias=True))
 
 
 def faults(error: ValidationError) -> str:

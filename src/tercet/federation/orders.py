@@ -1,4 +1,4 @@
-"""Orders: changes that the coordinator carries to all nodes, signed by whoever wants them.
+"""Orders: changes of stored data, signed by the person who wants them and carried to all nodes by the coordinator.
 
 So the coordinator can hold an order up, but neither invent nor alter one: every node reads it and checks for itself.
 """
@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from tercet.errors import ConfigError, IntegrityError, PlanError
-from tercet.federation.clock import shown
+from tercet.federation.clock import utc_time
 from tercet.federation.identifiers import DatasetName, Digest, Identifier, KeptName
-from tercet.federation.identity import Card, Member, Purpose, decode_base64url, encode_base64url
-from tercet.federation.model import Canonical, Model
+from tercet.federation.identity import Card, KeyPurpose, Member, decode_base64url, encode_base64url
+from tercet.federation.model import Body, Canonical
 
 MAX_AGE_S = 86_400
 """An order may wait this long at the coordinator."""
@@ -24,7 +24,7 @@ MAX_AHEAD_S = 300
 Count = Annotated[int, Field(ge=0, le=1 << 40)]
 
 
-class CommitUpload(Model):
+class CommitUpload(Body):
     """Make an upload visible: all chunks 0 .. chunks-1 are there, and have so many rows together."""
 
     action: Literal["commit"] = "commit"
@@ -34,7 +34,7 @@ class CommitUpload(Model):
     rows: Count
 
 
-class Withdraw(Model):
+class Withdraw(Body):
     """Delete rows: those of one upload, or all of the signer's in the dataset."""
 
     action: Literal["withdraw"] = "withdraw"
@@ -44,21 +44,40 @@ class Withdraw(Model):
     """Whose rows, where an operator orders it; None: the signer's own."""
 
 
-class Refresh(Model):
+class Refresh(Body):
     """Re-randomise the stored shares of a dataset. Operators and nodes order it."""
 
     action: Literal["refresh"] = "refresh"
     dataset: DatasetName
 
 
-class DropKept(Model):
+class Wider(Body):
+    """A column's wider bounds, as a schema file writes them, and the categories that come behind those it has."""
+
+    column: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.\-]{0,63}$")]
+    lo: Annotated[str, StringConstraints(pattern=r"^[0-9eE.+\-]{1,64}$")] | None = None
+    hi: Annotated[str, StringConstraints(pattern=r"^[0-9eE.+\-]{1,64}$")] | None = None
+    categories: Annotated[
+        list[Annotated[str, StringConstraints(min_length=1, max_length=256)]], Field(max_length=256)
+    ] = Field(default_factory=list)
+
+
+class Widen(Body):
+    """Agree to wider bounds of a dataset in which the signer has rows."""
+
+    action: Literal["widen"] = "widen"
+    dataset: DatasetName
+    columns: Annotated[list[Wider], Field(min_length=1, max_length=64)]
+
+
+class DropKept(Body):
     """Delete a kept array, or a model with all its arrays."""
 
     action: Literal["drop"] = "drop"
     name: KeptName
 
 
-Action = Annotated[CommitUpload | Withdraw | Refresh | DropKept, Field(discriminator="action")]
+Action = Annotated[CommitUpload | Withdraw | Refresh | Widen | DropKept, Field(discriminator="action")]
 
 
 class Order(Canonical):
@@ -72,7 +91,7 @@ class Order(Canonical):
     action: Action
 
 
-class SignedOrder(Model):
+class SignedOrder(Body):
     """An order as it travels: its canonical text, the signer's certificate (base64), the signature (base64url)."""
 
     order: Annotated[str, StringConstraints(max_length=4096)]
@@ -86,12 +105,12 @@ def sign_order(member: Member, order: Order) -> SignedOrder:
     return SignedOrder(
         order=text.decode(),
         certificate=base64.b64encode(member.card.certificate).decode("ascii"),
-        signature=encode_base64url(member.sign(Purpose.ORDER, text)),
+        signature=encode_base64url(member.sign(KeyPurpose.ORDER, text)),
     )
 
 
 def read_order(signed: SignedOrder, federation: str, now: float) -> tuple[Order, Card]:
-    """What is ordered, and by whom; every node calls it, and then asks whether he may. `now` is in unix seconds.
+    """What is ordered, and by whom; every node calls it, and then asks whether they may. `now` is in unix seconds.
 
     Whether the transaction was seen before is for the caller to say. Raises PlanError for a wrong form,
     IntegrityError for a wrong signature, federation or date.
@@ -103,7 +122,7 @@ def read_order(signed: SignedOrder, federation: str, now: float) -> tuple[Order,
         signature = decode_base64url(signed.signature)
     except (ConfigError, ValueError):
         raise PlanError("this is no order: its certificate or signature is broken") from None
-    card.verify(Purpose.ORDER, text, signature)
+    card.verify(KeyPurpose.ORDER, text, signature)
     if order.federation != federation:
         raise IntegrityError(
             f"the order is for the federation {order.federation[:8]}, and this is {federation[:8]}",
@@ -111,7 +130,7 @@ def read_order(signed: SignedOrder, federation: str, now: float) -> tuple[Order,
         )
     if not -MAX_AHEAD_S <= now - order.created <= MAX_AGE_S:
         raise IntegrityError(
-            f"the order was signed at {shown(order.created)}, and it is {shown(now)} here",
+            f"the order was signed at {utc_time(order.created)}, and it is {utc_time(now)} here",
             hint="set the clock right, or order it again",
         )
     try:

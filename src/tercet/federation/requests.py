@@ -18,14 +18,14 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from tercet.errors import ConfigError, IntegrityError
-from tercet.federation.clock import shown
+from tercet.federation.clock import utc_time
 from tercet.federation.identifiers import ID_BYTES, fresh_nonce
 from tercet.federation.identity import (
     MAX_CERTIFICATE_BYTES,
     SIGNATURE_BYTES,
     Card,
+    KeyPurpose,
     Member,
-    Purpose,
     decode_base64url,
     encode_base64url,
 )
@@ -56,7 +56,7 @@ _HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _TARGET = re.compile(r"/[!-~]*", re.ASCII)
 
 
-class Reason(StrEnum):
+class RequestFault(StrEnum):
     """Why a request is refused."""
 
     MALFORMED = "malformed"
@@ -75,7 +75,7 @@ class Reason(StrEnum):
 class BadRequest(IntegrityError):
     """A request that is not from whom it says, not for this node, not now, or not for the first time."""
 
-    def __init__(self, reason: Reason, message: str, *, hint: str = "") -> None:
+    def __init__(self, reason: RequestFault, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.reason = reason
 
@@ -91,14 +91,14 @@ class Claim:
         """Raise BadRequest unless the body has the hash that was signed."""
         if sha256_hex != self.content:
             raise BadRequest(
-                Reason.WRONG_CONTENT,
+                RequestFault.WRONG_CONTENT,
                 "the body is not the one that was signed",
                 hint="it was changed on its way, or cut off; send it again",
             )
 
 
 def signed_bytes(node_fingerprint: str, method: str, target: str, date: str, nonce: str, content: str) -> bytes:
-    """The message of a request's signature, under `Purpose.REQUEST`."""
+    """The message of a request's signature, under `KeyPurpose.REQUEST`."""
     return "\n".join((node_fingerprint, method, target, date, nonce, content)).encode("ascii")
 
 
@@ -117,7 +117,7 @@ def signed_headers(
         DATE: date,
         NONCE: nonce,
         CONTENT: body_sha256_hex,
-        SIGNATURE: encode_base64url(member.sign(Purpose.REQUEST, message)),
+        SIGNATURE: encode_base64url(member.sign(KeyPurpose.REQUEST, message)),
     }
 
 
@@ -230,12 +230,12 @@ class RequestGuard:
     ) -> Claim:
         """Check everything but the body, before it is read. Header names are in lower case. Costs 0.2 ms.
 
-        `admit` may raise for a member who has nothing to do here, before his nonce takes any memory. Raises BadRequest.
+        `admit` may raise for a member who has nothing to do here, before their nonce takes memory. Raises BadRequest.
         """
         sent = _Sent.read(headers, method, target)
         if sent.node != self.node_fingerprint:
             raise BadRequest(
-                Reason.WRONG_NODE,
+                RequestFault.WRONG_NODE,
                 f"the request is for the node {sent.node[:16]}, and this one is {self.node_fingerprint[:16]}",
                 hint="compare your federation file with the operator's",
             )
@@ -244,12 +244,12 @@ class RequestGuard:
         try:
             card.check_valid(datetime.fromtimestamp(now, UTC))
         except ConfigError as error:
-            raise BadRequest(Reason.EXPIRED, error.message, hint=error.hint) from None
+            raise BadRequest(RequestFault.EXPIRED, error.message, hint=error.hint) from None
         message = signed_bytes(sent.node, method, target, headers[DATE], headers[NONCE], sent.content)
         try:
-            card.verify(Purpose.REQUEST, message, sent.signature)
+            card.verify(KeyPurpose.REQUEST, message, sent.signature)
         except IntegrityError as error:
-            raise BadRequest(Reason.BAD_SIGNATURE, error.message, hint=error.hint) from None
+            raise BadRequest(RequestFault.BAD_SIGNATURE, error.message, hint=error.hint) from None
         claim = Claim(card, sent.content)
         if content is not None:
             claim.check_body(content)
@@ -261,15 +261,15 @@ class RequestGuard:
     def _check_date(self, date: float, now: float) -> None:
         if abs(now - date) > self._window_s:
             raise BadRequest(
-                Reason.STALE,
-                f"the request is dated {shown(date)}, and it is {shown(now)} at this node",
+                RequestFault.STALE,
+                f"the request is dated {utc_time(date)}, and it is {utc_time(now)} at this node",
                 hint=f"set the clock right (it may differ by {self._window_s:g} s), or send the request anew",
             )
         # whole milliseconds, as dates are: a request made in the millisecond of the start cannot be an old one
         if round(date * 1000) < math.floor(self.started * 1000):
             raise BadRequest(
-                Reason.EARLY,
-                f"the request is dated {shown(date)}, before this node started at {shown(self.started)}",
+                RequestFault.EARLY,
+                f"the request is dated {utc_time(date)}, before this node started at {utc_time(self.started)}",
                 hint="send it anew; if that does not help, this clock is behind",
             )
 
@@ -294,14 +294,14 @@ class RequestGuard:
             self._nonces.forget(math.floor((now - self._window_s) / _BUCKET_S))
             if self._nonces.has(bucket, card.fingerprint, sent.nonce):
                 raise BadRequest(
-                    Reason.REPLAYED,
+                    RequestFault.REPLAYED,
                     "this request was here before",
                     hint="sign every request anew, also one that is sent again",
                 )
             own = self._nonces.counts.get(card.fingerprint, 0)
             if own >= self._max_nonces_of_one or self._nonces.total >= self._max_nonces:
                 raise BadRequest(
-                    Reason.BUSY,
+                    RequestFault.BUSY,
                     f"{own} requests of {card.name} and {self._nonces.total} in all within {2 * self._window_s:g} s",
                     hint="wait, and send fewer",
                 )
@@ -310,5 +310,5 @@ class RequestGuard:
 
 def malformed(what: str) -> BadRequest:
     return BadRequest(
-        Reason.MALFORMED, f"the request is not signed as it should be: {what}", hint="see vectors/README.md"
+        RequestFault.MALFORMED, f"the request is not signed as it should be: {what}", hint="see vectors/README.md"
     )

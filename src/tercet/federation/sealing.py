@@ -1,10 +1,10 @@
-"""Contexts of boxes: a box of one upload, chunk, job, output and node opens as nothing else."""
+"""Seals parts and results in boxes bound to their context: upload and chunk, or job, output and node."""
 
 from __future__ import annotations
 
 import struct
 
-from tercet.federation.identity import Card, Data, Member, Purpose
+from tercet.federation.identity import Card, Data, KeyPurpose, Member
 from tercet.sharing.party import Party
 
 
@@ -20,19 +20,19 @@ def result_context(job: str, output: int, party: Party) -> bytes:
 
 def seal_part(node: Card, upload: str, chunk: int, part: Data) -> bytes:
     """A node's part of a chunk, in a box that a gateway may carry. An owner's client calls it."""
-    return node.seal(Purpose.PART, part_context(upload, chunk), part)
+    return node.seal(KeyPurpose.PART, part_context(upload, chunk), part)
 
 
 def open_part(node: Member, upload: str, chunk: int, box: Data) -> bytes:
     """What `seal_part` put in. The node calls it. Raises IntegrityError."""
-    return node.open(Purpose.PART, part_context(upload, chunk), box)
+    return node.open(KeyPurpose.PART, part_context(upload, chunk), box)
 
 
 def seal_result(recipient: Card, job: str, output: int, party: Party, result: Data) -> bytes:
     """What one node has of an output, for one recipient. Each node calls it."""
-    return recipient.seal(Purpose.RESULT, result_context(job, output, party), result)
+    return recipient.seal(KeyPurpose.RESULT, result_context(job, output, party), result)
 
 
 def open_result(recipient: Member, job: str, output: int, party: Party, box: Data) -> bytes:
     """What `seal_result` put in. The recipient's client calls it. Raises IntegrityError."""
-    return recipient.open(Purpose.RESULT, result_context(job, output, party), box)
+    return recipient.open(KeyPurpose.RESULT, result_context(job, output, party), box)

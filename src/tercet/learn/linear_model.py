@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from tercet.array import numeric
-from tercet.array.secret import SecretArray
-from tercet.errors import InputError
-from tercet.learn.model import Model
+from tercet.array.core import SecretArray
+from tercet.errors import InputError, PlanError
+from tercet.learn.model import SecretModel
+from tercet.learn.reasons import SCHUR
+from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 
 WORKING_BITS = 48
 TOLERANCE_BITS = 24
 ROOT_BITS = TOLERANCE_BITS // 2
-COEF_FRAC_BITS = 40
-RING_BITS = 125
-
-_SCHUR = "a Schur complement of a scaled covariance matrix has entries in [-1, 1]"
-_CAUCHY = "Cauchy-Schwarz"
-_ASSUMED = "assumed by the analyst"
+COEF_FRAC_BITS = 80
+LEAST_FRAC_BITS = 40
+COARSE_BITS = 28
+RING_BITS = 124
+EXTRAPOLATED = 1000
+"""Predictions lie within so many widths of y's bounds."""
+WORST = 1024
+SCORE_FRAC_BITS = 30
 
 
 def array_namespace(*arrays: Any) -> Any:
@@ -26,25 +30,33 @@ def array_namespace(*arrays: Any) -> Any:
     return secret.__array_namespace__()
 
 
-class LinearRegression(Model):
+class LinearRegression(SecretModel):
     """Ordinary least squares, in scikit-learn's manner, on secret or on NumPy arrays.
 
     `fit(X, y)`: X (n, d), y (n,), secret integers or fixed-point numbers; nothing is revealed. Sums of products are
-    exact: C = n [X y]'[X y] - s s' in integers, one ring word sent for each of its elements (where sums outgrow 2^64,
-    21 bytes for each and block of rows). The columns are scaled by secret powers of two to variances in [1/4, 1), so
+    exact: n X'X - s s' and so on in integers, one ring word sent for each of their elements (where sums outgrow 2^64,
+    21 bytes for each and block of rows). Where 128 bits do not take that at one scale for all columns, each column that
+    was joined to X keeps its own scale, and the middle of its declared bounds is taken from it before: times in
+    milliseconds stand beside decimals. The columns are scaled by secret powers of two to variances in [1/4, 1), so
     declared bounds need not be tight. Then LDL' with 48 fractional bits. Coefficients agree with float64 least squares
-    to about 1e-9 relative for well-conditioned X.
+    to about 1e-9 relative for well-conditioned X; they keep up to 80 fractional bits, so that columns of large numbers
+    (times in milliseconds) have theirs and the intercept as exactly.
 
     Collinear columns: a column of whose scaled variance less than 2^-24 is left after the columns before it gets
-    coefficient 0 and `aliased_` True, as R's `lm` does with NA. `aliased_` is secret too; reveal it to see. Assumed,
-    and shown by `explain()`: coefficients below 2^B in magnitude, where B = `coef_bits_` follows from declared bounds.
+    coefficient 0 and `aliased_` True, as R's `lm` does with NA. `aliased_` is secret too; reveal it to see.
 
-    After fit: `coef_` (d,), `intercept_` (), `aliased_` (d,). Rounds grow with d (about 40 a column), not with n; bytes
-    with d^2. Raises InputError for shapes that do not fit, PlanError if declared bounds are too wide for 128 bits.
+    Coefficients are held below 2^`coef_bits_` in magnitude, which follows from the shapes and declared bounds and is
+    2^34 at least for up to 8 columns; the bound is enforced under sharing, not assumed. Where a coefficient passes it,
+    the bound stands in its place and `capped_` is True (secret, too): then coefficients and intercept are not those of
+    the fit, and narrower bounds of X, or fewer frac_bits, leave more room.
+
+    After fit: `coef_` (d,), `intercept_` (), `aliased_` (d,), `capped_` (d,). Rounds grow with d (about 40 a column),
+    not with n; bytes with d^2. Raises InputError for shapes that do not fit, PlanError if declared bounds are too wide
+    for 128 bits.
     """
 
     parameters = ("fit_intercept",)
-    fitted = ("coef_", "intercept_", "aliased_", "coef_bits_")
+    fitted = ("coef_", "intercept_", "aliased_", "capped_", "coef_bits_", "reach_")
 
     def __init__(self, *, fit_intercept: bool = True) -> None:
         self.fit_intercept = fit_intercept
@@ -56,54 +68,156 @@ class LinearRegression(Model):
         n, d = X.shape
         if n < 2 or d < 1:
             raise InputError(f"a fit of {n} rows and {d} columns", hint="pass at least two rows and one column")
-        table, frac_bits = numeric.as_integers(xp.concat([X, xp.expand_dims(y, axis=1)], axis=1))
-        sums = xp.sum(table, axis=0)
-        products = xp.matmul(xp.matrix_transpose(table), table)
+        self.reach_ = _reach(*numeric.value_range(y), n)
+        (X, x_over), (y, y_over) = numeric.numerator(X), numeric.numerator(y)  # decimals: 10^digits
+        (x, x_frac), (target, y_frac) = numeric.as_integers(X), numeric.as_integers(y)
+        self.coef_bits_, frac_bits = _held(numeric.magnitude_bits(x), x_frac - y_frac, n, d)
+        try:
+            coef, self.aliased_, self.capped_ = self._solved(xp, x, [x_frac] * d, target, y_frac, frac_bits)
+        except PlanError:
+            # at one scale for all columns their sums of products do not fit; at that of each column they may
+            x_apart, fracs = numeric.columns_apart(X, centred=self.fit_intercept)
+            coef, self.aliased_, self.capped_ = self._solved(xp, x_apart, fracs, target, y_frac, frac_bits)
+        self.coef_ = numeric.over(coef, y_over / x_over)
         if self.fit_intercept:
-            moments = products * n - xp.expand_dims(sums, axis=1) * xp.expand_dims(sums, axis=0)
-        else:
-            moments = products
-        scaled, factor, complement, bits = _scale(xp, moments)
-        solution, aliased = _solve(xp, scaled, d)
-        self.coef_bits_ = min(30, RING_BITS - WORKING_BITS - bits // 2)
-        self.coef_ = _unscale(solution, factor[:d], complement[d], bits, self.coef_bits_)
-        self.aliased_ = aliased
-        if self.fit_intercept:
-            total = sums[d] - xp.sum(numeric.at_precision(self.coef_, COEF_FRAC_BITS) * sums[:d])
-            self.intercept_ = numeric.times_power(total, -frac_bits, COEF_FRAC_BITS) / n
+            coarse, fine = numeric.split(coef, COARSE_BITS)
+            sums = numeric.times_power(xp.sum(x, axis=0), -x_frac, x_frac)
+            last = numeric.times_power(xp.sum(target), -y_frac, y_frac)
+            fine = numeric.at_most(fine, COARSE_BITS + RING_BITS - numeric.magnitude_bits(sums) - d.bit_length())
+            weighed = xp.sum(coarse * sums)
+            rest = last - weighed - numeric.no_finer(xp.sum(fine * sums), weighed)
+            self.intercept_ = numeric.over(rest / n, y_over)
         else:
             self.intercept_ = 0.0
         return self
 
+    def _solved(self, xp: Any, x: Any, fracs: list[int], target: Any, y_frac: int, frac_bits: int) -> Any:
+        """Coefficients, which columns are aliased and which coefficients capped, of stored integers.
+
+        `fracs`: how many fractional bits each column had. Where an intercept is fitted a public number may have been
+        taken from each column: it changes no covariance.
+        """
+        n, d = x.shape
+        moments = xp.matmul(xp.matrix_transpose(x), x)
+        mixed, variance = xp.matmul(xp.matrix_transpose(x), target), xp.sum(target * target)
+        if self.fit_intercept:
+            sums, last = xp.sum(x, axis=0), xp.sum(target)
+            moments = moments * n - xp.expand_dims(sums, axis=1) * xp.expand_dims(sums, axis=0)
+            mixed, variance = mixed * n - sums * last, variance * n - last * last
+        columns = _Normalised(xp.stack([moments[i, i] for i in range(d)]))
+        outcome = _Normalised(variance)
+        across, down = xp.expand_dims(columns.factor, axis=0), xp.expand_dims(columns.factor, axis=1)
+        within = _scaled(moments, down, across, columns.bits)
+        beside = _scaled(mixed, columns.factor, outcome.factor, (columns.bits + outcome.bits) // 2)
+        scaled = xp.concat([within, xp.expand_dims(beside, axis=1)], axis=1)
+        solution, aliased = _solve(xp, scaled, d)
+        parts = []
+        for first, last_of, frac in _runs(fracs):
+            one = columns.cut(first, last_of)
+            parts.append(_unscale(solution[first:last_of], one, outcome, frac - y_frac, frac_bits, self.coef_bits_))
+        if len(parts) == 1:
+            return parts[0][0], aliased, parts[0][1]
+        return xp.concat([coef for coef, _ in parts]), aliased, xp.concat([capped for _, capped in parts])
+
     def predict(self, X: Any) -> Any:
-        """X @ coef_ + intercept_, under sharing."""
+        """X @ coef_ + intercept_, under sharing: a quotient whose divisor is the number of rows fitted.
+
+        Predictions are held within `reach_` = [lo, hi, frac_bits]: the bounds of y, and a thousand times their width
+        beyond them on both sides. What an extrapolation gives farther away stands at that end. So what is computed with
+        predictions (residuals, their squares) has bounds that fit, and that hold, as they are enforced: two comparisons
+        a row. To 2^-frac_bits, 2^-32 for most y, beside what coefficients and intercept are off by. Raises InputError
+        before `fit`.
+        """
         if not hasattr(self, "coef_"):
             raise InputError("this model is not fitted", hint="call fit(X, y) first")
         xp = array_namespace(X, self.coef_)
-        coefficients = numeric.at_precision(self.coef_, COEF_FRAC_BITS)
-        return xp.matmul(X, coefficients) + self.intercept_
+        (X, x_over), (coef, coef_over) = numeric.numerator(X), numeric.numerator(self.coef_)
+        total, divisor = numeric.numerator(self.intercept_)
+        ratio = divisor / (x_over * coef_over)
+        whole = ratio.denominator * divisor.denominator
+        number, factor = int(divisor * whole), int(ratio * whole)
+        coarse, fine = numeric.split(coef, COARSE_BITS)
+        weighed = xp.matmul(X, coarse)
+        lo, hi, frac_bits = self.reach_
+        weighed = weighed + numeric.no_finer(xp.matmul(X, fine), weighed)
+        # two bits more than the result has, once it is multiplied and divided
+        weighed = numeric.at_most(weighed, frac_bits + 2 + (factor // max(1, abs(number))).bit_length())
+        found = weighed * factor + total * whole
+        least, most = sorted((lo * number, hi * number))
+        return numeric.held(found, least, most, frac_bits) / number
+
+    def score(self, X: Any, y: Any) -> Any:
+        """The coefficient of determination R2 = 1 - SSE / SST of predictions for X, under sharing.
+
+        R2 has no lower end; here it is a secret number in [-1023, 1] with 30 fractional bits, and what lies below -1023
+        stands there. 1 where all of y is equal. Within 2^-28 of what the predictions give. Rounds: those of `predict`
+        and about 60; bytes of `predict`, and what does not grow with the rows. Raises InputError before `fit`, or if
+        the shapes do not fit.
+        """
+        xp = array_namespace(X, y, getattr(self, "coef_", X))
+        if len(y.shape) != 1 or X.shape[0] != y.shape[0]:
+            raise InputError(f"X has shape {X.shape} and y {y.shape}", hint="pass X (n, d) and y (n,)")
+        n = y.shape[0]
+        residuals = numeric.settled(y - self.predict(X))
+        missed = xp.sum(residuals * residuals) * n
+        total = xp.sum(y)
+        spread = xp.sum(y * y) * n - total * total
+        return 1 - numeric.ratio(missed, spread, WORST, SCORE_FRAC_BITS)
 
 
-def _scale(xp: Any, moments: Any) -> tuple[Any, Any, Any, int]:
-    """S = V C V / 2^P with V secret powers of two and the diagonal of S in [1/4, 1); V, its complement, and P."""
-    count = moments.shape[0]
-    variances = xp.stack([moments[i, i] for i in range(count)])
-    bits = numeric.magnitude_bits(moments)
-    bits += bits % 2
-    factor, complement = numeric.half_normaliser(variances, bits)
+def _reach(lo: int, hi: int, n: int) -> list[int]:
+    """Between which whole numbers predictions are held, and their fractional bits: squares of n of them fit."""
+    width = max(1, hi - lo)
+    lo, hi = lo - EXTRAPOLATED * width, hi + EXTRAPOLATED * width
+    bits = max(abs(lo), abs(hi)).bit_length() + 1
+    return [lo, hi, max(0, min(32, 60 - bits - (n.bit_length() + 1) // 2))]  # a list: kept as JSON
+
+
+def _runs(fracs: list[int]) -> list[tuple[int, int, int]]:
+    """Stretches of columns with one number of fractional bits: from, to, and that number."""
+    starts = [at for at in range(len(fracs)) if not at or fracs[at] != fracs[at - 1]]
+    return [(at, end, fracs[at]) for at, end in zip(starts, [*starts[1:], len(fracs)], strict=True)]
+
+
+def _held(value_bits: int, finer: int, n: int, d: int) -> tuple[int, int]:
+    """Bits of the coefficients' magnitude, and their fractional bits, so that what is computed with them fits.
+
+    `value_bits` of the stored integers of X, which have `finer` more fractional bits than those of y. A coefficient's
+    first 28 fractional bits are multiplied by sums over rows and columns of X, the others apart.
+    """
+    frac_bits = max(LEAST_FRAC_BITS, COEF_FRAC_BITS - max(0, finer))
+    room = RING_BITS - 2 - COARSE_BITS - value_bits - n.bit_length() - d.bit_length()
+    return min(RING_BITS - 1 - frac_bits, room), frac_bits
+
+
+class _Normalised:
+    """Secret powers of two that bring variances into [1/4, 1)."""
+
+    def __init__(self, variances: Any) -> None:
+        self.bits = numeric.top_bits(variances)
+        """Variances lie below 2^bits; even."""
+        self.factor, self.complement = numeric.half_normaliser(variances, self.bits)
+
+    def cut(self, first: int, end: int) -> _Normalised:
+        """Those of some of the columns."""
+        part = object.__new__(_Normalised)
+        part.bits, part.factor, part.complement = self.bits, self.factor[first:end], self.complement[first:end]
+        return part
+
+
+def _scaled(moments: Any, left: Any, right: Any, bits: int) -> Any:
+    """left * moments * right / 2^bits: at most 1 in magnitude, as variances so scaled are."""
     top = 1 << bits
-    rows = numeric.product_within(moments, xp.expand_dims(factor, axis=1), -top, top, _CAUCHY)
-    scaled = numeric.product_within(rows, xp.expand_dims(factor, axis=0), -top, top, _CAUCHY)
-    return (
-        numeric.at_precision(numeric.times_power(scaled, -bits, WORKING_BITS), WORKING_BITS),
-        factor,
-        complement,
-        bits,
-    )
+    once = numeric.product_within(moments, left, -top, top, CAUCHY_SCHWARZ)
+    both = numeric.product_within(once, right, -top, top, CAUCHY_SCHWARZ)
+    return numeric.at_precision(numeric.times_power(both, -bits, WORKING_BITS), WORKING_BITS)
 
 
 def _solve(xp: Any, matrix: Any, d: int) -> tuple[Any, Any]:
-    """The solution of S_xx z = S_xy by LDL' (elimination from the left, without pivoting), and the aliased columns."""
+    """The solution of S_xx z = S_xy by LDL' (elimination from the left, without pivoting), and the aliased columns.
+
+    `matrix` is (d, d + 1), S_xy its last column.
+    """
     one = 1 << WORKING_BITS
     root = one << ROOT_BITS
     least = one >> TOLERANCE_BITS
@@ -114,9 +228,9 @@ def _solve(xp: Any, matrix: Any, d: int) -> tuple[Any, Any]:
         small = pivot < 2.0**-TOLERANCE_BITS
         inverse = numeric.reciprocal(pivot, least, WORKING_BITS)
         inverse = xp.where(small, 0.0, inverse)
-        column = numeric.bounded(numeric.at_precision(row * inverse, WORKING_BITS), -root, root, _SCHUR)
+        column = numeric.bounded(numeric.at_precision(row * inverse, WORKING_BITS), -root, root, SCHUR)
         below = numeric.at_precision(xp.expand_dims(column[:-1], axis=1) * xp.expand_dims(row, axis=0), WORKING_BITS)
-        rest = numeric.bounded(rest[1:, 1:][: below.shape[0]] - below, -one, one, _SCHUR) if below.shape[0] else rest
+        rest = numeric.bounded(rest[1:, 1:] - below, -one, one, SCHUR) if below.shape[0] else rest
         columns.append(column)
         aliased.append(small)
     solution: list[Any] = []
@@ -125,17 +239,29 @@ def _solve(xp: Any, matrix: Any, d: int) -> tuple[Any, Any]:
         if solution:
             later = xp.stack(solution[::-1])
             value = value - numeric.at_precision(xp.sum(columns[j][:-1] * later), WORKING_BITS)
-        solution.append(numeric.bounded(value, -root, root, _CAUCHY))
+        solution.append(numeric.bounded(value, -root, root, CAUCHY_SCHWARZ))
     return xp.stack(solution[::-1]), xp.stack(aliased)
 
 
-def _unscale(solution: Any, factor: Any, complement: Any, bits: int, coef_bits: int) -> Any:
-    """z_j v_j / v_y: the coefficients of the unscaled columns, exact powers of two away from the solution."""
-    ratio = factor * complement
-    stored = WORKING_BITS + bits // 2
-    limit = 1 << (coef_bits + stored)
-    integers = numeric.as_integers(solution)[0]
-    if isinstance(solution, SecretArray):
-        product = numeric.product_within(integers, ratio, -limit, limit, _ASSUMED)
-        return numeric.times_power(product, -stored, COEF_FRAC_BITS)
-    return integers * ratio / 2.0 ** (bits // 2)
+def _unscale(
+    solution: Any, columns: _Normalised, outcome: _Normalised, finer: int, frac_bits: int, coef_bits: int
+) -> tuple[Any, Any]:
+    """z_j v_j / v_y: the coefficients of the unscaled columns, and which of them are held back at 2^coef_bits.
+
+    A secret power of two away from the solution. z v_j fits 128 bits and its product with 2^(P/2) / v_y may not: so
+    what is above and what is below a public bit of it are multiplied apart.
+    """
+    half, widest = columns.bits // 2, outcome.bits // 2
+    if not isinstance(solution, SecretArray):
+        coef = solution * columns.factor * outcome.complement / 2.0**half
+        return coef, abs(coef) > 2.0**coef_bits
+    product = numeric.as_integers(solution)[0] * columns.factor
+    dropped = max(0, numeric.magnitude_bits(product) + 1 + widest - RING_BITS)
+    high, low = numeric.cut(product, dropped)
+    power = finer - WORKING_BITS - half
+    coarse = numeric.times_power(high * outcome.complement, power + dropped, frac_bits)
+    coarse, capped = numeric.capped(coarse, coef_bits)
+    coef = numeric.at_precision(coarse, frac_bits)
+    if low is not None:
+        coef = coef + numeric.at_precision(numeric.times_power(low * outcome.complement, power, frac_bits), frac_bits)
+    return coef, capped

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, Self
 
-from tercet.array.secret import SecretArray
+from tercet.array.core import SecretArray
 from tercet.errors import InputError
 
 FORMAT = 1
@@ -18,7 +18,7 @@ class Keeper(Protocol):
         """Keep secret arrays under a name, with a public description; gives the arrays on what is kept."""
 
 
-class Model:
+class SecretModel:
     """A model whose fitted attributes may be secret. Subclasses say which attributes there are."""
 
     parameters: ClassVar[tuple[str, ...]]
@@ -51,22 +51,3 @@ class Model:
         for key, array in session.keep(name, arrays, description).items():
             setattr(self, key, array)
         return self
-
-
-def rebuild(description: Mapping[str, Any], arrays: Mapping[str, SecretArray]) -> Model:
-    """The model that a description and its kept arrays stand for. Raises InputError if it is of none that is known."""
-    from tercet.learn.linear_model import LinearRegression
-
-    known: dict[str, type[Model]] = {"LinearRegression": LinearRegression}
-    found = known.get(str(description.get("class")))
-    if found is None or description.get("format") != FORMAT:
-        raise InputError("what is kept is no model that this version knows", hint="update tercet")
-    parameters, public = description.get("parameters"), description.get("public")
-    if not isinstance(parameters, Mapping) or not isinstance(public, Mapping):
-        raise InputError("what is kept is no model: its description is broken")
-    if set(parameters) != set(found.parameters) or set(public) | set(arrays) != set(found.fitted):
-        raise InputError(f"what is kept is no {found.__name__}: it has other attributes")
-    model = found(**parameters)
-    for key, value in (*public.items(), *arrays.items()):
-        setattr(model, key, value)
-    return model

@@ -1,1 +1,1 @@
-"""Runs one party: the engine joined with the plan's language."""
+"""A node of a federation: its HTTP interface, its jobs, its changes of stored data, its worker processes."""

@@ -1,9 +1,10 @@
-"""A node as a process: sockets, TLS, signals, and an end that leaves nothing behind."""
+"""Runs a node as a process: binds its sockets, serves HTTPS, and ends cleanly at a signal."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -11,12 +12,15 @@ from types import FrameType
 
 import uvicorn
 
-from tercet.node.app import make_app
+from tercet.node.http.app import make_app
+from tercet.node.http.doors import Door
+from tercet.node.http.protocol import protocol_of
+from tercet.node.http.sockets import bind, server_context
 from tercet.node.logs import start_logging
-from tercet.node.protocol import NodeProtocol
-from tercet.node.settings import Settings
-from tercet.node.sockets import bind, server_context
-from tercet.node.supervisor import Node
+from tercet.node.node import Node
+from tercet.node.settings import NodeSettings
+from tercet.node.worker.launch import Launcher
+from tercet.process import forbid_core_dumps
 from tercet.ring import retain_freed_memory
 
 _GRACE_S = 5
@@ -25,20 +29,23 @@ _KEEP_ALIVE_S = 60
 
 
 def run(
-    settings: Settings,
+    settings: NodeSettings,
     *,
     listener: socket.socket | None = None,
     lanes: Sequence[socket.socket] | None = None,
+    launcher: Launcher | None = None,
     ready: Callable[[], None] | None = None,
     at: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve one node until SIGTERM or SIGINT; gives back when all has ended.
+    """Serve one node until SIGTERM or SIGINT; returns when everything has ended.
 
-    Who calls it: `tercet node run`; tests, with sockets already bound (`listener`, and `lanes` one each), and with
-    `at`, which is called at named steps of a transaction. `ready` is called when requests are answered.
+    Who calls it: `tercet node run`, with a `launcher` whose workers hold nothing of this process; tests, with sockets
+    already bound (`listener`, and `lanes` one each), and with `at`, which is called at named steps of a transaction.
+    `ready` is called when requests are answered.
     Raises ConfigError for settings, identity, federation or ports that cannot be used.
     """
     log = start_logging(settings.name, settings.log.level)
+    forbid_core_dumps()
     retain_freed_memory()
     with contextlib.ExitStack() as stack:
         if listener is None:
@@ -46,11 +53,15 @@ def run(
         if lanes is None:
             places = [(settings.lanes.host, settings.lanes.first_port + lane) for lane in range(settings.lanes.count)]
             lanes = [stack.enter_context(bind(host, port, patience_s=_PORT_S)) for host, port in places]
-        node = Node(settings, log=log, lane_sockets=lanes, at=at)
+        node = Node(settings, log=log, lane_sockets=lanes, launcher=launcher, at=at)
         try:
             node.start()
+            # objects made until here live as long as the process: the garbage collector need not scan them again
+            gc.collect()
+            gc.freeze()
             server = _Server(_config(node), node, ready)
-            server.run(sockets=[listener])
+            with Door.of(listener, node.rooms.doors) as door:
+                server.run(sockets=[door])
         finally:
             node.stop()
     log.info("node ended")
@@ -58,8 +69,9 @@ def run(
 
 def _config(node: Node) -> uvicorn.Config:
     return uvicorn.Config(
-        make_app(node),
-        http=NodeProtocol,
+        make_app(node.rooms),
+        http=protocol_of(node.rooms.doors),
+        loop="asyncio",
         ws="none",
         lifespan="off",
         log_config=None,
@@ -67,14 +79,13 @@ def _config(node: Node) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         date_header=True,
-        limit_concurrency=node.settings.limits.connections,
         timeout_keep_alive=_KEEP_ALIVE_S,
-        ssl_context_factory=lambda config, default: server_context(node),
+        ssl_context_factory=lambda config, default: server_context(node.context.identity),
     )
 
 
 class _Server(uvicorn.Server):
-    """Says when it serves; ends at a signal without dying of it."""
+    """A uvicorn server that tells the node when it serves, and that ends in order at a signal."""
 
     def __init__(self, config: uvicorn.Config, node: Node, ready: Callable[[], None] | None) -> None:
         super().__init__(config)
@@ -84,14 +95,14 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._node.log.info("node serves", address=_address(sockets))
+            self._node.context.log.info("node serves", address=_address(sockets))
             self._node.serving()
             if self._ready is not None:
                 self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take nothing new, answer what is under way, and close: idle connections are not asked whether they agree."""
-        self._node.log.info("node ends", connections=len(self.server_state.connections))
+        """Accept nothing new, answer the requests under way, and close all connections, idle ones at once."""
+        self._node.context.log.info("node ends", connections=len(self.server_state.connections))
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
@@ -106,8 +117,8 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         def end(number: int, frame: FrameType | None) -> None:
-            # set first, so that whoever waits for a job is answered now
-            self._node.stopping.set()
+            # set first, so that requests that wait for a job are answered now
+            self._node.context.stopping.set()
             self.should_exit = True
 
         before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON line an event on standard error, by the standard library."""
+"""Structured logs: one JSON line for each event on standard error, made with the standard library."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import IO, Any
 
 LOGGER = "tercet.node"
-_QUIET = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", "alembic", "asyncio")
+_QUIET = ("uvicorn", "uvicorn.error", "uvicorn.access", "alembic", "asyncio")
 _TEXT_CHARACTERS = 2000
 
 
@@ -30,7 +30,7 @@ class JsonLines(logging.Formatter):
         for name, value in getattr(record, "fields", {}).items():
             line[name] = value if isinstance(value, int | float | bool | list | None) else _short(str(value))
         if record.exc_info and record.exc_info[1] is not None:
-            # where, not what: an exception's own words may hold values of whoever called
+            # only where it was raised: the text of an exception may hold values of the caller
             error = record.exc_info[1]
             line["exception"] = type(error).__name__
             line["trace"] = [
@@ -70,12 +70,12 @@ class Log:
         self._write(logging.ERROR, event, fields)
 
     def defect(self, error: BaseException, **fields: object) -> None:
-        """An error nobody expected: its class and where it came from, not its words."""
+        """Log an unexpected exception: its class and where it was raised, without its text."""
         self._write(logging.ERROR, "defect", fields, error)
 
     def _write(self, level: int, event: str, fields: dict[str, object], error: BaseException | None = None) -> None:
         if self._logger.isEnabledFor(level):
-            # % in an event would be taken as a format
+            # a % in the event must not be read as a format
             extra = {"fields": {**self._fields, **fields}}
             self._logger.log(level, "%s", event, extra=extra, exc_info=error)
 
@@ -95,5 +95,5 @@ def start_logging(node: str, level: str, stream: IO[str] | None = None) -> Log:
 
 
 def node_log() -> Log:
-    """The log of a node that runs inside another program: whoever set up logging there gets its lines."""
+    """The log of a node that runs inside another program; that program's logging settings apply."""
     return Log(logging.getLogger(LOGGER))

@@ -1,4 +1,4 @@
-"""What Prometheus may see of one node: counts, sizes and states; no names of people or columns."""
+"""The metrics of one node for Prometheus: counts, sizes and states, without names of people or columns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SECONDS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
 
 
 class Metrics:
-    """The figures of one node, in a registry of its own, so that a process may hold several."""
+    """The metrics of one node, in a registry of its own, as one process may hold several nodes."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
@@ -42,5 +42,5 @@ class Metrics:
         )
 
     def render(self) -> bytes:
-        """Give all figures in Prometheus's text format."""
+        """All metrics in Prometheus's text format."""
         return generate_latest(self.registry)

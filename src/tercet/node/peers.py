@@ -1,4 +1,4 @@
-"""The other two nodes, as this one reaches them: mutual TLS with pinned certificates, and what they do not agree on."""
+"""Calls to the other two nodes over mutual TLS, and what is known of them: reachable, and where they disagree."""
 
 from __future__ import annotations
 
@@ -6,31 +6,42 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TypeVar
 
-import httpx
 from pydantic import ValidationError
 
-from tercet.errors import ProtocolViolation, TercetError, Timeout, Unreachable
-from tercet.federation.api import ErrorBody
+from tercet.errors import ConfigError, ProtocolViolation, TercetError, Timeout, Unreachable
 from tercet.federation.api_admin import PeerStatus
-from tercet.federation.api_peer import DatasetVersion, Hello
-from tercet.node.access import CLOCK_S, HELLO, peer_headers
-from tercet.node.refusals import raised
-from tercet.sharing import PARTIES, Party
+from tercet.federation.api_peer import Hello, VersionHead
+from tercet.federation.https import Buffer, HttpAnswer, NodeConnections
+from tercet.federation.model import Body
+from tercet.federation.refusals import error_of
+from tercet.node.parts import NodeContext
+from tercet.sharing import Party
 from tercet.transport.identity import tls_context
 
-if TYPE_CHECKING:
-    from tercet.node.supervisor import Node
+HELLO = "/peer/hello"
+CLOCK_S = 300.0
+"""Two nodes whose clocks differ by more refuse each other."""
+
+PROTOCOL = "1"
+PROTOCOL_HEADER = "tercet-protocol"
+FEDERATION_HEADER = "tercet-federation"
+DATE_HEADER = "tercet-date"
 
 _ANSWER_BYTES = 64 << 20
 _CONNECT_S = 5.0
-_AGAIN_AT_ONCE = 2
+_FIRST_PAUSE_S, _FIRST_S = 0.05, 3.0
+"""The pause between looks in the first seconds, when all three nodes may be starting; later it doubles."""
+_IDLE_S = 10.0
+"""How long a connection is kept that nobody uses."""
+
+M = TypeVar("M", bound=Body)
 
 
 @dataclass
 class PeerState:
-    """What this node knows of another: when it answered, and on what the two do not agree."""
+    """What this node knows of another: when it answered last, and on what the two disagree."""
 
     name: str
     reached: float = 0.0
@@ -39,9 +50,9 @@ class PeerState:
     clock_ahead_s: float = 0.0
     round_trip_s: float = 0.0
     unfit: list[str] = field(default_factory=list)
-    """Why the two cannot work together at all; says nothing about data."""
+    """Why the two cannot work together at all; contains nothing about data."""
     differing: list[str] = field(default_factory=list)
-    """Datasets of which it has another version, and which, in `versions`."""
+    """Datasets of which it has another version than this node."""
     versions: list[str] = field(default_factory=list)
 
     @property
@@ -50,12 +61,12 @@ class PeerState:
 
     @property
     def disagreements(self) -> list[str]:
-        """Everything on which the two do not agree, in words, for operators."""
+        """Everything on which the two disagree, in sentences for operators."""
         return [*self.unfit, *self.versions]
 
     @property
     def hindrance(self) -> list[str]:
-        """What hinders work with it, without the names of datasets: for everybody."""
+        """What keeps this node from working with it, without names of datasets, as everybody may read it."""
         if self.failure:
             return [self.failure]
         differ = f"{self.name} has other versions of {len(self.differing)} datasets"
@@ -81,136 +92,135 @@ class Peers:
     Who calls it: transactions, jobs, the gateway; and a thread of its own that looks at the others now and then.
     """
 
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._clients: dict[Party, httpx.Client] = {}
-        self._states = {party: PeerState(node.federation.node(party).name) for party in PARTIES if party is not node.me}
+    def __init__(self, context: NodeContext) -> None:
+        self._context = context
+        identity = self._identity = context.identity
+        self._connections: dict[Party, NodeConnections] = {}
+        self._states = {party: PeerState(identity.party_name(party)) for party in identity.others}
         self._told: dict[Party, int] = {}
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         for party in self._states:
-            entry = node.federation.node(party)
-            context = tls_context(node.member.identity, [entry.card.certificate], server=False)
-            self._clients[party] = httpx.Client(
-                base_url=entry.url,
-                verify=context,
-                timeout=httpx.Timeout(node.settings.timeouts.peer, connect=_CONNECT_S),
-                limits=httpx.Limits(max_connections=16, max_keepalive_connections=4, keepalive_expiry=10.0),
-                trust_env=False,
-                follow_redirects=False,
+            entry = identity.federation.node(party)
+            tls = tls_context(identity.member.identity, [entry.card.certificate], server=False)
+            self._connections[party] = NodeConnections(
+                entry.name, party, entry.url, entry.card.certificate, tls, connect_s=_CONNECT_S, idle_s=_IDLE_S
             )
 
     # -- calls
 
-    def call(
+    def ask(
         self,
         party: Party,
         method: str,
         path: str,
+        answer: type[M],
+        body: Body | bytes | None = None,
         *,
-        json: Any = None,
-        content: bytes | bytearray | memoryview | None = None,
         timeout: float | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> dict[str, Any]:
-        """Ask the node of `party`; give its JSON answer. `timeout` in seconds, the settings' if None.
+    ) -> M:
+        """Ask the node of `party`, and give its answer. `body` is a model, or the JSON of one.
 
-        Raises Unreachable, Timeout or ProtocolViolation (with `party`), or the error that the other answered.
+        `timeout` in seconds, the settings' if None. Raises Unreachable, Timeout or ProtocolViolation (with `party`), or
+        the error that the other answered.
         """
-        name = self._states[party].name
-        seconds = timeout if timeout is not None else self._node.settings.timeouts.peer
-        sent = {**peer_headers(self._node), **(headers or {})}
-        body = bytes(content) if content is not None else None
+        data = self._ask(party, method, path, body, timeout)
         try:
-            response = self._send(party, method, path, json, body, seconds, sent)
-        except httpx.TimeoutException:
-            raise self._failed(party, Timeout(f"{name} did not answer within {seconds:g} s", party=party)) from None
-        except (httpx.TransportError, OSError) as error:
-            reason = str(error) or type(error).__name__
-            raise self._failed(party, Unreachable(f"{name} cannot be reached: {reason}", party=party)) from None
-        self._reached(party)
-        return self._answer(party, response)
+            return answer.model_validate_json(data)
+        except ValidationError:
+            what = f"{self.name(party)} answered with something that is no {answer.__name__}"
+            raise ProtocolViolation(what, party=party) from None
 
-    def _send(
+    def _ask(self, party: Party, method: str, path: str, body: Body | bytes | None, timeout: float | None) -> bytes:
+        """The bytes of a good answer."""
+        data = body.to_json() if isinstance(body, Body) else body
+        headers = {} if data is None else {"Content-Type": "application/json"}
+        seconds = timeout if timeout is not None else self._context.settings.timeouts.peer
+        answer = self._exchange(party, method, path, data, headers, seconds, terms=True)
+        if answer.status < 300:
+            return answer.data
+        name, told = self.name(party), answer.error()
+        if told is None:
+            raise ProtocolViolation(f"{name} answered {answer.status}", party=party)
+        raise error_of(answer.status, told, name, party)
+
+    def relay(
+        self, party: Party, method: str, target: str, body: bytearray, headers: Mapping[str, str], timeout: float
+    ) -> HttpAnswer:
+        """Pass on a request that a person signed for that node, as it is; gives the node's answer. Raises as `ask`."""
+        return self._exchange(party, method, target, body, headers, timeout, terms=False)
+
+    def _exchange(
         self,
         party: Party,
         method: str,
-        path: str,
-        json: Any,
-        body: bytes | None,
-        seconds: float,
+        target: str,
+        body: Buffer | None,
         headers: Mapping[str, str],
-    ) -> httpx.Response:
-        timeout = httpx.Timeout(seconds, connect=min(seconds, _CONNECT_S))
-        for left in reversed(range(_AGAIN_AT_ONCE)):
-            try:
-                return self._clients[party].request(
-                    method, path, json=json, content=body, timeout=timeout, headers=headers
-                )
-            except httpx.RemoteProtocolError:
-                # a kept connection that the other had closed just then: all peer routes may be asked twice
-                if not left:
-                    raise
-        raise AssertionError("unreachable")
-
-    def _answer(self, party: Party, response: httpx.Response) -> dict[str, Any]:
-        name = self._states[party].name
-        if len(response.content) > _ANSWER_BYTES:
-            raise ProtocolViolation(f"{name} answered {len(response.content):,} bytes", party=party)
-        if response.status_code >= 300:
-            try:
-                told = ErrorBody.model_validate_json(response.content)
-            except ValidationError:
-                raise ProtocolViolation(f"{name} answered {response.status_code}", party=party) from None
-            raise raised(response.status_code, told, name, party)
+        seconds: float,
+        *,
+        terms: bool,
+    ) -> HttpAnswer:
         try:
-            found = response.json()
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            raise ProtocolViolation(f"{name} answered what is no JSON object", party=party)
-        return found
+            answer = self._connections[party].exchange(
+                method,
+                target,
+                [body] if body else [],
+                lambda: {**headers, **self._terms()} if terms else headers,
+                timeout=seconds,
+                most=_ANSWER_BYTES,
+            )
+        except (Timeout, Unreachable) as error:
+            raise self._failed(party, error) from None
+        except ConfigError as error:
+            raise self._failed(party, Unreachable(error.message, party=party, hint=error.hint)) from None
+        self._reached(party)
+        return answer
+
+    def _terms(self) -> dict[str, str]:
+        """The headers that the other node's gate compares with its own federation file, version and clock."""
+        return {
+            PROTOCOL_HEADER: PROTOCOL,
+            FEDERATION_HEADER: self._identity.federation.digest,
+            DATE_HEADER: f"{self._context.now():.3f}",
+        }
 
     # -- state
 
     def states(self) -> list[PeerState]:
-        """Give what is known of the others, in the order of parties."""
+        """What is known of the others, in the order of parties."""
         return [self._states[party] for party in sorted(self._states)]
 
     def disagreements(self) -> list[str]:
-        """Give every thing on which another node does not agree with this one, in words."""
+        """Everything on which another node disagrees with this one, in sentences."""
         return [told for state in self.states() for told in state.disagreements]
 
-    def client(self, party: Party) -> httpx.Client:
-        """The connections to one node, for what is passed on to it as it came."""
-        return self._clients[party]
-
     def name(self, party: Party) -> str:
-        return self._node.federation.node(party).name
+        return self._identity.party_name(party)
 
     @property
     def others(self) -> list[Party]:
-        return sorted(self._states)
+        return self._identity.others
 
     def _reached(self, party: Party) -> None:
         state = self._states[party]
         if state.failure:
-            self._node.log.info("node reached", peer=state.name)
-        state.reached, state.failure = self._node.now(), ""
-        self._node.metrics.peer_up.labels(state.name).set(1)
+            self._context.log.info("node reached", peer=state.name)
+        state.reached, state.failure = self._context.now(), ""
+        self._context.metrics.peer_up.labels(state.name).set(1)
 
     def _failed(self, party: Party, error: Timeout | Unreachable) -> TercetError:
         state = self._states[party]
         if not state.failure:
-            self._node.log.warning("node not reached", peer=state.name, reason=error.reason)
+            self._context.log.warning("node not reached", peer=state.name, reason=error.reason)
         state.failure = error.reason
-        self._node.metrics.peer_up.labels(state.name).set(0)
+        self._context.metrics.peer_up.labels(state.name).set(0)
         return error
 
     # -- looking
 
     def start(self) -> None:
-        """Look at the others now and every `timeouts.probe` seconds, in a thread."""
+        """Start the thread that compares this node with the others, now and every `timeouts.probe` seconds."""
         self._thread = threading.Thread(target=self._look_on, name="tercet peers", daemon=True)
         self._thread.start()
 
@@ -219,12 +229,12 @@ class Peers:
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
-        for client in self._clients.values():
-            client.close()
+        for connections in self._connections.values():
+            connections.close()
 
     def _look_on(self) -> None:
-        period = self._node.settings.timeouts.probe
-        pause = min(0.5, period)
+        period = self._context.settings.timeouts.probe
+        pause, began = min(_FIRST_PAUSE_S, period), time.monotonic()
         while not self._wake.is_set():
             for party in self.others:
                 if self._wake.is_set():
@@ -232,46 +242,49 @@ class Peers:
                 try:
                     self.look(party)
                 except TercetError as error:
-                    # this node's own catalogue, which may come back; the thread goes on
-                    self._node.log.warning("others not looked at", reason=error.message)
+                    # this node's own catalogue failed, and may work again later: the thread goes on
+                    self._context.log.warning("others not looked at", reason=error.message)
                 except Exception as error:
-                    self._node.log.defect(error)
+                    self._context.log.defect(error)
             everybody = all(state.up for state in self.states())
-            pause = period if everybody else min(period, 2 * pause)
+            if everybody:
+                pause = period
+            elif time.monotonic() > began + _FIRST_S:
+                pause = min(period, 2 * pause)
             self._wake.wait(pause)
 
     def look(self, party: Party) -> PeerState:
         """Ask one node how it is and compare it with this one. Raises StorageError of this node's own catalogue."""
         state = self._states[party]
-        mine = self._node.hello()
+        mine = self._context.hello()
         asked = time.monotonic()
         try:
-            theirs = Hello.model_validate(self.call(party, "GET", HELLO))
+            theirs = Hello.model_validate_json(self._ask(party, "GET", HELLO, None, None))
         except TercetError as error:
             state.failure = state.failure or error.message
         except ValidationError:
             state.unfit = [f"{state.name} does not say hello as this version does"]
         else:
             slack = state.round_trip_s = time.monotonic() - asked
-            after = self._node.hello()
+            after = self._context.hello()
             state.software, state.clock_ahead_s = theirs.software, theirs.time - after.time
             state.differing = differing(mine, after, theirs)
-            state.unfit = terms(self._node.settings.name, after, state.name, theirs, slack)
+            state.unfit = terms(self._identity.name, after, state.name, theirs, slack)
             state.versions = [
-                f"dataset {name}: {self._node.settings.name} has {_version(after.datasets.get(name))}, "
+                f"dataset {name}: {self._identity.name} has {_version(after.datasets.get(name))}, "
                 f"{state.name} has {_version(theirs.datasets.get(name))}"
                 for name in state.differing
             ]
         if (count := len(state.disagreements)) != self._told.get(party, 0):
             self._told[party] = count
             for words in state.disagreements:
-                self._node.log.warning("nodes disagree", peer=state.name, about=words)
-        self._node.metrics.disagreements.labels(state.name).set(count)
+                self._context.log.warning("nodes disagree", peer=state.name, about=words)
+        self._context.metrics.disagreements.labels(state.name).set(count)
         return state
 
 
 def terms(me: str, mine: Hello, other: str, theirs: Hello, slack_s: float) -> list[str]:
-    """Say in words why two nodes cannot work together at all."""
+    """Why two nodes cannot work together at all, in sentences."""
     found = []
     if theirs.federation_digest != mine.federation_digest:
         found.append(f"{other} and {me} have different federation files")
@@ -281,9 +294,9 @@ def terms(me: str, mine: Hello, other: str, theirs: Hello, slack_s: float) -> li
 
 
 def differing(before: Hello, after: Hello, theirs: Hello) -> list[str]:
-    """Give the datasets of which another node has another version; `before` and `after` are this node's own state.
+    """The datasets of which another node has another version; `before` and `after` are this node's own state.
 
-    What a transaction is changing is not compared, nor what changed here between the two.
+    Datasets that a transaction is changing are not compared, nor those that changed here between the two.
     """
     busy = {*before.changing, *after.changing, *theirs.changing}
     return [
@@ -293,5 +306,5 @@ def differing(before: Hello, after: Hello, theirs: Hello) -> list[str]:
     ]
 
 
-def _version(version: DatasetVersion | None) -> str:
+def _version(version: VersionHead | None) -> str:
     return "none" if version is None else f"version {version.version} ({version.manifest[:8]})"

@@ -1,4 +1,4 @@
-"""The operator's `policy.toml`, read anew when it changes; one that cannot be used changes nothing but the status."""
+"""The operator's `policy.toml`: read again when it changes; if it cannot be used, the former stays in force."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tercet.policy.rules import Policy
 
 
 class PolicyFile:
-    """The policy in force. Thread-safe; `current` costs nothing, as the node looks at the file now and then.
+    """The policy in force. Thread-safe; `current` reads no file: the node calls `look` twice a second.
 
     Who calls it: the gate and jobs, at every request. `changed` is called with the new policy before it comes into
     force; if it raises, the one before stays. Raises ConfigError at the start if the file cannot be used.
@@ -42,7 +42,7 @@ class PolicyFile:
         return self._policy.digest
 
     def look(self) -> None:
-        """Read the file anew if it is another one; never raises."""
+        """Read the file again if it has changed; never raises."""
         with self._lock:
             try:
                 if self._stamp == self._stamp_now():
@@ -57,7 +57,7 @@ class PolicyFile:
             except OSError as error:
                 self.fault = f"cannot read {self._path}: {error.strerror}"
             except TercetError as error:
-                # it could not be written down that this policy comes into force: look again, as if it were new
+                # the audit could not record that this policy comes into force: try again at the next look
                 self._stamp = None
                 self.fault = error.message
 
@@ -66,7 +66,7 @@ class PolicyFile:
         return found.st_mtime_ns, found.st_size, found.st_ino
 
     def _read(self) -> Policy:
-        # the stamp first: a file that changes while it is read is read again
+        # the stamp is taken first, so that a file that changes while it is read is read again
         with suppress(OSError):
             self._stamp = self._stamp_now()
         return Policy.load(self._path)

@@ -1,4 +1,4 @@
-"""`node.toml`: what an operator sets for his node; read once at the start, every mistake named with file and key."""
+"""The settings of a node, `node.toml`: read once at its start; each error names file and key."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class _Section(BaseModel):
 
 
 class Listen(_Section):
-    """Where the HTTP interface listens, and which addresses may read /metrics there, which names datasets."""
+    """Where the HTTP interface listens, and from which addresses /metrics may be read, as it names datasets."""
 
     host: _Host = "0.0.0.0"
     port: _Port = 7643
     metrics_from: Annotated[list[_Host], Field(max_length=64)] = ["127.0.0.1", "::1"]
 
 
-class Lanes(_Section):
+class LaneSettings(_Section):
     """Where workers listen for workers of the other nodes: `count` ports from `first_port` on."""
 
     host: _Host = "0.0.0.0"
@@ -40,8 +40,8 @@ class Lanes(_Section):
     count: Annotated[int, Field(ge=1, le=16)] = 2
 
 
-class Limits(_Section):
-    """What one person, one request or one job may take of this node."""
+class NodeLimits(_Section):
+    """Limits for one person, one request or one job, and for all of them together."""
 
     chunk_bytes: Annotated[int, Field(ge=64 << 10, le=1 << 30)] = 64 * MIB
     request_bytes: Annotated[int, Field(ge=64 << 10, le=1 << 30)] = 32 * MIB
@@ -51,10 +51,12 @@ class Limits(_Section):
     requests_per_second: Annotated[float, Field(gt=0, le=1e6)] = 50.0
     strangers_per_second: Annotated[float, Field(gt=0, le=1e6)] = 10.0
     connections: Annotated[int, Field(ge=8, le=100_000)] = 512
+    connections_of_one: Annotated[int, Field(ge=2, le=100_000)] = 64
     uploads: Annotated[int, Field(ge=1, le=10_000)] = 16
     upload_bytes: Annotated[int, Field(ge=1 * MIB)] = 64 << 30
+    checks_of_one: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     free_bytes: Annotated[int, Field(ge=0)] = 512 * MIB
-    # two: a job's bundle may be sent for a day, and must be known for longer
+    # at least two: a bundle is accepted for a day, and the node must remember its job for longer
     keep_jobs_days: Annotated[int, Field(ge=2, le=36_500)] = 90
     queued_jobs: Annotated[int, Field(ge=1, le=100_000)] = 100
     queued_jobs_of_one: Annotated[int, Field(ge=1, le=100_000)] = 50
@@ -65,7 +67,7 @@ class Limits(_Section):
 
 
 class Timeouts(_Section):
-    """Seconds after which another's silence counts as failure."""
+    """Seconds without an answer after which something counts as failed."""
 
     peer: _Seconds = 10.0
     worker: _Seconds = 60.0
@@ -75,19 +77,19 @@ class Timeouts(_Section):
     upload: _Seconds = 86400.0
 
 
-class Refresh(_Section):
+class RefreshSettings(_Section):
     """How often shares are re-randomised; read at the coordinator."""
 
     every_hours: Annotated[float, Field(ge=0, le=100_000)] = 0.0
 
 
-class Log(_Section):
+class LogSettings(_Section):
     """How much is logged."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class Settings(_Section):
+class NodeSettings(_Section):
     """The settings of one node; the `*_path` properties are absolute, taken from where the file stands.
 
     Who calls it: `tercet node run` and its neighbours, through `load`.
@@ -102,11 +104,11 @@ class Settings(_Section):
     # a password may stand in it
     database: Annotated[str, StringConstraints(max_length=1000), Field(repr=False)] = ""
     listen: Listen = Listen()
-    lanes: Lanes = Lanes()
-    limits: Limits = Limits()
+    lanes: LaneSettings = LaneSettings()
+    limits: NodeLimits = NodeLimits()
     timeouts: Timeouts = Timeouts()
-    refresh: Refresh = Refresh()
-    log: Log = Log()
+    refresh: RefreshSettings = RefreshSettings()
+    log: LogSettings = LogSettings()
     base: Path = Field(default=Path(), exclude=True)
 
     @model_validator(mode="after")
@@ -117,7 +119,7 @@ class Settings(_Section):
         return self
 
     @classmethod
-    def load(cls, path: Path) -> Settings:
+    def load(cls, path: Path) -> NodeSettings:
         """Read `node.toml`. Raises ConfigError with file, key, what is wrong and what to do."""
         try:
             text = path.read_text(encoding="utf-8")
@@ -209,9 +211,11 @@ count = {lanes}                            # jobs at a time; the same at all thr
 # analyses_of_one = 1                # of them, of one person
 # requests_per_second = 50.0         # of one person
 # strangers_per_second = 10.0        # of one address, before anybody has signed
-# connections = 512                  # open at once
+# connections = 512                  # open at once, of all who have not signed anything on them yet
+# connections_of_one = 64            # of them, of one address; and of one person who has signed
 # uploads = 16                       # open at once, of one owner
 # upload_bytes = 68719476736         # of one upload
+# checks_of_one = 1000               # uploads of one owner checked in an hour, and chunks checked once more
 # free_bytes = 536870912             # of disk kept free: below, uploads and jobs are refused
 # keep_jobs_days = 90                # bundles, decisions and results of ended jobs; the audit and receipts stay
 # queued_jobs = 100                  # held, waiting and running

@@ -1,4 +1,4 @@
-"""What `tercet node init` and `tercet up` put on the disk before a node first runs."""
+"""Makes the files that a node needs before it first runs; `tercet node init` and `tercet up` call it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Place:
+class NodePlace:
     """Where a node listens on this machine: the HTTP port, the port of lane 0, and how many lanes there are."""
 
     port: int
@@ -52,7 +52,7 @@ def init_node(
         present = [file for file in (FILE, IDENTITY, CARD, POLICY) if (folder / file).exists()]
         if present:
             raise ConfigError(f"{folder} holds {', '.join(present)} already", hint="name another folder")
-        # the folder holds keys and shares: nobody else's business, whatever the umask
+        # the folder holds keys and shares: no other user of the machine may read it, whatever the umask
         folder.chmod(0o700)
         member.save(folder / IDENTITY)
         (folder / CARD).write_text(member.card.pem(), encoding="utf-8")
@@ -72,7 +72,7 @@ def init_node(
 
 
 def create_federation(
-    folder: Path, places: dict[str, Place], *, policy: str | None = None, name: str = "local"
+    folder: Path, places: dict[str, NodePlace], *, policy: str | None = None, name: str = "local"
 ) -> Federation:
     """Make three nodes on this machine: a folder for each with `node.toml`, and one federation file for all.
 

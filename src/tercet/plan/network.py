@@ -1,4 +1,4 @@
-"""Network profiles: what a round and a byte cost, and which protocol variant that makes the cheaper one."""
+"""Network profiles: how long rounds and bytes take; the variants of operations are chosen by it."""
 
 from __future__ import annotations
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from tercet.errors import PlanError
 
 
-class Kind(IntEnum):
+class ValueKind(IntEnum):
     """What a secret value stands for."""
 
     BOOL = 1
@@ -44,30 +44,35 @@ def smallest_ring(lo: int, hi: int) -> int | None:
 class Type:
     """A secret array's public facts.
 
-    A value v is stored as the ring integer v * 2^frac_bits, which lies in [lo, hi] (proven, or assumed where the plan
-    says so). `nominal` is the number of fractional bits the value is meant to have; a product carries more until it is
-    rescaled. Bools have ring 0, are packed bits, and have bounds (0, 1).
+    A value v is stored as the ring integer v * 2^frac_bits, which lies in [lo, hi]. If these bounds are stated and not
+    proven, the type is `claimed`. `nominal` is the number of fractional bits the value is meant to have; a product
+    carries more until it is rescaled. Bools have ring 0, are packed bits, and have bounds (0, 1).
     """
 
-    kind: Kind
+    kind: ValueKind
     shape: tuple[int, ...]
     ring: int
     frac_bits: int
     nominal: int
     lo: int
     hi: int
+    claimed: bool = field(default=False, compare=False)
+    """Whether the bounds rest on a claim (`plan.bounds.marks`). Plans do not write it, and it does not count when types
+    are compared."""
 
     def __post_init__(self) -> None:
-        if self.kind is Kind.BOOL:
+        if self.kind is ValueKind.BOOL:
             if (self.ring, self.frac_bits, self.nominal, self.lo, self.hi) != (0, 0, 0, 0, 1):
                 raise PlanError(f"a secret bool has no ring, scale or other bounds than (0, 1): {self}")
         elif self.ring not in RINGS:
             raise PlanError(f"ring 2^{self.ring} is not known; known are 2^64 and 2^128")
-        elif not 0 <= self.nominal <= self.frac_bits <= MAX_FRAC_BITS or (self.kind is Kind.INT and self.frac_bits):
+        elif not 0 <= self.nominal <= self.frac_bits <= MAX_FRAC_BITS or (
+            self.kind is ValueKind.INT and self.frac_bits
+        ):
             raise PlanError(f"{self.kind.name} with {self.frac_bits} fractional bits (nominal {self.nominal})")
         elif self.lo > self.hi or magnitude(self.lo, self.hi) >= limit(self.ring):
             raise PlanError(f"bounds [{self.lo}, {self.hi}] do not fit the ring 2^{self.ring} with headroom")
-        if any(length < 0 for length in self.shape) or self.size > MAX_ELEMENTS:
+        if self.shape and (min(self.shape) < 0 or self.size > MAX_ELEMENTS):
             raise PlanError(f"shape {self.shape} is not one of a secret array")
 
     @property
@@ -80,7 +85,7 @@ class Type:
 
     @property
     def is_bool(self) -> bool:
-        return self.kind is Kind.BOOL
+        return self.kind is ValueKind.BOOL
 
     @property
     def bits(self) -> int:
@@ -92,10 +97,13 @@ class Type:
         return magnitude(self.lo, self.hi)
 
     def with_shape(self, shape: tuple[int, ...]) -> Type:
-        return replace(self, shape=shape)
+        return Type(self.kind, shape, self.ring, self.frac_bits, self.nominal, self.lo, self.hi, self.claimed)
 
     def with_bounds(self, lo: int, hi: int) -> Type:
-        return replace(self, lo=lo, hi=hi)
+        return Type(self.kind, self.shape, self.ring, self.frac_bits, self.nominal, lo, hi, self.claimed)
+
+    def with_claim(self, claimed: bool) -> Type:
+        return Type(self.kind, self.shape, self.ring, self.frac_bits, self.nominal, self.lo, self.hi, claimed)
 
     def __str__(self) -> str:
         """As a person reads it: fixed[442, 10] f16 in [-3.5, 12]."""
@@ -104,9 +112,9 @@ class Type:
             return f"bool[{shape}]"
         scale = 2.0**self.frac_bits
         bounds = f"[{self.lo / scale:g}, {self.hi / scale:g}]"
-        frac = f" f{self.frac_bits}" if self.kind is Kind.FIXED else ""
+        frac = f" f{self.frac_bits}" if self.kind is ValueKind.FIXED else ""
         return f"{self.kind.name.lower()}[{shape}]{frac} in {bounds}"
 
 
 def bool_type(shape: tuple[int, ...]) -> Type:
-    return Type(Kind.BOOL, shape, 0, 0, 0, 0, 1)
+    return Type(ValueKind.BOOL, shape, 0, 0, 0, 0, 1)

@@ -1,33 +1,47 @@
-"""May this job run here? One rule must allow all of it; every answer says why, in sentences."""
+"""Decides whether a job may run at this node: one rule must allow all of it. Rulings give reasons in sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 
 from tercet.errors import PlanError
-from tercet.plan.narrowed import Narrowed, narrowed
+from tercet.learn.reasons import KNOWN
 from tercet.plan.plan import OutputKind
+from tercet.plan.record.narrowed import Narrowed, narrowed
+from tercet.plan.rows.track import Allowance
 from tercet.policy.disclosure import (
     Disclosure,
-    columns_read,
     columns_text,
     disclosures,
-    joint_rows,
     listed,
     operations_used,
-    rows,
 )
-from tercet.policy.request import KeptSource, PolicyRequest
-from tercet.policy.rules import ALL, SELF, Approved, Bounds, Budget, Policy, Role, Rule
+from tercet.policy.persons import Persons
+from tercet.policy.request import Charge, ColumnSource, InputSource, KeptSource, PolicyRequest
+from tercet.policy.rows_behind import counted_rows, joint_rows
+from tercet.policy.rules import (
+    ALL,
+    SELF,
+    AcceptedBounds,
+    AcceptedRounding,
+    Approved,
+    Budget,
+    PersonRole,
+    Policy,
+    Rule,
+    Unchecked,
+)
+from tercet.policy.sources import foreign_columns, origins_of
+from tercet.policy.terms import ColumnName, Terms
 
 DAY_S = 86_400.0
 
 
-class Verdict(StrEnum):
-    """What becomes of a job at this node."""
+class RulingKind(StrEnum):
+    """What a node does with a job."""
 
     ACCEPTED = "accepted"
     HELD = "held"
@@ -35,69 +49,113 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Decision:
-    """The answer. `rule` is the rule that allows the job, or the one that comes nearest; `charges` are the revealed
-    numbers to be counted for each dataset that the job touches, if it runs."""
+class Ruling:
+    """What the policy says of a job. `rule` is the rule that allows the job, or else the one with the fewest faults;
+    `charges` are counted for each dataset behind what is revealed or kept, if the job runs; `terms` are those on which
+    each output may be kept.
+    """
 
-    verdict: Verdict
+    kind: RulingKind
     rule: str
     reasons: list[str]
     disclosures: list[Disclosure] = field(default_factory=list)
-    charges: Mapping[str, int] = field(default_factory=dict)
+    charges: Mapping[str, Charge] = field(default_factory=dict)
+    terms: Mapping[int, Terms] = field(default_factory=dict)
 
     @property
     def numbers(self) -> int:
         """How many numbers the job reveals."""
         return sum(one.numbers for one in self.disclosures if one.revealed)
 
+    @property
+    def bits(self) -> int:
+        """How many bits these numbers can carry."""
+        return sum(one.bits for one in self.disclosures if one.revealed)
 
-def decide(policy: Policy, request: PolicyRequest) -> Decision:
+
+def decide(policy: Policy, request: PolicyRequest) -> Ruling:
     """Decide about a job. Called by each node for itself, with its own policy, before anything runs.
 
-    Pure: reads nothing but its arguments; time as `track`. Raises nothing for what an analyst may have written: a plan
-    that does not fit its inputs is refused. Raises IntegrityError if this node's own notes on a kept array are broken.
+    Reads nothing but its arguments; time as `track`. Whatever an analyst wrote is refused with a reason, not raised: so
+    is a plan that does not fit its inputs. Raises IntegrityError if what this node wrote about a kept array is broken.
     """
-    return _Case(policy, request).decision()
+    return Deliberation(policy, request).ruling()
 
 
-def explain(policy: Policy, request: PolicyRequest) -> tuple[Decision, list[str]]:
-    """As `decide`; and what the plan would disclose, on what it rests, what each rule says to it, in sentences."""
-    case = _Case(policy, request)
-    decision = case.decision()
+def explain(policy: Policy, request: PolicyRequest) -> tuple[Ruling, list[str]]:
+    """As `decide`; and in sentences what the plan would disclose, which of its bounds are not proven, and what is wrong
+    with it under each rule."""
+    case = Deliberation(policy, request)
+    ruling = case.ruling()
     said = [f"The plan has the hash {request.plan.hash.hex()}."]
-    said += [f"{one}." for one in decision.disclosures] + [f"{word}." for word in case.words()]
-    said += [f"{_capital(decision.verdict)}{f' by {decision.rule}' if decision.rule else ''}."]
-    if decision.verdict is Verdict.REFUSED:
-        said += [f"{reason}." for reason in decision.reasons]
+    said += [f"{one}." for one in ruling.disclosures] + [f"{word}." for word in case.words()]
+    said += [f"{word}." for word in case.checked()]
+    said += [f"{_capital(ruling.kind)}{f' by {ruling.rule}' if ruling.rule else ''}."]
+    if ruling.kind is RulingKind.REFUSED:
+        said += [f"{reason}." for reason in ruling.reasons]
         for rule in case.rules:
-            if rule.name != decision.rule:
+            if rule.name != ruling.rule:
                 said += [f"{fault}." for fault in case.faults(rule)]
-    return decision, said
+    return ruling, said
 
 
-class _Case:
-    """One request under one policy."""
+def _unchecked(dataset: str, count: int) -> str:
+    return f"dataset {dataset} has {_many(count, 'upload')} whose values nobody has checked against their ranges"
+
+
+class Deliberation:
+    """One request under one policy. `ruling` may be called again: it then reads again what was used of budgets, and
+    works out nothing else anew."""
 
     def __init__(self, policy: Policy, request: PolicyRequest) -> None:
-        self.policy = policy
-        self.request = request
+        self.policy, self.request = policy, request
+        self._persons = Persons(request.keys)
         read = {handle for handle, _ in request.plan.inputs()}
         self.inputs = {handle: source for handle, source in request.inputs.items() if handle in read}
-        # his own data are as public to the analyst as a constant of the plan
-        self.columns = [column for column in columns_read(self.inputs) if column[0] not in request.own]
+        # the analyst knows their own data, as they know a constant of the plan
+        self.columns = foreign_columns(self.inputs)
         self.datasets = sorted({dataset for dataset, _ in self.columns})
 
     @cached_property
     def strict(self) -> list[Disclosure]:
-        return self._disclosures(weights_allowed=False)
+        return self._disclosures(self.inputs, weights_allowed=False)
 
     @cached_property
     def lenient(self) -> list[Disclosure]:
-        return self._disclosures(weights_allowed=True)
+        return self._disclosures(self.inputs, weights_allowed=True)
 
-    def _disclosures(self, *, weights_allowed: bool) -> list[Disclosure]:
-        request = self.request
-        return disclosures(request.plan, self.inputs, request.kept, own=request.own, weights_allowed=weights_allowed)
+    def _disclosures(
+        self, inputs: Mapping[bytes, InputSource], *, weights_allowed: bool, allowance: Allowance | None = None
+    ) -> list[Disclosure]:
+        plan, kept, persons = self.request.plan, self.request.kept, self._persons
+        return disclosures(plan, inputs, kept, weights_allowed=weights_allowed, allowance=allowance, persons=persons)
+
+    @cached_property
+    def _learners(self) -> list[tuple[str, dict[bytes, InputSource]]]:
+        """Everybody who would learn the results and knows other parts of the inputs than the analyst; of several who
+        know the same, one."""
+        found: list[tuple[str, dict[bytes, InputSource]]] = []
+        for person, sources in self.request.learners.items():
+            inputs = {handle: source for handle, source in sources.items() if handle in self.inputs}
+            if inputs != self.inputs and all(inputs != known for _, known in found):
+                found.append((self.policy.as_told(person), inputs))
+        return found
+
+    @cached_property
+    def _strict_to(self) -> list[tuple[str, list[Disclosure]]]:
+        return self._to_learners(weights_allowed=False)
+
+    @cached_property
+    def _lenient_to(self) -> list[tuple[str, list[Disclosure]]]:
+        return self._to_learners(weights_allowed=True)
+
+    def _to_learners(self, *, weights_allowed: bool) -> list[tuple[str, list[Disclosure]]]:
+        """What the plan discloses to each of them; all have one allowance."""
+        allowance = Allowance()
+        return [
+            (name, self._disclosures(inputs, weights_allowed=weights_allowed, allowance=allowance))
+            for name, inputs in self._learners
+        ]
 
     @cached_property
     def rules(self) -> list[Rule]:
@@ -105,54 +163,87 @@ class _Case:
         return [rule for rule in self.policy.rules if self.policy.is_among(self.request.analyst, rule.analysts)]
 
     @cached_property
-    def charges(self) -> dict[str, int]:
-        charged = dict.fromkeys(self.datasets, 0)
+    def charges(self) -> dict[str, Charge]:
+        charged = dict.fromkeys(self.datasets, Charge())
         for one in self.strict:
-            for dataset in {dataset for dataset, _ in one.columns} & charged.keys() if one.revealed else ():
-                charged[dataset] += one.numbers
+            for dataset in {dataset for dataset, _ in one.foreign}:
+                had = charged[dataset]
+                more = Charge(had.bits + one.bits, had.kept) if one.revealed else Charge(had.bits, had.kept + 1)
+                charged[dataset] = more
         return charged
 
-    def decision(self) -> Decision:
+    @cached_property
+    def used(self) -> frozenset[str]:
+        """Operations of the plan, and of the jobs that have made what it reads."""
+        before = [origins_of(source) for source in self.inputs.values() if isinstance(source, KeptSource)]
+        return frozenset(operations_used(self.request.plan)).union(*(one.operations for one in before))
+
+    def ruling(self) -> Ruling:
         wrong = self._person() or self._limits()
         if wrong:
-            return Decision(Verdict.REFUSED, "", wrong)
+            return Ruling(RulingKind.REFUSED, "", wrong)
         try:
             found = self.strict
         except PlanError as error:
-            return Decision(Verdict.REFUSED, "", [f"what the plan discloses cannot be found out: {error.message}"])
+            return Ruling(RulingKind.REFUSED, "", [f"what the plan discloses cannot be found out: {error.message}"])
         for plan in self.policy.approved:
             if self._is_approved(plan):
                 reasons = [f"the plan is approved as {plan.name}", *map(str, found)]
-                return Decision(Verdict.ACCEPTED, plan.name, reasons, found, self.charges)
+                terms = self._terms(plan.name, found, 0, None)
+                return Ruling(RulingKind.ACCEPTED, plan.name, reasons, found, self.charges, terms)
         faults = {rule.name: self.faults(rule) for rule in self.rules}
         fitting = [rule for rule in self.rules if not faults[rule.name]]
-        for rule in sorted(fitting, key=lambda rule: rule.hold):
+        for rule in sorted(fitting, key=self._preference):
             found = self.lenient if rule.row_weights else found
             reasons = [f"rule {rule.name} allows it", *map(str, found), *self.words()]
+            terms = self._terms(rule.name, found, rule.min_rows, rule)
             if not rule.hold:
-                return Decision(Verdict.ACCEPTED, rule.name, reasons, found, self.charges)
+                return Ruling(RulingKind.ACCEPTED, rule.name, reasons, found, self.charges, terms)
             reasons[0] += ", and holds every job until the operator approves it"
-            return Decision(Verdict.HELD, rule.name, reasons, found, self.charges)
+            return Ruling(RulingKind.HELD, rule.name, reasons, found, self.charges, terms)
         if not faults:
-            return Decision(Verdict.REFUSED, "", [*self._other_inputs(), self._unruled()], found)
-        # a rule about other data has one fault only, and is no help
+            return Ruling(RulingKind.REFUSED, "", [*self._other_inputs(), self._unruled()], found)
+        # a rule about other data has one fault only, which does not help the analyst
         nearest = min(self.rules, key=lambda rule: (bool(self._strange(rule)), len(faults[rule.name]))).name
-        return Decision(Verdict.REFUSED, nearest, [*self._other_inputs(), *faults[nearest]], found)
+        return Ruling(RulingKind.REFUSED, nearest, [*self._other_inputs(), *faults[nearest]], found)
 
-    # -- whoever asks, whatever is asked
+    def _preference(self, rule: Rule) -> tuple[bool, int, int]:
+        """Order of rules that allow the job: first those that do not hold it, then those on whose terms more can be
+        made of what is kept."""
+        kept = [one for one in self.strict if not one.revealed]
+        closed = sum(bool(self._rows(rule, replace(one, revealed=True))) for one in kept)
+        return rule.hold, closed, rule.min_rows if kept else 0
+
+    @staticmethod
+    def _terms(name: str, found: Sequence[Disclosure], min_rows: int, rule: Rule | None) -> dict[int, Terms]:
+        """The terms of outputs that are kept, which bind what is made of them later. An approval (`rule` None) has
+        none."""
+        terms = {}
+        for one in found:
+            before: dict[Terms, frozenset[ColumnName]] = {}
+            for source in one.through:
+                foreign = frozenset(column for column in origins_of(source).columns if column[0] not in source.own)
+                before[source.terms] = before.get(source.terms, frozenset()) | foreign
+            before = {each: columns for each, columns in before.items() if columns}
+            shown = [column for column in one.foreign if rule is None or rule.shows_rows_of(*column)]
+            if not one.revealed:
+                terms[one.output] = Terms.of(name, min_rows, shown, before)
+        return terms
+
+    # -- what holds whichever rule is asked
 
     def _person(self) -> list[str]:
         person = self.policy.person(self.request.analyst)
         if person is None:
             return [f"nobody with the certificate {self.request.analyst[:16]}... is among the people of this policy"]
-        if Role.ANALYST not in person.roles:
-            return [f"{person.name} has not the role of an analyst here"]
+        if PersonRole.ANALYST not in person.roles:
+            return [f"{person.name} does not have the role of an analyst here"]
         return []
 
     def _limits(self) -> list[str]:
         plan, limits, wrong = self.request.plan, self.policy.limits, []
         plain = [output for output in plan.outputs if output.kind is OutputKind.REVEAL]
-        revealed = sum(plan.operations[output.value].type.size for output in plain)
+        revealed = sum(plan.type_of(output.value).size for output in plain)
         for count, most, what in (
             (len(plan.listed), limits.operations, "operation in the plan"),
             (plan.numbers, limits.runs, "operation to be run"),
@@ -164,14 +255,44 @@ class _Case:
             wrong.append(
                 f"the job may take {self.request.deadline_s:,.0f} s; this node allows {limits.deadline_s:,.0f}"
             )
-        for one in narrowed(op for op, _ in plan.listed):
-            if limits.asserted_bounds is Bounds.NONE or (limits.asserted_bounds is Bounds.REASONED and one.assumed):
-                wrong.append(f"{_word(one)}; this node does not take his word for it")
+        if limits.rounding is AcceptedRounding.EXACT and (coins := sum(op.rounds_by_coin for op, _ in plan.listed)):
+            wrong.append(
+                f"{_many(coins, 'operation')} of the plan round by a coin that the nodes know; this node wants exact "
+                'rounding: connect with rounding="exact"'
+            )
+        if limits.unchecked is Unchecked.REFUSE:
+            wrong += [f"{_unchecked(*one)}; this node takes checked ones only" for one in self._unchecked_datasets()]
+        if limits.asserted_bounds is AcceptedBounds.PROVEN:
+            wrong += [
+                f'{_word(one)}; this node takes bounds that the plan proves or enforces: connect with bounds="enforced"'
+                for one in self._words
+            ]
         return wrong
 
+    @cached_property
+    def _words(self) -> list[Narrowed]:
+        return narrowed(self.request.plan, KNOWN)
+
     def words(self) -> list[str]:
-        """Bounds that are the analyst's word."""
-        return [_word(one) for one in narrowed(op for op, _ in self.request.plan.listed)]
+        """Sentences about bounds that are not proven: the analyst states them, or an owner whose upload nobody has
+        checked."""
+        check = self.policy.limits.unchecked is Unchecked.CHECK
+        then = "checked before the job starts" if check else "taken at their owners' word, and not relied on"
+        found = [f"{_unchecked(*one)}: they are {then}" for one in self._unchecked_datasets()]
+        return found + [
+            f"{_word(one)}; if it is not true, the result is wrong and nothing more is revealed" for one in self._words
+        ]
+
+    def checked(self) -> list[str]:
+        """Sentences about datasets of which the nodes have checked every value against its range, under sharing."""
+        read = {source.dataset for source in self.inputs.values() if isinstance(source, ColumnSource)}
+        return [
+            f"all values of {name} were checked against their ranges under sharing"
+            for name in sorted(read - set(self.request.unchecked))
+        ]
+
+    def _unchecked_datasets(self) -> list[tuple[str, int]]:
+        return sorted((name, count) for name, count in self.request.unchecked.items() if name in self.datasets)
 
     def _unruled(self) -> str:
         rules = listed([rule.name for rule in self.policy.rules]) or "none"
@@ -193,12 +314,12 @@ class _Case:
         return plan.plan == self.request.plan.hash.hex() and self.policy.is_among(self.request.analyst, plan.analysts)
 
     def _kept_by_others(self, plan: Approved) -> list[KeptSource]:
-        """What goes in and was kept by no job that the approval names."""
+        """Kept results that are read and that no job named by the approval has kept."""
         kept = [source for source in self.inputs.values() if isinstance(source, KeptSource)]
         return [source for source in kept if source.job not in plan.kept_by]
 
     def _other_inputs(self) -> list[str]:
-        """Why an approval of this plan is not good for what goes in."""
+        """Why an approval of this plan does not hold for the kept results that it reads."""
         return [
             f"the plan is approved as {plan.name}, but not with {source.name} as job {source.job or '?'} kept it"
             for plan in self.policy.approved
@@ -209,15 +330,31 @@ class _Case:
     # -- one rule
 
     def faults(self, rule: Rule) -> list[str]:
-        """Why the rule does not allow the job; empty if it does. If it is about other data, that is all."""
+        """Why the rule does not allow the job; empty if it does. If the rule is about other data, only that is said."""
         if strange := self._strange(rule):
             return [f"the plan reads {listed(strange)}; rule {rule.name} is about {listed(rule.datasets)}"]
         wrong = self._columns(rule) + self._operations(rule)
-        for one in self.lenient if rule.row_weights else self.strict:
-            wrong += self._output(rule, one)
-        if not wrong:
-            wrong = self._together(rule)
+        try:
+            wrong += self._told(rule, bool(wrong))
+        except PlanError as error:
+            wrong.append(f"what the plan discloses cannot be found out: {error.message}")
         wrong += self._recipients(f"rule {rule.name}", rule.recipients) + self._budget(rule.name, rule.budget)
+        return wrong
+
+    def _told(self, rule: Rule, refused: bool) -> list[str]:
+        """What is wrong with what the outputs disclose: each alone, all together, and to everybody who would learn
+        them."""
+        wrong = []
+        found = self.lenient if rule.row_weights else self.strict
+        for one in found:
+            wrong += self._output(rule, one)
+        if not wrong and not refused:
+            wrong = self._together(rule, found)
+        if not wrong and not refused:
+            # what single people know matters only where the outputs may be told to somebody who knows nothing
+            for name, to_them in self._lenient_to if rule.row_weights else self._strict_to:
+                to_one = [fault for one in to_them for fault in self._rows(rule, one, name)]
+                wrong += to_one or self._together(rule, to_them, name)
         return wrong
 
     def _strange(self, rule: Rule) -> list[str]:
@@ -230,49 +367,69 @@ class _Case:
         return [f"the plan reads {columns_text(strange)}; rule {rule.name} allows {_columns(rule.columns)}"]
 
     def _operations(self, rule: Rule) -> list[str]:
-        used = operations_used(self.request.plan)
+        used = self.used
         allowed = used if ALL in rule.operations else used & set(rule.operations)
         denied = set(rule.denied_operations)
         strange = sorted(used - allowed | (used if ALL in denied else used & denied))
         if not strange:
             return []
-        instead = "" if ALL in rule.operations else f"; allowed are {listed(rule.operations)}"
-        return [f"the plan uses {listed(strange)}, which rule {rule.name} does not allow{instead}"]
+        instead = "" if ALL in rule.operations else f"; allowed are {_or_none(rule.operations)}"
+        here = operations_used(self.request.plan)
+        what = (
+            "the plan uses" if here >= set(strange) else "the plan, or what made the kept results that it reads, uses"
+        )
+        return [f"{what} {listed(strange)}, which rule {rule.name} does not allow{instead}"]
 
     def _output(self, rule: Rule, one: Disclosure) -> list[str]:
         name, wrong = f"rule {rule.name}", []
         if not one.revealed and not rule.keep:
             wrong.append(f"output {one.output + 1} is to be kept as {one.name}; {name} lets nothing be kept")
-        datasets = sorted({part.dataset for part in one.parts})
+        datasets = sorted({behind.dataset for behind in one.behind})
         if len(datasets) > 1 and not rule.combine_datasets:
             wrong.append(
                 f"output {one.output + 1} depends on rows of {listed(datasets)}; {name} combines no datasets, "
                 "and would allow results from one of them"
             )
         for dataset in datasets:
-            parts = [part for part in one.parts if part.dataset == dataset]
-            if len(parts) > 1 and not rule.mix_versions:
+            if sum(behind.dataset == dataset for behind in one.behind) > 1 and not rule.mix_versions:
                 wrong.append(
                     f"output {one.output + 1} depends on two versions of {dataset}; {name} does not mix versions, "
                     "as their difference may be a single row"
                 )
-            mine = [column for column in one.columns if column[0] == dataset]
-            shown = bool(mine) and all(rule.shows_rows_of(*column) for column in mine)
-            fewest = min(part.rows for part in parts)
-            if one.revealed and fewest < rule.min_rows and not shown:
-                wrong.append(f"{one}; {name} asks for {_least(rule)}")
+        return wrong + self._rows(rule, one)
+
+    def _rows(self, rule: Rule, one: Disclosure, learner: str = "") -> list[str]:
+        """Whether enough rows stand behind an output, for this rule and for the rules under which what it reads was
+        kept. `learner`: who learns it, if that is not the analyst alone.
+        """
+        if not one.revealed:
+            return []
+        wrong = []
+        for dataset in sorted({behind.dataset for behind in one.behind}):
+            fewest = min(behind.rows for behind in one.behind if behind.dataset == dataset)
+            columns = [column for column in one.foreign if column[0] == dataset]
+            if fewest < rule.min_rows and not (columns and all(rule.shows_rows_of(*column) for column in columns)):
+                wrong.append(f"{one.told(learner)}; rule {rule.name} asks for {_least(rule)}")
+                continue
+            for source in one.through:
+                behind = [column for column in columns if column in origins_of(source).columns]
+                asks = dataset not in source.own and not source.terms.shown >= set(behind)
+                if behind and asks and fewest < source.terms.min_rows:
+                    wrong.append(f"{one.told(learner)}; {_kept_under(source)}")
         return wrong
 
-    def _together(self, rule: Rule) -> list[str]:
-        found = self.lenient if rule.row_weights else self.strict
-        exempt = [one for one in found if one.columns and all(rule.shows_rows_of(*column) for column in one.columns)]
+    def _together(self, rule: Rule, found: Sequence[Disclosure], learner: str = "") -> list[str]:
+        exempt = [one for one in found if one.foreign and all(rule.shows_rows_of(*column) for column in one.foreign)]
+        counted = [(one.output, one.behind) for one in found if one.revealed and one not in exempt]
         wrong = []
-        for dataset, (count, outputs) in joint_rows(one for one in found if one not in exempt).items():
-            if count < rule.min_rows:
+        for dataset, (count, outputs) in joint_rows(counted).items():
+            asked = max([rule.min_rows, *(_asked(found[output]) for output in outputs)])
+            if count < asked:
                 which = listed([str(output + 1) for output in outputs])
+                whom = f" to {learner}" if learner else ""
                 wrong.append(
-                    f"outputs {which} together tell {rows(count)} of {dataset} apart from the others; rule {rule.name} "
-                    f"asks for at least {rule.min_rows:,} rows, also between what is revealed together"
+                    f"outputs {which} together tell{whom} {counted_rows(count)} of {dataset} apart from the others; "
+                    f"rule {rule.name} asks for at least {asked:,} rows, also between what is revealed together"
                 )
         return wrong
 
@@ -285,26 +442,57 @@ class _Case:
         return [f"results would go to {listed([self._name(one) for one in strange])}; {name} allows {_or_none(may)}"]
 
     def _budget(self, name: str, budget: Budget) -> list[str]:
-        since = self.request.now - budget.days * DAY_S
-        wrong = []
-        for dataset, numbers in self.charges.items():
-            used = self.request.used(name, dataset, since)
+        """Whether the job is within the budget of the analyst, and of everybody else who would learn its results,
+        counting what they had under all rules."""
+        asker, wrong = self.request.analyst, []
+        for person in dict.fromkeys([asker, *self.request.recipients]):
+            for dataset, charge in self.charges.items():
+                if person == asker or charge.bits:
+                    wrong += self._spent(name, budget, person, dataset, charge)
+        return wrong
+
+    def _spent(self, name: str, budget: Budget, person: str, dataset: str, charge: Charge) -> list[str]:
+        used = self.request.used(person, dataset, self.request.now - budget.days * DAY_S)
+        whose = "" if person == self.request.analyst else f" for {self._name(person)}"
+        kept = charge.kept if person == self.request.analyst else 0
+        wrong = [
+            f"{_many(more, what)} more on {dataset}{whose}, after {had:,} in the last {budget.days} days under all "
+            f"rules; the budget of {name} is {most:,}"
             for what, had, more, most in (
                 ("job", used.jobs, 1, budget.jobs),
-                ("number revealed", used.numbers, numbers, budget.numbers),
-            ):
-                if most is not None and more and had + more > most:
-                    wrong.append(
-                        f"{_many(more, what)} more on {dataset}, after {had:,} in the last {budget.days} days; "
-                        f"the budget of {name} is {most:,}"
-                    )
+                ("bit revealed", used.bits, charge.bits, budget.bits),
+                ("array kept", used.kept, kept, budget.kept),
+            )
+            if most is not None and more and had + more > most
+        ]
+        if not wrong and kept and budget.bits is not None and used.bits + charge.bits >= budget.bits:
+            wrong.append(
+                f"nothing of {dataset} could be revealed any more, so nothing of it is kept: "
+                f"{used.bits + charge.bits:,} bits in the last {budget.days} days under all rules, and the budget of "
+                f"{name} is {budget.bits:,}"
+            )
         return wrong
 
 
+def _asked(one: Disclosure) -> int:
+    """The most rows that any rule asks for under which something that the output reads was kept."""
+    least = 0
+    for source in one.through:
+        behind: set[ColumnName] = set(one.foreign) & origins_of(source).columns
+        if behind and not source.terms.shown >= behind:
+            least = max(least, source.terms.min_rows)
+    return least
+
+
+def _kept_under(source: KeptSource) -> str:
+    under = f"{source.name} was kept under {listed(source.terms.rules) or 'a rule that this node does not know'}"
+    return f"{under}, which asks for at least {counted_rows(source.terms.min_rows)} behind every number made of it"
+
+
 def _word(one: Narrowed) -> str:
-    reason = "" if one.assumed else f" because, as he says, {one.reason}"
+    reason = "" if one.assumed else f" because, as they say, {one.reason}"
     what = "a value is" if len(one.types) == 1 else f"values of {len(one.types)} types are"
-    return f"it is the analyst's word that {what} {one}{reason}"
+    return f"the analyst claims, without proof, that {what} {one}{reason}"
 
 
 def _least(rule: Rule) -> str:

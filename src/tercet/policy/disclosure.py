@@ -1,47 +1,39 @@
-"""What a plan makes plain, output by output: which columns flow into it, how many numbers, behind how many rows."""
+"""What each output of a plan discloses: how many numbers, computed from which columns, over how many rows."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
-from tercet.errors import IntegrityError
-from tercet.plan.operation import Flow
-from tercet.plan.places import Partition, TooManyPieces
-from tercet.plan.plan import OutputKind, Plan
-from tercet.plan.rows import track
-from tercet.plan.states import Aggregate, Rows, Spread, State, state_from_json, state_to_json
-from tercet.plan.table import INPUT
-from tercet.policy.request import ColumnSource, KeptSource, Source
+from tercet.errors import PlanError
+from tercet.plan.bounds.capacity import capacity_bits
+from tercet.plan.plan import OutputKind, Plan, PlanOperation, maker_of
+from tercet.plan.rows.numbering import RowNumbers
+from tercet.plan.rows.states import RowState, Spread
+from tercet.plan.rows.track import Allowance, track
+from tercet.policy.partners import known_beside
+from tercet.policy.persons import Persons, kind_of
+from tercet.policy.request import InputSource, KeptSource, united
+from tercet.policy.rows_behind import RowsBehind
+from tercet.policy.sources import InputFacts, Origins, ReadColumn, known_of, written
+from tercet.policy.terms import ColumnName
 
-_WRITTEN = 1
 _SHOWN = 6
+MAX_FLOWS = 1 << 20
+"""Inputs and operations behind all outputs that differ in them, counted together."""
 
-Column = tuple[str, str]
-"""Dataset and column."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """What an output says about the rows of one dataset, in one layout of its rows."""
-
-    dataset: str
-    layout: str
-    state: State
-
-    @property
-    def rows(self) -> int:
-        """How many rows every number treats alike; 1 where they are single."""
-        return self.state.count if isinstance(self.state, Aggregate) else min(1, self.state.count)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Disclosure:
-    """One output of a plan. `output` counts from 0, sentences from 1; `name` is that of a kept result, else empty.
+    """What one output of a plan says. `output` counts from 0, sentences from 1; `name` is that of a kept result, else
+    empty.
 
-    `parts` are about other people's datasets, `own` about the analyst's; to others who use a kept result, these count
-    as well.
+    `bits` is what all of it can carry, by its range. `columns` are those behind it, and `foreign` those of them that
+    others have brought; `behind` is about the rows of others, `own` about the analyst's. `through` are the kept results
+    behind it.
     """
 
     output: int
@@ -49,41 +41,39 @@ class Disclosure:
     name: str
     shape: tuple[int, ...]
     numbers: int
-    columns: tuple[Column, ...]
-    parts: tuple[Part, ...]
-    own: tuple[Part, ...] = ()
+    columns: tuple[ColumnName, ...]
+    behind: tuple[RowsBehind, ...]
+    own: tuple[RowsBehind, ...] = ()
+    bits: int = 0
+    foreign: frozenset[ColumnName] = frozenset()
+    through: tuple[KeptSource, ...] = ()
+    origins: Origins = field(default_factory=Origins)
+    claimed: bool = False
+    """Whether bounds behind it are claimed, not proven (`plan.bounds.marks`)."""
 
     def stored(self) -> dict[str, Any]:
         """What a node stores beside a kept result, as JSON; `KeptSource` gives it back."""
-        rows = [{"dataset": p.dataset, "layout": p.layout, **state_to_json(p.state)} for p in (*self.parts, *self.own)]
-        return {"version": _WRITTEN, "columns": [list(column) for column in self.columns], "rows": rows}
+        told = {(one.dataset, one.layout) for one in self.behind}
+        # where columns of others are read beside the analyst's, what counts is what is known of those of others
+        own = [one for one in self.own if (one.dataset, one.layout) not in told]
+        return written(self.origins, (*self.behind, *own))
 
     def __str__(self) -> str:
         """A sentence."""
+        return self.told()
+
+    def told(self, learner: str = "") -> str:
+        """A sentence; about what it is to a learner, if it is named."""
         what = f"{self.numbers:,} numbers" if self.numbers != 1 else "one number"
         act = "reveals" if self.revealed else f"keeps as {self.name or 'a result'} and reveals nothing of"
         text = f"output {self.output + 1} {act} {what} computed from {columns_text(self.columns)}"
-        behind = [f"{rows_text(part)} of {part.dataset}" for part in self.parts]
+        behind = [f"{one.text(learner)} of {one.dataset}" for one in self.behind]
         each = "each " if self.numbers != 1 and behind and behind[0].startswith("over") else ""
-        return f"{text}, {each}{' and '.join(behind)}" if behind else text
+        text = f"{text}, {each}{' and '.join(behind)}" if behind else text
+        return f"{text}, within bounds that are claimed and not proven" if self.claimed else text
 
 
-def rows_text(part: Part) -> str:
-    """How many rows stand behind each number, in words."""
-    match part.state:
-        case Aggregate(count):
-            return f"over at least {rows(count)}"
-        case Rows(_, count):
-            return f"row by row for {rows(count)}"
-        case Spread():
-            return "with single rows that cannot be told from sums"
-
-
-def rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
-
-
-def columns_text(columns: Sequence[Column]) -> str:
+def columns_text(columns: Sequence[ColumnName]) -> str:
     """Columns by dataset, as in a sentence."""
     by_dataset: dict[str, list[str]] = {}
     for dataset, column in columns:
@@ -103,28 +93,36 @@ def listed(words: Sequence[str]) -> str:
 
 def disclosures(
     plan: Plan,
-    inputs: Mapping[bytes, Source],
+    inputs: Mapping[bytes, InputSource],
     kept: Mapping[int, str],
     *,
-    own: Collection[str] = (),
     weights_allowed: bool = False,
+    allowance: Allowance | None = None,
+    persons: Persons | None = None,
 ) -> list[Disclosure]:
     """What every output of the plan discloses. Called by decisions, and by a node that keeps results.
 
-    Datasets in `own` count as public numbers that differ from row to row. Time as `track`. Raises PlanError if an input
-    has no source or is of another shape than that says, IntegrityError if what was stored beside a kept array cannot
-    be read.
+    The analyst's own columns count as public numbers that differ from row to row. `persons` says which rows of several
+    datasets belong together. Time as `track`. Raises PlanError if an input has no source or is of another shape than
+    that says, IntegrityError if what was stored beside a kept array cannot be read.
     """
-    sources = {handle: _read(source) for handle, source in inputs.items()}
-    parts = _tracked(plan, {handle: foreign(found, own) for handle, (_, found) in sources.items()}, weights_allowed)
-    mine: list[tuple[Part, ...]] = [()] * len(parts)
-    if any(part.dataset in own for _, found in sources.values() for part in found):
-        everything = _tracked(plan, {handle: found for handle, (_, found) in sources.items()}, weights_allowed)
-        mine = [tuple(part for part in found if part.dataset in own) for found in everything]
-    flows = column_flows(plan, {handle: columns for handle, (columns, _) in sources.items()})
+    known = {handle: known_of(source) for handle, source in inputs.items()}
+    numbering = _numbering(known.values(), persons or Persons())
+    foreign = {handle: _still_joined(inputs[handle], one.foreign, numbering) for handle, one in known.items()}
+    theirs = _tracked(plan, foreign, weights_allowed, allowance, numbering)
+    mine: list[tuple[RowsBehind, ...]] = [()] * len(theirs)
+    if any(one.own for one in known.values()):
+        own = {handle: one.own for handle, one in known.items()}
+        mine = _tracked(plan, own, weights_allowed, allowance, numbering)
+    read = _flows(plan, {handle: frozenset([handle]) for handle in inputs}, _nothing_of)
+    operations = _flows(plan, {handle: one.origins.operations for handle, one in known.items()}, _names_of)
     result = []
     for index, output in enumerate(plan.outputs):
-        t = plan.operations[output.value].type
+        t = plan.type_of(output.value)
+        handles = sorted(read[output.value]) if t.size else []
+        columns = frozenset[ReadColumn]().union(*(known[handle].origins.read for handle in handles))
+        origins = Origins(columns, operations[output.value] if t.size else frozenset())
+        through = [source for handle in handles if isinstance(source := inputs[handle], KeptSource)]
         result.append(
             Disclosure(
                 index,
@@ -132,107 +130,135 @@ def disclosures(
                 kept.get(index, ""),
                 t.shape,
                 t.size,
-                tuple(sorted(flows[output.value])) if t.size else (),
-                parts[index],
+                tuple(sorted(origins.columns)),
+                theirs[index],
                 mine[index],
+                capacity_bits(t),
+                frozenset[ColumnName]().union(*(known[handle].foreign_columns for handle in handles)),
+                tuple(through),
+                origins,
+                t.claimed,
             )
         )
     return result
 
 
-def foreign(parts: Iterable[Part], own: Collection[str]) -> list[Part]:
-    """Parts about datasets that are not the analyst's own."""
-    return [part for part in parts if part.dataset not in own]
+def _numbering(known: Iterable[InputFacts], persons: Persons) -> dict[str, RowNumbers]:
+    """The numbers of rows where those of several datasets may meet."""
+    versions: dict[tuple[str, str], set[int]] = {}
+    for source in known:
+        for one in (*source.foreign, *source.own):
+            read = {version for dataset, version, _ in source.origins.read if dataset == one.dataset}
+            versions.setdefault((one.dataset, one.layout), set()).update(read)
+    return {_named(*layout): numbers for layout, numbers in persons.numbering(versions).items()}
 
 
-def _tracked(plan: Plan, parts: Mapping[bytes, Sequence[Part]], weights_allowed: bool) -> list[tuple[Part, ...]]:
+def _still_joined(
+    source: InputSource, behind: tuple[RowsBehind, ...], numbering: Mapping[str, RowNumbers]
+) -> tuple[RowsBehind, ...]:
+    """What a kept array says to somebody for whom it was not written down, who has brought some rows behind it.
+
+    Which rows of other datasets stood beside theirs is not known any more where keys cannot be compared now.
+    """
+    if not isinstance(source, KeptSource) or source.brought is None or not any(one.own for one in behind):
+        return behind
+    if len({kind_of(numbering.get(_space(one), 0)) for one in behind}) < 2:
+        return behind
+    return tuple(replace(one, state=Spread(one.state.count)) for one in behind)
+
+
+def _space(one: RowsBehind) -> str:
+    """The name that row tracking gets for a dataset in one layout."""
+    return _named(one.dataset, one.layout)
+
+
+def _named(dataset: str, layout: str) -> str:
+    return f"{dataset}\n{layout}"
+
+
+def _tracked(
+    plan: Plan,
+    inputs: Mapping[bytes, Sequence[RowsBehind]],
+    weights_allowed: bool,
+    allowance: Allowance | None,
+    numbering: Mapping[str, RowNumbers],
+) -> list[tuple[RowsBehind, ...]]:
     """What each output says about the rows, given what each input does."""
-    keys = {f"{part.dataset}\n{part.layout}": (part.dataset, part.layout) for of in parts.values() for part in of}
-    states = {handle: {f"{part.dataset}\n{part.layout}": part.state for part in of} for handle, of in parts.items()}
-    found = track(plan, states, weights_allowed=weights_allowed)
-    return [tuple(Part(*keys[key], state) for key, state in of.items()) for of in found]
+    states = {handle: {_space(one): one.state for one in behind} for handle, behind in inputs.items()}
+    found = track(plan, states, weights_allowed=weights_allowed, allowance=allowance, numbering=numbering)
+    whose: dict[str, RowsBehind] = {}
+    for one in (one for behind in inputs.values() for one in behind):
+        key = _space(one)
+        whose[key] = whose[key].beside(one) if key in whose else one
+    return [_beside_partners(whose, of, numbering) for of in found]
 
 
-def column_flows(plan: Plan, columns: Mapping[bytes, frozenset[Column]]) -> list[frozenset[Column]]:
-    """Which columns flow into each operation's value; all that go into a loop flow into all that comes out."""
-    flows: list[frozenset[Column]] = []
+def _beside_partners(
+    whose: Mapping[str, RowsBehind], states: Mapping[str, RowState], numbering: Mapping[str, RowNumbers]
+) -> tuple[RowsBehind, ...]:
+    """What one output says about the rows of each dataset. Rows of others that are joined with rows which the person
+    who learns the output knows hide nobody, as these do not."""
+    known = known_beside({key: whose[key].own for key in states}, numbering)
+    found = []
+    for key, state in states.items():
+        one = whose[key]
+        theirs = united(one.own, one.given)
+        mixed = one.mixed or united(theirs, known[key]) != theirs
+        found.append(replace(one, state=state, own=known[key], mixed=mixed))
+    return tuple(found)
+
+
+def _nothing_of(op: PlanOperation) -> frozenset[Any]:
+    return frozenset()
+
+
+def _names_of(op: PlanOperation) -> frozenset[str]:
+    """The operation's name, and those in a loop's body; reading stored and public arrays is none."""
+    if op.is_leaf:
+        return frozenset()
+    inner = operations_used(op.body) if op.body is not None else set()
+    return frozenset([op.operation.name, *inner])
+
+
+def _flows(
+    plan: Plan, given: Mapping[bytes, frozenset[T]], adds: Callable[[PlanOperation], frozenset[T]]
+) -> dict[int, frozenset[T]]:
+    """What flows into each output's value, from the inputs and from what each operation adds; all that goes into a loop
+    flows into all that comes out.
+
+    Sets are integers here, one bit a thing: an operation costs some words, however much flows into it. Raises PlanError
+    if the outputs together depend on more than `MAX_FLOWS` things.
+    """
+    places: dict[T, int] = {}
+
+    def mask(things: frozenset[T]) -> int:
+        bits = 0
+        for thing in things:
+            bits |= 1 << places.setdefault(thing, len(places))
+        return bits
+
+    added: dict[PlanOperation | str, int] = {}
+    flows: list[int] = []
     for op in plan.operations:
-        if op.operation is INPUT:
-            flows.append(columns[op.data])
-        else:
-            given = {flows[value] for value in op.inputs}
-            flows.append(next(iter(given)) if len(given) == 1 else frozenset().union(*given))
-    return flows
-
-
-def columns_read(inputs: Mapping[bytes, Source]) -> list[Column]:
-    """Every column that inputs are made of."""
-    return sorted({column for source in inputs.values() for column in _read(source)[0]})
-
-
-def datasets_behind(source: Source) -> frozenset[str]:
-    """Datasets that an input says something about. Raises IntegrityError if what is written about it is broken."""
-    columns, parts = _read(source)
-    return frozenset(dataset for dataset, _ in columns) | frozenset(part.dataset for part in parts)
+        if op.is_input:
+            flows.append(mask(given[op.data]))
+            continue
+        name = op.operation.name
+        bits = added.get(name) if op.body is None else None
+        if bits is None:
+            bits = added[name] = mask(adds(op))
+        for value in op.inputs:
+            bits |= flows[maker_of(value)]
+        flows.append(bits)
+    wanted = {output.value: flows[maker_of(output.value)] for output in plan.outputs}
+    distinct = set(wanted.values())
+    if sum(bits.bit_count() for bits in distinct) > MAX_FLOWS:
+        raise PlanError("the outputs depend on too many columns, each on others", hint="ask for less at a time")
+    things = list(places)
+    sets = {bits: frozenset(things[at] for at in range(len(things)) if bits >> at & 1) for bits in distinct}
+    return {value: sets[bits] for value, bits in wanted.items()}
 
 
 def operations_used(plan: Plan) -> set[str]:
     """Names of the operations, those in loops too; reading stored and public arrays is none."""
-    return {op.operation.name for op, _ in plan.listed if op.operation.flow is not Flow.LEAF}
-
-
-def joint_rows(found: Iterable[Disclosure]) -> dict[str, tuple[int, list[int]]]:
-    """Of each dataset in several revealed outputs: the fewest rows that all of them together treat alike, and which
-    outputs. By differences between them, an analyst learns what all of them together tell."""
-    by_layout: dict[tuple[str, str], list[tuple[int, Aggregate]]] = {}
-    for one in found:
-        for part in one.parts:
-            if one.revealed and isinstance(part.state, Aggregate):
-                by_layout.setdefault((part.dataset, part.layout), []).append((one.output, part.state))
-    result: dict[str, tuple[int, list[int]]] = {}
-    for (dataset, _), states in by_layout.items():
-        count = _jointly([state for _, state in states])
-        if dataset not in result or count < result[dataset][0]:
-            result[dataset] = count, [output for output, _ in states]
-    return result
-
-
-def _jointly(states: Sequence[Aggregate]) -> int:
-    if len(states) == 1:
-        return states[0].count
-    classes: Partition | None = None
-    for state in states:
-        if state.classes is None:
-            # over which rows is not known: it may be all but one of another's
-            return min(1, *(state.count for state in states))
-        try:
-            classes = state.classes if classes is None else classes.refine(state.classes)
-        except TooManyPieces:
-            return 1
-    return classes.least if classes is not None else 0
-
-
-def _read(source: Source) -> tuple[frozenset[Column], list[Part]]:
-    match source:
-        case ColumnSource(dataset, column, count, layout):
-            return frozenset([(dataset, column)]), [Part(dataset, layout, Rows(0, count))]
-        case KeptSource(name=name, stored=stored):
-            try:
-                columns = frozenset((_text(dataset), _text(column)) for dataset, column in stored["columns"])
-                parts = [_part(dict(row)) for row in stored["rows"]]
-                if stored["version"] == _WRITTEN and set(stored) == {"version", "columns", "rows"}:
-                    return columns, parts
-            except (KeyError, TypeError, ValueError):
-                pass
-            raise IntegrityError(f"what is written about the rows in {name} cannot be read")
-
-
-def _part(row: dict[str, Any]) -> Part:
-    dataset, layout = _text(row.pop("dataset")), _text(row.pop("layout"))
-    return Part(dataset, layout, state_from_json(row))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    return value
+    return {op.operation.name for op, _ in plan.listed if not op.is_leaf}

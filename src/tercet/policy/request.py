@@ -1,4 +1,4 @@
-"""What a node asks its policy about: a job, where its inputs come from, and what its analyst has used up."""
+"""What a policy decides about: a job, the sources of its inputs, and what its analyst has used of budgets."""
 
 from __future__ import annotations
 
@@ -7,41 +7,104 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from tercet.plan.plan import Plan
+from tercet.policy.persons import KeysOf, no_keys
+from tercet.policy.terms import NO_TERMS, Terms
+
+Stretches: TypeAlias = tuple[tuple[int, int], ...]
+"""Ranges of rows (from, to), in order, none touching the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What a person has brought of the rows behind a kept array.
+
+    `rows`: stretches of which they know all that went in; `mixed`: not of all columns the same ones; `marked`: they
+    have brought a column for rows of others, which they may have marked with it.
+    """
+
+    rows: Stretches = ()
+    mixed: bool = False
+    marked: bool = False
+
+    def beside(self, other: Brought) -> Brought:
+        """The same of more columns."""
+        mixed = self.mixed or other.mixed or self.rows != other.rows
+        rows = self.rows if self.rows == other.rows else united(self.rows, other.rows)
+        return Brought(rows, mixed, self.marked or other.marked)
+
+
+def united(one: Stretches, other: Stretches) -> Stretches:
+    """Rows that are in either."""
+    found: list[tuple[int, int]] = []
+    for start, stop in sorted((*one, *other)):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(stop, found[-1][1])
+        else:
+            found.append((start, stop))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnSource:
-    """A column of a dataset. `layout` names which row stands where: the version, or its manifest; another one after
-    every append and withdrawal."""
+    """A column of a version of a dataset, as it is to one person who asks, or learns what is asked.
+
+    `layout` names which row stands where: the version, or its manifest; another one after every append and withdrawal.
+    `own`: that person has brought the column for all rows, so that it is as public to them as a constant of the plan;
+    `marked`: they have brought it for some rows of others, which they may have marked with it. `own_rows`: stretches of
+    rows (from, to) that they have brought, and with them what it holds there. `given`: stretches of who asks, if that
+    is somebody else: theirs to give.
+    """
 
     dataset: str
     column: str
     rows: int
     layout: str = ""
+    version: int = 0
+    own: bool = False
+    marked: bool = False
+    own_rows: Stretches = ()
+    given: Stretches = ()
 
 
 @dataclass(frozen=True, slots=True)
 class KeptSource:
-    """A kept result, with what was stored beside it (`Disclosure.stored`), and the job that kept it."""
+    """A kept result, with what was stored beside it (`Disclosure.stored`), and the job that kept it.
+
+    `own` are the datasets behind it of which the analyst has brought all that went in; `terms` those on which this
+    node let it be kept. `brought`, by dataset and layout: what another who learns of it has brought of the rows; None:
+    it is about the analyst, for whom that was stored.
+    """
 
     name: str
     stored: Mapping[str, Any] = field(repr=False)
     job: str = ""
+    own: frozenset[str] = frozenset()
+    terms: Terms = NO_TERMS
+    brought: Mapping[tuple[str, str], Brought] | None = None
 
 
-Source: TypeAlias = ColumnSource | KeptSource
+InputSource: TypeAlias = ColumnSource | KeptSource
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
-    """What an analyst has had of a dataset under a rule."""
+class Charge:
+    """What counts against budgets: bits that the revealed results can carry, and arrays that are kept."""
+
+    bits: int = 0
+    kept: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetUse:
+    """What somebody has had of a dataset, under whatever rule: jobs, bits revealed, arrays kept."""
 
     jobs: int = 0
-    numbers: int = 0
+    bits: int = 0
+    kept: int = 0
 
 
-def _nothing(rule: str, dataset: str, since: float) -> Used:
-    return Used()
+def _nothing(person: str, dataset: str, since: float) -> BudgetUse:
+    return BudgetUse()
 
 
 @dataclass(frozen=True)
@@ -49,17 +112,22 @@ class PolicyRequest:
     """One job, as every node sees it by itself.
 
     `analyst` and `recipients` are fingerprints; `inputs` has a source for every handle that the plan reads; `kept` the
-    names of outputs that are kept, by index; `used(rule, dataset, since)` what this analyst has had since a time in
-    unix seconds; `deadline_s` how long the job may take. `own` are datasets of which all rows and columns are the
-    analyst's, in what is read of them and in what was kept of them: they count as public to him.
+    names of outputs that are kept, by index; `used(person, dataset, since)` what somebody has had since a time in unix
+    seconds, without this job; `deadline_s` how long the job may take.
     """
 
     analyst: str
     recipients: tuple[str, ...]
     plan: Plan
-    inputs: Mapping[bytes, Source]
+    inputs: Mapping[bytes, InputSource]
     now: float
     deadline_s: float = 0.0
     kept: Mapping[int, str] = field(default_factory=dict)
-    own: frozenset[str] = frozenset()
-    used: Callable[[str, str, float], Used] = _nothing
+    learners: Mapping[str, Mapping[bytes, InputSource]] = field(default_factory=dict, repr=False)
+    """Everybody who would learn the results, by fingerprint: the inputs as they are to that person, with all who count
+    as one with them. To the analyst as a single person they are `inputs`."""
+    unchecked: Mapping[str, int] = field(default_factory=dict)
+    """How many uploads of which datasets nobody has checked; those of no upload are not named."""
+    used: Callable[[str, str, float], BudgetUse] = _nothing
+    keys: KeysOf = no_keys
+    """The public keys of rows that the analyst may join by."""

@@ -1,4 +1,4 @@
-"""What an operator lets happen at his node: `policy.toml` as strict models, read with errors that name the line.
+"""The policy of a node, `policy.toml`, as strict models; errors name the line.
 
 Nothing is allowed that no rule allows. People are named once, by the fingerprint of their certificate; rules speak of
 them by name. A rule is one set of conditions, and a job must satisfy all conditions of a single rule.
@@ -18,8 +18,8 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from tercet.errors import ConfigError
 from tercet.federation.identifiers import DatasetName, Digest, Identifier, Line, MemberName
-from tercet.federation.model import Model
-from tercet.plan.table import BY_NAME
+from tercet.federation.model import Body
+from tercet.plan.table.operations import BY_NAME
 from tercet.policy.template import TEMPLATE
 from tercet.policy.toml_lines import line_of
 
@@ -29,7 +29,7 @@ ALL = "*"
 SELF = "self"
 
 
-class Role(StrEnum):
+class PersonRole(StrEnum):
     """What a person may be at this node."""
 
     OWNER = "owner"
@@ -37,23 +37,24 @@ class Role(StrEnum):
     OPERATOR = "operator"
 
 
-class Action(StrEnum):
+class OwnerAction(StrEnum):
     """What an owner does to a dataset."""
 
     CREATE = "create"
     APPEND = "append"
     COLUMNS = "columns"
     WITHDRAW = "withdraw"
+    WIDEN = "widen"
     REFRESH = "refresh"
     DROP = "drop"
 
 
-class Bounds(StrEnum):
-    """Whose word is taken for bounds that the types of a plan do not prove."""
+class AcceptedBounds(StrEnum):
+    """Which bounds of a plan are accepted: any, as a false one makes only the analyst's own result wrong, or only those
+    that the plan proves or enforces."""
 
     ANY = "any"
-    REASONED = "reasoned"
-    NONE = "none"
+    PROVEN = "proven"
 
 
 def _plain_hex(value: Any) -> Any:
@@ -84,24 +85,34 @@ _Names = Annotated[tuple[_Text, ...], BeforeValidator(_listed), Field(max_length
 _Count = Annotated[int, Field(ge=0, lt=1 << 62)]
 
 
-class Person(Model):
-    """Somebody who may be let in: a name for rules and reports, and the certificate's fingerprint."""
+class Person(Body):
+    """Somebody who may be let in: a name for rules and reports, and the certificate's fingerprint.
+
+    People of one `organisation` count as one where it is asked whose rows somebody knows.
+    """
 
     name: MemberName
     fingerprint: _Fingerprint
-    roles: Annotated[tuple[Role, ...], BeforeValidator(_chosen(Role)), Field(min_length=1, max_length=3)]
+    roles: Annotated[tuple[PersonRole, ...], BeforeValidator(_chosen(PersonRole)), Field(min_length=1, max_length=3)]
+    organisation: Line = ""
 
 
-class Budget(Model):
-    """How much an analyst may ask of each dataset under a rule, within so many days back from now."""
+class Budget(Body):
+    """How much a person may have had of each dataset, under all rules together, for this rule to allow more.
+
+    Counted are, within the last `days` days: jobs that depend on the dataset, also through kept results; the
+    bits that their revealed results can carry; and arrays kept. A number in [lo, hi] carries as many bits as hi - lo
+    has, whatever it turns out to be: 7 of 0..100, 128 of one that fills 128 bits, 1 of a bool.
+    """
 
     days: Annotated[int, Field(ge=1, le=36_500)] = 30
     jobs: _Count | None = None
-    numbers: _Count | None = None
+    bits: _Count | None = None
+    kept: _Count = 1000
 
 
-class Rule(Model):
-    """Who may compute what on which data, and what may become plain; see the template for what each field means."""
+class Rule(Body):
+    """Who may compute what on which data, and what may be revealed; the template says what each field means."""
 
     name: MemberName
     analysts: Annotated[_Names, Field(min_length=1)]
@@ -110,6 +121,7 @@ class Rule(Model):
     operations: _Names = (ALL,)
     denied_operations: _Names = ()
     min_rows: _Count = 20
+    cohort: _Count = 5
     per_row: _Names = ()
     row_weights: bool = False
     combine_datasets: bool = False
@@ -135,16 +147,18 @@ def named(columns: Collection[str], dataset: str, column: str) -> bool:
     return ALL in columns or f"{dataset}/{ALL}" in columns or f"{dataset}/{column}" in columns
 
 
-class Ownership(Model):
+class Ownership(Body):
     """Who may change which datasets, and how."""
 
     people: Annotated[_Names, Field(min_length=1)]
     datasets: Annotated[_Names, Field(min_length=1)]
-    may: Annotated[tuple[Action, ...], BeforeValidator(_chosen(Action)), Field(min_length=1, max_length=len(Action))]
+    may: Annotated[
+        tuple[OwnerAction, ...], BeforeValidator(_chosen(OwnerAction)), Field(min_length=1, max_length=len(OwnerAction))
+    ]
 
 
-class Approved(Model):
-    """A plan that may be run as it is, whatever it reveals: somebody has read it.
+class Approved(Body):
+    """A plan that somebody has read, and that may be run as it is, whatever it reveals.
 
     Its hash covers the columns that go in, by dataset and name, and their types with the number of rows; of a kept
     array the name only, so `kept_by` says which jobs have kept what may go in.
@@ -159,17 +173,34 @@ class Approved(Model):
     note: Line = ""
 
 
-class Limits(Model):
-    """What every job must keep to, whichever rule allows it."""
+class AcceptedRounding(StrEnum):
+    """How the plans of a node's jobs may round."""
+
+    COIN = "coin"
+    EXACT = "exact"
+
+
+class Unchecked(StrEnum):
+    """What a node does with jobs on datasets whose values nobody has checked."""
+
+    CHECK = "check"
+    REFUSE = "refuse"
+    ALLOW = "allow"
+
+
+class JobLimits(Body):
+    """Limits of every job, whichever rule allows it."""
 
     operations: _Count = 100_000
     runs: _Count = 10_000_000
     revealed_numbers: _Count = 1_000_000
     deadline_s: Annotated[float, Field(gt=0, le=10_000_000)] = 86_400.0
-    asserted_bounds: Annotated[Bounds, BeforeValidator(_chosen(Bounds))] = Bounds.ANY
+    rounding: Annotated[AcceptedRounding, BeforeValidator(_chosen(AcceptedRounding))] = AcceptedRounding.COIN
+    unchecked: Annotated[Unchecked, BeforeValidator(_chosen(Unchecked))] = Unchecked.CHECK
+    asserted_bounds: Annotated[AcceptedBounds, BeforeValidator(_chosen(AcceptedBounds))] = AcceptedBounds.ANY
 
 
-class Policy(Model):
+class Policy(Body):
     """All of `policy.toml`. Frozen; a changed file gives another one."""
 
     version: Annotated[int, Field(ge=1, le=1)]
@@ -177,7 +208,7 @@ class Policy(Model):
     owners: Annotated[tuple[Ownership, ...], BeforeValidator(_listed), Field(max_length=MAX_LISTED)] = ()
     rules: Annotated[tuple[Rule, ...], BeforeValidator(_listed), Field(max_length=MAX_LISTED)] = ()
     approved: Annotated[tuple[Approved, ...], BeforeValidator(_listed), Field(max_length=MAX_LISTED)] = ()
-    limits: Limits = Limits()
+    limits: JobLimits = JobLimits()
     digest: Annotated[str, Field(exclude=True)] = ""
     """SHA-256 of the text, for the audit."""
 
@@ -226,24 +257,50 @@ class Policy(Model):
         """Who this is; None for a stranger."""
         return self._by_fingerprint.get(fingerprint)
 
+    def cohort(self, fingerprint: str, dataset: str) -> int:
+        """How many rows have to meet a condition of this analyst's queries: the most that a rule for them demands."""
+        rules = (rule for rule in self.rules if self.is_among(fingerprint, rule.analysts))
+        return max(
+            (rule.cohort for rule in rules if rule.covers_dataset(dataset)), default=Rule.model_fields["cohort"].default
+        )
+
+    def may_see_keys(self, fingerprint: str, dataset: str, column: str) -> bool:
+        """Whether a rule lets this analyst work with the public keys of a dataset's rows."""
+        rules = (rule for rule in self.rules if self.is_among(fingerprint, rule.analysts))
+        return any(rule.covers_dataset(dataset) and rule.covers_column(dataset, column) for rule in rules)
+
+    def as_one(self, fingerprint: str) -> frozenset[str]:
+        """Fingerprints of all who know what this person knows: they alone, or everybody of their organisation."""
+        person = self.person(fingerprint)
+        home = person.organisation if person is not None else ""
+        mates = [other.fingerprint for other in self.people if home and other.organisation == home]
+        return frozenset([fingerprint, *mates])
+
+    def as_told(self, fingerprint: str) -> str:
+        """The words for a person and all who count as one with them, for reasons."""
+        person = self.person(fingerprint)
+        if person is None:
+            return f"{fingerprint[:16]}..."
+        return f"{person.name} and others of {person.organisation}" if person.organisation else person.name
+
     def person_named(self, name: str) -> Person | None:
         """The person of this name."""
         return next((person for person in self.people if person.name == name), None)
 
     def is_among(self, fingerprint: str, names: Collection[str], *, self_: str = "") -> bool:
-        """Whether the person is named: by name, as one of all people, or as himself."""
+        """Whether the person is among `names`: by name, as one of all people, or as the one who asks (`self_`)."""
         person = self.person(fingerprint)
         if SELF in names and fingerprint == self_:
             return True
         return person is not None and (ALL in names or person.name in names)
 
-    def may_change(self, fingerprint: str, action: Action | str, dataset: str) -> str:
-        """Why this person may not do that to a dataset, in a sentence; empty if he may. Called before any change."""
+    def may_change(self, fingerprint: str, action: OwnerAction | str, dataset: str) -> str:
+        """Why this person may not do that to a dataset, in a sentence; empty if they may. Called before any change."""
         person = self.person(fingerprint)
         if person is None:
             return f"nobody with the certificate {fingerprint[:16]}... is among the people of this policy"
-        if Role.OWNER not in person.roles:
-            return f"{person.name} has not the role of an owner here"
+        if PersonRole.OWNER not in person.roles:
+            return f"{person.name} does not have the role of an owner here"
         mine = [o for o in self.owners if ALL in o.people or person.name in o.people]
         if any(action in o.may and (ALL in o.datasets or dataset in o.datasets) for o in mine):
             return ""
@@ -255,20 +312,20 @@ class Policy(Model):
         return {person.fingerprint: person for person in self.people}
 
     def _references(self) -> list[tuple[tuple[int | str, ...], str]]:
-        """Names that stand for nothing or stand twice, each with its place in the file."""
+        """Names that are not known or appear twice, each with its place in the file."""
         wrong: list[tuple[tuple[int | str, ...], str]] = []
         for part, seen in (("people", "name"), ("people", "fingerprint"), ("rules", "name"), ("approved", "name")):
             values: dict[str, int] = {}
             for index, item in enumerate(getattr(self, part)):
                 value = getattr(item, seen)
                 if value in values:
-                    wrong.append(((part, index, seen), f"{seen} {value!r} stands twice"))
+                    wrong.append(((part, index, seen), f"{seen} {value!r} appears twice"))
                 values.setdefault(value, index)
         if shared := {rule.name for rule in self.rules} & {plan.name for plan in self.approved}:
             wrong.append((("approved",), f"{_and(sorted(shared))} names a rule as well"))
         for index, person in enumerate(self.people):
             if person.name in (SELF, ALL):
-                wrong.append((("people", index, "name"), f"{person.name!r} has a meaning of its own"))
+                wrong.append((("people", index, "name"), f"{person.name!r} is a reserved word"))
         for part, field, words in (
             ("owners", "people", {ALL}),
             ("rules", "analysts", {ALL}),
@@ -276,14 +333,14 @@ class Policy(Model):
             ("approved", "analysts", {ALL}),
             ("approved", "recipients", {ALL, SELF}),
         ):
-            wanted = {"people": Role.OWNER, "analysts": Role.ANALYST}.get(field)
+            wanted = {"people": PersonRole.OWNER, "analysts": PersonRole.ANALYST}.get(field)
             for index, item in enumerate(getattr(self, part)):
                 for name in getattr(item, field):
                     person_ = self.person_named(name)
                     if name not in words and person_ is None:
                         wrong.append(((part, index, field), f"{name!r} is not among the people"))
                     elif person_ is not None and wanted is not None and wanted not in person_.roles:
-                        wrong.append(((part, index, field), f"{name} has not the role {wanted.value!r}"))
+                        wrong.append(((part, index, field), f"{name} does not have the role {wanted.value!r}"))
         for index, rule in enumerate(self.rules):
             for field in ("operations", "denied_operations"):
                 for name in getattr(rule, field):
@@ -302,7 +359,7 @@ class Policy(Model):
         return wrong
 
 
-class _Dataset(Model):
+class _Dataset(Body):
     name: DatasetName
 
 
@@ -336,15 +393,15 @@ __all__ = [
     "ALL",
     "SELF",
     "TEMPLATE",
-    "Action",
+    "AcceptedBounds",
     "Approved",
-    "Bounds",
     "Budget",
-    "Limits",
+    "JobLimits",
+    "OwnerAction",
     "Ownership",
     "Person",
+    "PersonRole",
     "Policy",
-    "Role",
     "Rule",
     "named",
 ]

@@ -1,4 +1,4 @@
-"""On which line of a TOML file something stands, for errors about what it says."""
+"""Finds the line of a TOML file on which a key or table is, for errors."""
 
 from __future__ import annotations
 

@@ -13,22 +13,17 @@ Semi-honest, one corruption: as the leaf of `compare`, of which this is an exten
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tercet.protocols.bits import before, bit_and, bit_and_cost, prefix_levels
 from tercet.protocols.compare import held
 from tercet.protocols.cost import Cost
 from tercet.protocols.message import Planes
 from tercet.protocols.product import Split
-from tercet.protocols.scope import Body, Pair, Role, Scope
-from tercet.ring import leaf_deal, leaf_eval, to_planes
+from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope
+from tercet.ring import Bits, complement, concatenate, empty_bits, leaf_deal, leaf_eval, stack, to_planes, xor_reduce
 from tercet.sharing import BitShare, Purpose
 
 DIGIT_BITS = 4
 BASE = 16
-
-Bits = NDArray[np.uint64]
 
 Function = tuple[int, int]
 """A function of the sum s modulo 16 as the XOR of entries: the set of s, a bit mask, and 1 if it is complemented."""
@@ -50,15 +45,15 @@ def digit_count(bits: int) -> int:
 def turned(c: Bits, share: Bits, last_ones: bool) -> Bits:
     """(digits, 16, words) from the tables (digits, 15, words): entry s is the share of [sum = s modulo 16]."""
     digits, _, words = share.shape
-    table = np.empty((digits, BASE, words), np.uint64)  # entry 15 - j
+    table = empty_bits((digits, BASE, words))  # entry 15 - j
     table[:, :0:-1] = share
-    np.bitwise_xor.reduce(share, axis=1, out=table[:, 0])
+    xor_reduce(share, axis=1, out=table[:, 0])
     if last_ones:
-        np.invert(table[:, 0], out=table[:, 0])
+        complement(table[:, 0])
     for bit in range(DIGIT_BITS):
         step = 1 << bit
         chosen = c[:, bit, None]
-        moved = np.concatenate([table[:, -step:], table[:, :-step]], axis=1)
+        moved = concatenate([table[:, -step:], table[:, :-step]], axis=1)
         moved ^= table
         moved &= chosen
         table ^= moved
@@ -79,24 +74,24 @@ def digit_functions(
     tables = Planes((digits, BASE - 1), count)
     number = sum(len(which) for _, which in wanted)
     exchanged = Planes((number,), count)
-    if scope.role is Role.D:
+    if scope.role is ProtocolRole.D:
         own = step.planes(Pair.AD, (digits, BASE - 1, words), Purpose.TABLE)
         sent = leaf_deal(values, own)
-        step.send(Role.B, (tables, sent))
+        step.deal(ProtocolRole.B, (tables, sent))
         u_ad = step.planes(Pair.AD, (number, words), Purpose.OUTPUT)
         u_bd = step.planes(Pair.BD, (number, words), Purpose.OUTPUT)
         low = BitShare(count, _low(sent), _low(own))
         return _cut(BitShare(count, u_bd, u_ad), wanted), low
-    is_a = scope.role is Role.A
+    is_a = scope.role is ProtocolRole.A
     mask = step.planes(Pair.AD if is_a else Pair.BD, (number, words), Purpose.OUTPUT)
     if is_a:
         share = step.planes(Pair.AD, (digits, BASE - 1, words), Purpose.TABLE)
     else:
-        share = yield step.receive(Role.D, tables)
+        share = yield step.receive(ProtocolRole.D, tables)
     mine = _read(values, share, wanted, number, not is_a)
     mine ^= mask
-    other = Role.B if is_a else Role.A
-    step.send(other, (exchanged, mine))
+    other = ProtocolRole.B if is_a else ProtocolRole.A
+    step.cross_term(other, exchanged, mine)
     theirs = yield step.receive(other, exchanged)
     both = theirs ^ mine
     result = BitShare(count, mask, both) if is_a else BitShare(count, both, mask)
@@ -112,14 +107,13 @@ def digit_functions_cost(digits: int, count: int, wanted: list[tuple[Function, r
 
 def _low(share: Bits) -> Bits:
     """The share of r's lowest bit: r is even where the one-hot entry 15 - r is odd."""
-    even: Bits = np.bitwise_xor.reduce(share[:, 0::2], axis=1)
-    return even
+    return xor_reduce(share[:, 0::2], axis=1)
 
 
 def _read(values: Bits, share: Bits, wanted: list[tuple[Function, range]], number: int, last_ones: bool) -> Bits:
     table = turned(values, share, last_ones)
     carries = leaf_eval(values, share, last_ones)[1]
-    out = np.empty((number, values.shape[-1]), np.uint64)
+    out = empty_bits((number, values.shape[-1]))
     row = 0
     for (mask, flip), which in wanted:
         target = out[row : row + len(which)]
@@ -132,7 +126,7 @@ def _read(values: Bits, share: Bits, wanted: list[tuple[Function, range]], numbe
             for s in chosen[1:]:
                 target ^= table[span, s]
             if flip and last_ones:
-                np.invert(target, out=target)
+                complement(target)
         row += len(which)
     return out
 
@@ -164,8 +158,8 @@ def carries(scope: Scope, generated: BitShare, passed: BitShare) -> Body[BitShar
             BitShare(count, p_own[upper], p_next[upper]),
             BitShare(
                 count,
-                np.concatenate([own[others], p_own[lower]]),
-                np.concatenate([following[others], p_next[lower]]),
+                concatenate([own[others], p_own[lower]]),
+                concatenate([following[others], p_next[lower]]),
             ),
         )
         size = len(items)
@@ -205,15 +199,15 @@ def digit_sums(scope: Scope, x: Split, bits: int) -> Body[BitShare]:
     digits = digit_count(bits)
     planes = to_planes(x.value, digits * DIGIT_BITS)
     outputs, low = yield from digit_functions(scope, planes, count, _sum_functions(digits))
-    own = np.stack([low.own, *(part.own for part in outputs[:3])], axis=1)
-    following = np.stack([low.next, *(part.next for part in outputs[:3])], axis=1)
+    own = stack([low.own, *(part.own for part in outputs[:3])], axis=1)
+    following = stack([low.next, *(part.next for part in outputs[:3])], axis=1)
     if digits > 1:
         carry = yield from carries(scope, outputs[5], outputs[6])
         # Bit t changes with a carry if all bits below it are 1.
         ones = BitShare(
             count,
-            np.stack([low.own[1:], outputs[3].own, outputs[4].own]),
-            np.stack([low.next[1:], outputs[3].next, outputs[4].next]),
+            stack([low.own[1:], outputs[3].own, outputs[4].own]),
+            stack([low.next[1:], outputs[3].next, outputs[4].next]),
         )
         changed = yield from bit_and(scope, ones, carry)
         own[1:, 0] ^= carry.own

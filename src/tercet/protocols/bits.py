@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from tercet.protocols.cost import Cost
 from tercet.protocols.message import Planes
 from tercet.protocols.scope import Body, Scope
+from tercet.ring import concatenate, xor_reduce
 from tercet.sharing import BitShare, Party
 
 
@@ -22,7 +21,7 @@ def bit_and(scope: Scope, x: BitShare, y: BitShare) -> Body[BitShare]:
     mine = (x.own & (y.own ^ y.next)) ^ (x.next & y.own)
     mine ^= step.zero_bits(mine.shape)
     layout = Planes(mine.shape[:-1], x.count)
-    theirs = yield step.pass_to_prev(layout, mine)
+    theirs = yield step.product_around(layout, mine)
     return BitShare(x.count, mine, theirs)
 
 
@@ -44,7 +43,7 @@ def bit_not(scope: Scope, x: BitShare) -> BitShare:
 def rows(*parts: BitShare) -> BitShare:
     """Planes of several sharings, one below the other; local."""
     return BitShare(
-        parts[0].count, np.concatenate([part.own for part in parts]), np.concatenate([part.next for part in parts])
+        parts[0].count, concatenate([part.own for part in parts]), concatenate([part.next for part in parts])
     )
 
 
@@ -54,10 +53,10 @@ def select_rows(scope: Scope, chosen: BitShare, table: BitShare) -> Body[BitShar
     One round, one bit a party and bit of the result, whatever m. Exact. Security and source as `bit_and`.
     """
     step = scope.step("select")
-    mine = np.bitwise_xor.reduce((chosen.own & (table.own ^ table.next)) ^ (chosen.next & table.own), axis=-2)
+    mine = xor_reduce((chosen.own & (table.own ^ table.next)) ^ (chosen.next & table.own), axis=-2)
     mine ^= step.zero_bits(mine.shape)
     layout = Planes(mine.shape[:-1], chosen.count)
-    theirs = yield step.pass_to_prev(layout, mine)
+    theirs = yield step.product_around(layout, mine)
     return BitShare(chosen.count, mine, theirs)
 
 

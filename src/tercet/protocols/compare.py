@@ -9,27 +9,24 @@ Semi-honest, one corruption. Not for the malicious mode: D could share tables th
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
 
 from tercet.protocols.bits import bit_and, bit_and_cost
 from tercet.protocols.cost import Cost, side_by_side
 from tercet.protocols.message import Planes
 from tercet.protocols.pieces import in_pieces, pieces, word_slice
 from tercet.protocols.product import Split, split_form
-from tercet.protocols.scope import Body, Pair, Role, Scope
-from tercet.ring import leaf_deal, leaf_eval, to_planes
+from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope
+from tercet.ring import Bits, concatenate, empty_bits, leaf_deal, leaf_eval, to_planes, word_count
 from tercet.sharing import BitShare, Purpose, Share
 
 PIECE = 1 << 16
 DIGIT_BITS = 4
 
-Bits = NDArray[np.uint64]
-
 
 def held(scope: Scope, ab: Bits | None, ad: Bits | None, bd: Bits | None, count: int) -> BitShare:
     """This party's part of the sharing whose components are named by the pairs that know them."""
-    own, following = {Role.D: (bd, ad), Role.A: (ad, ab), Role.B: (ab, bd)}[scope.role]
+    own, following = {ProtocolRole.D: (bd, ad), ProtocolRole.A: (ad, ab), ProtocolRole.B: (ab, bd)}[scope.role]
     assert own is not None and following is not None
     return BitShare(count, own, following)
 
@@ -65,43 +62,52 @@ class _Leaf:
     def deal(self, planes: Bits, own: Bits) -> Bits:
         """The other holder's tables, given one holder's."""
         made = [leaf_deal(values, tables).reshape(-1, planes.shape[-1]) for values, tables in self.parts(planes, own)]
-        return made[0] if len(made) == 1 else np.concatenate(made)
+        return made[0] if len(made) == 1 else concatenate(made)
 
     def read(self, planes: Bits, tables: Bits, last_ones: bool) -> Bits:
         """This holder's shares of the outputs: pass bits of digits 1 .., then carry bits of digits 0 .."""
         made = [leaf_eval(values, entries, last_ones) for values, entries in self.parts(planes, tables)]
         passes = [p for p, _ in made]
         passes[0] = passes[0][1:]
-        return np.concatenate([*passes, *(g for _, g in made)])
+        return concatenate([*passes, *(g for _, g in made)])
+
+
+def _read_bits(count: int, readings: int) -> int:
+    """How many bits an output of the leaf has: those of several readings begin in words of their own."""
+    return count if readings == 1 else readings * 64 * word_count(count)
 
 
 def _leaf(
-    scope: Scope, planes: Bits, low: int, count: int, top: bool, one_round: bool
+    scope: Scope, planes: Sequence[Bits], low: int, count: int, top: bool, one_round: bool, readings: int = 1
 ) -> Body[tuple[BitShare, BitShare | None]]:
-    """The outputs of the digits below bit `low`, and with `top` a sharing of plane `low` of c XOR r."""
+    """The outputs of the digits below bit `low`, and with `top` a sharing of plane `low` of c XOR r.
+
+    `planes`: of r, or of c; with `readings` of so many c, whose outputs stand one behind the other in whole words.
+    """
     leaf = _Leaf(low)
-    words = planes.shape[-1]
+    words = planes[0].shape[-1]
     step = scope.step("leaf")
     to_b = Planes((leaf.entries + top,), count)
     to_a = Planes((leaf.entries,), count)
-    outputs = (leaf.outputs, words)
-    exchanged = Planes((leaf.outputs,), count)
-    if scope.role is Role.D:
+    outputs = (leaf.outputs, readings * words)
+    bits = _read_bits(count, readings)
+    exchanged = Planes((leaf.outputs,), bits)
+    if scope.role is ProtocolRole.D:
         own = step.planes(Pair.AD, (leaf.entries + top, words), Purpose.TABLE)
-        sent = np.empty_like(own)
-        sent[: leaf.entries] = leaf.deal(planes, own[: leaf.entries])
+        sent = empty_bits(own.shape)
+        sent[: leaf.entries] = leaf.deal(planes[0], own[: leaf.entries])
         if top:
-            np.bitwise_xor(own[-1], planes[low], out=sent[-1])
-        step.send(Role.B, (to_b, sent))
+            sent[-1] = own[-1] ^ planes[0][low]
+        step.deal(ProtocolRole.B, (to_b, sent))
         if one_round:
             other = step.planes(Pair.BD, (leaf.entries, words), Purpose.TABLE)
-            step.send(Role.A, (to_a, leaf.deal(planes, other)))
+            step.deal(ProtocolRole.A, (to_a, leaf.deal(planes[0], other)))
         u_ad = step.planes(Pair.AD, outputs, Purpose.OUTPUT)
         u_bd = step.planes(Pair.BD, outputs, Purpose.OUTPUT)
-        result = BitShare(count, u_bd, u_ad)
+        result = BitShare(bits, u_bd, u_ad)
         return result, BitShare(count, sent[-1], own[-1]) if top else None
-    is_a = scope.role is Role.A
-    other_role = Role.B if is_a else Role.A
+    is_a = scope.role is ProtocolRole.A
+    other_role = ProtocolRole.B if is_a else ProtocolRole.A
     mask = step.planes(Pair.AD if is_a else Pair.BD, outputs, Purpose.OUTPUT)
     if is_a:
         own = step.planes(Pair.AD, (leaf.entries + top, words), Purpose.TABLE)
@@ -110,21 +116,26 @@ def _leaf(
     elif one_round:
         tables = step.planes(Pair.BD, (leaf.entries, words), Purpose.TABLE)
     else:
-        own = yield step.receive(Role.D, to_b)
+        own = yield step.receive(ProtocolRole.D, to_b)
         tables, top_ad, top_bd = own[: leaf.entries], None, own[-1]
+
+    def read(held_tables: Bits) -> Bits:
+        found = [leaf.read(each, held_tables, not is_a) for each in planes]
+        return found[0] if len(found) == 1 else concatenate(found, axis=-1)
+
     # In one round the two directions use independent sharings of the tables, so neither waits for D.
-    sent = leaf.read(planes, tables, not is_a) ^ mask
-    step.send(other_role, (exchanged, sent))
+    sent = read(tables) ^ mask
+    step.cross_term(other_role, exchanged, sent)
     kept = sent
     if one_round:
-        given = yield step.receive(Role.D, to_a if is_a else to_b)
+        given = yield step.receive(ProtocolRole.D, to_a if is_a else to_b)
         if not is_a:
             top_ad, top_bd = None, given[-1]
-        kept = leaf.read(planes, given[: leaf.entries], not is_a) ^ mask
+        kept = read(given[: leaf.entries]) ^ mask
     theirs = yield step.receive(other_role, exchanged)
     both = theirs ^ kept
-    result = BitShare(count, mask, both) if is_a else BitShare(count, both, mask)
-    return result, held(scope, planes[low], top_ad, top_bd, count) if top else None
+    result = BitShare(bits, mask, both) if is_a else BitShare(bits, both, mask)
+    return result, held(scope, planes[0][low], top_ad, top_bd, count) if top else None
 
 
 def _tree(scope: Scope, outputs: BitShare, digits: int) -> Body[BitShare]:
@@ -137,8 +148,8 @@ def _tree(scope: Scope, outputs: BitShare, digits: int) -> Body[BitShare]:
             passes, carries = both[: digits - 1], both[digits - 1 :]
             if high:
                 upper = passes[0 : 2 * pairs : 2]
-                return np.concatenate([upper[1:], upper])
-            return np.concatenate([passes[1 : 2 * pairs - 1 : 2], carries[0 : 2 * pairs : 2]])
+                return concatenate([upper[1:], upper])
+            return concatenate([passes[1 : 2 * pairs - 1 : 2], carries[0 : 2 * pairs : 2]])
 
         joined = yield from bit_and(
             scope,
@@ -149,7 +160,7 @@ def _tree(scope: Scope, outputs: BitShare, digits: int) -> Body[BitShare]:
         def next_level(both: Bits, new: Bits, digits: int = digits, pairs: int = pairs, odd: int = odd) -> Bits:
             passes, carries = both[: digits - 1], both[digits - 1 :]
             joined_carries = new[pairs - 1 :] ^ carries[1 : 2 * pairs : 2]
-            return np.concatenate(
+            return concatenate(
                 [new[: pairs - 1], passes[-odd:] if odd else passes[:0], joined_carries, carries[2 * pairs :]]
             )
 
@@ -163,7 +174,18 @@ def carry_out(scope: Scope, planes: Bits, low: int, count: int, *, one_round: bo
 
     Rounds: 2 (1 with `one_round`) and ceil(log2(ceil(low / 4))). Exact. See the module for security.
     """
-    outputs, _ = yield from _leaf(scope, planes, low, count, False, one_round)
+    outputs, _ = yield from _leaf(scope, [planes], low, count, False, one_round)
+    return (yield from _tree(scope, outputs, _Leaf(low).digits))
+
+
+def carries_out(scope: Scope, planes: Sequence[Bits], low: int, count: int, readings: int) -> Body[BitShare]:
+    """`carry_out` of one r and of `readings` c, whose planes A and B give; D gives those of r alone.
+
+    The carries stand one behind the other, each in whole words. D's tables depend on r only: they are dealt once, and
+    read for every c, each output under masks of its own (docs/security/cross-terms.md, several results from one
+    dealing). Rounds as `carry_out`. Exact.
+    """
+    outputs, _ = yield from _leaf(scope, planes, low, count, False, False, readings)
     return (yield from _tree(scope, outputs, _Leaf(low).digits))
 
 
@@ -172,14 +194,15 @@ def tree_levels(low: int) -> int:
     return (_Leaf(low).digits - 1).bit_length()
 
 
-def carry_out_cost(low: int, count: int, *, one_round: bool = False, top: bool = False) -> Cost:
+def carry_out_cost(low: int, count: int, *, one_round: bool = False, top: bool = False, readings: int = 1) -> Cost:
     leaf = _Leaf(low)
-    outputs = 2 * Planes((leaf.outputs,), count).nbytes
+    read = _read_bits(count, readings)
+    outputs = 2 * Planes((leaf.outputs,), read).nbytes
     tables = Planes((leaf.entries * (2 if one_round else 1) + top,), count).nbytes
     total = Cost(1 if one_round else 2, tables + outputs)
     digits = leaf.digits
     while digits > 1:
-        total = total + bit_and_cost((2 * (digits // 2) - 1,), count)
+        total = total + bit_and_cost((2 * (digits // 2) - 1,), read)
         digits -= digits // 2
     return total
 
@@ -193,7 +216,7 @@ def is_negative_split(scope: Scope, x: Split, bits: int, *, one_round: bool = Fa
     planes = to_planes(x.value, bits)
     if bits == 1:
         raise ValueError("one bit needs no comparison; use is_negative")
-    outputs, top = yield from _leaf(scope, planes, bits - 1, count, True, one_round)
+    outputs, top = yield from _leaf(scope, [planes], bits - 1, count, True, one_round)
     carry = yield from _tree(scope, outputs, _Leaf(bits - 1).digits)
     assert top is not None
     carry.own[...] ^= top.own
@@ -207,7 +230,8 @@ def is_negative(scope: Scope, x: Share, bits: int, *, one_round: bool = False) -
     The plan proves |x| < 2^(bits - 1) or means the value modulo 2^bits; 1 <= bits <= the ring's. 64 bits: 124.3 bits a
     party in 6 rounds, or with a one-round leaf 202 in 5; the cost grows with `bits`. Exact on the whole range.
     Semi-honest, one corruption: the leaf is a cross-term protocol (`cross`) under XOR, the tree is `bit_and`.
-    Source: leaf own, protocols page §5.5; compacting tree ABY3 (CCS 2018) and Damgard et al. (TCC 2006).
+    Source: leaf own, protocols page §5.5; digits in leaf and tree after Garay, Schoenmakers, Villegas (PKC 2007) and
+    CrypTFlow2 (CCS 2020); compacting tree ABY3 (CCS 2018) and Damgard et al. (TCC 2006).
     """
     out = BitShare.empty(x.size)
 

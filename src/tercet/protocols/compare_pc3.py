@@ -8,18 +8,14 @@ other way round by a secret coin; blinded and turned, D may see them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from tercet.protocols.compare import held
 from tercet.protocols.cost import Cost, side_by_side
-from tercet.protocols.message import Bytes, Planes
+from tercet.protocols.message import Planes
 from tercet.protocols.pieces import in_pieces, pieces, word_slice
 from tercet.protocols.product import Split, split_form
-from tercet.protocols.scope import Body, Pair, Role, Scope, Step
-from tercet.ring import to_planes
+from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Step
+from tercet.ring import Array, Bytes, empty_bytes, to_planes
 from tercet.ring.residues import (
     Digits,
     Residues,
@@ -49,15 +45,15 @@ class ResidueLayout:
     def nbytes(self) -> int:
         return packed_bytes(self.rows * self.count, self.p)
 
-    def pack(self, array: NDArray[Any]) -> Bytes:
+    def pack(self, array: Array) -> Bytes:
         return pack(array, self.p)
 
-    def unpack(self, payload: Bytes) -> NDArray[Any]:
+    def unpack(self, payload: Bytes) -> Array:
         return unpack(payload, self.rows * self.count, self.p).reshape(self.rows, self.count)
 
 
 def _draw(step: Step, pair: Pair, rows: int, count: int, p: int, modulus: int, purpose: Purpose) -> Residues:
-    uniform = np.empty(draw_bytes(rows * count, p), np.uint8)
+    uniform = empty_bytes(draw_bytes(rows * count, p))
     step.fill(pair, uniform, purpose)
     return draw(uniform, rows * count, p, modulus).reshape(rows, count)
 
@@ -66,9 +62,9 @@ def is_negative_pc3(scope: Scope, x: Share, bits: int) -> Body[BitShare]:
     """The sign bit of each x, read as a signed value modulo 2^bits. Run by all three parties; x is flat.
 
     Three rounds; 64 bits: 276.8 bits a party. 1 <= bits <= the ring's. Exact on the whole range.
-    Semi-honest, one corruption: D's tables are masked modulo p by F_AD (sampling is 2^-65 from uniform for each ten or
-    more draws); D sees nonzero digits uniform and independent and, by a coin that it lacks, one zero at a uniform place
-    or none. Not for the malicious mode: D could share tables that are not one-hot. Argument: docs/security/pc3.md.
+    Semi-honest, one corruption: D's tables are masked modulo p by F_AD (sampling: 2^40 comparisons are within 2^-40 of
+    ideal); D sees nonzero digits uniform and independent and, by a coin that it lacks, one zero at a uniform place or
+    none. Not for the malicious mode: D could share tables that are not one-hot. Argument: docs/security/pc3.md.
     Source: own assembly of SecureNN's private compare (PoPETs 2019) with digit tables; digits turned, not permuted.
     """
     out = BitShare.empty(x.size)
@@ -100,30 +96,30 @@ def is_negative_pc3_split(scope: Scope, x: Split, bits: int) -> Body[BitShare]:
     one = Planes((), count)
     words = planes.shape[-1]
     low, top = planes[:-1], planes[-1]
-    if scope.role is Role.D:
+    if scope.role is ProtocolRole.D:
         own = _draw(dealing, Pair.AD, form.entries, count, p, p, Purpose.TABLE)
-        dealing.send(Role.B, (tables, tables_deal(form, low, own)))
-        from_a = yield opening.receive(Role.A, digits)
-        from_b = yield opening.receive(Role.B, digits)
+        dealing.deal(ProtocolRole.B, (tables, tables_deal(form, low, own)))
+        from_a = yield opening.receive(ProtocolRole.A, digits)
+        from_b = yield opening.receive(ProtocolRole.B, digits)
         ad = ending.planes(Pair.AD, (words,), Purpose.OUTPUT)
         bd = zero_among(form, from_a, from_b) ^ top ^ ad
-        ending.send(Role.B, (one, bd))
+        ending.deal(ProtocolRole.B, (one, bd))
         return held(scope, None, ad, bd, count)
     coin = opening.planes(Pair.AB, (words,), Purpose.COIN)
-    scale = _draw(opening, Pair.AB, form.count, count, p, p - 1, Purpose.SCALE) + np.uint8(1)
+    scale = _draw(opening, Pair.AB, form.count, count, p, p - 1, Purpose.SCALE) + 1
     zero = _draw(opening, Pair.AB, form.count, count, p, p, Purpose.ZERO)
     turn = _draw(opening, Pair.AB, 1, count, p, form.count, Purpose.BLIND)[0]
-    is_a = scope.role is Role.A
+    is_a = scope.role is ProtocolRole.A
     if is_a:
         share = _draw(dealing, Pair.AD, form.entries, count, p, p, Purpose.TABLE)
     else:
-        share = yield dealing.receive(Role.D, tables)
+        share = yield dealing.receive(ProtocolRole.D, tables)
     blinded = tables_blind(form, low, share, 0 if is_a else 1, coin, scale, zero, turn, not is_a)
-    opening.send(Role.D, (digits, blinded))
+    opening.open_to_party(ProtocolRole.D, digits, blinded)
     ab = coin ^ top
     if is_a:
         return held(scope, ab, ending.planes(Pair.AD, (words,), Purpose.OUTPUT), None, count)
-    return held(scope, ab, None, (yield ending.receive(Role.D, one)), count)
+    return held(scope, ab, None, (yield ending.receive(ProtocolRole.D, one)), count)
 
 
 def is_negative_pc3_cost(count: int, bits: int) -> Cost:

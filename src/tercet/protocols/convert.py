@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
 from tercet.protocols.adder import digit_sums, digit_sums_cost
 from tercet.protocols.cost import Cost, side_by_side
 from tercet.protocols.cross import CrossTerms, WordDomain, cross_cost, cross_terms
 from tercet.protocols.message import Words
 from tercet.protocols.pieces import in_pieces, pieces, word_slice
 from tercet.protocols.product import split_form
-from tercet.protocols.scope import Body, Role, Scope
-from tercet.ring import Ring, from_planes
+from tercet.protocols.scope import Body, ProtocolRole, Scope
+from tercet.ring import Array, Bits, Ring, from_planes
 from tercet.sharing import BitShare, Share
 
 PIECE = 1 << 15
 BITS_PIECE = 1 << 14
 
 
-def split_bits_form(scope: Scope, bits: BitShare) -> NDArray[np.uint64]:
+def split_bits_form(scope: Scope, bits: BitShare) -> Bits:
     """b = beta XOR b': beta at A and B, b' at D; local."""
-    if scope.role is Role.D:
+    if scope.role is ProtocolRole.D:
         return bits.own ^ bits.next
-    return bits.next if scope.role is Role.A else bits.own
+    return bits.next if scope.role is ProtocolRole.A else bits.own
 
 
-def bit_words(ring: Ring, plane: NDArray[np.uint64], count: int) -> NDArray[Any]:
+def bit_words(ring: Ring, plane: Bits, count: int) -> Array:
     """A plane of packed bits as words 0 and 1."""
     return from_planes(plane.reshape(1, -1), count, ring)
 
 
-def signs(ring: Ring, words: NDArray[Any]) -> NDArray[Any]:
+def signs(ring: Ring, words: Array) -> Array:
     """1 - 2 w for words of 0 and 1."""
     return ring.sub(ring.from_ints([1]), ring.shl(words, 1))
 
@@ -52,13 +47,13 @@ def bit_to_words(scope: Scope, b: BitShare, ring: Ring, *, one_round: bool = Fal
         words = word_slice(cut)
         half = bit_words(ring, split_bits_form(part, BitShare(count, b.own[words], b.next[words])), count)
         domain = WordDomain(ring, count)
-        if part.role is Role.D:
+        if part.role is ProtocolRole.D:
             y = yield from cross_terms(part, domain, [False], CrossTerms(1, right=[half]), one_round=one_round)
             out.own[cut], out.next[cut] = y.own, y.next
             return
         terms = CrossTerms(1, left=[signs(ring, half)])
         y = yield from cross_terms(part, domain, [False], terms, one_round=one_round)
-        if part.role is Role.A:
+        if part.role is ProtocolRole.A:
             out.own[cut], out.next[cut] = y.own, ring.add(y.next, half)
         else:
             out.own[cut], out.next[cut] = ring.add(y.own, half), y.next
@@ -106,14 +101,14 @@ def inject_piece(
     domain = WordDomain(ring, count)
     free = [True] + [False] * (2 * len(weighted))
     halves = [bit_words(ring, split_bits_form(scope, bits), count) for bits, _ in weighted]
-    if scope.role is Role.D:
-        right: list[NDArray[Any] | None] = [None]
+    if scope.role is ProtocolRole.D:
+        right: list[Array | None] = [None]
         for bit in halves:
             right += [bit, ring.mul(bit, half)]
         y = yield from cross_terms(scope, domain, free, CrossTerms(len(free), right=right), one_round=one_round)
         return Share(ring, y.own, y.next)
     total = None
-    left: list[NDArray[Any]] = [half]
+    left: list[Array] = [half]
     for bit, (_, weight) in zip(halves, weighted, strict=True):
         sign = signs(ring, bit)
         if weight != 1:
@@ -122,10 +117,10 @@ def inject_piece(
         left += [ring.mul(sign, half), sign]
     assert total is not None
     left[0] = total
-    given = x.own if scope.role is Role.A else x.next
-    parts: list[NDArray[Any] | None] = [given] + [None] * (len(free) - 1)
+    given = x.own if scope.role is ProtocolRole.A else x.next
+    parts: list[Array | None] = [given] + [None] * (len(free) - 1)
     y = yield from cross_terms(scope, domain, free, CrossTerms(len(free), left=left, parts=parts), one_round=one_round)
-    if scope.role is Role.A:
+    if scope.role is ProtocolRole.A:
         return Share(ring, y.own, ring.mul_add(total, half, y.next))
     return Share(ring, ring.mul_add(total, half, y.own), y.next)
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Protocol
 
 from tercet.protocols.cost import Cost
-from tercet.protocols.message import Fields, Layout, Planes, Words
-from tercet.protocols.scope import Body, Pair, Role, Scope, Step
-from tercet.ring import Ring
-from tercet.sharing import BitShare, Purpose, Share
-
-Array = NDArray[Any]
+from tercet.protocols.message import Fields, Layout, Words
+from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Step
+from tercet.ring import Array, Ring
+from tercet.sharing import Purpose
 
 
 class Domain(Protocol):
@@ -70,29 +65,6 @@ class FieldDomain(WordDomain):
         return step.fields(pair, self.bits, self.count, self.ring, purpose)
 
 
-class BitDomain:
-    """Packed bits: XOR and AND. Arrays are (..., words)."""
-
-    __slots__ = ("count", "layout", "lead")
-
-    def __init__(self, count: int, lead: tuple[int, ...] = ()) -> None:
-        self.count = count
-        self.lead = lead
-        self.layout = Planes(lead, count)
-
-    def draw(self, step: Step, pair: Pair, purpose: Purpose) -> Array:
-        return step.planes(pair, (*self.lead, (self.count + 63) // 64), purpose)
-
-    def add(self, a: Array, b: Array) -> Array:
-        return np.bitwise_xor(a, b)
-
-    def sub(self, a: Array, b: Array) -> Array:
-        return np.bitwise_xor(a, b)
-
-    def mul(self, a: Array, b: Array) -> Array:
-        return np.bitwise_and(a, b)
-
-
 class CrossTerms:
     """One call's terms, as each role sees them.
 
@@ -116,7 +88,7 @@ class CrossTerms:
         self.parts = parts if parts is not None else (None,) * terms
 
 
-class Output:
+class Components:
     """The sharing of y by role: (own, next) components of this party."""
 
     __slots__ = ("next", "own")
@@ -128,7 +100,7 @@ class Output:
 
 def cross_terms(
     scope: Scope, domain: Domain, free: Sequence[bool], terms: CrossTerms, *, one_round: bool = False
-) -> Body[Output]:
+) -> Body[Components]:
     """A sharing of y = sum_j L_j R_j. Run by all three parties; lengths and domain are public.
 
     `free[j]`: R_j is already shared between A and B. XT-2: two rounds (only one after the round in which L came into
@@ -138,12 +110,14 @@ def cross_terms(
     Source: protocols page §2.4 (own presentation; generalises the three-party OT of ABY3, CCS 2018).
     """
     step = scope.step("cross")
-    if scope.role is Role.D:
+    if scope.role is ProtocolRole.D:
         return _deal(scope, step, domain, free, terms, one_round)
     return (yield from _evaluate(scope, step, domain, free, terms, one_round))
 
 
-def _deal(scope: Scope, step: Step, domain: Domain, free: Sequence[bool], terms: CrossTerms, one_round: bool) -> Output:
+def _deal(
+    scope: Scope, step: Step, domain: Domain, free: Sequence[bool], terms: CrossTerms, one_round: bool
+) -> Components:
     dealt = [right for right, is_free in zip(terms.right, free, strict=True) if not is_free]
     for target, pair, first in _directions(one_round):
         names = [scope.step("term") for _ in dealt]
@@ -152,23 +126,23 @@ def _deal(scope: Scope, step: Step, domain: Domain, free: Sequence[bool], terms:
             assert right is not None
             messages.append((domain.layout, domain.sub(right, domain.draw(name, pair, first))))
         if messages:
-            names[0].send(target, *messages)
+            names[0].deal(target, *messages)
     u_ad = domain.draw(step, Pair.AD, Purpose.OUTPUT)
     u_bd = domain.draw(step, Pair.BD, Purpose.OUTPUT)
-    return Output(u_bd, u_ad)
+    return Components(u_bd, u_ad)
 
 
-def _directions(one_round: bool) -> list[tuple[Role, Pair, Purpose]]:
+def _directions(one_round: bool) -> list[tuple[ProtocolRole, Pair, Purpose]]:
     """To whom D sends R_j minus which pair's draw: always to B; in one round also, independently, to A."""
-    to_b = (Role.B, Pair.AD, Purpose.TERM)
-    return [to_b, (Role.A, Pair.BD, Purpose.TERM_B)] if one_round else [to_b]
+    to_b = (ProtocolRole.B, Pair.AD, Purpose.TERM)
+    return [to_b, (ProtocolRole.A, Pair.BD, Purpose.TERM_B)] if one_round else [to_b]
 
 
 def _evaluate(
     scope: Scope, step: Step, domain: Domain, free: Sequence[bool], terms: CrossTerms, one_round: bool
-) -> Body[Output]:
+) -> Body[Components]:
     assert terms.left is not None
-    is_a = scope.role is Role.A
+    is_a = scope.role is ProtocolRole.A
     dealt = sum(not is_free for is_free in free)
     drawn: list[Array] = []
     requests = []
@@ -177,7 +151,7 @@ def _evaluate(
         if target is not scope.role:
             drawn = [domain.draw(name, pair, purpose) for name in names]
         elif names:
-            requests.append(names[0].receive(Role.D, *[domain.layout] * dealt))
+            requests.append(names[0].receive(ProtocolRole.D, *[domain.layout] * dealt))
 
     def dot(parts: Sequence[Array]) -> Array:
         given = iter(parts)
@@ -197,11 +171,11 @@ def _evaluate(
         return [arrays] if dealt == 1 else arrays
 
     mask = domain.draw(step, Pair.AD if is_a else Pair.BD, Purpose.OUTPUT)
-    other = Role.B if is_a else Role.A
+    other = ProtocolRole.B if is_a else ProtocolRole.A
     if is_a or one_round:
         # Here the draws are this party's part of R in the direction away from it, known before any message.
         sent = domain.sub(dot(drawn), mask)
-        step.send(other, (domain.layout, sent))
+        step.cross_term(other, domain.layout, sent)
         if one_round:
             theirs = yield step.receive(other, domain.layout)
             kept = domain.sub(dot((yield from received())), mask)
@@ -211,10 +185,10 @@ def _evaluate(
             mine = domain.add(theirs, sent)
     else:
         sent = domain.sub(dot((yield from received())), mask)
-        step.send(other, (domain.layout, sent))
+        step.cross_term(other, domain.layout, sent)
         theirs = yield step.receive(other, domain.layout)
         mine = domain.add(theirs, sent)
-    return Output(mask, mine) if is_a else Output(mine, mask)
+    return Components(mask, mine) if is_a else Components(mine, mask)
 
 
 def cross_cost(layout: Layout, dealt: int, *, one_round: bool) -> Cost:
@@ -222,11 +196,3 @@ def cross_cost(layout: Layout, dealt: int, *, one_round: bool) -> Cost:
     if one_round:
         return Cost(1, (2 * dealt + 2) * layout.nbytes)
     return Cost(2 if dealt else 1, (dealt + 2) * layout.nbytes)
-
-
-def as_share(ring: Ring, output: Output) -> Share:
-    return Share(ring, output.own, output.next)
-
-
-def as_bits(count: int, output: Output) -> BitShare:
-    return BitShare(count, output.own, output.next)

@@ -1,7 +1,7 @@
-"""Rounds, counted as they are measured: how deep in the chain of messages each role stands after every exchange.
+"""Counts the rounds of a protocol for its cost function: the depth in the chain of messages of each role.
 
-Roles do not wait alike (D knows its part of a dealt result at once), so the rounds of protocols that follow each other
-can be fewer than the sum of theirs. Cost functions walk through the exchanges of a protocol with this.
+Roles wait differently (D knows its part of a dealt result at once), so protocols that run one after the other can take
+fewer rounds than the sum of theirs. A cost function calls one method for each exchange.
 """
 
 from __future__ import annotations
@@ -42,3 +42,8 @@ class Depths:
             from_b = max(self.b, from_d) + 1
             self.a, self.b = max(self.a, from_b), max(self.b, from_d, from_a)
         self.rounds = max(self.rounds, from_d, from_a, from_b)
+
+    def deal(self) -> None:
+        """D passes a message to B."""
+        self.b = max(self.b, self.d + 1)
+        self.rounds = max(self.rounds, self.d + 1)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from tercet.protocols.bits import bit_and, bit_and_cost, rows
 from tercet.protocols.compare import held
 from tercet.protocols.cost import Cost, side_by_side
-from tercet.protocols.message import Bytes, Planes
+from tercet.protocols.message import Planes
 from tercet.protocols.pieces import in_pieces, pieces, word_slice
 from tercet.protocols.product import Split, split_form
-from tercet.protocols.scope import Body, Pair, Role, Scope
-from tercet.ring import RING64, pack_bits, pack_fields, to_planes, unpack_bits, unpack_fields
+from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope
+from tercet.ring import Array, Bytes, empty_bytes, to_planes, word_count
+from tercet.ring.distance import (
+    bit_rows,
+    differing,
+    digit_tables,
+    one_hot_table,
+    pack_narrow,
+    table_entry,
+    unpack_narrow,
+)
 from tercet.sharing import BitShare, Purpose, Share
 
 PIECE = 1 << 15
 HAMMING_PIECE = 1 << 14
-
-Residues = NDArray[np.uint8]
 
 
 def is_zero(scope: Scope, x: Share, bits: int) -> Body[BitShare]:
@@ -41,7 +45,7 @@ def is_zero(scope: Scope, x: Share, bits: int) -> Body[BitShare]:
     return out
 
 
-def _negated(x: Split) -> NDArray[Any]:
+def _negated(x: Split) -> Array:
     return x.ring.neg(x.value)
 
 
@@ -51,17 +55,17 @@ def is_zero_split(scope: Scope, x: Split, bits: int) -> Body[BitShare]:
     step = scope.step("equal")
     layout = Planes((bits,), count)
     ad = bd = ab = None
-    if scope.role is Role.D:
+    if scope.role is ProtocolRole.D:
         rho = to_planes(_negated(x), bits)
         ad = step.planes(Pair.AD, rho.shape, Purpose.TABLE)
         bd = rho ^ ad
-        step.send(Role.B, (layout, bd))
+        step.deal(ProtocolRole.B, (layout, bd))
     else:
         ab = ~to_planes(x.value, bits)
-        if scope.role is Role.A:
+        if scope.role is ProtocolRole.A:
             ad = step.planes(Pair.AD, ab.shape, Purpose.TABLE)
         else:
-            bd = yield step.receive(Role.D, layout)
+            bd = yield step.receive(ProtocolRole.D, layout)
     same = held(scope, ab, ad, bd, count)
     while (left := same.own.shape[0]) > 1:
         half = left // 2
@@ -126,18 +130,17 @@ class _ResidueLayout:
 
     @property
     def _count(self) -> int:
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
         return _residue_bytes(self._count, self.width)
 
-    def pack(self, array: NDArray[Any]) -> Bytes:
-        return pack_fields(array.astype(np.uint64), self.width)
+    def pack(self, array: Array) -> Bytes:
+        return pack_narrow(array, self.width)
 
-    def unpack(self, payload: Bytes) -> NDArray[Any]:
-        words = unpack_fields(payload, self.width, self._count, RING64)
-        return words.astype(np.uint8).reshape(self.shape)
+    def unpack(self, payload: Bytes) -> Array:
+        return unpack_narrow(payload, self.width, self._count).reshape(self.shape)
 
 
 def is_zero_hamming(scope: Scope, x: Share, bits: int) -> Body[BitShare]:
@@ -147,7 +150,8 @@ def is_zero_hamming(scope: Scope, x: Share, bits: int) -> Body[BitShare]:
     by a secret delta of theirs and open it to D, who shares the one-hot vector of what it sees; A and B select entry
     delta. 64 bits: 176.7 bits a party. Exact. Semi-honest, one corruption: D sees a uniform residue (delta is fresh,
     and the two messages are blinded by a fresh sharing of zero, since D knows the shares it dealt); then XT-1.
-    Source: protocols page §5.8 (own), with a power of two as modulus, see docs/security/equality.md.
+    Source: protocols page §5.8 (own; masked Hamming distance: Lipmaa, Toft, ICALP 2013), with a power of two as
+    modulus, see docs/security/equality.md.
     """
     out = BitShare.empty(x.size)
 
@@ -160,11 +164,6 @@ def is_zero_hamming(scope: Scope, x: Share, bits: int) -> Body[BitShare]:
     return out
 
 
-def _bit_rows(words: NDArray[Any], bits: int, count: int) -> Residues:
-    planes = to_planes(words, bits)
-    return unpack_bits(planes.reshape(-1), 64 * planes.size).view(np.uint8).reshape(bits, -1)[:, :count]
-
-
 def is_zero_hamming_split(scope: Scope, x: Split, bits: int) -> Body[BitShare]:
     """From the pair-and-solo form of a flat array; contract as `is_zero_hamming`."""
     count = x.value.size
@@ -175,87 +174,45 @@ def is_zero_hamming_split(scope: Scope, x: Split, bits: int) -> Body[BitShare]:
     opened = _ResidueLayout(form.width, (count,))
     table = Planes((modulus - 1,), count)
     one = Planes((), count)
-    words = (count + 63) // 64
+    words = word_count(count)
 
-    def draw(pair: Pair, shape: tuple[int, ...], purpose: Purpose) -> Residues:
-        out = np.empty(shape, np.uint8)
+    def draw(pair: Pair, shape: tuple[int, ...], purpose: Purpose) -> Bytes:
+        out = empty_bytes(shape)
         (dealing if pair is Pair.AD else opening).fill(pair, out, purpose)
         return out
 
-    if scope.role is Role.D:
+    if scope.role is ProtocolRole.D:
         given = draw(Pair.AD, (form.residues, count), Purpose.TABLE)
-        rho = _bit_rows(_negated(x), bits, count)
-        dealt = np.concatenate([_one_hot(rho[: 2 * form.pairs]), rho[2 * form.pairs :]])
-        dealing.send(Role.B, (shares, dealt - given))
-        from_a = yield opening.receive(Role.A, opened)
-        from_b = yield opening.receive(Role.B, opened)
-        seen = (from_a + from_b) & np.uint8(modulus - 1)
-        entries = np.arange(modulus - 1, dtype=np.uint8)[:, None]
-        padded = np.concatenate([seen, np.zeros(64 * words - count, np.uint8)])
-        hot = pack_bits(padded == entries).reshape(modulus - 1, words)
-        for target, pair in ((Role.B, Pair.AD), (Role.A, Pair.BD)):
-            choosing.send(target, (table, hot ^ choosing.planes(pair, hot.shape, Purpose.TERM)))
+        dealt = digit_tables(bit_rows(_negated(x), bits), form.pairs)
+        dealing.deal(ProtocolRole.B, (shares, dealt - given))
+        from_a = yield opening.receive(ProtocolRole.A, opened)
+        from_b = yield opening.receive(ProtocolRole.B, opened)
+        hot = one_hot_table(from_a + from_b, modulus)
+        for target, pair in ((ProtocolRole.B, Pair.AD), (ProtocolRole.A, Pair.BD)):
+            choosing.deal(target, (table, hot ^ choosing.planes(pair, hot.shape, Purpose.TERM)))
         u_ad = choosing.planes(Pair.AD, (words,), Purpose.OUTPUT)
         u_bd = choosing.planes(Pair.BD, (words,), Purpose.OUTPUT)
         return BitShare(count, u_bd, u_ad)
-    is_a = scope.role is Role.A
-    c = _bit_rows(x.value, bits, count)
+    is_a = scope.role is ProtocolRole.A
+    c = bit_rows(x.value, bits)
     if is_a:
         share = draw(Pair.AD, (form.residues, count), Purpose.TABLE)
     else:
-        share = yield dealing.receive(Role.D, shares)
-    distance = _differing(c, share, form.pairs, not is_a)
-    delta = draw(Pair.AB, (count,), Purpose.COIN) & np.uint8(modulus - 1)
+        share = yield dealing.receive(ProtocolRole.D, shares)
+    distance = differing(c, share, form.pairs, not is_a)
+    delta = draw(Pair.AB, (count,), Purpose.COIN)
     zero = draw(Pair.AB, (count,), Purpose.ZERO)
-    opening.send(Role.D, (opened, distance + zero + delta if is_a else distance - zero))
+    opening.open_to_party(ProtocolRole.D, opened, distance + zero + delta if is_a else distance - zero)
     mask = choosing.planes(Pair.AD if is_a else Pair.BD, (words,), Purpose.OUTPUT)
     mine = choosing.planes(Pair.AD if is_a else Pair.BD, (modulus - 1, words), Purpose.TERM)
-    other = Role.B if is_a else Role.A
+    other = ProtocolRole.B if is_a else ProtocolRole.A
     # A holds F_AD's part of one sharing of the table, B that of F_BD of the other; D sends each the opposite part.
-    sent = _entry(delta, mine, not is_a) ^ mask
-    choosing.send(other, (one, sent))
+    sent = table_entry(delta, mine, not is_a) ^ mask
+    choosing.cross_term(other, one, sent)
     theirs = yield choosing.receive(other, one)
-    got = yield choosing.receive(Role.D, table)
-    both = theirs ^ _entry(delta, got, not is_a) ^ mask
+    got = yield choosing.receive(ProtocolRole.D, table)
+    both = theirs ^ table_entry(delta, got, not is_a) ^ mask
     return BitShare(count, mask, both) if is_a else BitShare(count, both, mask)
-
-
-def _one_hot(bits: Residues) -> Residues:
-    """Of digits of two bits, lower bit first: entries 0 to 2 of each."""
-    if not bits.size:
-        return bits
-    low, high = bits[0::2], bits[1::2]
-    entries = np.stack([(1 - low) * (1 - high), low * (1 - high), (1 - low) * high], axis=1)
-    return entries.reshape(-1, bits.shape[1])
-
-
-def _differing(c: Residues, share: Residues, pairs: int, adds_constants: bool) -> Residues:
-    """This holder's share of the number of digits in which c and rho differ, modulo 256."""
-    one = np.uint8(1 if adds_constants else 0)
-    bits, singles = c[2 * pairs :], share[3 * pairs :]
-    # |c - rho| = c + (1 - 2 c) rho, and minus a share is its complement plus one
-    total = (singles ^ (np.uint8(0) - bits)).sum(axis=0, dtype=np.uint8)
-    total += (one + np.uint8(1)) * bits.sum(axis=0, dtype=np.uint8)
-    for digit in range(pairs):
-        hot = share[3 * digit : 3 * digit + 3]
-        value = c[2 * digit] + 2 * c[2 * digit + 1]
-        last = one - hot.sum(axis=0, dtype=np.uint8)
-        total += one - np.choose(value, [*hot, last])
-    result: Residues = total
-    return result
-
-
-def _entry(index: Residues, table: NDArray[np.uint64], last_ones: bool) -> NDArray[np.uint64]:
-    """Entry `index` of each element's table; the last entry is the XOR of the others, complemented if `last_ones`."""
-    last = np.bitwise_xor.reduce(table, axis=0)
-    level = np.concatenate([table, (~last if last_ones else last)[None]])
-    bit = 0
-    while level.shape[0] > 1:
-        chosen = pack_bits((index >> np.uint8(bit)) & np.uint8(1))
-        level = level[0::2] ^ (chosen & (level[0::2] ^ level[1::2]))
-        bit += 1
-    selected: NDArray[np.uint64] = level[0]
-    return selected
 
 
 def is_zero_hamming_cost(count: int, bits: int) -> Cost:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from numpy.typing import NDArray
-
 from tercet.protocols.compare import carry_out, carry_out_cost, tree_levels
 from tercet.protocols.convert import bit_words, signs, split_bits_form
 from tercet.protocols.cost import Cost, side_by_side
-from tercet.protocols.cross import CrossTerms, FieldDomain, Output, WordDomain, cross_cost, cross_terms
+from tercet.protocols.cross import Components, CrossTerms, FieldDomain, WordDomain, cross_cost, cross_terms
 from tercet.protocols.depth import Depths
 from tercet.protocols.message import Fields, Words
 from tercet.protocols.pieces import in_pieces, pieces
-from tercet.protocols.product import Split, split_form
-from tercet.protocols.scope import Body, Pair, Role, Scope, Together
-from tercet.ring import Ring, to_planes
+from tercet.protocols.product import Split, fresh_split_form
+from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Together
+from tercet.ring import Array, Ring, to_planes
 from tercet.sharing import Purpose, Share
 
 PIECE = 1 << 15
@@ -35,7 +31,7 @@ def truncate_exact(
     out = Share.empty(x.ring, (x.size,))
 
     def piece(part: Scope, cut: slice) -> Body[None]:
-        half = split_form(part, x[cut])
+        half = fresh_split_form(part, x[cut])
         y = yield from truncate_exact_split(part, half, shift, nearest=nearest, one_round=one_round)
         out.own[cut], out.next[cut] = y.own, y.next
 
@@ -63,7 +59,7 @@ def truncate_exact_split(
     return Share(ring, ring.add(wrapped.own, low.own), ring.add(wrapped.next, low.next))
 
 
-def _shifted(scope: Scope, ring: Ring, value: NDArray[Any], shift: int) -> Body[Share]:
+def _shifted(scope: Scope, ring: Ring, value: Array, shift: int) -> Body[Share]:
     """(c >> shift) + (r >> shift) less the wrap of c + r and the offset, as a sharing."""
     count, top = value.size, ring.bits - shift
     step = scope.step("shift")
@@ -72,37 +68,37 @@ def _shifted(scope: Scope, ring: Ring, value: NDArray[Any], shift: int) -> Body[
     sign = ring.shr(value, ring.bits - 1)
     narrow = ring.resize(sign, domain.ring)
 
-    def high(words: NDArray[Any]) -> NDArray[Any]:
+    def high(words: Array) -> Array:
         return ring.shl(domain.ring.resize(words, ring), top)
 
     part = ring.sub(ring.shr(value, shift), ring.shl(sign, top))
-    if scope.role is Role.D:
+    if scope.role is ProtocolRole.D:
         low = step.words(Pair.AD, ring, (count,), Purpose.OUTPUT)
         rest = ring.sub(part, low)
-        step.send(Role.B, (layout, rest))
-        wrap: Output = yield from cross_terms(scope, domain, [False], CrossTerms(1, right=[narrow]))
+        step.deal(ProtocolRole.B, (layout, rest))
+        wrap: Components = yield from cross_terms(scope, domain, [False], CrossTerms(1, right=[narrow]))
         return Share(ring, ring.add(rest, high(wrap.own)), ring.add(low, high(wrap.next)))
     wrap = yield from cross_terms(scope, domain, [False], CrossTerms(1, left=[narrow]))
     part = ring.sub(part, ring.from_ints([1 << (ring.bits - 2 - shift)]))
-    if scope.role is Role.A:
+    if scope.role is ProtocolRole.A:
         low = step.words(Pair.AD, ring, (count,), Purpose.OUTPUT)
         return Share(ring, ring.add(low, high(wrap.own)), ring.add(part, high(wrap.next)))
-    rest = yield step.receive(Role.D, layout)
+    rest = yield step.receive(ProtocolRole.D, layout)
     return Share(ring, ring.add(part, high(wrap.own)), ring.add(rest, high(wrap.next)))
 
 
-def _low_carry(scope: Scope, ring: Ring, value: NDArray[Any], shift: int, one_round: bool) -> Body[Share]:
+def _low_carry(scope: Scope, ring: Ring, value: Array, shift: int, one_round: bool) -> Body[Share]:
     """The carry out of the low `shift` bits of c + r as a number."""
     count = value.size
     carry = yield from carry_out(scope, to_planes(value, shift), shift, count)
     half = bit_words(ring, split_bits_form(scope, carry), count)
     domain = WordDomain(ring, count)
-    if scope.role is Role.D:
-        y: Output = yield from cross_terms(scope, domain, [False], CrossTerms(1, right=[half]), one_round=one_round)
+    if scope.role is ProtocolRole.D:
+        y: Components = yield from cross_terms(scope, domain, [False], CrossTerms(1, right=[half]), one_round=one_round)
         return Share(ring, y.own, y.next)
     terms = CrossTerms(1, left=[signs(ring, half)])
     y = yield from cross_terms(scope, domain, [False], terms, one_round=one_round)
-    if scope.role is Role.A:
+    if scope.role is ProtocolRole.A:
         return Share(ring, y.own, ring.add(y.next, half))
     return Share(ring, ring.add(y.own, half), y.next)
 

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tercet.ring import RING64, RING128, Ring, pack_fields, unpack_fields
-
-Bytes = NDArray[np.uint8]
+from tercet.ring import RING64, RING128, Array, Bytes, Ring, pack_fields, pack_planes, unpack_fields, unpack_planes
 
 
 class Layout(Protocol):
@@ -20,9 +15,9 @@ class Layout(Protocol):
     @property
     def nbytes(self) -> int: ...
 
-    def pack(self, array: NDArray[Any]) -> Bytes: ...
+    def pack(self, array: Array) -> Bytes: ...
 
-    def unpack(self, payload: Bytes) -> NDArray[Any]: ...
+    def unpack(self, payload: Bytes) -> Array: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +31,11 @@ class Words:
     def nbytes(self) -> int:
         return math.prod(self.shape) * self.ring.word_bytes
 
-    def pack(self, array: NDArray[Any]) -> Bytes:
-        return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    def pack(self, array: Array) -> Bytes:
+        return self.ring.pack(array)
 
-    def unpack(self, payload: Bytes) -> NDArray[Any]:
-        return payload.view(self.ring.dtype).reshape(self.shape)
+    def unpack(self, payload: Bytes) -> Array:
+        return self.ring.unpack(payload, self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +54,10 @@ class Fields:
     def nbytes(self) -> int:
         return (self.bits * self.count + 7) // 8
 
-    def pack(self, array: NDArray[Any]) -> Bytes:
+    def pack(self, array: Array) -> Bytes:
         return pack_fields(array, self.bits)
 
-    def unpack(self, payload: Bytes) -> NDArray[Any]:
+    def unpack(self, payload: Bytes) -> Array:
         return unpack_fields(payload, self.bits, self.count, self.ring)
 
 
@@ -74,23 +69,11 @@ class Planes:
     count: int
 
     @property
-    def _plane_bytes(self) -> int:
-        return (self.count + 7) // 8
-
-    @property
     def nbytes(self) -> int:
-        return math.prod(self.lead) * self._plane_bytes
+        return math.prod(self.lead) * ((self.count + 7) // 8)
 
-    def pack(self, array: NDArray[Any]) -> Bytes:
-        flat = np.ascontiguousarray(array).view(np.uint8)
-        if flat.shape[-1] == self._plane_bytes:
-            return flat.reshape(-1)
-        return np.ascontiguousarray(flat[..., : self._plane_bytes]).reshape(-1)
+    def pack(self, array: Array) -> Bytes:
+        return pack_planes(array, self.count)
 
-    def unpack(self, payload: Bytes) -> NDArray[Any]:
-        words = (self.count + 63) // 64
-        if self._plane_bytes == words * 8:
-            return payload.view(np.uint64).reshape(*self.lead, words)
-        out = np.zeros((*self.lead, words * 8), dtype=np.uint8)
-        out[..., : self._plane_bytes] = payload.reshape(*self.lead, self._plane_bytes)
-        return out.view(np.uint64)
+    def unpack(self, payload: Bytes) -> Array:
+        return unpack_planes(payload, self.lead, self.count)

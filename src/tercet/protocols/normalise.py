@@ -11,10 +11,8 @@ Source: own; after Catrina and Saxena (FC 2010), who do it on bits.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from tercet.protocols.adder import (
     CARRY,
@@ -45,8 +43,8 @@ from tercet.protocols.depth import Depths
 from tercet.protocols.message import Fields, Planes, Words
 from tercet.protocols.pieces import in_pieces, pieces
 from tercet.protocols.product import split_form
-from tercet.protocols.scope import Body, Pair, Role, Scope, Step, Together
-from tercet.ring import Ring, to_planes
+from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Step, Together
+from tercet.ring import Array, Ring, empty_bytes, stack, to_planes, zero_bits
 from tercet.sharing import BitShare, Party, Purpose, Share
 
 PIECE = 1 << 15
@@ -90,9 +88,9 @@ def _normalise(scope: Scope, x: Share, bits: int, even: bool, both: bool) -> Bod
 class _Shape:
     """The public numbers of one call.
 
-    `digits` = m; the top one holds only 4 - `gap` bits. Per digit step the factor changes by 2^`stride`. Within the
-    digit, with T_j = [digit >= 2^j] of the leading digit, the low part of u is 1 + sum weights_j T_j and that of v
-    1 + sum weights'_j (1 - T'_j), where in the top digit T'_j is T_(j - gap), or 1 where j <= gap.
+    `digits` = m; the top one holds only 4 - `gap` bits. Per digit step the factor changes by 2^4, by 2^2 if `even`.
+    Within the digit, with T_j = [digit >= 2^j] of the leading digit, the low part of u is 1 + sum weights_j T_j and
+    that of v 1 + sum weights'_j (1 - T'_j), where in the top digit T'_j is T_(j - gap), or 1 where j <= gap.
     """
 
     def __init__(self, ring: Ring, bits: int, even: bool) -> None:
@@ -101,7 +99,6 @@ class _Shape:
         self.even = even
         self.digits = digit_count(bits)
         self.gap = self.digits * DIGIT_BITS - bits
-        self.stride = 2 if even else DIGIT_BITS
         self.thresholds = [2] if even else [1, 2, 3]
 
     def weights(self, upward: bool) -> list[int]:
@@ -172,7 +169,7 @@ def _piece(scope: Scope, x: Share, shape: _Shape, both: bool) -> Body[list[Share
 
 
 def _constant(scope: Scope, ring: Ring, count: int, value: int) -> Share:
-    words, none = np.broadcast_to(ring.from_ints([value]), (count,)).copy(), ring.zeros(count)
+    words, none = ring.constant(value, (count,)).copy(), ring.zeros(count)
     own = words if scope.party is Party.P1 else none
     return Share(ring, own, words if scope.party.next is Party.P1 else none)
 
@@ -189,8 +186,8 @@ def _digit_answers(scope: Scope, x: Share, shape: _Shape) -> Body[tuple[BitShare
     planes = to_planes(half.value, shape.digits * DIGIT_BITS)
     count, number = x.size, len(shape.thresholds)
     outputs, _ = yield from digit_functions(scope, planes, count, shape.functions())
-    own = np.stack([part.own for part in outputs[:number]])
-    following = np.stack([part.next for part in outputs[:number]])
+    own = stack([part.own for part in outputs[:number]])
+    following = stack([part.next for part in outputs[:number]])
     if shape.digits == 1:
         return BitShare(count, own, following), None
     edges, nonzero, passes, made = outputs[number : 2 * number], *outputs[2 * number :]
@@ -199,8 +196,8 @@ def _digit_answers(scope: Scope, x: Share, shape: _Shape) -> Body[tuple[BitShare
     first = bit_xor(bit_not(scope, nonzero), passes)
     changes = BitShare(
         count,
-        np.stack([first.own, *(edge.own ^ passes.own for edge in edges)]),
-        np.stack([first.next, *(edge.next ^ passes.next for edge in edges)]),
+        stack([first.own, *(edge.own ^ passes.own for edge in edges)]),
+        stack([first.next, *(edge.next ^ passes.next for edge in edges)]),
     )
     changed = yield from bit_and(scope, changes, carry)
     own[:, 1:] ^= changed.own[1:]
@@ -221,7 +218,7 @@ def _select(
         picked = [table[:, 0] for table in tables]
     else:
         # Digit g leads if all above are zero and it is not; digit 0 also if everything is zero.
-        above = bit_not(scope, BitShare(count, np.zeros_like(zeros.own[:1]), np.zeros_like(zeros.next[:1])))
+        above = bit_not(scope, BitShare(count, *(zero_bits(zeros.own[:1].shape) for _ in range(2))))
         reaches = rows(zeros, above)
         leads = rows(zeros[:1], bit_xor(reaches[:-1], reaches[1:]))
         result = yield from select_rows(scope, leads, rows(*tables))
@@ -233,7 +230,7 @@ def _select(
 def _shifted_top(scope: Scope, answers: BitShare, shape: _Shape) -> BitShare:
     """The answers with those of the top digit as if it were shifted up by `gap` bits."""
     own, following = answers.own.copy(), answers.next.copy()
-    top = np.zeros_like(own[0, -1])
+    top = zero_bits(own[0, -1].shape)
     ones = ~top
     mine = ones if scope.party is Party.P1 else top
     theirs = ones if scope.party.next is Party.P1 else top
@@ -257,10 +254,10 @@ def _bit_sum(scope: Scope, ring: Ring, bits: BitShare, constant: int, coefficien
     shifts = [(c & -c).bit_length() - 1 for c in coefficients]
     layouts = [Fields(ring.bits - shift, count) for shift in shifts]
     one = Words(ring, (count,))
-    if scope.role is Role.D:
+    if scope.role is ProtocolRole.D:
         terms = _drawn(step, layouts)
-        step.send(
-            Role.B,
+        step.deal(
+            ProtocolRole.B,
             *(
                 (layout, layout.ring.sub(bit_words(layout.ring, plane, count), term))
                 for plane, layout, term in zip(half, layouts, terms, strict=True)
@@ -269,31 +266,31 @@ def _bit_sum(scope: Scope, ring: Ring, bits: BitShare, constant: int, coefficien
         u_ad = step.words(Pair.AD, ring, (count,), Purpose.OUTPUT)
         u_bd = step.words(Pair.BD, ring, (count,), Purpose.OUTPUT)
         return Share(ring, u_bd, u_ad)
-    is_a = scope.role is Role.A
+    is_a = scope.role is ProtocolRole.A
     mask = step.words(Pair.AD if is_a else Pair.BD, ring, (count,), Purpose.OUTPUT)
     if is_a:
         parts = _drawn(step, layouts)
     else:
-        received = yield step.receive(Role.D, *layouts)
+        received = yield step.receive(ProtocolRole.D, *layouts)
         parts = [received] if len(layouts) == 1 else received
     total = ring.neg(mask)
-    public: NDArray[Any] = np.broadcast_to(ring.from_ints([constant]), (count,))
+    public = ring.constant(constant, (count,))
     for plane, layout, part, coefficient in zip(half, layouts, parts, coefficients, strict=True):
         beta = bit_words(ring, plane, count)
         term = ring.mul(signs(ring, beta), layout.ring.resize(part, ring))
         total = ring.add(total, ring.scale(term, coefficient))
         public = ring.add(public, ring.scale(beta, coefficient))
-    other = Role.B if is_a else Role.A
-    step.send(other, (one, total))
+    other = ProtocolRole.B if is_a else ProtocolRole.A
+    step.cross_term(other, one, total)
     theirs = yield step.receive(other, one)
     ab = ring.add(ring.add(total, theirs), public)
     return Share(ring, mask, ab) if is_a else Share(ring, ab, mask)
 
 
-def _drawn(step: Step, layouts: list[Fields]) -> list[NDArray[Any]]:
+def _drawn(step: Step, layouts: list[Fields]) -> list[Array]:
     """Uniform values of A and D for each layout, from one draw."""
-    ends = np.cumsum([layout.nbytes for layout in layouts])
-    drawn = np.empty(int(ends[-1]), np.uint8)
+    ends = list(accumulate(layout.nbytes for layout in layouts))
+    drawn = empty_bytes(ends[-1])
     step.fill(Pair.AD, drawn, Purpose.TERM)
     return [layout.unpack(drawn[end - layout.nbytes : end].copy()) for layout, end in zip(layouts, ends, strict=True)]
 

@@ -1,7 +1,7 @@
-"""Cutting elementwise work into pieces: cache-sized, each with another solo party, all side by side (§1.5).
+"""Cuts elementwise work into pieces of the size of a cache, which run side by side with rotated roles (§1.5).
 
-Arrays that the cache holds whole are cut, too, where parties have machines and links of their own, so that all carry
-the same load. Parties that share a machine share its load in any case, and a piece more is only work more.
+Where the parties have machines and links of their own, arrays that fit the cache are cut, too, so that all parties
+have the same load. Parties on one machine share its load anyway; there, more pieces are only more work.
 """
 
 from __future__ import annotations

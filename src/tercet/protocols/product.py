@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Protocol
 
 from tercet.protocols.cost import Cost
 from tercet.protocols.message import Words
 from tercet.protocols.pieces import cut_from, in_pieces
-from tercet.protocols.scope import Body, Pair, Role, Scope
-from tercet.ring import Ring
-from tercet.sharing import Purpose, Share
+from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope
+from tercet.ring import Array, Ring, broadcast_shape
+from tercet.sharing import Party, Purpose, Share
 
 PIECE = 1 << 17
 
@@ -26,11 +23,11 @@ class Bilinear(Protocol):
     ring: Ring
     shape: tuple[int, ...]
 
-    def a(self, x: Share, y: Share, mask: NDArray[Any]) -> NDArray[Any]: ...
+    def a(self, x: Share, y: Share, mask: Array) -> Array: ...
 
-    def b(self, x: Share, y: Share, mask: NDArray[Any]) -> NDArray[Any]: ...
+    def b(self, x: Share, y: Share, mask: Array) -> Array: ...
 
-    def d(self, x: Share, y: Share, *masks: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+    def d(self, x: Share, y: Share, *masks: Array, out: Array | None = None) -> Array:
         """`out` may be filled, to save a copy."""
         ...
 
@@ -44,13 +41,13 @@ class Elementwise:
         self.ring = ring
         self.shape = shape
 
-    def a(self, x: Share, y: Share, mask: NDArray[Any]) -> NDArray[Any]:
+    def a(self, x: Share, y: Share, mask: Array) -> Array:
         return self.ring.product_a(x.own, x.next, y.own, y.next, mask, out=mask)
 
-    def b(self, x: Share, y: Share, mask: NDArray[Any]) -> NDArray[Any]:
+    def b(self, x: Share, y: Share, mask: Array) -> Array:
         return self.ring.product_b(x.own, x.next, y.own, y.next, mask, out=mask)
 
-    def d(self, x: Share, y: Share, *masks: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+    def d(self, x: Share, y: Share, *masks: Array, out: Array | None = None) -> Array:
         if len(masks) < 3:
             masks = (*masks, self.ring.zeros(self.shape))
         return self.ring.product_d(x.own, x.next, y.own, y.next, *masks, out=out)
@@ -63,22 +60,22 @@ class Matrix:
 
     def __init__(self, ring: Ring, x_shape: tuple[int, ...], y_shape: tuple[int, ...], threads: int = 1) -> None:
         self.ring = ring
-        self.shape = (*np.broadcast_shapes(x_shape[:-2], y_shape[:-2]), x_shape[-2], y_shape[-1])
+        self.shape = (*broadcast_shape(x_shape[:-2], y_shape[:-2]), x_shape[-2], y_shape[-1])
         self.threads = threads
 
-    def _times(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    def _times(self, x: Array, y: Array) -> Array:
         return self.ring.matmul(x, y, self.threads)
 
-    def a(self, x: Share, y: Share, mask: NDArray[Any]) -> NDArray[Any]:
+    def a(self, x: Share, y: Share, mask: Array) -> Array:
         ring = self.ring
         cross = ring.add(self._times(x.next, ring.add(y.next, y.own)), self._times(x.own, y.next))
         return ring.add(cross, mask)
 
-    def b(self, x: Share, y: Share, mask: NDArray[Any]) -> NDArray[Any]:
+    def b(self, x: Share, y: Share, mask: Array) -> Array:
         ring = self.ring
         return ring.add(ring.add(self._times(x.own, y.next), self._times(x.next, y.own)), mask)
 
-    def d(self, x: Share, y: Share, *masks: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+    def d(self, x: Share, y: Share, *masks: Array, out: Array | None = None) -> Array:
         ring = self.ring
         result = self._times(ring.add(x.own, x.next), ring.add(y.own, y.next))
         for mask in masks:
@@ -86,12 +83,19 @@ class Matrix:
         return result
 
 
+def add_public(scope: Scope, x: Share, words: Array) -> Share:
+    """x plus public words of its shape, which are added to component 1; local."""
+    ring = x.ring
+    own = ring.add(x.own, words) if scope.party is Party.P1 else x.own
+    return Share(ring, own, ring.add(x.next, words) if scope.party.next is Party.P1 else x.next)
+
+
 class Split:
     """A shared array as the pair-and-solo form x = c + r: `c` known to A and B, `r` known to D (§1.2)."""
 
     __slots__ = ("ring", "value")
 
-    def __init__(self, ring: Ring, value: NDArray[Any]) -> None:
+    def __init__(self, ring: Ring, value: Array) -> None:
         self.ring = ring
         self.value = value
 
@@ -101,9 +105,23 @@ class Split:
 
 def split_form(scope: Scope, x: Share) -> Split:
     """The pair-and-solo form that every sharing already is; local."""
-    if scope.role is Role.D:
+    if scope.role is ProtocolRole.D:
         return Split(x.ring, x.ring.add(x.own, x.next))
-    return Split(x.ring, x.next if scope.role is Role.A else x.own)
+    return Split(x.ring, x.next if scope.role is ProtocolRole.A else x.own)
+
+
+def fresh_split_form(scope: Scope, x: Share) -> Split:
+    """The pair-and-solo form x = (c + u) + (r - u) with a coin u that all three know; local, one draw an element.
+
+    For protocols whose result depends on c and r and not on x alone (rounding by a coin, wraps out of range). c and r
+    are parts of a share that may be stored, the same in every job, and which parts they are depends on the place of an
+    element: without u an analyst who compares results learns about x from them (docs/security/truncation.md).
+    Source: own.
+    """
+    coin = scope.step("coin").coin(x.ring, x.shape)
+    z = split_form(scope, x)
+    combine = x.ring.sub if scope.role is ProtocolRole.D else x.ring.add
+    return Split(x.ring, combine(z.value, coin, out=coin))
 
 
 def bilinear_split(scope: Scope, form: Bilinear, x: Share, y: Share) -> Body[Split]:
@@ -115,19 +133,19 @@ def bilinear_split(scope: Scope, form: Bilinear, x: Share, y: Share) -> Body[Spl
     """
     ring, shape = form.ring, form.shape
     step = scope.step("product")
-    if scope.role is Role.D:
+    if scope.role is ProtocolRole.D:
         mask_a = step.words(Pair.AD, ring, shape, Purpose.MASK)
         mask_b = step.words(Pair.BD, ring, shape, Purpose.MASK)
         return Split(ring, form.d(x, y, mask_a, mask_b))
     layout = Words(ring, shape)
-    if scope.role is Role.A:
+    if scope.role is ProtocolRole.A:
         mine = form.a(x, y, step.words(Pair.AD, ring, shape, Purpose.MASK))
-        step.send(Role.B, (layout, mine))
-        theirs = yield step.receive(Role.B, layout)
+        step.product(ProtocolRole.B, layout, mine)
+        theirs = yield step.receive(ProtocolRole.B, layout)
     else:
         mine = form.b(x, y, step.words(Pair.BD, ring, shape, Purpose.MASK))
-        step.send(Role.A, (layout, mine))
-        theirs = yield step.receive(Role.A, layout)
+        step.product(ProtocolRole.A, layout, mine)
+        theirs = yield step.receive(ProtocolRole.A, layout)
     return Split(ring, ring.add(mine, theirs))
 
 
@@ -143,24 +161,27 @@ def bilinear(scope: Scope, form: Bilinear, x: Share, y: Share, out: Share | None
     step = scope.step("product")
     layout = Words(ring, shape)
     role = scope.role
-    if role is Role.D:
+    if role is ProtocolRole.D:
         step.fill(Pair.AD, out.next, Purpose.OUTPUT)
         mask_a = step.words(Pair.AD, ring, shape, Purpose.MASK)
         mask_b = step.words(Pair.BD, ring, shape, Purpose.MASK)
         rest = form.d(x, y, mask_a, mask_b, out.next, out=out.own)
-        step.send(Role.B, (layout, rest))
+        step.deal(ProtocolRole.B, (layout, rest))
         if rest is not out.own:
             out.own[...] = rest
-    elif role is Role.A:
+    elif role is ProtocolRole.A:
         mine = form.a(x, y, step.words(Pair.AD, ring, shape, Purpose.MASK))
-        step.send(Role.B, (layout, mine))
+        step.product(ProtocolRole.B, layout, mine)
         step.fill(Pair.AD, out.own, Purpose.OUTPUT)
-        theirs = yield step.receive(Role.B, layout)
+        theirs = yield step.receive(ProtocolRole.B, layout)
         ring.add(mine, theirs, out=out.next)
     else:
         mine = form.b(x, y, step.words(Pair.BD, ring, shape, Purpose.MASK))
-        step.send(Role.A, (layout, mine))
-        theirs, _ = yield step.receive(Role.A, layout), step.receive_into(Role.D, layout, out.next.reshape(-1))
+        step.product(ProtocolRole.A, layout, mine)
+        theirs, _ = yield (
+            step.receive(ProtocolRole.A, layout),
+            step.receive_into(ProtocolRole.D, layout, out.next.reshape(-1)),
+        )
         ring.add(mine, theirs, out=out.own)
     return out
 

@@ -1,14 +1,11 @@
-"""New components for a stored value, so that what was stolen before does not combine with what is stolen after."""
+"""Fresh components for a stored value: a part stolen before and another stolen afterwards do not combine."""
 
 from __future__ import annotations
-
-import numpy as np
-from numpy.typing import NDArray
 
 from tercet.protocols.cost import Cost
 from tercet.protocols.message import Planes, Words
 from tercet.protocols.scope import Body, Scope
-from tercet.ring import Ring
+from tercet.ring import Ring, clear_beyond
 from tercet.sharing import BitShare, Share
 
 
@@ -25,12 +22,12 @@ def reshare(scope: Scope, value: Share | BitShare) -> Body[Share | BitShare]:
     the third component, which it lacks: the message is uniform given all else that it has. Proactive: the z are
     uniform among the triples with sum zero, so the y are uniform among those with the sum of the x, whatever the x
     are. Somebody who had one party's part before and has another's after, with no access to any party in between,
-    learns nothing: of the three differences z he knows one, and the other two are uniform with a given sum. This needs
+    learns nothing: of the three differences z they know one, and the other two are uniform with a given sum. This needs
     fresh stream keys that nobody keeps, which each job has, and that the old parts are destroyed. A part stolen before
     and another stolen *before* still combine; nothing can help that.
 
     References: Cramer, Damgård, Ishai, TCC 2005 (sharing of zero); Herzberg et al., Crypto 1995 (proactive sharing);
-    Araki et al., CCS 2016 (layout). No deviation but that corruption is semi-honest: nobody proves that his z is right,
+    Araki et al., CCS 2016 (layout). One deviation, as corruption is semi-honest: no party proves that its z is right,
     and the two holders compare hashes of each new component before the old are given up.
     """
     if not value.own.size:
@@ -39,20 +36,14 @@ def reshare(scope: Scope, value: Share | BitShare) -> Body[Share | BitShare]:
     if isinstance(value, BitShare):
         planes = Planes((), value.count)
         mask = step.zero_bits(value.own.shape)
-        fresh = _clear_beyond(np.bitwise_xor(value.own, mask, out=mask), value.count)
-        received = yield step.pass_to_prev(planes, fresh)
+        mask ^= value.own
+        fresh = clear_beyond(mask, value.count)
+        received = yield step.reshare(planes, fresh)
         return BitShare(value.count, fresh, received)
     ring = value.ring
     own = ring.add(value.own, step.zero_words(ring, value.own.shape))
-    received = yield step.pass_to_prev(Words(ring, value.own.shape), own)
+    received = yield step.reshare(Words(ring, value.own.shape), own)
     return Share(ring, own, received)
-
-
-def _clear_beyond(packed: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
-    """Set the bits of a flat packed array beyond the first `count` to zero, in place."""
-    if count % 64:
-        packed[-1] &= np.uint64((1 << count % 64) - 1)
-    return packed
 
 
 def reshare_cost(ring: Ring | None, count: int) -> Cost:

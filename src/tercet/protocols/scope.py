@@ -1,6 +1,6 @@
-"""The view that protocol code has of its party: roles, addressed messages and addressed streams.
+"""What protocol code works with at one party: roles, typed statements to the other parties, and random streams.
 
-A protocol is a generator: it sends, and it yields where it waits. `yield step.receive(...)` is resumed with the
+A protocol is a generator: it sends statements, and yields where it waits. `yield step.receive(...)` is resumed with the
 arrays received, and `yield (request, request)` with those of both; `yield Together(...)` runs several protocols side by
 side, so that their rounds coincide, and is resumed with the list of their results. The body in between is plain
 algebra.
@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from enum import IntEnum
+from operator import xor
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tercet.protocols.message import Bytes, Layout
-from tercet.ring import Ring, unpack_fields
-from tercet.sharing import Party, Purpose, Streams
+from tercet.protocols.message import Fields, Layout
+from tercet.protocols.transcript import Statement
+from tercet.ring import RING64, Array, Bits, Bytes, Ring, bytes_view, empty_bits, empty_bytes, unpack_fields
+from tercet.sharing import ALL, BitShare, Party, Purpose, Share, Streams
 from tercet.sharing.party import AROUND
 
 T = TypeVar("T")
@@ -25,9 +24,10 @@ Body: TypeAlias = Generator[Any, Any, T]
 
 _FORK_BITS = (16, 8, 8)
 _ALIGNMENT = 16
+_MARK = Fields(8, 1)
 
 
-class Role(IntEnum):
+class ProtocolRole(IntEnum):
     """Of one protocol instance (protocols page, §1.2): the solo party D and the pair A = next(D), B = prev(D).
 
     The value is how far the party is from D, going next.
@@ -49,13 +49,23 @@ class Pair(IntEnum):
     AB = 2
 
 
-_ROLES = tuple(Role)
+_ROLES = tuple(ProtocolRole)
 
 
 class Outbox(Protocol):
     """Where messages go: one job's channel of the transport."""
 
-    def send(self, to: Party, operation: int, step: int, payload: Bytes | list[Bytes], depth: int) -> None: ...
+    def send(
+        self, to: Party, operation: int, step: int, payload: Bytes | list[Bytes], depth: int, statement: Statement
+    ) -> None: ...
+
+    def said(self, statement: Statement, to: Party | None, operation: int, step: int, nbytes: int) -> None:
+        """Take note of what is not sent through here: what somebody outside gets (`to` None) or has given."""
+        ...
+
+    def name_of(self, party: Party) -> str:
+        """What the texts of errors call a party."""
+        ...
 
 
 class Receive:
@@ -163,7 +173,7 @@ class Scope:
 
     @property
     def in_pair(self) -> bool:
-        return self.role is not Role.D
+        return self.role is not ProtocolRole.D
 
     def component(self, pair: Pair) -> Party:
         return self._around[pair]
@@ -172,6 +182,16 @@ class Scope:
         self._steps += 1
         self.trail.append(name)
         return Step(self, self._steps)
+
+    def input(self, value: T) -> T:
+        """Take note of an array that comes from outside the job: the statement of its owner, heard by this party."""
+        nbytes = sum(part.nbytes for part in (value.own, value.next)) if isinstance(value, Share | BitShare) else 0
+        self.outbox.said(Statement.INPUT, None, self.instance, 0, nbytes)
+        return value
+
+    def name_of(self, party: Party) -> str:
+        """What errors call a party."""
+        return self.outbox.name_of(party)
 
     def fork(self, count: int, *, rotate: bool = False) -> list[Scope]:
         """Scopes for `count` parts that run side by side; `rotate` gives each part another solo party (§1.5)."""
@@ -215,7 +235,70 @@ class Step:
         self.scope = scope
         self.number = number
 
-    def send(self, to: Role, *parts: tuple[Layout, NDArray[Any]]) -> None:
+    # ---- what a party says: every message is one of these statements, and nothing else is sent ----
+
+    def product(self, to: ProtocolRole, layout: Layout, part: Array) -> None:
+        """Send this party's part of a bilinear form of what it holds, plus a draw that the receiver lacks."""
+        self._send(Statement.PRODUCT, self.scope._around[to], (layout, part))
+
+    def product_around(self, layout: Layout, part: Array) -> Receive:
+        """`product` in its symmetric form: to prev, under a sharing of zero; and the request for what next sends."""
+        return self._around(Statement.PRODUCT, layout, part)
+
+    def deal(self, to: ProtocolRole, *parts: tuple[Layout, Array]) -> None:
+        """Send values that this party knows, each less a draw that it shares with the third party.
+
+        The receiver and the third party hold a sharing of them afterwards.
+        """
+        self._send(Statement.DEAL, self.scope._around[to], *parts)
+
+    def cross_term(self, to: ProtocolRole, layout: Layout, part: Array) -> None:
+        """Send this party's part of a sum of terms, less a draw that it shares with the dealer.
+
+        Each term is a factor that sender and receiver know, times a value that the dealer has dealt to them.
+        """
+        self._send(Statement.CROSS_TERM, self.scope._around[to], (layout, part))
+
+    def reshare(self, layout: Layout, own: Array) -> Receive:
+        """Send this party's new component to prev: its summand of a value plus its part of a fresh sharing of zero.
+
+        Gives the request for the component that next sends.
+        """
+        return self._around(Statement.RESHARE, layout, own)
+
+    def open_to_party(self, to: ProtocolRole, layout: Layout, masked: Array) -> None:
+        """Send a part of a value that the receiver may see, because draws that it lacks hide the secret in it."""
+        self._send(Statement.OPEN_TO_PARTY, self.scope._around[to], (layout, masked))
+
+    def open(self, layout: Layout, own: Array, following: Array) -> tuple[Receive, Receive]:
+        """Make a value plain to all three parties: send each of the others the component that it lacks.
+
+        Gives the requests for this party's missing component, from both of its holders: prev and next.
+        """
+        party = self.scope.party
+        self._send(Statement.OPEN, party.next, (layout, own))
+        self._send(Statement.OPEN, party.prev, (layout, following))
+        return self._expect(party.prev, layout), self._expect(party.next, layout)
+
+    def barrier(self) -> tuple[Receive, Receive]:
+        """Tell both others that this party has come here, a byte of zeros each; gives the requests for their word."""
+        party, layout = self.scope.party, _MARK
+        for other in (party.next, party.prev):
+            self._send(Statement.BARRIER, other, (layout, RING64.zeros(1)))
+        return self._expect(party.next, layout), self._expect(party.prev, layout)
+
+    def reveal(self, message: Bytes) -> Bytes:
+        """Take note of a message for a recipient outside the three parties, which the caller delivers."""
+        self.scope.outbox.said(Statement.REVEAL, None, self.scope.instance, self.number, message.nbytes)
+        return message
+
+    def _around(self, statement: Statement, layout: Layout, array: Array) -> Receive:
+        scope = self.scope
+        outbox = scope.outbox
+        outbox.send(scope.party.prev, scope.instance, self.number, layout.pack(array), scope.depth + 1, statement)
+        return Receive(scope, scope.party.next, self.number, (layout,))
+
+    def _send(self, statement: Statement, to: Party, *parts: tuple[Layout, Array]) -> None:
         """Send one message; it must not be modified afterwards."""
         scope = self.scope
         payload: Bytes | list[Bytes]
@@ -224,57 +307,71 @@ class Step:
             payload = layout.pack(array)
         else:
             payload = [layout.pack(array) for layout, array in parts]
-        scope.outbox.send(scope._around[to], scope.instance, self.number, payload, scope.depth + 1)
+        scope.outbox.send(to, scope.instance, self.number, payload, scope.depth + 1, statement)
 
-    def receive(self, frm: Role, *layouts: Layout) -> Receive:
+    def _expect(self, frm: Party, layout: Layout) -> Receive:
+        return Receive(self.scope, frm, self.number, (layout,))
+
+    # ---- what a party hears ----
+
+    def receive(self, frm: ProtocolRole, *layouts: Layout) -> Receive:
         scope = self.scope
         return Receive(scope, scope._around[frm], self.number, layouts)
 
-    def receive_into(self, frm: Role, layout: Layout, out: NDArray[Any]) -> Receive:
+    def receive_into(self, frm: ProtocolRole, layout: Layout, out: Array) -> Receive:
         """As `receive`; the bytes of the message are those of `out`, a flat array, without a copy where possible."""
         scope = self.scope
-        return Receive(scope, scope._around[frm], self.number, (layout,), out.view(np.uint8))
+        return Receive(scope, scope._around[frm], self.number, (layout,), bytes_view(out))
 
-    def pass_to_prev(self, layout: Layout, array: NDArray[Any]) -> Receive:
-        """Send to prev, and the request for what next sends here: the ring-wise exchange of symmetric protocols."""
-        scope = self.scope
-        scope.outbox.send(scope.party.prev, scope.instance, self.number, layout.pack(array), scope.depth + 1)
-        return Receive(scope, scope.party.next, self.number, (layout,))
+    # ---- what parties draw ----
 
-    def words(self, pair: Pair, ring: Ring, shape: tuple[int, ...], purpose: Purpose) -> NDArray[Any]:
+    def words(self, pair: Pair, ring: Ring, shape: tuple[int, ...], purpose: Purpose) -> Array:
         """Uniform ring words that only the two parties of `pair` can derive."""
-        out = np.empty(shape, ring.dtype)
-        self.fill(pair, out, purpose)
+        out = ring.empty(shape)
+        scope = self.scope
+        scope.streams.fill(scope._around[pair], scope.instance, self.number, purpose, bytes_view(out))
         return out
 
-    def fill(self, pair: Pair, out: NDArray[Any], purpose: Purpose) -> None:
+    def fill(self, pair: Pair, out: Array, purpose: Purpose) -> None:
         scope = self.scope
-        flat = out if out.ndim == 1 else out.reshape(-1)
-        scope.streams.fill(scope._around[pair], scope.instance, self.number, purpose, flat.view(np.uint8))
+        scope.streams.fill(scope._around[pair], scope.instance, self.number, purpose, bytes_view(out))
 
-    def fields(self, pair: Pair, bits: int, count: int, ring: Ring, purpose: Purpose) -> NDArray[Any]:
+    def coin(self, ring: Ring, shape: tuple[int, ...]) -> Array:
+        """Uniform ring words that all three parties know, and nobody else: no owner, no analyst."""
+        scope = self.scope
+        out = ring.empty(shape)
+        scope.streams.fill(ALL, scope.instance, self.number, Purpose.COIN, bytes_view(out))
+        return out
+
+    def fields(self, pair: Pair, bits: int, count: int, ring: Ring, purpose: Purpose) -> Array:
         """Uniform values modulo 2^bits."""
-        packed = np.empty((bits * count + 7) // 8, np.uint8)
+        packed = empty_bytes((bits * count + 7) // 8)
         self.fill(pair, packed, purpose)
         return unpack_fields(packed, bits, count, ring)
 
-    def planes(self, pair: Pair, shape: tuple[int, ...], purpose: Purpose) -> NDArray[np.uint64]:
+    def planes(self, pair: Pair, shape: tuple[int, ...], purpose: Purpose) -> Bits:
         """Uniform packed bits."""
-        out = np.empty(shape, np.uint64)
+        out = empty_bits(shape)
         self.fill(pair, out, purpose)
         return out
 
-    def zero_bits(self, shape: tuple[int, ...]) -> NDArray[np.uint64]:
+    def component_bytes(self, component: Party, nbytes: int, purpose: Purpose) -> Bytes:
+        """Uniform bytes that only the two holders of a component can derive; this party is one of them."""
+        out = empty_bytes(nbytes)
+        self.scope.streams.fill(component, self.scope.instance, self.number, purpose, out)
+        return out
+
+    def zero_bits(self, shape: tuple[int, ...]) -> Bits:
         """This party's part of an XOR sharing of zero."""
-        return self._zero(np.empty(shape, np.uint64), np.empty(shape, np.uint64), np.bitwise_xor)
+        return self._zero(empty_bits(shape), empty_bits(shape), xor)
 
-    def zero_words(self, ring: Ring, shape: tuple[int, ...]) -> NDArray[Any]:
+    def zero_words(self, ring: Ring, shape: tuple[int, ...]) -> Array:
         """This party's part of an additive sharing of zero (Cramer-Damgard-Ishai, TCC 2005)."""
-        return self._zero(np.empty(shape, ring.dtype), np.empty(shape, ring.dtype), ring.sub)
+        return self._zero(ring.empty(shape), ring.empty(shape), ring.sub)
 
-    def _zero(self, own: NDArray[Any], following: NDArray[Any], minus: Any) -> NDArray[Any]:
+    def _zero(self, own: Array, following: Array, minus: Any) -> Array:
         scope = self.scope
         for component, out in ((scope.party, own), (scope.party.next, following)):
-            scope.streams.fill(component, scope.instance, self.number, Purpose.ZERO, out.reshape(-1).view(np.uint8))
-        result: NDArray[Any] = minus(own, following)
+            scope.streams.fill(component, scope.instance, self.number, Purpose.ZERO, bytes_view(out))
+        result: Array = minus(own, following)
         return result

@@ -9,17 +9,13 @@ Semi-honest, one corruption: every message is masked by a fresh draw that its re
 
 from __future__ import annotations
 
-from typing import Any
-
-from numpy.typing import NDArray
-
 from tercet.protocols.cost import Cost
 from tercet.protocols.cross import CrossTerms, FieldDomain, cross_cost, cross_terms
 from tercet.protocols.message import Fields, Words
 from tercet.protocols.pieces import in_pieces, pieces
-from tercet.protocols.product import PIECE, Bilinear, Elementwise, Split, bilinear_split, split_form
-from tercet.protocols.scope import Body, Pair, Role, Scope
-from tercet.ring import RING64, RING128, Ring
+from tercet.protocols.product import PIECE, Bilinear, Elementwise, Split, bilinear_split, fresh_split_form
+from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope
+from tercet.ring import RING64, RING128, Array, Ring
 from tercet.sharing import Purpose, Share
 
 
@@ -37,9 +33,10 @@ def truncate_split(
     Needs -2^(w-2) < z < 2^(w-2), or with `nonnegative` 0 <= z < 2^(w-1) - 2^shift; the plan proves it. Error below one
     last bit, never larger; exact multiples come out exact; the chance of rounding up is the discarded fraction.
     TR-2: two rounds, w + 3 shift bits in all; TR-1: one round, w + 4 shift bits. D's messages need no wait, so after a
-    product they travel in the product's round (FMT-2). Rounding depends on the shares: when the result is opened to a
-    party, that party learns up to one last bit more about z than an independent coin would tell (§4.8).
-    Source: protocols page §4.3-4.4 (own; wrap idea Dalskov, Escudero, Keller, PoPETs 2020).
+    product they travel in the product's round (FMT-2). z has to be a fresh sharing (`fresh_split_form`, or a product):
+    then the rounding is a coin that depends on z alone, but one that the parties know; see docs/security/truncation.md.
+    Source: protocols page §4.3-4.4 (own; the wrap as one product: SiRnn, S&P 2021; Dalskov, Escudero, Keller, PoPETs
+    2020).
     """
     ring, count = z.ring, z.value.size
     top = ring.bits - shift
@@ -48,52 +45,52 @@ def truncate_split(
     step = scope.step("truncate")
     words, fields = Words(ring, (count,)), Fields(shift, count, ring)
 
-    def drawn(pair: Pair, purpose: Purpose) -> NDArray[Any]:
+    def drawn(pair: Pair, purpose: Purpose) -> Array:
         return step.fields(pair, shift, count, ring, purpose)
 
-    if scope.role is Role.D:
+    if scope.role is ProtocolRole.D:
         low = out.next
         step.fill(Pair.AD, low, Purpose.OUTPUT)
         rest, term = ring.trunc_d(z.value, shift, low, drawn(Pair.AD, Purpose.TERM))
-        step.send(Role.B, (words, rest), (fields, term))
+        step.deal(ProtocolRole.B, (words, rest), (fields, term))
         if one_round:
             sign = ring.shr(z.value, ring.bits - 1)
-            step.send(Role.A, (fields, ring.sub(sign, drawn(Pair.BD, Purpose.TERM_B))))
+            step.deal(ProtocolRole.A, (fields, ring.sub(sign, drawn(Pair.BD, Purpose.TERM_B))))
         ring.add_shl(rest, drawn(Pair.BD, Purpose.WRAP_B), top, out=out.own)
         ring.add_shl(low, drawn(Pair.AD, Purpose.WRAP_A), top, out=low)
         return out
 
-    def wrap(term: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
+    def wrap(term: Array, mask: Array) -> Array:
         return ring.trunc_cross(z.value, shift, term, mask, nonnegative=nonnegative)
 
-    if scope.role is Role.A:
+    if scope.role is ProtocolRole.A:
         mask = drawn(Pair.AD, Purpose.WRAP_A)
         kept = wrap(drawn(Pair.AD, Purpose.TERM), mask)
-        step.send(Role.B, (fields, kept))
+        step.cross_term(ProtocolRole.B, fields, kept)
         step.fill(Pair.AD, out.own, Purpose.OUTPUT)
         ring.add_shl(out.own, mask, top, out=out.own)
         if one_round:
-            term, theirs = yield step.receive(Role.D, fields), step.receive(Role.B, fields)
+            term, theirs = yield step.receive(ProtocolRole.D, fields), step.receive(ProtocolRole.B, fields)
             kept = wrap(term, mask)
         else:
-            theirs = yield step.receive(Role.B, fields)
+            theirs = yield step.receive(ProtocolRole.B, fields)
         both = out.next
     else:
         mask = drawn(Pair.BD, Purpose.WRAP_B)
         if one_round:
-            step.send(Role.A, (fields, wrap(drawn(Pair.BD, Purpose.TERM_B), mask)))
-        rest, term = yield step.receive(Role.D, words, fields)
+            step.cross_term(ProtocolRole.A, fields, wrap(drawn(Pair.BD, Purpose.TERM_B), mask))
+        rest, term = yield step.receive(ProtocolRole.D, words, fields)
         kept = wrap(term, mask)
         if not one_round:
-            step.send(Role.A, (fields, kept))
+            step.cross_term(ProtocolRole.A, fields, kept)
         ring.add_shl(rest, mask, top, out=out.next)
-        theirs = yield step.receive(Role.A, fields)
+        theirs = yield step.receive(ProtocolRole.A, fields)
         both = out.own
     ring.trunc_pair(z.value, shift, kept, theirs, nonnegative=nonnegative, out=both)
     return out
 
 
-def _plus(ring: Ring, words: NDArray[Any], constant: int) -> NDArray[Any]:
+def _plus(ring: Ring, words: Array, constant: int) -> Array:
     return ring.add(words, ring.from_ints(constant)) if constant else words
 
 
@@ -104,7 +101,7 @@ def truncate(scope: Scope, x: Share, shift: int, *, one_round: bool = False, non
     out = Share.empty(x.ring, (x.size,))
 
     def piece(part: Scope, cut: slice) -> Body[None]:
-        z = split_form(part, x[cut])
+        z = fresh_split_form(part, x[cut])
         yield from truncate_split(part, z, shift, one_round=one_round, nonnegative=nonnegative, out=out[cut])
 
     yield from in_pieces(scope, x.size, PIECE, piece, bulk=True)
@@ -167,7 +164,7 @@ def lift(scope: Scope, x: Share, *, one_round: bool = False) -> Body[Share]:
     out = Share.empty(RING128, (x.size,))
 
     def piece(part: Scope, cut: slice) -> Body[None]:
-        y = yield from _lift_split(part, split_form(part, x[cut]), one_round)
+        y = yield from _lift_split(part, fresh_split_form(part, x[cut]), one_round)
         out.own[cut], out.next[cut] = y.own, y.next
 
     yield from in_pieces(scope, x.size, PIECE, piece, bulk=True)
@@ -180,28 +177,28 @@ def _lift_split(scope: Scope, z: Split, one_round: bool) -> Body[Share]:
     layout = Words(wide, (count,))
     domain = FieldDomain(narrow.bits, count)
 
-    def high(words: NDArray[Any]) -> NDArray[Any]:
+    def high(words: Array) -> Array:
         return wide.shl(narrow.resize(words, wide), narrow.bits)
 
-    if scope.role is Role.D:
+    if scope.role is ProtocolRole.D:
         low = step.words(Pair.AD, wide, (count,), Purpose.OUTPUT)
         sign = narrow.shr(z.value, narrow.bits - 1)
         rest = wide.sub(wide.sub(narrow.resize(z.value, wide), high(sign)), low)
-        step.send(Role.B, (layout, rest))
+        step.deal(ProtocolRole.B, (layout, rest))
         wrap = yield from cross_terms(scope, domain, [False], CrossTerms(1, right=[sign]), one_round=one_round)
         return Share(wide, wide.add(rest, high(wrap.own)), wide.add(low, high(wrap.next)))
     offset = 1 << (narrow.bits - 2)
     c = _plus(narrow, z.value, offset)
     sign = narrow.shr(c, narrow.bits - 1)
     wrap = yield from cross_terms(scope, domain, [False], CrossTerms(1, left=[sign]), one_round=one_round)
-    if scope.role is Role.A:
+    if scope.role is ProtocolRole.A:
         low = step.words(Pair.AD, wide, (count,), Purpose.OUTPUT)
         mine, theirs = wide.add(low, high(wrap.own)), wrap.next
     else:
-        rest = yield step.receive(Role.D, layout)
+        rest = yield step.receive(ProtocolRole.D, layout)
         mine, theirs = wide.add(rest, high(wrap.next)), wrap.own
     both = _plus(wide, wide.add(narrow.resize(c, wide), high(narrow.sub(theirs, sign))), -offset)
-    return Share(wide, mine, both) if scope.role is Role.A else Share(wide, both, mine)
+    return Share(wide, mine, both) if scope.role is ProtocolRole.A else Share(wide, both, mine)
 
 
 def lift_cost(count: int, *, one_round: bool = False) -> Cost:

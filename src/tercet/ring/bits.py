@@ -10,41 +10,106 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tercet.ring.arrays import Bits, Bytes, Flags
 from tercet.ring.native import NATIVE, Kernels
 from tercet.ring.ring import Readable, Ring, Words
 
 
-def pack_bits(bits: NDArray[Any], *, native: Kernels = NATIVE) -> NDArray[np.uint64]:
+def pack_bits(bits: NDArray[Any], *, native: Kernels = NATIVE) -> Bits:
     """Packs booleans, or bytes of 0 and 1, read flat."""
     out = np.empty((bits.size + 63) // 64, np.uint64)
     native.pack_bits(bits, out)
     return out
 
 
-def unpack_bits(words: NDArray[np.uint64], n: int, *, native: Kernels = NATIVE) -> NDArray[np.bool_]:
+def unpack_bits(words: Bits, n: int, *, native: Kernels = NATIVE) -> Flags:
     """The first n bits, in ceil(n / 64) words, as booleans."""
     out = np.empty(n, np.bool_)
     native.unpack_bits(words, out)
     return out
 
 
-def to_planes(words: Words, bits: int, *, native: Kernels = NATIVE) -> NDArray[np.uint64]:
+def cut_bits(words: Bits, start: int, count: int) -> Bits:
+    """`count` bits from bit `start` on, beginning a word; what its last word holds beyond them is 0."""
+    first, shift = divmod(start, 64)
+    size = (count + 63) // 64
+    out = words[first : first + size] >> np.uint64(shift)
+    if out.size < size:  # a run that ends in its first word's own bits
+        out = np.concatenate([out, np.zeros(size - out.size, np.uint64)])
+    if shift:
+        following = words[first + 1 : first + 1 + size]
+        out[: following.size] |= following << np.uint64(64 - shift)
+    if count % 64:
+        out[-1] &= np.uint64((1 << count % 64) - 1)
+    return out
+
+
+def put_bits(out: Bits, at: int, words: Bits, count: int) -> None:
+    """Write `count` bits, as `cut_bits` gives them, into bits of `out` from `at` on, which are 0 so far."""
+    first, shift = divmod(at, 64)
+    size = (count + 63) // 64
+    out[first : first + size] |= words[:size] << np.uint64(shift)
+    if shift:
+        following = out[first + 1 : first + 1 + size]
+        following |= words[: following.size] >> np.uint64(64 - shift)
+
+
+def to_planes(words: Words, bits: int, *, native: Kernels = NATIVE) -> Bits:
     """Plane j packs bit j of each of the n words, read flat: (bits, ceil(n / 64))."""
     out = np.empty((bits, (words.size + 63) // 64), np.uint64)
     native.to_planes(words, out)
     return out
 
 
-def from_planes(planes: NDArray[np.uint64], n: int, ring: Ring) -> Words:
+def word_count(bits: int) -> int:
+    """How many 64-bit words hold `bits` packed bits."""
+    return (bits + 63) // 64
+
+
+def clear_beyond(packed: Bits, count: int) -> Bits:
+    """Set the bits of a flat packed array beyond the first `count` to zero, in place; it is given back."""
+    if count % 64:
+        packed[-1] &= np.uint64((1 << count % 64) - 1)
+    return packed
+
+
+def cleared(packed: Bits, count: int) -> Bits:
+    """A flat copy of the words that hold the first `count` bits, without the bits beyond them."""
+    return clear_beyond(packed.reshape(-1)[: word_count(count)].copy(), count)
+
+
+def bit_column(data: bytes) -> Bits:
+    """The bits of some bytes, the highest of each byte first, as packed rows of one bit each: (bits, 1)."""
+    return np.unpackbits(np.frombuffer(data, np.uint8)).astype(np.uint64)[:, None]
+
+
+def pack_planes(planes: Bits, count: int) -> Bytes:
+    """Planes (..., words) of `count` bits as bytes on the wire, each plane in whole bytes."""
+    flat = np.ascontiguousarray(planes).view(np.uint8)
+    plane_bytes = (count + 7) // 8
+    if flat.shape[-1] == plane_bytes:
+        return flat.reshape(-1)
+    return np.ascontiguousarray(flat[..., :plane_bytes]).reshape(-1)
+
+
+def unpack_planes(payload: Bytes, lead: tuple[int, ...], count: int) -> Bits:
+    """The planes (*lead, words) of `count` bits that `pack_planes` packed; a view where bytes fill words."""
+    words, plane_bytes = word_count(count), (count + 7) // 8
+    if plane_bytes == words * 8:
+        return payload.view(np.uint64).reshape(*lead, words)
+    out = np.zeros((*lead, words * 8), dtype=np.uint8)
+    out[..., :plane_bytes] = payload.reshape(*lead, plane_bytes)
+    return out.view(np.uint64)
+
+
+def from_planes(planes: Bits, n: int, ring: Ring) -> Words:
     """The n words whose bit j is in plane j; bits without a plane are 0."""
     out = np.empty(n, ring.dtype)
     ring.native.from_planes(planes, out)
     return out
 
 
-def pack_fields(
-    words: Words, m: int, *, out: NDArray[np.uint8] | None = None, native: Kernels = NATIVE
-) -> NDArray[np.uint8]:
+def pack_fields(words: Words, m: int, *, out: Bytes | None = None, native: Kernels = NATIVE) -> Bytes:
     """The m low bits of each of the n words, read flat, little-endian and without gaps, in ceil(n * m / 8) bytes."""
     if out is None:
         out = np.empty((words.size * m + 7) // 8, np.uint8)

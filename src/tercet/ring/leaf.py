@@ -8,11 +8,9 @@ Each group of k bits of the two halves c + r of a value is compared through a ta
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tercet.ring.arrays import Bits
 from tercet.ring.native import NATIVE, Kernels
-
-Bits = NDArray[np.uint64]
 
 
 def leaf_deal(r_planes: Bits, own: Bits, *, out: Bits | None = None, native: Kernels = NATIVE) -> Bits:

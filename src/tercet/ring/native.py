@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 from tercet.ring._native import Kernels, available_levels, kernels
 from tercet.ring._native import retain_freed_memory as _retain_freed_memory
+
+if sys.byteorder != "little":
+    # shares, seeds and messages are read as little-endian words everywhere
+    raise ImportError("tercet runs on little-endian processors only, such as x86-64 and 64-bit Arm")
 
 NATIVE: Final[Kernels] = kernels()
 

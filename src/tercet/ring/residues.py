@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tercet.ring.arrays import Bits, Bytes
 from tercet.ring.native import NATIVE, Kernels
 
-Residues = NDArray[np.uint8]
-Bits = NDArray[np.uint64]
+Residues = Bytes
 
-PER_WORD: Final = {5: 27, 11: 18, 19: 14, 37: 12, 67: 10}
-"""Draws taken from 128 uniform bits modulo p or less: p ** draws < 2^63, so together they are 2^-65 from uniform."""
+PER_WORD: Final = {5: 18, 11: 12, 19: 10, 37: 8, 67: 7}
+"""Draws taken from 128 uniform bits modulo p or less: p ** draws < 2^43, so together they are 2^-86 from uniform."""
 
 FIELD_BITS: Final = {5: 10, 11: 14, 19: 17, 37: 21, 67: 25}
 """Bits that hold four residues."""
@@ -60,7 +59,7 @@ def draw_bytes(count: int, p: int) -> int:
     return -(-count // PER_WORD[p]) * 16
 
 
-def draw(uniform: NDArray[np.uint8], count: int, p: int, modulus: int, *, native: Kernels = NATIVE) -> Residues:
+def draw(uniform: Bytes, count: int, p: int, modulus: int, *, native: Kernels = NATIVE) -> Residues:
     """`count` values modulo `modulus` <= p from uniform bytes: digits of 128-bit fractions, PER_WORD[p] of each."""
     out = np.empty(count, np.uint8)
     native.residues_draw(uniform, modulus, PER_WORD[p], out)
@@ -71,14 +70,14 @@ def packed_bytes(count: int, p: int) -> int:
     return (-(-count // 4) * FIELD_BITS[p] + 7) // 8
 
 
-def pack(values: Residues, p: int, *, native: Kernels = NATIVE) -> NDArray[np.uint8]:
+def pack(values: Residues, p: int, *, native: Kernels = NATIVE) -> Bytes:
     """Residues read flat, four to a field."""
     out = np.empty(packed_bytes(values.size, p), np.uint8)
     native.residues_pack(values, p, out)
     return out
 
 
-def unpack(data: NDArray[np.uint8], count: int, p: int, *, native: Kernels = NATIVE) -> Residues:
+def unpack(data: Bytes, count: int, p: int, *, native: Kernels = NATIVE) -> Residues:
     """What `pack` packed; bytes that are no residues give some residues all the same."""
     out = np.empty(count, np.uint8)
     native.residues_unpack(data, p, out)

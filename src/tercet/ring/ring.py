@@ -1,24 +1,26 @@
 """Integers modulo 2^64 or 2^128: the one definition of a ring.
 
-Arrays of ring words are plain ndarrays of the ring's dtype (uint64, or the pair {lo, hi} of uint64), so that NumPy
-reshapes, indexes, transposes and concatenates them. Every method is pure, wraps around, returns a C-contiguous array
-and may be given `out=`, a contiguous array of the result's shape, which may be one of the operands themselves but must
-not otherwise overlap them. The fused kernels take arrays of one shape; `add`, `sub` and `mul` broadcast.
+Arrays of ring words are plain ndarrays of the ring's dtype (uint64, or the pair {lo, hi} of uint64), so that they
+are reshaped, indexed and transposed as such; `arrays` joins them. Every method is pure, wraps around, returns a
+C-contiguous array and may be given `out=`, a contiguous array of the result's shape, which may be one of the operands
+themselves but must not otherwise overlap them. The fused kernels take arrays of one shape; `add`, `sub` and `mul`
+broadcast.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tercet.ring.arrays import Bytes, Shape
 from tercet.ring.native import Kernels
 
 Words = NDArray[Any]
-Shape = int | tuple[int, ...]
 Readable = bytes | bytearray | memoryview | NDArray[Any]
 
 _LOW = (1 << 64) - 1
@@ -40,8 +42,20 @@ class Ring(ABC):
 
     # ---- making and reading ----
 
+    def empty(self, shape: Shape) -> Words:
+        """Words of any value, to be filled."""
+        return np.empty(shape, self.dtype)
+
     def zeros(self, shape: Shape) -> Words:
         return np.zeros(shape, self.dtype)
+
+    def constant(self, value: int, shape: Shape) -> Words:
+        """A public integer of any size and sign, so many times; not to be written to: it is one word in memory."""
+        return np.broadcast_to(self.from_ints(np.asarray(value, dtype=object)), shape)
+
+    def repeated(self, values: Sequence[int], counts: Sequence[int]) -> Words:
+        """Each of some public integers as often as the number at its place in `counts` says, in their order."""
+        return np.repeat(self.from_ints(np.asarray(values, dtype=object)), counts)
 
     @abstractmethod
     def from_ints(self, values: ArrayLike) -> Words:
@@ -65,6 +79,14 @@ class Ring(ABC):
         """The bytes of `words`, little-endian, without a copy where they are contiguous."""
         return np.ascontiguousarray(words, self.dtype).reshape(-1).view(np.uint8).data
 
+    def pack(self, words: Words) -> Bytes:
+        """The words as bytes on the wire: little-endian, read flat; a view where they are contiguous."""
+        return np.ascontiguousarray(words).reshape(-1).view(np.uint8)
+
+    def unpack(self, payload: Bytes, shape: tuple[int, ...]) -> Words:
+        """The words in bytes from the wire; a view."""
+        return payload.view(self.dtype).reshape(shape)
+
     @abstractmethod
     def resize(self, words: Words, to_ring: Ring) -> Words:
         """The same words in another ring: high bits dropped, or zeros in front."""
@@ -80,44 +102,48 @@ class Ring(ABC):
     @abstractmethod
     def mul(self, a: Words, b: Words, out: Words | None = None) -> Words: ...
 
+    def xor(self, a: Words, b: Words) -> Words:
+        """Bit by bit, of contiguous arrays of one shape."""
+        return (a.view(np.uint64) ^ b.view(np.uint64)).view(self.dtype)
+
     def neg(self, a: Words, out: Words | None = None) -> Words:
         if out is None:
-            out = np.empty(a.shape, self.dtype)
+            out = self.empty(a.shape)
         self.native.neg(a, out)
         return out
 
     def scale(self, a: Words, k: int, out: Words | None = None) -> Words:
         """k * a for a public integer k of any size and sign."""
         if out is None:
-            out = np.empty(a.shape, self.dtype)
+            out = self.empty(a.shape)
         self.native.scale(a, k & _LOW, (k >> 64) & _LOW, out)
         return out
 
     def shl(self, a: Words, s: int, out: Words | None = None) -> Words:
         """a * 2^s, 0 <= s < bits."""
         if out is None:
-            out = np.empty(a.shape, self.dtype)
+            out = self.empty(a.shape)
         self.native.shl(a, s, out)
         return out
 
     def shr(self, a: Words, s: int, out: Words | None = None) -> Words:
         """Logical shift to the right, 0 <= s < bits."""
         if out is None:
-            out = np.empty(a.shape, self.dtype)
+            out = self.empty(a.shape)
         self.native.shr(a, s, out)
         return out
 
     def sar(self, a: Words, s: int, out: Words | None = None) -> Words:
         """Arithmetic shift to the right, 0 <= s < bits: the signed value / 2^s, rounded down."""
         if out is None:
-            out = np.empty(a.shape, self.dtype)
+            out = self.empty(a.shape)
         self.native.sar(a, s, out)
         return out
 
     def low(self, a: Words, m: int, out: Words | None = None) -> Words:
         """a mod 2^m, 0 <= m <= bits."""
         if out is None:
-            out = np.empty(a.shape, self.dtype)
+            out = self.empty(a.shape)
         self.native.low(a, m, out)
         return out
 
@@ -130,7 +156,7 @@ class Ring(ABC):
     def add_shl(self, a: Words, b: Words, s: int, out: Words | None = None) -> Words:
         """a + b * 2^s, 0 <= s < bits."""
         if out is None:
-            out = np.empty(a.shape, self.dtype)
+            out = self.empty(a.shape)
         self.native.add_shl(a, b, s, out)
         return out
 
@@ -139,7 +165,7 @@ class Ring(ABC):
     def mul_add(self, a: Words, b: Words, c: Words, *, out: Words | None = None, threads: int = 1) -> Words:
         """a * b + c"""
         if out is None:
-            out = np.empty(a.shape, self.dtype)
+            out = self.empty(a.shape)
         self.native.mul_add(a, b, c, out, threads)
         return out
 
@@ -156,7 +182,7 @@ class Ring(ABC):
     ) -> Words:
         """x_ab * (y_ab + y_ad) + x_ad * y_ab + mask"""
         if out is None:
-            out = np.empty(x_ad.shape, self.dtype)
+            out = self.empty(x_ad.shape)
         self.native.product_a(x_ad, x_ab, y_ad, y_ab, mask, out, threads)
         return out
 
@@ -173,7 +199,7 @@ class Ring(ABC):
     ) -> Words:
         """x_ab * y_bd + x_bd * y_ab + mask"""
         if out is None:
-            out = np.empty(x_ab.shape, self.dtype)
+            out = self.empty(x_ab.shape)
         self.native.product_b(x_ab, x_bd, y_ab, y_bd, mask, out, threads)
         return out
 
@@ -192,7 +218,7 @@ class Ring(ABC):
     ) -> Words:
         """(x_bd + x_ad) * (y_bd + y_ad) - m1 - m2 - m3"""
         if out is None:
-            out = np.empty(x_bd.shape, self.dtype)
+            out = self.empty(x_bd.shape)
         self.native.product_d(x_bd, x_ad, y_bd, y_ad, m1, m2, m3, out, threads)
         return out
 
@@ -213,7 +239,7 @@ class Ring(ABC):
         c1 = c + 2^(bits-2) - 1, or c + 2^m - 1 for values known to be nonnegative.
         """
         if out is None:
-            out = np.empty(c.shape, self.dtype)
+            out = self.empty(c.shape)
         self.native.trunc_cross(c, m, nonnegative, a, u, out)
         return out
 
@@ -225,7 +251,7 @@ class Ring(ABC):
         for nonnegative values.
         """
         if out is None:
-            out = np.empty(c.shape, self.dtype)
+            out = self.empty(c.shape)
         self.native.trunc_pair(c, m, nonnegative, own, other, out)
         return out
 
@@ -255,7 +281,7 @@ class Ring(ABC):
         """Prefix sums, the element itself included."""
         (at,) = _normal_axes(a, axis)
         shape = _size(a.shape[:at]), a.shape[at], _size(a.shape[at + 1 :])
-        out = np.empty(a.shape, self.dtype)
+        out = self.empty(a.shape)
         self.native.cumsum(a.reshape(shape), out.reshape(shape))
         return out
 

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tercet.ring.arrays import Bits, Flags
+
 Ints = NDArray[Any]
-Bits = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def pack_bits(bits: NDArray[Any]) -> Bits:
     return np.packbits(padded, bitorder="little").view(np.uint64)
 
 
-def unpack_bits(words: Bits, n: int) -> NDArray[np.bool_]:
+def unpack_bits(words: Bits, n: int) -> Flags:
     return np.unpackbits(words.view(np.uint8), bitorder="little")[:n].astype(np.bool_)
 
 

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tercet.ring.arrays import Bits, Bytes
 from tercet.ring.bits import pack_bits, unpack_bits
-from tercet.ring.residues import FIELD_BITS, PER_WORD, Bits, Digits, Residues
+from tercet.ring.residues import FIELD_BITS, PER_WORD, Digits, Residues
 
 
-def draw(uniform: NDArray[np.uint8], count: int, p: int, modulus: int) -> Residues:
+def draw(uniform: Bytes, count: int, p: int, modulus: int) -> Residues:
     """`count` values modulo `modulus` <= p from uniform bytes: digits of 128-bit fractions, PER_WORD[p] of each."""
     limbs = uniform.view(np.uint32).reshape(-1, 4).T.astype(np.uint64)
     out = np.empty((PER_WORD[p], limbs.shape[1]), np.uint8)
@@ -25,7 +26,7 @@ def draw(uniform: NDArray[np.uint8], count: int, p: int, modulus: int) -> Residu
     return out.reshape(-1)[:count]
 
 
-def pack(values: Residues, p: int) -> NDArray[np.uint8]:
+def pack(values: Residues, p: int) -> Bytes:
     """Residues read flat, four to a field."""
     flat = values.reshape(-1)
     fours = np.concatenate([flat, np.zeros(-flat.size % 4, np.uint8)]).reshape(-1, 4).astype(np.uint64)
@@ -34,7 +35,7 @@ def pack(values: Residues, p: int) -> NDArray[np.uint8]:
     return np.packbits(bits.astype(np.uint8).reshape(-1), bitorder="little")
 
 
-def unpack(data: NDArray[np.uint8], count: int, p: int) -> Residues:
+def unpack(data: Bytes, count: int, p: int) -> Residues:
     """What `pack` packed; bytes that are no residues give some residues all the same."""
     fours, size = -(-count // 4), FIELD_BITS[p]
     bits = np.unpackbits(data, count=fours * size, bitorder="little").reshape(fours, size)

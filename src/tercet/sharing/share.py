@@ -7,15 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tercet.errors import IntegrityError
-from tercet.ring import Ring
+from tercet.ring import Array, Bits, Ring, as_bits, bytes_view, contiguous, empty_bits, word_count
 from tercet.sharing.party import PARTIES, Party
-from tercet.sharing.streams import KEY_BYTES, expand_seed
-
-Words = NDArray[Any]
+from tercet.sharing.streams import UPLOAD_SEED_BYTES, expand_seed
 
 
 @dataclass(slots=True, eq=False)
@@ -23,8 +18,8 @@ class Share:
     """Party i's part of an additively shared array: components own = x_i and next = x_{i+1}, x = x_1 + x_2 + x_3."""
 
     ring: Ring
-    own: Words = field(repr=False)
-    next: Words = field(repr=False)
+    own: Array = field(repr=False)
+    next: Array = field(repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -36,12 +31,12 @@ class Share:
 
     @classmethod
     def empty(cls, ring: Ring, shape: tuple[int, ...]) -> Share:
-        return cls(ring, np.empty(shape, ring.dtype), np.empty(shape, ring.dtype))
+        return cls(ring, ring.empty(shape), ring.empty(shape))
 
     def flat(self) -> Share:
         if self.own.ndim == 1 and self.own.flags.c_contiguous and self.next.flags.c_contiguous:
             return self
-        return Share(self.ring, np.ascontiguousarray(self.own).reshape(-1), np.ascontiguousarray(self.next).reshape(-1))
+        return Share(self.ring, contiguous(self.own).reshape(-1), contiguous(self.next).reshape(-1))
 
     def reshape(self, shape: tuple[int, ...]) -> Share:
         if shape == self.own.shape:
@@ -60,8 +55,8 @@ class BitShare:
     """
 
     count: int
-    own: NDArray[np.uint64] = field(repr=False)
-    next: NDArray[np.uint64] = field(repr=False)
+    own: Bits = field(repr=False)
+    next: Bits = field(repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,16 +65,11 @@ class BitShare:
     @classmethod
     def empty(cls, count: int, lead: tuple[int, ...] = ()) -> BitShare:
         shape = (*lead, word_count(count))
-        return cls(count, np.empty(shape, np.uint64), np.empty(shape, np.uint64))
+        return cls(count, empty_bits(shape), empty_bits(shape))
 
     def __getitem__(self, key: Any) -> BitShare:
         """Index the leading axes only."""
         return BitShare(self.count, self.own[key], self.next[key])
-
-
-def word_count(bits: int) -> int:
-    """How many 64-bit words hold `bits` packed bits."""
-    return (bits + 63) // 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +83,13 @@ class Upload:
         return self.components[party - 1], self.components[party.next - 1]
 
 
-def split(words: Words, ring: Ring, explicit: Party = Party.P3) -> Upload:
-    """Split an array of ring words into two 16-byte seeds and one explicit component.
+def split(words: Array, ring: Ring, explicit: Party = Party.P3) -> Upload:
+    """Split an array of ring words into two 24-byte seeds and one explicit component.
 
-    Called by the owner. Perfectly hiding up to AES: each party misses one component, which is uniform given the other
-    two. Upload: 128 bits an element and four seeds.
+    Called by the owner. Each party misses one component, which is uniform given the other two as far as AES in counter
+    mode is. Upload: 128 bits an element and four seeds.
     """
-    seeds = {party: secrets.token_bytes(KEY_BYTES) for party in PARTIES if party is not explicit}
+    seeds = {party: secrets.token_bytes(UPLOAD_SEED_BYTES) for party in PARTIES if party is not explicit}
     rest = words.reshape(-1)
     for seed in seeds.values():
         rest = ring.sub(rest, ring.from_bytes(expand_seed(seed, words.nbytes), rest.shape))
@@ -107,26 +97,31 @@ def split(words: Words, ring: Ring, explicit: Party = Party.P3) -> Upload:
     return Upload((parts[0], parts[1], parts[2]), explicit)
 
 
-def split_bits(packed: NDArray[np.uint64], explicit: Party = Party.P3) -> Upload:
+def split_bits(packed: Bits, explicit: Party = Party.P3) -> Upload:
     """Split packed bits by XOR; as `split`."""
-    seeds = {party: secrets.token_bytes(KEY_BYTES) for party in PARTIES if party is not explicit}
+    seeds = {party: secrets.token_bytes(UPLOAD_SEED_BYTES) for party in PARTIES if party is not explicit}
     rest = packed.reshape(-1).copy()
     for seed in seeds.values():
-        rest ^= expand_seed(seed, rest.nbytes).view(np.uint64)
+        rest ^= as_bits(expand_seed(seed, rest.nbytes))
     parts: list[bytes | memoryview] = [
-        rest.view(np.uint8).data if party is explicit else seeds[party] for party in PARTIES
+        bytes_view(rest).data if party is explicit else seeds[party] for party in PARTIES
     ]
     return Upload((parts[0], parts[1], parts[2]), explicit)
 
 
-def check_doubly_held(digests: Sequence[tuple[bytes, bytes]], what: str) -> None:
+def check_doubly_held(digests: Sequence[tuple[bytes, bytes]], what: str, nodes: Sequence[str] | None = None) -> None:
     """Compare each component's hash as its two holders gave it: digests[i-1] = party i's (own, next).
 
-    Raises IntegrityError naming the two nodes that differ.
+    Raises IntegrityError naming the two that differ, by the names of their nodes (`nodes`, in the order of parties) if
+    they have names.
     """
     for party in PARTIES:
         if digests[party.prev - 1][1] != digests[party - 1][0]:
+            if nodes is None:
+                holders = f"parties {int(party.prev)} and {int(party)}"
+            else:
+                holders = f"nodes {nodes[party.prev - 1]} and {nodes[party - 1]}"
             raise IntegrityError(
-                f"parties {int(party.prev)} and {int(party)} hold different copies of component {int(party)} of {what}",
+                f"{holders} hold different copies of component {int(party)} of {what}",
                 hint="one of them is faulty or lying; do not use the result",
             )

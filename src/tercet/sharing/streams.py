@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from tercet.errors import IntegrityError
-from tercet.sharing.party import Party
 
 KEY_BYTES = 16
+_NONCE_BYTES = 8
+UPLOAD_SEED_BYTES = KEY_BYTES + _NONCE_BYTES
+"""Of what an uploaded component stands for: a key and a nonce, both fresh, so that no table made beforehand of what
+keys begin with is of use, however many uploads there are."""
 _BLOCK_BYTES = 16
 _ZERO_BLOCK_BYTES = 1 << 17
 """What is encrypted at a time; it should leave the cache to what it is encrypted into."""
@@ -38,28 +41,45 @@ class Purpose(IntEnum):
     ZERO = 11
 
 
+ALL = 0
+"""In the place of a component: the stream that all three parties know, and nobody else."""
+
+
+Note: TypeAlias = "Callable[[int, int, int, Purpose, int], None]"
+"""Gets component, instance, step, purpose and number of bytes of a draw."""
+
+
 class Streams:
-    """The streams of one party in one job: component k's stream is known to parties k and prev(k).
+    """The streams of one party in one job: component k's stream is known to parties k and prev(k), one to all three.
 
     Held by one party. The counter block is instance (64 bits), step (24), purpose (8), block (32),
     so two draws can only overlap if they have the same address, which raises in every build.
     """
 
-    __slots__ = ("_encryptors", "_used", "_zeros")
+    __slots__ = ("_encryptors", "_note", "_used", "_zeros")
 
-    def __init__(self, keys: Mapping[Party, bytes]) -> None:
+    def __init__(self, keys: Mapping[int, bytes | memoryview]) -> None:
+        """`keys`: of the two components that this party holds, and of ALL."""
         # its annotations do not know that it writes into any buffer
-        self._encryptors: dict[Party, Any] = {
+        self._encryptors: dict[int, Any] = {
             component: Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor() for component, key in keys.items()
         }
-        self._used: set[tuple[Party, int, int]] = set()
+        self._used: set[tuple[int, int, int]] = set()
         self._zeros = memoryview(bytes(_ZERO_BLOCK_BYTES))
+        self._note: Note | None = None
+
+    def note(self, note: Note) -> None:
+        """Call `note` with the address and the size of every draw from now on."""
+        self._note = note
 
     def __repr__(self) -> str:
-        return f"Streams(components={sorted(int(c) for c in self._encryptors)})"
+        return f"Streams(components={sorted(int(c) for c in self._encryptors if c != ALL)})"
 
-    def fill(self, component: Party, instance: int, step: int, purpose: Purpose, out: NDArray[np.uint8]) -> None:
-        """Fill `out` (flat bytes) with the stream at this address; IntegrityError if it was drawn before."""
+    def fill(self, component: int, instance: int, step: int, purpose: Purpose, out: NDArray[np.uint8]) -> None:
+        """Fill `out` (flat bytes) with the stream at this address; IntegrityError if it was drawn before.
+
+        `component` is a party's number, or ALL for the stream that all three parties know.
+        """
         low = step << 8 | purpose
         address = (component, instance, low)
         used = self._used
@@ -71,6 +91,8 @@ class Streams:
             )
         used.add(address)
         size = out.nbytes
+        if self._note is not None:
+            self._note(component, instance, step, purpose, size)
         encryptor = self._encryptors[component]
         encryptor.reset_nonce(_COUNTER_BLOCK.pack(instance, low, 0))
         if size <= _ZERO_BLOCK_BYTES:
@@ -84,8 +106,9 @@ class Streams:
 
 
 def expand_seed(seed: bytes, nbytes: int) -> NDArray[np.uint8]:
-    """The bytes that a fresh 16-byte seed stands for (AES-128-CTR from block 0); client and the two holders call it.
+    """The bytes that a fresh 24-byte seed stands for; client and the two holders call it.
 
+    AES-128 in counter mode under the first 16 bytes; a counter block is the last 8 bytes, then the number of the block.
     A seed is drawn from the operating system for one array and never used for another.
     """
     out = np.empty(nbytes, dtype=np.uint8)
@@ -116,4 +139,7 @@ def expand_pieces(seed: bytes, nbytes: int) -> Iterator[NDArray[np.uint8]]:
 
 
 def _from_block(seed: bytes, block: int) -> Any:
-    return Cipher(algorithms.AES(seed), modes.CTR(block.to_bytes(_BLOCK_BYTES, "big"))).encryptor()
+    if len(seed) != UPLOAD_SEED_BYTES:
+        raise ValueError(f"a seed has {UPLOAD_SEED_BYTES} bytes, not {len(seed)}")
+    counter = bytes(seed[KEY_BYTES:]) + block.to_bytes(_BLOCK_BYTES - _NONCE_BYTES, "big")
+    return Cipher(algorithms.AES(seed[:KEY_BYTES]), modes.CTR(counter)).encryptor()

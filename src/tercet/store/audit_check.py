@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tercet.errors import InputError, IntegrityError
 from tercet.federation.api_peer import SignedHead
-from tercet.federation.identity import Card, Purpose, decode_base64url
+from tercet.federation.identity import Card, KeyPurpose, decode_base64url
 from tercet.federation.model import faults
 from tercet.store.audit import (
     HEAD_ACCEPTED_KIND,
@@ -27,7 +27,7 @@ Chain = tuple[Sequence[Card], Sequence[Entry]]
 
 
 def read_entries(lines: Iterable[str]) -> list[Entry]:
-    """Read what `Audit.export` wrote. Raises InputError naming the line."""
+    """Read entries, each a line of JSON, as `tercet node audit` writes them. Raises InputError naming the line."""
     entries = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -65,7 +65,7 @@ def verify(entries: Sequence[Entry], cards: Sequence[Card]) -> list[str]:
             found.append(f"entry {entry.number} is signed by {entry.signer[:16]}, which is not this node")
             continue
         try:
-            card.verify(Purpose.AUDIT, bytes.fromhex(entry.hash), decode_base64url(entry.signature))
+            card.verify(KeyPurpose.AUDIT, bytes.fromhex(entry.hash), decode_base64url(entry.signature))
         except (IntegrityError, ValueError):
             found.append(f"entry {entry.number} has a signature that is not one of {card.name}")
     return found
@@ -74,8 +74,8 @@ def verify(entries: Sequence[Entry], cards: Sequence[Card]) -> list[str]:
 def cross_check(chains: Sequence[Chain]) -> list[str]:
     """Check every chain, and the heads that each has of the others against those; gives a line for every defect.
 
-    A node that removed, replaced or rewrote entries which another had countersigned is found by name, and so is one
-    that showed an old head, of which all that it did later would be pinned by nobody.
+    Names a node that removed, replaced or rewrote entries which another node had countersigned, and a node that
+    gave an old head, after which its entries would have no countersignature.
     """
     found: list[str] = []
     by_name = {cards[0].name: (cards, entries) for cards, entries in chains}
@@ -93,7 +93,7 @@ def cross_check(chains: Sequence[Chain]) -> list[str]:
 
 
 def _first_of_jobs(entries: Sequence[Entry]) -> dict[str, int]:
-    """Where each job stands first in a chain."""
+    """The number of the first entry of each job in a chain."""
     found: dict[str, int] = {}
     for entry in entries:
         if entry.kind == JOB_KIND:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
@@ -20,13 +21,13 @@ from typing import Any
 
 from sqlalchemy import Connection, MetaData, func, insert, select, text
 
-from tercet.errors import ConfigError, InputError, IntegrityError
-from tercet.federation.clock import shown
+from tercet.errors import ConfigError, Gone, InputError, IntegrityError, StorageError
+from tercet.federation.canonical import ascii_json
+from tercet.federation.clock import utc_time
 from tercet.store.catalogue import RESTORE_UNTOLD, RESTORED, Catalogue
 from tercet.store.datasets import names, version_row
-from tercet.store.errors import Gone, StorageError
 from tercet.store.files import PARTS, SUFFIX, PartFile, make_folder, sync_folder, translated, write_file
-from tercet.store.schema import canonical_json
+from tercet.store.kept import arrays_where
 from tercet.store.sweep import referred, segments_there
 from tercet.store.tables import DATASETS, KEPT, METADATA
 
@@ -51,7 +52,8 @@ class BackupSummary:
 def target_below(base: Path, name: str) -> Path:
     """Where a backup of this name, a path, goes: below `base`, links followed. Raises InputError if it is not.
 
-    Called by the operator's route: who has his identity is not to write wherever the node may.
+    Called by the operator's route. Without this check, somebody with the operator's identity could write to any place
+    to which the node can write.
     """
     base = base.resolve()
     try:
@@ -93,10 +95,12 @@ def backup(
         try:
             return _backup(catalogue, folder, target, extra or {}, clock())
         except Gone:
-            # rows were withdrawn or refreshed while their files were being copied: the whole again, of a later moment
+            # rows were withdrawn or refreshed while their files were being copied: begin again, with the present rows
             _clear(target)
             if attempt == _ATTEMPTS:
-                raise StorageError("the data changed all the time", hint="make the backup in a quieter hour") from None
+                raise StorageError(
+                    "the data changed during every attempt", hint="make the backup at another time"
+                ) from None
         except BaseException:
             _clear(target)
             raise
@@ -104,7 +108,7 @@ def backup(
 
 def _backup(catalogue: Catalogue, folder: Path, target: Path, extra: Mapping[str, bytes], now: float) -> BackupSummary:
     with catalogue.read() as connection:
-        digest = _dump(catalogue, connection, target / _CATALOGUE)
+        digest = _dump(connection, target / _CATALOGUE)
         there = referred(connection)
         chunks = {segment.place_name: segment.chunks for segment in segments_there(connection)}
         fit = _versions(connection)
@@ -121,9 +125,9 @@ def _backup(catalogue: Catalogue, folder: Path, target: Path, extra: Mapping[str
         "extra": {Path(name).name: hashlib.sha256(data).hexdigest() for name, data in extra.items()},
         "versions": fit,
     }
-    data = canonical_json(manifest)
+    data = ascii_json(manifest)
     write_file(target / _HASH, [hashlib.sha256(data).hexdigest().encode()], "the backup")
-    # last: a backup without it is none
+    # written last: a folder without it is not a backup
     write_file(target / _MANIFEST, [data], "the backup")
     sync_folder(target, "the backup")
     return _summary(target, manifest)
@@ -134,9 +138,9 @@ def restore(
 ) -> BackupSummary:
     """Check every byte of a backup, and put it into a store and a database without anything, of either kind.
 
-    Called by the operator, with the node stopped. Costs two passes over the share files. What was changed at the other
-    nodes since then is not there: compare versions. Raises ConfigError if something is there already, IntegrityError
-    for a damaged backup, StorageError.
+    Called by the operator, with the node stopped. Costs two passes over the share files, and waits for the end of the
+    second in which it is done. What was changed at the other nodes since then is not there: compare versions. Raises
+    ConfigError if something is there already, IntegrityError for a damaged backup, StorageError.
     """
     manifest = _read_manifest(source)
     parts = folder / PARTS
@@ -152,12 +156,16 @@ def restore(
         sync_folder(parts, "the store")
         with catalogue.write() as connection:
             _load(connection, source / _CATALOGUE, str(manifest["catalogue"]))
-            catalogue.set_fact(connection, RESTORED, repr(clock()))
+            moment = clock()
+            catalogue.set_fact(connection, RESTORED, repr(moment))
             catalogue.set_fact(connection, RESTORE_UNTOLD, repr(float(manifest["created"])))
     except BaseException:
         shutil.rmtree(parts, ignore_errors=True)
         raise
     catalogue.upgrade()
+    # orders and jobs are dated in whole seconds. All of the present second count as signed before the restore, so the
+    # node must not start before the second ends
+    time.sleep(math.ceil(moment) - moment)
     return _summary(source, manifest)
 
 
@@ -168,7 +176,7 @@ def versions(catalogue: Catalogue) -> dict[str, Any]:
 
 
 def compare(summaries: Sequence[Mapping[str, Any]], nodes: Sequence[str]) -> list[str]:
-    """A line for everything in which nodes differ, by the nodes' names; none if they fit."""
+    """A line for every difference between the nodes, with their names; no line if there is none."""
     found = []
     for kind in ("datasets", "kept"):
         for name in sorted({name for summary in summaries for name in summary[kind]}):
@@ -184,7 +192,7 @@ def _shown(state: Any) -> str:
         return "nothing"
     if isinstance(state, Mapping):
         return f"version {state['version']} ({state['manifest'][:16]}, {state['rows']:,} rows)"
-    return str(hashlib.sha256(canonical_json(state)).hexdigest()[:16])
+    return str(hashlib.sha256(ascii_json(state)).hexdigest()[:16])
 
 
 def _versions(connection: Connection) -> dict[str, Any]:
@@ -194,14 +202,14 @@ def _versions(connection: Connection) -> dict[str, Any]:
         row = version_row(connection, name, current[name])
         assert row is not None
         datasets[name] = {"version": row.version, "manifest": row.manifest, "rows": row.rows}
-    kept = connection.execute(select(KEPT.c.handle, KEPT.c.digests).where(KEPT.c.expires.is_(None)))
+    kept = connection.execute(arrays_where(KEPT.c.expires.is_(None)))
     return {"datasets": datasets, "kept": {row.handle: json.loads(row.digests) for row in kept}}
 
 
 # -- rows
 
 
-def _dump(catalogue: Catalogue, connection: Connection, path: Path) -> str:
+def _dump(connection: Connection, path: Path) -> str:
     """All rows as JSON lines; gives their hash."""
     digest = hashlib.sha256()
     with translated("the backup"), open(path, "xb") as file:
@@ -210,7 +218,7 @@ def _dump(catalogue: Catalogue, connection: Connection, path: Path) -> str:
             rows = connection.execution_options(yield_per=500).execute(select(table))
             for row in rows:
                 values = {name: _as_json(value) for name, value in row._mapping.items()}
-                line = canonical_json({"table": table.name, "row": values}) + b"\n"
+                line = ascii_json({"table": table.name, "row": values}) + b"\n"
                 digest.update(line)
                 file.write(line)
         file.flush()
@@ -239,7 +247,7 @@ def _load(connection: Connection, path: Path, expected: str) -> None:
         table = tables.tables[line["table"]]
         connection.execute(insert(table).values({name: _from_json(value) for name, value in line["row"].items()}))
     if connection.dialect.name == "postgresql":
-        # rows came with their numbers, of which the sequence knows nothing
+        # rows were inserted with their numbers, so the sequence has not advanced
         connection.execute(
             text(
                 "SELECT setval(pg_get_serial_sequence('receipts', 'number'), "
@@ -289,7 +297,7 @@ def _link(source: Path, target: Path) -> None:
     except FileNotFoundError:
         raise Gone(f"the file {source.name} is gone") from None
     except OSError:
-        # another file system, or one without links
+        # the target is on another file system, or on one without hard links
         _copy(source, target)
 
 
@@ -354,7 +362,7 @@ def _read_manifest(source: Path) -> dict[str, Any]:
 def _summary(folder: Path, manifest: Mapping[str, Any]) -> BackupSummary:
     size = sum(facts["bytes"] for facts in manifest["files"].values())
     return BackupSummary(
-        folder, shown(float(manifest["created"])), len(manifest["files"]), size, dict(manifest["versions"])
+        folder, utc_time(float(manifest["created"])), len(manifest["files"]), size, dict(manifest["versions"])
     )
 
 

@@ -8,7 +8,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, delete, event, insert, inspect, make_url, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    create_engine,
+    delete,
+    event,
+    insert,
+    inspect,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
@@ -20,9 +36,8 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from tercet.errors import ConfigError
+from tercet.errors import ConfigError, DatabaseLost, DiskFull, StorageError
 from tercet.errors import IntegrityError as Damaged
-from tercet.store.errors import DatabaseLost, DiskFull, StorageError
 from tercet.store.migrations import HEAD
 from tercet.store.tables import FACTS, METADATA
 
@@ -31,9 +46,9 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 RESTORED = "restored"
 """Fact: when this catalogue was restored (unix seconds). What was signed before may have been used already."""
 RESTORE_UNTOLD = "restore untold"
-"""Fact: a restore, of a backup of that time, that the audit does not have yet."""
+"""Fact: this catalogue was restored from a backup of that time, and the audit has no entry of it yet."""
 FORGOTTEN = "forgotten"
-"""Fact: when the newest of the jobs came (unix seconds) that this catalogue has forgotten."""
+"""Fact: when the newest job arrived (unix seconds) of those that were deleted from this catalogue."""
 _FORMS = "alembic_version"
 _WRITES = "tercet_writes"
 _WRITER_LOCK = 0x746572636574
@@ -47,7 +62,7 @@ class Catalogue:
         try:
             parsed = make_url(url)
         except ArgumentError:
-            # its message would repeat the address, which may hold a password
+            # SQLAlchemy's message repeats the address, which may contain a password
             raise ConfigError("the catalogue's address is none that SQLAlchemy knows", hint="sqlite:///path") from None
         if parsed.drivername in ("postgresql", "postgres"):
             parsed = parsed.set(drivername="postgresql+psycopg")
@@ -71,7 +86,7 @@ class Catalogue:
         return f"Catalogue({self.kind})"
 
     def form(self) -> str | None:
-        """The form that the tables have; None if there are none."""
+        """The number of the last migration step that was applied; None if there are no tables."""
         with self.read() as connection:
             if not inspect(connection).has_table(_FORMS):
                 return None
@@ -82,9 +97,13 @@ class Catalogue:
 
         Called at a node's start. Raises ConfigError if a newer version of the package made them.
         """
-        if self.form() == (HEAD if to == "head" else to):
+        form = self.form()
+        if form == (HEAD if to == "head" else to):
             return
-        # only here: a node's start would be 0.2 s longer
+        if form is None and to == "head":
+            self._make()
+            return
+        # imported here, because importing it at a node's start costs 0.2 s
         from alembic.config import Config
         from alembic.runtime.environment import EnvironmentContext
         from alembic.runtime.migration import MigrationContext
@@ -103,6 +122,19 @@ class Catalogue:
                 environment.configure(connection=connection, target_metadata=METADATA)
                 environment.run_migrations()
 
+    def _make(self) -> None:
+        """Make all tables as they are now, in an empty database."""
+        made = Table(
+            _FORMS,
+            MetaData(),
+            Column("version_num", String(32)),
+            PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+        )
+        with self.write() as connection:
+            METADATA.create_all(connection)
+            made.create(connection)
+            connection.execute(insert(made).values(version_num=HEAD))
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view of one moment; nothing is to be written. Raises DatabaseLost."""
@@ -113,12 +145,12 @@ class Catalogue:
     def write(self) -> Iterator[Connection]:
         """A transaction, one at a time at this node; committed at the end, rolled back by an exception.
 
-        Durable when this returns. Raises DatabaseLost (also if the end of the transaction was not heard: it may then
-        have happened), DiskFull, StorageError.
+        Durable when this returns. Raises DatabaseLost (also if the answer to COMMIT did not arrive: the transaction may
+        then be committed), DiskFull, StorageError.
         """
         with self._alone(), _translated(), self._connect(write=True) as connection, connection.begin():
             if self.kind == "postgresql":
-                # other processes queue here as those of SQLite do at BEGIN IMMEDIATE
+                # writers of other processes wait here, as they do at BEGIN IMMEDIATE in SQLite
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})")
             yield connection
 
@@ -139,7 +171,7 @@ class Catalogue:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Threads wait here rather than in the database, which would have them poll."""
+        """Threads wait on a lock here, because SQLite would make them poll."""
         if self._writing == threading.get_ident():
             raise RuntimeError("write() within write() would wait for itself")
         with self._writer:
@@ -158,7 +190,7 @@ class Catalogue:
 def _options(kind: str) -> dict[str, Any]:
     if kind == "sqlite":
         return {"connect_args": {"timeout": BUSY_S, "check_same_thread": False}}
-    # a server may be gone, a file is not
+    # a server may be unreachable, so that connections are tested before use
     return {
         "connect_args": {"connect_timeout": 5, "application_name": "tercet"},
         "pool_timeout": BUSY_S,
@@ -169,7 +201,7 @@ def _options(kind: str) -> dict[str, Any]:
 def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _: Any) -> None:
-        # transactions are begun by `begun`, not by the driver, which would begin them late and without a lock
+        # `begun` begins transactions; the driver would begin them later and without a lock
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", f"busy_timeout = {BUSY_S}000"):
@@ -184,7 +216,7 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Errors of the database as ours; what an error says of statements and parameters stays out."""
+    """Turn errors of the database into errors of Tercet, without statements and parameters."""
     try:
         yield
     except PoolTimeout:
@@ -215,5 +247,5 @@ def _translated() -> Iterator[None]:
 
 
 def _reason(error: DBAPIError) -> str:
-    """The driver's words, first line only, without the address."""
+    """The first line of the driver's message, without the address."""
     return str(error.orig).strip().partition("\n")[0][:300]

@@ -1,32 +1,38 @@
-"""What a change of stored data is, as it travels between the coordinator and the nodes, and what a node answers.
+"""Changes of stored data: what travels between the coordinator and the nodes, what a node answers, and the effect.
 
-All fields are public. A change is prepared at all three nodes, then committed at all three, or aborted; `changes.py`
-does that at one node.
+All fields of a change are public. It is prepared at all three nodes, then committed at all three, or aborted; `changes`
+does that at one node. Preparing finds the `Effect` there: what will change, which the node keeps until the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, StringConstraints, TypeAdapter, ValidationError
 
 from tercet.errors import InputError, IntegrityError
 from tercet.federation.api import PublicJson
+from tercet.federation.canonical import ascii_json
 from tercet.federation.identifiers import DatasetName, Digest, Identifier, KeptName
-from tercet.federation.model import Model, faults
-from tercet.sharing import PARTIES, check_doubly_held
-from tercet.store.schema import MAX_ROWS
+from tercet.federation.model import Body, faults
+from tercet.federation.orders import Wider
+from tercet.sharing import check_doubly_held
+from tercet.store.schema import MAX_COLUMNS, MAX_ROWS
 
 MAX_CHUNKS = 1 << 20
 MAX_KEPT = 4096
 MAX_SEGMENTS = 1 << 16
+Count = Annotated[int, Field(ge=0, lt=1 << 31)]
 
 
-class UploadChange(Model):
+class UploadChange(Body):
     """An upload becomes visible: as a new dataset, as more rows, or as more columns of the rows that are there.
 
-    `parts` are the part ids of its chunks in order, `rows` all its rows: what its owner says that he sent.
+    `parts` are the part ids of its chunks in order, `rows` all its rows: what its owner says that they sent.
     """
 
     kind: Literal["create", "append", "columns"]
@@ -37,7 +43,7 @@ class UploadChange(Model):
     parts: Annotated[list[Identifier], Field(min_length=1, max_length=MAX_CHUNKS)]
 
 
-class WithdrawChange(Model):
+class WithdrawChange(Body):
     """All rows and columns that `owner` brought to the dataset go, or only those of one upload."""
 
     kind: Literal["withdraw"] = "withdraw"
@@ -46,16 +52,46 @@ class WithdrawChange(Model):
     upload: Identifier | None = None
 
 
-class RefreshChange(Model):
-    """The shares of every segment of `version` are replaced by the next generation, which the workers have written."""
+class RefreshChange(Body):
+    """The shares of every segment of `version` are replaced by the next generation, which the workers have written.
+
+    So are those of all kept arrays that were made of the dataset, by handle with the generation that they are of.
+    """
 
     kind: Literal["refresh"] = "refresh"
     dataset: DatasetName
     version: Annotated[int, Field(ge=1, lt=1 << 31)]
     manifest: Digest
+    kept: Annotated[dict[Identifier, Count], Field(max_length=MAX_SEGMENTS)] = Field(default_factory=dict)
 
 
-class KeptArray(Model):
+class SegmentName(Body):
+    """A segment: its name, and that of the segment whose rows it has columns of."""
+
+    segment: Identifier
+    base: Identifier
+
+
+class CheckChange(Body):
+    """These segments of `version`, whose values nobody had checked, were found to be in their ranges."""
+
+    kind: Literal["check"] = "check"
+    dataset: DatasetName
+    version: Annotated[int, Field(ge=1, lt=1 << 31)]
+    manifest: Digest
+    segments: Annotated[list[SegmentName], Field(min_length=1, max_length=MAX_SEGMENTS)]
+
+
+class WidenChange(Body):
+    """An owner of rows agrees to wider bounds; once all owners do, they are the dataset's."""
+
+    kind: Literal["widen"] = "widen"
+    dataset: DatasetName
+    owner: Digest
+    columns: Annotated[list[Wider], Field(min_length=1, max_length=MAX_COLUMNS)]
+
+
+class KeepArray(Body):
     """One array that a job keeps: its handle, which names its files, its name ("" for none), type and disclosure.
 
     `label` is the type as plans write it, in hexadecimal; `disclosure` is whatever the analysis of the plan found.
@@ -67,22 +103,26 @@ class KeptArray(Model):
     disclosure: JsonValue = None
 
 
-class KeepChange(Model):
+class KeepChange(Body):
     """Results of a job that stay at the nodes: arrays, and a model of that name made of them, with its public JSON.
 
-    `expires` (unix seconds) is when they are deleted; None for those kept until they are dropped.
+    `expires` (unix seconds) is when they are deleted; None for those kept until they are dropped. `datasets` are the
+    versions that the job read, `inputs` the kept arrays by handle, each with the generation of its shares: what was
+    refreshed since leaves nothing behind that was made of the shares before.
     """
 
     kind: Literal["keep"] = "keep"
     job: Identifier
     owner: Digest
-    arrays: Annotated[list[KeptArray], Field(min_length=1, max_length=MAX_KEPT)]
+    arrays: Annotated[list[KeepArray], Field(min_length=1, max_length=MAX_KEPT)]
     expires: float | None = None
     name: DatasetName | Literal[""] = ""
     model: PublicJson | None = None
+    datasets: dict[DatasetName, Count] = Field(default_factory=dict)
+    inputs: dict[Identifier, Count] = Field(default_factory=dict)
 
 
-class DropChange(Model):
+class DropChange(Body):
     """Kept arrays, by handle, are deleted; and the model of that name, whose arrays must be all of them."""
 
     kind: Literal["drop"] = "drop"
@@ -91,11 +131,14 @@ class DropChange(Model):
     arrays: Annotated[list[Identifier], Field(max_length=MAX_KEPT)] = Field(default_factory=list)
 
 
-Change = Annotated[UploadChange | WithdrawChange | RefreshChange | KeepChange | DropChange, Field(discriminator="kind")]
+Change = Annotated[
+    UploadChange | WithdrawChange | RefreshChange | CheckChange | WidenChange | KeepChange | DropChange,
+    Field(discriminator="kind"),
+]
 _CHANGE: TypeAdapter[Change] = TypeAdapter(Change)
 
 
-class SegmentDigests(Model):
+class SegmentDigests(Body):
     """One segment as one node has it: the digests of its components own and next."""
 
     segment: Identifier
@@ -103,7 +146,7 @@ class SegmentDigests(Model):
     next: Digest
 
 
-class Prepared(Model):
+class Prepared(Body):
     """One node's answer to *prepare*: all of it is durable there.
 
     `proposal` is a hash over everything that must be alike at all nodes: the change, the version before it, the schema,
@@ -128,19 +171,23 @@ def write_change(change: Change) -> dict[str, Any]:
     return change.model_dump(mode="json", by_alias=True)
 
 
-def check_prepared(answers: Sequence[Prepared]) -> None:
+def check_prepared(answers: Sequence[Prepared], nodes: Sequence[str] | None = None) -> None:
     """Compare the answers of parties 1, 2 and 3: the same proposal, and every component alike at its two holders.
 
     Called by the coordinator before it decides, and by every node again before it commits. Raises IntegrityError that
-    says which nodes differ.
+    says which nodes differ, by their names (`nodes`, in the order of parties) if given, else by number.
     """
     first, second, third = answers
     if not first.transaction == second.transaction == third.transaction:
         raise IntegrityError("the nodes answered about different transactions")
     proposals = [answer.proposal for answer in answers]
     if len(set(proposals)) > 1:
-        odd = [int(party) for party, mine in zip(PARTIES, proposals, strict=True) if proposals.count(mine) == 1]
-        who = f"node {odd[0]} differs from the other two" if len(odd) == 1 else "all three differ"
+        odd = [at for at, mine in enumerate(proposals) if proposals.count(mine) == 1]
+        who = (
+            f"node {nodes[odd[0]] if nodes else odd[0] + 1} differs from the other two"
+            if len(odd) == 1
+            else "all three differ"
+        )
         raise IntegrityError(
             f"the nodes would make different versions of it: {who}",
             hint="compare `tercet node datasets` of the three nodes",
@@ -152,4 +199,53 @@ def check_prepared(answers: Sequence[Prepared]) -> None:
         check_doubly_held(
             [(bytes.fromhex(piece.own), bytes.fromhex(piece.next)) for piece in pieces],
             f"segment {pieces[0].segment[:8]}",
+            nodes,
         )
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a change will do, as one node found it when it prepared it. JSON data, kept until the change is decided."""
+
+    facts: dict[str, Any]
+    """Alike at all nodes."""
+    digests: tuple[tuple[str, str, str], ...] = ()
+    """(segment, own, next): this node's digests of what is new."""
+    folders: tuple[str, ...] = ()
+    """Folders of files that go if the change is aborted, by name."""
+    leftover: tuple[str, ...] = ()
+    """Those that go once it is committed."""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Effect:
+        data = json.loads(text)
+        digests = tuple((segment, own, following) for segment, own, following in data["digests"])
+        return cls(data["facts"], digests, tuple(data["folders"]), tuple(data["leftover"]))
+
+    def prepared(self, transaction: str, change: Mapping[str, Any]) -> Prepared:
+        """What this node answers."""
+        facts = ascii_json({"change": change, "effect": self.facts})
+        return Prepared(
+            transaction=transaction,
+            proposal=hashlib.sha256(b"tercet/1 proposal\0" + facts).hexdigest(),
+            digests=[SegmentDigests(segment=segment, own=own, next=next_) for segment, own, next_ in self.digests],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeResult:
+    """What a committed change made; "" and 0 where it made no version."""
+
+    dataset: str = ""
+    version: int = 0
+    manifest: str = ""
+    rows: int = 0
+
+
+def agreed_digests(answers: Sequence[Prepared]) -> list[tuple[str, str, str]]:
+    """The digests of components 1, 2 and 3 of every new segment, in order; `check_prepared` compared the copies."""
+    pieces = zip(*(answer.digests for answer in answers), strict=True)
+    return [(of_one.own, of_two.own, of_three.own) for of_one, of_two, of_three in pieces]

@@ -1,9 +1,10 @@
 """One node's half of the two-phase commit of changes: prepare, commit, abort, and what is left after a crash.
 
-preparing  recorded and locked; files are being written. After a crash: aborted, nobody was told anything else
-prepared   all is durable; only the coordinator's word decides
-committed  visible, in one database transaction with its audit entry; files that are no longer needed go afterwards
-aborted    for ever: a transaction that was given up never comes back
+preparing  recorded and locked; files are being written. A crash aborts it, as no other node has an answer yet
+prepared   everything is durable; the coordinator decides. The values of an upload are then checked under sharing: this
+           node writes down the bit that it opened, and commits only if it says that they are in their ranges
+committed  visible, in one database transaction with its audit entry; files that are not needed are deleted after it
+aborted    final: an aborted transaction is never prepared again
 """
 
 from __future__ import annotations
@@ -13,69 +14,57 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Update, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select
 
-from tercet.errors import InputError, IntegrityError, TercetError
+from tercet.errors import Busy, InputError, IntegrityError, NotFound, TercetError
+from tercet.federation.canonical import ascii_json
 from tercet.sharing import Party
 from tercet.store.audit import Audit, timestamp
 from tercet.store.catalogue import RESTORE_UNTOLD, Catalogue
 from tercet.store.change import (
     Change,
+    ChangeResult,
+    CheckChange,
     DropChange,
+    Effect,
     KeepChange,
     Prepared,
     RefreshChange,
     UploadChange,
+    WidenChange,
     WithdrawChange,
     check_prepared,
-    read_change,
     write_change,
 )
+from tercet.store.change_rows import (
+    FAILED,
+    PASSED,
+    InDoubt,
+    KnownChange,
+    answered,
+    as_dict,
+    change_in,
+    insert_row,
+    known_in,
+    result_in,
+    row_of,
+    text_of,
+    told_of,
+    update_of,
+)
+from tercet.store.checked import clear_checks
+from tercet.store.dataset_changes import apply_dataset, plan_check, plan_refresh, plan_upload, plan_withdraw
 from tercet.store.datasets import Datasets, dataset_lock
-from tercet.store.effects import Effect, Result, apply_dataset, plan_refresh, plan_upload, plan_withdraw
-from tercet.store.errors import Busy, NotFound
 from tercet.store.files import place, remove_folder
 from tercet.store.kept_changes import apply_drop, apply_keep, kept_locks, plan_drop, plan_keep
-from tercet.store.schema import canonical_json
 from tercet.store.sweep import sweep, sweep_ended
 from tercet.store.tables import CHANGES, LOCKS
 from tercet.store.uploads import Uploads, set_state
+from tercet.store.widening import apply_widen, plan_widen
 
-_SHOWN = 20
 _EVIDENCE_BYTES = 1 << 14
-
-
-@dataclass(frozen=True, slots=True)
-class InDoubt:
-    """A prepared change whose fate this node does not know; `prepared` in unix seconds."""
-
-    transaction: str
-    change: Change
-    prepared: float
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What this node knows of a transaction. `answers` are there once it is committed, `reason` once it is aborted."""
-
-    transaction: str
-    state: str
-    """preparing, prepared, committed or aborted"""
-    change: Change | None
-    """None for one that was aborted before it came here."""
-    answers: tuple[Prepared, ...] | None
-    result: Result
-    waiting: tuple[Party, ...]
-    reason: str
-    started: float
-    decided: float | None
-
-    @property
-    def manifest(self) -> str:
-        return self.result.manifest
 
 
 class Changes:
@@ -105,7 +94,7 @@ class Changes:
     def prepare(self, transaction: str, change: Change, evidence: dict[str, Any] | None = None) -> Prepared:
         """Check the change, lock what it changes, make its files durable; the same answer when asked again.
 
-        `evidence` (JSON data of at most 16 KiB) goes into the audit entry of the commit: who ordered it, and what he
+        `evidence` (JSON data of at most 16 KiB) goes into the audit entry of the commit: who ordered it, and what they
         signed. Raises InputError or NotFound if it cannot be done here, Busy if another change of the same thing is
         under way, IntegrityError for damaged files, StorageError for this node's own trouble. After an error the
         transaction is aborted, and nothing of it is left.
@@ -120,61 +109,132 @@ class Changes:
             with self._guard:
                 self._running.discard(transaction)
 
-    def commit(self, transaction: str, answers: Sequence[Prepared], *, waiting: Iterable[Party] = ()) -> Result:
+    def commit(
+        self,
+        transaction: str,
+        answers: Sequence[Prepared],
+        *,
+        waiting: Iterable[Party] = (),
+        verdict: dict[str, Any] | None = None,
+        settled: bool = False,
+    ) -> ChangeResult:
         """Make a prepared change visible, with the answers of parties 1, 2 and 3; idempotent.
 
-        At the coordinator this is the decision; `waiting` are those who have to be told (see `untold`). Version, audit
-        entry and decision are one database transaction; files that are no longer needed go after it. Raises
-        IntegrityError if the answers do not fit together, or this node's is another than it gave (it stays prepared);
-        NotFound for a transaction that was not prepared here; InputError for one that was aborted.
+        At the coordinator this is the decision; `waiting` are the parties to be told (see `untold`). `verdict`
+        is the coordinator's signed verdict; where another was noted (`suspend`), only `settled` overrules it. Version,
+        audit entry and decision are one database transaction; files that are not needed are deleted after it. Raises
+        IntegrityError if the answers do not fit together, if this node's differs from what it gave, or if the values of
+        an upload were not found in their ranges here (it stays prepared); NotFound for a transaction that was not
+        prepared here; InputError for one that was aborted.
         """
         check_prepared(answers)
         with self.catalogue.write() as connection:
-            row = _row(connection, transaction)
+            row = row_of(connection, transaction)
             if row is None or row.state == "preparing":
                 raise NotFound(f"transaction {transaction[:8]} was not prepared here")
             if row.state == "aborted":
                 raise InputError(f"transaction {transaction[:8]} was aborted: {row.reason}")
             if row.state == "committed":
-                return _result(row)
+                return result_in(row)
+            if row.verdict and not settled:
+                raise Busy(
+                    f"transaction {transaction[:8]} was reported to this node as aborted",
+                    hint="wait until the nodes have agreed on it",
+                )
             mine = Prepared.model_validate(json.loads(row.prepared))
             if answers[self._datasets.party - 1] != mine:
                 raise IntegrityError(
                     f"transaction {transaction[:8]} is to be committed with another answer than this node gave",
                     hint="the coordinator is faulty or lying",
                 )
-            change, effect = _change(row), Effect.from_json(row.effect)
+            change, effect = change_in(row), Effect.from_json(row.effect)
             assert change is not None
+            if isinstance(change, UploadChange) and row.checked != PASSED:
+                raise IntegrityError(
+                    f"transaction {transaction[:8]} is to be committed, and its values were not found in their ranges",
+                    hint="the coordinator is faulty or lying",
+                )
             result = self._apply(connection, transaction, change, effect, answers)
             self._end(
                 connection,
                 transaction,
                 state="committed",
                 answers=json.dumps([answer.model_dump(mode="json") for answer in answers]),
+                verdict=text_of(verdict),
                 waiting="".join(str(int(party)) for party in sorted(waiting)),
-                result=canonical_json(_as_dict(result)).decode(),
+                result=ascii_json(as_dict(result)).decode(),
             )
-            self._audit.append(connection, change.kind, _told(transaction, change, result, json.loads(row.evidence)))
+            told = told_of(transaction, change, effect, result, json.loads(row.evidence))
+            self._audit.append(connection, change.kind, told | ({"verdict": verdict} if verdict else {}))
         for name in effect.leftover:
             remove_folder(place(self._datasets.folder, name))
         sweep_ended(self.catalogue, self._datasets.folder)
         return result
 
-    def abort(self, transaction: str, reason: str = "") -> None:
-        """Undo a prepared change; idempotent. One not seen before is refused from now on.
+    def checked(self, transaction: str, passed: bool) -> None:
+        """Store the bit that was opened here when the values of a prepared upload were checked.
+
+        The coordinator decides only after that. A second call changes nothing. Raises NotFound unless the transaction
+        is an upload that is prepared here.
+        """
+        with self.catalogue.write() as connection:
+            row = row_of(connection, transaction)
+            change = None if row is None else change_in(row)
+            if row is None or row.state != "prepared" or not isinstance(change, UploadChange):
+                raise NotFound(f"no upload is prepared here as transaction {transaction[:8]}")
+            if not row.checked:
+                connection.execute(update_of(transaction).values(checked=PASSED if passed else FAILED))
+
+    def abort(
+        self,
+        transaction: str,
+        reason: str = "",
+        *,
+        verdict: dict[str, Any] | None = None,
+        change: Change | None = None,
+    ) -> None:
+        """Undo a prepared change; idempotent. One not seen before is refused from now on, as being about `change`.
 
         Raises InputError if it was committed, Busy while it is being prepared.
         """
         with self._guard:
             if transaction in self._running:
                 raise Busy(f"transaction {transaction[:8]} is being prepared", hint="abort it a little later")
-        self._abort(transaction, reason)
+        self._abort(transaction, reason, verdict, change)
 
-    def find(self, transaction: str) -> Known | None:
+    def suspend(self, transaction: str, verdict: dict[str, Any]) -> None:
+        """Note the verdict that aborts a prepared change, before it is shown to another node.
+
+        From then on another verdict is accepted only after those who were shown this one were asked. Does nothing if
+        the change is not prepared.
+        """
+        with self.catalogue.write() as connection:
+            row = row_of(connection, transaction)
+            if row is not None and row.state == "prepared":
+                connection.execute(update_of(transaction).values(verdict=text_of(verdict)))
+
+    def reopen(self, transaction: str) -> None:
+        """Forget that a change was aborted here: it was committed elsewhere, as the caller has checked. For repairs.
+
+        Raises InputError if it is anything but aborted, IntegrityError if its values did not pass their check here.
+        """
+        with self.catalogue.write() as connection:
+            row = row_of(connection, transaction)
+            if row is None:
+                return
+            if row.state != "aborted":
+                raise InputError(f"transaction {transaction[:8]} is {row.state} here, and needs no repair")
+            if row.checked == FAILED:
+                raise IntegrityError(f"the values of transaction {transaction[:8]} were not in their ranges here")
+            connection.execute(delete(CHANGES).where(CHANGES.c.transaction_id == transaction))
+            told = {"transaction": transaction, "verdict": json.loads(row.verdict) if row.verdict else None}
+            self._audit.append(connection, "abort undone", told)
+
+    def find(self, transaction: str) -> KnownChange | None:
         """What is known of a transaction here, or None."""
         with self.catalogue.read() as connection:
-            row = _row(connection, transaction)
-        return None if row is None else _known(row)
+            row = row_of(connection, transaction)
+        return None if row is None else known_in(row)
 
     def in_doubt(self) -> list[InDoubt]:
         """Prepared here and not decided, as far as this node knows; oldest first."""
@@ -182,29 +242,29 @@ class Changes:
             rows = connection.execute(
                 select(CHANGES).where(CHANGES.c.state == "prepared").order_by(CHANGES.c.started)
             ).all()
-        found = [(row, _change(row)) for row in rows]
+        found = [(row, change_in(row)) for row in rows]
         return [InDoubt(row.transaction_id, change, row.started) for row, change in found if change is not None]
 
     def changing(self) -> dict[str, str]:
-        """Datasets that a transaction is changing, with its identifier."""
+        """The datasets that are being changed, each with the identifier of the transaction."""
         with self.catalogue.read() as connection:
             rows = connection.execute(select(LOCKS)).all()
         prefix = dataset_lock("")
         return {row.name.removeprefix(prefix): row.transaction_id for row in rows if row.name.startswith(prefix)}
 
     def untold(self) -> list[tuple[str, Party]]:
-        """Committed here as coordinator, and who has yet to be told."""
+        """Transactions that this node committed as coordinator, each with a party that has not confirmed the commit."""
         with self.catalogue.read() as connection:
             rows = connection.execute(select(CHANGES).where(CHANGES.c.waiting != "").order_by(CHANGES.c.decided)).all()
         return [(row.transaction_id, Party(int(digit))) for row in rows for digit in row.waiting]
 
     def told(self, transaction: str, party: Party) -> None:
-        """That party has committed it too; idempotent."""
+        """Note that a party has confirmed the commit; idempotent."""
         with self.catalogue.write() as connection:
-            row = _row(connection, transaction)
+            row = row_of(connection, transaction)
             if row is not None:
                 left = row.waiting.replace(str(int(party)), "")
-                connection.execute(_update(transaction).values(waiting=left))
+                connection.execute(update_of(transaction).values(waiting=left))
 
     def recover(self) -> None:
         """At start, before anything else runs: abort half-made preparations, delete files that nothing refers to."""
@@ -227,35 +287,23 @@ class Changes:
 
     def _begin(self, transaction: str, change: Change, evidence: dict[str, Any]) -> Prepared | None:
         """Record and lock; the answer, if it was prepared before."""
-        text = canonical_json(write_change(change)).decode()
-        told = canonical_json(evidence).decode()
+        text = ascii_json(write_change(change)).decode()
+        told = ascii_json(evidence).decode()
         if len(told) > _EVIDENCE_BYTES:
             raise InputError(f"evidence of {len(told)} bytes is more than an audit entry takes")
-        locks = kept_locks(change) if isinstance(change, KeepChange | DropChange) else [dataset_lock(change.dataset)]
+        locks = kept_locks(change) if isinstance(change, KeepChange | DropChange | RefreshChange) else []
+        if not isinstance(change, KeepChange | DropChange):
+            locks.append(dataset_lock(change.dataset))
         with self._uploads.closing(), self.catalogue.write() as connection:
-            row = _row(connection, transaction)
+            row = row_of(connection, transaction)
             if row is not None and row.state == "preparing":
-                # nobody is at it: the process that was has ended, or its database went away
+                # no thread is preparing it: its process ended, or lost the database
                 self._undo(connection, row, "its preparation was interrupted")
-                row = _row(connection, transaction)
+                row = row_of(connection, transaction)
             if row is not None:
-                return _answered(row, text)
+                return answered(row, text)
             self._lock(connection, transaction, locks)
-            connection.execute(
-                insert(CHANGES).values(
-                    transaction_id=transaction,
-                    state="preparing",
-                    change=text,
-                    evidence=told,
-                    prepared="",
-                    effect="",
-                    answers="",
-                    result="",
-                    waiting="",
-                    reason="",
-                    started=self._clock(),
-                )
-            )
+            insert_row(connection, transaction, state="preparing", change=text, evidence=told, started=self._clock())
             if isinstance(change, UploadChange):
                 info = self._uploads.at(connection, change.upload, change.owner)
                 if info.state != "open":
@@ -267,7 +315,7 @@ class Changes:
         for name in names:
             holder = connection.execute(select(LOCKS.c.transaction_id).where(LOCKS.c.name == name)).scalar()
             if holder is not None:
-                row = _row(connection, holder)
+                row = row_of(connection, holder)
                 with self._guard:
                     running = holder in self._running
                 if running or row is None or row.state != "preparing":
@@ -281,9 +329,9 @@ class Changes:
             prepared = effect.prepared(transaction, write_change(change))
             with self.catalogue.write() as connection:
                 connection.execute(
-                    _update(transaction).values(
+                    update_of(transaction).values(
                         state="prepared",
-                        prepared=canonical_json(prepared.model_dump(mode="json")).decode(),
+                        prepared=ascii_json(prepared.model_dump(mode="json")).decode(),
                         effect=effect.to_json(),
                     )
                 )
@@ -291,7 +339,7 @@ class Changes:
         except BaseException as error:
             reason = error.message if isinstance(error, TercetError) else type(error).__name__
             with suppress(TercetError):
-                # what cannot be undone now is undone by whoever wants the lock, or at the next start
+                # if this fails, the next transaction that wants the lock undoes it, or the next start
                 self._abort(transaction, reason)
             raise
 
@@ -301,7 +349,11 @@ class Changes:
         if isinstance(change, WithdrawChange):
             return plan_withdraw(self._datasets, change)
         if isinstance(change, RefreshChange):
-            return plan_refresh(self._datasets, change)
+            return plan_refresh(self._datasets, change, self._clock())
+        if isinstance(change, CheckChange):
+            return plan_check(self._datasets, change)
+        if isinstance(change, WidenChange):
+            return plan_widen(self._datasets, change)
         if isinstance(change, KeepChange):
             return plan_keep(self._datasets, change)
         return plan_drop(self._datasets, change)
@@ -310,120 +362,64 @@ class Changes:
 
     def _apply(
         self, connection: Connection, transaction: str, change: Change, effect: Effect, answers: Sequence[Prepared]
-    ) -> Result:
+    ) -> ChangeResult:
         now = self._clock()
         if isinstance(change, KeepChange):
             apply_keep(connection, change, answers, now)
-            return Result()
+            return ChangeResult()
         if isinstance(change, DropChange):
             apply_drop(connection, change, effect.facts)
-            return Result()
+            return ChangeResult()
+        if isinstance(change, WidenChange):
+            return apply_widen(connection, transaction, effect.facts, now)
         if isinstance(change, UploadChange):
             set_state(connection, change.upload, "committed", now)
+            clear_checks(connection, change.upload)
         return apply_dataset(connection, transaction, effect.facts, answers, now)
 
     def _end(self, connection: Connection, transaction: str, **values: Any) -> None:
         connection.execute(delete(LOCKS).where(LOCKS.c.transaction_id == transaction))
-        connection.execute(_update(transaction).values(decided=self._clock(), **values))
+        connection.execute(update_of(transaction).values(decided=self._clock(), effect="", **values))
 
-    def _abort(self, transaction: str, reason: str) -> None:
+    def _abort(
+        self,
+        transaction: str,
+        reason: str,
+        verdict: dict[str, Any] | None = None,
+        change: Change | None = None,
+    ) -> None:
         folders: Sequence[str] = ()
         with self.catalogue.write() as connection:
-            row = _row(connection, transaction)
+            row = row_of(connection, transaction)
             if row is None:
-                connection.execute(
-                    insert(CHANGES).values(
-                        transaction_id=transaction,
-                        state="aborted",
-                        change="",
-                        evidence="{}",
-                        prepared="",
-                        effect="",
-                        answers="",
-                        result="",
-                        waiting="",
-                        reason=reason[:1000],
-                        started=self._clock(),
-                        decided=self._clock(),
-                    )
+                insert_row(
+                    connection,
+                    transaction,
+                    state="aborted",
+                    change="" if change is None else ascii_json(write_change(change)).decode(),
+                    verdict=text_of(verdict),
+                    reason=reason[:1000],
+                    started=self._clock(),
+                    decided=self._clock(),
                 )
             elif row.state == "committed":
                 raise InputError(f"transaction {transaction[:8]} is committed", hint="it cannot be aborted any more")
             elif row.state != "aborted":
-                folders = self._undo(connection, row, reason)
+                folders = self._undo(connection, row, reason, verdict)
         for name in folders:
             remove_folder(place(self._datasets.folder, name))
 
-    def _undo(self, connection: Connection, row: Row[Any], reason: str) -> Sequence[str]:
-        """Abort in the catalogue; gives the folders that go. Those of an interrupted one go at the next start."""
-        change = _change(row)
+    def _undo(
+        self, connection: Connection, row: Row[Any], reason: str, verdict: dict[str, Any] | None = None
+    ) -> Sequence[str]:
+        """Abort in the catalogue; gives the folders to delete (an interrupted change's go at the next start)."""
+        change = change_in(row)
         if isinstance(change, UploadChange):
             with suppress(NotFound):
                 if self._uploads.at(connection, change.upload).state == "prepared":
                     set_state(connection, change.upload, "open", self._clock())
         if row.state == "prepared":
             told = {"transaction": row.transaction_id, "kind": change.kind if change else "", "reason": reason[:1000]}
-            self._audit.append(connection, "abort", told)
-        self._end(connection, row.transaction_id, state="aborted", reason=reason[:1000])
+            self._audit.append(connection, "abort", told | ({"verdict": verdict} if verdict else {}))
+        self._end(connection, row.transaction_id, state="aborted", reason=reason[:1000], verdict=text_of(verdict))
         return Effect.from_json(row.effect).folders if row.effect else ()
-
-
-def _row(connection: Connection, transaction: str) -> Row[Any] | None:
-    return connection.execute(select(CHANGES).where(CHANGES.c.transaction_id == transaction)).first()
-
-
-def _update(transaction: str) -> Update:
-    return update(CHANGES).where(CHANGES.c.transaction_id == transaction)
-
-
-def _change(row: Row[Any]) -> Change | None:
-    return read_change(json.loads(row.change)) if row.change else None
-
-
-def _result(row: Row[Any]) -> Result:
-    return Result(**json.loads(row.result)) if row.result else Result()
-
-
-def _as_dict(result: Result) -> dict[str, Any]:
-    return {"dataset": result.dataset, "version": result.version, "manifest": result.manifest, "rows": result.rows}
-
-
-def _known(row: Row[Any]) -> Known:
-    answers = tuple(Prepared.model_validate(answer) for answer in json.loads(row.answers)) if row.answers else None
-    waiting = tuple(Party(int(digit)) for digit in row.waiting)
-    return Known(
-        row.transaction_id,
-        row.state,
-        _change(row),
-        answers,
-        _result(row),
-        waiting,
-        row.reason,
-        row.started,
-        row.decided,
-    )
-
-
-def _answered(row: Row[Any], change: str) -> Prepared:
-    """The answer that was given before to the same. Raises InputError for another, or an aborted one."""
-    if row.state == "aborted":
-        raise InputError(f"this transaction was aborted: {row.reason}"[:500], hint="start a new one")
-    if row.change != change:
-        raise InputError(f"transaction {row.transaction_id[:8]} is about another change")
-    return Prepared.model_validate(json.loads(row.prepared))
-
-
-def _told(transaction: str, change: Change, result: Result, evidence: dict[str, Any]) -> dict[str, Any]:
-    """What the audit says of a commit."""
-    details: dict[str, Any] = {"transaction": transaction, "evidence": evidence}
-    if result.version:
-        details |= _as_dict(result)
-    if isinstance(change, KeepChange | DropChange):
-        details |= {"owner": change.owner, "name": change.name, "arrays": len(change.arrays)}
-    if isinstance(change, KeepChange):
-        details |= {"job": change.job, "names": [array.name for array in change.arrays if array.name][:_SHOWN]}
-    if isinstance(change, UploadChange):
-        details |= {"owner": change.owner, "upload": change.upload, "brought": change.rows, "chunks": len(change.parts)}
-    if isinstance(change, WithdrawChange):
-        details |= {"owner": change.owner, "upload": change.upload}
-    return details

@@ -1,37 +1,90 @@
-"""Datasets in the catalogue: which versions there are, and what became of others."""
+"""Datasets in the catalogue: their versions, segments and schemas."""
 
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, bindparam, insert, select
 
-from tercet.errors import IntegrityError
+from tercet.errors import Gone, InputError, NotFound
+from tercet.federation.canonical import ascii_json
 from tercet.sharing import Party
 from tercet.store.catalogue import Catalogue
-from tercet.store.errors import WHICH, Gone, NotFound
+from tercet.store.schema import MAX_SCHEMA_BYTES, Schema
 from tercet.store.segments import Segment
-from tercet.store.tables import DATASETS, SEGMENTS, VERSIONS
+from tercet.store.tables import DATASETS, SCHEMAS, SEGMENTS, VERSIONS
 from tercet.store.verified import Verified
 from tercet.store.version import DatasetVersion
+
+WHICH = "see which there are: tercet datasets (in Python net.datasets())"
+"""The hint where a dataset is not there."""
+
+
+def keep_schema(connection: Connection, schema: Schema) -> str:
+    """Store a schema unless it is there; gives its digest, which rows refer to. Uploads and changes call it."""
+    check_size(schema)
+    digest = schema.digest
+    if connection.execute(select(SCHEMAS.c.digest).where(SCHEMAS.c.digest == digest)).first() is None:
+        connection.execute(insert(SCHEMAS).values(digest=digest, text=schema.canonical().decode()))
+    return digest
+
+
+def check_size(schema: Schema) -> None:
+    """Raise InputError for a schema that no node stores."""
+    size = len(schema.canonical())
+    if size > MAX_SCHEMA_BYTES:
+        raise InputError(
+            f"the schema has {size:,} bytes, and {MAX_SCHEMA_BYTES:,} are taken",
+            hint="use codes for long categories, or fewer of them",
+        )
+
+
+def with_schema(table: Table) -> Select[tuple[object, ...]]:
+    """Select rows of a table with the text of their schema as `schema`."""
+    columns = [column for column in table.c if column.name != "schema"]
+    found: Select[tuple[object, ...]] = select(*columns, SCHEMAS.c.text.label("schema"))
+    return found.join_from(table, SCHEMAS, SCHEMAS.c.digest == table.c.schema)
+
+
+_NAMED = select(DATASETS).where(DATASETS.c.name == bindparam("dataset"))
+_VERSION = with_schema(VERSIONS).where(VERSIONS.c.dataset == bindparam("of"), VERSIONS.c.version == bindparam("number"))
+_HEADS = (
+    select(DATASETS.c.name, VERSIONS.c.version, VERSIONS.c.manifest, VERSIONS.c.rows)
+    .select_from(
+        VERSIONS.join(DATASETS, (DATASETS.c.name == VERSIONS.c.dataset) & (DATASETS.c.version == VERSIONS.c.version))
+    )
+    .where(VERSIONS.c.rows > 0)
+)
+_VISIBLE = (
+    select(SEGMENTS)
+    .where(
+        SEGMENTS.c.dataset == bindparam("of"),
+        SEGMENTS.c.from_version <= bindparam("number"),
+        (SEGMENTS.c.to_version.is_(None)) | (SEGMENTS.c.to_version > bindparam("number")),
+    )
+    .order_by(SEGMENTS.c.position, SEGMENTS.c.segment, SEGMENTS.c.base)
+)
+_LOST = (
+    select(SEGMENTS.c.to_version)
+    .where(
+        SEGMENTS.c.dataset == bindparam("of"),
+        SEGMENTS.c.from_version <= bindparam("number"),
+        SEGMENTS.c.to_version > bindparam("number"),
+    )
+    .order_by(SEGMENTS.c.to_version)
+)
 
 
 class Datasets:
     """Called by the supervisor. Threads may use it at once."""
 
-    def __init__(self, catalogue: Catalogue, folder: Path, party: Party, *, verify: bool = True) -> None:
-        """`folder`: the store's. `verify`: compare a content's hash when it is first read through a version object.
-
-        Without it (1.5 GB/s are saved in workers) headers, lengths and seeds are checked all the same, and `verify`
-        checks all contents whenever it is called.
-        """
+    def __init__(self, catalogue: Catalogue, folder: Path, party: Party) -> None:
+        """`folder`: the store's."""
         self.catalogue = catalogue
         self.folder = folder
         self.party = party
-        self._verify = verify
 
     def __repr__(self) -> str:
         return f"Datasets({self.folder})"
@@ -41,14 +94,20 @@ class Datasets:
         with self.catalogue.read() as connection:
             return names(connection)
 
+    def heads(self) -> dict[str, tuple[int, str, int]]:
+        """Number, manifest and rows of the current version of all that have rows, by name: one statement for all."""
+        with self.catalogue.read() as connection:
+            found = connection.execute(_HEADS).all()
+        return {row.name: (row.version, row.manifest, row.rows) for row in found}
+
     def get(self, name: str, version: int | None = None) -> DatasetVersion:
-        """The current version, or the one asked for. Raises NotFound, or Gone saying what became of it."""
+        """The current version, or the one asked for. Raises NotFound, or Gone with the reason."""
         with self.catalogue.read() as connection:
             return self.at(connection, name, version)
 
     def at(self, connection: Connection, name: str, version: int | None = None) -> DatasetVersion:
         """As `get`, within a transaction."""
-        dataset = connection.execute(select(DATASETS).where(DATASETS.c.name == name)).first()
+        dataset = connection.execute(_NAMED, {"dataset": name}).first()
         if dataset is None:
             raise NotFound(f"there is no dataset {name}", hint=WHICH)
         current = dataset.version
@@ -74,25 +133,8 @@ class Datasets:
                 "refreshed": dataset.refreshed,
                 "segments": [segment.describe() for segment in segments],
             },
-            verified=Verified() if self._verify else None,
+            verified=Verified(),
         )
-
-    def verify(self, name: str, *, pause_s: float = 0.0) -> list[str]:
-        """Read every file of the current version and compare its hashes; gives a line for each that is damaged.
-
-        Called by the operator, and in the background at start. Costs a pass over the disk; `pause_s` between files
-        leaves it to others.
-        """
-        found: list[str] = []
-        for segment in self.get(name).segments:
-            for chunk in range(segment.chunks):
-                try:
-                    segment.file(chunk).verify()
-                except (IntegrityError, Gone) as error:
-                    found.append(error.message)
-                if pause_s:
-                    time.sleep(pause_s)
-        return found
 
 
 def dataset_lock(dataset: str) -> str:
@@ -101,11 +143,7 @@ def dataset_lock(dataset: str) -> str:
 
 def names(connection: Connection) -> list[str]:
     """Datasets that have rows now."""
-    joined = VERSIONS.join(
-        DATASETS, (DATASETS.c.name == VERSIONS.c.dataset) & (DATASETS.c.version == VERSIONS.c.version)
-    )
-    found = connection.execute(select(DATASETS.c.name).select_from(joined).where(VERSIONS.c.rows > 0))
-    return sorted(found.scalars())
+    return sorted(row.name for row in connection.execute(_HEADS))
 
 
 def current_version(connection: Connection, name: str) -> int:
@@ -114,25 +152,37 @@ def current_version(connection: Connection, name: str) -> int:
 
 
 def version_row(connection: Connection, name: str, version: int) -> Row[Any] | None:
-    return connection.execute(select(VERSIONS).where(VERSIONS.c.dataset == name, VERSIONS.c.version == version)).first()
+    return connection.execute(_VERSION, {"of": name, "number": version}).first()
 
 
 def visible(connection: Connection, name: str, version: int) -> list[Segment]:
     """The segments of a version, rows in order, each followed by its further columns."""
-    wanted = select(SEGMENTS).where(
-        SEGMENTS.c.dataset == name,
-        SEGMENTS.c.from_version <= version,
-        (SEGMENTS.c.to_version.is_(None)) | (SEGMENTS.c.to_version > version),
-    )
-    return [
-        segment_of(row)
-        for row in connection.execute(wanted.order_by(SEGMENTS.c.position, SEGMENTS.c.segment, SEGMENTS.c.base))
-    ]
+    return [segment_of(row) for row in connection.execute(_VISIBLE, {"of": name, "number": version})]
 
 
-def is_segment(segment: str, base: str, generation: int) -> ColumnElement[bool]:
+def is_segment(dataset: str, segment: str, base: str, generation: int) -> ColumnElement[bool]:
     """The condition for a segment's row."""
-    return and_(SEGMENTS.c.segment == segment, SEGMENTS.c.base == base, SEGMENTS.c.generation == generation)
+    return and_(
+        SEGMENTS.c.segment == segment,
+        SEGMENTS.c.base == base,
+        SEGMENTS.c.generation == generation,
+        SEGMENTS.c.dataset == dataset,
+    )
+
+
+def segment_values(segment: Segment, dataset: str, version: int) -> dict[str, Any]:
+    """The row of a segment that is visible from a version of the dataset on."""
+    values = segment.describe()
+    return {
+        **values,
+        "dataset": dataset,
+        "columns": json.dumps(values["columns"]),
+        "digests": json.dumps(values["digests"]),
+        "checked": "" if segment.checked is None else ascii_json(segment.checked.facts()).decode(),
+        "from_version": version,
+        "to_version": None,
+        "removed": False,
+    }
 
 
 def segment_of(row: Row[Any]) -> Segment:
@@ -149,17 +199,14 @@ def segment_of(row: Row[Any]) -> Segment:
             "columns": json.loads(row.columns),
             "digests": json.loads(row.digests),
             "created": row.created,
+            "checked": json.loads(row.checked) if row.checked else None,
         }
     )
 
 
 def _check_there(connection: Connection, name: str, version: int, current: int) -> None:
     """Raise Gone if a segment of this version has been withdrawn or replaced since."""
-    lost = connection.execute(
-        select(SEGMENTS.c.to_version)
-        .where(SEGMENTS.c.dataset == name, SEGMENTS.c.from_version <= version, SEGMENTS.c.to_version > version)
-        .order_by(SEGMENTS.c.to_version)
-    ).scalar()
+    lost = connection.execute(_LOST, {"of": name, "number": version}).scalar()
     if lost is None:
         return
     successor = version_row(connection, name, lost)

@@ -21,10 +21,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.errors import ConfigError, InputError, IntegrityError
+from tercet.errors import ConfigError, DiskFull, Gone, InputError, IntegrityError, StorageError
 from tercet.federation.identifiers import fresh_id
-from tercet.store.errors import DiskFull, Gone, StorageError
-from tercet.store.part import DIGEST_BYTES, HEADER_BYTES, RECORD, Header, component_digests, padded
+from tercet.store.part import DIGEST_BYTES, HEADER_BYTES, RECORD, PartHeader, component_digests, padded
 from tercet.store.schema import MAX_COLUMNS
 
 SUFFIX = ".part"
@@ -36,7 +35,7 @@ _READ_BYTES = 1 << 22
 
 
 class Space(StrEnum):
-    """Whose names folders bear: an owner's or analyst's choice of a name must not meet anybody else's files."""
+    """The prefix of a folder's name. Owners and analysts choose names; with prefixes they cannot meet other files."""
 
     ROWS = "rows"
     JOINED = "joined"
@@ -68,7 +67,7 @@ def chunk_numbers(folder: Path) -> list[int]:
 
 
 def trailer(header: bytes | memoryview, hashes: Sequence[bytes]) -> bytes:
-    """What stands behind a part in its file."""
+    """The bytes behind a part in its file."""
     joined = b"".join(hashes)
     digest = hashlib.sha256(_TRAILER)
     digest.update(header)
@@ -78,7 +77,7 @@ def trailer(header: bytes | memoryview, hashes: Sequence[bytes]) -> bytes:
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Errors of the file system as ours."""
+    """Turn errors of the file system into errors of Tercet."""
     try:
         yield
     except OSError as error:
@@ -95,8 +94,7 @@ def write_file(
 ) -> None:
     """Write a file that is there whole or not at all, even after a crash; its folder is synced by `sync_folder`.
 
-    It gets its name within `while_`, which may raise instead.
-    Raises DiskFull, StorageError; no half of it is left then.
+    It gets its name within `while_`, which may raise instead. Raises DiskFull, StorageError; nothing is left then.
     """
     temporary = path.with_name(f"{TEMPORARY}{fresh_id()}")
     with translated(what):
@@ -126,7 +124,7 @@ def _write_all(descriptor: int, buffers: Sequence[bytes | memoryview]) -> None:
 
 
 def sync_folder(folder: Path, what: str) -> None:
-    """Make what was renamed in a folder durable."""
+    """Make the names of files in a folder durable."""
     with translated(what):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -136,7 +134,7 @@ def sync_folder(folder: Path, what: str) -> None:
 
 
 def make_folder(folder: Path, what: str) -> None:
-    """Make a folder, and make it durable in those above."""
+    """Make a folder and those above it, durably."""
     with translated(what):
         if not folder.is_dir():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -175,7 +173,7 @@ class PartFile:
 
     path: Path
     what: str
-    header: Header = field(repr=False)
+    header: PartHeader = field(repr=False)
     hashes: tuple[bytes, ...] = field(repr=False)
 
     @classmethod
@@ -195,7 +193,7 @@ class PartFile:
             contents = _stored_contents(head)
             body = size - DIGEST_BYTES * (contents + 1)
             try:
-                header = Header.parse(head, body)
+                header = PartHeader.parse(head, body)
             except InputError as error:
                 raise damaged(path, what, error.message) from None
             end = os.pread(descriptor, size - body, body)
@@ -245,7 +243,7 @@ class PartFile:
 
 
 def _stored_contents(head: bytes) -> int:
-    """How many contents a header announces, before it is checked; 0 if it is none."""
+    """How many contents an unchecked header announces; 0 if it is no header."""
     if len(head) < HEADER_BYTES or (len(head) - HEADER_BYTES) % RECORD.itemsize:
         return 0
     words = (head[11] & 1) + (head[11] >> 1 & 1)

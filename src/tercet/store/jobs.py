@@ -1,4 +1,4 @@
-"""Jobs in the catalogue: identifiers, states, decisions, receipts, budgets used."""
+"""Rows of jobs in the catalogue, with their receipts and what budgets count."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
-from tercet.errors import IntegrityError
+from tercet.errors import Gone, IntegrityError, NotFound
+from tercet.federation.canonical import ascii_json
 from tercet.store.catalogue import FORGOTTEN, Catalogue
-from tercet.store.errors import Gone, NotFound
-from tercet.store.schema import canonical_json
 from tercet.store.tables import JOBS, RECEIPTS, SPENT
 
 _STEP_S = 1e-6
 _PAGE = 200
+_SELECT = select(*(column for column in JOBS.c if column.name != "bundle"))
+_IS_WANTED = JOBS.c.job == bindparam("wanted")
+_ONE = _SELECT.where(_IS_WANTED)
+_KNOWN = select(JOBS.c.job).where(_IS_WANTED)
+_BUNDLE = select(JOBS.c.bundle).where(_IS_WANTED)
+_NEWEST = select(func.max(JOBS.c.received))
+_ADD = insert(JOBS)
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,8 @@ class JobRow:
 
 
 @dataclass(frozen=True)
-class Receipt:
-    """That a job touched a dataset. `details` are the caller's: columns, purpose, numbers revealed."""
+class ReceiptRow:
+    """That a job touched a dataset. `details` are the caller's: columns, purpose, numbers and bits revealed."""
 
     number: int
     job: str
@@ -53,16 +59,19 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
-    """What was used of a budget: jobs, and numbers revealed."""
+class UsedRow:
+    """What was used of budgets: jobs, bits that revealed results can carry, arrays kept."""
 
     jobs: int
-    numbers: int
+    bits: int
+    kept: int
 
 
 class JobRows:
-    """Called by the node's jobs. Methods with a connection belong into `catalogue.write()`, so that deciding,
-    counting, recording and the audit entry are one step. Threads may use it at once.
+    """The tables of jobs, receipts and budgets. Thread-safe. Who calls it: `node.jobs`.
+
+    Methods with a connection belong into `catalogue.write()`, so that deciding, counting, recording and the audit entry
+    are one step.
     """
 
     def __init__(self, catalogue: Catalogue, *, clock: Callable[[], float] = time.time) -> None:
@@ -91,22 +100,23 @@ class JobRows:
             raise IntegrityError(
                 f"job {job[:8]} was sent before", hint="a job's identifier is used once; make a new job"
             )
-        last = connection.execute(select(func.max(JOBS.c.received))).scalar() or 0.0
+        last = connection.execute(_NEWEST).scalar() or 0.0
         # later than all before it, so that pages by this time leave none out
         now = max(self._clock(), last + _STEP_S)
         connection.execute(
-            insert(JOBS).values(
-                job=job,
-                bundle_hash=hash,
-                analyst=analyst,
-                state=state,
-                bundle=bundle,
-                received=now,
-                updated=now,
-                deadline=deadline,
-                decision=canonical_json(decision).decode(),
-                info=canonical_json(info or {}).decode(),
-            )
+            _ADD,
+            {
+                "job": job,
+                "bundle_hash": hash,
+                "analyst": analyst,
+                "state": state,
+                "bundle": bundle,
+                "received": now,
+                "updated": now,
+                "deadline": deadline,
+                "decision": ascii_json(decision).decode(),
+                "info": ascii_json(info or {}).decode(),
+            },
         )
         return JobRow(job, hash, analyst, state, now, now, None, None, deadline, decision, info or {})
 
@@ -115,7 +125,7 @@ class JobRows:
         if connection is None:
             with self.catalogue.read() as own:
                 return self.knows(job, own)
-        return connection.execute(select(JOBS.c.job).where(JOBS.c.job == job)).first() is not None
+        return connection.execute(_KNOWN, {"wanted": job}).first() is not None
 
     def update(
         self,
@@ -139,9 +149,9 @@ class JobRows:
         if ended:
             values["ended"] = now
         if decision is not None:
-            values["decision"] = canonical_json(decision).decode()
+            values["decision"] = ascii_json(decision).decode()
         if info is not None:
-            values["info"] = canonical_json(info).decode()
+            values["info"] = ascii_json(info).decode()
         changed = update(JOBS).where(JOBS.c.job == job)
         if only_from is not None:
             changed = changed.where(JOBS.c.state.in_(only_from))
@@ -152,7 +162,7 @@ class JobRows:
         if connection is None:
             with self.catalogue.read() as own:
                 return self.get(job, own)
-        row = connection.execute(_SELECT.where(JOBS.c.job == job)).first()
+        row = connection.execute(_ONE, {"wanted": job}).first()
         if row is None:
             raise NotFound(f"there is no job {job[:8]}")
         return _job(row)
@@ -160,7 +170,7 @@ class JobRows:
     def bundle(self, job: str) -> bytes:
         """The signed bundle as it came. Raises NotFound, or Gone if it was forgotten."""
         with self.catalogue.read() as connection:
-            row = connection.execute(select(JOBS.c.bundle).where(JOBS.c.job == job)).first()
+            row = connection.execute(_BUNDLE, {"wanted": job}).first()
         if row is None:
             raise NotFound(f"there is no job {job[:8]}")
         if row.bundle is None:
@@ -185,7 +195,7 @@ class JobRows:
         details: dict[str, Any],
     ) -> None:
         """Record that a job touched a dataset; once more for the same two replaces the outcome and details."""
-        told = canonical_json(details).decode()
+        told = ascii_json(details).decode()
         changed = update(RECEIPTS).where(RECEIPTS.c.job == job, RECEIPTS.c.dataset == dataset)
         if connection.execute(changed.values(state=outcome, details=told)).rowcount:
             return
@@ -201,7 +211,7 @@ class JobRows:
             )
         )
 
-    def receipts(self, dataset: str, *, after: int = 0, limit: int = 1000) -> Sequence[Receipt]:
+    def receipts(self, dataset: str, *, after: int = 0, limit: int = 1000) -> Sequence[ReceiptRow]:
         """Oldest first; `after` is the number of the last one seen."""
         wanted = (
             select(RECEIPTS, JOBS.c.bundle_hash)
@@ -213,7 +223,7 @@ class JobRows:
         with self.catalogue.read() as connection:
             rows = connection.execute(wanted).all()
         return [
-            Receipt(
+            ReceiptRow(
                 row.number,
                 row.job,
                 row.dataset,
@@ -229,13 +239,14 @@ class JobRows:
         ]
 
     def spend(
-        self, connection: Connection, *, job: str, rule: str, analyst: str, numbers: int, dataset: str = ""
+        self, connection: Connection, *, job: str, person: str, dataset: str, rule: str, bits: int, kept: int
     ) -> None:
-        """Count a job against a rule's budget; once more for the same job, rule and dataset replaces the count."""
-        connection.execute(delete(SPENT).where(SPENT.c.job == job, SPENT.c.rule == rule, SPENT.c.dataset == dataset))
+        """Count a job for a person who asks or learns; again for the same job, dataset and person, it replaces that."""
+        same = (SPENT.c.job == job, SPENT.c.dataset == dataset, SPENT.c.person == person)
+        connection.execute(delete(SPENT).where(*same))
         connection.execute(
             insert(SPENT).values(
-                job=job, rule=rule, dataset=dataset, analyst=analyst, numbers=numbers, at=self._clock()
+                job=job, dataset=dataset, person=person, rule=rule, bits=bits, kept=kept, at=self._clock()
             )
         )
 
@@ -247,30 +258,34 @@ class JobRows:
         self,
         since: float,
         *,
-        rule: str | None = None,
-        analyst: str | None = None,
+        person: str | None = None,
         dataset: str | None = None,
         besides: str = "",
         connection: Connection | None = None,
-    ) -> Used:
-        """What was counted from `since` (unix seconds) on, of whatever is given, without the job `besides`."""
+    ) -> UsedRow:
+        """What was counted from `since` (unix seconds) on, of whatever is given, without the job `besides`.
+
+        Under all rules: it does not matter which rule allowed what a person has learned.
+        """
         if connection is None:
             with self.catalogue.read() as own:
-                return self.used(since, rule=rule, analyst=analyst, dataset=dataset, besides=besides, connection=own)
-        wanted = select(func.count(SPENT.c.job.distinct()), func.coalesce(func.sum(SPENT.c.numbers), 0)).where(
-            SPENT.c.at >= since, SPENT.c.job != besides
-        )
-        for column, value in ((SPENT.c.rule, rule), (SPENT.c.analyst, analyst), (SPENT.c.dataset, dataset)):
+                return self.used(since, person=person, dataset=dataset, besides=besides, connection=own)
+        wanted = select(
+            func.count(SPENT.c.job.distinct()),
+            func.coalesce(func.sum(SPENT.c.bits), 0),
+            func.coalesce(func.sum(SPENT.c.kept), 0),
+        ).where(SPENT.c.at >= since, SPENT.c.job != besides)
+        for column, value in ((SPENT.c.person, person), (SPENT.c.dataset, dataset)):
             if value is not None:
                 wanted = wanted.where(column == value)
-        jobs, numbers = connection.execute(wanted).one()
-        return Used(int(jobs), int(numbers))
+        jobs, bits, kept = connection.execute(wanted).one()
+        return UsedRow(int(jobs), int(bits), int(kept))
 
     def forget(self, older_than: float) -> Sequence[str]:
         """Delete the jobs that ended before, with bundle and decision; receipts and budgets stay. Gives which.
 
-        When the newest of them came stays as a fact, `FORGOTTEN`, so that whoever takes bundles takes none of them anew
-        even if they went too early, by a clock that was wrong.
+        When the newest of them came is kept as the fact `FORGOTTEN`, so that none of their bundles is taken again, even
+        if they were deleted too early because of a wrong clock.
         """
         found: list[str] = []
         wanted = select(JOBS.c.job, JOBS.c.received).where(JOBS.c.ended < older_than).order_by(JOBS.c.received)
@@ -305,9 +320,6 @@ class JobRows:
             wanted = wanted.where(JOBS.c.received < before)
         with self.catalogue.read() as connection:
             return [_job(row) for row in connection.execute(wanted)]
-
-
-_SELECT = select(*(column for column in JOBS.c if column.name != "bundle"))
 
 
 def _job(row: Row[Any]) -> JobRow:

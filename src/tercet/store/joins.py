@@ -1,7 +1,7 @@
-"""Further columns of rows that are there: an upload's rows are put into the order of the dataset's, by the public key.
+"""Joining further columns to a dataset: an upload's rows are put into the order of the dataset's, by the public key.
 
-Every node does the same with what it has, without a word to the others: the order is public. What was seeds becomes
-words, since a seed's stream cannot be put into another order.
+Every node reorders its own shares and sends no message, as the order is public. Seeds are expanded to words, since the
+stream of a seed cannot be reordered.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from tercet.errors import InputError
 from tercet.ring import pack_bits, ring, unpack_bits
 from tercet.sharing import BitShare, Share
 from tercet.store.files import Space, make_folder, place, place_name, remove_folder
-from tercet.store.keys import KeyValues, Texts
-from tercet.store.schema import Form
+from tercet.store.keys import KeyValues, as_arrow
+from tercet.store.schema import StoredForm
 from tercet.store.segment_writer import SegmentWriter, derived_salts
 from tercet.store.segments import Segment, StoredSegment, Value, join_keys
 from tercet.store.version import DatasetVersion
 
-Columns = tuple[tuple[str, Form], ...]
+Columns = tuple[tuple[str, StoredForm], ...]
 
 
 @dataclass(frozen=True)
-class Joined:
+class JoinedColumns:
     """The new segments, one for each that has rows, their digests here, and the folders that were made."""
 
     segments: list[Segment]
@@ -43,7 +43,7 @@ def joined_segment(upload: str, base: str) -> str:
     return hashlib.sha256(f"tercet/1 joined {upload} {base}".encode()).hexdigest()[:32]
 
 
-def join_columns(version: DatasetVersion, received: StoredSegment) -> Joined:
+def join_columns(version: DatasetVersion, received: StoredSegment) -> JoinedColumns:
     """Write the secret columns of an upload in the order of the dataset's rows.
 
     Costs a pass over the upload, room on disk for its columns twice over, and the keys in memory. Raises InputError
@@ -69,7 +69,7 @@ def join_columns(version: DatasetVersion, received: StoredSegment) -> Joined:
         for name in folders:
             remove_folder(place(received.folder, name))
         raise
-    return Joined(segments, tuple(digests), folders, scratch)
+    return JoinedColumns(segments, tuple(digests), folders, scratch)
 
 
 def _beside(base: Segment, received: StoredSegment) -> Segment:
@@ -85,6 +85,7 @@ def _beside(base: Segment, received: StoredSegment) -> Segment:
         chunk_rows=base.chunk_rows,
         columns=tuple((name, form) for name, form in received.columns if form.secret),
         digests=("", "", ""),
+        checked=received.checked,
     )
 
 
@@ -95,7 +96,7 @@ def _write(
     order: NDArray[np.int64],
     salts: tuple[bytes, bytes],
 ) -> tuple[str, str]:
-    # what an attempt that was cut short has left; nothing visible bears this name before this commit
+    # an interrupted attempt may have left files; nothing visible has this name before the commit
     remove_folder(place(received.folder, segment.place_name))
     writer = SegmentWriter(segment, received.folder, received.party)
     for chunk in range(segment.chunks):
@@ -106,21 +107,21 @@ def _write(
     return writer.close()
 
 
-def _all_keys(received: StoredSegment, column: str, form: Form) -> KeyValues:
+def _all_keys(received: StoredSegment, column: str, form: StoredForm) -> KeyValues:
     return join_keys([received.read_keys(column, chunk) for chunk in range(received.chunks)], form)
 
 
 def _order(there: KeyValues, brought: KeyValues, dataset: str) -> NDArray[np.int64]:
-    """For every row that is there, which of the rows brought has its key."""
+    """For every row of the dataset: the number of the uploaded row with the same key."""
     if len(there) != len(brought):
         raise InputError(
             f"dataset {dataset} has {len(there):,} rows and the upload {len(brought):,}",
             hint="further columns come for exactly the rows that are there",
         )
-    # only here: a node that joins nothing starts sooner
+    # imported here, because nodes start faster without it
     import pyarrow.compute as pc
 
-    found = pc.index_in(_arrow(there), value_set=_arrow(brought))
+    found = pc.index_in(as_arrow(there), value_set=as_arrow(brought))
     if found.null_count:
         raise InputError(f"{found.null_count:,} keys of dataset {dataset} are not among those of the upload")
     order: NDArray[np.int64] = found.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -131,22 +132,13 @@ def _order(there: KeyValues, brought: KeyValues, dataset: str) -> NDArray[np.int
     return order
 
 
-def _arrow(keys: KeyValues) -> Any:
-    import pyarrow as pa
-
-    if isinstance(keys, Texts):
-        offsets = np.ascontiguousarray(keys.offsets)
-        return pa.LargeStringArray.from_buffers(len(keys), pa.py_buffer(offsets), pa.py_buffer(keys.data))
-    return pa.array(keys)
-
-
 def _spread(received: StoredSegment, columns: Columns, folder: Path) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
     """Both components of every column in the upload's order, one value an element, in files on disk."""
     remove_folder(folder)
     make_folder(folder, f"upload {received.upload[:8]}")
     found: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
     for number, (column, form) in enumerate(columns):
-        dtype = np.dtype(np.bool_) if form is Form.BITS else ring(form.ring_bits).dtype
+        dtype = np.dtype(np.bool_) if form is StoredForm.BITS else ring(form.ring_bits).dtype
         own, following = (
             np.memmap(folder / f"{number}.{which}", dtype, "w+", shape=(received.rows,)) for which in ("own", "next")
         )
@@ -161,15 +153,15 @@ def _spread(received: StoredSegment, columns: Columns, folder: Path) -> dict[str
     return found
 
 
-def _gathered(components: tuple[NDArray[Any], NDArray[Any]], form: Form, order: NDArray[np.int64]) -> Value:
+def _gathered(components: tuple[NDArray[Any], NDArray[Any]], form: StoredForm, order: NDArray[np.int64]) -> Value:
     own, following = (np.asarray(component[order]) for component in components)
-    if form is Form.BITS:
+    if form is StoredForm.BITS:
         return BitShare(len(order), pack_bits(own), pack_bits(following))
     return Share(ring(form.ring_bits), own, following)
 
 
 def _salts(received: StoredSegment) -> tuple[bytes, bytes]:
-    """For each component, what only its two holders know: drawn from the salts of the owner."""
+    """For each component a salt that only its two holders know, derived from the owner's salts."""
     own, following = hashlib.sha256(b"tercet/1 joined salts\0"), hashlib.sha256(b"tercet/1 joined salts\0")
     for chunk in range(received.chunks):
         header = received.file(chunk).header

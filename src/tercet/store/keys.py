@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.errors import InputError
-from tercet.store.schema import Form
+from tercet.store.schema import StoredForm
 
 MAX_KEY_BYTES = 1024
 
@@ -58,9 +58,9 @@ KeyValues = NDArray[np.int64] | Texts
 """The values of a key column: integers, or texts."""
 
 
-def key_values(values: Any, form: Form) -> KeyValues:
+def key_values(values: Any, form: StoredForm) -> KeyValues:
     """A key column as an owner has it: a sequence of texts, or integers of 64 bits. Raises InputError."""
-    if form is Form.KEY_TEXT:
+    if form is StoredForm.KEY_TEXT:
         return values if isinstance(values, Texts) else Texts.of(values)
     array = np.asarray(values)
     if array.dtype.kind not in "iu" and array.size:
@@ -77,19 +77,19 @@ def key_buffers(values: KeyValues) -> list[memoryview]:
     return [np.ascontiguousarray(values).view(np.uint8).data]
 
 
-def read_keys(content: memoryview, form: Form, rows: int, name: str) -> KeyValues:
+def read_keys(content: memoryview, form: StoredForm, rows: int, name: str) -> KeyValues:
     """Views of the contents of a key column that was checked before. Raises InputError for a secret column."""
-    if form is Form.KEY_INTEGER:
+    if form is StoredForm.KEY_INTEGER:
         return np.frombuffer(content, np.int64)
-    if form is not Form.KEY_TEXT:
+    if form is not StoredForm.KEY_TEXT:
         raise InputError(f"column {name} is secret")
     split = 8 * (rows + 1)
     return Texts(np.frombuffer(content[:split], np.int64), np.frombuffer(content[split:], np.uint8))
 
 
-def check_keys(content: memoryview, form: Form, rows: int, name: str) -> None:
+def check_keys(content: memoryview, form: StoredForm, rows: int, name: str) -> None:
     """Raise InputError unless the contents are those of a key column: offsets that rise to the end, whole UTF-8."""
-    if form is Form.KEY_INTEGER:
+    if form is StoredForm.KEY_INTEGER:
         return
     texts = read_keys(content, form, rows, name)
     assert isinstance(texts, Texts)
@@ -100,10 +100,21 @@ def check_keys(content: memoryview, form: Form, rows: int, name: str) -> None:
         raise InputError(f"a key of column {name} has more than {MAX_KEY_BYTES} bytes")
     starts = texts.offsets[:-1][lengths > 0]
     try:
-        # the whole is UTF-8 and no value begins inside a character: so is every value
+        # if the whole is UTF-8, and no value begins inside a character, every value is UTF-8
         bytes(texts.data.data).decode()
         broken = bool(((texts.data[starts] & 0xC0) == 0x80).any())
     except UnicodeDecodeError:
         broken = True
     if broken:
         raise InputError(f"key column {name} has text that is no UTF-8")
+
+
+def as_arrow(values: KeyValues) -> Any:
+    """The keys as an Arrow array, without a copy."""
+    # imported here, because nodes start faster without it
+    import pyarrow as pa
+
+    if isinstance(values, Texts):
+        offsets = np.ascontiguousarray(values.offsets)
+        return pa.LargeStringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(values.data))
+    return pa.array(values)

@@ -2,7 +2,8 @@
 
     header   112 bytes: magic, version, party, which components are words, columns, upload, part id, chunk, rows,
              lengths, the salts of the two components
-    columns  112 bytes each: name, form, length of its contents, the seeds of the two components (zeros where words)
+    columns  128 bytes each: name, form, length of its contents, the seeds of the two components (zeros where words);
+             the validity bits of a nullable column stand behind it as a column of bits, under its name and "?"
     contents in the order of the columns, each padded with zeros to a multiple of 16 bytes: for a secret column the
              words of component own, then of next, where they are words; for a key column its public values
 
@@ -24,24 +25,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.errors import InputError
-from tercet.ring import ring
-from tercet.sharing import PARTIES, BitShare, Party, Share, expand_seed, word_count
+from tercet.ring import ring, word_count
+from tercet.sharing import PARTIES, UPLOAD_SEED_BYTES, BitShare, Party, Share, expand_seed
 from tercet.store.keys import KeyValues, check_keys, read_keys
-from tercet.store.schema import MAX_COLUMNS, NAME_PATTERN, Form, Schema
+from tercet.store.schema import MAX_COLUMNS, NAME_PATTERN, VALIDITY, Schema, StoredForm
 
 MAGIC = b"tercpart"
-VERSION = 1
+VERSION = 2
 ALIGN = 16
-SALT_BYTES = SEED_BYTES = ID_BYTES = 16
+SALT_BYTES = ID_BYTES = 16
+SEED_BYTES = UPLOAD_SEED_BYTES
 DIGEST_BYTES = 32
 MAX_CHUNK_ROWS = 1 << 22
 OWN_WORDS, NEXT_WORDS = 1, 2
 
 _HEADER = struct.Struct("<8sHBBI16s16sQQQQ16s16s")
 HEADER_BYTES = _HEADER.size
-RECORD = np.dtype([("name", "S64"), ("form", "<u8"), ("size", "<u8"), ("own", "V16"), ("next", "V16")])
-_NAME = re.compile(NAME_PATTERN.encode())
-_ZERO = bytes(16)
+RECORD = np.dtype([("name", "S64"), ("form", "<u8"), ("size", "<u8"), ("own", "V24"), ("next", "V24")])
+_NAME = re.compile(f"{NAME_PATTERN}{re.escape(VALIDITY)}?".encode())
+MAX_STORED = 2 * MAX_COLUMNS
+_NO_SEED = bytes(SEED_BYTES)
 
 Buffer = bytes | bytearray | memoryview
 Words = NDArray[Any]
@@ -52,11 +55,11 @@ def explicit_component(chunk: int) -> Party:
     return PARTIES[chunk % 3]
 
 
-def content_bytes(form: Form, rows: int) -> int:
+def content_bytes(form: StoredForm, rows: int) -> int:
     """How many bytes one component of `rows` values takes as words; key columns of integers likewise."""
-    if form is Form.BITS:
+    if form is StoredForm.BITS:
         return 8 * word_count(rows)
-    return rows * (16 if form is Form.WORDS128 else 8)
+    return rows * (16 if form is StoredForm.WORDS128 else 8)
 
 
 def padded(size: int) -> int:
@@ -68,7 +71,7 @@ class ColumnPart:
     """One column in a part: where its contents are, counted from the part's first byte, and its seeds."""
 
     name: str
-    form: Form
+    form: StoredForm
     size: int
     own_at: int
     next_at: int
@@ -77,7 +80,7 @@ class ColumnPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class PartHeader:
     """The first bytes of a part, checked: all but the contents themselves."""
 
     party: Party
@@ -101,7 +104,7 @@ class Header:
         return bool(self.flags & NEXT_WORDS)
 
     def contents(self) -> list[tuple[ColumnPart, int]]:
-        """What is stored behind the header, in order: (column, where it begins)."""
+        """The contents behind the header, in order: (column, offset)."""
         found = []
         for column in self.columns:
             if not column.form.secret or self.own_words:
@@ -127,12 +130,11 @@ class Header:
         if self.flags != flags_of(party, explicit):
             raise InputError(f"of chunk {self.chunk} component {int(explicit)} is words and the others are seeds")
         have = [(column.name, column.form) for column in self.columns]
-        want = [(column.name, column.form) for column in schema.columns]
-        if have != want:
+        if have != list(schema.stored):
             raise InputError("the columns of this part are not those of the schema of its upload")
 
     @classmethod
-    def parse(cls, data: Buffer, total_bytes: int) -> Header:
+    def parse(cls, data: Buffer, total_bytes: int) -> PartHeader:
         """Check and read the header of a part of `total_bytes` whose first bytes are `data`.
 
         `data` must hold at least the header and its columns. Nothing is allocated by what the header claims before
@@ -150,7 +152,7 @@ class Header:
             raise InputError(f"a part of version {version}, this side speaks {VERSION}")
         if not 1 <= party <= 3 or flags > 3:
             raise InputError(f"this is no part: party {party}, flags {flags}")
-        if not 1 <= count <= MAX_COLUMNS or rows > MAX_CHUNK_ROWS or chunk >= 1 << 32:
+        if not 1 <= count <= MAX_STORED or rows > MAX_CHUNK_ROWS or chunk >= 1 << 32:
             raise InputError(f"a part of {count} columns, {rows} rows, chunk {chunk} is too large or empty")
         if header_bytes != HEADER_BYTES + count * RECORD.itemsize or header_bytes > len(view):
             raise InputError(f"a part of {count} columns has a header of another length")
@@ -177,16 +179,16 @@ def _columns(records: NDArray[Any], rows: int, flags: int, at: int, total: int) 
             raise InputError("a column of this part has no name, or one that is not allowed")
         names.add(name)
         try:
-            form = Form(form_code)
+            form = StoredForm(form_code)
         except ValueError:
             raise InputError(f"column {name.decode()} has the unknown form {form_code}") from None
-        least = content_bytes(form, rows) if form is not Form.KEY_TEXT else 8 * (rows + 1)
-        if size < least or (size > least and form is not Form.KEY_TEXT):
+        least = content_bytes(form, rows) if form is not StoredForm.KEY_TEXT else 8 * (rows + 1)
+        if size < least or (size > least and form is not StoredForm.KEY_TEXT):
             raise InputError(f"column {name.decode()} has {size} bytes for {rows} rows")
         own_words = form.secret and bool(flags & OWN_WORDS)
         next_words = form.secret and bool(flags & NEXT_WORDS)
         may = form.secret and not own_words, form.secret and not next_words
-        if (own != _ZERO and not may[0]) or (following != _ZERO and not may[1]):
+        if (own != _NO_SEED and not may[0]) or (following != _NO_SEED and not may[1]):
             raise InputError(f"column {name.decode()} has a seed beside its words")
         step = padded(size)
         stored = 1 if not form.secret else int(own_words) + int(next_words)
@@ -206,14 +208,14 @@ def encode_header(
     chunk: int,
     rows: int,
     salts: tuple[bytes, bytes],
-    columns: Sequence[tuple[str, Form, int, bytes, bytes]],
+    columns: Sequence[tuple[str, StoredForm, int, bytes, bytes]],
 ) -> bytes:
     """The header of a part; `columns` are (name, form, bytes of contents, own seed, next seed), b"" for no seed."""
     records = np.zeros(len(columns), RECORD)
     total = header_bytes = HEADER_BYTES + records.nbytes
     words = (flags & OWN_WORDS != 0) + (flags & NEXT_WORDS != 0)
     for at, (name, form, size, own, following) in enumerate(columns):
-        records[at] = (name.encode(), int(form), size, own or _ZERO, following or _ZERO)
+        records[at] = (name.encode(), int(form), size, own or _NO_SEED, following or _NO_SEED)
         total += padded(size) * (words if form.secret else 1)
     head = _HEADER.pack(
         MAGIC, VERSION, party, flags, len(columns), upload, part, chunk, rows, header_bytes, total, *salts
@@ -225,7 +227,7 @@ def encode_header(
 class Part:
     """A decoded part; its arrays are views into the buffer it was read from."""
 
-    header: Header
+    header: PartHeader
     data: memoryview = field(repr=False)
 
     @classmethod
@@ -236,7 +238,7 @@ class Part:
         what the encoder writes for it.
         """
         view = memoryview(data).cast("B")
-        header = Header.parse(view, len(view))
+        header = PartHeader.parse(view, len(view))
         for column, at in header.contents():
             if any(view[at + column.size : at + padded(column.size)]):
                 raise InputError(f"column {column.name} has padding that is not zero")
@@ -248,7 +250,7 @@ class Part:
         return self.data[at : at + column.size]
 
     def hashes(self) -> list[bytes]:
-        """SHA-256 of every stored content, in order: what component digests and the file's trailer are made of."""
+        """SHA-256 of every stored content, in order: the input of component digests and of the file's trailer."""
         return [hashlib.sha256(self.content(column, at)).digest() for column, at in self.header.contents()]
 
     def digests(self, hashes: Sequence[bytes] | None = None) -> tuple[bytes, bytes]:
@@ -262,7 +264,7 @@ class Part:
             raise InputError(f"column {name} is a public key")
         own = self._component(column, column.own_at, self.header.own_words, column.own_seed)
         following = self._component(column, column.next_at, self.header.next_words, column.next_seed)
-        if column.form is Form.BITS:
+        if column.form is StoredForm.BITS:
             return BitShare(self.header.rows, own, following)
         return Share(ring(column.form.ring_bits), own, following)
 
@@ -273,11 +275,11 @@ class Part:
 
     def _component(self, column: ColumnPart, at: int, words: bool, seed: bytes) -> Words:
         data: Any = self.content(column, at) if words else expand_seed(seed, column.size)
-        dtype = np.dtype(np.uint64) if column.form is Form.BITS else ring(column.form.ring_bits).dtype
+        dtype = np.dtype(np.uint64) if column.form is StoredForm.BITS else ring(column.form.ring_bits).dtype
         return np.frombuffer(data, dtype)
 
 
-def component_digests(header: Header, hashes: Sequence[bytes]) -> tuple[bytes, bytes]:
+def component_digests(header: PartHeader, hashes: Sequence[bytes]) -> tuple[bytes, bytes]:
     """The digests of the components own and next of a part, from the hashes of its contents.
 
     The two holders of a component get the same, whichever is own and which next; without the salt a digest says

@@ -1,39 +1,58 @@
 """What the columns of a dataset mean: the public description that owner, nodes and analysts share.
 
-A schema is written down by the owner (TOML), travels with his upload (JSON) and gives each column its physical type.
+A schema is written down by the owner (TOML), travels with their upload (JSON) and gives each column its physical type.
 Bounds, decimals and categories are public; what they describe is secret, except in columns of kind `key`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import tomllib
 from contextlib import suppress
 from datetime import date, datetime
+from decimal import Decimal
 from enum import IntEnum, StrEnum
+from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import tomli_w
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from tercet.errors import ConfigError, InputError
-from tercet.plan.types import MAX_FRAC_BITS, Kind, Type, bool_type, smallest_ring
+from tercet.federation.canonical import ascii_json
+from tercet.federation.text import checked_plain, plain
+from tercet.plan.types import MAX_FRAC_BITS, Type, ValueKind, bool_type, smallest_ring
+from tercet.store.reading import AS_IT_IS, Reading
 
 MAX_COLUMNS = 4096
 _MAKE = "tercet schema infer FILE --out SCHEMA proposes one"
+_AS_IT_IS = "use the schema of the dataset as it is: the same columns, in its order"
 MAX_CATEGORIES = 1 << 16
 MAX_NAME = 64
 MAX_ROWS = 1 << 36
+MAX_SCHEMA_BYTES = 4 << 20
+"""The largest size of its canonical text. Nodes store it once, and send it with every description of the dataset."""
+MAX_DIGITS = 30
 DEFAULT_FRAC_BITS = 16
+VALIDITY = "?"
+"""Behind the name of a nullable column: the bits that say where a value is. No column's own name can end so."""
 EPOCH = date(1970, 1, 1)
 NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_.\-]{0,63}"
 """Names of columns and datasets: what is safe in paths, addresses, SQL and shells."""
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$", max_length=MAX_NAME)]
-Category = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Category = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(checked_plain)]
 
 
 class ColumnKind(StrEnum):
@@ -54,7 +73,7 @@ class KeyType(StrEnum):
     INTEGER = "integer"
 
 
-class Form(IntEnum):
+class StoredForm(IntEnum):
     """How a column lies in a part."""
 
     BITS = 1
@@ -65,12 +84,19 @@ class Form(IntEnum):
 
     @property
     def secret(self) -> bool:
-        return self <= Form.WORDS128
+        return self <= StoredForm.WORDS128
 
     @property
     def ring_bits(self) -> int:
         """64 or 128; 0 for bits."""
-        return {Form.WORDS64: 64, Form.WORDS128: 128}.get(self, 0)
+        return {StoredForm.WORDS64: 64, StoredForm.WORDS128: 128}.get(self, 0)
+
+
+class StoredColumn(NamedTuple):
+    """What parts and segments hold under one name: a column's values, or the validity bits of a nullable one."""
+
+    name: str
+    form: StoredForm
 
 
 def _as_date(value: Any) -> Any:
@@ -92,7 +118,12 @@ Bound = Annotated[int | float | date, BeforeValidator(_as_date)]
 
 
 class Column(BaseModel):
-    """One column; `lo` and `hi` are inclusive and needed for integer, decimal (numbers) and date (dates)."""
+    """One column; `lo` and `hi` are inclusive and needed for integer, decimal (numbers) and date (dates).
+
+    A decimal has `digits` (its values times 10^digits are stored, exact integers) or `frac_bits` (values are rounded to
+    multiples of 2^-frac_bits; 16 where it says neither). A `nullable` column has a secret validity bit beside each
+    value; what is stored for a missing value is its lo (False for bools, the first category).
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -101,9 +132,11 @@ class Column(BaseModel):
     lo: Bound | None = None
     hi: Bound | None = None
     frac_bits: Annotated[int, Field(ge=1, le=MAX_FRAC_BITS)] | None = None
+    digits: Annotated[int, Field(ge=1, le=MAX_DIGITS)] | None = None
+    nullable: bool = False
     categories: Annotated[tuple[Category, ...], BeforeValidator(_as_tuple), Field(max_length=MAX_CATEGORIES)] = ()
     key: Annotated[KeyType, Field(strict=False)] | None = None
-    description: Annotated[str, StringConstraints(max_length=500)] = ""
+    description: Annotated[str, StringConstraints(max_length=500), AfterValidator(checked_plain)] = ""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -114,12 +147,21 @@ class Column(BaseModel):
             raise ValueError("a category stands twice in the list")
         if self.frac_bits is not None and self.kind is not ColumnKind.DECIMAL:
             raise ValueError(f"a column of kind {self.kind} has no frac_bits")
+        if self.digits is not None and self.kind is not ColumnKind.DECIMAL:
+            raise ValueError(f"a column of kind {self.kind} has no digits")
+        if self.digits is not None and self.frac_bits is not None:
+            raise ValueError("a decimal has digits or frac_bits, not both")
+        if self.nullable and self.is_key:
+            raise ValueError("a public key names each row, so it is not nullable")
+        if self.nullable and len(self.name) == MAX_NAME:
+            raise ValueError(f"the name of a nullable column has at most {MAX_NAME - 1} characters")
         if (self.key is None) == (self.kind is ColumnKind.KEY):
             raise ValueError('a column of kind key, and no other, says key = "text" or key = "integer"')
-        if self.kind not in (ColumnKind.BOOL, ColumnKind.KEY):
-            lo, hi = self._stored_bounds()
+        if not self.is_key:
+            lo, hi = self.stored_bounds
             if smallest_ring(lo, hi) is None:
-                raise ValueError(f"bounds [{self.lo}, {self.hi}] do not fit 128 bits; narrow them, or fewer frac_bits")
+                fewer = "frac_bits" if self.digits is None else "digits"
+                raise ValueError(f"bounds [{self.lo}, {self.hi}] do not fit 128 bits; narrow them, or fewer {fewer}")
         return self
 
     def _check_bounds(self) -> None:
@@ -146,8 +188,9 @@ class Column(BaseModel):
 
     @property
     def scale_bits(self) -> int:
-        """Fractional bits of the stored integers: 16 unless said otherwise for decimals, 0 for all others."""
-        if self.kind is not ColumnKind.DECIMAL:
+        """Fractional bits of the stored integers: 16 unless said otherwise for decimals, 0 where they have digits and
+        for all others."""
+        if self.kind is not ColumnKind.DECIMAL or self.digits is not None:
             return 0
         return DEFAULT_FRAC_BITS if self.frac_bits is None else self.frac_bits
 
@@ -160,19 +203,40 @@ class Column(BaseModel):
             return None
         return _number(self.lo), _number(self.hi)
 
-    def _stored_bounds(self) -> tuple[int, int]:
+    @property
+    def stored_bounds(self) -> tuple[int, int]:
+        """The least and the greatest integer that is stored; what a missing value is stored as is the least.
+
+        Raises InputError for a key column.
+        """
+        if self.kind is ColumnKind.BOOL:
+            return 0, 1
         bounds = self.bounds
-        assert bounds is not None
+        if bounds is None:
+            raise InputError(f"column {self.name} is a public key, which has no bounds")
         lo, hi = bounds
+        if self.digits is not None:
+            return _exact_bound(lo, self.digits), _exact_bound(hi, self.digits)
         return scaled_bound(lo, self.scale_bits), scaled_bound(hi, self.scale_bits)
 
     @property
-    def form(self) -> Form:
+    def form(self) -> StoredForm:
         if self.kind is ColumnKind.BOOL:
-            return Form.BITS
+            return StoredForm.BITS
         if self.is_key:
-            return Form.KEY_TEXT if self.key is KeyType.TEXT else Form.KEY_INTEGER
-        return Form.WORDS64 if smallest_ring(*self._stored_bounds()) == 64 else Form.WORDS128
+            return StoredForm.KEY_TEXT if self.key is KeyType.TEXT else StoredForm.KEY_INTEGER
+        return StoredForm.WORDS64 if smallest_ring(*self.stored_bounds) == 64 else StoredForm.WORDS128
+
+    @property
+    def validity(self) -> str:
+        """The name under which parts and segments hold the validity bits of a nullable column."""
+        return self.name + VALIDITY
+
+    @property
+    def stored(self) -> tuple[StoredColumn, ...]:
+        """What parts and segments hold of it: its values, and behind them its validity bits if it is nullable."""
+        values = StoredColumn(self.name, self.form)
+        return (values, StoredColumn(self.validity, StoredForm.BITS)) if self.nullable else (values,)
 
     def type(self, rows: int) -> Type:
         """The physical type of `rows` values, the same as `client.encode` gives to what an analyst shares.
@@ -183,11 +247,11 @@ class Column(BaseModel):
             raise InputError(f"column {self.name} is a public key and has no secret type")
         if self.kind is ColumnKind.BOOL:
             return bool_type((rows,))
-        lo, hi = self._stored_bounds()
+        lo, hi = self.stored_bounds
         ring = smallest_ring(lo, hi)
         assert ring is not None
         frac_bits = self.scale_bits
-        return Type(Kind.FIXED if frac_bits else Kind.INT, (rows,), ring, frac_bits, frac_bits, lo, hi)
+        return Type(ValueKind.FIXED if frac_bits else ValueKind.INT, (rows,), ring, frac_bits, frac_bits, lo, hi)
 
 
 class Schema(BaseModel):
@@ -196,11 +260,13 @@ class Schema(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
     columns: Annotated[tuple[Column, ...], BeforeValidator(_as_tuple), Field(min_length=1, max_length=MAX_COLUMNS)]
+    reading: Reading = AS_IT_IS
+    """How the owner's table is to be read. It stands in the owner's file only: nodes never see it."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         names = [column.name for column in self.columns]
-        # two names that differ in case only are told apart neither by SQL nor by people
+        # SQL does not tell apart names that differ only in case, and people hardly do
         if len({name.lower() for name in names}) != len(names):
             raise ValueError("a column name stands twice (case does not count)")
         if sum(column.is_key for column in self.columns) > 1:
@@ -230,6 +296,20 @@ class Schema(BaseModel):
         return tuple(column.name for column in self.columns)
 
     @cached_property
+    def stored(self) -> tuple[StoredColumn, ...]:
+        """What parts and segments hold, in order: of each column its values, and the validity bits of nullable ones."""
+        return tuple(stored for column in self.columns for stored in column.stored)
+
+    def stored_form(self, name: str) -> StoredForm:
+        """How what is stored under this name lies in parts; `name` as `stored` has it. Raises InputError."""
+        form = self._forms.get(name)
+        return self[name].form if form is None else form  # which names the columns, if there is none of that name
+
+    @cached_property
+    def _forms(self) -> dict[str, StoredForm]:
+        return dict(self.stored)
+
+    @cached_property
     def key(self) -> Column | None:
         """The public key column, if there is one."""
         return next((column for column in self.columns if column.is_key), None)
@@ -239,12 +319,12 @@ class Schema(BaseModel):
         return self[column].type(rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it; what stands at its default is left out."""
-        return self.model_dump(mode="json", exclude_defaults=True)
+        """As JSON has it; what stands at its default is left out, and so is how the owner's table is read."""
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"reading"})
 
     def canonical(self) -> bytes:
         """The one JSON text of this schema, which hashes are taken over."""
-        return canonical_json(self.to_dict())
+        return ascii_json(self.to_dict())
 
     @property
     def digest(self) -> str:
@@ -253,6 +333,8 @@ class Schema(BaseModel):
     @classmethod
     def parse(cls, data: Any) -> Schema:
         """Read what `to_dict` or a TOML file gave. Raises InputError that names the column and the defect."""
+        if isinstance(data, dict) and not data.get("columns"):
+            raise InputError("this is no schema: it has no columns, or all are left out", hint=_COLUMNS)
         try:
             return cls.model_validate(data)
         except ValidationError as error:
@@ -271,9 +353,10 @@ class Schema(BaseModel):
         return cls.parse(data)
 
     def to_toml(self) -> str:
-        data = self.model_dump(mode="python", exclude_defaults=True)
+        data = self.model_dump(mode="python", exclude_defaults=True, exclude={"reading"})
         columns = [{name: _plain(value) for name, value in column.items()} for column in data["columns"]]
-        return tomli_w.dumps({"columns": columns})
+        reading = {"reading": self.reading.given()} if self.reading else {}
+        return tomli_w.dumps(reading | {"columns": columns})
 
     def save(self, path: Path) -> None:
         """Write a schema file over whatever is there."""
@@ -283,18 +366,18 @@ class Schema(BaseModel):
         """Raise InputError naming the first difference; descriptions may differ."""
         for name in self.names:
             if name not in other:
-                raise InputError(f"the schemas differ: column {name} is missing")
+                raise InputError(f"the schemas differ: column {name} is missing", hint=_AS_IT_IS)
         for name in other.names:
             if name not in self:
-                raise InputError(f"the schemas differ: column {name} is new")
+                raise InputError(f"the schemas differ: column {name} is new", hint=_AS_IT_IS)
         if self.names != other.names:
-            raise InputError("the schemas differ: the columns stand in another order")
+            raise InputError("the schemas differ: the columns are in another order", hint=_AS_IT_IS)
         for mine, yours in zip(self.columns, other.columns, strict=True):
             for field in Column.model_fields:
                 if field != "description" and getattr(mine, field) != getattr(yours, field):
                     raise InputError(
                         f"the schemas differ: column {mine.name} has another {field}",
-                        hint="use the schema of the dataset as it is",
+                        hint=_AS_IT_IS,
                     )
 
     def without(self, names: frozenset[str]) -> Schema:
@@ -321,14 +404,18 @@ def scaled_bound(bound: int | float, frac_bits: int) -> int:
     return quotient + (2 * rest > denominator or (2 * rest == denominator and quotient & 1))
 
 
+def _exact_bound(bound: int | float, digits: int) -> int:
+    """A bound times 10^digits, read as the decimal number that it is written as. ValueError if it has more digits."""
+    written = Decimal(bound) if isinstance(bound, int) else Decimal(repr(bound))
+    exact = Fraction(written) * (10**digits)
+    if exact.denominator != 1:
+        raise ValueError(f"the bound {bound} has more than {digits} digits behind the point")
+    return int(exact)
+
+
 def days(value: date) -> int:
     """Days since 1970-01-01: how dates are stored."""
     return (value - EPOCH).days
-
-
-def canonical_json(data: Any) -> bytes:
-    """The one text of JSON data: sorted keys, no spaces, ASCII only; no NaN."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
 
 
 def _number(bound: int | float | date) -> int | float:
@@ -341,12 +428,15 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+_COLUMNS = "describe at least one column in a [[columns]] table; what schema infer left out says why"
+
+
 def _first_defect(error: ValidationError, data: Any) -> str:
-    """Where and what, without the value, which may be long or someone's."""
+    """Field and defect, without the value, which may be long or private."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     where = [str(part)[:MAX_NAME] for part in first["loc"]]
     if len(where) > 1 and where[0] == "columns" and where[1].isdigit():
         with suppress(KeyError, IndexError, TypeError):
             where[1] = f"{where[1]} ({str(data['columns'][int(where[1])]['name'])[:MAX_NAME]})"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{' '.join(where)}: {message}" if where else message
+    return plain(f"{' '.join(where)}: {message}" if where else message).replace("\n", " ")

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tercet.errors import InputError
+from tercet.errors import InputError, StorageError
 from tercet.sharing import BitShare, Party, Share
-from tercet.store.errors import StorageError
 from tercet.store.files import (
     PARTS,
     PartFile,
@@ -26,7 +25,7 @@ from tercet.store.files import (
 )
 from tercet.store.keys import key_buffers
 from tercet.store.part import ALIGN, MAX_CHUNK_ROWS, NEXT_WORDS, OWN_WORDS, SALT_BYTES, content_bytes, encode_header
-from tercet.store.schema import Form
+from tercet.store.schema import StoredForm
 from tercet.store.segments import Segment, StoredSegment, Value, segment_digests
 
 
@@ -55,7 +54,7 @@ class SegmentWriter:
     def refresh(cls, segment: StoredSegment) -> SegmentWriter:
         """Write the next generation of a segment. Called in workers; what an earlier attempt left is deleted."""
         following = replace(segment, generation=segment.generation + 1)
-        # nothing visible is of that generation: it becomes so by the commit of this refresh only
+        # nothing visible has that generation before this refresh is committed
         remove_folder(place(segment.folder, following.place_name))
         return cls(following, segment.folder, segment.party)
 
@@ -67,7 +66,7 @@ class SegmentWriter:
         Raises DiskFull, StorageError.
         """
         self._check_order(chunk, rows)
-        described: list[tuple[str, Form, int, bytes, bytes]] = []
+        described: list[tuple[str, StoredForm, int, bytes, bytes]] = []
         contents: list[bytes | memoryview] = []
         hashes: list[bytes] = []
         for name, form in self._segment.columns:
@@ -124,7 +123,7 @@ def derived_salts(salts: tuple[bytes, bytes], segment: str, chunk: int) -> tuple
     return own, following
 
 
-def _pieces(value: Value, form: Form, rows: int) -> list[list[memoryview]]:
+def _pieces(value: Value, form: StoredForm, rows: int) -> list[list[memoryview]]:
     """The contents of a column: of components own and next, or of a public key."""
     if isinstance(value, Share | BitShare):
         pieces = [[_bytes(component)] for component in (value.own, value.next)]

@@ -12,13 +12,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.ring import Ring, ring
+from tercet.errors import IntegrityError
+from tercet.ring import Ring, cut_bits, put_bits, ring
 from tercet.sharing import BitShare, Party, Share, expand_into, expand_pieces
-from tercet.store.bits import cut_bits, put_bits
 from tercet.store.files import PartFile, Space, chunk_file, damaged, place, place_name, reading
 from tercet.store.keys import KeyValues, Texts, read_keys
 from tercet.store.part import ColumnPart
-from tercet.store.schema import Form
+from tercet.store.schema import StoredForm
+from tercet.store.stamps import Stamp
 from tercet.store.verified import FileId, Verified, file_id
 
 Value = Share | BitShare | KeyValues
@@ -42,10 +43,12 @@ class Segment:
     """Where its rows are among those of other segments."""
     rows: int
     chunk_rows: int
-    columns: tuple[tuple[str, Form], ...]
+    columns: tuple[tuple[str, StoredForm], ...]
     digests: tuple[str, str, str]
     """Of components 1, 2 and 3."""
     created: float = 0.0
+    checked: Stamp | None = None
+    """The check that its values passed; None: nobody has looked, and its bounds are what its owner says."""
 
     @property
     def chunks(self) -> int:
@@ -82,6 +85,7 @@ class Segment:
             "chunk_rows": self.chunk_rows,
             "columns": [[name, int(form)] for name, form in self.columns],
             "digests": list(self.digests),
+            "checked": None if self.checked is None else self.checked.facts(),
         }
 
     def describe(self) -> dict[str, Any]:
@@ -91,8 +95,9 @@ class Segment:
     def load(data: Mapping[str, Any]) -> Segment:
         """Read what `describe` gave."""
         first, second, third = data["digests"]
-        columns = tuple((str(name), Form(form)) for name, form in data["columns"])
-        return Segment(**{**data, "columns": columns, "digests": (first, second, third)})
+        columns = tuple((str(name), StoredForm(form)) for name, form in data["columns"])
+        checked = Stamp.load(data.get("checked"))
+        return Segment(**{**data, "columns": columns, "digests": (first, second, third), "checked": checked})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +111,9 @@ class StoredSegment(Segment):
     party: Party
     what: str
     verified: Verified | None = field(repr=False, compare=False)
+    meant: tuple[str, str] | None = None
+    """Of one chunk of an open upload: the digests of the components here of the file that is meant, whatever lies there
+    when it is read."""
     _files: OrderedDict[int, PartFile] = field(default_factory=OrderedDict, repr=False, compare=False)
 
     @classmethod
@@ -128,6 +136,11 @@ class StoredSegment(Segment):
             columns = tuple((column.name, column.form) for column in header.columns)
             if (header.party, header.upload, header.chunk, header.rows, columns) != expected:
                 raise damaged(path, self.what, "it belongs to another party, chunk or schema")
+            # headers are forgotten and read again: an owner may have sent the chunk again meanwhile
+            if self.meant is not None and tuple(digest.hex() for digest in found.digests()) != self.meant:
+                raise IntegrityError(
+                    f"what lies here of {self.what} is not what is to be read", hint="it was sent again; try later"
+                )
             self._files[chunk] = found
             if len(self._files) > _HEADERS_KEPT:
                 self._files.popitem(last=False)
@@ -158,7 +171,7 @@ class StoredSegment(Segment):
         target: NDArray[Any],
         where: int,
     ) -> None:
-        bits = column.form is Form.BITS
+        bits = column.form is StoredForm.BITS
         word = 8 if bits else target.dtype.itemsize
         first, last = (begin // 64, -(-end // 64)) if bits else (begin, end)
         out = np.empty((last - first) * word, np.uint8) if bits else target[where : where + end - begin].view(np.uint8)
@@ -271,9 +284,9 @@ def segment_digests(segment: str, generation: int, chunks: Iterable[tuple[bytes,
     return own.hexdigest(), following.hexdigest()
 
 
-def empty(form: Form, rows: int) -> Share | BitShare:
+def empty(form: StoredForm, rows: int) -> Share | BitShare:
     """Room for the shares of a column; bits are 0."""
-    if form is Form.BITS:
+    if form is StoredForm.BITS:
         room = BitShare.empty(rows)
         room.own[...] = 0
         room.next[...] = 0
@@ -281,10 +294,10 @@ def empty(form: Form, rows: int) -> Share | BitShare:
     return Share.empty(ring(form.ring_bits), (rows,))
 
 
-def join_keys(pieces: list[KeyValues], form: Form) -> KeyValues:
+def join_keys(pieces: list[KeyValues], form: StoredForm) -> KeyValues:
     """One run of key values after the other."""
     texts = [piece for piece in pieces if isinstance(piece, Texts)]
-    if form is Form.KEY_INTEGER:
+    if form is StoredForm.KEY_INTEGER:
         numbers = [piece for piece in pieces if not isinstance(piece, Texts)]
         return np.concatenate(numbers) if numbers else np.empty(0, np.int64)
     offsets = [np.zeros(1, np.int64)]

@@ -21,7 +21,7 @@ from tercet.store.part import (
     explicit_component,
     flags_of,
 )
-from tercet.store.schema import Form, Schema
+from tercet.store.schema import Schema, StoredForm
 
 Buffers = list[bytes | memoryview]
 
@@ -31,11 +31,12 @@ def split_chunk(
 ) -> tuple[Buffers, Buffers, Buffers]:
     """Split one chunk of rows; gives the bytes for nodes 1, 2 and 3, each as a list of buffers to send one by one.
 
-    Called by the owner. `columns` has, for every column of the schema, its ring words as `client.encode` makes them
-    (packed bits for bools), or the values of a key column (`keys.key_values`). `rows` is at most 4,194,304 and the same
-    for all chunks of an upload but the last, which may have fewer; all others a multiple of 64. `upload` and `part` are
-    16 bytes, public; `part` names this splitting of the chunk and is drawn if left out. The explicit component is in
-    the lists of its two holders without a copy. Costs 16 bytes a value of 64 bits on the wire, all three together.
+    Called by the owner. `columns` has, for every name of `Schema.stored`, its ring words as `client.encode` makes them
+    (packed bits for bools and for validity), or the values of a key column (`keys.key_values`). `rows` is at most
+    4,194,304 and the same for all chunks of an upload but the last, which may have fewer; all others a multiple of 64.
+    `upload` and `part` are 16 bytes, public; `part` names this splitting of the chunk and is drawn if left out. The
+    explicit component is in the lists of its two holders without a copy. Costs 16 bytes a value of 64 bits on the wire,
+    all three together.
 
     Raises InputError if the columns are not those of the schema or have another number of rows.
     """
@@ -44,14 +45,14 @@ def split_chunk(
     salts = [fresh_seed()[:SALT_BYTES] for _ in PARTIES]
     _check_columns(schema, columns, rows)
     pieces: dict[str, Upload | KeyValues] = {}
-    for column in schema.columns:
-        words = columns[column.name]
-        if column.is_key:
-            pieces[column.name] = words
-        elif column.form is Form.BITS:
-            pieces[column.name] = split_bits(words, explicit)
+    for name, form in schema.stored:
+        words = columns[name]
+        if not form.secret:
+            pieces[name] = words
+        elif form is StoredForm.BITS:
+            pieces[name] = split_bits(words, explicit)
         else:
-            pieces[column.name] = split(words, ring(column.form.ring_bits), explicit)
+            pieces[name] = split(words, ring(form.ring_bits), explicit)
     return assemble(schema, pieces, rows, upload, chunk, part, salts)
 
 
@@ -87,10 +88,10 @@ def _assemble_for(
     salts: Sequence[bytes],
     flags: int,
 ) -> Buffers:
-    described: list[tuple[str, Form, int, bytes, bytes]] = []
+    described: list[tuple[str, StoredForm, int, bytes, bytes]] = []
     contents: Buffers = []
-    for column in schema.columns:
-        piece = pieces[column.name]
+    for name, form in schema.stored:
+        piece = pieces[name]
         seeds = [b"", b""]
         stored: Buffers = []
         if isinstance(piece, Upload):
@@ -99,11 +100,11 @@ def _assemble_for(
                     stored.append(component)
                 else:
                     seeds[at] = bytes(component)
-            size = content_bytes(column.form, rows)
+            size = content_bytes(form, rows)
         else:
             stored = [*key_buffers(piece)]
             size = sum(len(buffer) for buffer in stored)
-        described.append((column.name, column.form, size, seeds[0], seeds[1]))
+        described.append((name, form, size, seeds[0], seeds[1]))
         contents += [buffer for buffer in stored if len(buffer)]
         if stored and size % ALIGN:
             contents.append(bytes(-size % ALIGN))
@@ -114,14 +115,14 @@ def _assemble_for(
 def _check_columns(schema: Schema, columns: Mapping[str, Any], rows: int) -> None:
     if not 0 <= rows <= MAX_CHUNK_ROWS:
         raise InputError(f"a chunk has at most {MAX_CHUNK_ROWS:,} rows, this one {rows:,}")
-    odd = sorted(set(columns) ^ set(schema.names))
+    odd = sorted(set(columns) ^ {name for name, _ in schema.stored})
     if odd:
         raise InputError(f"the columns are not those of the schema: {odd[0]}")
-    for column in schema.columns:
-        values = columns[column.name]
-        if column.is_key:
-            fits = len(values) == rows and isinstance(values, Texts) == (column.form is Form.KEY_TEXT)
+    for name, form in schema.stored:
+        values = columns[name]
+        if not form.secret:
+            fits = len(values) == rows and isinstance(values, Texts) == (form is StoredForm.KEY_TEXT)
         else:
-            fits = values.nbytes == content_bytes(column.form, rows)
+            fits = values.nbytes == content_bytes(form, rows)
         if not fits:
-            raise InputError(f"column {column.name} does not have {rows:,} rows of its kind")
+            raise InputError(f"column {name} does not have {rows:,} rows of its kind")

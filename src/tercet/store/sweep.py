@@ -6,38 +6,37 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, bindparam, select, update
 
 from tercet.store.catalogue import Catalogue
-from tercet.store.datasets import is_segment, segment_of
-from tercet.store.effects import Effect
+from tercet.store.change import Effect
+from tercet.store.datasets import segment_of
 from tercet.store.files import PARTS, TEMPORARY, Space, place, place_name, remove_folder, translated
 from tercet.store.segments import Segment
-from tercet.store.tables import CHANGES, KEPT, SEGMENTS, UPLOADS
+from tercet.store.tables import CHANGES, SEGMENTS, UPLOADS
 
 
 def sweep_ended(catalogue: Catalogue, folder: Path) -> None:
-    """Delete the files of segments that are no longer visible. Called after every commit, and at start."""
+    """Delete the files of segments that have ended. Called after every commit, at start, and when arrays expire."""
+    wanted = select(SEGMENTS).where(SEGMENTS.c.to_version.is_not(None), SEGMENTS.c.removed.is_(False))
     with catalogue.read() as connection:
-        wanted = select(SEGMENTS).where(SEGMENTS.c.to_version.is_not(None), SEGMENTS.c.removed.is_(False))
-        ended = [segment_of(row) for row in connection.execute(wanted)]
+        ended = connection.execute(wanted).all()
     if not ended:
         return
-    for segment in ended:
-        remove_folder(place(folder, segment.place_name))
+    for row in ended:
+        remove_folder(place(folder, segment_of(row).place_name))
     with catalogue.write() as connection:
-        for segment in ended:
-            connection.execute(
-                update(SEGMENTS)
-                .where(is_segment(segment.segment, segment.base, segment.generation))
-                .values(removed=True)
-            )
+        names = ("dataset", "segment", "base", "generation")
+        which = and_(*(SEGMENTS.c[name] == bindparam(f"of_{name}") for name in names))
+        rows = [{f"of_{name}": row._mapping[name] for name in names} for row in ended]
+        connection.execute(update(SEGMENTS).where(which).values(removed=True), rows)
 
 
 def sweep(catalogue: Catalogue, folder: Path) -> None:
     """Delete every folder and half-written file that the catalogue does not know. Called at start, before all else.
 
-    What running jobs have written and not yet kept is not known either: only a process that starts may do this.
+    The catalogue does not know the files that running jobs have written and not yet kept, so this is called only before
+    jobs run.
     """
     sweep_ended(catalogue, folder)
     with catalogue.read() as connection:
@@ -53,7 +52,7 @@ def sweep(catalogue: Catalogue, folder: Path) -> None:
 
 
 def segments_there(connection: Connection) -> list[Segment]:
-    """All segments that the current versions of datasets have."""
+    """All segments of the current versions of datasets, and of kept arrays."""
     return [segment_of(row) for row in connection.execute(select(SEGMENTS).where(SEGMENTS.c.to_version.is_(None)))]
 
 
@@ -62,7 +61,6 @@ def referred(connection: Connection) -> set[str]:
     found = {segment.place_name for segment in segments_there(connection)}
     uploads = select(UPLOADS.c.upload).where(UPLOADS.c.state.in_(("open", "prepared")))
     found |= {place_name(Space.ROWS, upload, 0) for upload in connection.execute(uploads).scalars()}
-    found |= {place_name(Space.KEPT, handle, 0) for handle in connection.execute(select(KEPT.c.handle)).scalars()}
     for effect in connection.execute(select(CHANGES.c.effect).where(CHANGES.c.state == "prepared")).scalars():
         found |= set(Effect.from_json(effect).folders)
     return found

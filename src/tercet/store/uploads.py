@@ -1,7 +1,7 @@
 """Uploads: the parts that an owner is sending, before a change makes them visible.
 
-What is there is what the files say; the catalogue has only what was announced. So a chunk costs no transaction, and
-after a crash an upload goes on with the chunks that are whole.
+The catalogue has what was announced; which chunks have arrived is read from the files. So a chunk costs no transaction,
+and after a crash an upload continues with the chunks that are whole.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from tercet.errors import InputError, IntegrityError
+from tercet.errors import Busy, Gone, InputError, IntegrityError, NotFound, TercetError
 from tercet.sharing import Party
 from tercet.store.catalogue import Catalogue
-from tercet.store.datasets import current_version, version_row, visible
-from tercet.store.errors import Gone, NotFound
+from tercet.store.checked import clear_checks
+from tercet.store.datasets import current_version, keep_schema, version_row, visible, with_schema
 from tercet.store.files import (
     PartFile,
     Space,
@@ -104,7 +104,7 @@ class Uploads:
                         state="open",
                         created=now,
                         touched=now,
-                        schema=schema.canonical().decode(),
+                        schema=keep_schema(connection, schema),
                     )
                 )
                 row = _row(connection, upload)
@@ -140,12 +140,12 @@ class Uploads:
         what = f"chunk {header.chunk} of upload {upload[:8]}"
         end = trailer(part.data[: header.header_bytes], hashes)
         if info.state != "open" or not folder.is_dir():
-            raise Gone(f"upload {upload[:8]} is {info.state}", hint="begin another")
+            raise _not_open(upload, info.state)
         write_file(chunk_file(folder, header.chunk), [part.data, end], what, while_=self._while_open(upload))
         return ChunkInfo(header.chunk, header.part.hex(), header.rows)
 
     def info(self, upload: str, owner: str | None = None) -> UploadInfo:
-        """Raises NotFound; also if `owner` is given and it is another's."""
+        """Raises NotFound, also if `owner` is given and the upload is of another owner."""
         with self.catalogue.read() as connection:
             return self.at(connection, upload, owner)
 
@@ -157,8 +157,8 @@ class Uploads:
         return _info(row)
 
     def open(self, owner: str | None = None) -> list[UploadInfo]:
-        """Those that chunks may be sent to, oldest first."""
-        wanted = select(UPLOADS).where(UPLOADS.c.state == "open").order_by(UPLOADS.c.created)
+        """Open uploads, oldest first."""
+        wanted = with_schema(UPLOADS).where(UPLOADS.c.state == "open").order_by(UPLOADS.c.created)
         if owner is not None:
             wanted = wanted.where(UPLOADS.c.owner == owner)
         with self.catalogue.read() as connection:
@@ -192,10 +192,20 @@ class Uploads:
         found = []
         for chunk in chunk_numbers(folder):
             try:
-                file = PartFile.open(chunk_file(folder, chunk), len(info.schema.columns), f"upload {upload[:8]}")
+                file = PartFile.open(chunk_file(folder, chunk), len(info.schema.stored), f"upload {upload[:8]}")
             except (IntegrityError, Gone):
                 continue
             found.append(ChunkInfo(file.header.chunk, file.header.part.hex(), file.header.rows))
+        return found
+
+    def held(self, upload: str, chunks: Iterable[int]) -> dict[int, PartFile]:
+        """Those of these chunks that are here whole, by number: headers and digests. Raises NotFound."""
+        info = self.info(upload)
+        found = {}
+        for chunk in chunks:
+            with suppress(IntegrityError, Gone):
+                path = chunk_file(self._folder(upload), chunk)
+                found[chunk] = PartFile.open(path, len(info.schema.stored), f"upload {upload[:8]}")
         return found
 
     def discard(self, upload: str, owner: str | None = None) -> UploadInfo:
@@ -207,6 +217,7 @@ class Uploads:
             if info.state != "open":
                 raise InputError(f"upload {upload[:8]} is {info.state}")
             set_state(connection, upload, "discarded", self._clock())
+            clear_checks(connection, upload)
         remove_folder(self._folder(upload))
         return self.info(upload)
 
@@ -227,7 +238,7 @@ class Uploads:
 
     @contextmanager
     def closing(self) -> Iterator[None]:
-        """Meanwhile no chunk is put in place; a state that is set within is seen by every later one."""
+        """While this is held, no chunk gets its name. Chunks that come later see the state that was set meanwhile."""
         with self._lock:
             yield
 
@@ -237,7 +248,7 @@ class Uploads:
             with self.catalogue.read() as connection:
                 state = connection.execute(select(UPLOADS.c.state).where(UPLOADS.c.upload == upload)).scalar()
             if state != "open":
-                raise Gone(f"upload {upload[:8]} is {state}", hint="begin another")
+                raise _not_open(upload, state)
             yield
 
     def _folder(self, upload: str) -> Path:
@@ -278,9 +289,16 @@ def set_state(connection: Connection, upload: str, state: str, now: float) -> No
 
 
 def _row(connection: Connection, upload: str) -> Row[Any] | None:
-    return connection.execute(select(UPLOADS).where(UPLOADS.c.upload == upload)).first()
+    return connection.execute(with_schema(UPLOADS).where(UPLOADS.c.upload == upload)).first()
 
 
 def _info(row: Row[Any]) -> UploadInfo:
     schema = Schema.parse(json.loads(row.schema))
     return UploadInfo(row.upload, row.dataset, row.owner, row.mode, schema, row.state, row.created, row.touched)
+
+
+def _not_open(upload: str, state: str | None) -> TercetError:
+    if state == "prepared":
+        # if it is aborted, chunks are accepted again
+        return Busy(f"upload {upload[:8]} is being made visible", hint="wait for what becomes of it, and try again")
+    return Gone(f"upload {upload[:8]} is {state}", hint="begin another")

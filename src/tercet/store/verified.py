@@ -1,6 +1,6 @@
-"""What a worker remembers of share files: which contents it compared with their hashes, and what columns add up to.
+"""A worker's cache about share files: which contents were compared with their hashes, and the sums of columns.
 
-Each for a while, so that it is looked at once in that time and not once a job.
+Entries expire, so that a file is read once in that time and not once a job.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 FRESH_S: Final = 3600.0
-"""After so many seconds a file is read again: what a disk loses by itself leaves no trace in a file's times."""
+"""After so many seconds a file is read again, because errors of a disk do not change a file's times."""
 _MOST_FILES: Final = 1 << 14
 _MOST_SUMS: Final = 1 << 16
 
@@ -27,11 +27,11 @@ class _File:
 
 
 FileId = tuple[int, int, int, int, int]
-"""Another one as soon as anybody has written to a file or put another in its place."""
+"""Identifies the contents of a file: it changes when the file is written to or replaced."""
 
 
 def file_id(descriptor: int) -> FileId:
-    """Names an open file as it is now."""
+    """The identifier of an open file's present contents."""
     found = os.fstat(descriptor)
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
@@ -54,18 +54,18 @@ class Verified:
         return f"Verified({len(self._files)} files)"
 
     def has(self, file: FileId, at: int) -> bool:
-        """Whether the content that begins at offset `at` was compared, lately."""
+        """Whether the content that begins at offset `at` was compared within the last `FRESH_S` seconds."""
         with self._lock:
             found = self._files.get(file)
             return found is not None and at in found.contents and self._clock() - found.since < FRESH_S
 
     def add(self, file: FileId, at: int) -> None:
-        """It was compared; `file` named it before it was read."""
+        """Note that a content was compared; `file` is the identifier from before it was read."""
         with self._lock:
             self._fresh(file).contents.add(at)
 
     def sum_of(self, file: FileId, column: str, own: bool) -> bytes | None:
-        """What a column's component adds up to in this file, as a ring word; None if that is not known."""
+        """The sum of a column's component in this file, as a ring word; None if it is not in the cache."""
         with self._lock:
             found = self._files.get(file)
             if found is None or self._clock() - found.since >= FRESH_S:
@@ -73,7 +73,7 @@ class Verified:
             return found.sums.get((column, own))
 
     def add_sum(self, file: FileId, column: str, own: bool, total: bytes) -> None:
-        """Remember a sum; `file` named it before it was read."""
+        """Store a sum; `file` is the identifier from before the file was read."""
         with self._lock:
             sums = self._fresh(file).sums
             self._sums += (column, own) not in sums
@@ -82,7 +82,7 @@ class Verified:
                 self._drop_oldest()
 
     def forget(self) -> None:
-        """Forget what is not fresh. A worker calls it now and then, also while it has nothing to do."""
+        """Delete entries that have expired. A worker calls it regularly, also while it is idle."""
         with self._lock:
             now = self._clock()
             while self._files and now - next(iter(self._files.values())).since >= FRESH_S:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from tercet.errors import InputError
+from tercet.federation.canonical import ascii_json
 from tercet.ring import ring
 from tercet.sharing import BitShare, Party, Share
 from tercet.store.keys import KeyValues
-from tercet.store.schema import Form, Schema, canonical_json
+from tercet.store.schema import Schema, StoredForm
 from tercet.store.segments import Segment, StoredSegment, empty, join_keys
 from tercet.store.verified import Verified
 
@@ -40,19 +41,33 @@ class DatasetVersion:
         return tuple(sorted({segment.owner for segment in self.segments}))
 
     @property
+    def unchecked(self) -> tuple[StoredSegment, ...]:
+        """Those of which nobody has checked, under sharing, that their values are in the ranges of this schema."""
+        return tuple(
+            segment
+            for segment in self.segments
+            if segment.checked is None or not segment.checked.holds(self.schema, segment.upload)
+        )
+
+    @property
+    def unchecked_columns(self) -> frozenset[str]:
+        """Columns with rows that nobody has checked: their bounds are what an owner says."""
+        return frozenset(name for segment in self.unchecked for name in segment.names)
+
+    @property
     def layout(self) -> str:
-        """Names the numbering of rows: another when rows come or go, the same after a refresh or with new columns."""
-        rows = [[segment.segment, segment.rows] for segment in self.segments if not segment.joined]
-        return hashlib.sha256(b"tercet/1 layout\0" + canonical_json([self.name, rows])).hexdigest()
+        """See `layout_of`."""
+        return layout_of(self.segments)
 
     def read(self, column: str, start: int = 0, stop: int | None = None) -> Share | BitShare:
-        """The shares of rows start to stop (not included) of a secret column, in fresh arrays.
+        """The shares of rows start to stop (not included) of what is stored under a name, in fresh arrays.
 
-        Called in workers. Costs a copy of what is asked for; of every chunk that is touched, words are read from disk,
-        and seeds expanded as far as needed. Raises InputError for an unknown or public column or rows outside, Gone if
-        the version was withdrawn or refreshed meanwhile, IntegrityError naming file and dataset for a damaged file.
+        `column`: of a secret column, or of the validity bits of a nullable one (`Column.validity`). Called in workers.
+        Costs a copy of what is asked for; of every chunk that is touched, words are read from disk, and seeds expanded
+        as far as needed. Raises InputError for an unknown or public column or rows outside, Gone if the version was
+        withdrawn or refreshed meanwhile, IntegrityError naming file and dataset for a damaged file.
         """
-        form = self.schema[column].form
+        form = self.schema.stored_form(column)
         if not form.secret:
             raise InputError(f"column {column} of {self.name} is a public key", hint="read_keys gives its values")
         start, stop = self._run(start, stop)
@@ -70,8 +85,8 @@ class DatasetVersion:
         totals: dict[str, Share] = {}
         segments: dict[int, tuple[StoredSegment, list[str]]] = {}
         for column in columns:
-            form = self.schema[column].form
-            if not form.secret or form is Form.BITS:
+            form = self.schema.stored_form(column)
+            if not form.secret or form is StoredForm.BITS:
                 raise InputError(f"column {column} of {self.name} holds no shares of numbers")
             words = ring(form.ring_bits)
             totals[column] = Share(words, words.zeros(()), words.zeros(()))
@@ -149,6 +164,18 @@ class DatasetVersion:
         )
 
 
+def layout_of(segments: Iterable[Segment]) -> str:
+    """Names the numbering of a version's rows: another when rows come or go, the same after refreshes and new columns.
+
+    Policies call it, also for versions whose files are gone. Kept results store it, so the hash must stay as it is.
+    """
+    digest = hashlib.sha256(b"tercet layout")
+    for segment in segments:
+        if not segment.joined:
+            digest.update(f" {segment.segment} {segment.rows}".encode())
+    return digest.hexdigest()
+
+
 def manifest_of(name: str, version: int, schema: Schema, segments: Sequence[Segment]) -> str:
     """The hash that names a version and all its contents, the same at all three nodes."""
     facts = {
@@ -157,4 +184,4 @@ def manifest_of(name: str, version: int, schema: Schema, segments: Sequence[Segm
         "schema": schema.to_dict(),
         "segments": [segment.facts() for segment in segments],
     }
-    return hashlib.sha256(b"tercet/1 manifest\0" + canonical_json(facts)).hexdigest()
+    return hashlib.sha256(b"tercet/1 manifest\0" + ascii_json(facts)).hexdigest()

@@ -1,12 +1,12 @@
-"""Messages of jobs that are not open here yet: kept until they are, within limits of each peer's own.
+"""Messages of jobs that are not open at this endpoint yet; they are kept until the job opens, within limits.
 
-A party that opens a job a moment later than another gets its first messages early. The limits are by peer, so that one
-that sends too many cannot take the room of the others.
+A party that opens a job later than another receives its first messages early. Each peer has limits of its own, so that
+a peer that sends too many messages does not use up the room of the others.
 """
 
 from __future__ import annotations
 
-from tercet.transport.messages import PEERS, Aborted, Box, Limits, Peer, violation
+from tercet.transport.messages import PEERS, Aborted, Box, MessageLimits, SessionPeer, violation
 
 
 class Early:
@@ -14,9 +14,9 @@ class Early:
 
     __slots__ = ("_boxes", "_bytes", "_limits", "_messages")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: MessageLimits) -> None:
         self._limits = limits
-        self._boxes: dict[bytes, tuple[Box, list[tuple[Peer, int]]]] = {}
+        self._boxes: dict[bytes, tuple[Box, list[tuple[SessionPeer, int]]]] = {}
         self._messages = [0] * len(PEERS)
         self._bytes = [0] * len(PEERS)
 
@@ -26,7 +26,7 @@ class Early:
     def __len__(self) -> int:
         return len(self._boxes)
 
-    def admit(self, frm: Peer, job: bytes, nbytes: int) -> Box:
+    def admit(self, frm: SessionPeer, job: bytes, nbytes: int) -> Box:
         """The box for a message of this length. Raises ProtocolViolation when its sender has sent too much."""
         limits = self._limits
         if self._messages[frm] >= limits.early_messages or self._bytes[frm] + nbytes > limits.early_bytes:
@@ -37,12 +37,12 @@ class Early:
         self._bytes[frm] += nbytes
         return box
 
-    def abort(self, error: Aborted, frm: Peer, job: bytes) -> None:
-        """Keep that a peer gave up a job that is not open here."""
+    def abort(self, error: Aborted, frm: SessionPeer, job: bytes) -> None:
+        """Note that a peer gave up a job that is not open here."""
         self.admit(frm, job, len(error.body)).aborts.append(error)
 
     def release(self, job: bytes) -> Box:
-        """The job opens: its box, empty if nothing came, counted here no longer."""
+        """Take out the box of a job that is opened now; an empty one if nothing was received."""
         box, counted = self._boxes.pop(job, (None, []))
         for frm, nbytes in counted:
             self._messages[frm] -= 1

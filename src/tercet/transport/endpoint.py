@@ -15,20 +15,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from tercet.errors import PartyError, Unreachable
-from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameKind, Header
+from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameHeader, FrameKind
 from tercet.transport.inbox import Inbox
 from tercet.transport.life import Life
 from tercet.transport.messages import (
     EXPECTED,
+    LABELS,
     Aborted,
     Address,
     Buffer,
     Bytes,
     Control,
     JobStats,
-    Limits,
     Message,
-    Peer,
+    MessageLimits,
+    PeerNames,
+    SessionPeer,
     Slot,
     Stats,
     Who,
@@ -37,9 +39,9 @@ from tercet.transport.messages import (
 )
 
 if TYPE_CHECKING:
-    from tercet.transport.link import Link
+    from tercet.transport.link import TimedLink
 
-_header = partial(tuple.__new__, Header)
+_header = partial(tuple.__new__, FrameHeader)
 """A header of eight fields, without the cost of passing them by name."""
 
 
@@ -49,28 +51,32 @@ class Endpoint(ABC):
     Failures of a peer are raised once by `progress`, and by every later call that names that peer.
     """
 
-    def __init__(self, me: Who, limits: Limits | None = None) -> None:
-        self.me = Peer(me)
-        self.limits = limits or Limits()
+    def __init__(self, me: Who, limits: MessageLimits | None = None, names: PeerNames = LABELS) -> None:
+        self.me = SessionPeer(me)
+        self.names = names
+        """What the texts of errors call each peer."""
+        self.limits = limits or MessageLimits()
         self.stats = Stats()
-        self.failed: dict[Peer, PartyError] = {}
+        self.failed: dict[SessionPeer, PartyError] = {}
         """Peers that are gone, with the error that says why."""
-        self.pongs: deque[tuple[Peer, int, float]] = deque(maxlen=1024)
+        self.pongs: deque[tuple[SessionPeer, int, float]] = deque(maxlen=1024)
         """Answers to `ping`: peer, number, time of arrival."""
+        self.binding = b""
+        """A digest of the parties' certificates; empty where there are none. Keys of the session are bound to it."""
         self.life = Life()
-        self.inbox = Inbox(self.me, self.limits, self.failed)
+        self.inbox = Inbox(self.me, self.limits, self.failed, names)
         self._controls: deque[Control] = deque()
         self._control_bytes = 0
         self._errors: deque[PartyError] = deque()
         self._fresh = False
-        self._link: Link | None = None
-        self._held: list[tuple[float, int, Peer, Header, Slot | Bytes | memoryview]] = []
+        self._link: TimedLink | None = None
+        self._held: list[tuple[float, int, SessionPeer, FrameHeader, Slot | Bytes | memoryview]] = []
         self._held_count = 0
-        self._departed: set[Peer] = set()
+        self._departed: set[SessionPeer] = set()
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.me.label}, {len(self.inbox.jobs)} jobs open)"
+        return f"{type(self).__name__}({self.names[self.me]}, {len(self.inbox.jobs)} jobs open)"
 
     def __enter__(self) -> Self:
         return self
@@ -114,11 +120,11 @@ class Endpoint(ABC):
         if box is None:
             raise ValueError("the job is not open")
         if to in self.failed:
-            raise self.failed[Peer(to)]
+            raise self.failed[SessionPeer(to)]
         key = operation << 34 | step << 2 | to
         sent = box.sent
         if key in sent:
-            raise violation(f"an address was used twice for sending to {Peer(to).label}", self.me, *address)
+            raise violation(f"an address was used twice for sending to {self.names[to]}", self.me, *address)
         views = [as_bytes(part) for part in payload] if isinstance(payload, list) else [as_bytes(payload)]
         nbytes = sum([len(view) for view in views])
         link = self._link
@@ -149,10 +155,10 @@ class Endpoint(ABC):
         self, to: Who, kind: FrameKind, job: bytes, operation: int, step: int, body: list[memoryview]
     ) -> None:
         if to in self.failed:
-            raise self.failed[Peer(to)]
+            raise self.failed[SessionPeer(to)]
         nbytes = sum(len(part) for part in body)
         ready_at = 0.0 if self._link is None else self._link.stamp(self.me, to, nbytes + HEADER_BYTES)
-        self._transmit(to, Header(kind, Element.BYTES, job, operation, step, 0, ready_at, nbytes), *body)
+        self._transmit(to, FrameHeader(kind, Element.BYTES, job, operation, step, 0, ready_at, nbytes), *body)
         self.stats.overhead_bytes += HEADER_BYTES + nbytes
 
     # -- receiving
@@ -169,7 +175,7 @@ class Endpoint(ABC):
         """See `Inbox.woken`."""
         return self.inbox.woken()
 
-    def awaited(self, job: bytes) -> Iterator[tuple[Peer, Address]]:
+    def awaited(self, job: bytes) -> Iterator[tuple[SessionPeer, Address]]:
         """See `Inbox.awaited`."""
         return self.inbox.awaited(job)
 
@@ -232,7 +238,7 @@ class Endpoint(ABC):
     # -- for sub-classes
 
     @abstractmethod
-    def _transmit(self, to: Who, header: Header, *body: memoryview) -> None:
+    def _transmit(self, to: Who, header: FrameHeader, *body: memoryview) -> None:
         """Send one frame or queue it."""
 
     @abstractmethod
@@ -250,7 +256,7 @@ class Endpoint(ABC):
     def abandon(self) -> None:
         """Let go of everything without a goodbye, as a crash would."""
 
-    def complete(self, frm: Peer, header: Header, slot: Slot) -> None:
+    def complete(self, frm: SessionPeer, header: FrameHeader, slot: Slot) -> None:
         """A message is here whole, in its slot; deliver it, now or when the emulated link would."""
         self.life.see()
         if header[6] and self._link is not None:  # ready_at
@@ -258,7 +264,7 @@ class Endpoint(ABC):
             return
         self._fresh |= self.inbox.deliver(slot)
 
-    def check_length(self, frm: Peer, header: Header) -> None:
+    def check_length(self, frm: SessionPeer, header: FrameHeader) -> None:
         """Refuse a frame that is too long, before anything is allocated for it."""
         kind, length, limits = header.kind, header.length, self.limits
         if kind == FrameKind.MESSAGE:
@@ -282,14 +288,14 @@ class Endpoint(ABC):
                 header.step,
             )
 
-    def complete_other(self, frm: Peer, header: Header, body: memoryview) -> None:
+    def complete_other(self, frm: SessionPeer, header: FrameHeader, body: memoryview) -> None:
         """A frame that is no message is here whole."""
         if header.ready_at and self._link is not None:
             self._hold(frm, header, body)
         else:
             self._deliver_other(frm, header, body)
 
-    def _hold(self, frm: Peer, header: Header, item: Slot | memoryview) -> None:
+    def _hold(self, frm: SessionPeer, header: FrameHeader, item: Slot | memoryview) -> None:
         self._held_count += 1
         heapq.heappush(self._held, (header.ready_at, self._held_count, frm, header, item))
 
@@ -307,7 +313,7 @@ class Endpoint(ABC):
                 self._deliver_other(frm, header, item)
         return timeout
 
-    def _deliver_other(self, frm: Peer, header: Header, body: memoryview) -> None:
+    def _deliver_other(self, frm: SessionPeer, header: FrameHeader, body: memoryview) -> None:
         kind, job = header.kind, header.job
         if kind == FrameKind.CONTROL:
             self._control_bytes += len(body)
@@ -315,9 +321,9 @@ class Endpoint(ABC):
             self._fresh = True
         elif kind == FrameKind.ABORT:
             if job in self.inbox.jobs:
-                self._errors.append(Aborted(frm, job, bytes(body)))
+                self._errors.append(Aborted(frm, job, bytes(body), self.names))
             elif job not in self.inbox.closed:
-                self.inbox.early.abort(Aborted(frm, job, bytes(body)), frm, job)
+                self.inbox.early.abort(Aborted(frm, job, bytes(body), self.names), frm, job)
         elif kind == FrameKind.PING:
             if frm not in self.failed and frm not in self._departed:
                 self._send_other(frm, FrameKind.PONG, NO_JOB, header.operation, self.life.age_ms(), [])
@@ -328,7 +334,7 @@ class Endpoint(ABC):
             self._fresh = True
         elif kind == FrameKind.BYE:
             self._departed.add(frm)
-            gone = Unreachable(f"{frm.label} has left the session", party=int(frm))
+            gone = Unreachable(f"{self.names[frm]} has left the session", party=int(frm))
             for job in self.inbox.jobs:
                 for peer, address in self.awaited(job):
                     slot = (
@@ -343,7 +349,7 @@ class Endpoint(ABC):
         else:
             raise violation("a second HELLO", frm)
 
-    def lose(self, peer: Peer, error: PartyError) -> None:
+    def lose(self, peer: SessionPeer, error: PartyError) -> None:
         """A peer is gone: raise the error once from `progress`, and again wherever the peer is named."""
         if peer not in self.failed or peer in self._departed:
             self.failed[peer] = error

@@ -1,11 +1,11 @@
-"""The one place where errors of sockets and of TLS become ours."""
+"""Translates the errors of sockets and of TLS into those of `tercet.errors`; no other module does."""
 
 from __future__ import annotations
 
 import ssl
 
 from tercet.errors import ConfigError, PartyError, ProtocolViolation, Unreachable
-from tercet.transport.messages import Peer
+from tercet.transport.messages import LABELS, PeerNames, SessionPeer
 
 _ALERTS = {
     "CERTIFICATE_EXPIRED": "our certificate expired",
@@ -18,9 +18,9 @@ _ALERTS = {
 }
 
 
-def translate(error: OSError, peer: Peer | None) -> PartyError | ConfigError:
+def translate(error: OSError, peer: SessionPeer | None, names: PeerNames = LABELS) -> PartyError | ConfigError:
     """Give the Tercet error for what a socket or TLS call raised while talking to `peer` (None: not known yet)."""
-    who = "the other side" if peer is None else peer.label
+    who = "the other side" if peer is None else names[peer]
     party = None if peer is None else int(peer)
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConfigError(

@@ -7,7 +7,7 @@
     job       16 bytes  job the frame belongs to (session id in HELLO, zeros in CONTROL and PING)
     operation u64       place in the job's plan (sequence number in PING and PONG)
     step      u32       place in the operation (kind of command in CONTROL, peer number in HELLO, in PONG the
-                        milliseconds since somebody was known to be at work)
+                        milliseconds since a party was known to be at work)
     depth     u32       logical round: length of the longest chain of messages that leads here
     ready_at  f64       CLOCK_MONOTONIC second before which an emulated link holds the frame back; 0 = none
     length    u64       bytes of body
@@ -50,6 +50,8 @@ class FrameKind(IntEnum):
     """First frame each way on a connection: who is speaking, in which session."""
     BYE = 7
     """The sender closes on purpose."""
+    RENEW = 8
+    """The sender's last frame under the present TLS keys; a handshake for fresh keys follows."""
 
 
 class Element(IntEnum):
@@ -66,7 +68,7 @@ _ELEMENT_LAST = max(Element)
 _ELEMENT_BYTES = (1, 8, 16, 1, 1)
 
 
-class Header(NamedTuple):
+class FrameHeader(NamedTuple):
     """The fields of a frame's header, in wire order without prefix and reserved byte."""
 
     kind: int
@@ -91,7 +93,7 @@ def pack(
         raise ValueError(f"a frame's field is out of range: {error}") from None
 
 
-def unpack(data: bytes | bytearray | memoryview, offset: int = 0) -> Header:
+def unpack(data: bytes | bytearray | memoryview, offset: int = 0) -> FrameHeader:
     """Read the header at `offset`; raise ProtocolViolation when it is not one of ours."""
     prefix, kind, element, reserved, job, operation, step, depth, ready_at, length = _HEADER.unpack_from(data, offset)
     if prefix != _PREFIX:
@@ -106,4 +108,4 @@ def unpack(data: bytes | bytearray | memoryview, offset: int = 0) -> Header:
         raise ProtocolViolation("a frame's reserved byte or ready_at is not valid")
     if length % _ELEMENT_BYTES[element]:
         raise ProtocolViolation(f"{length} bytes is not a whole number of {Element(element).name} elements")
-    return Header(kind, element, job, operation, step, depth, ready_at, length)
+    return FrameHeader(kind, element, job, operation, step, depth, ready_at, length)

@@ -8,6 +8,7 @@ pinned for that peer and answers, or says why not. Strangers are turned away wit
 from __future__ import annotations
 
 import errno
+import hashlib
 import secrets
 import select
 import socket
@@ -18,11 +19,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tercet.errors import ConfigError, PartyError, ProtocolViolation, TercetError, Unreachable
+from tercet.transport.connection import Connection
 from tercet.transport.failure import translate
 from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameKind, pack, unpack
 from tercet.transport.identity import Identity, check_validity, tls_context
-from tercet.transport.messages import Limits, Peer, Who
-from tercet.transport.tcp import Connection, TcpEndpoint
+from tercet.transport.messages import LABELS, MessageLimits, PeerNames, SessionPeer, Who
+from tercet.transport.tcp import TcpEndpoint
 
 _STRANGER_S = 10.0
 _RETRY_S = 0.05
@@ -61,29 +63,45 @@ def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
 def connect(
     me: Who,
     identity: Identity,
-    contacts: Mapping[Peer, Contact],
+    contacts: Mapping[SessionPeer, Contact],
     *,
     listener: socket.socket | None = None,
     session: bytes = NO_JOB,
     timeout_s: float = 30.0,
-    limits: Limits | None = None,
+    limits: MessageLimits | None = None,
     send_timeout_s: float = 60.0,
     spin_s: float = 100e-6,
+    names: PeerNames = LABELS,
 ) -> TcpEndpoint:
     """Connect with every peer in `contacts`; all or nothing, within `timeout_s`.
 
-    `session` (16 bytes) must be the same everywhere. The listener stays the caller's, open. Raises ConfigError for a
-    certificate that cannot be used on either side, Unreachable for a peer that did not come or is not who it should be.
+    `session` (16 bytes) must be the same everywhere. The listener stays the caller's, open. `names` are used in the
+    texts of errors here, and in the refusal that a caller is sent.
+
+    Raises ConfigError for a certificate that cannot be used on either side, Unreachable for a peer that did not come or
+    is not who it should be.
     """
-    me = Peer(me)
+    me = SessionPeer(me)
     if listener is None and any(not dials(me, peer) for peer in contacts):
         raise ValueError("a listener is needed for the peers that dial us")
-    check_validity(identity.certificate, f"{me.label} (this side)")
+    check_validity(identity.certificate, f"{names[me]} (this side)")
     for peer, contact in contacts.items():
-        check_validity(contact.certificate, peer.label)
-    meeting = _Meeting(me, identity, contacts, listener, session, timeout_s)
+        check_validity(contact.certificate, names[peer])
+    meeting = _Meeting(me, identity, contacts, listener, session, timeout_s, names)
     connections = meeting.run()
-    return TcpEndpoint(me, connections, limits, timeout_s=send_timeout_s, spin_s=spin_s)
+    endpoint = TcpEndpoint(me, connections, limits, names=names, timeout_s=send_timeout_s, spin_s=spin_s)
+    endpoint.binding = _binding(
+        {peer: contact.certificate for peer, contact in contacts.items()} | {me: identity.certificate}
+    )
+    return endpoint
+
+
+def _binding(certificates: Mapping[SessionPeer, bytes]) -> bytes:
+    """The same at all three parties if each knows the others by the same certificates."""
+    digest = hashlib.sha256(b"tercet/2 certificates")
+    for peer in (SessionPeer.P1, SessionPeer.P2, SessionPeer.P3):
+        digest.update(hashlib.sha256(certificates.get(peer, b"")).digest())
+    return digest.digest()
 
 
 _CONNECTING, _SHAKING, _HELLO = range(3)
@@ -95,11 +113,9 @@ class _Attempt:
     __slots__ = ("connection", "deadline", "dialled", "peer", "spoke", "state", "where")
 
     def __init__(
-        self, peer: Peer | None, sock: socket.socket, context: ssl.SSLContext, where: str, deadline: float
+        self, peer: SessionPeer | None, sock: socket.socket, context: ssl.SSLContext, where: str, deadline: float
     ) -> None:
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = context.wrap_bio(incoming, outgoing, server_side=peer is None)
-        self.connection = Connection(peer, sock, tls, incoming, outgoing)
+        self.connection = Connection(peer, sock, context, dialled=peer is not None)
         self.peer = peer
         self.dialled = peer is not None
         self.state = _CONNECTING if self.dialled else _SHAKING
@@ -109,31 +125,33 @@ class _Attempt:
 
 
 class _Refused(Exception):
-    """The accepting side's verdict on a caller; told to it."""
+    """The accepting side refuses a caller; the reason is sent to the caller."""
 
 
 class _Meeting:
     def __init__(
         self,
-        me: Peer,
+        me: SessionPeer,
         identity: Identity,
-        contacts: Mapping[Peer, Contact],
+        contacts: Mapping[SessionPeer, Contact],
         listener: socket.socket | None,
         session: bytes,
         timeout_s: float,
+        names: PeerNames,
     ) -> None:
         self.me = me
+        self.names = names
         self.identity = identity
         self.contacts = contacts
         self.listener = listener
         self.session = session
         self.timeout_s = timeout_s
         self.deadline = time.monotonic() + timeout_s
-        self.done: dict[Peer, Connection] = {}
+        self.done: dict[SessionPeer, Connection] = {}
         self.attempts: dict[int, _Attempt] = {}
-        self.retry_at: dict[Peer, float] = {peer: 0.0 for peer in contacts if dials(me, peer)}
-        self.retry_s: dict[Peer, float] = dict.fromkeys(self.retry_at, _RETRY_S)
-        self.last_error: dict[Peer, str] = {}
+        self.retry_at: dict[SessionPeer, float] = {peer: 0.0 for peer in contacts if dials(me, peer)}
+        self.retry_s: dict[SessionPeer, float] = dict.fromkeys(self.retry_at, _RETRY_S)
+        self.last_error: dict[SessionPeer, str] = {}
         self.turned_away = ""
         self.poll = select.poll()
         callers = [contact.certificate for peer, contact in contacts.items() if not dials(me, peer)]
@@ -177,26 +195,27 @@ class _Meeting:
 
     # -- sockets
 
-    def _dial(self, peer: Peer) -> None:
+    def _dial(self, peer: SessionPeer) -> None:
         contact = self.contacts[peer]
         context = tls_context(self.identity, [contact.certificate], server=False)
         try:
             family, _, _, _, address = socket.getaddrinfo(contact.host, contact.port, type=socket.SOCK_STREAM)[0]
         except OSError as error:
-            raise ConfigError(f"the address {contact.host!r} of {peer.label} is not known: {error.strerror}") from None
+            whose = self.names[peer]
+            raise ConfigError(f"the address {contact.host!r} of {whose} is not known: {error.strerror}") from None
         sock = socket.socket(family, socket.SOCK_STREAM)
         sock.setblocking(False)
         code = sock.connect_ex(address)
         if code not in (0, errno.EINPROGRESS):
             sock.close()
-            self._retry(peer, translate(_os_error(code), peer))
+            self._retry(peer, translate(_os_error(code), peer, self.names))
             return
         where = f"{contact.host}:{contact.port}"
         self.attempts[sock.fileno()] = _Attempt(peer, sock, context, where, self.deadline)
         self.poll.register(sock, select.POLLOUT)
 
-    def _retry(self, peer: Peer, error: TercetError) -> None:
-        self.last_error[peer] = error.message
+    def _retry(self, peer: SessionPeer, error: TercetError) -> None:
+        self.last_error[peer] = error.reason if isinstance(error, PartyError) else error.message
         self.retry_at[peer] = time.monotonic() + self.retry_s[peer]
         self.retry_s[peer] = min(2 * self.retry_s[peer], _LAST_RETRY_S)
 
@@ -229,7 +248,7 @@ class _Meeting:
                     peer = attempt.peer
                     assert peer is not None
                     self._forget(fd)
-                    self._retry(peer, translate(_os_error(code), peer))
+                    self._retry(peer, translate(_os_error(code), peer, self.names))
                     return
                 _set_options(connection.sock)
                 self.poll.modify(fd, select.POLLIN)
@@ -254,7 +273,7 @@ class _Meeting:
             self._gave_up(fd, attempt, error)
         except OSError as error:
             self._emit(connection)  # the alert that tells the other side
-            self._gave_up(fd, attempt, translate(error, attempt.peer))
+            self._gave_up(fd, attempt, translate(error, attempt.peer, self.names))
 
     def _shake(self, attempt: _Attempt) -> None:
         connection = attempt.connection
@@ -268,7 +287,7 @@ class _Meeting:
             peer = attempt.peer
             assert peer is not None
             if connection.tls.getpeercert(binary_form=True) != self.contacts[peer].certificate:
-                raise ConfigError(f"{peer.label} shows another certificate than the one configured")
+                raise ConfigError(f"{self.names[peer]} shows another certificate than the one configured")
             self._hello(connection)
         self._emit(connection)
 
@@ -290,7 +309,7 @@ class _Meeting:
             peer = attempt.peer
             assert peer is not None
             if header.kind == FrameKind.ABORT and header.length <= _REFUSAL_BYTES:
-                raise ConfigError(f"{peer.label} refuses us: {self._refusal(connection, header.length)}")
+                raise ConfigError(f"{self.names[peer]} refuses us: {self._refusal(connection, header.length)}")
             if header.kind != FrameKind.HELLO or header.step != peer or header.job != self.session or header.length:
                 raise ProtocolViolation("not the HELLO that is due", party=int(peer))
         else:
@@ -303,18 +322,18 @@ class _Meeting:
         del self.attempts[fd]
         self.done[peer] = connection
 
-    def _recognise(self, connection: Connection, kind: int, number: int, session: bytes, length: int) -> Peer:
+    def _recognise(self, connection: Connection, kind: int, number: int, session: bytes, length: int) -> SessionPeer:
         if kind != FrameKind.HELLO or length:
             raise _Refused("its first frame is no HELLO")
-        if number > max(Peer) or dials(self.me, Peer(number)) or number not in self.contacts:
-            raise _Refused(f"peer {number} does not call {self.me.label}")
-        peer = Peer(number)
+        if number > max(SessionPeer) or dials(self.me, SessionPeer(number)) or number not in self.contacts:
+            raise _Refused(f"peer {number} does not call {self.names[self.me]}")
+        peer = SessionPeer(number)
         if connection.tls.getpeercert(binary_form=True) != self.contacts[peer].certificate:
-            raise _Refused(f"its certificate is not the one configured for {peer.label}")
+            raise _Refused(f"its certificate is not the one configured for {self.names[peer]}")
         if session != self.session:
             raise _Refused("it means another session")
         if peer in self.done:
-            raise _Refused(f"{peer.label} is connected already")
+            raise _Refused(f"{self.names[peer]} is connected already")
         return peer
 
     def _hello(self, connection: Connection) -> None:
@@ -360,7 +379,7 @@ class _Meeting:
     def _late(self) -> Unreachable:
         missing = [peer for peer in self.contacts if peer not in self.done]
         peer = missing[0]
-        reason = f"{' and '.join(p.label for p in missing)} did not connect within {self.timeout_s:g} s"
+        reason = f"{' and '.join(self.names[p] for p in missing)} did not connect within {self.timeout_s:g} s"
         for last in (self.last_error.get(peer), self.turned_away):
             if last:
                 reason += f"; {last}"

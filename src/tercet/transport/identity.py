@@ -1,4 +1,4 @@
-"""Who an endpoint is: a self-signed certificate with its key, and the exact certificates of its peers.
+"""The identity of an endpoint: a self-signed certificate with its key, and the exact certificates of its peers.
 
 There is no certificate authority: every endpoint holds the certificate of each peer and accepts nothing else.
 """

@@ -1,4 +1,4 @@
-"""The messages that one endpoint is due, job by job: what was asked for, what has come, and what may come."""
+"""The messages that one endpoint receives, by job: those asked for, those received, and those that may still come."""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from typing import Any
 
 from tercet.errors import PartyError, ProtocolViolation
 from tercet.transport.early import Early
-from tercet.transport.frame import JOB_BYTES, MAX_DEPTH, Element, Header
+from tercet.transport.frame import JOB_BYTES, MAX_DEPTH, Element, FrameHeader
 from tercet.transport.messages import (
     ARRIVING,
     DEAD,
     EXPECTED,
+    LABELS,
     PEERS,
     READY,
     Aborted,
     Address,
     Box,
     Bytes,
-    Limits,
     Message,
-    Peer,
+    MessageLimits,
+    PeerNames,
+    SessionPeer,
     Slot,
     Who,
     violation,
@@ -31,8 +33,15 @@ from tercet.transport.messages import (
 class Inbox:
     """Held by one endpoint, which brings it the headers and payloads that arrive; `failed` are the peers that went."""
 
-    def __init__(self, me: Peer, limits: Limits, failed: Mapping[Peer, PartyError]) -> None:
+    def __init__(
+        self,
+        me: SessionPeer,
+        limits: MessageLimits,
+        failed: Mapping[SessionPeer, PartyError],
+        names: PeerNames = LABELS,
+    ) -> None:
         self._me = me
+        self._names = names
         self._limits = limits
         self._failed = failed
         self.jobs: dict[bytes, Box] = {}
@@ -44,7 +53,7 @@ class Inbox:
         self._woken: list[Slot] = []
 
     def __repr__(self) -> str:
-        return f"Inbox({self._me.label}, {len(self.jobs)} jobs open)"
+        return f"Inbox({self._names[self._me]}, {len(self.jobs)} jobs open)"
 
     def open(self, job: bytes) -> list[Aborted]:
         """Accept messages of `job`; give what was said of it already by those that gave it up."""
@@ -94,13 +103,13 @@ class Inbox:
         slots = box.slots
         if key not in slots:
             if frm in self._failed:
-                raise self._failed[Peer(frm)]
+                raise self._failed[SessionPeer(frm)]
             slot = slots[key] = Slot(box, key, EXPECTED, element, nbytes, 0, waker)
             slot.payload = into
             return slot
         found = slots[key]
         if found is None or found.waker is not _UNASKED:
-            raise violation(f"an address was used twice for receiving from {Peer(frm).label}", self._me, *address)
+            raise violation(f"an address was used twice for receiving from {self._names[frm]}", self._me, *address)
         self._unexpected_bytes[frm] -= found.nbytes
         found.waker = waker
         if found.element != element or found.nbytes != nbytes:
@@ -145,7 +154,7 @@ class Inbox:
         slot = slots.get(key)
         if slot is None:
             if key in slots:
-                raise violation(f"a message of {Peer(frm).label} was taken twice", self._me, *address)
+                raise violation(f"a message of {self._names[frm]} was taken twice", self._me, *address)
             return None
         if slot.state != READY:
             return None
@@ -158,13 +167,13 @@ class Inbox:
         woken, self._woken = self._woken, []
         return [slot.waker for slot in woken]
 
-    def awaited(self, job: bytes) -> Iterator[tuple[Peer, Address]]:
+    def awaited(self, job: bytes) -> Iterator[tuple[SessionPeer, Address]]:
         """What was expected in an open job and has not come, oldest first."""
         for key, slot in self.jobs[job].slots.items():
             if slot is not None and slot.state != READY and slot.waker is not _UNASKED:
-                yield Peer(key & 3), Address(job, key >> 34, key >> 2 & 0xFFFFFFFF)
+                yield SessionPeer(key & 3), Address(job, key >> 34, key >> 2 & 0xFFFFFFFF)
 
-    def admit(self, frm: Peer, header: Header) -> Slot | None:
+    def admit(self, frm: SessionPeer, header: FrameHeader) -> Slot | None:
         """Check a message's header against what is expected; give its slot, None to drop it."""
         _, element, job, operation, step, depth, _, nbytes = header
         if depth > MAX_DEPTH:

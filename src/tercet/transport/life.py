@@ -1,8 +1,8 @@
-"""How long ago somebody was known to be at work: what a party that waits needs to tell patience from a standstill.
+"""When a party of the session was last known to compute, so that a waiting party can tell slow work from a standstill.
 
-A party that runs a job and is not waiting is at work. One that waits knows of work elsewhere from the messages that
-reach it, and from the answers to its pings, which carry the age of what the other side knows. Ages only grow where
-everybody waits, so three parties that wait for each other find out, and one that was stopped answers nothing.
+A party that runs a job and is not waiting is at work. A waiting party learns of work at the others from the messages
+that it receives and from the answers to its pings, each of which carries the age of what the other side knows. If all
+three parties wait for each other, these ages only grow, and each of them gives up. A stopped party answers no pings.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 
 _HEARTBEAT = 1 << 63
-"""From here on, a ping's number is no question but a moment in milliseconds."""
+"""Numbers of pings from here on hold the time at which the ping was sent, in milliseconds."""
 _LONGEST_MS = (1 << 32) - 1
 
 
@@ -29,7 +29,7 @@ class Life:
         return f"Life({'at work' if self.working else 'waiting'})"
 
     def see(self) -> None:
-        """Part of a message came: its sender is at work."""
+        """Note that part of a message was received: its sender is at work."""
         self.seen_at = time.monotonic()
 
     def question(self) -> int:
@@ -44,10 +44,10 @@ class Life:
         """What a ping is answered with."""
         if self.working:
             return 0
-        # rounded up: ages that shrink on their way would keep three waiting parties patient for ever
+        # rounded up: if ages became smaller on their way, three waiting parties would wait for ever
         return min(_LONGEST_MS, int((time.monotonic() - self.seen_at) * 1000) + 1)
 
     def hear(self, question: int, age_ms: int) -> None:
-        """A ping was answered; the age is counted from when it was asked, so that slow answers make nothing younger."""
+        """Note the answer to a ping. Its age counts from when the ping was sent, so a slow answer is not recent."""
         asked_ms = question - _HEARTBEAT
         self.seen_at = max(self.seen_at, min(time.monotonic(), (asked_ms - age_ms) / 1000))

@@ -7,14 +7,12 @@ processes of a machine share CLOCK_MONOTONIC. Frames to and from the client pass
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from tercet.transport.endpoint import Endpoint
 from tercet.transport.messages import Who
 
 
-class Link:
+class TimedLink:
     """A round trip time and a bandwidth, the same on each directed link between parties."""
 
     __slots__ = ("_free_at", "_seconds_per_byte", "bandwidth_bits_s", "rtt_s")
@@ -28,7 +26,7 @@ class Link:
         self._free_at = [0.0, 0.0, 0.0, 0.0]
 
     def __repr__(self) -> str:
-        return f"Link(rtt_s={self.rtt_s:g}, bandwidth_bits_s={self.bandwidth_bits_s:g})"
+        return f"TimedLink(rtt_s={self.rtt_s:g}, bandwidth_bits_s={self.bandwidth_bits_s:g})"
 
     def stamp(self, frm: Who, to: Who, nbytes: int) -> float:
         """Give the arrival time of `nbytes` handed to the link now; 0.0 for a link with the client."""
@@ -39,9 +37,15 @@ class Link:
         return sent + self.rtt_s / 2
 
 
-def emulate(endpoint: Endpoint, *, rtt_s: float, bandwidth_bits_s: float) -> None:
+class TimedEndpoint(Protocol):
+    """An endpoint, as an emulated link sees it."""
+
+    _link: TimedLink | None
+
+
+def emulate(endpoint: TimedEndpoint, *, rtt_s: float, bandwidth_bits_s: float) -> None:
     """Lay an emulated link on everything this endpoint sends to and receives from other parties.
 
     Every party of the session must do so: an endpoint without a link ignores the stamps of others.
     """
-    endpoint._link = Link(rtt_s, bandwidth_bits_s)
+    endpoint._link = TimedLink(rtt_s, bandwidth_bits_s)

@@ -1,4 +1,4 @@
-"""Measuring the links to the other parties at session start, by ping-pong.
+"""Measures the links to the other parties at the start of a session, by pings.
 
 Every party calls `measure` at about the same time; who is done earlier answers the others as soon as it pumps again.
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tercet.errors import Timeout
 from tercet.transport.endpoint import Endpoint
-from tercet.transport.messages import Peer
+from tercet.transport.messages import SessionPeer
 
 
 class Estimate(NamedTuple):
@@ -23,14 +23,14 @@ class Estimate(NamedTuple):
 
 def measure(
     endpoint: Endpoint, *, rounds: int = 8, probe_bytes: int = 1 << 18, timeout_s: float = 10.0
-) -> dict[Peer, Estimate]:
+) -> dict[SessionPeer, Estimate]:
     """Give round trip time (the least of `rounds`) and bandwidth to each other party that is connected.
 
     Raises Timeout naming a party that does not answer.
     """
     deadline = time.monotonic() + timeout_s
-    parties = [peer for peer in Peer if peer and peer != endpoint.me and peer not in endpoint.failed]
-    rtt: dict[Peer, float] = dict.fromkeys(parties, float("inf"))
+    parties = [peer for peer in SessionPeer if peer and peer != endpoint.me and peer not in endpoint.failed]
+    rtt: dict[SessionPeer, float] = dict.fromkeys(parties, float("inf"))
     number = 0
     for _ in range(rounds):
         for peer, seconds in _exchange(endpoint, parties, number, 0, deadline).items():
@@ -45,10 +45,10 @@ def measure(
 
 
 def _exchange(
-    endpoint: Endpoint, parties: Iterable[Peer], number: int, nbytes: int, deadline: float
-) -> dict[Peer, float]:
-    sent: dict[Peer, float] = {}
-    took: dict[Peer, float] = {}
+    endpoint: Endpoint, parties: Iterable[SessionPeer], number: int, nbytes: int, deadline: float
+) -> dict[SessionPeer, float]:
+    sent: dict[SessionPeer, float] = {}
+    took: dict[SessionPeer, float] = {}
     for peer in parties:
         sent[peer] = time.monotonic()
         endpoint.ping(peer, number, nbytes)
@@ -61,6 +61,6 @@ def _exchange(
         if len(took) < len(sent):
             if left <= 0.0:
                 peer = next(peer for peer in sent if peer not in took)
-                raise Timeout(f"{peer.label} did not answer a ping in time", party=int(peer))
+                raise Timeout(f"{endpoint.names[peer]} did not answer a ping in time", party=int(peer))
             endpoint.progress(left)
     return took

@@ -14,23 +14,23 @@ import numpy as np
 
 from tercet.errors import ProtocolViolation, Unreachable
 from tercet.transport.endpoint import Endpoint
-from tercet.transport.frame import NO_JOB, Element, FrameKind, Header
-from tercet.transport.messages import PEERS, Limits, Peer, Who
+from tercet.transport.frame import NO_JOB, Element, FrameHeader, FrameKind
+from tercet.transport.messages import PEERS, MessageLimits, SessionPeer, Who
 
-_Item: TypeAlias = "tuple[Peer, Header | None, memoryview]"
+_Item: TypeAlias = "tuple[SessionPeer, FrameHeader | None, memoryview]"
 _NOTHING = memoryview(b"")
-_BYE = Header(FrameKind.BYE, Element.BYTES, NO_JOB, 0, 0, 0, 0.0, 0)
+_BYE = FrameHeader(FrameKind.BYE, Element.BYTES, NO_JOB, 0, 0, 0, 0.0, 0)
 
 
 class MemoryEndpoint(Endpoint):
     """One of the four; made by `memory_endpoints`."""
 
-    def __init__(self, me: Who, queues: list[SimpleQueue[_Item]], limits: Limits | None = None) -> None:
+    def __init__(self, me: Who, queues: list[SimpleQueue[_Item]], limits: MessageLimits | None = None) -> None:
         super().__init__(me, limits)
         self._queues = queues
         self._inbox = queues[self.me]
 
-    def _transmit(self, to: Who, header: Header, *body: memoryview) -> None:
+    def _transmit(self, to: Who, header: FrameHeader, *body: memoryview) -> None:
         if self._closed:
             raise ValueError("the endpoint is closed")
         if to == self.me:
@@ -54,11 +54,12 @@ class MemoryEndpoint(Endpoint):
         for _ in range(inbox.qsize()):
             self._accept(*inbox.get())
 
-    def _accept(self, frm: Peer, header: Header | None, body: memoryview) -> None:
+    def _accept(self, frm: SessionPeer, header: FrameHeader | None, body: memoryview) -> None:
         try:
             if header is None:
                 if frm not in self.failed:
-                    self.lose(frm, Unreachable(f"{frm.label} closed its connection without a goodbye", party=int(frm)))
+                    reason = f"{self.names[frm]} closed its connection without a goodbye"
+                    self.lose(frm, Unreachable(reason, party=int(frm)))
                 return
             self.check_length(frm, header)
             if header.kind == FrameKind.MESSAGE:
@@ -79,7 +80,7 @@ class MemoryEndpoint(Endpoint):
     def abandon(self) -> None:
         self._leave(None)
 
-    def _leave(self, header: Header | None) -> None:
+    def _leave(self, header: FrameHeader | None) -> None:
         if not self._closed:
             self._closed = True
             for peer in PEERS:
@@ -87,7 +88,7 @@ class MemoryEndpoint(Endpoint):
                     self._queues[peer].put((self.me, header, _NOTHING))
 
 
-def memory_endpoints(limits: Limits | None = None) -> dict[Peer, MemoryEndpoint]:
+def memory_endpoints(limits: MessageLimits | None = None) -> dict[SessionPeer, MemoryEndpoint]:
     """Make the four connected endpoints of a session; each is then used by one thread."""
     queues: list[SimpleQueue[_Item]] = [SimpleQueue() for _ in PEERS]
     return {peer: MemoryEndpoint(peer, queues, limits) for peer in PEERS}

@@ -18,7 +18,7 @@ _UINT8 = np.dtype(np.uint8)
 Buffer: TypeAlias = "bytes | bytearray | memoryview | npt.NDArray[Any]"
 
 
-class Peer(IntEnum):
+class SessionPeer(IntEnum):
     """Who can be at the other end: the client of the session, or one of the three parties (same numbers as Party)."""
 
     CLIENT = 0
@@ -31,8 +31,12 @@ class Peer(IntEnum):
         return f"party {int(self)}" if self else "the client"
 
 
-PEERS = tuple(Peer)
-Who: TypeAlias = Peer | Party
+PEERS = tuple(SessionPeer)
+PeerNames: TypeAlias = tuple[str, ...]
+"""What the texts of errors call the client and the three parties, in the order of their numbers."""
+LABELS: PeerNames = tuple(peer.label for peer in PEERS)
+"""The names in a session whose parties have no others: "the client", "party 1" and so on."""
+Who: TypeAlias = SessionPeer | Party
 
 
 class Address(NamedTuple):
@@ -65,7 +69,7 @@ class Control:
 
     __slots__ = ("body", "kind", "sender")
 
-    def __init__(self, sender: Peer, kind: int, body: memoryview) -> None:
+    def __init__(self, sender: SessionPeer, kind: int, body: memoryview) -> None:
         self.sender = sender
         self.kind = kind
         self.body = body
@@ -77,13 +81,13 @@ class Control:
 class Aborted(PartyError):
     """Another party gave the job up; `body` is the report it sent, for the floor above to read."""
 
-    def __init__(self, sender: Peer, job: bytes, body: bytes) -> None:
-        super().__init__(f"{sender.label} gave the job up", party=int(sender), job=job.hex())
+    def __init__(self, sender: SessionPeer, job: bytes, body: bytes, names: PeerNames = LABELS) -> None:
+        super().__init__(f"{names[sender]} gave the job up", party=int(sender), job=job.hex())
         self.body = body
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class MessageLimits:
     """What an endpoint accepts from a peer, and how much it queues for one."""
 
     message_bytes: int = 1 << 33
@@ -99,6 +103,9 @@ class Limits:
     """Outgoing bytes to one peer beyond which `send` waits."""
     closed_jobs: int = 4096
     """Ids remembered, so that late frames are dropped."""
+    tls_records: int = 1 << 23
+    """Records, both ways together, after which a connection gets fresh keys; AES-GCM wants it before 2^24.5 a key
+    (RFC 8446, section 5.5)."""
 
 
 @dataclass(slots=True)
@@ -125,6 +132,8 @@ class Stats(JobStats):
     """Headers of all frames, and the bodies of those that are no messages."""
     waiting_s: float = 0.0
     """Time spent asleep for want of anything to read or write."""
+    renewals: int = 0
+    """How often connections got fresh keys."""
 
 
 EXPECTED, ARRIVING, READY, DEAD = range(4)

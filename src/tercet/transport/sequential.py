@@ -7,7 +7,7 @@ import time
 from tercet.errors import Timeout
 from tercet.transport.endpoint import Endpoint
 from tercet.transport.frame import Element
-from tercet.transport.messages import Address, Control, Message, Peer, Who
+from tercet.transport.messages import Address, Control, Message, Who
 
 
 def receive(endpoint: Endpoint, frm: Who, address: Address, element: Element, nbytes: int, timeout_s: float) -> Message:
@@ -18,7 +18,7 @@ def receive(endpoint: Endpoint, frm: Who, address: Address, element: Element, nb
         left = deadline - time.monotonic()
         if left <= 0.0:
             raise Timeout(
-                f"nothing came from {Peer(frm).label} for {timeout_s:g} s",
+                f"nothing came from {endpoint.names[frm]} for {timeout_s:g} s",
                 party=int(frm),
                 job=address.job.hex(),
                 operation=str(address.operation),
@@ -34,7 +34,7 @@ def receive_control(endpoint: Endpoint, frm: Who | None, timeout_s: float) -> Co
     while (control := endpoint.take_control(frm)) is None:
         left = deadline - time.monotonic()
         if left <= 0.0:
-            who = "anyone" if frm is None else Peer(frm).label
+            who = "anyone" if frm is None else endpoint.names[frm]
             raise Timeout(f"no command came from {who} for {timeout_s:g} s", party=None if frm is None else int(frm))
         endpoint.progress(left)
     return control

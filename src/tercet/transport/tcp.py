@@ -1,8 +1,8 @@
 """Endpoints over TCP with mutual TLS 1.3: one long-lived duplex connection per pair, made by `connect`.
 
-TLS works on memory buffers and this module moves the ciphertext: a stretch of many records then costs one system call,
-where a TLS socket needs three per 16 KiB, and an unfinished write binds nobody to a buffer. Plain bytes are never
-copied in between: they are encrypted out of the caller's buffer and decrypted into the message's own.
+TLS works on memory buffers and this module sends and receives the ciphertext. Many records then need one system call,
+where a TLS socket needs three per 16 KiB; and after an unfinished write the caller may still choose other data. Plain
+bytes are not copied: they are encrypted from the caller's buffer and decrypted into the buffer of the message.
 """
 
 from __future__ import annotations
@@ -12,80 +12,35 @@ import select
 import socket
 import ssl
 import time
-from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 
 from tercet.errors import ProtocolViolation, Timeout, Unreachable
+from tercet.transport.connection import RECORD_BYTES, Connection, KeyStage
 from tercet.transport.endpoint import Endpoint
 from tercet.transport.failure import translate
-from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameKind, Header, pack, unpack
-from tercet.transport.messages import DEAD, Box, Limits, Peer, Slot, Who, violation
+from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameHeader, FrameKind, pack, unpack
+from tercet.transport.messages import (
+    DEAD,
+    LABELS,
+    Box,
+    MessageLimits,
+    PeerNames,
+    SessionPeer,
+    Slot,
+    Who,
+    violation,
+)
 
-_RECORD_BYTES = 16384
-_JOINED_BYTES = _RECORD_BYTES - HEADER_BYTES
+_JOINED_BYTES = RECORD_BYTES - HEADER_BYTES
 """A payload up to this size is copied behind its header, to go as one TLS record."""
 _STRETCH_BYTES = 1 << 18
 """How much is encrypted at a time: it should still be in the cache when the kernel takes it."""
 _RECEIVE_BYTES = 1 << 19
 _RECEIVES_PER_TURN = 4
 _MAX_SLEEP_S = 3600.0
-
-
-class Connection:
-    """One TLS connection, its outgoing queue and the state of the frame that is coming in."""
-
-    __slots__ = (
-        "body",
-        "cipher",
-        "filled",
-        "header",
-        "incoming",
-        "mask",
-        "open",
-        "outgoing",
-        "peer",
-        "position",
-        "queue",
-        "queued_bytes",
-        "scratch",
-        "slot",
-        "sock",
-        "tls",
-        "writable",
-    )
-
-    def __init__(
-        self,
-        peer: Peer | None,
-        sock: socket.socket,
-        tls: ssl.SSLObject,
-        incoming: ssl.MemoryBIO,
-        outgoing: ssl.MemoryBIO,
-    ) -> None:
-        self.peer = peer
-        self.sock = sock
-        self.tls: Any = tls  # its annotations do not know that it reads into and writes any buffer
-        self.incoming = incoming
-        self.outgoing = outgoing
-        self.queue: deque[memoryview] = deque()
-        self.queued_bytes = 0
-        self.cipher: bytes | memoryview | None = None
-        self.open = True
-        self.writable = True
-        self.mask = select.POLLIN
-        self.scratch = memoryview(bytearray(_RECORD_BYTES))
-        self.filled = 0
-        self.header: Header | None = None
-        self.slot: Slot | None = None
-        self.body: memoryview | None = None
-        self.position = 0
-
-    def __repr__(self) -> str:
-        return f"Connection(peer {self.peer}, {self.queued_bytes} bytes queued)"
 
 
 class TcpEndpoint(Endpoint):
@@ -95,8 +50,9 @@ class TcpEndpoint(Endpoint):
         self,
         me: Who,
         connections: Iterable[Connection],
-        limits: Limits | None = None,
+        limits: MessageLimits | None = None,
         *,
+        names: PeerNames = LABELS,
         timeout_s: float = 60.0,
         linger_s: float = 1.0,
         spin_s: float = 100e-6,
@@ -105,7 +61,7 @@ class TcpEndpoint(Endpoint):
 
         `spin_s`: how long to look for news before going to sleep.
         """
-        super().__init__(me, limits)
+        super().__init__(me, limits, names)
         self._timeout_s = timeout_s
         self._linger_s = linger_s
         self._spin_s = spin_s
@@ -125,12 +81,12 @@ class TcpEndpoint(Endpoint):
 
     # -- writing
 
-    def _transmit(self, to: Who, header: Header, *body: memoryview) -> None:
+    def _transmit(self, to: Who, header: FrameHeader, *body: memoryview) -> None:
         connection = self._by_peer[to]
         if connection is None:
             raise ValueError(f"there is no connection to peer {int(to)}")
         if not connection.open:
-            raise Unreachable(f"{Peer(to).label} closed its connection", party=int(to))
+            raise Unreachable(f"{self.names[to]} closed its connection", party=int(to))
         head, kind, nbytes = pack(*header), header[0], header[7]
         # an answer is given while frames are being read: nothing may be read, nor waited for, within that
         answer = kind == FrameKind.PONG
@@ -138,15 +94,19 @@ class TcpEndpoint(Endpoint):
             return  # who does not read what there is would not read an answer either
         if nbytes <= _JOINED_BYTES:
             data = b"".join((head, *body))
-            if not connection.queued_bytes and connection.cipher is None:
+            if not connection.queued_bytes and connection.cipher is None and not connection.stage:
                 connection.tls.write(data)
+                connection.records += 1
                 self._emit(connection)
+                if connection.records >= self.limits.tls_records:
+                    self._ask_renewal(connection)
                 return
-            connection.queue.append(memoryview(data))
+            frame = [memoryview(data)]
         else:
-            connection.queue.append(memoryview(head))
-            connection.queue.extend(part for part in body if len(part))
+            frame = [memoryview(head), *(part for part in body if len(part))]
+        (connection.later if connection.stage else connection.queue).extend(frame)
         connection.queued_bytes += HEADER_BYTES + nbytes
+        self._ask_renewal(connection)
         if connection.writable:
             self._write(connection)
         elif not answer:
@@ -171,6 +131,7 @@ class TcpEndpoint(Endpoint):
                         view = view[:room]
                         size = room
                     connection.tls.write(view)
+                    connection.records += -(-size // RECORD_BYTES)
                     room -= size
                     connection.queued_bytes -= size
                 if not outgoing.pending:
@@ -180,6 +141,8 @@ class TcpEndpoint(Endpoint):
         if not connection.writable:
             connection.writable = True
             self._mask(connection, select.POLLIN)
+        if connection.stage is KeyStage.ANSWERED:
+            self._renew(connection)
 
     def _emit(self, connection: Connection) -> bool:
         """Send what is encrypted; False when the socket does not take all of it."""
@@ -193,6 +156,7 @@ class TcpEndpoint(Endpoint):
         except OSError:
             # the reading side will say why, after what the peer still sent has been read
             connection.queue.clear()
+            connection.later.clear()
             connection.queued_bytes = 0
             connection.cipher = None
             connection.writable = False
@@ -280,6 +244,8 @@ class TcpEndpoint(Endpoint):
                 return
             connection.incoming.write(raw[:count])
             sound = self._decode(connection)
+            if connection.records >= self.limits.tls_records:
+                self._ask_renewal(connection)
             if connection.header is not None:
                 self.life.see()  # a long message is on its way
             if not sound or count < _RECEIVE_BYTES:
@@ -290,10 +256,13 @@ class TcpEndpoint(Endpoint):
         tls, incoming, peer = connection.tls, connection.incoming, connection.peer
         assert peer is not None
         try:
+            if connection.stage is KeyStage.SHAKING and not self._shake(connection):
+                return True
             while incoming.pending or tls.pending():
+                connection.records += 1
                 body = connection.body
                 if body is None:
-                    count = tls.read(_RECORD_BYTES, connection.scratch[connection.filled :])
+                    count = tls.read(RECORD_BYTES, connection.scratch[connection.filled :])
                     connection.filled += count
                     if count:
                         self._parse(connection)
@@ -302,11 +271,12 @@ class TcpEndpoint(Endpoint):
                     header, slot = connection.header, connection.slot
                     left = header.length - position
                     if slot is _DROPPED:
-                        count = tls.read(min(left, _RECORD_BYTES), body)
+                        count = tls.read(min(left, RECORD_BYTES), body)
                         connection.position = position + count
                         left -= count
                     else:
                         while count := tls.read(left, body[position:]):  # a record at a time
+                            connection.records += 1
                             connection.position = position = position + count
                             left -= count
                             if not left or not incoming.pending:
@@ -365,7 +335,7 @@ class TcpEndpoint(Endpoint):
             scratch[:rest] = bytes(scratch[position:filled])
         connection.filled = rest
 
-    def _admit(self, peer: Peer, header: Header) -> Slot:
+    def _admit(self, peer: SessionPeer, header: FrameHeader) -> Slot:
         """Check a message's address; what may not be received is dropped and complained of, the stream goes on."""
         try:
             return self.inbox.admit(peer, header) or _DROPPED
@@ -373,12 +343,65 @@ class TcpEndpoint(Endpoint):
             self.complain(error)
             return _DROPPED
 
-    def _finish(self, peer: Peer, header: Header, slot: Slot | None, body: memoryview) -> None:
+    def _finish(self, peer: SessionPeer, header: FrameHeader, slot: Slot | None, body: memoryview) -> None:
         """A frame is here whole."""
-        if slot is None:
+        if header.kind == FrameKind.RENEW:
+            self._renewal_asked(peer)
+        elif slot is None:
             self.complete_other(peer, header, body)
         elif slot is not _DROPPED:
             self.complete(peer, header, slot)
+
+    # -- fresh keys
+
+    def _ask_renewal(self, connection: Connection) -> None:
+        """If this side dialled and the keys have served long enough: say the last word under them."""
+        if connection.records >= self.limits.tls_records and connection.dialled and not connection.stage:
+            self._last_word(connection, KeyStage.ASKED)
+
+    def _last_word(self, connection: Connection, stage: KeyStage) -> None:
+        connection.queue.append(memoryview(pack(FrameKind.RENEW, Element.BYTES, NO_JOB, 0, 0, 0, 0.0, 0)))
+        connection.queued_bytes += HEADER_BYTES
+        connection.stage = stage
+        if connection.writable:
+            self._write(connection)
+
+    def _renewal_asked(self, peer: SessionPeer) -> None:
+        """The peer has said its last word under the keys."""
+        connection = self._by_peer[peer]
+        assert connection is not None
+        if connection.stage is not (KeyStage.ASKED if connection.dialled else KeyStage.STEADY):
+            raise violation("it asks for fresh keys out of turn", peer)
+        if connection.dialled:
+            self._renew(connection)
+        else:
+            self._last_word(connection, KeyStage.ANSWERED)
+
+    def _renew(self, connection: Connection) -> None:
+        """Both have said their last word: begin the handshake, which the side that dialled opens."""
+        connection.certificate = connection.tls.getpeercert(binary_form=True)
+        connection.wrap()
+        connection.stage = KeyStage.SHAKING
+        if connection.dialled:
+            self._shake(connection)
+
+    def _shake(self, connection: Connection) -> bool:
+        """Go on with the handshake; True when it is done and frames may follow."""
+        try:
+            connection.tls.do_handshake()
+        except ssl.SSLWantReadError:
+            done = False
+        else:
+            done = True
+            if connection.tls.getpeercert(binary_form=True) != connection.certificate:
+                raise ProtocolViolation("it shows another certificate than before, for fresh keys")
+            connection.stage = KeyStage.STEADY
+            connection.queue.extend(connection.later)
+            connection.later.clear()
+            self.stats.renewals += 1
+        if connection.writable:
+            self._write(connection)
+        return done
 
     # -- ends
 
@@ -388,10 +411,10 @@ class TcpEndpoint(Endpoint):
         if peer not in self._departed:
             if header is None:
                 where = {}
-                reason = f"{peer.label} closed its connection without a goodbye"
+                reason = f"{self.names[peer]} closed its connection without a goodbye"
             else:
                 got = f"{connection.position} of {header.length} bytes of a frame"
-                reason = f"{peer.label} closed its connection after {got}"
+                reason = f"{self.names[peer]} closed its connection after {got}"
                 where = {"operation": str(header.operation), "step": str(header.step)}
                 if header.job != NO_JOB:
                     where["job"] = header.job.hex()
@@ -404,7 +427,7 @@ class TcpEndpoint(Endpoint):
         if isinstance(error, ConnectionError):
             self._ended(connection)
             return
-        translated = translate(error, peer)
+        translated = translate(error, peer, self.names)
         if not isinstance(translated, ProtocolViolation | Unreachable):
             translated = Unreachable(str(translated), party=int(peer))
         if peer not in self._departed:
@@ -423,6 +446,7 @@ class TcpEndpoint(Endpoint):
         if connection.open:
             connection.open = False
             connection.queue.clear()
+            connection.later.clear()
             connection.queued_bytes = 0
             connection.cipher = None
             connection.header = connection.body = connection.slot = None
@@ -437,7 +461,7 @@ class TcpEndpoint(Endpoint):
         for connection in list(self._by_fd.values()):
             if connection.peer is not None:
                 try:
-                    self._transmit(connection.peer, Header(FrameKind.BYE, Element.BYTES, NO_JOB, 0, 0, 0, 0.0, 0))
+                    self._transmit(connection.peer, FrameHeader(FrameKind.BYE, Element.BYTES, NO_JOB, 0, 0, 0, 0.0, 0))
                 except Unreachable:
                     continue
         self.flush(self._linger_s)

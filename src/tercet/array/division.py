@@ -1,0 +1,250 @@
+"""Division by secrets, and products that outgrow 128 bits: kept as their factors until they are divided.
+
+`cov ** 2 / (var_x * var_y)` lies in [0, 1] however large its parts may be. It is computed of all three normalised by
+secret powers of two, as the correlations of a regression are (`tercet.learn.linear_model`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+from tercet.array import numeric, quotients
+from tercet.array.core import SecretArray, as_quotient, exactly, session_of
+from tercet.array.quotients import Quotient, Value, ratio, resolved, times
+from tercet.errors import PlanError
+from tercet.plan.bounds.relations import dot_of, multiple, square_ratio
+from tercet.plan.record import build
+from tercet.plan.record.build import number
+from tercet.plan.record.divide import divide as quotient_of_secrets
+from tercet.plan.record.graph import Recorded
+from tercet.plan.record.logic import inject, logical_not
+from tercet.plan.record.public import DEFAULT_FRAC_BITS
+from tercet.plan.record.scale import renamed
+from tercet.plan.table.operation import Algebra
+from tercet.plan.table.reasons import CAUCHY_SCHWARZ
+
+WORKING_BITS = 48
+_LEAST = 1 / 32
+"""The product of two normalised squares is 1/16 at least."""
+Factors = tuple[Quotient, ...]
+
+
+# ---- what the namespace's functions record ----
+
+
+def multiply(a: Any, b: Any) -> SecretArray:
+    """a * b; kept as factors where it does not fit, or only rounded, and may be part of a quotient that does."""
+    for one in (a, b):
+        if isinstance(one, DeferredQuotient) and isinstance(one._otherwise, PlanError):
+            found = _deferred_product(a, b, one._otherwise)
+            if found is not None:
+                return found
+    return _product(quotients.multiply, (a, b), (a, b))
+
+
+def square(x: SecretArray) -> SecretArray:
+    """x * x; as `multiply`."""
+    return _product(quotients.squared, (x,), (x, x))
+
+
+def divide(a: Any, b: SecretArray) -> SecretArray:
+    """a / b for a secret b; of products that are kept as factors, where their quotient fits."""
+    for one in (a, b):
+        if isinstance(one, DeferredQuotient):
+            refusal = one._otherwise if isinstance(one._otherwise, PlanError) else None
+            found = _deferred_quotient(a, b, refusal or PlanError("a quotient of products"))
+            if found is not None and (refusal is not None or not isinstance(found, DeferredQuotient)):
+                return found
+    try:
+        return exactly(_quotient, a, b)
+    except PlanError as refusal:
+        found = _deferred_quotient(a, b, refusal)
+        if found is None:
+            raise
+        return found
+
+
+def _product(function: Callable[..., Quotient], values: tuple[Any, ...], factors: tuple[Any, Any]) -> SecretArray:
+    session, operands = session_of(*values), [as_quotient(value) for value in values]
+    try:
+        found = function(*operands)
+    except PlanError as refusal:
+        deferred = _deferred_product(*factors, refusal)
+        if deferred is None:
+            raise
+        return deferred
+    if quotients.rounded_before(found, *operands):
+        deferred = _deferred_product(*factors, found)
+        if deferred is not None:
+            return deferred
+    return SecretArray._new(session, found.node, found.divisor, found.line)
+
+
+# ---- a quotient of two secrets ----
+
+
+def _quotient(a: Value, b: Quotient) -> Quotient:
+    """a / b for a secret b. Sums of products, and what is to be divided by public numbers still, are taken as they are
+    where both sides have something in common, or where nothing else fits 128 bits."""
+    related = isinstance(a, Quotient) and dot_of(a.node) is not None and dot_of(b.node) is not None
+    ways: tuple[Callable[[Value, Quotient], Recorded | None], ...]
+    ways = (_as_integers, _as_they_are, _as_numbers) if related else (_as_numbers, _as_they_are)
+    refusal: PlanError | None = None
+    for way in ways:
+        try:
+            found = way(a, b)
+        except PlanError as error:
+            refusal = error
+        else:
+            if found is not None:
+                return Quotient(found)
+    assert refusal is not None
+    raise refusal
+
+
+def _as_numbers(a: Value, b: Quotient) -> Recorded:
+    divisor = resolved(b)
+    assert isinstance(divisor, Recorded)
+    return quotient_of_secrets(resolved(a), divisor)
+
+
+def _as_they_are(a: Value, b: Quotient) -> Recorded | None:
+    """a / b by what both have before they are divided by public numbers, times these; None of a public a."""
+    return _over(a.node, b.node, b.divisor / a.divisor) if isinstance(a, Quotient) else None
+
+
+def _as_integers(a: Value, b: Quotient) -> Recorded | None:
+    """The same of the stored integers, which are not rounded to their last bits before."""
+    if not isinstance(a, Quotient):
+        return None
+    return _over(renamed(a.node, 0, 0), renamed(b.node, 0, 0), ratio(b) / ratio(a))
+
+
+def _over(x: Recorded, y: Recorded, factor: Fraction) -> Recorded:
+    x, factor = (build.negate(x), -factor) if factor < 0 else (x, factor)
+    return quotient_of_secrets(times(x, factor.numerator), times(y, factor.denominator))
+
+
+# ---- products that are kept as factors ----
+
+
+class DeferredQuotient(SecretArray):
+    """A quotient of products that 128 bits do not take exactly. `divide` and `multiply` use its factors; for all else
+    it is `_otherwise`: what its factors give when they are rounded before, or the refusal where that does not fit.
+    """
+
+    __slots__ = ("_above", "_below", "_otherwise")
+
+    _above: Factors
+    _below: Factors
+    _otherwise: Recorded | PlanError
+
+    @classmethod
+    def of(cls, session: Any, above: Factors, below: Factors, otherwise: Quotient | PlanError) -> DeferredQuotient:
+        self = object.__new__(cls)
+        self._session, self._divisor, self._line = session, Fraction(1), None
+        self._above, self._below = above, below
+        self._otherwise = otherwise.node if isinstance(otherwise, Quotient) else otherwise
+        if isinstance(otherwise, Quotient):
+            self._divisor = otherwise.divisor
+        return self
+
+    @property
+    def _node(self) -> Recorded:  # type: ignore[override]
+        if isinstance(self._otherwise, PlanError):
+            raise self._otherwise
+        return self._otherwise
+
+    def __repr__(self) -> str:
+        if isinstance(self._otherwise, PlanError):
+            return f"SecretArray(a product that does not fit and is to be divided: {self._otherwise})"
+        return super().__repr__()
+
+
+def _deferred_product(a: Any, b: Any, otherwise: Quotient | PlanError) -> SecretArray | None:
+    """A product of covariances and variances as its factors, or what they give; None of anything else."""
+    parts = [_parts(value) if isinstance(value, SecretArray) else None for value in (a, b)]
+    if parts[0] is None or parts[1] is None:
+        return None
+    return _composed(a.device, parts[0][0] + parts[1][0], parts[0][1] + parts[1][1], otherwise)
+
+
+def _deferred_quotient(a: Any, b: SecretArray, otherwise: PlanError) -> SecretArray | None:
+    """a / b, of which one is kept as factors, or which are products that do not fit a division; None of others."""
+    first, second = _parts(a) if isinstance(a, SecretArray) else None, _parts(b)
+    if first is None or second is None:
+        return None
+    return _composed(a.device, first[0] + second[1], first[1] + second[0], otherwise)
+
+
+def _parts(x: SecretArray) -> tuple[Factors, Factors] | None:
+    """What is multiplied and what it is divided by: moments, and sums of products."""
+    if isinstance(x, DeferredQuotient):
+        return x._above, x._below
+    if type(x) is not SecretArray or x._node.type.is_bool:
+        return None
+    if dot_of(x._node) is not None:
+        return (Quotient(x._node, x._divisor),), ()
+    plain, times = multiple(x._node)
+    if plain.operation.algebra is not Algebra.MULTIPLY or plain.attrs.shift:
+        return None
+    if any(dot_of(one) is None for one in plain.inputs):
+        return None
+    one, other = plain.inputs
+    assert isinstance(one, Recorded) and isinstance(other, Recorded)
+    bits = x._node.type.frac_bits - one.type.frac_bits - other.type.frac_bits
+    return (Quotient(one, x._divisor * Fraction(2) ** bits / times), Quotient(other)), ()
+
+
+def _composed(session: Any, above: Factors, below: Factors, otherwise: Quotient | PlanError) -> SecretArray | None:
+    """The value, where it is a square by the product of both norms; None where no more factors can make it one."""
+    if len(above) > 2 or len(below) > 2:
+        return None
+    if len(above) < 2 or len(below) < 2:
+        return DeferredQuotient.of(session, above, below, otherwise)
+    dots = [dot_of(one.node) for one in (*above, *below)]
+    ratios = [square_ratio(dots[0], dots[2], dots[3]), square_ratio(dots[1], dots[2], dots[3])]
+    if ratios[0] is None or ratios[1] is None or not all(one.node.type.shape == () for one in (*above, *below)):
+        return None
+    wide = [math.isqrt(math.ceil(ratio)) + (ratio != 1) for ratio in ratios if ratio is not None]
+    found = _normalised_square(session, [one.node for one in (*above, *below)], wide)
+    scales = [one.divisor * (1 << one.node.type.frac_bits) for one in (*above, *below)]
+    factor = scales[2] * scales[3] / (scales[0] * scales[1])
+    bits = DEFAULT_FRAC_BITS + max(0, math.ceil(abs(factor)).bit_length() - 1)
+    result = numeric.at_precision(found, min(WORKING_BITS, bits))
+    limit = wide[0] * wide[1]
+    most = (limit << result.frac_bits) + (limit << max(0, result.frac_bits - 24)) + 4
+    result = numeric.bounded(result, 0 if above[0].node is above[1].node else -most, most, CAUCHY_SCHWARZ)
+    return SecretArray._new(session, result._node, 1 / factor)
+
+
+def _normalised_square(session: Any, nodes: Sequence[Recorded], wide: Sequence[int]) -> SecretArray:
+    """s t / (u v) for |s|, |t| <= wide sqrt(u v), as stored integers; 0 where u or v is 0. Within 2^-40."""
+    stored = [SecretArray._new(session, renamed(number(node), 0, 0)) for node in nodes]
+    norms, bits, factors = [], [], []
+    there = [logical_not(node.graph.node("is_zero", (number(node),))) for node in nodes[2:]]
+    for norm in stored[2:]:
+        size = numeric.top_bits(norm)
+        by, _ = numeric.half_normaliser(norm, size)
+        norms.append(_scaled(norm, by, by, size, 1))
+        bits.append(size)
+        factors.append(by)
+    sides = []
+    for side, most in zip(stored[:2], wide, strict=True):
+        kept = side.like(inject(there[1], inject(there[0], side._node)))
+        sides.append(_scaled(kept, factors[0], factors[1], sum(bits) // 2, most))
+    above = numeric.at_precision(exactly(quotients.multiply, *sides), WORKING_BITS)
+    below = exactly(quotients.maximum, numeric.at_precision(exactly(quotients.multiply, *norms), WORKING_BITS), _LEAST)
+    return exactly(_quotient, above, below)
+
+
+def _scaled(x: SecretArray, left: SecretArray, right: SecretArray, bits: int, most: int) -> SecretArray:
+    """left x right / 2^bits, at most `most` in magnitude."""
+    top = most << bits
+    lo = 0 if x._node.type.lo >= 0 else -top
+    once = numeric.product_within(x, left, lo, top, CAUCHY_SCHWARZ)
+    both = numeric.product_within(once, right, lo, top, CAUCHY_SCHWARZ)
+    return numeric.at_precision(numeric.times_power(both, -bits, WORKING_BITS), WORKING_BITS)

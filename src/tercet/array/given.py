@@ -1,0 +1,64 @@
+"""Checks of public arguments: integers, lengths, lists of arrays. Errors name the argument that is wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def integer(value: Any, what: str) -> int:
+    """A public integer; TypeError for anything else, also for floats that are whole. `what`: as a sentence begins."""
+    index = getattr(type(value), "__index__", None)
+    if index is None or (isinstance(value, np.ndarray) and value.ndim):
+        raise TypeError(f"{what} is a public integer, not {_said(value)}")
+    try:
+        return int(index(value))
+    except TypeError:
+        raise TypeError(f"{what} is a public integer, not {_said(value)}") from None
+
+
+def integers(value: Any, what: str) -> tuple[int, ...]:
+    """One public integer, or several."""
+    if hasattr(type(value), "__index__") and not (isinstance(value, np.ndarray) and value.ndim):
+        return (integer(value, what),)
+    return tuple(integer(one, what) for one in several(value, what, "public integers"))
+
+
+def several(value: Any, what: str, of: str) -> list[Any]:
+    """The elements of a list, tuple or array; TypeError for anything else."""
+    single = isinstance(value, str | bytes) or (isinstance(value, np.ndarray) and not value.ndim)
+    if single or not isinstance(value, Sequence | np.ndarray):
+        raise TypeError(f"{what} takes a list or tuple of {of}, not {_said(value)}")
+    return list(value)
+
+
+def array(value: Any, what: str) -> NDArray[Any]:
+    """A public array; ValueError for lists that are none."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{what} are no array: the lists differ in length") from None
+
+
+def real(value: Any, what: str) -> Any:
+    """A public number that is finite."""
+    if not isinstance(value, int | float | np.integer | np.floating) or not math.isfinite(value):
+        raise TypeError(f"{what} is a finite public number, not {_said(value)}")
+    return value
+
+
+def function(value: Any, what: str) -> Callable[..., Any]:
+    if not callable(value):
+        raise TypeError(f"{what} is a function, not {_said(value)}")
+    found: Callable[..., Any] = value
+    return found
+
+
+def _said(value: Any) -> str:
+    """A short value as it is; of what is long or may be secret, the type."""
+    plain = isinstance(value, int | float | complex | str | np.generic) and len(repr(value)) < 40
+    return repr(value) if plain else f"{type(value).__name__}"

@@ -1,0 +1,423 @@
+"""Arrays some of whose values are missing: beside each value stands a secret bit that says whether it is there."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from functools import partial
+from typing import Any, NoReturn, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tercet.array import elementwise, manipulation, statistics
+from tercet.array.core import ONE, SecretArray, operand
+from tercet.array.opaque import OpaqueArray, Root
+from tercet.array.rounding import integers_of
+from tercet.plan.record import build
+from tercet.plan.record.graph import Recorded
+from tercet.plan.record.public import public_array
+from tercet.plan.record.scale import renamed
+from tercet.plan.types import Type
+
+Binary = Callable[[Any, Any], Any]
+
+
+class NullableArray(OpaqueArray):
+    """Secret values, and where there are any.
+
+    Sums, counts, means, variances, least and greatest values skip what is missing, as in pandas and SQL; arithmetic
+    with a missing value gives a missing one; a comparison with one is False (also by !=). `isna`, `notna` and `fillna`
+    give plain secret arrays. `& | ~ ^` of nullable bools are those of three-valued logic, as in SQL; as a condition
+    what is neither true nor false counts as False. Revealed, it is a `numpy.ma.MaskedArray`; a single value that is
+    missing is NaN, NaT or None. Everything else is refused: fill what is missing first.
+    """
+
+    __slots__ = ("_valid",)
+    _precedence = 2
+    __hash__ = None  # type: ignore[assignment]
+
+    _valid: SecretArray
+
+    @classmethod
+    def of_values(cls, values: SecretArray, valid: SecretArray) -> Self:
+        """Values, and the secret bools that say where they are; what stands where they are not never shows."""
+        inner, there = split(values)
+        if there is not None:
+            values, valid = inner, there & valid
+        if values.shape != valid.shape:
+            valid = manipulation.broadcast_to(valid, values.shape)
+        self = cls.of(values)
+        self._valid = valid
+        return self
+
+    @property
+    def values(self) -> SecretArray:
+        """The values alone; where they are missing, anything. For code that looks at `notna` as well."""
+        return self._numbers
+
+    def isna(self) -> SecretArray:
+        """Where a value is missing, as secret bools."""
+        return ~self._valid
+
+    def notna(self) -> SecretArray:
+        """Where there is a value, as secret bools."""
+        return self._valid
+
+    def fillna(self, value: Any) -> SecretArray:
+        """The values, and this one (public or secret) where there is none."""
+        if isinstance(value, NullableArray):
+            filled = elementwise.where(self._valid, self._numbers, value._numbers)
+            return NullableArray.of_values(filled, self._valid | value._valid)
+        return elementwise.where(self._valid, self._numbers, value)
+
+    def dropna(self) -> NoReturn:
+        """Refused: how many values are left would show."""
+        raise TypeError(
+            "how many values are left without the missing ones is secret; sums, means and the like skip them anyway, "
+            "fillna(value) fills them, and notna() says where they are not"
+        )
+
+    def isin(self, values: Sequence[Any]) -> SecretArray:
+        """Where it is one of these; never where it is missing."""
+        if isinstance(values, str) or not len(values):
+            raise TypeError("isin takes a list of values, such as [1, 2]")
+        found: SecretArray = self == values[0]
+        for value in values[1:]:
+            found = found | (self == value)
+        return found
+
+    # -- as arrays with a meaning do
+
+    def _again(self, numbers: SecretArray) -> SecretArray:
+        return NullableArray.of_values(numbers, self._valid)
+
+    def _moved(self, move: Callable[[Recorded], Recorded]) -> SecretArray:
+        return NullableArray.of_values(self._numbers._moved(move), self._valid._moved(move))
+
+    def _refusal(self) -> str:
+        return (
+            "some of these values are missing, and nothing else is computed with them: fill them, as in "
+            "x.fillna(0), or use sum, count, mean, var, std, min, max, isna, comparisons, arithmetic and tc.where; "
+            "models take columns without missing values (tercet upload --missing drop leaves such rows out)"
+        )
+
+    def _plain(self) -> SecretArray:
+        raise TypeError(self._refusal())
+
+    def _parts(self) -> tuple[SecretArray, ...]:
+        # what a missing value was computed from does not show
+        return (*(kept(part, self._valid) for part in self._numbers._parts()), self._valid)
+
+    def _composed(self, found: Sequence[NDArray[Any]]) -> Any:
+        values = self._numbers._composed(found[:-1])
+        valid = np.asarray(found[-1], np.bool_)
+        if valid.ndim:
+            return np.ma.MaskedArray(values, mask=~valid)
+        return values if valid else absent(values)
+
+    def _rebuilt(self, parts: Sequence[SecretArray]) -> SecretArray:
+        return NullableArray.of_values(self._numbers._rebuilt(parts[:-1]), parts[-1])
+
+    def _truth(self) -> SecretArray:
+        return self._numbers & self._valid if self._is_bool else self
+
+    @classmethod
+    def _own_way(cls, function: Any) -> Callable[..., SecretArray | None] | None:
+        return _OWN_WAYS.get(function)
+
+    def _takes(self, value: Any) -> bool:
+        return self._numbers._takes(value)
+
+    @property
+    def _is_bool(self) -> bool:
+        return not isinstance(self._numbers, OpaqueArray) and self._type.is_bool
+
+    def __repr__(self) -> str:
+        return f"NullableArray({self._numbers!r})"
+
+    # -- over all rows, without what is missing
+
+    def count(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
+        """How many values there are."""
+        return statistics.sum(self._valid, axis=axis, keepdims=keepdims)
+
+    def sum(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
+        """The sum of the values that are there; 0 if there are none."""
+        return statistics.sum(self._zeroed(), axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
+        """The mean of the values that are there: sum and count are revealed; NaN if there are none."""
+        numbers = self._measured()
+        total = statistics.sum(kept(numbers, self._valid), axis=axis, keepdims=keepdims)
+        return self._meant(Ratio.of_terms(total, self.count(axis, keepdims=keepdims)))
+
+    def var(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> SecretArray:
+        """The variance of the values that are there; NaN if there are not more than `ddof`."""
+        numbers, count = kept(self._measured(), self._valid), self.count(axis, keepdims=keepdims)
+        squares = statistics.sum(elementwise.square(numbers), axis=axis, keepdims=keepdims)
+        total = statistics.sum(numbers, axis=axis, keepdims=keepdims)
+        return Ratio.of_terms(count * squares - total * total, count, ddof, twice=True)
+
+    def std(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> SecretArray:
+        """The standard deviation of the values that are there, to be revealed only."""
+        return Root.of(self.var(axis, ddof=ddof, keepdims=keepdims))
+
+    def min(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
+        """The least value; missing if there is none."""
+        return self._extreme(axis, keepdims, least=True)
+
+    def max(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
+        """The greatest value; missing if there is none."""
+        return self._extreme(axis, keepdims, least=False)
+
+    def any(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
+        """Whether one value is true at least."""
+        _bools(self)
+        return statistics.any(self._truth(), axis=axis, keepdims=keepdims)
+
+    def all(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
+        """Whether no value is false."""
+        _bools(self)
+        return statistics.all(self._numbers | ~self._valid, axis=axis, keepdims=keepdims)
+
+    def _zeroed(self) -> SecretArray:
+        if isinstance(self._numbers, OpaqueArray):
+            raise TypeError(self._numbers._refusal())
+        return kept(self._numbers, self._valid)
+
+    def _measured(self) -> SecretArray:
+        """The numbers of what can be averaged and ordered: numbers, bools, dates."""
+        if isinstance(self._numbers, OpaqueArray) and not self._numbers._ordered:
+            raise TypeError(self._numbers._refusal())
+        return self._numbers._plain()
+
+    def _meant(self, numbers: SecretArray) -> SecretArray:
+        """As dates, if these are."""
+        return self._numbers._again(numbers) if isinstance(self._numbers, OpaqueArray) else numbers
+
+    def _extreme(self, axis: Any, keepdims: bool, *, least: bool) -> SecretArray:
+        numbers = self._measured()
+        # what is still to be divided by a negative number is ordered the other way round
+        forward = numbers._divisor > 0
+        stored = SecretArray._new(numbers._session, build.number(numbers._node))
+        lo, hi = stored.bounds
+        filled = elementwise.where(self._valid, stored, hi if least == forward else lo)
+        reduce = statistics.min if least == forward else statistics.max
+        found = reduce(filled, axis=axis, keepdims=keepdims)
+        found = numbers._again(SecretArray._new(found._session, found._node, numbers._divisor))
+        there = statistics.any(self._valid, axis=axis, keepdims=keepdims)
+        return NullableArray.of_values(self._meant(found), there)
+
+
+class Ratio(OpaqueArray):
+    """Something over a secret count, both of which are revealed: the quotient is exact, NaN where nothing is counted.
+
+    What is computed with it under sharing takes the quotient of the two, within the error of a division of secrets;
+    over a count of 0 that is any number.
+    """
+
+    __slots__ = ("_count", "_ddof", "_divided", "_twice")
+
+    _count: SecretArray
+    _ddof: Fraction
+    _twice: bool
+    _divided: Recorded | None
+
+    @classmethod
+    def of_terms(cls, top: SecretArray, count: SecretArray, ddof: float = 0, *, twice: bool = False) -> Ratio:
+        """top / (count - ddof); with `twice` top / (count (count - ddof))."""
+        self = cls.of(top)
+        self._divisor = ONE  # that of the top is its own
+        self._count, self._ddof, self._twice, self._divided = count, Fraction(ddof), twice, None
+        return self
+
+    def _refusal(self) -> str:
+        return "nothing is computed with a variance whose ddof is no integer; reveal it"
+
+    @property
+    def _node(self) -> Recorded:  # type: ignore[override]
+        if self._divided is None:
+            if self._ddof.denominator != 1:
+                raise TypeError(self._refusal())
+            below = self._count - int(self._ddof) if self._ddof else self._count
+            self._divided = elementwise.divide(self._numbers, below * self._count if self._twice else below).node
+        return self._divided
+
+    @property
+    def _type(self) -> Type:
+        return self._node.type
+
+    def _plain(self) -> SecretArray:
+        return SecretArray._new(self._session, self._node)
+
+    def _again(self, numbers: SecretArray) -> SecretArray:
+        return numbers
+
+    def _with_terms(self, top: SecretArray, count: SecretArray) -> SecretArray:
+        return Ratio.of_terms(top, count, float(self._ddof), twice=self._twice)
+
+    def _moved(self, move: Callable[[Recorded], Recorded]) -> SecretArray:
+        return self._with_terms(self._numbers._moved(move), self._count._moved(move))
+
+    def _parts(self) -> tuple[SecretArray, ...]:
+        return (*self._numbers._parts(), self._count)
+
+    def _rebuilt(self, parts: Sequence[SecretArray]) -> SecretArray:
+        return self._with_terms(self._numbers._rebuilt(parts[:-1]), parts[-1])
+
+    def _composed(self, found: Sequence[NDArray[Any]]) -> Any:
+        tops, counts = np.asarray(self._numbers._composed(found[:-1])), np.asarray(found[-1])
+        quotients = []
+        for top, count in zip(tops.reshape(-1).tolist(), counts.reshape(-1).tolist(), strict=True):
+            below = (count - self._ddof) * (count if self._twice else 1)
+            quotients.append(float(Fraction(top) / below) if below > 0 else math.nan)
+        return np.array(quotients).reshape(counts.shape)[()]
+
+    def __repr__(self) -> str:
+        return f"Ratio({self._numbers!r} over a secret count)"
+
+
+def split(value: Any) -> tuple[Any, SecretArray | None]:
+    """Values, and where they are; None if they are everywhere."""
+    return (value._numbers, value._valid) if isinstance(value, NullableArray) else (value, None)
+
+
+def both(there: SecretArray | None, here: SecretArray | None) -> SecretArray | None:
+    """Where two values are; None for everywhere."""
+    return here if there is None else there if here is None else there & here
+
+
+def maybe(values: SecretArray, valid: SecretArray | None) -> SecretArray:
+    """Values that are there where `valid` says; everywhere, if it is None."""
+    return values if valid is None else NullableArray.of_values(values, valid)
+
+
+def compared(compare: Binary, a: Any, b: Any) -> SecretArray:
+    """A comparison in three-valued logic: unknown where one of the two is missing."""
+    (first, there), (second, here) = split(a), split(b)
+    return maybe(compare(first, second), both(there, here))
+
+
+def truths(value: Any) -> tuple[Any, Any]:
+    """Where a bool is true, and where it is false; neither where it is missing."""
+    values, valid = split(value)
+    _bools(values)
+    if valid is None:
+        return values, ~values
+    return values & valid, ~values & valid
+
+
+def of_truths(true: SecretArray, false: SecretArray) -> SecretArray:
+    """A bool that is known where it is true or false."""
+    return NullableArray.of_values(true, true ^ false)  # never both
+
+
+def absent(like: Any) -> Any:
+    """What stands for one value that is missing."""
+    if isinstance(like, np.datetime64):
+        return np.datetime64("NaT")
+    return math.nan if isinstance(like, int | float | Decimal | np.number) and not isinstance(like, bool) else None
+
+
+def kept(numbers: SecretArray, valid: SecretArray) -> SecretArray:
+    """The same numbers at the same scale, and 0 where there are none."""
+    if numbers._type.is_bool:
+        return numbers & valid
+    given, bit = numbers._node, operand(valid)
+    node = build.multiply(given, bit)
+    if node.type.frac_bits != given.type.frac_bits:
+        # rescaled before, as its bounds are wide
+        node = renamed(build.multiply(integers_of(given), bit), given.type.frac_bits, given.type.nominal)
+    return numbers._again(SecretArray._new(numbers._session, node, numbers._divisor))
+
+
+def _bools(*values: Any) -> None:
+    for value in values:
+        inner, _ = split(value)
+        if isinstance(inner, SecretArray):
+            fits = not isinstance(inner, OpaqueArray) and inner._type.is_bool
+        else:
+            fits = public_array(inner).dtype.kind == "b"
+        if not fits:
+            raise TypeError("& | ^ ~ take bools; compare first, as in (x > 0) & (y < 1)")
+
+
+# ---- what is done in place of functions of the namespace ----
+
+
+def _lifted(function: Binary, a: Any, b: Any) -> SecretArray:
+    """What is computed with a missing value is missing."""
+    (first, there), (second, here) = split(a), split(b)
+    return maybe(function(first, second), both(there, here))
+
+
+def _known_comparison(function: Binary, a: Any, b: Any) -> SecretArray:
+    """False where a value is missing."""
+    return compared(function, a, b)._truth()
+
+
+def _and(a: Any, b: Any) -> SecretArray:
+    (true, false), (also, nor) = truths(a), truths(b)
+    return of_truths(true & also, false | nor)
+
+
+def _or(a: Any, b: Any) -> SecretArray:
+    (true, false), (also, nor) = truths(a), truths(b)
+    return of_truths(true | also, false & nor)
+
+
+def _xor(a: Any, b: Any) -> SecretArray:
+    _bools(a, b)
+    return _lifted(operator.xor, a, b)
+
+
+def _not(x: NullableArray) -> SecretArray:
+    _bools(x)
+    return x._again(~x._numbers)
+
+
+def _of_numbers(function: Callable[[Any], SecretArray], x: NullableArray) -> SecretArray:
+    return x._again(function(x._numbers))
+
+
+def _where(condition: Any, x1: Any, x2: Any) -> SecretArray | None:
+    if isinstance(condition, NullableArray):
+        if not condition._is_bool:
+            return None
+        condition = condition._truth()
+    (first, there), (second, here) = split(x1), split(x2)
+    chosen = elementwise.where(condition, first, second)
+    if there is None and here is None:
+        return chosen
+    if there is None:
+        # known where the condition holds, or where the other is
+        assert here is not None
+        return NullableArray.of_values(chosen, here | condition)
+    if here is None:
+        return NullableArray.of_values(chosen, ~(~there & condition))
+    return NullableArray.of_values(chosen, elementwise.where(condition, there, here))
+
+
+_ARITHMETIC = (
+    *(elementwise.add, elementwise.subtract, elementwise.multiply, elementwise.divide),
+    *(elementwise.floor_divide, elementwise.remainder, elementwise.pow),
+)
+_COMPARISONS = (
+    *(elementwise.less, elementwise.less_equal, elementwise.greater, elementwise.greater_equal),
+    *(elementwise.equal, elementwise.not_equal),
+)
+_OWN_WAYS: dict[Any, Callable[..., SecretArray | None]] = {
+    **{function: partial(_lifted, function) for function in _ARITHMETIC},
+    **{function: partial(_known_comparison, function) for function in _COMPARISONS},
+    **{function: partial(_of_numbers, function) for function in (elementwise.negative, elementwise.abs)},
+    elementwise.positive: lambda x: x,
+    **dict.fromkeys((elementwise.logical_and, elementwise.bitwise_and), _and),
+    **dict.fromkeys((elementwise.logical_or, elementwise.bitwise_or), _or),
+    **dict.fromkeys((elementwise.logical_xor, elementwise.bitwise_xor), _xor),
+    **dict.fromkeys((elementwise.logical_not, elementwise.bitwise_invert), _not),
+    elementwise.where: _where,
+}

@@ -1,0 +1,133 @@
+"""What an owner's machine remembers of its uploads: how to resume the last one, and which are finished.
+
+The digests of contents stay here: whoever guesses a small table could recognise it by its digest, so no node gets one.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from tercet.client.chunks import Missing
+from tercet.client.nodes import Nodes
+from tercet.errors import InputError
+from tercet.federation.api import DatasetList, SegmentInfo
+from tercet.federation.clock import local_time
+from tercet.federation.identifiers import Digest, Identifier
+from tercet.federation.model import Body
+from tercet.federation.orders import SignedOrder
+
+Mode = Literal["create", "append", "columns"]
+
+
+class UnfinishedUpload(Body):
+    """An upload that is under way: no share, no value."""
+
+    federation: Identifier
+    upload: Identifier
+    dataset: str
+    mode: Mode
+    schema_digest: Digest
+    source: str
+    """What the source's `identity` gave."""
+    chunk_rows: int
+    missing: Missing
+    order: SignedOrder | None = None
+    """The commit, once it is signed."""
+
+
+class FinishedUpload(Body):
+    """An upload that was visible at all three nodes."""
+
+    federation: Identifier
+    owner: Digest
+    dataset: str
+    joined: bool
+    """Whether it brought columns, not rows."""
+    source: str
+    upload: Identifier
+
+
+class _Notes(Body):
+    version: Literal[2] = 2
+    unfinished: UnfinishedUpload | None = None
+    finished: tuple[FinishedUpload, ...] = ()
+
+
+class UploadNotes:
+    """Notes on the uploads of one source, in a file; or on those of one session, without a file."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self._notes = _Notes()
+        if path is not None and path.exists():
+            with suppress(OSError, ValidationError):  # notes that cannot be read count as none
+                self._notes = _Notes.model_validate_json(path.read_bytes())
+
+    def resumable(self, fresh: UnfinishedUpload) -> UnfinishedUpload | None:
+        """An earlier attempt at the same upload; None if there is none, or it was another one."""
+        found = self._notes.unfinished
+        if found is None:
+            return None
+        own: dict[str, object] = {"upload": found.upload, "order": found.order}
+        if found.order is not None and "columns" not in (found.mode, fresh.mode):
+            own["mode"] = found.mode  # whoever asks again may have seen the dataset that this very order made
+        return found if fresh.model_copy(update=own) == found else None
+
+    def begun(self, upload: UnfinishedUpload) -> None:
+        """Note how to resume an upload; the one before is forgotten."""
+        self._write(self._notes.model_copy(update={"unfinished": upload}))
+
+    def given_up(self) -> None:
+        """Forget the upload that was under way."""
+        self._write(self._notes.model_copy(update={"unfinished": None}))
+
+    def done(self, upload: FinishedUpload) -> None:
+        """Note that an upload is finished, instead of how to resume it."""
+        self._write(_Notes(finished=(*self._notes.finished, upload)))
+
+    def earlier(self, upload: FinishedUpload) -> set[str]:
+        """The finished uploads of the same content to the same dataset."""
+        finished = self._notes.finished
+        return {one.upload for one in finished if one.model_copy(update={"upload": upload.upload}) == upload}
+
+    def _write(self, notes: _Notes) -> None:
+        self._notes = notes
+        if self.path is None:
+            return
+        if notes == _Notes():
+            self.path.unlink(missing_ok=True)
+            return
+        temporary = self.path.with_name(self.path.name + ".new")
+        temporary.unlink(missing_ok=True)
+        # by the digest of a small table others could check a guess of it
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(notes.to_json())
+        temporary.replace(self.path)
+
+
+def refuse_again(nodes: Nodes, memory: UploadNotes, upload: FinishedUpload, name: str) -> None:
+    """InputError if what an earlier upload of the same content brought is still there; `name` is that of the source."""
+    segment = _segment(nodes, upload.dataset, memory.earlier(upload))
+    if segment is not None:
+        what = f"columns of {segment.rows:,} rows" if upload.joined else f"{segment.rows:,} rows"
+        raise InputError(
+            f"{name} is in {upload.dataset} already: {what}, uploaded {local_time(segment.committed)} "
+            f"as upload {segment.upload}; nothing was sent",
+            hint="to have the same rows there twice, add --again (in Python again=True); to take them back, "
+            f"tercet withdraw {upload.dataset} --upload {segment.upload}",
+        )
+
+
+def _segment(nodes: Nodes, dataset: str, uploads: set[str]) -> SegmentInfo | None:
+    """What the last of these uploads brought that is still visible: they may have been withdrawn."""
+    if not uploads:
+        return None
+    listed = nodes.coordinator.get("/v1/datasets", DatasetList).datasets
+    segments = [segment for info in listed if info.name == dataset for segment in info.segments]
+    there = [segment for segment in segments if segment.upload in uploads]
+    return max(there, key=lambda segment: segment.committed, default=None)

@@ -1,0 +1,137 @@
+"""Routes between nodes except those of jobs: the comparison of nodes, changes, checks. The gate admits nodes only."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from tercet.errors import IntegrityError
+from tercet.federation.api_peer import (
+    Abort,
+    CheckAsk,
+    CheckHeld,
+    CheckNews,
+    CheckStart,
+    Commit,
+    EntryHash,
+    Hello,
+    Prepare,
+    PrepareAnswer,
+    TransactionState,
+    Verdict,
+    VersionList,
+    WholeChange,
+)
+from tercet.federation.identifiers import DatasetName, Identifier
+from tercet.federation.refusals import forbidden, not_found
+from tercet.node.changes.checks import Checks
+from tercet.node.changes.coordinator import Transactions
+from tercet.node.changes.participant import Participant
+from tercet.node.changes.repair import Repair
+from tercet.node.changes.verdicts import Verdicts
+from tercet.node.http.access import CallingNode, PeerCaller
+from tercet.node.parts import NodeContext
+
+Transaction = Annotated[Identifier, Path()]
+After = Annotated[int, Query(ge=0, lt=1 << 62)]
+
+
+def router(
+    context: NodeContext,
+    participant: Participant,
+    verdicts: Verdicts,
+    repair: Repair,
+    checks: Checks,
+    transactions: Transactions,
+) -> APIRouter:
+    """Routes of transactions and of the comparison of nodes."""
+    routes = APIRouter(prefix="/peer", include_in_schema=False)
+
+    def coordinates(peer: CallingNode) -> None:
+        if peer.name != context.identity.federation.coordinator.name:
+            raise forbidden(f"{peer.name} does not coordinate", hint="compare the federation files")
+
+    def same(transaction: str, verdict: Verdict) -> None:
+        if verdict.transaction != transaction:
+            raise IntegrityError("the verdict is about another change than the path")
+
+    @routes.get("/hello")
+    def hello(peer: PeerCaller) -> Hello:
+        """What nodes compare with each other."""
+        return context.hello()
+
+    @routes.post("/transactions")
+    def prepare(body: Prepare, peer: PeerCaller) -> PrepareAnswer:
+        """Prepare a change durably, and vote for it."""
+        coordinates(peer)
+        return participant.prepare(body)
+
+    @routes.post("/transactions/{transaction}/commit")
+    def commit(transaction: Transaction, body: Commit, peer: PeerCaller) -> TransactionState:
+        """Make a change visible that the coordinator has decided."""
+        coordinates(peer)
+        same(transaction, body.verdict)
+        return verdicts.hear(body.verdict, body.answers, "", peer.name)
+
+    @routes.post("/transactions/{transaction}/abort")
+    def abort(transaction: Transaction, body: Abort, peer: PeerCaller) -> TransactionState:
+        """Undo a prepared change, and refuse that transaction from now on."""
+        coordinates(peer)
+        same(transaction, body.verdict)
+        return verdicts.hear(body.verdict, [], f"{peer.name}: {body.reason}"[:500], peer.name)
+
+    @routes.post("/transactions/{transaction}/show")
+    def show(transaction: Transaction, body: Abort, peer: PeerCaller) -> TransactionState:
+        """Hear from another participant that the coordinator gave a change up, and say what is known of it here."""
+        same(transaction, body.verdict)
+        return verdicts.hear(body.verdict, [], f"{peer.name}: {body.reason}"[:500], peer.name)
+
+    @routes.get("/transactions/{transaction}")
+    def state(transaction: Transaction, peer: PeerCaller) -> TransactionState:
+        """What is known here of a change, for a node in doubt."""
+        return transactions.state(transaction)
+
+    @routes.get("/transactions/{transaction}/whole")
+    def whole(transaction: Transaction, peer: PeerCaller) -> WholeChange:
+        """A committed change with its proof, for a node that lacks it."""
+        return repair.whole(transaction)
+
+    @routes.get("/audit/{number}")
+    def entry(number: Annotated[int, Path(ge=1, lt=1 << 62)], peer: PeerCaller) -> EntryHash:
+        """The hash of an entry of this node's audit, for a node that was shown it once."""
+        found = context.store.audit.hash_of(number)
+        if found is None:
+            raise not_found(f"{context.identity.name} has no entry {number:,} in its audit")
+        return EntryHash(number=number, hash=found)
+
+    @routes.get("/datasets/{name}/versions")
+    def versions(name: Annotated[DatasetName, Path()], peer: PeerCaller, after: After = 0) -> VersionList:
+        """Which transactions made a dataset what it is."""
+        return VersionList(versions=repair.versions(name, after))
+
+    @routes.post("/uploads/{upload}/held")
+    def held(upload: Transaction, body: CheckAsk, peer: PeerCaller) -> CheckHeld:
+        """Which chunks of an upload are here."""
+        coordinates(peer)
+        return checks.held(upload, body)
+
+    @routes.post("/checks/{run}")
+    def check(run: Transaction, body: CheckStart, peer: PeerCaller) -> CheckNews:
+        """Start this node's worker for a check."""
+        coordinates(peer)
+        return checks.begin(run, body)
+
+    @routes.post("/checks/{run}/end")
+    def ended(run: Transaction, peer: PeerCaller) -> CheckNews:
+        """End a check that has failed elsewhere."""
+        coordinates(peer)
+        return checks.end(run)
+
+    @routes.get("/checks/{run}")
+    def checked(run: Transaction, peer: PeerCaller) -> CheckNews:
+        """How a check stands here."""
+        coordinates(peer)
+        return checks.news(run)
+
+    return routes

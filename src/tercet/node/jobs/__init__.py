@@ -1,0 +1,1 @@
+"""The jobs of a node: taken in, decided, started with the other two nodes, ended, and told."""

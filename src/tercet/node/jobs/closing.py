@@ -1,0 +1,137 @@
+"""Ends jobs at this node and at all three: with a result, with an error, or because somebody cancelled them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from tercet.errors import TercetError
+from tercet.federation.api import End, ErrorBody, JobReport
+from tercet.federation.api_peer import Ending, JobCancel, Noted
+from tercet.federation.boxes import BoxInfo
+from tercet.node.jobs.ends import Ends
+from tercet.node.jobs.ledger import Ledger
+from tercet.node.jobs.state import Conflict, EndingState, Job, RunningState, close, complete, finish, stop
+from tercet.node.parts import NodeContext
+from tercet.node.peers import Peers
+from tercet.node.worker.pool import LanePool
+
+_TOLD_S = 1.5
+
+
+class Closing:
+    """Brings jobs to their ends. Thread-safe.
+
+    The first end that is known of a job counts: it is kept in memory (`EndingState`) until the worker is gone and the
+    catalogue has it. Who calls it: `JobRuns` with what the worker did, `Dispatcher` and `Refreshes`, `Deadlines`, and
+    `Jobs` for people and other nodes.
+    """
+
+    def __init__(self, context: NodeContext, peers: Peers, ledger: Ledger, ends: Ends, lanes: LanePool) -> None:
+        self._context = context
+        self._peers = peers
+        self._ledger = ledger
+        self._ends = ends
+        self._lanes = lanes
+        self._pool = ThreadPoolExecutor(8, thread_name_prefix="tercet job ends")
+        self.changed: Callable[[Job, bool], None] = lambda job, ran: None
+        """Called without a lock, with a job whose worker is done or that is at its end, and whether it ran here."""
+
+    def shut_down(self) -> None:
+        """End the threads."""
+        self._pool.shutdown(cancel_futures=True)
+
+    # -- at this node
+
+    def finished(self, job: str, report: JobReport | None, boxes: Sequence[BoxInfo]) -> None:
+        """The worker is done: so is the job, unless a change waits to become visible.
+
+        Raises Conflict if the job is being ended.
+        """
+
+        def step(now: Job) -> Job:
+            after = finish(now, report, boxes)
+            return complete(after) if after.work.change is None else after
+
+        self.changed(self._ledger.change(job, step), True)
+
+    def settled(self, job: str, error: ErrorBody | None) -> None:
+        """It is known what became of the change of a finished job: `error`, or None if it is visible."""
+        if error is not None:
+            self.fail(job, error)
+            return
+        try:
+            after = self._over(job, complete)
+        except Conflict:
+            return  # it is over, or was ended meanwhile
+        self.changed(after, True)
+
+    def fail(self, job: str, error: ErrorBody, state: Ending = "failed") -> None:
+        """The job ends here without a result, and without a worker: with this error, unless its end is known already.
+
+        Raises StorageError if that cannot be written down; `Deadlines` tries again.
+        """
+        with suppress(Conflict):  # it has an end already
+            self._ledger.change(job, lambda now: stop(now, self._ends.own(now.id, now.hash, state, error)))
+        self.close(job)
+
+    def give_up(self, job: str, error: ErrorBody, state: Ending = "failed") -> None:
+        """As `fail`, but only logs it if the catalogue does not take the end now."""
+        try:
+            self.fail(job, error, state)
+        except TercetError as trouble:
+            self._context.log.warning("end of a job not written down yet", job=job, reason=trouble.message)
+
+    def close(self, job: str) -> None:
+        """Write down the end of a job whose end is known and whose worker is gone. Raises StorageError."""
+        with self._ledger.lock:
+            before = self._ledger.get(job)
+            if before is None or not isinstance(before.state, EndingState):
+                return
+            after = self._over(job, close)
+        self.changed(after, before.state.ran)
+
+    def _over(self, job: str, step: Callable[[Job], Job]) -> Job:
+        """The last step of a job; its files go first: from its end on another job may write under the same names."""
+        with self._ledger.lock:
+            before = self._ledger.get(job)
+            if before is not None:
+                step(before)  # raises what `change` would, while the files are still there
+                before.work.tidy(before)
+            return self._ledger.change(job, step)
+
+    def end_here(self, job: str, end: End) -> None:
+        """End a job at this node only. One whose worker runs is closed by its thread, once the worker is gone."""
+        with self._ledger.lock:
+            before = self._ledger.get(job)
+            if before is None or isinstance(before.state, EndingState):
+                return
+            self._ledger.change(job, lambda now: stop(now, end))
+        if not isinstance(before.state, RunningState):
+            self.close(job)
+        elif self._lanes.cancel(job):
+            self._context.log.info("worker ended", job=job)
+
+    # -- at all three nodes
+
+    def end_with(self, job: Job, error: ErrorBody) -> None:
+        """Have a job fail at all three nodes, with this node's error."""
+        self.end(job, self._ends.own(job.id, job.hash, "failed", error))
+
+    def end(self, job: Job, end: End) -> None:
+        """End a job at all three nodes. The others are told first, so that they end it for the same reason."""
+        body = JobCancel(end=end)
+        path = f"/peer/jobs/{job.id}/cancel"
+        told = [
+            self._pool.submit(self._peers.ask, party, "POST", path, Noted, body)
+            for party in self._context.identity.others
+        ]
+        deadline = time.monotonic() + _TOLD_S
+        for one in told:
+            try:
+                one.result(max(0.0, deadline - time.monotonic()))
+            except (TercetError, TimeoutError):
+                continue  # it finds out by itself: its worker loses ours, or its deadline comes
+        self.end_here(job.id, end)

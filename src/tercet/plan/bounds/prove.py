@@ -1,0 +1,126 @@
+"""Proofs of bounds: which of the bounds that a plan states follow from its own operations.
+
+A `bound` or `multiply_within` states that a value lies in [lo, hi], for a reason (`plan.table.reasons`). The reason is
+a number that anyone can write, so it proves nothing. *Provers* look at the operations that a value comes from and
+compute bounds from them. What no prover finds is a claim (`plan.bounds.marks`).
+
+Provers read terms: recorded values at a client, operations of a decoded plan at a node; both find the same. They start
+from the types of the values that a shape begins with, and never from a claim: a value with a claimed input is claimed
+whatever is proven here. To add a prover: a function from a term to bounds, entered in `PROVERS` under its rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tercet.plan.bounds.relations import related
+from tercet.plan.bounds.terms import Bounds, Term, is_same, same_integer
+from tercet.plan.table.operation import Algebra, Flow, Operation
+from tercet.plan.table.reasons import ProofRule
+
+Prover = Callable[[Term], "Bounds | None"]
+"""From a value to the bounds of its stored integers; None if it finds nothing."""
+
+
+def is_proven(operation: Operation[Any], inputs: Sequence[Term], attrs: Any) -> bool:
+    """Whether the bounds that a bounding operation states hold by what its inputs are."""
+    if operation.algebra is not Algebra.NARROW:
+        return False
+    lo, hi = proven_bounds(inputs[0])
+    return bool(attrs.lo <= lo and hi <= attrs.hi)
+
+
+def proven_bounds(term: Term) -> Bounds:
+    """The narrowest bounds that its type and the provers give a value (whose own inputs are not claimed).
+
+    Provers look a few operations back and take the types that they find there, so that time does not grow with plans.
+    """
+    lo, hi = term.type.lo, term.type.hi
+    for prover in PROVERS.values():
+        found = prover(term)
+        if found is not None:
+            lo, hi = max(lo, found[0]), min(hi, found[1])
+    return lo, hi
+
+
+def _difference(term: Term) -> tuple[Term, Term] | None:
+    """p and q of a value p - q."""
+    term = same_integer(term)
+    return (term.inputs[0], term.inputs[1]) if term.operation.algebra is Algebra.SUBTRACT else None
+
+
+def _where(term: Term) -> tuple[Term, Term] | None:
+    """Bit and value of a value that is `value` where the bit is set, else 0."""
+    term = same_integer(term)
+    return (same_integer(term.inputs[0]), term.inputs[1]) if term.operation.algebra is Algebra.WHERE else None
+
+
+def _is_sign_of(bit: Term, x: Term) -> bool:
+    return bit.operation.algebra is Algebra.SIGN and is_same(bit.inputs[0], x)
+
+
+def _selected(term: Term) -> Bounds | None:
+    """y + (p - y where a bit is set): one of p and y; the smaller or larger, if the bit is the difference's sign."""
+    term = same_integer(term)
+    if term.operation.algebra is not Algebra.ADD:
+        return None
+    for chosen, y in (term.inputs, term.inputs[::-1]):
+        where = _where(chosen)
+        pair = _difference(where[1]) if where is not None else None
+        if where is None or pair is None or not is_same(pair[1], y) or pair[1].type.frac_bits != y.type.frac_bits:
+            continue
+        (p, q), bit = pair, where[0]
+        pl, ph, ql, qh = p.type.lo, p.type.hi, q.type.lo, q.type.hi
+        if _is_sign_of(bit, where[1]):
+            return min(pl, ql), min(ph, qh)
+        if bit.operation.algebra is Algebra.NOT and _is_sign_of(same_integer(bit.inputs[0]), where[1]):
+            return max(pl, ql), max(ph, qh)
+        negated = same_integer(p)
+        if negated.operation.algebra is Algebra.NEGATE and is_same(negated.inputs[0], q) and _is_sign_of(bit, q):
+            return 0, q.type.magnitude
+        return min(pl, ql), max(ph, qh)
+    return None
+
+
+def _flipped(term: Term) -> Bounds | None:
+    """x - (2 x where a bit is set): x or -x; |x|, if the bit is its sign."""
+    term = same_integer(term)
+    where = _where(term.inputs[1]) if term.operation.algebra is Algebra.SUBTRACT else None
+    if where is None:
+        return None
+    x, twice = term.inputs[0], same_integer(where[1])
+    if twice.operation.algebra is not Algebra.ADD or not (is_same(twice.inputs[0], x) and is_same(twice.inputs[1], x)):
+        return None
+    largest = x.type.magnitude
+    return (0 if _is_sign_of(where[0], x) else -largest), largest
+
+
+def _normalised(term: Term) -> Bounds | None:
+    """A row of `normalise`: the power of two, or the product or complement, of x in [lo, hi]."""
+    term = same_integer(term)
+    term = term.inputs[0] if term.operation.rows is Flow.RESHAPE else term
+    if term.operation.rows is not Flow.SLICE or term.inputs[0].operation.algebra is not Algebra.NORMALISE:
+        return None
+    pair, (row, count, _) = term.inputs[0], term.attrs.ranges[0]
+    if count != 1:
+        return None
+    lo, top = max(pair.inputs[0].type.lo, 0), pair.type.hi
+    if pair.attrs.even:
+        return (1, top // 2) if row == 0 else (2, top)
+    if row == 0:
+        return 1, top >> max(1, lo.bit_length())
+    return (top // 2 if lo else 0), top - 1
+
+
+def _chosen(term: Term) -> Bounds | None:
+    found = _selected(term)
+    return _flipped(term) if found is None else found
+
+
+PROVERS: Mapping[ProofRule, Prover] = {
+    ProofRule.SELECTION: _chosen,
+    ProofRule.NORMALISATION: _normalised,
+    ProofRule.RELATION: related,
+}
+"""All are tried, whatever reason a plan states."""

@@ -1,0 +1,64 @@
+"""Values of a plan with what they come from: recorded nodes at a client, decoded operations at a node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tercet.plan.table.operation import Data, Operation
+from tercet.plan.types import Type
+
+_STEPS = 8
+Bounds = tuple[int, int]
+
+
+class Term(Protocol):
+    """A value of a plan: a `Recorded` at a client, a `PlanTerm` at a node. The same value is the same object."""
+
+    @property
+    def operation(self) -> Operation[Any]: ...
+
+    @property
+    def inputs(self) -> Sequence[Term]: ...
+
+    @property
+    def attrs(self) -> Any:
+        """An instance of the operation's `attributes`."""
+
+    @property
+    def type(self) -> Type: ...
+
+    @property
+    def data(self) -> bytes: ...
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PlanTerm:
+    """A value of a plan that is being read."""
+
+    operation: Operation[Any]
+    inputs: tuple[PlanTerm, ...]
+    attrs: Any
+    type: Type
+    data: bytes = field(repr=False)
+
+
+def is_constant(term: Term) -> bool:
+    """Whether it is a public array of the plan."""
+    return term.operation.data is Data.WORDS
+
+
+def same_integer(term: Term) -> Term:
+    """The value that this one holds in another ring, repeated, or under narrower bounds; a few steps back at most."""
+    for _ in range(_STEPS):
+        if not term.operation.keeps_integer:
+            break
+        term = term.inputs[0]
+    return term
+
+
+def is_same(one: Term, other: Term) -> bool:
+    """Whether two terms hold the same integers (where both have a place)."""
+    a, b = same_integer(one), same_integer(other)
+    return a is b or (is_constant(a) and is_constant(b) and (a.type, a.data) == (b.type, b.data))

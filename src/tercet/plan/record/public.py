@@ -1,0 +1,104 @@
+"""Public numbers beside secret ones: how they are scaled into the plan, as exactly as the ring permits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tercet.errors import PlanError
+from tercet.plan.record.graph import Graph, Recorded
+from tercet.plan.types import Type, ValueKind, bool_type
+from tercet.ring import pack_bits, ring
+
+DEFAULT_FRAC_BITS = 16
+_INT64_MAX = (1 << 63) - 1
+
+
+def public_array(values: Any) -> NDArray[Any]:
+    """A public operand as bool, int64, object (large ints) or float64; ValueError or TypeError if it is none."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError("a public operand is no array: its lists differ in length") from None
+    if np.ma.is_masked(values):
+        raise PlanError(
+            "a public operand has masked values, and secret numbers beside them would not be masked",
+            hint="fill them, as in values.filled(0), or leave them out",
+        )
+    if array.dtype.kind == "f":
+        array = array.astype(np.float64)
+        if not np.isfinite(array).all():
+            raise PlanError(
+                "a public operand holds NaN or infinity, and secret numbers are always finite",
+                hint="leave out what is below infinity anyway, and replace NaN before the computation",
+            )
+    elif array.dtype.kind in "iu":
+        wide = array.dtype == np.uint64 and array.size > 0 and int(array.max()) > _INT64_MAX
+        array = array.astype(object if wide else np.int64)
+    elif array.dtype.kind == "O":
+        if not all(isinstance(value, int) for value in array.reshape(-1)):
+            raise TypeError("a public operand holds objects that are not numbers")
+        if array.size and array.min() >= -_INT64_MAX and array.max() <= _INT64_MAX:
+            array = array.astype(np.int64)
+    elif array.dtype.kind != "b":
+        raise TypeError(f"a public operand of dtype {array.dtype} is not numeric")
+    return array
+
+
+def exact_frac_bits(values: NDArray[Any]) -> int:
+    """The fewest fractional bits at which every number is an integer."""
+    if values.dtype.kind != "f" or not values.size:
+        return 0
+    mantissa, exponent = np.frexp(values)
+    integers = np.ldexp(mantissa, 53).astype(np.int64)
+    lowest = integers & -integers
+    frac = 53 - exponent.astype(np.int64) - np.log2(np.where(lowest == 0, 1, lowest)).astype(np.int64)
+    return max(0, int(np.max(np.where(integers == 0, 0, frac))))
+
+
+def integers(values: NDArray[Any], frac_bits: int) -> NDArray[Any]:
+    """The nearest integers to values * 2^frac_bits (int64, or Python ints where that is too narrow)."""
+    if values.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            scaled = np.asarray(np.rint(np.ldexp(values, frac_bits)))
+        if not scaled.size or np.max(np.abs(scaled)) < 2.0**62:
+            return scaled.astype(np.int64)
+        mantissa, exponent = np.frexp(values.reshape(-1))
+        whole, shift = np.ldexp(mantissa, 53).astype(np.int64), exponent.astype(np.int64) + frac_bits - 53
+        large = np.left_shift(whole.astype(object), np.maximum(shift, 0).astype(object))
+        small = np.where(shift > 0, 0.0, scaled.reshape(-1)).astype(np.int64)
+        return np.asarray(np.where(shift > 0, large, small.astype(object)), dtype=object).reshape(values.shape)
+    if not frac_bits:
+        return values
+    return np.asarray(values.astype(object) * (1 << frac_bits), dtype=object)
+
+
+def bounds_of(values: NDArray[Any]) -> tuple[int, int]:
+    """The least and greatest of integers; (0, 0) if there are none."""
+    return (int(values.min()), int(values.max())) if values.size else (0, 0)
+
+
+def number_constant(graph: Graph, values: NDArray[Any], frac_bits: int, nominal: int, ring_bits: int) -> Recorded:
+    """A constant of integers that are already scaled."""
+    values = np.asarray(values)
+    kind = ValueKind.FIXED if frac_bits else ValueKind.INT
+    words = ring(ring_bits).from_ints(values)
+    type = Type(kind, values.shape, ring_bits, frac_bits, nominal, *bounds_of(values))
+    return graph.constant(type, np.ascontiguousarray(words).tobytes())
+
+
+def bool_constant(graph: Graph, values: NDArray[Any]) -> Recorded:
+    """A constant of bools."""
+    packed = pack_bits(np.ascontiguousarray(values, dtype=bool).reshape(-1))
+    return graph.constant(bool_type(values.shape), packed.tobytes())
+
+
+def constant_in_ring(a: Recorded, ring_bits: int) -> Recorded:
+    """A recorded constant in another ring."""
+    if a.type.ring == ring_bits:
+        return a
+    words = np.frombuffer(a.data, ring(a.type.ring).dtype).reshape(a.type.shape)
+    values = ring(a.type.ring).to_ints(words)
+    return number_constant(a.graph, np.asarray(values), a.type.frac_bits, a.type.nominal, ring_bits)

@@ -1,0 +1,192 @@
+"""Placing values: ring, scale and bounds. Everything here records nodes; nothing runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tercet.errors import PlanError
+from tercet.plan.bounds.prove import is_proven
+from tercet.plan.record.graph import Recorded
+from tercet.plan.table.attributes import Bounds, Rounding, Scale, Shift, StatedBounds
+from tercet.plan.table.operation import Algebra, Flow
+from tercet.plan.table.operations import BY_NAME
+from tercet.plan.table.reasons import ASSUMED, DERIVED, Reason
+from tercet.plan.types import MAX_FRAC_BITS, limit, smallest_ring
+
+CHAIN_LENGTH = 8
+
+
+def in_ring(x: Recorded, ring_bits: int) -> Recorded:
+    """The same integers in this ring: lifted with the other parties' help, reduced alone."""
+    if x.type.ring == ring_bits:
+        return x
+    if x.operation.algebra is Algebra.RING:
+        return x.inputs[0]  # of two rings, it was in the other one before
+    return x.graph.node("lift" if ring_bits == 128 else "reduce_ring", (x,))
+
+
+def least_ring(x: Recorded) -> Recorded:
+    """The value in the smallest ring that holds it: for what is kept or sent, as the reduction is local."""
+    ring_bits = smallest_ring(x.type.lo, x.type.hi)
+    return in_ring(x, ring_bits) if ring_bits is not None and ring_bits < x.type.ring else x
+
+
+def common_ring(needed: int, *operands: Recorded) -> int:
+    """The ring of a local operation: as wide as the result needs, and no narrower than every operand is.
+
+    Reducing is free but lifting is not, so a value stays wide as long as nothing narrow meets it.
+    """
+    return max(needed, min(x.type.ring for x in operands))
+
+
+def settle(x: Recorded) -> Recorded:
+    """The value at its nominal scale: rescaled if it carries more fractional bits."""
+    excess = x.type.frac_bits - x.type.nominal
+    return rescaled(x, excess) if excess > 0 else x
+
+
+def rescaled(x: Recorded, excess: int) -> Recorded:
+    """The value with `excess` fractional bits less.
+
+    A truncation drops at most ring - 3 bits. Several in turn keep its contract: what the first rounds to lies between
+    the same two neighbours of the last, and only a multiple of the last one's step can come out as itself.
+    """
+    if x.graph.exact_rounding:
+        return nearest(x, excess)
+    x = as_recorded(x)  # a product is rescaled with its exchange; what is derived of it is derived of the result, too
+    longest = x.type.ring - 3
+    while excess > longest:
+        step = min(excess - longest, longest)
+        x = x.graph.node("rescale", (x,), Shift(step))
+        excess -= step
+    return x.graph.node("rescale", (x,), Shift(excess))
+
+
+def nearest(x: Recorded, excess: int) -> Recorded:
+    """The value with `excess` fractional bits less, rounded to the nearest: by nothing but the value itself."""
+    if x.type.hi + (1 << (excess - 1)) >= limit(x.type.ring):
+        x = in_ring(x, fitting_ring(x.type.lo, x.type.hi + (1 << (excess - 1)), "a rounding", (x,)))
+    longest = x.type.ring - 3
+    while excess > longest:
+        step = min(excess - longest, longest)
+        x = x.graph.node("round", (x,), Rounding(step))  # floors in turn are the floor of all
+        excess -= step
+    return x.graph.node("round", (x,), Rounding(excess, nearest=True))
+
+
+def reproducible(x: Recorded) -> Recorded:
+    """A value that becomes plain: if the last thing done to it was a rounding by a coin, the nearest instead.
+
+    Whoever asks again then gets the same number again, and learns nothing from how it came out (docs/security/
+    truncation.md).
+    """
+    if x.operation.algebra is Algebra.RING:
+        inner = reproducible(x.inputs[0])
+        return x if inner is x.inputs[0] else in_ring(inner, x.type.ring)
+    rounded = as_recorded(x)
+    if rounded.operation.algebra is not Algebra.RESCALE:
+        return x
+    source, excess = rounded.inputs[0], rounded.attrs.shift
+    while source.operation.algebra is Algebra.RESCALE:
+        source, excess = source.inputs[0], excess + source.attrs.shift
+    return nearest(source, excess)
+
+
+def at_scale(x: Recorded, frac_bits: int) -> Recorded:
+    """The value with `frac_bits` fractional bits: shifted up alone, or rescaled (never below nominal)."""
+    change = frac_bits - x.type.frac_bits
+    if change > 0:
+        ring_bits = fitting_ring(x.type.lo << change, x.type.hi << change, "a change of scale", (x,))
+        return x.graph.node("shift_left", (in_ring(x, max(ring_bits, x.type.ring)),), Shift(change))
+    return rescaled(x, -change) if change else x
+
+
+def as_recorded(x: Recorded) -> Recorded:
+    """The value without the narrower bounds that were derived for it."""
+    return x.inputs[0] if x.operation.algebra is Algebra.NARROW and x.attrs.reason == DERIVED.number else x
+
+
+def renamed(x: Recorded, frac_bits: int, nominal: int) -> Recorded:
+    """The same integers read at another scale: the value times a power of two."""
+    return x.graph.node("rename", (x,), Scale(frac_bits, nominal))
+
+
+def dropped(x: Recorded, bits: int) -> Recorded:
+    """The stored integers divided by 2^bits, to a neighbour."""
+    x = renamed(x, 0, 0)
+    while bits > 0:
+        step = min(bits, MAX_FRAC_BITS)
+        x = at_scale(renamed(x, step, 0), 0)
+        bits -= step
+    return x
+
+
+def read_at(x: Recorded, stored: int, nominal: int) -> Recorded:
+    """The stored integers read at `stored` fractional bits, which may be negative; `nominal` of them count."""
+    if stored >= nominal:
+        return renamed(x, stored, nominal)
+    return renamed(at_scale(renamed(x, 0, 0), nominal - stored), nominal, nominal)
+
+
+def bounded(x: Recorded, lo: int, hi: int, reason: Reason) -> Recorded:
+    """The value with narrower bounds on its stored integer, for a reason that the graph knows; or clipped to them,
+    where the session has bounds enforced and the plan does not prove them. PlanError if no value lies in them."""
+    lo, hi = max(lo, x.type.lo), min(hi, x.type.hi)
+    if (lo, hi) == (x.type.lo, x.type.hi):
+        return x
+    if lo > hi:
+        raise PlanError(f"bounds [{lo}, {hi}] exclude every value that {x.type} can take")
+    attrs = _stated(x, lo, hi, reason)
+    if x.graph.enforced_bounds and not is_proven(BY_NAME["bound"], (x,), attrs):
+        return x.graph.node("clip", (x,), Bounds(lo, hi))
+    return x.graph.node("bound", (x,), attrs)
+
+
+def _stated(x: Recorded, lo: int, hi: int, reason: Reason) -> StatedBounds:
+    if reason not in x.graph.reasons:
+        raise ValueError(f"the reason {reason.number} ({reason.text}) was not declared when the session started")
+    return StatedBounds(lo, hi, reason.number)
+
+
+def product_within(a: Recorded, b: Recorded, lo: int, hi: int, reason: Reason) -> Recorded:
+    """a * b as integers, when a reason of the table bounds the product more tightly than the factors' bounds do."""
+    ring_bits = fitting_ring(lo, hi, "a product", (a, b))
+    ring_bits = max(ring_bits, *(fitting_ring(x.type.lo, x.type.hi, "a factor", (x,)) for x in (a, b)))
+    factors = in_ring(a, ring_bits), in_ring(b, ring_bits)
+    product = a.graph.node("multiply_within", factors, _stated(a, lo, hi, reason))
+    return a.graph.node("clip", (product,), Bounds(lo, hi)) if a.graph.enforced_bounds else product
+
+
+def assumed(x: Recorded, lo: int, hi: int) -> Recorded:
+    """The value with bounds that the analyst vouches for."""
+    return bounded(x, lo, hi, ASSUMED)
+
+
+def fitting_ring(lo: int, hi: int, what: str, operands: Sequence[Recorded]) -> int:
+    """The smallest ring for these bounds; PlanError with the chain of operations that overflows if there is none."""
+    ring_bits = smallest_ring(lo, hi)
+    if ring_bits is None:
+        raise overflow(lo, hi, what, operands)
+    return ring_bits
+
+
+def _is_arrangement(x: Recorded) -> bool:
+    """Whether it holds its input's integers, in another ring or shape."""
+    return x.operation.algebra is Algebra.RING or x.operation.rows in (Flow.RESHAPE, Flow.BROADCAST)
+
+
+def overflow(lo: int, hi: int, what: str, operands: Sequence[Recorded]) -> PlanError:
+    """The refusal of a plan that would overflow: how large, and through which operations."""
+    reached = max(-lo, hi).bit_length()
+    chain: list[str] = []
+    node: Recorded | None = max(operands, key=lambda n: n.type.magnitude, default=None)
+    while node is not None and len(chain) < CHAIN_LENGTH:
+        if not chain or not _is_arrangement(node):
+            chain.append(f"{node.operation.name}: {node.type}")
+        node = max(node.inputs, key=lambda n: n.type.magnitude, default=None)
+    return PlanError(
+        f"{what} would overflow: its stored integer may need {reached} bits and the largest ring takes "
+        f"{limit(128).bit_length() - 1}; it comes from {' <- '.join(chain)}",
+        hint="declare narrower bounds or fewer frac_bits for the inputs (share(values, bounds=(lo, hi)), or a schema), "
+        "hold what grows from step to step with numpy.clip(x, lo, hi), or narrow a result that you know with tc.assume",
+    )

@@ -1,0 +1,1 @@
+"""The rows of datasets, followed through a plan."""

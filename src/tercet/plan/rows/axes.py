@@ -1,0 +1,273 @@
+"""What operations do with the axes of their operands: one rule for each `Flow` of the operations table, and the walk
+over a plan that applies the rules.
+
+Two analyses use them. `plan.rows.track` finds over how many rows each number is an aggregate (policy); `plan.rows.cut`
+finds where a plan can be run in partitions of rows (streaming, and the estimate of its memory). Each says what the few
+steps below do to what it knows of a value; neither knows operations. What has no rule is lost to the first, which
+counts as single rows, and refused by the second.
+
+Axes are counted from the right: axis 0 is the last. So broadcasting does not renumber them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias, TypeVar
+
+from tercet.plan.plan import Plan, PlanOperation, result_of
+from tercet.plan.table.attributes import Attributes, Contraction, MatrixProduct, NewShape, Ranges
+from tercet.plan.table.operation import Flow
+from tercet.plan.types import Type
+
+Shape: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summed:
+    """Elements are added up over `axes`, which the result does not have. `shift`: the sum is then divided by 2^shift.
+    `wide`: it is added up in blocks, each modulo 2^64."""
+
+    axes: frozenset[int]
+    shift: int = 0
+    wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Axes go where `axes` says; those that it does not name are mixed with others."""
+
+    axes: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sliced:
+    """Of each axis named in `axes`, (start, count, step) of the places that are left; others stay whole."""
+
+    axes: Mapping[int, tuple[int, int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Along `axis`, the places that the public second operand lists."""
+
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chained:
+    """Elements depend on all those before them along `axis`."""
+
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
+class Concatenated:
+    """The operands stand one behind the other along `axis`."""
+
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """Broadcast to the result's shape: all is alike along the new axes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stacked:
+    """Several results of each element, along a new first axis."""
+
+
+AxisStep: TypeAlias = Summed | Moved | Sliced | Taken | Chained | Concatenated | Repeated | Stacked
+
+
+@dataclass(frozen=True, slots=True)
+class AxisMeaning:
+    """What one operation does: elements of its operands meet place by place, broadcast together; then comes `step`.
+
+    `inserted`: the axis of length 1 that each operand gets before they meet. `weighed`: the second operand is public,
+    and where it is zero nothing is left of the first. `cancels`: the operands are one value, which takes itself away.
+    """
+
+    step: AxisStep | None = None
+    inserted: tuple[int, ...] = ()
+    weighed: bool = False
+    cancels: bool = False
+
+    def meets(self, place: int) -> bool:
+        """Whether the elements of operand `place` meet those of the others."""
+        return place == 0 or not isinstance(self.step, Taken)
+
+    def to_meeting(self, place: int, axis: int) -> int:
+        """The axis of operand `place`, where they meet."""
+        return axis + (axis >= self.inserted[place]) if self.inserted else axis
+
+    def from_meeting(self, place: int, axis: int) -> int | None:
+        """The axis of operand `place` that goes to `axis` where they meet; None if it has none of its own."""
+        if not self.meets(place):
+            return None
+        if not self.inserted:
+            return axis
+        inserted = self.inserted[place]
+        return None if axis == inserted else axis - (axis > inserted)
+
+
+def axes_of(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning | None:
+    """What an operation does with axes, given the shapes of its operands; None if every element of its result may
+    depend on every element of them. Leaves and loops have no rule; `walk` knows them."""
+    rule = _RULES.get(op.operation.rows)
+    return rule(op, shapes) if callable(rule) else rule
+
+
+def narrowed(op: PlanOperation, axis: int, count: int) -> Attributes:
+    """The attributes that do the same to `count` of the rows that lie along the result's `axis`."""
+    attrs: Attributes = op.attrs
+    place = len(op.type.shape) - 1 - axis
+    match attrs:
+        case NewShape(shape):
+            return NewShape((*shape[:place], count, *shape[place + 1 :]))
+        case Ranges(ranges):
+            start, _, step = ranges[place]
+            return Ranges((*ranges[:place], (start, count, step), *ranges[place + 1 :]))
+    return attrs
+
+
+def unscaled(op: PlanOperation, types: Sequence[Type]) -> tuple[Attributes, Type]:
+    """The attributes and type of a sum that is left as it is before its division by a power of two."""
+    attrs = replace(op.attrs, shift=0)
+    return attrs, replace(op.operation.infer(types, attrs), claimed=op.type.claimed)
+
+
+def _from_right(shape: Shape, axes: Sequence[int]) -> frozenset[int]:
+    return frozenset([len(shape) - 1 - axis for axis in axes])
+
+
+def _difference(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
+    return _CANCELLED if op.inputs[0] == op.inputs[1] else _EACH
+
+
+def _sum(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
+    return AxisMeaning(Summed(_from_right(shapes[0], op.attrs.axes)))
+
+
+def _contract(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
+    return AxisMeaning(_summed(_from_right(shapes[0], op.attrs.axes), op.attrs))
+
+
+def _summed(axes: frozenset[int], attrs: Contraction | MatrixProduct) -> Summed:
+    return Summed(axes, attrs.shift, attrs.wide)
+
+
+def _matrix(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
+    """(..., a, t) @ (..., t, b) as products over (..., a, t, b), summed over t."""
+    return AxisMeaning(_summed(frozenset([1]), op.attrs), inserted=(0, 2))
+
+
+def _matrix_public(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
+    return AxisMeaning(Summed(frozenset([1])), inserted=(2, 0) if op.attrs.in_front else (0, 2), weighed=True)
+
+
+def _prefix(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
+    (axis,) = _from_right(shapes[0], (op.attrs.axis,))
+    return AxisMeaning(Chained(axis))
+
+
+def _reshape(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
+    """An axis goes on if it keeps its length, and what is in front of it its number of elements."""
+    before, after = shapes[0], op.type.shape
+    if 0 in after:
+        return AxisMeaning(Moved({}))
+    fronts = {(math.prod(after[:place]), n): len(after) - 1 - place for place, n in enumerate(after)}
+    axes: dict[int, int] = {}
+    for axis, n in enumerate(reversed(before)):
+        front = math.prod(before[: len(before) - 1 - axis])
+        if n > 1 and (front, n) in fronts:
+            axes[axis] = fronts[front, n]
+    return AxisMeaning(Moved(axes))
+
+
+def _permute(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
+    last = len(op.attrs.axes) - 1
+    return AxisMeaning(Moved({last - old: last - new for new, old in enumerate(op.attrs.axes)}))
+
+
+def _slice(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
+    last = len(op.type.shape) - 1
+    axes: dict[int, tuple[int, int, int]] = {}
+    for place, (n, taken) in enumerate(zip(shapes[0], op.attrs.ranges, strict=True)):
+        if taken != (0, n, 1):
+            axes[last - place] = taken
+    return AxisMeaning(Sliced(axes))
+
+
+def _take(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
+    return AxisMeaning(Taken(len(op.type.shape) - 1 - op.attrs.axis))
+
+
+def _concat(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
+    return AxisMeaning(Concatenated(len(op.type.shape) - 1 - op.attrs.axis))
+
+
+_EACH = AxisMeaning()
+_CANCELLED = AxisMeaning(cancels=True)
+
+_RULES: Mapping[Flow, AxisMeaning | Callable[[PlanOperation, Sequence[Shape]], AxisMeaning]] = {
+    Flow.EACH: _EACH,
+    Flow.DIFFERENCE: _difference,
+    Flow.WEIGHED: AxisMeaning(weighed=True),
+    Flow.STACKED: AxisMeaning(Stacked()),
+    Flow.BROADCAST: AxisMeaning(Repeated()),
+    Flow.SUM: _sum,
+    Flow.CONTRACT: _contract,
+    Flow.MATRIX: _matrix,
+    Flow.MATRIX_PUBLIC: _matrix_public,
+    Flow.PREFIX: _prefix,
+    Flow.RESHAPE: _reshape,
+    Flow.PERMUTE: _permute,
+    Flow.SLICE: _slice,
+    Flow.TAKE: _take,
+    Flow.CONCAT: _concat,
+}
+
+
+V = TypeVar("V")
+
+
+class Analysis(Protocol[V]):
+    """What an analysis of rows knows of values, each a V. `index` is the place of the operation in the plan."""
+
+    def stored(self, index: int, op: PlanOperation) -> V:
+        """Of a stored array."""
+        ...
+
+    def public(self, index: int, op: PlanOperation) -> V:
+        """Of a constant of the plan."""
+        ...
+
+    def result(self, index: int, op: PlanOperation, axes: AxisMeaning | None, operands: list[V]) -> V:
+        """Of an operation's result; `axes` as `axes_of` gives it."""
+        ...
+
+    def loop(self, index: int, op: PlanOperation, operands: list[V]) -> list[V]:
+        """Of each of the values that a loop carries."""
+        ...
+
+
+def walk(plan: Plan, analysis: Analysis[V]) -> dict[int, V]:
+    """What an analysis knows of every value, by its number, from what it knows of the inputs. Time is linear."""
+    values: dict[int, V] = {}
+    for index, op in enumerate(plan.operations):
+        if op.is_input:
+            values[index] = analysis.stored(index, op)
+            continue
+        if op.is_constant:
+            values[index] = analysis.public(index, op)
+            continue
+        given = [values[value] for value in op.inputs]
+        if op.operation.rows is Flow.LOOP:
+            values |= {result_of(index, place): one for place, one in enumerate(analysis.loop(index, op, given))}
+        else:
+            axes = axes_of(op, [plan.type_of(value).shape for value in op.inputs])
+            values[index] = analysis.result(index, op, axes, given)
+    return values

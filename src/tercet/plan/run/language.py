@@ -1,0 +1,138 @@
+"""Reads plans and labels of arrays for `engine.party`: from bytes, checked."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tercet.engine.channel import JobChannel
+from tercet.errors import PlanError
+from tercet.plan.bounds.capacity import window
+from tercet.plan.labels import read_type, write_type
+from tercet.plan.plan import HANDLE_BYTES, OutputKind, Plan
+from tercet.plan.run.execute import RunResult, execute
+from tercet.protocols.reveal import Window
+from tercet.sharing import BitShare, Party, Share, Streams
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResult:
+    """An output of a plan, with the label of what is kept, or what is opened of each word."""
+
+    revealed: bool
+    handle: bytes
+    label: bytes
+    window: Window | None
+
+
+class _Names(Mapping[int, str]):
+    """The plan's operation names by number; those of a loop's body too."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def __getitem__(self, index: int) -> str:
+        return self._plan.listed[self._plan.place_of(index)][0].operation.name
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self._plan.operations)))
+
+    def __len__(self) -> int:
+        return len(self._plan.operations)
+
+
+@dataclass(frozen=True)
+class PlanProgram:
+    """A checked plan, ready to run."""
+
+    plan: Plan
+    results: Sequence[PlanResult] = field(repr=False)
+    names: Mapping[int, str] = field(repr=False)
+
+    def inputs(self) -> list[tuple[bytes, bytes]]:
+        return [(handle, write_type(wanted)) for handle, wanted in self.plan.inputs()]
+
+    def run(
+        self,
+        party: Party,
+        streams: Streams,
+        channel: JobChannel,
+        inputs: Mapping[bytes, Share | BitShare],
+        *,
+        timeout: float,
+        threads: int,
+        balance: bool = True,
+    ) -> RunResult:
+        outcome = execute(self.plan, party, streams, channel, inputs, timeout=timeout, threads=threads, balance=balance)
+        # what the passes of a loop sent, by the place where reports name the operation
+        passed: Counter[int] = Counter()
+        for number in [number for number in channel.bytes_of if number >= len(self.plan.operations)]:
+            passed[self.plan.place_of(number)] += channel.bytes_of.pop(number)
+        channel.bytes_of.update(passed)
+        return outcome
+
+
+_PLANS_KEPT = 8
+VALUE_BYTES = 8 << 30
+"""Unless a party says otherwise: one value of a plan takes at most this much of its memory."""
+
+
+class PlanLanguage:
+    """Plans and types of `tercet.plan`; the plans read last are kept, as a plan that is run again is no other."""
+
+    def __init__(self, value_bytes: int = VALUE_BYTES) -> None:
+        """`value_bytes`: how large one value of a plan may be at this party, both components together."""
+        self._value_bytes = value_bytes
+        self._read: OrderedDict[tuple[bytes, frozenset[bytes]], PlanProgram] = OrderedDict()
+
+    def read(self, plan: bytes, claimed: Collection[bytes] = ()) -> PlanProgram:
+        """Decode a plan, check all its types anew, and that no value is too large here. Raises PlanError.
+
+        `claimed`: handles of the inputs whose bounds nobody has checked or proven (`plan.marks`)."""
+        key = plan, frozenset(claimed)
+        program = self._read.get(key)
+        if program is None:
+            program = self._decoded(*key)
+            self._read[key] = program
+            if len(self._read) > _PLANS_KEPT:
+                self._read.popitem(last=False)
+        self._read.move_to_end(key)
+        return program
+
+    def _decoded(self, plan: bytes, claimed: frozenset[bytes]) -> PlanProgram:
+        decoded = Plan.from_bytes(plan, claimed=claimed)
+        self._check_sizes(decoded)
+        handles = [output.handle for output in decoded.outputs if output.kind is OutputKind.PERSIST]
+        if len(set(handles)) != len(handles) or any(len(handle) != HANDLE_BYTES for handle in handles):
+            raise PlanError("two results are to be kept under one handle")
+        results = []
+        for output in decoded.outputs:
+            t = decoded.type_of(output.value)
+            results.append(PlanResult(output.kind is OutputKind.REVEAL, output.handle, write_type(t), window(t)))
+        return PlanProgram(decoded, results, _Names(decoded))
+
+    def _check_sizes(self, plan: Plan) -> None:
+        for index, op in enumerate(plan.operations):
+            needed = max(2 * t.size * (t.ring or 1) // 8 for t in op.types)
+            if needed > self._value_bytes:
+                raise PlanError(
+                    f"operation {index} ({op.operation.name}) gives {op.type}: {needed:,} bytes, and a party takes "
+                    f"{self._value_bytes:,} for one value",
+                    hint="compute on parts of the array",
+                )
+            if op.body is not None:
+                self._check_sizes(op.body)
+
+    def check_label(self, label: bytes, ring_bits: int, shape: tuple[int, ...]) -> None:
+        """Raise PlanError unless the label is that of an array of this ring and shape."""
+        t = read_type(label)
+        if t.ring != ring_bits or t.shape != shape:
+            raise PlanError(f"an array of ring {ring_bits} and shape {shape} is no {t}")
+
+    def accepts(self, wanted: bytes, stored: bytes) -> bool:
+        """Say whether an array stored with one type may be read as the other: equal, or with narrower bounds."""
+        if wanted == stored:
+            return True
+        a, b = read_type(wanted), read_type(stored)
+        return a.with_bounds(0, 0) == b.with_bounds(0, 0) and a.lo <= b.lo and b.hi <= a.hi and not a.is_bool

@@ -1,0 +1,1 @@
+"""The operations table: what every operation takes, gives, means, costs, and does to rows."""

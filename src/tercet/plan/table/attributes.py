@@ -1,0 +1,250 @@
+"""Attributes of operations: frozen dataclasses whose form in a plan follows from their fields, in the fields' order.
+
+Each field is annotated with a `Form`, which writes a value, reads it back and refuses what is outside its limits. Rules
+that depend on the operands (whether an axis exists, whether a shift fits the ring) are checked by an operation's
+`infer`. To give an operation other attributes: add a class here, of fields with forms, and name it in the table entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Annotated, Any, Final, Generic, Self, TypeVar, get_type_hints
+
+from tercet.codec import MAX_INTEGER_BYTES, Reader, Writer
+from tercet.errors import PlanError
+
+MAX_NUMBERS: Final = 1 << 16
+"""The longest list of numbers in one attribute."""
+MAX_NUMBER: Final = 1 << 40
+"""The largest length, axis, shift or count."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Form(Generic[T]):
+    """How a value of one field is written, read, and checked before it is written."""
+
+    fits: Callable[[Any], bool]
+    write: Callable[[Writer, T], object]
+    read: Callable[[Reader], T]
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= MAX_NUMBER
+
+
+def _is_integer(value: Any) -> bool:
+    return type(value) is int and value.bit_length() < 8 * (MAX_INTEGER_BYTES - 1)
+
+
+def _flag(reader: Reader) -> bool:
+    return reader.count(1) == 1
+
+
+def _several(form: Form[T]) -> Form[tuple[T, ...]]:
+    def write(out: Writer, values: tuple[T, ...]) -> None:
+        out.count(len(values))
+        for value in values:
+            form.write(out, value)
+
+    def read(reader: Reader) -> tuple[T, ...]:
+        return tuple([form.read(reader) for _ in range(reader.count(MAX_NUMBERS))])
+
+    def fits(values: Any) -> bool:
+        return type(values) is tuple and len(values) <= MAX_NUMBERS and all(map(form.fits, values))
+
+    return Form(fits, write, read)
+
+
+def _write_range(out: Writer, value: tuple[int, int, int]) -> None:
+    start, count, step = value
+    out.count(start).count(count).integer(step)
+
+
+def _read_range(reader: Reader) -> tuple[int, int, int]:
+    return reader.count(MAX_NUMBER), reader.count(MAX_NUMBER), reader.integer()
+
+
+def _is_range(value: Any) -> bool:
+    return (
+        type(value) is tuple
+        and len(value) == 3
+        and _is_count(value[0])
+        and _is_count(value[1])
+        and _is_integer(value[2])
+    )
+
+
+_COUNT: Form[int] = Form(_is_count, Writer.count, lambda reader: reader.count(MAX_NUMBER))
+_INTEGER: Form[int] = Form(_is_integer, Writer.integer, Reader.integer)
+_FLAG: Form[bool] = Form(lambda value: type(value) is bool, Writer.count, _flag)
+_COUNTS = _several(_COUNT)
+_RANGES: Form[tuple[tuple[int, int, int], ...]] = _several(Form(_is_range, _write_range, _read_range))
+
+Count = Annotated[int, _COUNT]
+"""From 0 to 2^40: an axis, a shift, a number of passes."""
+Integer = Annotated[int, _INTEGER]
+"""Of up to 23 bytes: a bound on stored integers."""
+Flag = Annotated[bool, _FLAG]
+Counts = Annotated[tuple[int, ...], _COUNTS]
+"""A shape, axes, or a permutation of axes."""
+RangeList = Annotated[tuple[tuple[int, int, int], ...], _RANGES]
+"""Start, count and step for every axis."""
+
+
+@cache
+def forms(attributes: Any) -> tuple[tuple[str, Form[Any]], ...]:
+    """Name and form of every field of a class of attributes, in their order."""
+    hints = get_type_hints(attributes, include_extras=True)
+    return tuple((field.name, hints[field.name].__metadata__[0]) for field in fields(attributes))
+
+
+@cache
+def _readers(attributes: Any) -> tuple[Callable[[Reader], Any], ...]:
+    return tuple(form.read for _, form in forms(attributes))
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """Of an operation that has none; the base of all others."""
+
+    def write(self, out: Writer) -> None:
+        """Append the fields. Raises PlanError for a value outside the limits of its field."""
+        kind: Any = type(self)
+        for name, form in forms(kind):
+            value = getattr(self, name)
+            if not form.fits(value):
+                raise PlanError(f"the attribute {name} cannot be {str(value)[:80]}")
+            form.write(out, value)
+
+    @classmethod
+    def read(cls, reader: Reader) -> Self:
+        """Read the fields. Raises PlanError with the offset for anything that `write` does not write."""
+        kind: Any = cls
+        return cls(*[read(reader) for read in _readers(kind)])
+
+
+NONE: Final = Attributes()
+
+
+@dataclass(frozen=True, slots=True)
+class Shift(Attributes):
+    """A number of bits."""
+
+    shift: Count = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Axes(Attributes):
+    """Axes that are summed."""
+
+    axes: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Axis(Attributes):
+    """The one axis along which an operation works."""
+
+    axis: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Contraction(Attributes):
+    """Axes over which products are summed; the sum is divided by 2^shift, or computed modulo 2^128 (`wide`)."""
+
+    axes: Counts
+    shift: Count = 0
+    wide: Flag = False
+    """Factors are modulo 2^64, their sum modulo 2^128."""
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixProduct(Attributes):
+    """A matrix product divided by 2^shift, or computed modulo 2^128 (`wide`, as for `Contraction`)."""
+
+    shift: Count = 0
+    wide: Flag = False
+
+
+@dataclass(frozen=True, slots=True)
+class PublicMatrix(Attributes):
+    """On which side the public matrix stands: in front, or behind."""
+
+    in_front: Flag = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewShape(Attributes):
+    """The shape of the result."""
+
+    shape: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Permutation(Attributes):
+    """For every axis of the result, the axis of the input that it is."""
+
+    axes: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges(Attributes):
+    """Start, count and step of what is taken along every axis."""
+
+    ranges: RangeList
+
+
+@dataclass(frozen=True, slots=True)
+class Scale(Attributes):
+    """The scale at which integers are read: fractional bits stored, and fractional bits meant."""
+
+    frac_bits: Count
+    nominal: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds(Attributes):
+    """Bounds on stored integers, both included."""
+
+    lo: Integer
+    hi: Integer
+
+
+@dataclass(frozen=True, slots=True)
+class StatedBounds(Bounds):
+    """Bounds on stored integers, and the number of the reason for them (`plan.table.reasons`)."""
+
+    reason: Count = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rounding(Attributes):
+    """By how many bits is rounded: down, or to the nearest."""
+
+    shift: Count
+    nearest: Flag = False
+
+
+@dataclass(frozen=True, slots=True)
+class RingBits(Attributes):
+    """The ring of the result, 2^ring."""
+
+    ring: Count = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Normalisation(Attributes):
+    """Whether the power of two is a square, and its complement is given in place of the product."""
+
+    even: Flag = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoopCount(Attributes):
+    """How many passes a loop makes, and how many values it carries from one to the next."""
+
+    count: Count
+    carried: Count

@@ -1,0 +1,256 @@
+"""What one entry of the operations table says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, Generic, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tercet.errors import PlanError
+from tercet.plan.table.attributes import Attributes
+from tercet.plan.table.variants import Variant
+from tercet.plan.types import Type
+from tercet.protocols.cost import Cost
+from tercet.protocols.scope import Scope
+from tercet.ring import Ring, ring
+
+Plain: TypeAlias = NDArray[Any]
+"""Stored integers as Python ints in an object array, or bools: what the oracle computes with."""
+A = TypeVar("A", bound=Attributes)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A public array inside a plan, as every party holds it: ring words, or packed bits for bools."""
+
+    words: NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[A]):
+    """One operation at run time, without its values."""
+
+    inputs: tuple[Type, ...]
+    attrs: A
+    out: Type
+    variant: int = 0
+
+    @property
+    def ring(self) -> Ring:
+        return ring(self.out.ring)
+
+
+class Flow(Enum):
+    """How an operation's result depends on the places of its inputs. It chooses the operation's rule in
+    `plan.rows.axes`, by which the policy follows rows and plans are cut along them."""
+
+    UNKNOWN = auto()
+    """Nothing is claimed: every element may depend on every element."""
+    LEAF = auto()
+    EACH = auto()
+    """An element depends on those at its place, of inputs broadcast together; the same way everywhere."""
+    DIFFERENCE = auto()
+    """As EACH; a value and itself leave nothing."""
+    WEIGHED = auto()
+    """As EACH; nothing is left of the first input where the public second one is zero."""
+    SUM = auto()
+    """Summed over the attribute `axes`."""
+    PREFIX = auto()
+    """Along the attribute `axis`, elements depend on those before."""
+    CONTRACT = auto()
+    """As EACH; then summed over the attribute `axes`."""
+    MATRIX = auto()
+    """Products of elements of two matrices, summed."""
+    MATRIX_PUBLIC = auto()
+    """The same with a public second input, which the attribute `in_front` puts in front."""
+    RESHAPE = auto()
+    PERMUTE = auto()
+    SLICE = auto()
+    BROADCAST = auto()
+    TAKE = auto()
+    CONCAT = auto()
+    STACKED = auto()
+    """As EACH, with a new axis in front."""
+    LOOP = auto()
+
+
+class Algebra(Enum):
+    """What an operation is to the rules that prove bounds, and to those that record it anew (`plan.bounds`)."""
+
+    OTHER = auto()
+    ADD = auto()
+    SUBTRACT = auto()
+    NEGATE = auto()
+    SCALE = auto()
+    """Times public numbers."""
+    SHIFT_LEFT = auto()
+    READ = auto()
+    """The same integer, read at another scale."""
+    MULTIPLY = auto()
+    CONTRACT = auto()
+    """The sum of products over axes."""
+    SUM = auto()
+    RESCALE = auto()
+    """Divided by 2^shift, to a neighbour by a coin."""
+    ROUND = auto()
+    """Divided by 2^shift, down or to the nearest."""
+    NORMALISE = auto()
+    WHERE = auto()
+    """The second input where the first is set, else zero."""
+    SIGN = auto()
+    """Whether a number is negative."""
+    NOT = auto()
+    RING = auto()
+    """The same integer in another ring."""
+    NARROW = auto()
+    """The same integer, its bounds stated."""
+
+
+class Bounding(Enum):
+    """On what the bounds of a result rest."""
+
+    DERIVED = auto()
+    """They follow from those of the inputs."""
+    STATED = auto()
+    """The attributes state them: proven by nodes, or a claim."""
+    ENFORCED = auto()
+    """The attributes state them, and the protocol makes them hold."""
+    DECLARED = auto()
+    """Those of a loop's body, a claim."""
+
+
+class Memory(Enum):
+    """Where a result lies."""
+
+    NEW = auto()
+    SAME = auto()
+    """In its input's memory, element for element."""
+    RESHAPED = auto()
+    """In its input's memory where that is contiguous."""
+    VIEW = auto()
+    """In its input's memory, in another arrangement; bits are copied."""
+
+
+class Data(Enum):
+    """What an operation carries in a plan beside inputs and attributes."""
+
+    NOTHING = auto()
+    HANDLE = auto()
+    """The handle of the stored array that it reads."""
+    WORDS = auto()
+    """A public array: ring words, or packed bits."""
+    BODY = auto()
+    """The plan of what a loop repeats."""
+
+
+def one_result(attrs: Attributes) -> int:
+    return 1
+
+
+@dataclass(frozen=True)
+class Operation(Generic[A]):
+    """One entry of the table: all that other modules know of an operation.
+
+    `attributes` is the class of its attributes. `infer` gives the type of its one result (kinds, shape, scale, range)
+    or raises PlanError; the types of a loop's results follow from its body. `meaning` is the plain NumPy meaning on
+    stored integers; `error` bounds how far a run may be from it, in last bits. `variants` are the protocols that
+    compute it; the plan names one by its number. `local`: nothing is sent. `rows` says what becomes of rows; without it
+    they count as lost.
+    """
+
+    name: str
+    code: int
+    summary: str
+    attributes: type[A]
+    infer: Callable[[Sequence[Type], A], Type]
+    variants: tuple[Variant, ...] = field(repr=False)
+    meaning: Callable[[Sequence[Plain], A, Type], Plain] = field(repr=False)
+    local: bool = True
+    error: str = "exact"
+    protocol: str = "local"
+    rows: Flow = Flow.UNKNOWN
+    algebra: Algebra = Algebra.OTHER
+    results: Callable[[A], int] = one_result
+    """How many results it has, given its attributes."""
+    keeps_integer: bool = False
+    """Whether the result holds its input's integers: in another ring, repeated, or under narrower bounds."""
+    bounds: Bounding = Bounding.DERIVED
+    memory: Memory = Memory.NEW
+    data: Data = Data.NOTHING
+    by_coin: bool = False
+    """Whether a shift among its attributes divides the result by 2^shift, to a neighbour that a coin chooses."""
+    public: tuple[int, ...] = ()
+    """At which places among the inputs a public constant may stand, at one of them at most."""
+    needs_public: bool = False
+    """Whether one must stand there."""
+
+    def run(self, scope: Scope, call: Call[A], *values: Any) -> Any:
+        """The operation at one party, by the variant of the call."""
+        return self.variants[call.variant].run(scope, call, *values)
+
+    def cost(self, call: Call[A]) -> Cost:
+        """What it costs, by the variant of the call."""
+        return self.variants[call.variant].cost(call)
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether plans name its variant."""
+        return len(self.variants) > 1
+
+    def __repr__(self) -> str:
+        return f"Operation({self.name})"
+
+
+def need(condition: bool, message: str) -> None:
+    """Typing rule: PlanError if it does not hold."""
+    if not condition:
+        raise PlanError(message)
+
+
+def arity(inputs: Sequence[Type], count: int) -> None:
+    need(len(inputs) == count, f"takes {count} inputs, got {len(inputs)}")
+
+
+def numeric(*types: Type) -> None:
+    ring_bits = types[0].ring
+    for t in types:
+        if t.is_bool:
+            raise PlanError("takes numbers, got a bool")
+        if t.ring != ring_bits:
+            raise PlanError(f"inputs are in different rings: {[t.ring for t in types]}")
+
+
+def boolean(*types: Type) -> None:
+    need(all(t.is_bool for t in types), "takes bools")
+
+
+def broadcast(*types: Type) -> tuple[int, ...]:
+    return broadcast_shapes(*(t.shape for t in types))
+
+
+def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The one shape that arrays of these become together. PlanError if there is none."""
+    try:
+        return tuple(int(length) for length in np.broadcast_shapes(*shapes))
+    except ValueError:
+        raise PlanError(f"shapes {' and '.join(map(str, shapes))} do not broadcast") from None
+
+
+def check_axes(axes: tuple[int, ...], ndim: int) -> None:
+    distinct = len(set(axes)) == len(axes)
+    need(distinct and all(0 <= axis < ndim for axis in axes), f"{len(axes)} axes ({axes[:8]}) of {ndim} dimensions")
+
+
+def corners(a: Type, b: Type) -> tuple[int, int]:
+    """Bounds of a product."""
+    products = (a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi)
+    return min(products), max(products)
+
+
+def rescaled(lo: int, hi: int, shift: int) -> tuple[int, int]:
+    """Bounds after a division by 2^shift rounded to a neighbour."""
+    return lo >> shift, -(-hi >> shift)

@@ -1,0 +1,313 @@
+"""Operations on secret bools, and between bools and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tercet.plan.table.attributes import Attributes, Bounds, RingBits
+from tercet.plan.table.operation import (
+    Algebra,
+    Bounding,
+    Call,
+    Constant,
+    Flow,
+    Operation,
+    Plain,
+    arity,
+    boolean,
+    broadcast,
+    need,
+    numeric,
+)
+from tercet.plan.table.variants import fewer, only
+from tercet.plan.types import Type, ValueKind, bool_type, limit, magnitude
+from tercet.protocols.bits import bit_and, bit_and_cost, bit_xor
+from tercet.protocols.clip import clip, clip_cost
+from tercet.protocols.compare import is_negative, is_negative_cost
+from tercet.protocols.compare_pc3 import is_negative_pc3, is_negative_pc3_cost
+from tercet.protocols.convert import bit_to_words, bit_to_words_cost, inject, inject_cost
+from tercet.protocols.cost import Cost
+from tercet.protocols.equality import is_zero, is_zero_cost, is_zero_hamming, is_zero_hamming_cost
+from tercet.protocols.scope import Body, Scope
+from tercet.ring import ring
+from tercet.sharing import BitShare, Party, Share
+
+
+def _infer_pair(inputs: Sequence[Type], attrs: Attributes) -> Type:
+    arity(inputs, 2)
+    boolean(*inputs)
+    need(inputs[0].shape == inputs[1].shape, f"shapes {inputs[0].shape} and {inputs[1].shape} differ")
+    return inputs[0]
+
+
+def _infer_not(inputs: Sequence[Type], attrs: Attributes) -> Type:
+    arity(inputs, 1)
+    boolean(*inputs)
+    return inputs[0]
+
+
+def _infer_test(inputs: Sequence[Type], attrs: Attributes) -> Type:
+    arity(inputs, 1)
+    numeric(*inputs)
+    return bool_type(inputs[0].shape)
+
+
+def difference_bits(a: Type, b: Type) -> int:
+    return max((a.lo - b.hi).bit_length(), (a.hi - b.lo).bit_length()) + 1
+
+
+def _infer_less(inputs: Sequence[Type], attrs: Attributes) -> Type:
+    arity(inputs, 2)
+    a, b = inputs
+    numeric(a, b)
+    need(a.frac_bits == b.frac_bits, f"inputs have {a.frac_bits} and {b.frac_bits} fractional bits")
+    bits = difference_bits(a, b)
+    need(bits <= a.ring, f"the difference of {a} and {b} needs {bits} bits")
+    return bool_type(broadcast(a, b))
+
+
+def _run_less(protocol: Callable[..., Body[BitShare]]) -> Callable[..., Body[BitShare]]:
+    def run(scope: Scope, call: Call[Attributes], a: Share, b: Share) -> Body[BitShare]:
+        words = a.ring
+        difference = Share(words, words.sub(a.own, b.own), words.sub(a.next, b.next))
+        return protocol(scope, difference.flat(), difference_bits(*call.inputs))
+
+    return run
+
+
+def _cost_less(cost: Callable[[int, int], Cost]) -> Callable[[Call[Attributes]], Cost]:
+    return lambda call: cost(call.out.size, difference_bits(*call.inputs))
+
+
+def _run_test(protocol: Callable[..., Body[BitShare]]) -> Callable[..., Body[BitShare]]:
+    return lambda scope, call, x: protocol(scope, x.flat(), call.inputs[0].bits)
+
+
+def _cost_test(cost: Callable[[int, int], Cost]) -> Callable[[Call[Attributes]], Cost]:
+    return lambda call: cost(call.out.size, call.inputs[0].bits)
+
+
+def _infer_number(inputs: Sequence[Type], attrs: RingBits) -> Type:
+    arity(inputs, 1)
+    boolean(*inputs)
+    return Type(ValueKind.INT, inputs[0].shape, attrs.ring, 0, 0, 0, 1)
+
+
+def _infer_inject(inputs: Sequence[Type], attrs: Attributes) -> Type:
+    arity(inputs, 2)
+    bit, x = inputs
+    boolean(bit)
+    numeric(x)
+    need(bit.shape == x.shape, f"shapes {bit.shape} and {x.shape} differ")
+    return x.with_bounds(min(0, x.lo), max(0, x.hi))
+
+
+def _run_xor(scope: Scope, call: Call[Attributes], x: BitShare, y: BitShare | Constant) -> BitShare:
+    if isinstance(y, BitShare):
+        return bit_xor(x, y)
+    return _on_first(scope, x, y.words)
+
+
+def _run_not(scope: Scope, call: Call[Attributes], x: BitShare) -> BitShare:
+    return _on_first(scope, x, np.full(x.own.shape, ~np.uint64(0)))
+
+
+def _on_first(scope: Scope, x: BitShare, words: np.ndarray) -> BitShare:
+    own = x.own ^ words if scope.party is Party.P1 else x.own
+    return BitShare(x.count, own, x.next ^ words if scope.party.next is Party.P1 else x.next)
+
+
+def _run_mask(scope: Scope, call: Call[Attributes], x: BitShare, y: Constant) -> BitShare:
+    return BitShare(x.count, x.own & y.words, x.next & y.words)
+
+
+def _run_number(*, one_round: bool) -> Callable[..., Body[Share]]:
+    def run(scope: Scope, call: Call[RingBits], x: BitShare) -> Body[Share]:
+        result = yield from bit_to_words(scope, x, ring(call.attrs.ring), one_round=one_round)
+        return result.reshape(call.out.shape)
+
+    return run
+
+
+def _run_inject(*, one_round: bool) -> Callable[..., Body[Share]]:
+    def run(scope: Scope, call: Call[Attributes], bit: BitShare, x: Share) -> Body[Share]:
+        result = yield from inject(scope, bit, x.flat(), one_round=one_round)
+        return result.reshape(call.out.shape)
+
+    return run
+
+
+def _infer_clip(inputs: Sequence[Type], attrs: Bounds) -> Type:
+    arity(inputs, 1)
+    numeric(*inputs)
+    lo, hi = attrs.lo, attrs.hi
+    need(lo <= hi and magnitude(lo, hi) < limit(inputs[0].ring), f"bounds [{lo}, {hi}] are empty or fit no ring")
+    return replace(inputs[0], lo=lo, hi=hi, claimed=False)
+
+
+def _run_clip(scope: Scope, call: Call[Bounds], x: Share) -> Body[Share]:
+    result = yield from clip(scope, x.flat(), call.attrs.lo, call.attrs.hi)
+    return result.reshape(call.out.shape)
+
+
+def _plain(inputs: Sequence[Plain]) -> list[Plain]:
+    return [np.asarray(x, dtype=bool) for x in inputs]
+
+
+def _clipped(x: Plain, lo: int, hi: int) -> Plain:
+    ends = (np.asarray(end, dtype=object) for end in (lo, hi))
+    return np.asarray(np.minimum(np.maximum(x, next(ends)), next(ends)), dtype=object)
+
+
+BITS: tuple[Operation[Any], ...] = (
+    Operation(
+        "clip",
+        73,
+        "x drawn in to bounds, which hold then whatever x is",
+        Bounds,
+        _infer_clip,
+        only(_run_clip, lambda c: clip_cost(c.ring, c.out.size)),
+        lambda inputs, attrs, out: _clipped(np.asarray(inputs[0], dtype=object), attrs.lo, attrs.hi),
+        local=False,
+        protocol="two comparisons of the whole word, one AND, bit injection",
+        rows=Flow.EACH,
+        bounds=Bounding.ENFORCED,
+    ),
+    Operation(
+        "and",
+        64,
+        "x AND y",
+        Attributes,
+        _infer_pair,
+        only(lambda s, c, x, y: bit_and(s, x, y), lambda c: bit_and_cost((), c.out.size)),
+        lambda inputs, attrs, out: np.logical_and(*_plain(inputs)),
+        local=False,
+        protocol="replicated AND (Araki et al. 2016)",
+        rows=Flow.EACH,
+    ),
+    Operation(
+        "xor",
+        65,
+        "x XOR y",
+        Attributes,
+        _infer_pair,
+        only(_run_xor),
+        lambda inputs, attrs, out: np.logical_xor(*_plain(inputs)),
+        rows=Flow.DIFFERENCE,
+        public=(1,),
+    ),
+    Operation(
+        "not",
+        66,
+        "NOT x",
+        Attributes,
+        _infer_not,
+        only(_run_not),
+        lambda inputs, attrs, out: ~_plain(inputs)[0],
+        rows=Flow.EACH,
+        algebra=Algebra.NOT,
+    ),
+    Operation(
+        "mask",
+        67,
+        "x AND public bools",
+        Attributes,
+        _infer_pair,
+        only(_run_mask),
+        lambda inputs, attrs, out: np.logical_and(*_plain(inputs)),
+        rows=Flow.WEIGHED,
+        public=(1,),
+        needs_public=True,
+    ),
+    Operation(
+        "negative",
+        68,
+        "x < 0",
+        Attributes,
+        _infer_test,
+        fewer(
+            _run_test(is_negative),
+            _cost_test(is_negative_cost),
+            _run_test(is_negative_pc3),
+            _cost_test(is_negative_pc3_cost),
+        ),
+        lambda inputs, attrs, out: np.asarray(inputs[0] < 0, dtype=bool),
+        local=False,
+        protocol="radix-16 table leaf and carry tree; PC-3 (after Damgard et al. 2007, SecureNN 2019)",
+        rows=Flow.EACH,
+        algebra=Algebra.SIGN,
+    ),
+    Operation(
+        "less",
+        72,
+        "x < y, over the whole range of both",
+        Attributes,
+        _infer_less,
+        fewer(
+            _run_less(is_negative),
+            _cost_less(is_negative_cost),
+            _run_less(is_negative_pc3),
+            _cost_less(is_negative_pc3_cost),
+        ),
+        lambda inputs, attrs, out: np.asarray(inputs[0] < inputs[1], dtype=bool),
+        local=False,
+        protocol="as negative, on the difference",
+        rows=Flow.EACH,
+    ),
+    Operation(
+        "is_zero",
+        69,
+        "x == 0",
+        Attributes,
+        _infer_test,
+        fewer(
+            _run_test(is_zero),
+            _cost_test(is_zero_cost),
+            _run_test(is_zero_hamming),
+            _cost_test(is_zero_hamming_cost),
+        ),
+        lambda inputs, attrs, out: np.asarray(inputs[0] == 0, dtype=bool),
+        local=False,
+        protocol="AND tree; Hamming distance and one-hot",
+        rows=Flow.EACH,
+    ),
+    Operation(
+        "number",
+        70,
+        "1 where x, else 0",
+        RingBits,
+        _infer_number,
+        fewer(
+            _run_number(one_round=False),
+            lambda c: bit_to_words_cost(c.ring, c.out.size, one_round=False),
+            _run_number(one_round=True),
+            lambda c: bit_to_words_cost(c.ring, c.out.size, one_round=True),
+        ),
+        lambda inputs, attrs, out: _plain(inputs)[0].astype(object) * 1,
+        local=False,
+        protocol="one cross term",
+        rows=Flow.EACH,
+    ),
+    Operation(
+        "inject",
+        71,
+        "x where the bit is set, else 0",
+        Attributes,
+        _infer_inject,
+        fewer(
+            _run_inject(one_round=False),
+            lambda c: inject_cost(c.ring, c.out.size, one_round=False),
+            _run_inject(one_round=True),
+            lambda c: inject_cost(c.ring, c.out.size, one_round=True),
+        ),
+        lambda inputs, attrs, out: np.where(_plain(inputs[:1])[0], np.asarray(inputs[1], dtype=object), 0),
+        local=False,
+        protocol="three cross terms (bit injection)",
+        rows=Flow.EACH,
+        algebra=Algebra.WHERE,
+    ),
+)

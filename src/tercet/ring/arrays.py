@@ -1,0 +1,96 @@
+"""Arrays of ring words, packed bits and bytes: their types, and what the floors above need to make and join them.
+
+Protocols use these functions, the methods of `Ring`, and the operators, slices and reshapes of arrays, and no array
+library: a ring whose words lie on another device brings its own arrays, and these functions follow their operands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+"""Ring words, or an array of any of the kinds below."""
+Bits = NDArray[np.uint64]
+"""Packed bits, 64 to a word, in the last axis."""
+Bytes = NDArray[np.uint8]
+"""Flat bytes, as they are drawn and sent."""
+Flags = NDArray[np.bool_]
+"""Plain booleans."""
+
+Shape = int | tuple[int, ...]
+
+
+def empty_bits(shape: Shape) -> Bits:
+    """Packed bits of any value, to be filled; `shape` counts words in the last axis."""
+    return np.empty(shape, np.uint64)
+
+
+def zero_bits(shape: Shape) -> Bits:
+    """Packed bits that are all 0; `shape` counts words in the last axis."""
+    return np.zeros(shape, np.uint64)
+
+
+def empty_bytes(shape: Shape) -> Bytes:
+    """Bytes of any value, to be filled."""
+    return np.empty(shape, np.uint8)
+
+
+def bytes_view(array: Array) -> Bytes:
+    """The memory of a contiguous array as flat bytes, to be read or filled. ValueError for other arrays."""
+    flat = array if array.ndim == 1 else array.reshape(-1, copy=False)
+    return flat.view(np.uint8)
+
+
+def bytes_of(buffer: bytes | bytearray | memoryview) -> Bytes:
+    """The bytes of a buffer, a view that cannot be written to if the buffer cannot."""
+    return np.frombuffer(buffer, np.uint8)
+
+
+def as_bits(array: Array) -> Bits:
+    """Ring words, or a multiple of 8 bytes, as words of packed bits; a view."""
+    return array.view(np.uint64)
+
+
+def concatenate(parts: Sequence[Array], axis: int = 0) -> Array:
+    """Arrays of one kind behind each other along an axis."""
+    return np.concatenate(parts, axis=axis)
+
+
+def stack(parts: Sequence[Array], axis: int = 0) -> Array:
+    """Arrays of one kind and shape along a new axis."""
+    return np.stack(parts, axis=axis)
+
+
+def move_axis(array: Array, source: int, target: int) -> Array:
+    """A view in which one axis stands at another place, and the others keep their order."""
+    return np.moveaxis(array, source, target)
+
+
+def contiguous(array: Array) -> Array:
+    """The array itself if it lies in memory without gaps in the order of its indices, else a copy that does."""
+    return np.ascontiguousarray(array)
+
+
+def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that arrays of these shapes broadcast to. ValueError if they do not."""
+    return np.broadcast_shapes(*shapes)
+
+
+def equal(a: Array, b: Array) -> bool:
+    """Whether two arrays have one shape and the same elements."""
+    return np.array_equal(a, b)
+
+
+def xor_reduce(bits: Bits, axis: int, out: Bits | None = None) -> Bits:
+    """The XOR along an axis of packed bits, which is not the last."""
+    result: Bits = np.bitwise_xor.reduce(bits, axis=axis, out=out)
+    return result
+
+
+def complement(bits: Bits) -> None:
+    """Turn over every bit, in place."""
+    np.invert(bits, out=bits)

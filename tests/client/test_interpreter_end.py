@@ -1,0 +1,100 @@
+"""Ctrl-C and ends without a goodbye, at any time: no signal ends the process but the user's own, nothing is left."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+_SESSION = """
+import numpy as np, tercet as tc
+net = tc.local({options})
+x = net.share(np.arange(700 * 700).reshape(700, 700) % 1000, bounds=(0, 1000))
+print("go", flush=True)
+{use}
+"""
+_REVEALS = "for _ in range(100): (x @ x).reveal()"
+_ABANDONED = """
+import threading
+threading.Thread(target=lambda: [(x @ x).reveal() for _ in range(100)], daemon=True).start()
+import time
+time.sleep(0.3)
+"""
+_SOON_S = 20.0
+
+
+def _others_of(session: int) -> list[int]:
+    """The processes that were started in this session and still run."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
+
+
+def _nobody_left(session: int) -> bool:
+    deadline = time.monotonic() + _SOON_S
+    while _others_of(session) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not _others_of(session)
+
+
+def _started(program: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+
+
+@pytest.mark.parametrize("options", ["", "processes=True"])
+@pytest.mark.parametrize("number", range(4))
+def test_interrupted_at_any_time(options: str, number: int) -> None:
+    with _started(_SESSION.format(options=options, use=_REVEALS)) as child:
+        assert child.stdout is not None and child.stderr is not None
+        assert child.stdout.readline() == b"go\n"
+        time.sleep(random.random() * 1.5)
+        os.kill(child.pid, signal.SIGINT)
+        told = child.stderr.read().decode()
+        # Python itself ends an interrupted program by SIGINT, which tells a shell what happened
+        assert child.wait(_SOON_S) == -signal.SIGINT, told
+    assert "KeyboardInterrupt" in told.strip().splitlines()[-1]
+    assert "Fatal" not in told and "terminate called" not in told
+    assert _nobody_left(child.pid)
+
+
+@pytest.mark.parametrize("options", ["", "processes=True"])
+def test_a_session_that_nobody_closes(options: str) -> None:
+    with _started(_SESSION.format(options=options, use=_ABANDONED)) as child:
+        assert child.stderr is not None
+        told = child.stderr.read().decode()
+        assert child.wait(_SOON_S) == 0, told
+    assert "Fatal" not in told and "terminate called" not in told
+    assert _nobody_left(child.pid)
+
+
+_READER = """
+import sys
+from tercet.client.prefetch import prefetched
+from tercet.client.readers import open_source
+batches = prefetched(open_source(sys.argv[1]).batches())
+print(next(batches).num_rows > 0, flush=True)
+held = [batches, batches.gi_frame if hasattr(batches, "gi_frame") else None]
+"""
+
+
+def test_a_reader_that_nobody_reads_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "1,2\n" * 3_000_000)
+    for _ in range(5):
+        ended = subprocess.run([sys.executable, "-c", _READER, str(path)], capture_output=True, text=True, timeout=60)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True\n", "")

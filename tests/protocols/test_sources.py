@@ -1,0 +1,39 @@
+"""What the files of `protocols` may name: statements are all that sends, and the ring floor makes all arrays."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import tercet.protocols
+
+SOURCES = Path(tercet.protocols.__file__).parent
+
+
+def uses(name: str) -> list[tuple[str, str]]:
+    """(file, function) of every use of an attribute of this name in the files of `protocols`."""
+    found = []
+    for path in sorted(SOURCES.glob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef):
+                names = (node.attr for node in ast.walk(function) if isinstance(node, ast.Attribute))
+                found += [(path.name, function.name) for one in names if one == name]
+    return found
+
+
+def test_only_statements_send() -> None:
+    assert uses("send") == [("scope.py", "_around"), ("scope.py", "_send")]
+    for private in ("outbox", "streams", "_send", "_around"):
+        assert {file for file, _ in uses(private)} == {"scope.py"}, private
+
+
+def test_protocols_name_no_array_library() -> None:
+    """Words, bits and bytes are made, joined and packed by `tercet.ring`; there are no exceptions."""
+    found = []
+    for path in sorted(SOURCES.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
+            modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else names
+            found += [(path.name, name) for name in modules if name.split(".")[0] == "numpy"]
+    assert found == []
+    assert len(list(SOURCES.glob("*.py"))) > 20

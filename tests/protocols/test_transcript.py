@@ -1,0 +1,266 @@
+"""Typed statements: a recorded run explains every byte that was sent.
+
+`Trio.run` holds the transcripts of every run against its messages (`check_transcripts`), in all tests that use it; here
+all protocol functions and all operations run, and what the check has to refuse.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tercet as tc
+import tercet.protocols
+from plan_trio import TrioSession
+from tercet.array import numeric
+from tercet.plan.network import LAN, WAN, Network
+from tercet.plan.plan import Plan
+from tercet.plan.table.operations import BY_NAME
+from tercet.plan.table.reasons import CAUCHY_SCHWARZ
+from tercet.protocols import bits, clip, compare, convert, equality, exact, matrix, normalise, range_check, truncate
+from tercet.protocols.compare_pc3 import is_negative_pc3
+from tercet.protocols.message import Words
+from tercet.protocols.product import multiply
+from tercet.protocols.reshare import reshare
+from tercet.protocols.reveal import Window, reveal, reveal_bytes
+from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Together
+from tercet.protocols.transcript import Statement
+from tercet.ring import RING64, RING128, Ring, to_planes
+from tercet.sharing import PARTIES, BitShare, Purpose, Share
+from trio import Trio
+
+NARROW = Network("narrow", 1e-9, 1e6)
+"""Bytes count, and rounds do not."""
+
+SOURCES = Path(tercet.protocols.__file__).parent
+
+
+BodyOf = Callable[..., Body[Any]]
+
+
+def with_planes(bits: int, body: BodyOf) -> BodyOf:
+    """A body that takes the planes of c and r, as the sharing of a number gives them."""
+
+    def run(scope: Scope, x: Share) -> Body[Any]:
+        part = (
+            x.ring.add(x.own, x.next)
+            if scope.role is ProtocolRole.D
+            else x.next
+            if scope.role is ProtocolRole.A
+            else x.own
+        )
+        return body(scope, to_planes(part, bits), x.size)
+
+    return run
+
+
+def checked(scope: Scope, x: Share, valid: BitShare) -> Body[Any]:
+    """A range check as nodes do it: all that is to be zero, folded, and opened as one bit."""
+    ranges = [range_check.RangeRun(x.size, -5, 90)]
+    parts = yield from range_check.out_of_range(scope, x, ranges, 8)
+    parts += yield from range_check.not_canonical(scope, x, valid, ranges, 8)
+    parts += yield from range_check.not_false(scope, valid, valid)
+    tag = yield from range_check.fold(scope, parts)
+    return (yield from range_check.all_zero(scope, range_check.tag_rows(*tag)))
+
+
+def of_numbers(trio: Trio, ring: Ring, size: int) -> None:
+    """All protocols on numbers."""
+    numbers = list(range(size))
+    flags = [number % 3 == 0 for number in numbers]
+    x, y, b = trio.share(ring, numbers), trio.share(ring, numbers[::-1]), trio.share_bits(flags)
+    bodies: list[BodyOf] = [
+        reshare,
+        lambda scope, x: exact.truncate_exact(scope, x, 5),
+        lambda scope, x: exact.truncate_exact(scope, x, 5, nearest=True, one_round=True),
+        lambda scope, x: truncate.truncate(scope, x, 5),
+        lambda scope, x: truncate.truncate(scope, x, 5, one_round=True),
+        lambda scope, x: compare.is_negative(scope, x, 20),
+        lambda scope, x: compare.is_negative(scope, x, ring.bits, one_round=True),
+        lambda scope, x: is_negative_pc3(scope, x, 20),
+        lambda scope, x: equality.is_zero(scope, x, ring.bits),
+        lambda scope, x: equality.is_zero_hamming(scope, x, 33),
+        lambda scope, x: convert.words_to_bits(scope, x, 21),
+        lambda scope, x: normalise.normalise(scope, x, 22, even=True),
+        lambda scope, x: normalise.leading_factor(scope, x, 21),
+        lambda scope, x: clip.clip(scope, x, 3, 50),
+    ]
+    for body in bodies:
+        trio.run(body, x)
+    trio.run(with_planes(9, lambda scope, planes, count: compare.carry_out(scope, planes, 9, count)), x)
+    for one_round in (False, True):
+        trio.run(lambda scope, b, one_round=one_round: convert.bit_to_words(scope, b, ring, one_round=one_round), b)
+        trio.run(lambda scope, b, x, one_round=one_round: convert.inject(scope, b, x, one_round=one_round), b, x)
+    trio.run(multiply, x, y)
+    trio.run(lambda scope, x, y: truncate.multiply_truncate(scope, x, y, 5), x, y)
+    trio.run(checked, x, b)
+
+
+def of_matrices(trio: Trio) -> None:
+    left, right = trio.share(RING64, np.ones((5, 40), int)), trio.share(RING64, np.ones((40, 200), int))
+    wide = trio.share(RING64, np.ones((40, 2), int))
+    for shift in (0, 3):
+        trio.run(lambda scope, x, y, shift=shift: matrix.matrix_product(scope, x, y, shift), left, right)
+        trio.run(lambda scope, x, y, shift=shift: matrix.contract(scope, x, y, shift), wide, wide)
+    trio.run(lambda scope, x, y: matrix.matrix_product_wide(scope, x, y, 10), left, right)
+    trio.run(lambda scope, x, y: matrix.contract_wide(scope, x, y, 10), wide, wide)
+    trio.run(lambda scope, x: truncate.lift(scope, x, one_round=True), right)
+
+
+def of_bits(trio: Trio) -> None:
+    b = trio.share_bits([True, False] * 40)
+    rows = {party: BitShare(80, np.stack([b[party].own] * 3), np.stack([b[party].next] * 3)) for party in PARTIES}
+    trio.run(lambda scope, x: reshare(scope, x), b)
+    trio.run(lambda scope, x: bits.bit_and(scope, x, x), b)
+    trio.run(bits.prefix_and, rows)
+    trio.run(lambda scope, x: bits.select_rows(scope, x, x), rows)
+
+
+def protocol_functions() -> dict[CodeType, str]:
+    """The public functions of `protocols` whose result is a body."""
+    found = {}
+    for module in pkgutil.iter_modules([str(SOURCES)]):
+        names = vars(importlib.import_module(f"tercet.protocols.{module.name}"))
+        for name, value in names.items():
+            if inspect.isfunction(value) and not name.startswith("_") and "Body[" in str(value.__annotations__):
+                found[value.__code__] = f"{module.name}.{name}"
+    return found
+
+
+@contextmanager
+def called() -> Iterator[set[CodeType]]:
+    """The code of all functions that run meanwhile."""
+    seen: set[CodeType] = set()
+    before = sys.getprofile()
+    sys.setprofile(lambda frame, event, _: seen.add(frame.f_code))
+    try:
+        yield seen
+    finally:
+        sys.setprofile(before)
+
+
+def test_of_every_protocol_function() -> None:
+    """Each run is checked by `Trio.run`; here, that none is missing. A new protocol function fails without a run."""
+    with called() as seen:
+        for ring in (RING64, RING128):
+            for size in (1, 100, 4000):
+                of_numbers(Trio(size), ring, size)
+        of_matrices(Trio(5))
+        of_bits(Trio(6))
+    assert [name for code, name in protocol_functions().items() if code not in seen] == []
+
+
+def everything(session: Any, size: int) -> list[Any]:
+    """Results that take every operation that sends."""
+    x = session.share(np.linspace(-900, 900, size), (-1000, 1000), 16)
+    y = session.share(np.linspace(5, 800, size), (1, 1000), 16)
+    whole = session.share(np.arange(size) % 70 * 2**22, (-(2**29), 2**29))
+    flag = session.share(np.arange(size) % 3 == 0)
+    matrix = session.share(np.ones((size, 2)), (-1000, 1000), 16)
+    return [
+        (x * y).sum(),
+        x / y,
+        tc.array.maximum(x * y, -1e18),
+        tc.where(flag, x > y, x == y),
+        tc.array.round(x) + tc.array.floor(y * 0.25),
+        tc.array.all(flag),
+        numeric.held(x, -900, 900, 16),
+        numeric.product_within(whole, whole, 0, 1 << 60, CAUCHY_SCHWARZ),
+        tc.loop(2, lambda a: a * 0.5 + y, x, bounds=(-(2.0**20), 2.0**20)),
+        (x == 0).astype(int),
+        matrix.T @ matrix,
+        tc.array.sum(matrix * matrix, axis=0),
+        whole @ whole,
+        tc.array.var(whole),
+    ]
+
+
+def variants_of(plan: Plan) -> set[tuple[str, int]]:
+    """The operations of a plan and of its loops that send, each with the number of its variant."""
+    found = set()
+    for index, op in enumerate(plan.operations):
+        if not op.operation.local:
+            found.add((op.operation.name, plan.call(index).variant))
+        if op.body is not None:
+            found |= variants_of(op.body)
+    return found
+
+
+def test_of_every_operation() -> None:
+    """In every variant."""
+    done: set[tuple[str, int]] = set()
+    for network, size, checked in ((NARROW, 70, False), (WAN, 70, False), (LAN, 70, True)):
+        session = TrioSession(parties=True, network=network, checked=checked)
+        tc.reveal(*everything(session, size))
+        for plan in session.plans:
+            done |= variants_of(plan)
+    sending = [operation for operation in BY_NAME.values() if not operation.local]
+    wanted = {(operation.name, number) for operation in sending for number in range(len(operation.variants))}
+    assert sorted(wanted - done) == []
+
+
+def test_a_message_without_a_mask_is_refused() -> None:
+    def bare(purpose: Purpose | None, pair: Pair) -> None:
+        def body(scope: Scope) -> Body[None]:
+            step, layout = scope.step("bare"), Words(RING64, (4,))
+            if scope.role is ProtocolRole.D:
+                words = RING64.zeros((4,))
+                if purpose is not None:
+                    words = step.words(pair, RING64, (4,), purpose)
+                step.deal(ProtocolRole.B, (layout, words))
+            elif scope.role is ProtocolRole.B:
+                yield step.receive(ProtocolRole.D, layout)
+
+        Trio(1).run(body)
+
+    bare(Purpose.TABLE, Pair.AD)
+    for purpose, pair in ((None, Pair.AD), (Purpose.TABLE, Pair.BD), (Purpose.COIN, Pair.AD)):
+        with pytest.raises(AssertionError, match="nothing hides this: operation 1 part 0x0 step 1: party"):
+            bare(purpose, pair)
+
+
+def test_a_listing() -> None:
+    trio = Trio(3)
+    trio.run(multiply, trio.share(RING64, [1, 2, 3]), trio.share(RING64, [4, 5, 6]), solo=PARTIES[0])
+    assert trio.post.transcripts[PARTIES[0]].listing().splitlines() == [
+        "operation 1 part 0x0 step 1: party 1 draws 24 bytes of the stream of component 2, OUTPUT",
+        "operation 1 part 0x0 step 1: party 1 draws 24 bytes of the stream of component 2, MASK",
+        "operation 1 part 0x0 step 1: party 1 draws 24 bytes of the stream of component 1, MASK",
+        "operation 1 part 0x0 step 1: party 1 to party 3: deal, 24 bytes",
+    ]
+    for party in PARTIES[1:]:
+        assert trio.post.transcripts[party].bytes_of() == {Statement.PRODUCT: 24}
+
+
+def test_what_comes_from_outside_and_goes_there_is_listed() -> None:
+    """An input by its components; a revealed value by the message that the recipient gets, beside its draws."""
+    trio = Trio(4)
+    window = Window(RING64, 0, 16)
+
+    def body(scope: Scope, x: Share) -> Body[int]:
+        yield Together([])
+        return reveal(scope, scope.input(x), window).nbytes
+
+    sizes = trio.run(body, trio.share(RING64, [1, 2, 3]))
+    assert set(sizes.values()) == {reveal_bytes(window, 3)}
+    for party in PARTIES:
+        transcript = trio.post.transcripts[party]
+        assert [(said.statement, said.to, said.nbytes) for said in transcript.statements] == [
+            (Statement.INPUT, None, 2 * 3 * 8),
+            (Statement.REVEAL, None, reveal_bytes(window, 3)),
+        ]
+        assert [(draw.purpose, draw.component) for draw in transcript.draws] == [
+            (purpose, component) for purpose in (Purpose.ZERO, Purpose.COIN) for component in (party, party.next)
+        ]
+        assert f"party {int(party)} has 48 bytes of input" in transcript.listing()
+        assert f"party {int(party)} to outside: reveal, {reveal_bytes(window, 3)} bytes" in transcript.listing()

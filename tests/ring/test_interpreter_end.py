@@ -1,0 +1,48 @@
+"""A thread that is inside a kernel while the interpreter ends: the process ends as it would without it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+# an object that is torn down with the modules keeps the interpreter ending for as long as the kernel takes
+_PROGRAM = """
+import sys, threading, time, types
+import numpy as np
+from tercet.ring import ring
+
+class Slow:
+    def __del__(self, sleep=time.sleep, write=sys.__stderr__.write):
+        write("ending ")
+        sleep({seconds})
+        write("ended")
+
+held = types.ModuleType("held")
+held.slow = Slow()
+sys.modules["held"] = held
+del held
+entered = threading.Event()
+
+r = ring({ring_bits})
+a = r.from_ints(np.ones(({side}, {side}), np.int64))
+
+def work():
+    entered.set()
+    r.matmul(a, a)
+
+threading.Thread(target=work, daemon=True).start()
+entered.wait()
+time.sleep(0.02)
+"""
+
+
+@pytest.mark.parametrize("repeat", range(3))
+@pytest.mark.parametrize("ring_bits", [64, 128])
+def test_a_thread_in_a_kernel_does_not_end_the_process_by_a_signal(ring_bits: int, repeat: int) -> None:
+    side = 1300 if ring_bits == 64 else 500
+    program = _PROGRAM.format(seconds=3, ring_bits=ring_bits, side=side)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr == "ending ended"
