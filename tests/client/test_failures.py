@@ -40,15 +40,19 @@ def slow_processes() -> Iterator[Session]:
 def run_into_failure(net: Session, disturb: Callable[[int], None], victim: Party) -> tuple[TercetError, float]:
     x = put(net, [3], (-1, 3))
     y = put(net, [1], (-1, 1))
+    plan = chain_plan(x, y, 1000)
+    began = time.monotonic()
     net._run(chain_plan(x, y, 1))
+    # The products begin after the parties have agreed on the plan, however busy the machine; they last 20 s.
+    wait = 0.3 + 5 * (time.monotonic() - began)
     pid = net._companions.pids[victim]  # type: ignore[attr-defined]
-    timer = threading.Timer(0.3, disturb, [pid])
+    timer = threading.Timer(wait, disturb, [pid])
     timer.start()
     began = time.monotonic()
     with pytest.raises(TercetError) as caught:
-        net._run(chain_plan(x, y, 1000))
+        net._run(plan)
     timer.join()
-    return caught.value, time.monotonic() - began
+    return caught.value, time.monotonic() - began - wait
 
 
 @pytest.mark.parametrize("victim", PARTIES)
@@ -72,7 +76,7 @@ def test_a_stalled_party_is_named_by_all(victim: Party) -> None:
     with slow_processes() as net:
         error, took = run_into_failure(net, lambda pid: os.kill(pid, signal.SIGSTOP), victim)
         assert isinstance(error, Timeout) and error.party == victim and error.job
-        assert TIMEOUT_S < took < 0.3 + LATEST_S
+        assert TIMEOUT_S - 0.1 < took < LATEST_S
         others = [party for party in PARTIES if party is not victim]
         assert {p: net.last_failure[p].party for p in others} == dict.fromkeys(others, victim)
         assert error.operation and error.operation.endswith("multiply")
