@@ -27,7 +27,7 @@ def policy(people: dict[str, Member]) -> str:
         text += f'[[people]]\nname = "{name}"\nfingerprint = "{people[name].card.fingerprint}"\nroles = {roles}\n'
     text += '[[owners]]\npeople = ["*"]\ndatasets = ["*"]\nmay = ["create", "append", "withdraw", "drop", "refresh"]\n'
     for name in ("free", "held", "refused", "wide"):
-        text += f'[[rules]]\nname = "{name}"\nanalysts = ["*"]\ndatasets = ["{name}"]\nmin_rows = 5\n'
+        text += f'[[rules]]\nname = "{name}"\nanalysts = ["*"]\ndatasets = ["{name}"]\nmin_rows = 5\nkeep = true\n'
     return text
 
 
@@ -137,6 +137,29 @@ def test_a_node_that_is_killed_and_comes_back(nodes: Nodes) -> None:
     info = asked.end("b")
     assert info.state == "failed" and info.error is not None and info.error.error == "interrupted"
     assert not list((nodes.folder / "b" / "store" / "results").glob(asked.job))
+    assert works_again(nodes)
+
+
+def test_nobody_cancels_what_is_becoming_visible(nodes: Nodes) -> None:
+    nodes.kill("c")
+    nodes.start("c", stop_at=("prepared", 1))
+    asked = Asked(nodes, "free", lambda x: x.sum(), keep="too-late").sent()
+    cancel = f"/v1/jobs/{asked.job}/cancel"
+
+    def prepared() -> bool:
+        return Path(f"/proc/{nodes.processes['c'].pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    nodes.wait_for(prepared)
+    try:
+        for name in ("a", "b"):
+            answer = nodes.request(name, "analyst", "POST", cancel)
+            assert answer.status_code == 409 and "is becoming visible" in answer.json()["message"], answer.text
+            assert asked.info(name).state == "running"
+    finally:
+        os.kill(nodes.processes["c"].pid, signal.SIGCONT)
+    assert {info.state for info in asked.ends().values()} == {"done"}
+    # afterwards it is over, as ever
+    assert assert_ok(nodes.request("a", "analyst", "POST", cancel)).json()["state"] == "done"
     assert works_again(nodes)
 
 

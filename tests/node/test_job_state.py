@@ -102,6 +102,7 @@ EVENTS: dict[str, Callable[[Job], Job]] = {
     "settle": life.settle,
     "complete": life.complete,
     "stop": lambda job: life.stop(job, end("cancelled")),
+    "cancel": lambda job: life.cancel(job, end("cancelled")),
     "close": life.close,
 }
 ALLOWED: list[tuple[State, str, State]] = [
@@ -119,6 +120,7 @@ ALLOWED: list[tuple[State, str, State]] = [
     (FinishedState(2, SESSION, REPORT, BOXES), "complete", DoneState(REPORT, BOXES)),
     (SettlingState(2, SESSION, REPORT, BOXES), "complete", DoneState(REPORT, BOXES)),
     *((state, "stop", EndingState(end("cancelled"), state.told)) for state in ALIVE),
+    *((state, "cancel", EndingState(end("cancelled"), state.told)) for state in ALIVE[:6]),
     (EndingState(end("failed"), "queued"), "close", FailedState(end("failed"))),
     (EndingState(end("cancelled"), "running"), "close", CancelledState(end("cancelled"))),
     (EndingState(end("refused"), "held"), "close", RefusedState(end("refused"))),

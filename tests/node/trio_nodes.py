@@ -83,10 +83,17 @@ class Nodes:
 
     # -- processes
 
-    def start(self, *names: str, die_at: tuple[str, int] | None = None, fresh: bool = False) -> None:
+    def start(
+        self,
+        *names: str,
+        die_at: tuple[str, int] | None = None,
+        stop_at: tuple[str, int] | None = None,
+        fresh: bool = False,
+    ) -> None:
         """Start the nodes named (all), and wait until they answer.
 
-        `die_at`: (step, n-th time) at which to die. `fresh`: a process that imports everything itself, as in real life.
+        `die_at`, `stop_at`: (step, n-th time) at which to die, or to stand still. `fresh`: a process that
+        imports everything itself, as in real life.
         """
         waiting = {}
         for name in names or NAMES:
@@ -97,7 +104,10 @@ class Nodes:
             if fresh or name in self.children:
                 self.processes[name] = self._fresh(name, settings, fds)
             else:
-                steps = [] if die_at is None else [die_at[0], str(die_at[1])]
+                steps = []
+                for place, number in ((die_at, signal.SIGKILL), (stop_at, signal.SIGSTOP)):
+                    if place is not None:
+                        steps = [place[0], str(place[1]), str(int(number))]
                 self.processes[name] = self._zygote().spawn(settings, self.log(name), fds, steps)
             os.close(theirs)
             for one in handed:

@@ -11,7 +11,7 @@
 | GET  /peer/transactions/{id}/whole |              | WholeChange       | any node                   |
 | GET  /peer/audit/{number}        |                | EntryHash         | any node                   |
 | GET  /peer/datasets/{name}/versions |             | VersionList       | any node                   |
-| POST /peer/jobs/{id}/prepare     | JobPrepare     | JobNews           | any node                   |
+| POST /peer/jobs/{id}/prepare     | JobPrepare     | JobNews           | coordinator                |
 | POST /peer/jobs/{id}/news        | JobNews        | JobNews           | any node, to the coordinator |
 | POST /peer/jobs/{id}/start       | JobStart       | Noted             | coordinator                |
 | POST /peer/jobs/{id}/refresh     | RefreshStart   | Noted             | coordinator                |

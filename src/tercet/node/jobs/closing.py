@@ -13,7 +13,7 @@ from tercet.federation.api_peer import Ending, JobCancel, Noted
 from tercet.federation.boxes import BoxInfo
 from tercet.node.jobs.ends import Ends
 from tercet.node.jobs.ledger import Ledger
-from tercet.node.jobs.state import Conflict, EndingState, Job, RunningState, close, complete, finish, stop
+from tercet.node.jobs.state import Conflict, EndingState, Job, RunningState, cancel, close, complete, finish, stop
 from tercet.node.parts import NodeContext
 from tercet.node.peers import Peers
 from tercet.node.worker.pool import LanePool
@@ -104,15 +104,24 @@ class Closing:
 
     def end_here(self, job: str, end: End) -> None:
         """End a job at this node only. One whose worker runs is closed by its thread, once the worker is gone."""
+        with suppress(Conflict):  # it has an end already, or is over
+            self._end_worker(self._stop(job, end, stop))
+
+    def _stop(self, job: str, end: End, step: Callable[[Job, End], Job]) -> Job:
+        """Note how the job ends here, which counts from now on; the job as it was before. Raises Conflict."""
         with self._ledger.lock:
             before = self._ledger.get(job)
-            if before is None or isinstance(before.state, EndingState):
-                return
-            self._ledger.change(job, lambda now: stop(now, end))
+            if before is None:
+                raise Conflict("over", "ended")
+            self._ledger.change(job, lambda now: step(now, end))
+            return before
+
+    def _end_worker(self, before: Job) -> None:
+        """End the worker of a job that runs, or write down the end of one that has none."""
         if not isinstance(before.state, RunningState):
-            self.close(job)
-        elif self._lanes.cancel(job):
-            self._context.log.info("worker ended", job=job)
+            self.close(before.id)
+        elif self._lanes.cancel(before.id):
+            self._context.log.info("worker ended", job=before.id)
 
     # -- at all three nodes
 
@@ -120,8 +129,22 @@ class Closing:
         """Have a job fail at all three nodes, with this node's error."""
         self.end(job, self._ends.own(job.id, job.hash, "failed", error))
 
+    def cancel(self, job: Job, end: End) -> None:
+        """End a job at all three nodes because a person wants it, with the end that says so.
+
+        Raises Conflict where it has another end, or its change is becoming visible: that is settled first, here, before
+        another node is told.
+        """
+        before = self._stop(job.id, end, cancel)
+        self._tell(job, end)
+        self._end_worker(before)
+
     def end(self, job: Job, end: End) -> None:
         """End a job at all three nodes. The others are told first, so that they end it for the same reason."""
+        self._tell(job, end)
+        self.end_here(job.id, end)
+
+    def _tell(self, job: Job, end: End) -> None:
         body = JobCancel(end=end)
         path = f"/peer/jobs/{job.id}/cancel"
         told = [
@@ -134,4 +157,3 @@ class Closing:
                 one.result(max(0.0, deadline - time.monotonic()))
             except (TercetError, TimeoutError):
                 continue  # it finds out by itself: its worker loses ours, or its deadline comes
-        self.end_here(job.id, end)

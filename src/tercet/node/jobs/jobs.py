@@ -50,6 +50,7 @@ from tercet.node.jobs.state import (
     begin,
     deny,
     postpone,
+    settle,
 )
 from tercet.node.jobs.state import approve as let_through
 from tercet.node.parts import NodeContext
@@ -63,6 +64,7 @@ from tercet.store.origins import read_origins
 _REASON = 2000
 """Characters of a reason in the audit, whose entries are bounded."""
 _HELD = "tercet node jobs --state held lists those that wait for you"
+_DELETE_IT = "wait until the job is done; what it kept can be deleted then"
 
 
 class Jobs:
@@ -248,11 +250,19 @@ class Jobs:
         return len(head) + sum(box.nbytes for box in boxes), self.results.read(job, boxes, head)
 
     def cancel(self, job: str, name: str, request: SignedRequest) -> JobInfo:
-        """End a job at all nodes, if it is not at its end; `name` is who wants it, `request` proves that they do."""
+        """End a job at all nodes, if it is not at its end; `name` is who wants it, `request` proves that they do.
+
+        Raises a 409 while what the job keeps is becoming visible: it can no longer be taken back.
+        """
         live = self.ledger.get(job)
         if live is not None:
             error = ErrorBody(error="cancelled", message=cancelled_by(name), node=self._context.identity.name)
-            self.closing.end(live, self.ends.own(job, live.hash, "cancelled", error, request))
+            try:
+                self.closing.cancel(live, self.ends.own(job, live.hash, "cancelled", error, request))
+            except Conflict:
+                now = self.ledger.get(job)
+                if now is not None and isinstance(now.state, SettlingState):
+                    raise conflict("what the job keeps is becoming visible", hint=_DELETE_IT) from None
         return self.info(job)
 
     # -- from the operator
@@ -360,6 +370,11 @@ class Jobs:
             raise IntegrityError("the change is not the one that the job left", hint="nothing was changed")
         if isinstance(change, KeepChange):
             self._check_not_refreshed(change)
+        if isinstance(job.state, FinishedState):
+            try:
+                self.ledger.change(job.id, settle)
+            except Conflict:
+                raise conflict("the job has been ended meanwhile") from None
 
     def _check_not_refreshed(self, change: KeepChange) -> None:
         """Raise a 409 if a dataset behind is being refreshed here: jobs that keep results all the time would hold up

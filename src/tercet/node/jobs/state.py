@@ -24,7 +24,7 @@ Every transition is a function from a job to the job that follows; it raises `Co
 does not have it. `Ledger` alone calls them on the jobs of a node, and writes row, audit entry and receipts in one
 transaction wherever the third column changes. What other nodes and people are told is worked out from a job by `view`:
 a finished or settling job is told as "finished" to other nodes and as "running" to people; a job that is at its end is
-told with its signed `end`. Checking and Settling exist at the coordinator only.
+told with its signed `end`. Checking exists at the coordinator only. A settling job may fail, but nobody can cancel it.
 """
 
 from __future__ import annotations
@@ -326,7 +326,8 @@ def finish(job: Job, report: JobReport | None, boxes: Sequence[BoxInfo]) -> Job:
 
 
 def settle(job: Job) -> Job:
-    """The coordinator begins the transaction that makes the job's change visible."""
+    """The transaction that makes the job's change visible begins: at the coordinator before it asks the other nodes, at
+    these when they prepare."""
     _from(job, SettlingState, FinishedState)
     assert isinstance(job.state, FinishedState)
     return replace(job, state=SettlingState(job.state.lane, job.state.session, job.state.report, job.state.boxes))
@@ -343,6 +344,12 @@ def stop(job: Job, end: End) -> Job:
     """How the job ends is known, and stays so: the first end counts. Its worker is ended next, if it has one."""
     _from(job, EndingState, *_ALIVE)
     return replace(job, state=EndingState(end, job.told))
+
+
+def cancel(job: Job, end: End) -> Job:
+    """A person ends the job: not while its change is becoming visible, since what they are told would not be so."""
+    _from(job, EndingState, *(state for state in _ALIVE if state is not SettlingState))
+    return stop(job, end)
 
 
 def close(job: Job) -> Job:

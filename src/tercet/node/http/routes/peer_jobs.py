@@ -19,7 +19,6 @@ Job = Annotated[Identifier, Path()]
 def router(identity: NodeIdentity, jobs: Jobs) -> APIRouter:
     """`tercet.node.http.app` includes it."""
     routes = APIRouter(prefix="/peer/jobs", include_in_schema=False)
-    jobs = jobs
 
     def from_coordinator(peer: CallingNode) -> None:
         if peer.name != identity.federation.coordinator.name:
@@ -27,6 +26,7 @@ def router(identity: NodeIdentity, jobs: Jobs) -> APIRouter:
 
     @routes.post("/{job}/prepare")
     def prepare(job: Job, body: JobPrepare, peer: PeerCaller) -> JobNews:
+        from_coordinator(peer)
         return jobs.news(job)
 
     @routes.post("/{job}/news")
