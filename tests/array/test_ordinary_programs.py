@@ -16,8 +16,8 @@ import tercet.array as tc
 from plan_trio import TrioSession
 from tercet.errors import PlanError
 from tercet.plan.plan import Plan
+from tercet.plan.record.explain import narrowed
 from tercet.plan.record.graph import Graph
-from tercet.plan.record.narrowed import narrowed
 
 N = 40
 DEFAULT = {"real": (-(2**20), 2**20), "whole": (-(2**31) + 1, 2**31 - 1)}

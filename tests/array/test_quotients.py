@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import tercet.array as tc
 from plan_trio import TrioSession
 from tercet.errors import PlanError
-from tercet.plan.record import literals
+from tercet.plan.record import public as literals
 from tercet.plan.types import Type, ValueKind
 
 BOTH = pytest.mark.parametrize("parties", [False, True], ids=["oracle", "parties"])

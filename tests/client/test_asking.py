@@ -16,8 +16,7 @@ from tercet.errors import InputError, ProtocolViolation
 from tercet.federation.boxes import boxes_head
 from tercet.federation.identity import Member
 from tercet.federation.sealing import seal_result
-from tercet.plan.bounds.capacity import element_bits
-from tercet.plan.types import Type, ValueKind
+from tercet.plan.types import Type, ValueKind, element_bits
 from tercet.protocols.reveal import TAGS_BYTES
 from tercet.ring import pack_fields
 from tercet.sharing import Party

@@ -17,9 +17,8 @@ from tercet.client.local import ThreadTrio
 from tercet.engine.commands import Command, Put
 from tercet.engine.failure import RESERVED_INSTANCES, Cause
 from tercet.errors import IntegrityError, PartyError, PlanError, ProtocolViolation, TercetError, Timeout, Unreachable
-from tercet.plan.labels import write_type
 from tercet.plan.network import LAN
-from tercet.plan.types import Type, ValueKind
+from tercet.plan.types import Type, ValueKind, write_type
 from tercet.sharing import PARTIES, Party
 from tercet.transport import Element, Endpoint, SessionPeer, memory_endpoints
 from tiny_plans import chain_plan, put, reveal_plan

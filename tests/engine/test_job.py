@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 from tercet.engine.agreement import agree_on_keys
-from tercet.engine.channel import JobChannel
+from tercet.engine.channel import Heart, JobChannel
 from tercet.engine.failure import Cause, Report
-from tercet.engine.heart import Heart
 from tercet.engine.job import JobRun, run_job
 from tercet.engine.scheduler import Scheduler
 from tercet.errors import Timeout

@@ -21,13 +21,11 @@ from tercet.federation.bundle import InputRef, JobHeader, OutputRef, RowLink, ke
 from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Member
 from tercet.federation.sealing import open_result
-from tercet.plan.bounds.capacity import window
-from tercet.plan.labels import read_type
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.record.compile import Wanted, compile_plan
 from tercet.plan.record.graph import Graph
-from tercet.plan.types import Type
+from tercet.plan.types import Type, read_type, window
 from tercet.protocols.reveal import put_together
 from tercet.ring import RING64
 from tercet.sharing import PARTIES

@@ -223,7 +223,7 @@ def test_a_budget_of_nothing_keeps_nothing(nodes: Nodes) -> None:
 
 
 def bits_of(asked: Asked) -> int:
-    from tercet.plan.bounds.capacity import capacity_bits
+    from tercet.plan.types import capacity_bits
 
     return sum(capacity_bits(asked.plan.type_of(output.value)) for output in asked.plan.outputs)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tercet.plan.bounds.capacity import capacity_bits, element_bits, window
-from tercet.plan.types import Type, ValueKind, bool_type
+from tercet.plan.types import Type, ValueKind, bool_type, capacity_bits, element_bits, window
 from tercet.protocols.reveal import TAGS_BYTES, reveal_bytes
 
 

@@ -15,9 +15,9 @@ from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.record.compile import Wanted, compile_plan
 from tercet.plan.run.execute import execute
-from tercet.plan.run.gather import execute_streamed
 from tercet.plan.run.memory import peak_bytes, value_bytes
 from tercet.plan.run.passes import Passes, Streamed, split
+from tercet.plan.run.streaming import execute_streamed
 from tercet.plan.types import bool_type
 from tercet.sharing import Party, Share
 from three_parties import TIMEOUT_S, at_three

@@ -10,9 +10,17 @@ import pytest
 from plan_trio import TrioSession
 from tercet.array import manipulation
 from tercet.linear_model import LinearRegression
-from tercet.plan.rows.numbering import renumbered, restored
 from tercet.plan.rows.places import Partition, RowOrder
-from tercet.plan.rows.states import Aggregate, Rows, RowState, Spread, state_from_json, state_to_json
+from tercet.plan.rows.states import (
+    Aggregate,
+    Rows,
+    RowState,
+    Spread,
+    renumbered,
+    restored,
+    state_from_json,
+    state_to_json,
+)
 from tercet.plan.rows.track import track
 
 ROWS = {"a": 40, "b": 36}

@@ -22,9 +22,8 @@ from tercet.plan.record.scale import settle
 from tercet.plan.rows.cut import Refusal
 from tercet.plan.run import oracle
 from tercet.plan.run.execute import RunResult, execute
-from tercet.plan.run.gather import Gather, RowsOutput, execute_streamed
-from tercet.plan.run.lane import LaneRun
 from tercet.plan.run.passes import Passes, Streamed, partitions, split
+from tercet.plan.run.streaming import Gather, LaneRun, RowsOutput, execute_streamed
 from tercet.plan.table.attributes import Contraction, StatedBounds
 from tercet.plan.table.reasons import DERIVED
 from tercet.plan.types import Type, ValueKind, bool_type

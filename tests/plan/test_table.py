@@ -20,15 +20,14 @@ from tercet.plan.bounds.prove import PROVERS
 from tercet.plan.network import LAN, WAN
 from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.record.compile import Wanted, compile_plan, quickest
+from tercet.plan.record.explain import narrowed
 from tercet.plan.record.logic import negative
-from tercet.plan.record.narrowed import narrowed
 from tercet.plan.record.scale import bounded
 from tercet.plan.table import attributes
 from tercet.plan.table.attributes import Attributes, Count, Counts, Flag, Integer, RangeList, forms
-from tercet.plan.table.operation import Data
+from tercet.plan.table.operation import Data, Security
 from tercet.plan.table.operations import BY_CODE, BY_NAME, OPERATIONS
 from tercet.plan.table.reasons import BUILT_IN, DERIVED, FIRST_DECLARED, ProofRule, Reason, Reasons, may_stand
-from tercet.plan.table.variants import Security
 
 ENTRIES = {"INPUT", "CONSTANT", "LOOP"}
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tercet.plan.rows.numbering import RowNumbers
 from tercet.plan.rows.places import RowOrder
+from tercet.plan.rows.states import RowNumbers
 from tercet.policy import persons
 from tercet.policy.persons import APART, MAX_ROWS, Persons, numbered
 from tercet.store.keys import KeyValues, Texts

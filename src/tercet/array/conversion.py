@@ -11,9 +11,8 @@ from tercet.array import numbers, quotients
 from tercet.array.core import SecretArray
 from tercet.array.dispatch import DEVICE, array_function, check_device
 from tercet.array.dtypes import DType, as_dtype, bool, float64, int64, isdtype
-from tercet.plan.plan import MAX_DIMENSIONS
 from tercet.plan.record import build, logic
-from tercet.plan.types import ValueKind
+from tercet.plan.types import MAX_DIMENSIONS, ValueKind
 
 
 @array_function

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tercet.plan.record.build import number
 from tercet.plan.record.graph import Recorded
-from tercet.plan.record.literals import thresholds
+from tercet.plan.record.public import thresholds
 from tercet.plan.types import ValueKind
 
 _FAR = 1 << 160
@@ -62,8 +62,8 @@ def one_number(value: NDArray[Any]) -> Fraction | None:
 def read_beside(line: Line, k: NDArray[Any]) -> tuple[Recorded, NDArray[Any], NDArray[Any]]:
     """The array that a line is of, and the integers at, or next to, those of it where the line meets public numbers.
 
-    Below and above, as `plan.literals.thresholds` gives them: of fixed point the nearest that it stores; of integers
-    the one that is revealed as that number, or between which two it lies.
+    Below and above, as `plan.record.public.thresholds` gives them: of fixed point the nearest that it stores; of
+    integers the one that is revealed as that number, or between which two it lies.
     """
     node = number(line.node)
     if line.factor == 1 and not line.offset:

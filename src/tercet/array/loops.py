@@ -15,7 +15,7 @@ from tercet.plan.record import build
 from tercet.plan.record.compile import ordered
 from tercet.plan.record.graph import LoopBody, Recorded
 from tercet.plan.record.scale import at_scale, bounded, in_ring, renamed, settle
-from tercet.plan.table.ops_loop import MAX_COUNT
+from tercet.plan.table.operations import MAX_COUNT
 from tercet.plan.table.reasons import LOOP
 from tercet.plan.types import Type, ValueKind, smallest_ring
 

@@ -17,8 +17,8 @@ from tercet.array import movement
 from tercet.array.core import SecretArray, operand
 from tercet.plan.bounds.terms import same_integer
 from tercet.plan.record import build, divide, logic, scale
+from tercet.plan.record.approximate import normalise_by_square
 from tercet.plan.record.graph import Recorded
-from tercet.plan.record.normalise import normalise_by_square
 from tercet.plan.table.attributes import Axis, Bounds
 from tercet.plan.table.operation import Algebra, Flow
 from tercet.plan.table.reasons import NOT_NEGATIVE, REPLACED, TRUNCATED, Reason

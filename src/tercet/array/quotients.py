@@ -19,8 +19,7 @@ from tercet.errors import PlanError
 from tercet.plan.record import build, logic
 from tercet.plan.record.build import Operand
 from tercet.plan.record.graph import Recorded
-from tercet.plan.record.literals import ONE, read, thresholds
-from tercet.plan.record.public import DEFAULT_FRAC_BITS
+from tercet.plan.record.public import DEFAULT_FRAC_BITS, ONE, read, thresholds
 from tercet.plan.record.scale import renamed, settle
 from tercet.plan.types import ValueKind, smallest_ring
 

@@ -19,8 +19,7 @@ from tercet.federation.ends import check_info
 from tercet.federation.identity import BOX_OVERHEAD_BYTES
 from tercet.federation.refusals import error_of
 from tercet.federation.sealing import open_result
-from tercet.plan.bounds.capacity import window
-from tercet.plan.types import Type
+from tercet.plan.types import Type, window
 from tercet.protocols.reveal import put_together, reveal_bytes
 from tercet.sharing import PARTIES, Party
 

@@ -39,12 +39,11 @@ from tercet.federation.identity import Card
 from tercet.learn.model import SecretModel
 from tercet.learn.reasons import KNOWN
 from tercet.learn.saved import rebuild
-from tercet.plan.labels import read_type
 from tercet.plan.network import Network
 from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.record.compile import Wanted, compile_plan
 from tercet.plan.record.graph import Recorded
-from tercet.plan.types import Type, bool_type
+from tercet.plan.types import Type, bool_type, read_type
 from tercet.store.schema import Schema
 
 if TYPE_CHECKING:

@@ -24,12 +24,10 @@ from tercet.engine.failure import Cause, Report
 from tercet.errors import InputError, PartyError, ProtocolViolation, TercetError, Timeout, Unreachable
 from tercet.learn.model import SecretModel
 from tercet.learn.saved import rebuild
-from tercet.plan.bounds.capacity import window
-from tercet.plan.labels import write_type
 from tercet.plan.network import Network
 from tercet.plan.plan import OutputKind, Plan, PlanOutput
 from tercet.plan.record.graph import Recorded
-from tercet.plan.types import Type
+from tercet.plan.types import Type, window, write_type
 from tercet.protocols.reveal import put_together, reveal_bytes
 from tercet.ring import ring
 from tercet.sharing import PARTIES, Party, fresh_seed, split, split_bits

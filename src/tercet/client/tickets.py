@@ -14,8 +14,7 @@ from tercet.errors import ConfigError, InputError
 from tercet.federation.bundle import JobHeader
 from tercet.federation.identifiers import Identifier
 from tercet.federation.model import Body, faults
-from tercet.plan.labels import read_type, write_type
-from tercet.plan.types import Type
+from tercet.plan.types import Type, read_type, write_type
 
 _SUFFIX = ".job.json"
 

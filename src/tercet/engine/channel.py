@@ -1,12 +1,18 @@
-"""Sends and receives the messages of one job over an endpoint, for protocols and the scheduler."""
+"""The messages of one job over an endpoint, and a helper thread that answers pings, however long a kernel takes.
+
+The endpoint belongs to one thread at a time: whoever uses it in a job holds `Heart.lock`. The helper thread looks every
+now and then; it takes the lock only if it is free, and only while the party is inside `Heart.working`.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from tercet.protocols.transcript import Statement, Transcript
 from tercet.ring import Bytes
@@ -101,3 +107,48 @@ class JobChannel:
                 return arrived
             finally:
                 life.working = was_working
+
+
+_MOST_S = 0.5
+
+
+class Heart:
+    """Used by a party around all its jobs. `timeout`: seconds after which the others give up a party that is silent."""
+
+    def __init__(self, endpoint: Endpoint, timeout: float) -> None:
+        self.lock = threading.Lock()
+        self._endpoint = endpoint
+        self._every_s = min(_MOST_S, timeout / 8)
+        self._end = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """While a job runs: the endpoint is used under `lock` only."""
+        if self._thread is None:
+            name = f"tercet heart of {self._endpoint.me.label}"
+            self._thread = threading.Thread(target=self._beat, name=name, daemon=True)
+            self._thread.start()
+        self._endpoint.life.working = True
+        try:
+            yield
+        finally:
+            with self.lock:
+                self._endpoint.life.working = False
+
+    def _beat(self) -> None:
+        while not self._end.wait(self._every_s):
+            if self._endpoint.life.working and self.lock.acquire(blocking=False):
+                try:
+                    if self._endpoint.life.working:
+                        self._endpoint.attend()
+                finally:
+                    self.lock.release()

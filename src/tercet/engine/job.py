@@ -14,11 +14,10 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from tercet.engine.agreement import agree_on_plan
-from tercet.engine.channel import JobChannel
+from tercet.engine.channel import Heart, JobChannel
 from tercet.engine.commands import Done
 from tercet.engine.dataflow import OperationReport
 from tercet.engine.failure import AGREEMENT_INSTANCE, RESERVED_INSTANCES, Cause, Report, place, root_cause
-from tercet.engine.heart import Heart
 from tercet.errors import PartyError, ProtocolViolation, TercetError, Timeout
 from tercet.protocols.reveal import Window, reveal
 from tercet.protocols.scope import Scope

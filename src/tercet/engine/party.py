@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tercet.engine.agreement import agree_on_keys
-from tercet.engine.channel import JobChannel
+from tercet.engine.channel import Heart, JobChannel
 from tercet.engine.commands import EMPTY, Command, Done, Drop, LinkEstimate, Put, RunPlan, empty_body
 from tercet.engine.failure import RESERVED_INSTANCES, Report
-from tercet.engine.heart import Heart
 from tercet.engine.job import JobResult, JobRun, run_job
 from tercet.errors import PartyError, PlanError, ProtocolViolation, TercetError
 from tercet.protocols.reveal import Window

@@ -14,13 +14,12 @@ import numpy as np
 
 from tercet.codec import Reader, Writer
 from tercet.errors import PlanError
-from tercet.plan.bounds.marks import marked, result_type
+from tercet.plan.bounds.prove import marked, result_type
 from tercet.plan.bounds.terms import PlanTerm
 from tercet.plan.table.attributes import MAX_NUMBERS, NONE, Attributes
 from tercet.plan.table.operation import Bounding, Call, Constant, Data, Flow, Operation, one_result
-from tercet.plan.table.operations import BY_CODE, INPUT
-from tercet.plan.table.ops_loop import MAX_COUNT, MAX_NESTING
-from tercet.plan.types import Type, ValueKind
+from tercet.plan.table.operations import BY_CODE, INPUT, MAX_COUNT, MAX_NESTING
+from tercet.plan.types import Type, put_type, take_type
 from tercet.ring import ring, word_count
 
 MAGIC = b"tercet-plan"
@@ -30,8 +29,6 @@ MAX_OPERATIONS = 1 << 24
 MAX_PLAN_NUMBERS = 1 << 31
 MAX_OUTPUTS = 1 << 16
 MAX_LENGTH = 1 << 40
-MAX_DIMENSIONS = 64
-
 
 RESULT_BITS: Final = 24
 """A value's number is the index of its operation, plus 2^24 for each result before it. So the only result of an
@@ -200,7 +197,7 @@ class Plan:
     ) -> Plan:
         """Decode and check every type anew. Raises PlanError with the offset, or with the operation that is wrong.
 
-        `claimed`: handles of inputs whose bounds are not proven, as each node's store knows (`plan.bounds.marks`).
+        `claimed`: handles of inputs whose bounds are not proven, as each node's store knows (`plan.bounds.prove`).
         """
         reader = Reader(data)
         if nesting > MAX_NESTING:
@@ -320,24 +317,6 @@ class Plan:
 
     def __repr__(self) -> str:
         return f"Plan({len(self.operations)} operations, {len(self.outputs)} outputs, {self.hash.hex()[:12]})"
-
-
-def put_type(out: Writer, t: Type) -> None:
-    """Append a type."""
-    out.count(t.kind).count(t.ring).count(t.frac_bits).count(t.nominal).count(len(t.shape))
-    for length in t.shape:
-        out.count(length)
-    out.integer(t.lo).integer(t.hi)
-
-
-def take_type(reader: Reader) -> Type:
-    """Read a type. Raises PlanError if it is none."""
-    kind = reader.count(MAX_NUMBERS)
-    if kind not in tuple(ValueKind):
-        raise reader.fail(f"kind {kind} is not known")
-    ring_bits, frac_bits, nominal = (reader.count(MAX_NUMBERS) for _ in range(3))
-    shape = tuple(reader.count(MAX_LENGTH) for _ in range(reader.count(MAX_DIMENSIONS)))
-    return Type(ValueKind(kind), shape, ring_bits, frac_bits, nominal, reader.integer(), reader.integer())
 
 
 def _announced(reader: Reader, data: bytes | memoryview) -> tuple[int, int]:

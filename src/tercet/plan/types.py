@@ -1,12 +1,15 @@
-"""Types of secret values: kind, shape, ring, scale and proven bounds."""
+"""Types of secret values: kind, shape, ring, scale and bounds; their bytes, and how many bits an output opens."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
+from tercet.codec import Reader, Writer
 from tercet.errors import PlanError
+from tercet.protocols.reveal import Window
+from tercet.ring import ring
 
 
 class ValueKind(IntEnum):
@@ -23,6 +26,9 @@ HEADROOM_BITS = 2
 RINGS = (64, 128)
 MAX_FRAC_BITS = 124
 MAX_ELEMENTS = 1 << 40
+MAX_DIMENSIONS = 64
+_MAX_NUMBER = 1 << 16
+"""The largest kind, ring or scale that is read; which of them exist is checked by `Type`."""
 
 
 def limit(ring: int) -> int:
@@ -57,7 +63,7 @@ class Type:
     lo: int
     hi: int
     claimed: bool = field(default=False, compare=False)
-    """Whether the bounds rest on a claim (`plan.bounds.marks`). Plans do not write it, and it does not count when types
+    """Whether the bounds rest on a claim (`plan.bounds.prove`). Plans do not write it, and it does not count when types
     are compared."""
 
     def __post_init__(self) -> None:
@@ -118,3 +124,56 @@ class Type:
 
 def bool_type(shape: tuple[int, ...]) -> Type:
     return Type(ValueKind.BOOL, shape, 0, 0, 0, 0, 1)
+
+
+def put_type(out: Writer, t: Type) -> None:
+    """Append a type."""
+    out.count(t.kind).count(t.ring).count(t.frac_bits).count(t.nominal).count(len(t.shape))
+    for length in t.shape:
+        out.count(length)
+    out.integer(t.lo).integer(t.hi)
+
+
+def take_type(reader: Reader) -> Type:
+    """Read a type. Raises PlanError if it is none."""
+    kind = reader.count(_MAX_NUMBER)
+    if kind not in tuple(ValueKind):
+        raise reader.fail(f"kind {kind} is not known")
+    ring_bits, frac_bits, nominal = (reader.count(_MAX_NUMBER) for _ in range(3))
+    shape = tuple(reader.count(MAX_ELEMENTS) for _ in range(reader.count(MAX_DIMENSIONS)))
+    return Type(ValueKind(kind), shape, ring_bits, frac_bits, nominal, reader.integer(), reader.integer())
+
+
+def write_type(t: Type) -> bytes:
+    """A type as plans write it, and whether its bounds are claimed: the label under which an array is stored."""
+    out = Writer()
+    put_type(out, t)
+    return out.count(t.claimed).take()
+
+
+def read_type(data: bytes | memoryview) -> Type:
+    """Read what `write_type` wrote. Raises PlanError."""
+    reader = Reader(data, "type")
+    found = take_type(reader)
+    claimed = reader.count(1) == 1
+    reader.end()
+    return replace(found, claimed=claimed)
+
+
+def element_bits(t: Type) -> int:
+    """The bits that are opened of one element: enough for every integer in [lo, hi], and none more; 1 of a bool."""
+    return 1 if t.is_bool else (t.hi - t.lo).bit_length()
+
+
+def capacity_bits(t: Type) -> int:
+    """The bits that are opened of all elements of an output of this type, whatever is true of its bounds.
+
+    Policies charge budgets with it. It is exact: `protocols.reveal` opens x - lo modulo 2^bits. If claimed bounds are
+    too narrow, the answer is wrong, but it has no more bits than are charged.
+    """
+    return t.size * element_bits(t)
+
+
+def window(t: Type) -> Window | None:
+    """What is opened of every word of an output of this type; None for bools, of which all bits are."""
+    return None if t.is_bool else Window(ring(t.ring), t.lo, element_bits(t))

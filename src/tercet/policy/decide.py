@@ -10,7 +10,7 @@ from functools import cached_property
 from tercet.errors import PlanError
 from tercet.learn.reasons import KNOWN
 from tercet.plan.plan import OutputKind
-from tercet.plan.record.narrowed import Narrowed, narrowed
+from tercet.plan.record.explain import Narrowed, narrowed
 from tercet.plan.rows.track import Allowance
 from tercet.policy.disclosure import (
     Disclosure,

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from tercet.errors import PlanError
-from tercet.plan.bounds.capacity import capacity_bits
 from tercet.plan.plan import OutputKind, Plan, PlanOperation, maker_of
-from tercet.plan.rows.numbering import RowNumbers
-from tercet.plan.rows.states import RowState, Spread
+from tercet.plan.rows.states import RowNumbers, RowState, Spread
 from tercet.plan.rows.track import Allowance, track
+from tercet.plan.types import capacity_bits
 from tercet.policy.partners import known_beside
 from tercet.policy.persons import Persons, kind_of
 from tercet.policy.request import InputSource, KeptSource, united
@@ -49,7 +48,7 @@ class Disclosure:
     through: tuple[KeptSource, ...] = ()
     origins: Origins = field(default_factory=Origins)
     claimed: bool = False
-    """Whether bounds behind it are claimed, not proven (`plan.bounds.marks`)."""
+    """Whether bounds behind it are claimed, not proven (`plan.bounds.prove`)."""
 
     def stored(self) -> dict[str, Any]:
         """What a node stores beside a kept result, as JSON; `KeptSource` gives it back."""

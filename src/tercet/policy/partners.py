@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from tercet.plan.rows.numbering import RowNumbers
 from tercet.plan.rows.places import Ints
+from tercet.plan.rows.states import RowNumbers
 from tercet.policy.persons import MAX_ROWS
 from tercet.policy.request import Stretches, united
 

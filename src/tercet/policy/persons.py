@@ -9,8 +9,8 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.plan.rows.numbering import RowNumbers
 from tercet.plan.rows.places import RowOrder
+from tercet.plan.rows.states import RowNumbers
 from tercet.store.keys import KeyValues, Texts, as_arrow
 
 MAX_NUMBERED = 1 << 21

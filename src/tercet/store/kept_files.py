@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tercet.plan.labels import read_type, write_type
-from tercet.plan.types import Type
+from tercet.plan.types import Type, read_type, write_type
 from tercet.ring import word_count
 from tercet.sharing import BitShare, Party, Share
 from tercet.store.files import Space, place, place_name
@@ -118,7 +117,7 @@ def read_label(label: str) -> Type:
 
 
 def write_label(kind: Type) -> str:
-    """A type with its mark (`plan.labels`), in hexadecimal."""
+    """A type with its mark (`plan.types`), in hexadecimal."""
     return write_type(kind).hex()
 
 

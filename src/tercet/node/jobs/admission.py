@@ -14,11 +14,9 @@ from tercet.node.jobs.brought import behind_kept, column_source
 from tercet.node.jobs.row_keys import RowKeys
 from tercet.node.parts import NodeContext
 from tercet.node.worker.mode import RunMode, choose_mode
-from tercet.plan.bounds.capacity import capacity_bits
-from tercet.plan.labels import write_type
 from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.run.language import PlanLanguage, PlanProgram
-from tercet.plan.types import Type, bool_type
+from tercet.plan.types import Type, bool_type, capacity_bits, write_type
 from tercet.policy.disclosure import disclosures
 from tercet.policy.persons import Persons
 from tercet.policy.request import BudgetUse, InputSource, KeptSource, PolicyRequest

@@ -17,7 +17,7 @@ from tercet.node.jobs.state import EndingState, Job, RunningState
 from tercet.node.parts import NodeContext
 from tercet.node.worker.lanes import CONNECT_S, places
 from tercet.node.worker.messages import ColumnInput, JobOrder, KeptInput, KeptOutput, WorkDone
-from tercet.plan.labels import write_type
+from tercet.plan.types import write_type
 from tercet.store.change import KeepChange
 
 _REMEMBERED_BYTES = 1 << 14

@@ -14,7 +14,7 @@ from tercet.engine.job import JobRun
 from tercet.engine.scheduler import Scheduler
 from tercet.errors import PlanError
 from tercet.node.worker.messages import JobOrder, KeptOutput
-from tercet.plan.labels import read_type
+from tercet.plan.types import read_type
 from tercet.protocols.reshare import reshare
 from tercet.protocols.scope import Scope
 from tercet.sharing import PARTIES, BitShare, Party, Purpose, Share, Streams

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from tercet.engine.agreement import agree_on_keys
-from tercet.engine.channel import JobChannel
+from tercet.engine.channel import Heart, JobChannel
 from tercet.engine.commands import Done
 from tercet.engine.failure import Cause, Report
-from tercet.engine.heart import Heart
 from tercet.engine.job import JobRun, run_job
 from tercet.errors import TercetError
 from tercet.federation.api import JobReport
@@ -25,8 +24,8 @@ from tercet.node.worker.inputs import Inputs, leave
 from tercet.node.worker.messages import Failed, JobOrder, LaneAddress, PartyNumber, Setup, WorkDone
 from tercet.node.worker.mode import choose_mode
 from tercet.plan.run.execute import RunResult
-from tercet.plan.run.gather import execute_streamed
 from tercet.plan.run.language import PlanLanguage
+from tercet.plan.run.streaming import execute_streamed
 from tercet.ring import Bytes
 from tercet.sharing import PARTIES, Party, Streams
 from tercet.store.verified import Verified

@@ -1,12 +1,18 @@
-"""Proofs of bounds: which of the bounds that a plan states follow from its own operations.
+"""Proofs of bounds: which of the bounds that a plan states follow from its own operations, and which are claims.
 
 A `bound` or `multiply_within` states that a value lies in [lo, hi], for a reason (`plan.table.reasons`). The reason is
 a number that anyone can write, so it proves nothing. *Provers* look at the operations that a value comes from and
-compute bounds from them. What no prover finds is a claim (`plan.bounds.marks`).
+compute bounds from them. What no prover finds is a claim.
 
 Provers read terms: recorded values at a client, operations of a decoded plan at a node; both find the same. They start
 from the types of the values that a shape begins with, and never from a claim: a value with a claimed input is claimed
 whatever is proven here. To add a prover: a function from a term to bounds, entered in `PROVERS` under its rule.
+
+A number is *claimed* if a bound behind it is not proven: a `bound` or `multiply_within` without a proof, the declared
+bounds of a loop, or an input that was not checked. Whoever reads a plan derives this mark on types from the plan and
+from what it knows of the inputs; plans do not carry it. It decides one thing. Wide sums of products
+(`Contraction.wide`) are the only operation that groups rows by bounds; they take no claimed factor. So a false claim
+makes only the result of whoever claims wrong (docs/security/claims.md).
 """
 
 from __future__ import annotations
@@ -16,8 +22,9 @@ from typing import Any
 
 from tercet.plan.bounds.relations import related
 from tercet.plan.bounds.terms import Bounds, Term, is_same, same_integer
-from tercet.plan.table.operation import Algebra, Flow, Operation
+from tercet.plan.table.operation import Algebra, Bounding, Flow, Operation
 from tercet.plan.table.reasons import ProofRule
+from tercet.plan.types import Type
 
 Prover = Callable[[Term], "Bounds | None"]
 """From a value to the bounds of its stored integers; None if it finds nothing."""
@@ -124,3 +131,26 @@ PROVERS: Mapping[ProofRule, Prover] = {
     ProofRule.RELATION: related,
 }
 """All are tried, whatever reason a plan states."""
+
+
+def result_type(operation: Operation[Any], inputs: Sequence[Term], attrs: Any) -> Type:
+    """The type of an operation on these values, with its mark. Raises PlanError if it has none.
+
+    Called wherever a plan is recorded or read: by clients, by each node, for pieces of plans alike.
+    """
+    found = operation.infer(tuple([term.type for term in inputs]), attrs)
+    return marked(found, operation, inputs, attrs)
+
+
+def marked(found: Type, operation: Operation[Any], inputs: Sequence[Term], attrs: Any) -> Type:
+    """The type with the mark that follows from the operation and from those of its inputs."""
+    claimed = not found.is_bool and _is_claimed(operation, inputs, attrs)
+    return found if found.claimed == claimed else found.with_claim(claimed)
+
+
+def _is_claimed(operation: Operation[Any], inputs: Sequence[Term], attrs: Any) -> bool:
+    if operation.bounds is Bounding.ENFORCED:
+        return False
+    if any(term.type.claimed for term in inputs):
+        return True
+    return operation.bounds is Bounding.STATED and not is_proven(operation, inputs, attrs)

@@ -23,8 +23,7 @@ from tercet.plan.plan import (
 from tercet.plan.record.graph import LoopBody, Recorded
 from tercet.plan.record.scale import reproducible
 from tercet.plan.table.attributes import Attributes, Contraction, MatrixProduct
-from tercet.plan.table.operation import Algebra, Call, Operation
-from tercet.plan.table.variants import Security
+from tercet.plan.table.operation import Algebra, Call, Operation, Security
 from tercet.plan.types import Type
 from tercet.protocols.cost import Cost
 

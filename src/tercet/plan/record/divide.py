@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from tercet.errors import PlanError
 from tercet.plan.bounds.relations import quotient_limit
 from tercet.plan.record import logic
+from tercet.plan.record.approximate import combination, normalise, one_minus, times
 from tercet.plan.record.build import Operand, as_node, linear, multiply, negate, number
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.logic import inject, logical_not, negative
-from tercet.plan.record.normalise import normalise
-from tercet.plan.record.polynomials import combination, one_minus, times
 from tercet.plan.record.public import DEFAULT_FRAC_BITS, constant_in_ring
 from tercet.plan.record.scale import (
     at_scale,

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
 
-from tercet.plan.bounds.marks import result_type
+from tercet.plan.bounds.prove import result_type
 from tercet.plan.bounds.relations import RELATED, related
 from tercet.plan.table.attributes import NONE, Attributes, LoopCount, StatedBounds
 from tercet.plan.table.operation import Data, Operation
-from tercet.plan.table.operations import BY_NAME, CONSTANT, INPUT
-from tercet.plan.table.ops_loop import LOOP
+from tercet.plan.table.operations import BY_NAME, CONSTANT, INPUT, LOOP
 from tercet.plan.table.reasons import BUILT_IN, DERIVED, Reasons
 from tercet.plan.types import Type
 

@@ -21,8 +21,7 @@ from tercet.plan.record.build import (
     total,
 )
 from tercet.plan.record.graph import Recorded
-from tercet.plan.record.literals import thresholds
-from tercet.plan.record.public import DEFAULT_FRAC_BITS, bool_constant, bounds_of, integers, number_constant
+from tercet.plan.record.public import DEFAULT_FRAC_BITS, bool_constant, bounds_of, integers, number_constant, thresholds
 from tercet.plan.record.scale import at_scale, bounded, fitting_ring, in_ring, renamed
 from tercet.plan.table.attributes import Axis, NewShape, Permutation, Ranges
 from tercet.plan.table.operation import Algebra, broadcast_shapes
@@ -36,7 +35,7 @@ def negative(x: Recorded) -> Recorded:
 
 
 def less(a: Operand, b: Operand) -> Recorded:
-    """a < b; exact, public numbers read as `plan.record.literals` says."""
+    """a < b; exact, public numbers read as `plan.record.public` says."""
     if isinstance(a, Recorded) and isinstance(b, Recorded):
         a, b = _together(number(a), number(b))
         if max((a.type.lo - b.type.hi).bit_length(), (a.type.hi - b.type.lo).bit_length()) >= a.type.ring:
@@ -110,7 +109,7 @@ def _minus(x: Recorded, values: NDArray[Any]) -> Recorded:
 
 
 def equal(a: Operand, b: Operand) -> Recorded:
-    """a == b; exact, public numbers read as `plan.record.literals` says."""
+    """a == b; exact, public numbers read as `plan.record.public` says."""
     if not isinstance(a, Recorded):
         a, b = b, a
     assert isinstance(a, Recorded)

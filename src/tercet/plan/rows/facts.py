@@ -8,7 +8,7 @@ Axes are counted from the right; axes of length 1 are not listed.
 
 Datasets whose rows meet at the same places under the same numbers are one *space*: their rows are exchanged together.
 `SpacesLinked` is raised where two meet for the first time, and the analysis begins anew with them as one. Rows have the
-numbers of their positions, or those that public keys give them (`plan.rows.numbering`).
+numbers of their positions, or those that public keys give them (`plan.rows.states`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.plan.rows.axes import Shape
-from tercet.plan.rows.numbering import RowNumbers, renumbered
 from tercet.plan.rows.places import NOWHERE, Partition, RowOrder, TooManyPieces
-from tercet.plan.rows.states import Aggregate, Rows, RowState, Spread
+from tercet.plan.rows.states import Aggregate, RowNumbers, Rows, RowState, Spread, renumbered
 
 Public = NDArray[np.void]
 """A public array as bytes: all that matters is which elements are equal, and which are zero."""

@@ -5,11 +5,15 @@ exchanging the records of two rows of one class, in this dataset and in every da
 changes no number of it, and rows of no class change nothing either. So each number treats all rows of a class alike;
 `count` is the size of the smallest class. Which *values* the rows have may still single one out (a comparison that
 holds for one patient only): against that no analysis of the plan helps.
+
+Row tracking takes rows of two datasets for one person's when they have one number and are at one place. As stored, rows
+are numbered by their position. Where the datasets have public keys, a node numbers rows of equal keys alike instead,
+before it follows a plan. So the analyst chooses which rows are at which place, never which of them belong together.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -136,3 +140,52 @@ def _order(data: Any) -> RowOrder:
     if not order.is_injective():
         raise ValueError
     return order
+
+
+RowNumbers: TypeAlias = RowOrder | int
+"""What numbers the rows of a dataset have: row r that of place r, or r and so much."""
+
+
+def renumbered(state: RowState, numbering: RowNumbers) -> RowState:
+    """What is known of a dataset's rows, by their new numbers. Raises TooManyPieces."""
+    if isinstance(numbering, int):
+        return _shifted(state, numbering)
+    match state:
+        case Aggregate(count, classes):
+            return Aggregate(count, None if classes is None else numbering.image(classes))
+        case Rows(order=order, background=background):
+            rows = numbering.at(np.arange(numbering.length))
+            stood = (order or RowOrder.natural(state.count)).through(rows)
+            behind = None if background is None else numbering.image(background)
+            return replace(state, order=stood, background=behind)
+    return state
+
+
+def restored(state: RowState, numbering: RowNumbers) -> RowState:
+    """What is known of the rows that a dataset has, by its own numbers again. Raises TooManyPieces."""
+    if isinstance(numbering, int):
+        return _shifted(state, -numbering)
+    rows = numbering.at(np.arange(numbering.length))
+    match state:
+        case Aggregate(classes=classes) if classes is not None:
+            mine = classes.take(rows)
+            return Aggregate(mine.least, mine)
+        case Rows(order=order, background=background):
+            assert order is not None
+            first = int(rows.min(initial=np.iinfo(np.int64).max))
+            number_of = np.full(int(rows.max(initial=first - 1)) + 1 - first, NOWHERE, np.int64)
+            number_of[rows - first] = np.arange(len(rows))
+            stood = order.through(number_of, first)
+            behind = None if background is None else background.take(rows)
+            return replace(state, order=stood, count=stood.count, background=behind)
+    return state
+
+
+def _shifted(state: RowState, by: int) -> RowState:
+    match state:
+        case Aggregate(count, classes) if classes is not None:
+            return Aggregate(count, classes.shifted(by))
+        case Rows(order=order, background=background):
+            stood = (order or RowOrder.natural(state.count)).shifted(by)
+            return replace(state, order=stood, background=None if background is None else background.shifted(by))
+    return state

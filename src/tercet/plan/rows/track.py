@@ -45,9 +45,8 @@ from tercet.plan.rows.facts import (
     summed,
     unchanging,
 )
-from tercet.plan.rows.numbering import RowNumbers, restored
 from tercet.plan.rows.places import Ints, Partition, RowOrder, TooManyPieces
-from tercet.plan.rows.states import Rows, RowState, Spread
+from tercet.plan.rows.states import RowNumbers, Rows, RowState, Spread, restored
 from tercet.plan.table.ops_products import wide_block
 from tercet.protocols.matrix import blocks
 from tercet.ring import ring, unpack_bits

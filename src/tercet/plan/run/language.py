@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 
 from tercet.engine.channel import JobChannel
 from tercet.errors import PlanError
-from tercet.plan.bounds.capacity import window
-from tercet.plan.labels import read_type, write_type
 from tercet.plan.plan import HANDLE_BYTES, OutputKind, Plan
 from tercet.plan.run.execute import RunResult, execute
+from tercet.plan.types import read_type, window, write_type
 from tercet.protocols.reveal import Window
 from tercet.sharing import BitShare, Party, Share, Streams
 
@@ -89,7 +88,7 @@ class PlanLanguage:
     def read(self, plan: bytes, claimed: Collection[bytes] = ()) -> PlanProgram:
         """Decode a plan, check all its types anew, and that no value is too large here. Raises PlanError.
 
-        `claimed`: handles of the inputs whose bounds nobody has checked or proven (`plan.marks`)."""
+        `claimed`: handles of the inputs whose bounds nobody has checked or proven (`plan.bounds.prove`)."""
         key = plan, frozenset(claimed)
         program = self._read.get(key)
         if program is None:

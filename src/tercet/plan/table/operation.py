@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import cached_property
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -12,11 +13,49 @@ from numpy.typing import NDArray
 
 from tercet.errors import PlanError
 from tercet.plan.table.attributes import Attributes
-from tercet.plan.table.variants import Variant
 from tercet.plan.types import Type
-from tercet.protocols.cost import Cost
+from tercet.protocols.cost import NOTHING, Cost
 from tercet.protocols.scope import Scope
 from tercet.ring import Ring, ring
+
+
+class Security(Enum):
+    """Against what the parties of a job are protected."""
+
+    SEMI_HONEST = auto()
+    """A party that follows the protocol and looks at what it receives."""
+
+
+def no_cost(call: object) -> Cost:
+    """Of what each party does alone."""
+    return NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to compute an operation. `run` gets scope, call and the inputs at one party: a plain function if nothing
+    is sent, else a protocol body. `cost` is exact and gets the call; `modes` are those in which it may run."""
+
+    name: str
+    run: Callable[..., Any]
+    cost: Callable[[Any], Cost] = no_cost
+    modes: frozenset[Security] = frozenset(Security)
+
+
+def only(run: Callable[..., Any], cost: Callable[[Any], Cost] = no_cost) -> tuple[Variant]:
+    """The variants of an operation that has one protocol."""
+    return (Variant("only", run, cost),)
+
+
+def fewer(
+    bytes_run: Callable[..., Any],
+    bytes_cost: Callable[[Any], Cost],
+    rounds_run: Callable[..., Any],
+    rounds_cost: Callable[[Any], Cost],
+) -> tuple[Variant, Variant]:
+    """The variants of an operation of which one protocol takes fewer bytes, the other fewer rounds."""
+    return Variant("fewer bytes", bytes_run, bytes_cost), Variant("fewer rounds", rounds_run, rounds_cost)
+
 
 Plain: TypeAlias = NDArray[Any]
 """Stored integers as Python ints in an object array, or bools: what the oracle computes with."""
@@ -158,7 +197,7 @@ class Operation(Generic[A]):
     `attributes` is the class of its attributes. `infer` gives the type of its one result (kinds, shape, scale, range)
     or raises PlanError; the types of a loop's results follow from its body. `meaning` is the plain NumPy meaning on
     stored integers; `error` bounds how far a run may be from it, in last bits. `variants` are the protocols that
-    compute it; the plan names one by its number. `local`: nothing is sent. `rows` says what becomes of rows; without it
+    compute it; the plan names one by its number. `rows` says what becomes of rows; without it
     they count as lost.
     """
 
@@ -169,7 +208,6 @@ class Operation(Generic[A]):
     infer: Callable[[Sequence[Type], A], Type]
     variants: tuple[Variant, ...] = field(repr=False)
     meaning: Callable[[Sequence[Plain], A, Type], Plain] = field(repr=False)
-    local: bool = True
     error: str = "exact"
     protocol: str = "local"
     rows: Flow = Flow.UNKNOWN
@@ -195,6 +233,11 @@ class Operation(Generic[A]):
     def cost(self, call: Call[A]) -> Cost:
         """What it costs, by the variant of the call."""
         return self.variants[call.variant].cost(call)
+
+    @cached_property
+    def local(self) -> bool:
+        """Whether nothing is sent."""
+        return self.variants[0].cost is no_cost
 
     @property
     def has_choice(self) -> bool:

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from tercet.errors import PlanError
-from tercet.plan.table.attributes import Attributes
-from tercet.plan.table.operation import Data, Flow, Operation, Plain
+from tercet.plan.table.attributes import Attributes, LoopCount
+from tercet.plan.table.operation import Bounding, Data, Flow, Operation, Plain, only
 from tercet.plan.table.ops_bits import BITS
 from tercet.plan.table.ops_local import LOCAL
-from tercet.plan.table.ops_loop import LOOPS
 from tercet.plan.table.ops_products import PRODUCTS
-from tercet.plan.table.variants import only
 from tercet.plan.types import Type
 
+MAX_COUNT = 1 << 20
+MAX_NESTING = 4
 
-def _given(inputs: Sequence[Type], attrs: Attributes) -> Type:
-    raise PlanError("the type of an input or constant is declared, not derived")
+
+def _declared(inputs: Sequence[Type], attrs: Attributes) -> Type:
+    raise PlanError("the type of an input, a constant or a loop is declared, not derived")
 
 
-def _never(*values: object) -> None:
-    raise PlanError("an input or constant is not run")
+def _never(*values: object) -> NoReturn:
+    raise PlanError("an input, a constant or a loop is not run by itself")
 
 
 def _unknown(inputs: Sequence[Plain], attrs: Attributes, out: Type) -> Plain:
@@ -36,7 +37,7 @@ INPUT = Operation(
     1,
     "a stored secret array",
     Attributes,
-    _given,
+    _declared,
     only(_never),
     _unknown,
     rows=Flow.LEAF,
@@ -47,13 +48,29 @@ CONSTANT = Operation(
     2,
     "a public array in the plan",
     Attributes,
-    _given,
+    _declared,
     only(_never),
     _unknown,
     rows=Flow.LEAF,
     data=Data.WORDS,
 )
+LOOP = Operation(
+    "loop",
+    80,
+    "a body of operations, a public number of times",
+    LoopCount,
+    _declared,
+    only(_never, _never),
+    _unknown,
+    error="that of its body",
+    protocol="that of its body",
+    rows=Flow.LOOP,
+    data=Data.BODY,
+    results=lambda attrs: attrs.carried,
+    bounds=Bounding.DECLARED,
+)
+"""Its results are the carried values after the last pass."""
 
-OPERATIONS: tuple[Operation[Any], ...] = (INPUT, CONSTANT, *LOCAL, *PRODUCTS, *BITS, *LOOPS)
+OPERATIONS: tuple[Operation[Any], ...] = (INPUT, CONSTANT, *LOCAL, *PRODUCTS, *BITS, LOOP)
 BY_NAME: Mapping[str, Operation[Any]] = MappingProxyType({op.name: op for op in OPERATIONS})
 BY_CODE: Mapping[int, Operation[Any]] = MappingProxyType({op.code: op for op in OPERATIONS})

@@ -20,10 +20,11 @@ from tercet.plan.table.operation import (
     arity,
     boolean,
     broadcast,
+    fewer,
     need,
     numeric,
+    only,
 )
-from tercet.plan.table.variants import fewer, only
 from tercet.plan.types import Type, ValueKind, bool_type, limit, magnitude
 from tercet.protocols.bits import bit_and, bit_and_cost, bit_xor
 from tercet.protocols.clip import clip, clip_cost
@@ -172,7 +173,6 @@ BITS: tuple[Operation[Any], ...] = (
         _infer_clip,
         only(_run_clip, lambda c: clip_cost(c.ring, c.out.size)),
         lambda inputs, attrs, out: _clipped(np.asarray(inputs[0], dtype=object), attrs.lo, attrs.hi),
-        local=False,
         protocol="two comparisons of the whole word, one AND, bit injection",
         rows=Flow.EACH,
         bounds=Bounding.ENFORCED,
@@ -185,7 +185,6 @@ BITS: tuple[Operation[Any], ...] = (
         _infer_pair,
         only(lambda s, c, x, y: bit_and(s, x, y), lambda c: bit_and_cost((), c.out.size)),
         lambda inputs, attrs, out: np.logical_and(*_plain(inputs)),
-        local=False,
         protocol="replicated AND (Araki et al. 2016)",
         rows=Flow.EACH,
     ),
@@ -236,7 +235,6 @@ BITS: tuple[Operation[Any], ...] = (
             _cost_test(is_negative_pc3_cost),
         ),
         lambda inputs, attrs, out: np.asarray(inputs[0] < 0, dtype=bool),
-        local=False,
         protocol="radix-16 table leaf and carry tree; PC-3 (after Damgard et al. 2007, SecureNN 2019)",
         rows=Flow.EACH,
         algebra=Algebra.SIGN,
@@ -254,7 +252,6 @@ BITS: tuple[Operation[Any], ...] = (
             _cost_less(is_negative_pc3_cost),
         ),
         lambda inputs, attrs, out: np.asarray(inputs[0] < inputs[1], dtype=bool),
-        local=False,
         protocol="as negative, on the difference",
         rows=Flow.EACH,
     ),
@@ -271,7 +268,6 @@ BITS: tuple[Operation[Any], ...] = (
             _cost_test(is_zero_hamming_cost),
         ),
         lambda inputs, attrs, out: np.asarray(inputs[0] == 0, dtype=bool),
-        local=False,
         protocol="AND tree; Hamming distance and one-hot",
         rows=Flow.EACH,
     ),
@@ -288,7 +284,6 @@ BITS: tuple[Operation[Any], ...] = (
             lambda c: bit_to_words_cost(c.ring, c.out.size, one_round=True),
         ),
         lambda inputs, attrs, out: _plain(inputs)[0].astype(object) * 1,
-        local=False,
         protocol="one cross term",
         rows=Flow.EACH,
     ),
@@ -305,7 +300,6 @@ BITS: tuple[Operation[Any], ...] = (
             lambda c: inject_cost(c.ring, c.out.size, one_round=True),
         ),
         lambda inputs, attrs, out: np.where(_plain(inputs[:1])[0], np.asarray(inputs[1], dtype=object), 0),
-        local=False,
         protocol="three cross terms (bit injection)",
         rows=Flow.EACH,
         algebra=Algebra.WHERE,

@@ -39,9 +39,9 @@ from tercet.plan.table.operation import (
     corners,
     need,
     numeric,
+    only,
 )
 from tercet.plan.table.reasons import may_stand
-from tercet.plan.table.variants import only
 from tercet.plan.types import Type, ValueKind, limit
 from tercet.protocols.scope import Scope
 from tercet.ring import pack_bits, ring, unpack_bits

@@ -29,12 +29,13 @@ from tercet.plan.table.operation import (
     broadcast,
     check_axes,
     corners,
+    fewer,
     need,
     numeric,
+    only,
     rescaled,
 )
 from tercet.plan.table.ops_local import check_stated, matmul_type
-from tercet.plan.table.variants import fewer, only
 from tercet.plan.types import Type, ValueKind, limit
 from tercet.protocols.cost import Cost
 from tercet.protocols.exact import truncate_exact, truncate_exact_cost
@@ -324,7 +325,6 @@ PRODUCTS: tuple[Operation[Any], ...] = (
         _infer_multiply,
         only(_run_multiply, _cost_multiply),
         lambda inputs, attrs, out: _floored(np.asarray(inputs[0] * inputs[1], dtype=object), attrs.shift),
-        local=False,
         error="exact; with a shift below 1 last bit, unbiased",
         protocol="exchange-form product (Araki et al. 2016, ASTRA 2019); FMT-2",
         rows=Flow.EACH,
@@ -339,7 +339,6 @@ PRODUCTS: tuple[Operation[Any], ...] = (
         _infer_within,
         only(_run_within, lambda c: multiply_cost(c.ring, c.out.size)),
         lambda inputs, attrs, out: np.asarray(inputs[0] * inputs[1], dtype=object),
-        local=False,
         protocol="exchange-form product",
         rows=Flow.EACH,
         bounds=Bounding.STATED,
@@ -352,7 +351,6 @@ PRODUCTS: tuple[Operation[Any], ...] = (
         _infer_contract,
         only(_run_contract, _cost_contract),
         _plain_contract,
-        local=False,
         error="exact; with a shift below 1 last bit, unbiased",
         protocol="exchange-form product, one word sent a result; FMT-2; in blocks that are lifted",
         rows=Flow.CONTRACT,
@@ -367,7 +365,6 @@ PRODUCTS: tuple[Operation[Any], ...] = (
         _infer_matmul,
         only(_run_matmul, _cost_matmul),
         _plain_matmul,
-        local=False,
         error="exact; with a shift below 1 last bit, unbiased",
         protocol="exchange-form product, one word sent a result; FMT-2; in blocks that are lifted",
         rows=Flow.MATRIX,
@@ -386,7 +383,6 @@ PRODUCTS: tuple[Operation[Any], ...] = (
             lambda c: truncate_cost(c.ring, c.out.size, c.attrs.shift, one_round=True),
         ),
         lambda inputs, attrs, out: _floored(inputs[0], attrs.shift),
-        local=False,
         error="below 1 last bit, unbiased",
         protocol="TR-2 / TR-1 (after Dalskov, Escudero, Keller 2020)",
         rows=Flow.EACH,
@@ -401,7 +397,6 @@ PRODUCTS: tuple[Operation[Any], ...] = (
         _infer_floor,
         only(_exact, lambda c: truncate_exact_cost(c.ring, c.out.size, c.attrs.shift)),
         _plain_round,
-        local=False,
         protocol="TR-exact: truncation with the true carry",
         rows=Flow.EACH,
         algebra=Algebra.ROUND,
@@ -419,7 +414,6 @@ PRODUCTS: tuple[Operation[Any], ...] = (
             lambda c: lift_cost(c.out.size, one_round=True),
         ),
         _identical,
-        local=False,
         protocol="wrap of two summands as one cross term",
         rows=Flow.EACH,
         algebra=Algebra.RING,
@@ -433,7 +427,6 @@ PRODUCTS: tuple[Operation[Any], ...] = (
         _infer_normalise,
         only(_run_normalise, _cost_normalise),
         _plain_normalise,
-        local=False,
         protocol="bits by LUT adder, prefix OR, one cross-term sum (Catrina, Saxena 2010)",
         rows=Flow.STACKED,
         algebra=Algebra.NORMALISE,

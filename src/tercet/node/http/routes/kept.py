@@ -16,7 +16,7 @@ from tercet.federation.refusals import not_found
 from tercet.node.changes.coordinator import Transactions
 from tercet.node.http.access import AnalystOrOperator, Caller
 from tercet.node.parts import NodeContext
-from tercet.plan.labels import write_type
+from tercet.plan.types import write_type
 from tercet.store.kept import KeptResult, KeptRow
 from tercet.store.origins import read_origins
 
