@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 import time
@@ -94,8 +95,10 @@ def test_a_party_killed_between_jobs_is_named_by_the_next() -> None:
     with slow_processes() as net:
         x = put(net, [3], (-1, 3))
         pid = net._companions.pids[Party.P3]  # type: ignore[attr-defined]
+        ended = os.pidfd_open(pid)
         os.kill(pid, signal.SIGKILL)
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert select.select([ended], [], [], 10)[0]
+        os.close(ended)
         with pytest.raises(Unreachable) as caught:
             net._run(reveal_plan(x))
         assert caught.value.party == 3

@@ -46,7 +46,7 @@ BEARERS: list[Any] = [
     StoredShare(b"", Share(RING64, WORDS, WORDS)),
     IDENTITY,
     Contact(SEED),
-    PartySettings(SessionPeer.P1, IDENTITY, {SessionPeer.P2: Contact(SEED)}, 3, bytes(16), 1.0, 1),
+    PartySettings(SessionPeer.P1, IDENTITY, {SessionPeer.P2: Contact(SEED)}, bytes(16), 1.0, 1),
     encode_array([12345.5]),
     Scope(Party.P1, Streams({}), PostChannel(Trio().post, Party.P1), 1, solo=PARTIES[0]),
 ]

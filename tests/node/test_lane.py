@@ -22,7 +22,7 @@ from federations import member
 from tercet.federation.bundle import InputRef, JobHeader, RowLink, make_bundle, read_bundle, recipient
 from tercet.federation.identifiers import fresh_id
 from tercet.node.worker import main as lane
-from tercet.node.worker.launch import ForkedWorker, ForkServer
+from tercet.node.worker.launch import WorkerLauncher
 from tercet.node.worker.messages import Failed, JobOrder, LaneAddress, Setup, send
 from tercet.node.worker.pool import LaneEnd, LanePool
 from tercet.plan.network import LAN
@@ -30,6 +30,7 @@ from tercet.plan.plan import OutputKind
 from tercet.plan.record.compile import Wanted, compile_plan
 from tercet.plan.record.graph import Graph
 from tercet.plan.types import Type, ValueKind
+from tercet.process import ForkedProcess
 from tercet.transport import listen
 
 FEDERATION = "ab" * 16
@@ -61,7 +62,7 @@ class Trio:
         self.lanes = []
         for number, one in enumerate(members):
             setup = setup_of(number + 1, folder)
-            self.lanes.append(LanePool([self.listeners[number]], setup, one.identity.key, ForkServer()))
+            self.lanes.append(LanePool([self.listeners[number]], setup, one.identity.key, WorkerLauncher()))
         for lanes in self.lanes:
             lanes.start()
         assert all(lanes.await_ready() for lanes in self.lanes)
@@ -194,7 +195,7 @@ def test_a_cancel_that_comes_too_late_does_not_end_the_next_job(trio: Trio, monk
     assert worker is not None
     looked = type(worker.process).resident_bytes
 
-    def looks(process: ForkedWorker) -> int:
+    def looks(process: ForkedProcess) -> int:
         """Asked once the answer has come: that is when the job is cancelled."""
         if process is worker.process:
             lane.cancel(read_bundle(one).header.job)

@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import time
@@ -17,17 +16,18 @@ from pathlib import Path
 import pytest
 
 from tercet.errors import ConfigError
-from tercet.node.worker.launch import ForkedWorker, ForkServer
+from tercet.node.worker.launch import WorkerLauncher
+from tercet.process import ForkedProcess, ForkServer
 from tercet.transport import listen
 
 
 @pytest.fixture
-def server() -> Iterator[ForkServer]:
-    with closing(ForkServer()) as made:
+def server() -> Iterator[WorkerLauncher]:
+    with closing(WorkerLauncher()) as made:
         yield made
 
 
-def started(server: ForkServer, lane: int = 0) -> ForkedWorker:
+def started(server: WorkerLauncher, lane: int = 0) -> ForkedProcess:
     with listen() as listener:
         return server.start(lane, listener)
 
@@ -43,7 +43,7 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def test_how_a_worker_ended_is_told(server: ForkServer) -> None:
+def test_how_a_worker_ended_is_told(server: WorkerLauncher) -> None:
     killed, left = started(server), started(server, 1)
     assert not killed.ended() and killed.exit_status() is None
     assert killed.resident_bytes() > 1 << 20
@@ -58,7 +58,7 @@ def test_how_a_worker_ended_is_told(server: ForkServer) -> None:
         one.close()
 
 
-def test_another_server_is_started_when_one_is_lost(server: ForkServer) -> None:
+def test_another_server_is_started_when_one_is_lost(server: WorkerLauncher) -> None:
     worker = started(server)
     lost = parent(worker.pid)
     os.kill(lost, signal.SIGKILL)
@@ -72,16 +72,16 @@ def test_another_server_is_started_when_one_is_lost(server: ForkServer) -> None:
 
 
 def test_an_answer_that_comes_late_is_not_that_to_the_next_request(
-    server: ForkServer, monkeypatch: pytest.MonkeyPatch
+    server: WorkerLauncher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each answer belongs to one lane: the process that is killed for a job is that of its worker, and no other."""
 
-    def asked(channel: socket.socket, lane: int, handed: list[int]) -> tuple[int, list[int]]:
-        socket.send_fds(channel, [struct.pack("<I", lane)], handed)
+    def asked(server: ForkServer, channel: socket.socket, lane: bytes, handed: list[int]) -> tuple[int, list[int]]:
+        socket.send_fds(channel, [lane], handed)
         raise TimeoutError
 
     with monkeypatch.context() as patch, pytest.raises(ConfigError, match="could not be started"):
-        patch.setattr("tercet.node.worker.launch._asked", asked)
+        patch.setattr(ForkServer, "_ask", asked)
         started(server)
     worker = started(server, 1)
     name = Path(f"/proc/{worker.pid}/comm")
@@ -90,7 +90,7 @@ def test_an_answer_that_comes_late_is_not_that_to_the_next_request(
     worker.close()
 
 
-def test_workers_end_with_who_had_them_started(server: ForkServer) -> None:
+def test_workers_end_with_who_had_them_started(server: WorkerLauncher) -> None:
     worker = started(server)
     server.close()
     assert select.select([worker.control], [], [], 20)[0]
@@ -98,7 +98,7 @@ def test_workers_end_with_who_had_them_started(server: ForkServer) -> None:
     worker.close()
 
 
-def test_a_server_inherits_nothing(server: ForkServer) -> None:
+def test_a_server_inherits_nothing(server: WorkerLauncher) -> None:
     """Not even what whoever started the supervisor left open for all that it starts."""
     read, write = os.pipe()
     os.set_inheritable(write, True)
@@ -113,11 +113,11 @@ def test_a_server_inherits_nothing(server: ForkServer) -> None:
 SUPERVISOR = """
 import os, socket, sys, threading, time
 from pathlib import Path
-from tercet.node.worker.launch import ForkServer
+from tercet.node.worker.launch import WorkerLauncher
 from tercet.transport import listen
 
 inherited = os.open(os.devnull, os.O_RDONLY)
-server = ForkServer.fork()
+server = WorkerLauncher.fork()
 catalogue, hall, listener = open(sys.argv[1], "wb"), socket.socket(), listen()
 threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 first = server.start(0, listener)

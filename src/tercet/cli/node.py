@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -17,9 +17,6 @@ from tercet.cli.output import amount, console, facts, grouped, moment, say
 from tercet.cli.own_node import SETTINGS, NodeOption, bracketed, load_settings, local_url, own_node
 from tercet.errors import ConfigError
 from tercet.federation.text import counted
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(no_args_is_help=True, help="Run a node, and decide what it takes part in.")
 
@@ -95,10 +92,10 @@ def init(
 @app.command(epilog=example("tercet node run", "tercet node run --node /var/lib/tercet"))
 def run(node: NodeOption = Path(SETTINGS)) -> None:
     """Serve until SIGTERM or Ctrl-C; logs go to standard error."""
-    from tercet.node.worker.launch import ForkServer
+    from tercet.node.worker.launch import WorkerLauncher
 
     # before anything else is loaded or read: workers are forked from what is here now
-    with closing(ForkServer.fork()) as launcher:
+    with closing(WorkerLauncher.fork()) as launcher:
         from tercet.node.daemon import run as serve
 
         serve(load_settings(node), launcher=launcher)

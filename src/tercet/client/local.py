@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
-import select
-import subprocess
-import sys
+import signal
+import socket
 import tempfile
 import threading
 import time
 import weakref
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
 
 from tercet.client.base import COIN, STATED, check_modes
-from tercet.client.serve import READY, PartySettings
+from tercet.client.serve import PartySettings
 from tercet.client.session import Companions, Session
 from tercet.engine.party import START_S, PartyLoop
 from tercet.errors import ConfigError, TercetError, Unreachable
 from tercet.plan.network import PROFILES, Network
 from tercet.plan.run.language import PlanLanguage
+from tercet.process import LOAD_S, ForkedProcess, ForkServer
 from tercet.ring import retain_freed_memory
 from tercet.sharing import PARTIES, Party
 from tercet.transport import (
@@ -43,6 +41,7 @@ _END_S = 1.0
 _HURRY_S = 0.2
 _KILL_S = 2.0
 _LAST_WORDS_BYTES = 4000
+_CODE = "from tercet.client.serve import main; raise SystemExit(main())"
 MEASURED = "measured"
 SPIN_S = 100e-6
 
@@ -168,37 +167,26 @@ def _run_party(endpoint: Endpoint, timeout: float, threads: int, balance: bool) 
 
 
 def _start_processes(timeout: float, link: EmulatedLink | None, threads: int) -> tuple[Endpoint, Companions]:
-    trio = ProcessTrio()
-    try:
-        # they load while we make keys
+    with ExitStack() as failed, ExitStack() as sockets:
+        trio = ProcessTrio()
+        failed.callback(trio.stop, gently=False)
+        # its process loads while we make keys
         identities = {peer: Identity.create(f"tercet {peer.label}") for peer in SessionPeer}
         session = new_session()
-        for party in PARTIES:
-            me = SessionPeer(party)
-            contacts = {
-                peer: Contact(identities[peer].certificate, *(trio.address(peer) if dials(me, peer) else ("", 0)))
-                for peer in SessionPeer
+        listeners = {SessionPeer(party): sockets.enter_context(listen()) for party in PARTIES}
+        contacts = {
+            peer: Contact(identities[peer].certificate, *listener.getsockname()[:2])
+            for peer, listener in listeners.items()
+        }
+        everybody = {**contacts, SessionPeer.CLIENT: Contact(identities[SessionPeer.CLIENT].certificate)}
+        for me, listener in listeners.items():
+            others = {
+                peer: contact if dials(me, peer) else Contact(contact.certificate)
+                for peer, contact in everybody.items()
                 if peer != me
             }
-            trio.instruct(
-                party,
-                PartySettings(
-                    me,
-                    identities[me],
-                    contacts,
-                    trio.listener_fd(party),
-                    session,
-                    timeout,
-                    threads,
-                    None if link is None else (link.rtt_s, link.bandwidth_bits_s),
-                    SPIN_S,
-                ),
-            )
-        trio.await_start()
-        contacts = {
-            SessionPeer(party): Contact(identities[SessionPeer(party)].certificate, *trio.address(SessionPeer(party)))
-            for party in PARTIES
-        }
+            shape = None if link is None else (link.rtt_s, link.bandwidth_bits_s)
+            trio.start(PartySettings(me, identities[me], others, session, timeout, threads, shape, SPIN_S), listener)
         try:
             endpoint = connect(
                 SessionPeer.CLIENT,
@@ -212,115 +200,65 @@ def _start_processes(timeout: float, link: EmulatedLink | None, threads: int) ->
         except TercetError as error:
             error.add_note(trio.last_words())
             raise
-    except BaseException:
-        trio.stop(gently=False)
-        raise
+        failed.pop_all()
     return endpoint, trio
 
 
 class ProcessTrio:
-    """The three parties as child processes, each with a listening socket that it inherits."""
+    """The three parties as processes, forked by one that has loaded what they run, with one log."""
 
     def __init__(self) -> None:
-        self._children: dict[Party, subprocess.Popen[bytes]] = {}
-        self._logs: dict[Party, IO[bytes]] = {}
-        self._addresses: dict[Party, tuple[str, int]] = {}
-        self._fds: dict[Party, int] = {}
-        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-        command = [sys.executable, "-c", "from tercet.client.serve import main; raise SystemExit(main())"]
-        with ExitStack() as sockets:
-            try:
-                for party in PARTIES:
-                    listener = sockets.enter_context(listen())
-                    self._addresses[party] = listener.getsockname()[:2]
-                    self._fds[party] = listener.fileno()
-                    self._logs[party] = tempfile.TemporaryFile()  # noqa: SIM115
-                    self._children[party] = subprocess.Popen(
-                        command,
-                        stdin=subprocess.PIPE,
-                        stdout=subprocess.PIPE,
-                        stderr=self._logs[party],
-                        pass_fds=[listener.fileno()],
-                        env=environment,
-                        process_group=0,
-                    )
-            except BaseException:
-                self.stop(gently=False)
-                raise
+        self._processes: dict[Party, ForkedProcess] = {}
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115
+        self._server = ForkServer(_CODE, log=self._log.fileno(), apart=True)
+        self._server.load()
 
     @property
     def pids(self) -> dict[Party, int]:
         """The process ids, for tests that disturb them."""
-        return {party: child.pid for party, child in self._children.items()}
+        return {party: process.pid for party, process in self._processes.items()}
 
-    def address(self, peer: SessionPeer) -> tuple[str, int]:
-        """Where a party listens."""
-        return self._addresses[Party(int(peer))]
-
-    def listener_fd(self, party: Party) -> int:
-        """The number of the socket that the child inherited."""
-        return self._fds[party]
-
-    def instruct(self, party: Party, settings: PartySettings) -> None:
-        """Hand a child its settings, keys included, over its standard input."""
-        stdin = self._children[party].stdin
-        assert stdin is not None
-        with suppress(BrokenPipeError):  # it has ended, as `await_start` will find
-            stdin.write(settings.encode())
-            stdin.close()
-
-    def await_start(self) -> None:
-        """Wait until all have loaded. Raises ConfigError with what a child wrote, if it ended instead."""
-        deadline = time.monotonic() + START_S
-        for party, child in self._children.items():
-            assert child.stdout is not None
-            left = max(0.0, deadline - time.monotonic())
-            readable, _, _ = select.select([child.stdout], [], [], left)
-            if not readable:
-                raise Unreachable(f"party {int(party)} did not start within {START_S:g} s", party=int(party))
-            if child.stdout.read(1) != READY:
-                child.wait()
-                raise ConfigError(
-                    f"the process of party {int(party)} ended at its start with status {child.returncode}:\n"
-                    + self._log(party)
-                )
+    def start(self, settings: PartySettings, listener: socket.socket) -> None:
+        """Start a party, and hand it its settings, keys included. Raises ConfigError if it does not start."""
+        party = Party(int(settings.party))
+        try:
+            process = self._server.start(b"%d" % party, [listener.fileno()])
+        except TimeoutError:
+            raise Unreachable(f"party {int(party)} did not start within {LOAD_S:g} s", party=int(party)) from None
+        except OSError as error:
+            raise ConfigError(
+                f"the process of party {int(party)} could not be started: {error.strerror}\n{self.last_words()}"
+            ) from None
+        self._processes[party] = process
+        with suppress(BrokenPipeError):  # it has ended, as `connect` will find
+            process.control.sendall(settings.encode())
+            process.control.shutdown(socket.SHUT_WR)
 
     def stop(self, *, gently: bool) -> None:
-        """End the children: by themselves, by SIGTERM, by SIGKILL; then let go of their pipes and logs.
+        """End the parties: by themselves, by SIGTERM, by SIGKILL; then what has forked them, and their log.
 
         Without the client's connection they end by themselves; one that is stopped takes no SIGTERM.
         """
-        children = list(self._children.values())
-        _wait(children, _END_S if gently else _HURRY_S)
-        for end in (subprocess.Popen.terminate, subprocess.Popen.kill):
-            left = [child for child in children if child.poll() is None]
-            for child in left:
-                end(child)
-            _wait(left, _HURRY_S if end is subprocess.Popen.terminate else _END_S)
-        for child in children:
-            for pipe in (child.stdin, child.stdout):
-                if pipe is not None:
-                    with suppress(BrokenPipeError):
-                        pipe.close()
-        for log in self._logs.values():
-            log.close()
+        processes = list(self._processes.values())
+        _wait(processes, _END_S if gently else _HURRY_S)
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        _wait(processes, _HURRY_S)
+        for process in processes:
+            process.close()
+        self._server.close()
+        self._log.close()
 
     def last_words(self) -> str:
-        """The end of what each child logged."""
-        return "\n".join(filter(None, (self._log(party) for party in self._children)))
-
-    def _log(self, party: Party) -> str:
-        log = self._logs[party]
-        if log.closed:
+        """The end of what they logged."""
+        if self._log.closed:
             return ""
-        size = log.seek(0, os.SEEK_END)
-        log.seek(max(0, size - _LAST_WORDS_BYTES))
-        return log.read().decode("utf-8", "replace").strip()
+        fd = self._log.fileno()
+        text = os.pread(fd, _LAST_WORDS_BYTES, max(0, os.fstat(fd).st_size - _LAST_WORDS_BYTES))
+        return text.decode("utf-8", "replace").strip()
 
 
-def _wait(children: list[subprocess.Popen[bytes]], seconds: float) -> None:
+def _wait(processes: list[ForkedProcess], seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    for child in children:
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(max(0.0, deadline - time.monotonic()))
+    for process in processes:
+        process.wait(max(0.0, deadline - time.monotonic()))

@@ -1,14 +1,12 @@
-"""The process of one party of a local session; `tercet.client.local` starts three of them.
+"""The process of one party of a local session; `tercet.client.local` has three forked by a process that runs `main`.
 
-The parent writes one message (`PartySettings`) to standard input. It holds the party's private key, so that no secret
-is on a command line, in the environment or on a disk. The party writes one byte to standard output when it has loaded,
-logs to standard error, and ends when the client closes its connection.
+The client writes one message (`PartySettings`) to the control socket. It holds the party's private key, so that no
+secret is on a command line, in the environment, on a disk, or in the process that forks. The party logs to standard
+error, and ends when the client closes its connection.
 """
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import sys
 from dataclasses import dataclass, field
@@ -18,11 +16,10 @@ from tercet.engine.commands import VERSION, reader_of
 from tercet.engine.party import START_S, PartyLoop
 from tercet.errors import TercetError
 from tercet.plan.run.language import PlanLanguage
-from tercet.process import forbid_core_dumps
+from tercet.process import forbid_core_dumps, serve, set_name
 from tercet.ring import retain_freed_memory
 from tercet.transport import Contact, Identity, SessionPeer, connect, emulate
 
-READY = b"\x01"
 _MAX_BYTES = 1 << 16
 """Of a key, certificate or session."""
 
@@ -31,14 +28,13 @@ _MAX_BYTES = 1 << 16
 class PartySettings:
     """What a party's process needs to know. `link` is (rtt_s, bandwidth_bits_s) of an emulated link.
 
-    Without a link, all parties share this machine, and work is not balanced between them. `listener_fd` is the number
-    of the listening socket that the process inherits, `threads` that of threads in kernels; times are in seconds.
+    Without a link, all parties share this machine, and work is not balanced between them. `threads` is the number of
+    threads in kernels; times are in seconds.
     """
 
     party: SessionPeer
     identity: Identity = field(repr=False)
     contacts: dict[SessionPeer, Contact] = field(repr=False)
-    listener_fd: int
     session: bytes
     timeout: float
     threads: int
@@ -47,7 +43,7 @@ class PartySettings:
 
     def encode(self) -> bytes:
         rtt_s, bandwidth = self.link or (0.0, 0.0)
-        out = Writer(VERSION).number("BI", self.party, self.listener_fd).block(self.session)
+        out = Writer(VERSION).number("B", self.party).block(self.session)
         out.number("dIddd", self.timeout, self.threads, rtt_s, bandwidth, self.spin_s)
         out.block(self.identity.certificate).block(self.identity.key).number("B", len(self.contacts))
         for peer, contact in self.contacts.items():
@@ -58,7 +54,7 @@ class PartySettings:
     def decode(cls, data: bytes) -> PartySettings:
         """Raises ProtocolViolation."""
         reader = reader_of(data, "start message")
-        party, listener_fd = SessionPeer(reader.number("B")), reader.number("I")
+        party = SessionPeer(reader.number("B"))
         session = reader.block(_MAX_BYTES)
         timeout, threads = reader.real(), reader.number("I")
         rtt_s, bandwidth, spin_s = reader.real(), reader.real(), reader.real()
@@ -70,19 +66,24 @@ class PartySettings:
             contacts[peer] = Contact(certificate, reader.text(), reader.number("H"))
         reader.end()
         link = (rtt_s, bandwidth) if bandwidth else None
-        return cls(party, identity, contacts, listener_fd, session, timeout, threads, link, spin_s)
+        return cls(party, identity, contacts, session, timeout, threads, link, spin_s)
 
 
 def main() -> int:
-    """Run one party; the exit status is 0 when the client ended the session."""
-    # an interrupt from the terminal goes to the client, which then ends its parties
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Fork a party at each request."""
     forbid_core_dumps()
+    return serve(_run, "tercet parties")
+
+
+def _run(argument: bytes, fds: list[int]) -> int:
+    """Run one party; the exit status is 0 when the client ended the session."""
+    set_name(f"tercet party {argument.decode()}")
     retain_freed_memory()
-    os.write(1, READY)
-    settings = PartySettings.decode(sys.stdin.buffer.read())
+    control_fd, listener_fd = fds
+    with socket.socket(fileno=control_fd) as control, control.makefile("rb") as told:
+        settings = PartySettings.decode(told.read())
     try:
-        with socket.socket(fileno=settings.listener_fd) as listener:
+        with socket.socket(fileno=listener_fd) as listener:
             endpoint = connect(
                 settings.party,
                 settings.identity,

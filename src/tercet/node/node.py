@@ -28,7 +28,7 @@ from tercet.node.peers import Peers
 from tercet.node.policy_file import PolicyFile
 from tercet.node.settings import NodeSettings
 from tercet.node.worker.lanes import Reservations, make_lanes
-from tercet.node.worker.launch import ForkServer, Launcher
+from tercet.node.worker.launch import Launcher, WorkerLauncher
 from tercet.policy.rules import Policy
 
 _TIDY_S = 60.0
@@ -62,7 +62,7 @@ class Node:
         self._lane_sockets = list(lane_sockets)
         self._open = ExitStack()
         try:
-            launcher = launcher or ForkServer()
+            launcher = launcher or WorkerLauncher()
             self._open.callback(launcher.close)
             self._open_context(settings, log or node_log(), at or (lambda step: None), now)
             self._open_rooms(launcher)
