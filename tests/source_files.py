@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import importlib.util
 from pathlib import Path
 
@@ -16,6 +18,12 @@ def modules() -> list[Path]:
     found = sorted(package_folder().rglob("*.py"))
     assert len(found) > 50
     return found
+
+
+@functools.cache
+def source(path: Path) -> ast.Module:
+    """The syntax tree of a file, which many tests read and none changes."""
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def name_of(path: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from source_files import modules, name_of, package_folder
+from source_files import modules, name_of, package_folder, source
 
 FLOORS = (
     "cli",
@@ -38,7 +38,7 @@ FACADES = {"": "client", "linear_model": "learn"}
 
 def imported(path: Path) -> Iterator[tuple[int, str]]:
     """(line, module below tercet) of every import, wherever in the file it stands."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = source(path)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -110,7 +110,7 @@ def circles(files: dict[str, Path]) -> list[list[str]]:
 
 def needed(path: Path) -> Iterator[str]:
     """What a file imports: modules, where names are modules, and else the modules that have the names."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(source(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name.removeprefix("tercet.") for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tercet"):

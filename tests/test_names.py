@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from source_files import modules, name_of
+from source_files import modules, name_of, source
 
 GENERAL = {"run": 3, "read": 3, "check": 4, "load": 2, "get": 0, "make": 0, "build": 0}
 """Names of functions of modules that say little by themselves, and how many may have each."""
@@ -16,7 +16,7 @@ GENERAL = {"run": 3, "read": 3, "check": 4, "load": 2, "get": 0, "make": 0, "bui
 
 def defined(path: Path, kinds: type[ast.AST] | tuple[type[ast.AST], ...]) -> list[str]:
     """Public names of a kind that a module defines, not inside of others."""
-    body = ast.parse(path.read_text(encoding="utf-8")).body
+    body = source(path).body
     return [node.name for node in body if isinstance(node, kinds) and not node.name.startswith("_")]  # type: ignore[attr-defined]
 
 

@@ -13,17 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from source_files import modules, name_of, package_folder
+from source_files import modules, name_of, package_folder, source
 
 ROOT = Path(__file__).parent.parent
 IMPORT_SECONDS = 0.5
 HEAVY = ("rich", "typer", "pandas", "sklearn", "scipy", "pyarrow", "mypy", "pytest")
 HEAVY += ("pydantic", "fastapi", "uvicorn", "httpx", "sqlalchemy", "alembic", "sqlglot", "polars")
 STATISTICAL = ("random", "numpy.random", "pickle", "marshal", "shelve")
-
-
-def source(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def exported(path: Path) -> list[str] | None:

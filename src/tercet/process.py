@@ -177,8 +177,9 @@ class ForkServer:
     """A process of one thread that has loaded what is needed, and forks a child at each request. Thread-safe.
 
     Three kinds of processes start this way: workers of a node, nodes of `tercet up`, and parties of a local session.
-    `code` is what a fresh server runs: it loads, then calls `serve`. `log` is a descriptor for its standard output and
-    error, and its children's, instead of the caller's own. `apart`: signals of the terminal do not reach them.
+    `code` is what a fresh server runs: it loads, while nobody looks for garbage, then calls `serve`. `log` is a
+    descriptor for its standard output and error, and its children's, instead of the caller's own. `apart`: signals of
+    the terminal do not reach them.
 
     A server is made with `fork` by a process that has neither threads nor keys yet; or it is a fresh process, started
     by `load`, or else by the first request and when the server is lost. So it never has keys, nor has a child before it
@@ -225,7 +226,7 @@ class ForkServer:
             with theirs:
                 self._pid = os.posix_spawn(
                     sys.executable,
-                    [sys.executable, "-c", self._code],
+                    [sys.executable, "-c", f"import gc; gc.disable(); {self._code}"],
                     {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
                     file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0), *own_output],
                     setpgroup=0 if self._apart else os.getpgrp(),
@@ -306,6 +307,7 @@ def serve(run: RunChild, name: str, channel: socket.socket | None = None) -> int
     Who calls it: the code that a fresh server runs, once it has loaded what children need. Its channel is standard
     input. Each child runs `run(argument, fds)` and ends with what that gives as exit status.
     """
+    gc.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     set_name(name)
     if channel is None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -57,19 +58,24 @@ def _started(program: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize("options", ["", "processes=True"])
-@pytest.mark.parametrize("number", range(4))
-def test_interrupted_at_any_time(options: str, number: int) -> None:
-    with _started(_SESSION.format(options=options, use=_REVEALS)) as child:
-        assert child.stdout is not None and child.stderr is not None
-        assert child.stdout.readline() == b"go\n"
-        time.sleep(random.random() * 1.5)
-        os.kill(child.pid, signal.SIGINT)
-        told = child.stderr.read().decode()
-        # Python itself ends an interrupted program by SIGINT, which tells a shell what happened
-        assert child.wait(_SOON_S) == -signal.SIGINT, told
-    assert "KeyboardInterrupt" in told.strip().splitlines()[-1]
-    assert "Fatal" not in told and "terminate called" not in told
-    assert _nobody_left(child.pid)
+def test_interrupted_at_any_time(options: str) -> None:
+    """Four programs at once, each interrupted at a time of its own."""
+    with ExitStack() as ends:
+        four = [ends.enter_context(_started(_SESSION.format(options=options, use=_REVEALS))) for _ in range(4)]
+        for child in four:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"go\n"
+        for child in four:
+            time.sleep(random.random() * 0.5)
+            os.kill(child.pid, signal.SIGINT)
+        for child in four:
+            assert child.stderr is not None
+            told = child.stderr.read().decode()
+            # Python itself ends an interrupted program by SIGINT, which tells a shell what happened
+            assert child.wait(_SOON_S) == -signal.SIGINT, told
+            assert "KeyboardInterrupt" in told.strip().splitlines()[-1]
+            assert "Fatal" not in told and "terminate called" not in told
+    assert all(_nobody_left(child.pid) for child in four)
 
 
 @pytest.mark.parametrize("options", ["", "processes=True"])
@@ -95,6 +101,7 @@ held = [batches, batches.gi_frame if hasattr(batches, "gi_frame") else None]
 def test_a_reader_that_nobody_reads_to_its_end(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a,b\n" + "1,2\n" * 3_000_000)
-    for _ in range(5):
-        ended = subprocess.run([sys.executable, "-c", _READER, str(path)], capture_output=True, text=True, timeout=60)
-        assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True\n", "")
+    command = [sys.executable, "-c", _READER, str(path)]
+    five = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(5)]
+    for one in five:
+        assert (*one.communicate(timeout=60), one.returncode) == ("True\n", "", 0)

@@ -38,11 +38,12 @@ time.sleep(0.02)
 """
 
 
-@pytest.mark.parametrize("repeat", range(3))
 @pytest.mark.parametrize("ring_bits", [64, 128])
-def test_a_thread_in_a_kernel_does_not_end_the_process_by_a_signal(ring_bits: int, repeat: int) -> None:
+def test_a_thread_in_a_kernel_does_not_end_the_process_by_a_signal(ring_bits: int) -> None:
+    """Three processes at once: most of their time they sleep."""
     side = 1300 if ring_bits == 64 else 500
     program = _PROGRAM.format(seconds=3, ring_bits=ring_bits, side=side)
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stderr == "ending ended"
+    three = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    for one in three:
+        _, told = one.communicate(timeout=120)
+        assert (one.returncode, told) == (0, "ending ended")

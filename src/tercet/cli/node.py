@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,12 +93,15 @@ def init(
 @app.command(epilog=example("tercet node run", "tercet node run --node /var/lib/tercet"))
 def run(node: NodeOption = Path(SETTINGS)) -> None:
     """Serve until SIGTERM or Ctrl-C; logs go to standard error."""
+    # nothing that is loaded is garbage, and there is enough of it to look for long
+    gc.disable()
     from tercet.node.worker.launch import WorkerLauncher
 
     # before anything else is loaded or read: workers are forked from what is here now
     with closing(WorkerLauncher.fork()) as launcher:
         from tercet.node.daemon import run as serve
 
+        gc.enable()
         serve(load_settings(node), launcher=launcher)
 
 

@@ -6,7 +6,6 @@ what is read-only in it. Nodes that are to protect anything are started one by o
 
 from __future__ import annotations
 
-import gc
 import os
 from contextlib import closing, suppress
 from importlib import import_module
@@ -65,14 +64,11 @@ class Starter:
 def main() -> int:
     """Load the code of a node, then fork one for each folder that is asked for."""
     forbid_core_dumps()
-    # nothing that is loaded here is garbage
-    gc.disable()
     import tercet.node.daemon  # noqa: F401
 
     for name in _LOADED_WHEN_USED:
         with suppress(ImportError):
             import_module(name)
-    gc.enable()
     return serve(_run, "tercet nodes")
 
 
