@@ -18,7 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 PACKAGE = "postgresql"
 _USERS = ("postgres", "nobody")
@@ -47,8 +49,10 @@ class Server:
     def url(self, database: str) -> str:
         """The address of a database of its own (a schema, which is quicker made); made when it is asked for first."""
         if database not in self._databases:
-            command = f'CREATE SCHEMA "{database}"'
-            self._run("psql", "-q", "-h", str(self.socket), "-U", "tercet", "-d", "postgres", "-c", command)
+            with psycopg.connect(
+                host=str(self.socket), user="tercet", dbname="postgres", autocommit=True
+            ) as connection:
+                connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(database)))
             self._databases.add(database)
         return f"postgresql://tercet@/postgres?host={self.socket}&options=-csearch_path%3D{database}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
@@ -30,7 +31,7 @@ class TinyRing(Ring64):
         return 8
 
     def wrap(self, words: Any) -> Array:
-        return np.ascontiguousarray(np.asarray(words).astype(np.uint64) & np.uint64((1 << self.bits) - 1))
+        return np.ascontiguousarray(np.asarray(words).astype(np.uint64, copy=False) & np.uint64((1 << self.bits) - 1))
 
     def _to(self, words: Any, out: Array | None) -> Array:
         wrapped = self.wrap(words)
@@ -133,6 +134,14 @@ class TinyRing(Ring64):
         return self._to(self.shr(raised, m) + constant + ((own + other - top) << np.uint64(self.bits - m)), out)
 
 
+@functools.lru_cache(64)
+def digits_of_runs(runs: int, place: int, bits: int) -> Array:
+    """So many bits of the number of each run, from a place on."""
+    found = (np.arange(runs, dtype=np.uint64) >> np.uint64(place)) & np.uint64((1 << bits) - 1)
+    found.setflags(write=False)
+    return found
+
+
 class Draws:
     """In the place of all streams. A draw takes the next digits of the number of the run, as many as it has bits.
 
@@ -143,7 +152,6 @@ class Draws:
     def __init__(self, ring: int, field: int, bits: int) -> None:
         self.ring, self.field, self.bits = ring, field, bits
         self.runs = 1 << bits
-        self.numbers = np.arange(self.runs, dtype=np.uint64)
         self.used = 0
         self.drawn: dict[tuple[int, int, int, int], list[tuple[int, int]]] = {}
 
@@ -166,7 +174,7 @@ class Draws:
         out[...] = pack_fields(values, size)
 
     def digits(self, place: int, bits: int) -> Array:
-        return (self.numbers >> np.uint64(place)) & np.uint64((1 << bits) - 1)
+        return digits_of_runs(self.runs, place, bits)
 
     def read(self, payload: Array) -> list[tuple[Array, int]]:
         """The values of each run, and how many bits they have."""

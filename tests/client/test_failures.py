@@ -19,6 +19,7 @@ from tercet.engine.commands import Command, Put
 from tercet.engine.failure import RESERVED_INSTANCES, Cause
 from tercet.errors import IntegrityError, PartyError, PlanError, ProtocolViolation, TercetError, Timeout, Unreachable
 from tercet.plan.network import LAN
+from tercet.plan.plan import Plan
 from tercet.plan.types import Type, ValueKind, write_type
 from tercet.sharing import PARTIES, Party
 from tercet.transport import Element, Endpoint, SessionPeer, memory_endpoints
@@ -43,7 +44,8 @@ def run_into_failure(net: Session, disturb: Callable[[int], None], victim: Party
     plan = chain_plan(x, y, 1000)
     began = time.monotonic()
     net._run(chain_plan(x, y, 1))
-    # The products begin after the parties have agreed on the plan, however busy the machine; they last 20 s.
+    Plan.from_bytes(plan.to_bytes())
+    # The products begin after the parties have read the plan and agreed on it, on a busy machine too; they last 20 s.
     wait = 0.3 + 5 * (time.monotonic() - began)
     pid = net._companions.pids[victim]  # type: ignore[attr-defined]
     timer = threading.Timer(wait, disturb, [pid])

@@ -102,11 +102,11 @@ def test_other_bounds_are_another_proposal(stores: ThreeStores) -> None:
         ([Wider(column="temp", hi="21"), Wider(column="temp", hi="22")], "twice"),
     ],
 )
-def test_what_cannot_be_widened(stores: ThreeStores, columns: list[Wider], match: str) -> None:
-    stores.upload("w", rows(0), schema=SCHEMA)
+def test_what_cannot_be_widened(quick_stores: ThreeStores, columns: list[Wider], match: str) -> None:
+    quick_stores.upload("w", rows(0), schema=SCHEMA)
     with pytest.raises(InputError, match=match):
-        stores.prepare(agree("w", OWNER, columns))
-    assert stores.versions("w")[0].version == 1
+        quick_stores.prepare(agree("w", OWNER, columns))
+    assert quick_stores.versions("w")[0].version == 1
 
 
 def test_who_may_not_agree(stores: ThreeStores) -> None:
