@@ -16,8 +16,7 @@ from tercet.errors import InputError, PlanError
 from tercet.plan.record import build, logic, scale
 from tercet.plan.record.compile import Wanted, ordered
 from tercet.plan.record.graph import LoopBody, Recorded
-from tercet.plan.table.attributes import Scale
-from tercet.plan.table.operation import Bounding
+from tercet.plan.table.attributes import LoopCount, Scale, StatedBounds
 from tercet.plan.table.reasons import ASSUMED, LOOP
 from tercet.plan.types import bool_type
 from tercet.ring import RING128
@@ -57,7 +56,7 @@ def _checked(roots: Sequence[Recorded], leaves: Sequence[Recorded]) -> tuple[Map
         if node.body is not None:
             found = _checked_loop(node, inputs, checks)
             if found is None and any(new is not old for new, old in zip(inputs, node.inputs, strict=True)):
-                found = node.graph.loop(node.attrs.count, inputs, node.body)
+                found = node.graph.loop(node.attrs.of(LoopCount).count, inputs, node.body)
             if found is not None:
                 loops[node.serial] = found
                 replaced[node.serial] = found[0]
@@ -71,9 +70,9 @@ def _checked(roots: Sequence[Recorded], leaves: Sequence[Recorded]) -> tuple[Map
         if any(new is not old for new, old in zip(inputs, node.inputs, strict=True)):
             here = node.graph.node(node.operation.name, inputs, node.attrs)
             replaced[node.serial] = here
-        stated = node.operation.bounds is Bounding.STATED
-        if stated and node.attrs.reason in _ON_TRUST and node.type.size:
-            within = _stated_within(here.inputs, node.attrs.lo, node.attrs.hi)
+        stated = node.attrs
+        if isinstance(stated, StatedBounds) and stated.reason in _ON_TRUST and node.type.size:
+            within = _stated_within(here.inputs, stated.lo, stated.hi)
             if within is not None:
                 checks.append(Check(within, f"that {node.type}"))
     return replaced, checks
@@ -83,7 +82,7 @@ def _checked_loop(node: Recorded, inputs: tuple[Recorded, ...], checks: list[Che
     """The loop with a carried bool beside it; None if its body assumes nothing."""
     body = node.body
     assert body is not None
-    count, carried = node.attrs.count, node.attrs.carried
+    count, carried = node.attrs.of(LoopCount).count, len(body.carried)
     replaced, inner = _checked(body.results, (*body.carried, *body.captured))
     if not inner:
         return None

@@ -23,6 +23,7 @@ from tercet.plan.record.graph import Recorded
 from tercet.plan.record.logic import inject, logical_not
 from tercet.plan.record.public import DEFAULT_FRAC_BITS
 from tercet.plan.record.scale import renamed
+from tercet.plan.table.attributes import shift_of
 from tercet.plan.table.operation import Algebra
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 
@@ -189,7 +190,7 @@ def _parts(x: SecretArray) -> tuple[Factors, Factors] | None:
     if dot_of(x._node) is not None:
         return (Quotient(x._node, x._divisor),), ()
     plain, times = multiple(x._node)
-    if plain.operation.algebra is not Algebra.MULTIPLY or plain.attrs.shift:
+    if plain.operation.algebra is not Algebra.MULTIPLY or shift_of(plain.attrs):
         return None
     if any(dot_of(one) is None for one in plain.inputs):
         return None

@@ -19,7 +19,7 @@ from tercet.plan.bounds.terms import same_integer
 from tercet.plan.record import build, divide, logic, scale
 from tercet.plan.record.approximate import normalise_by_square
 from tercet.plan.record.graph import Recorded
-from tercet.plan.table.attributes import Axis, Bounds
+from tercet.plan.table.attributes import Axis, Bounds, shift_of
 from tercet.plan.table.operation import Algebra, Flow
 from tercet.plan.table.reasons import NOT_NEGATIVE, REPLACED, TRUNCATED, Reason
 
@@ -68,7 +68,7 @@ def _as_joined(x: Recorded) -> tuple[Recorded, int]:
     found, bits = x, 0
     for _ in range(8):
         if x.operation.algebra is Algebra.SHIFT_LEFT:
-            bits += x.attrs.shift
+            bits += shift_of(x.attrs)
             x = found = x.inputs[0]
         elif x.operation.algebra is Algebra.RING:
             x = x.inputs[0]

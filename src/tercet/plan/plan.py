@@ -16,7 +16,7 @@ from tercet.codec import Reader, Writer
 from tercet.errors import PlanError
 from tercet.plan.bounds.prove import marked, result_type
 from tercet.plan.bounds.terms import PlanTerm
-from tercet.plan.table.attributes import MAX_NUMBERS, NONE, Attributes
+from tercet.plan.table.attributes import MAX_NUMBERS, NONE, Attributes, LoopCount, shift_of
 from tercet.plan.table.operation import Bounding, Call, Constant, Data, Flow, Operation, one_result
 from tercet.plan.table.operations import BY_CODE, INPUT, MAX_COUNT, MAX_NESTING
 from tercet.plan.types import Type, put_type, take_type
@@ -72,7 +72,7 @@ class PlanOperation:
 
     operation: Operation[Any]
     inputs: tuple[int, ...]
-    attrs: Any
+    attrs: Attributes
     """An instance of the operation's `attributes`."""
     type: Type
     data: bytes = field(default=b"", repr=False)
@@ -109,9 +109,19 @@ class PlanOperation:
         return self.operation.rows is Flow.LEAF
 
     @property
+    def passes(self) -> int:
+        """How often a loop runs its body."""
+        return self.attrs.of(LoopCount).count
+
+    @property
+    def carried(self) -> int:
+        """How many values a loop carries from one pass to the next."""
+        return self.attrs.of(LoopCount).carried
+
+    @property
     def rounds_by_coin(self) -> bool:
         """Whether a neighbour is chosen by a coin that the three parties know."""
-        return self.operation.by_coin and self.attrs.shift > 0
+        return self.operation.by_coin and shift_of(self.attrs) > 0
 
 
 def stored_input(handle: bytes, type: Type) -> PlanOperation:
@@ -246,14 +256,14 @@ class Plan:
         return [(op.data, op.type) for op in self.operations if op.is_input]
 
     @cached_property
-    def _calls(self) -> list[Call[Any]]:
+    def _calls(self) -> list[Call[Attributes]]:
         type_of = self.type_of
         return [
             Call(tuple([type_of(value) for value in op.inputs]), op.attrs, op.type, op.variant)
             for op in self.operations
         ]
 
-    def call(self, index: int) -> Call[Any]:
+    def call(self, index: int) -> Call[Attributes]:
         """What operation `index` is called with."""
         return self._calls[index]
 
@@ -271,13 +281,13 @@ class Plan:
         for index, op in enumerate(self.operations):
             if op.body is not None:
                 starts[index] = following
-                following += op.attrs.count * op.body.numbers
+                following += op.passes * op.body.numbers
         return starts
 
     @cached_property
     def numbers(self) -> int:
         """How many numbers one run takes."""
-        passes = [int(op.attrs.count) * op.body.numbers for op in self.operations if op.body is not None]
+        passes = [op.passes * op.body.numbers for op in self.operations if op.body is not None]
         return len(self.operations) + sum(passes)
 
     @cached_property
@@ -289,7 +299,7 @@ class Plan:
         found = [(op, 1) for op in self.operations]
         for op in self.operations:
             if op.body is not None:
-                found += [(inner, times * op.attrs.count) for inner, times in op.body.listed]
+                found += [(inner, times * op.passes) for inner, times in op.body.listed]
         return found
 
     @cached_property
@@ -389,7 +399,7 @@ class _Decoder:
                     raise reader.fail("a constant holds numbers outside its bounds")
             case Data.BODY:
                 data = reader.block(MAX_LENGTH)
-                body = self._body(data, inputs, attrs.carried)
+                body = self._body(data, inputs, attrs.of(LoopCount).carried)
         others = tuple([self._types[one] for one in more])
         if operation.bounds is Bounding.DECLARED:
             # what a loop carries has the bounds that it declares
@@ -509,8 +519,8 @@ def check_loop(index: int, op: PlanOperation, operands: Sequence[Type]) -> None:
 
     body = op.body
     assert body is not None
-    need(op.attrs.count <= MAX_COUNT, f"takes a count up to {MAX_COUNT}")
-    count = op.attrs.carried
+    need(op.passes <= MAX_COUNT, f"takes a count up to {MAX_COUNT}")
+    count = op.carried
     need(1 <= count <= len(operands), "carries one value at least, and no more than it is given")
     inputs = body.inputs()
     need([handle for handle, _ in inputs] == [operand_handle(k) for k in range(len(operands))], "its body's inputs")

@@ -22,6 +22,7 @@ from typing import Any
 
 from tercet.plan.bounds.relations import related
 from tercet.plan.bounds.terms import Bounds, Term, is_same, same_integer
+from tercet.plan.table.attributes import Attributes, Normalisation, Ranges, StatedBounds
 from tercet.plan.table.operation import Algebra, Bounding, Flow, Operation
 from tercet.plan.table.reasons import ProofRule
 from tercet.plan.types import Type
@@ -30,12 +31,13 @@ Prover = Callable[[Term], "Bounds | None"]
 """From a value to the bounds of its stored integers; None if it finds nothing."""
 
 
-def is_proven(operation: Operation[Any], inputs: Sequence[Term], attrs: Any) -> bool:
+def is_proven(operation: Operation[Any], inputs: Sequence[Term], attrs: Attributes) -> bool:
     """Whether the bounds that a bounding operation states hold by what its inputs are."""
     if operation.algebra is not Algebra.NARROW:
         return False
     lo, hi = proven_bounds(inputs[0])
-    return bool(attrs.lo <= lo and hi <= attrs.hi)
+    stated = attrs.of(StatedBounds)
+    return stated.lo <= lo and hi <= stated.hi
 
 
 def proven_bounds(term: Term) -> Bounds:
@@ -109,11 +111,11 @@ def _normalised(term: Term) -> Bounds | None:
     term = term.inputs[0] if term.operation.rows is Flow.RESHAPE else term
     if term.operation.rows is not Flow.SLICE or term.inputs[0].operation.algebra is not Algebra.NORMALISE:
         return None
-    pair, (row, count, _) = term.inputs[0], term.attrs.ranges[0]
+    pair, (row, count, _) = term.inputs[0], term.attrs.of(Ranges).ranges[0]
     if count != 1:
         return None
     lo, top = max(pair.inputs[0].type.lo, 0), pair.type.hi
-    if pair.attrs.even:
+    if pair.attrs.of(Normalisation).even:
         return (1, top // 2) if row == 0 else (2, top)
     if row == 0:
         return 1, top >> max(1, lo.bit_length())
@@ -133,7 +135,7 @@ PROVERS: Mapping[ProofRule, Prover] = {
 """All are tried, whatever reason a plan states."""
 
 
-def result_type(operation: Operation[Any], inputs: Sequence[Term], attrs: Any) -> Type:
+def result_type(operation: Operation[Any], inputs: Sequence[Term], attrs: Attributes) -> Type:
     """The type of an operation on these values, with its mark. Raises PlanError if it has none.
 
     Called wherever a plan is recorded or read: by clients, by each node, for pieces of plans alike.
@@ -142,13 +144,13 @@ def result_type(operation: Operation[Any], inputs: Sequence[Term], attrs: Any) -
     return marked(found, operation, inputs, attrs)
 
 
-def marked(found: Type, operation: Operation[Any], inputs: Sequence[Term], attrs: Any) -> Type:
+def marked(found: Type, operation: Operation[Any], inputs: Sequence[Term], attrs: Attributes) -> Type:
     """The type with the mark that follows from the operation and from those of its inputs."""
     claimed = not found.is_bool and _is_claimed(operation, inputs, attrs)
     return found if found.claimed == claimed else found.with_claim(claimed)
 
 
-def _is_claimed(operation: Operation[Any], inputs: Sequence[Term], attrs: Any) -> bool:
+def _is_claimed(operation: Operation[Any], inputs: Sequence[Term], attrs: Attributes) -> bool:
     if operation.bounds is Bounding.ENFORCED:
         return False
     if any(term.type.claimed for term in inputs):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from tercet.plan.bounds.terms import Bounds, Term, is_constant, is_same, same_integer
+from tercet.plan.table.attributes import Axes, Contraction, Rounding, shift_of
 from tercet.plan.table.operation import Algebra, Flow, rescaled
 
 RELATED = frozenset({Algebra.ADD, Algebra.SUBTRACT, Algebra.MULTIPLY, Algebra.CONTRACT, Algebra.RESCALE})
@@ -31,7 +32,7 @@ def related(term: Term) -> Bounds | None:
     if algebra is Algebra.RESCALE:
         inner = same_integer(term.inputs[0])
         found = related(inner) if inner.operation.algebra is not Algebra.RESCALE else None
-        return None if found is None else rescaled(*found, term.attrs.shift)
+        return None if found is None else rescaled(*found, shift_of(term.attrs))
     if algebra is Algebra.MULTIPLY or algebra is Algebra.CONTRACT:
         return _product(term)
     searched = (_moment(term), _cancelled(term), _left_over(term), _evened(term))
@@ -50,9 +51,9 @@ def _product(term: Term) -> Bounds | None:
     if not is_same(a, b):
         return _moment(term) if term.operation.algebra is Algebra.CONTRACT else None
     lo, hi = square(*bounds(a))
-    terms, shift = 1, term.attrs.shift
+    terms, shift = 1, shift_of(term.attrs)
     if term.operation.algebra is Algebra.CONTRACT:
-        terms = math.prod(a.type.shape[axis] for axis in term.attrs.axes)
+        terms = math.prod(a.type.shape[axis] for axis in term.attrs.of(Contraction).axes)
     if not shift and term.operation.algebra is Algebra.CONTRACT and (found := _moment(term)) is not None:
         return max(lo * terms, found[0]), min(hi * terms, found[1])
     return rescaled(terms * lo, terms * hi, shift) if shift else (terms * lo, terms * hi)
@@ -112,7 +113,7 @@ def _collect(term: Term, factor: int, found: dict[int, tuple[Term, int]], depth:
         if algebra is Algebra.NEGATE:
             return _collect(inputs[0], -factor, found, depth - 1, budget)
         if algebra is Algebra.SHIFT_LEFT:
-            return _collect(inputs[0], factor << plain.attrs.shift, found, depth - 1, budget)
+            return _collect(inputs[0], factor << shift_of(plain.attrs), found, depth - 1, budget)
         if algebra is Algebra.SCALE and (value := _number(inputs[1])) is not None:
             return _collect(inputs[0], factor * value, found, depth - 1, budget)
         if algebra is Algebra.READ:
@@ -149,8 +150,8 @@ def _left_over(term: Term) -> Bounds | None:
     if (
         step is None
         or whole.operation.algebra is not Algebra.ROUND
-        or whole.attrs.nearest
-        or step != 1 << whole.attrs.shift
+        or whole.attrs.of(Rounding).nearest
+        or step != 1 << shift_of(whole.attrs)
     ):
         return None
     source = same_integer(whole.inputs[0])
@@ -253,7 +254,7 @@ def multiple(term: Term) -> tuple[Term, int]:
         if algebra is Algebra.NEGATE:
             factor, plain = -factor, bare(plain.inputs[0])
         elif algebra is Algebra.SHIFT_LEFT:
-            factor, plain = factor << plain.attrs.shift, bare(plain.inputs[0])
+            factor, plain = factor << shift_of(plain.attrs), bare(plain.inputs[0])
         elif algebra is Algebra.SCALE and (value := _number(plain.inputs[1])):
             factor, plain = factor * value, bare(plain.inputs[0])
         else:
@@ -266,8 +267,8 @@ def dot_of(term: Term) -> Dot | None:
     plain, factor = multiple(term)
     if plain.operation.algebra is not Algebra.CONTRACT:
         found = _moment_of(plain)
-    elif not plain.attrs.shift:
-        axes, shape = plain.attrs.axes, plain.inputs[0].type.shape
+    elif not shift_of(plain.attrs):
+        axes, shape = plain.attrs.of(Contraction).axes, plain.inputs[0].type.shape
         terms = math.prod(shape[axis] for axis in axes)
         first, second = (_centred(one, axes, shape) or Side(one, "plain", one) for one in plain.inputs)
         found = Dot((first, second), terms, 1, (axes, shape))
@@ -285,14 +286,14 @@ def _centred(term: Term, axes: tuple[int, ...], shape: tuple[int, ...]) -> Side 
         x, times = multiple(first)
         taken, bits, steps = bare(second), 0, 0
         while taken.operation.algebra in (Algebra.RESCALE, Algebra.ROUND) and steps < _DEPTH:
-            taken, bits, steps = bare(taken.inputs[0]), bits + taken.attrs.shift, steps + 1
+            taken, bits, steps = bare(taken.inputs[0]), bits + shift_of(taken.attrs), steps + 1
         total, factor = multiple(taken)
         while total.operation.rows is Flow.RESHAPE:
             total = bare(total.inputs[0])
         terms = math.prod(shape[axis] for axis in axes)
         if (
             total.operation.algebra is not Algebra.SUM
-            or total.attrs.axes != axes
+            or total.attrs.of(Axes).axes != axes
             or not _are_one(total.inputs[0], x)
             or not terms
         ):
@@ -317,14 +318,14 @@ def _moment_of(term: Term) -> Dot | None:
     if term.operation.algebra is not Algebra.SUBTRACT:
         return None
     (dot, count), second = multiple(term.inputs[0]), bare(term.inputs[1])
-    if second.operation.algebra is not Algebra.MULTIPLY or second.attrs.shift:
+    if second.operation.algebra is not Algebra.MULTIPLY or shift_of(second.attrs):
         return None
     sums = [bare(value) for value in second.inputs]
     if dot.operation.algebra is not Algebra.CONTRACT or any(one.operation.algebra is not Algebra.SUM for one in sums):
         return None
-    axes, shape = dot.attrs.axes, dot.inputs[0].type.shape
+    axes, shape = dot.attrs.of(Contraction).axes, dot.inputs[0].type.shape
     terms = math.prod(shape[axis] for axis in axes)
-    if count != terms or dot.attrs.shift or any(one.attrs.axes != axes for one in sums):
+    if count != terms or shift_of(dot.attrs) or any(one.attrs.of(Axes).axes != axes for one in sums):
         return None
     for x, y in (dot.inputs, dot.inputs[::-1]):
         totals = [one.inputs[0] for one in sums]
@@ -385,7 +386,7 @@ def _unscaled(term: Term) -> tuple[Term, int]:
         if plain.operation.algebra is Algebra.READ:
             term = plain.inputs[0]
         elif plain.operation.algebra is Algebra.RESCALE:
-            shift += plain.attrs.shift
+            shift += shift_of(plain.attrs)
             term = plain.inputs[0]
         else:
             break
@@ -425,13 +426,13 @@ def _part_of_sum(p: Term, q: Term) -> int | None:
             return None
         if not is_same(*kept.inputs) or not is_same(*product.inputs):
             return None
-        shape, axes = kept.inputs[0].type.shape, kept.attrs.axes
-        if kept.attrs.shift or product.attrs.shift or product.type.shape != shape:
+        shape, axes = kept.inputs[0].type.shape, kept.attrs.of(Contraction).axes
+        if shift_of(kept.attrs) or shift_of(product.attrs) or product.type.shape != shape:
             return None
     elif kept.operation.algebra is Algebra.SUM:
         if _least(p) < 0 or not is_same(kept.inputs[0], p):
             return None
-        shape, axes = kept.inputs[0].type.shape, kept.attrs.axes
+        shape, axes = kept.inputs[0].type.shape, kept.attrs.of(Axes).axes
     else:
         return None
     return 1 if _is_aligned(q.type.shape, shape, axes) else None
@@ -442,8 +443,8 @@ def _rounded_square(p: Term, q: Term) -> int | None:
     if (
         p.operation.algebra is not Algebra.MULTIPLY
         or q.operation.algebra is not Algebra.MULTIPLY
-        or p.attrs.shift
-        or q.attrs.shift
+        or shift_of(p.attrs)
+        or shift_of(q.attrs)
     ):
         return None
     if not is_same(*p.inputs):

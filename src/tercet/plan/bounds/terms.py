@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tercet.plan.table.attributes import Attributes
 from tercet.plan.table.operation import Data, Operation
 from tercet.plan.types import Type
 
@@ -23,7 +24,7 @@ class Term(Protocol):
     def inputs(self) -> Sequence[Term]: ...
 
     @property
-    def attrs(self) -> Any:
+    def attrs(self) -> Attributes:
         """An instance of the operation's `attributes`."""
 
     @property
@@ -39,7 +40,7 @@ class PlanTerm:
 
     operation: Operation[Any]
     inputs: tuple[PlanTerm, ...]
-    attrs: Any
+    attrs: Attributes
     type: Type
     data: bytes = field(repr=False)
 

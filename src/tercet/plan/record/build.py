@@ -41,6 +41,7 @@ from tercet.plan.table.attributes import (
     MatrixProduct,
     NewShape,
     PublicMatrix,
+    shift_of,
 )
 from tercet.plan.table.operation import Algebra, broadcast_shapes, corners
 from tercet.plan.table.operations import BY_NAME
@@ -262,7 +263,7 @@ def total(x: Recorded, axes: tuple[int, ...]) -> Recorded:
     terms = math.prod(x.type.shape[axis] for axis in axes)
     source = as_recorded(x)
     source = as_recorded(source.inputs[0]) if source.operation.algebra is Algebra.RING else source
-    if source.operation.algebra is Algebra.MULTIPLY and axes and not source.attrs.shift and terms:
+    if source.operation.algebra is Algebra.MULTIPLY and axes and not shift_of(source.attrs) and terms:
         return contract(source.inputs[0], source.inputs[1], axes)
     ring_bits = smallest_ring(terms * x.type.lo, terms * x.type.hi)
     if ring_bits is None:

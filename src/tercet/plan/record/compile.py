@@ -22,7 +22,7 @@ from tercet.plan.plan import (
 )
 from tercet.plan.record.graph import LoopBody, Recorded
 from tercet.plan.record.scale import reproducible
-from tercet.plan.table.attributes import Attributes, Contraction, MatrixProduct
+from tercet.plan.table.attributes import Attributes, Contraction, MatrixProduct, Shifting, shift_of
 from tercet.plan.table.operation import Algebra, Call, Operation, Security
 from tercet.plan.types import Type
 from tercet.protocols.cost import Cost
@@ -103,8 +103,12 @@ def _operations(
         if operation.algebra is Algebra.RESCALE and inputs[0].serial in fused:
             product = inputs[0]
             operation, inputs = product.operation, product.inputs
-            attrs = replace(product.attrs, shift=node.attrs.shift)
-        variant = quickest(operation, _call(node), network, security) if operation.has_choice else 0
+            assert isinstance(product.attrs, Shifting)
+            attrs = replace(product.attrs, shift=shift_of(node.attrs))
+        variant = 0
+        if operation.has_choice:
+            call = Call(tuple([value.type for value in node.inputs]), node.attrs, node.type)
+            variant = quickest(operation, call, network, security)
         more: tuple[Type, ...] = ()
         if node.body is not None:
             body = compile_body(node.body, network, security)
@@ -129,21 +133,14 @@ def ordered(roots: Sequence[Recorded], leaves: Sequence[Recorded] = ()) -> list[
     return [*first.values(), *(found[serial] for serial in sorted(found))]
 
 
-def _is_wide(attrs: Attributes) -> bool:
-    return isinstance(attrs, Contraction | MatrixProduct) and attrs.wide
-
-
 def _takes_shift(x: Recorded) -> bool:
     """Whether the value is a product that can be divided by 2^shift in the exchange that it takes anyway."""
-    operation = x.operation
-    return operation.by_coin and operation.algebra is not Algebra.RESCALE and not _is_wide(x.attrs)
+    if not x.operation.by_coin or x.operation.algebra is Algebra.RESCALE:
+        return False
+    return not (isinstance(x.attrs, Contraction | MatrixProduct) and x.attrs.wide)
 
 
-def _call(node: Recorded) -> Call[Any]:
-    return Call(tuple([value.type for value in node.inputs]), node.attrs, node.type)
-
-
-def quickest(operation: Operation[Any], call: Call[Any], network: Network, security: Security) -> int:
+def quickest(operation: Operation[Any], call: Call[Attributes], network: Network, security: Security) -> int:
     """The number of the variant that takes the least time in this network, of those that may run in this mode.
 
     The only place where variants are chosen. Raises PlanError if none may run.
@@ -160,7 +157,7 @@ def operation_costs(plan: Plan) -> list[Cost]:
     for index, op in enumerate(plan.operations):
         if op.body is not None:
             once = total_cost(op.body)
-            costs.append(Cost(op.attrs.count * once.rounds, op.attrs.count * once.total_bytes))
+            costs.append(Cost(op.passes * once.rounds, op.passes * once.total_bytes))
         else:
             costs.append(Cost() if op.is_leaf else op.operation.cost(plan.call(index)))
     return costs
@@ -180,7 +177,7 @@ def measured_rounds(plan: Plan, rounds: Sequence[int]) -> int:
     for index, start in plan.listings.items():
         op = plan.operations[index]
         assert op.body is not None
-        own[index] = op.attrs.count * measured_rounds(op.body, rounds[start : start + len(op.body.listed)])
+        own[index] = op.passes * measured_rounds(op.body, rounds[start : start + len(op.body.listed)])
     return critical_path(plan, own)
 
 

@@ -15,7 +15,7 @@ from tercet.plan.bounds.terms import PlanTerm
 from tercet.plan.network import PROFILES, Network
 from tercet.plan.plan import OutputKind, Plan, PlanOperation, maker_of, result_of
 from tercet.plan.record.compile import critical_path, largest_ring, operation_costs
-from tercet.plan.table.attributes import Bounds
+from tercet.plan.table.attributes import Bounds, StatedBounds
 from tercet.plan.table.operation import Algebra, Bounding, Flow
 from tercet.plan.table.reasons import ASSUMED, BUILT_IN, Reasons
 from tercet.plan.types import Type
@@ -46,12 +46,9 @@ def narrowed(plan: Plan, reasons: Reasons = BUILT_IN) -> list[Narrowed]:
     """
     types: dict[tuple[str, bool], dict[str, None]] = {}
     for op in _stated(plan):
-        types.setdefault((reasons.text(op.attrs.reason), op.attrs.reason == ASSUMED.number), {})[str(op.type)] = None
+        number = op.attrs.of(StatedBounds).reason
+        types.setdefault((reasons.text(number), number == ASSUMED.number), {})[str(op.type)] = None
     return [Narrowed(reason, assumed, tuple(found)) for (reason, assumed), found in types.items()]
-
-
-def _states(op: PlanOperation, bounds: Bounds) -> bool:
-    return op.operation.bounds is Bounding.STATED and (op.attrs.lo, op.attrs.hi) == (bounds.lo, bounds.hi)
 
 
 def _stated(plan: Plan) -> Iterator[PlanOperation]:
@@ -65,7 +62,12 @@ def _stated(plan: Plan) -> Iterator[PlanOperation]:
         for place, t in enumerate(op.types):
             terms[result_of(index, place)] = PlanTerm(op.operation, inputs, op.attrs, t, op.data)
         for value in op.inputs:
-            if op.operation.bounds is not Bounding.ENFORCED or not _states(plan.maker(value), op.attrs):
+            stated = plan.maker(value).attrs
+            if (
+                op.operation.bounds is not Bounding.ENFORCED
+                or not isinstance(stated, StatedBounds)
+                or op.attrs != Bounds(stated.lo, stated.hi)
+            ):
                 trusted.add(value)
     for index, op in enumerate(plan.operations):
         if op.body is not None:
@@ -298,7 +300,7 @@ def _walk(plan: Plan, times: int = 1) -> Iterator[tuple[PlanOperation, int, Cost
     """Every operation that runs, how often, and what it costs once; those of a loop's body in its place."""
     for op, cost in zip(plan.operations, operation_costs(plan), strict=True):
         if op.body is not None:
-            yield from _walk(op.body, times * op.attrs.count)
+            yield from _walk(op.body, times * op.passes)
         elif not op.is_leaf:
             yield op, times, cost
 

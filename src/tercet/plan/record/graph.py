@@ -15,31 +15,20 @@ from tercet.plan.table.reasons import BUILT_IN, DERIVED, Reasons
 from tercet.plan.types import Type
 
 
+@dataclass(eq=False, slots=True, weakref_slot=True, repr=False)
 class Recorded:
     """One recorded operation; nothing has run."""
 
-    __slots__ = ("__weakref__", "attrs", "body", "data", "graph", "inputs", "operation", "place", "serial", "type")
-
-    def __init__(
-        self,
-        graph: Graph,
-        serial: int,
-        operation: Operation[Any],
-        inputs: tuple[Recorded, ...],
-        attrs: Any,
-        type: Type,
-        data: bytes,
-    ) -> None:
-        self.graph = graph
-        self.serial = serial
-        self.operation = operation
-        self.inputs = inputs
-        self.attrs = attrs
-        self.type = type
-        self.data = data
-        self.body: LoopBody | None = None
-        self.place = 0
-        """Which of its operation's results it is. Those behind the first have the first as their only input."""
+    graph: Graph
+    serial: int
+    operation: Operation[Any]
+    inputs: tuple[Recorded, ...]
+    attrs: Attributes
+    type: Type
+    data: bytes = b""
+    body: LoopBody | None = None
+    place: int = 0
+    """Which of its operation's results it is. Those behind the first have the first as their only input."""
 
     def __repr__(self) -> str:
         return f"Recorded({self.operation.name}, {self.type})"
@@ -114,21 +103,18 @@ class Graph:
         """A value that a loop carries, for recording its body; what passes give lies within its bounds as declared."""
         self._serial += 1
         type = type.with_claim(not type.is_bool)
-        return Recorded(self, self._serial, INPUT, (), NONE, type, b"")
+        return Recorded(self, self._serial, INPUT, (), NONE, type)
 
     def loop(self, count: int, operands: tuple[Recorded, ...], body: LoopBody) -> tuple[Recorded, ...]:
         """The carried values after `count` passes; operands are their first values and what the body captures."""
         self._serial += 1
         types = [value.type for value in body.carried]
         attrs = LoopCount(count, len(types))
-        first = Recorded(self, self._serial, LOOP, operands, attrs, types[0], b"")
-        first.body = body
+        first = Recorded(self, self._serial, LOOP, operands, attrs, types[0], body=body)
         found = [first]
         for place, type in enumerate(types[1:], start=1):
             self._serial += 1
-            result = Recorded(self, self._serial, LOOP, (first,), attrs, type, b"")
-            result.place = place
-            found.append(result)
+            found.append(Recorded(self, self._serial, LOOP, (first,), attrs, type, place=place))
         return tuple(found)
 
     def _leaf(self, operation: Operation[Any], type: Type, data: bytes) -> Recorded:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tercet.errors import PlanError
 from tercet.plan.bounds.prove import is_proven
 from tercet.plan.record.graph import Recorded
-from tercet.plan.table.attributes import Bounds, Rounding, Scale, Shift, StatedBounds
+from tercet.plan.table.attributes import Bounds, Rounding, Scale, Shift, StatedBounds, shift_of
 from tercet.plan.table.operation import Algebra, Flow
 from tercet.plan.table.operations import BY_NAME
 from tercet.plan.table.reasons import ASSUMED, DERIVED, Reason
@@ -86,9 +86,9 @@ def reproducible(x: Recorded) -> Recorded:
     rounded = as_recorded(x)
     if rounded.operation.algebra is not Algebra.RESCALE:
         return x
-    source, excess = rounded.inputs[0], rounded.attrs.shift
+    source, excess = rounded.inputs[0], shift_of(rounded.attrs)
     while source.operation.algebra is Algebra.RESCALE:
-        source, excess = source.inputs[0], excess + source.attrs.shift
+        source, excess = source.inputs[0], excess + shift_of(source.attrs)
     return nearest(source, excess)
 
 
@@ -103,7 +103,11 @@ def at_scale(x: Recorded, frac_bits: int) -> Recorded:
 
 def as_recorded(x: Recorded) -> Recorded:
     """The value without the narrower bounds that were derived for it."""
-    return x.inputs[0] if x.operation.algebra is Algebra.NARROW and x.attrs.reason == DERIVED.number else x
+    return (
+        x.inputs[0]
+        if x.operation.algebra is Algebra.NARROW and x.attrs.of(StatedBounds).reason == DERIVED.number
+        else x
+    )
 
 
 def renamed(x: Recorded, frac_bits: int, nominal: int) -> Recorded:

@@ -17,7 +17,18 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias, TypeVar
 
 from tercet.plan.plan import Plan, PlanOperation, result_of
-from tercet.plan.table.attributes import Attributes, Contraction, MatrixProduct, NewShape, Ranges
+from tercet.plan.table.attributes import (
+    Attributes,
+    Axes,
+    Axis,
+    Contraction,
+    MatrixProduct,
+    NewShape,
+    Permutation,
+    PublicMatrix,
+    Ranges,
+    Shifting,
+)
 from tercet.plan.table.operation import Flow
 from tercet.plan.types import Type
 
@@ -122,19 +133,19 @@ def axes_of(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning | None:
 
 def narrowed(op: PlanOperation, axis: int, count: int) -> Attributes:
     """The attributes that do the same to `count` of the rows that lie along the result's `axis`."""
-    attrs: Attributes = op.attrs
     place = len(op.type.shape) - 1 - axis
-    match attrs:
+    match op.attrs:
         case NewShape(shape):
             return NewShape((*shape[:place], count, *shape[place + 1 :]))
         case Ranges(ranges):
             start, _, step = ranges[place]
             return Ranges((*ranges[:place], (start, count, step), *ranges[place + 1 :]))
-    return attrs
+    return op.attrs
 
 
 def unscaled(op: PlanOperation, types: Sequence[Type]) -> tuple[Attributes, Type]:
     """The attributes and type of a sum that is left as it is before its division by a power of two."""
+    assert isinstance(op.attrs, Shifting)
     attrs = replace(op.attrs, shift=0)
     return attrs, replace(op.operation.infer(types, attrs), claimed=op.type.claimed)
 
@@ -148,28 +159,27 @@ def _difference(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
 
 
 def _sum(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
-    return AxisMeaning(Summed(_from_right(shapes[0], op.attrs.axes)))
+    return AxisMeaning(Summed(_from_right(shapes[0], op.attrs.of(Axes).axes)))
 
 
 def _contract(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
-    return AxisMeaning(_summed(_from_right(shapes[0], op.attrs.axes), op.attrs))
-
-
-def _summed(axes: frozenset[int], attrs: Contraction | MatrixProduct) -> Summed:
-    return Summed(axes, attrs.shift, attrs.wide)
+    attrs = op.attrs.of(Contraction)
+    return AxisMeaning(Summed(_from_right(shapes[0], attrs.axes), attrs.shift, attrs.wide))
 
 
 def _matrix(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
     """(..., a, t) @ (..., t, b) as products over (..., a, t, b), summed over t."""
-    return AxisMeaning(_summed(frozenset([1]), op.attrs), inserted=(0, 2))
+    attrs = op.attrs.of(MatrixProduct)
+    return AxisMeaning(Summed(frozenset([1]), attrs.shift, attrs.wide), inserted=(0, 2))
 
 
 def _matrix_public(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
-    return AxisMeaning(Summed(frozenset([1])), inserted=(2, 0) if op.attrs.in_front else (0, 2), weighed=True)
+    inserted = (2, 0) if op.attrs.of(PublicMatrix).in_front else (0, 2)
+    return AxisMeaning(Summed(frozenset([1])), inserted=inserted, weighed=True)
 
 
 def _prefix(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
-    (axis,) = _from_right(shapes[0], (op.attrs.axis,))
+    (axis,) = _from_right(shapes[0], (op.attrs.of(Axis).axis,))
     return AxisMeaning(Chained(axis))
 
 
@@ -188,25 +198,26 @@ def _reshape(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
 
 
 def _permute(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
-    last = len(op.attrs.axes) - 1
-    return AxisMeaning(Moved({last - old: last - new for new, old in enumerate(op.attrs.axes)}))
+    axes = op.attrs.of(Permutation).axes
+    last = len(axes) - 1
+    return AxisMeaning(Moved({last - old: last - new for new, old in enumerate(axes)}))
 
 
 def _slice(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
     last = len(op.type.shape) - 1
     axes: dict[int, tuple[int, int, int]] = {}
-    for place, (n, taken) in enumerate(zip(shapes[0], op.attrs.ranges, strict=True)):
+    for place, (n, taken) in enumerate(zip(shapes[0], op.attrs.of(Ranges).ranges, strict=True)):
         if taken != (0, n, 1):
             axes[last - place] = taken
     return AxisMeaning(Sliced(axes))
 
 
 def _take(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
-    return AxisMeaning(Taken(len(op.type.shape) - 1 - op.attrs.axis))
+    return AxisMeaning(Taken(len(op.type.shape) - 1 - op.attrs.of(Axis).axis))
 
 
 def _concat(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
-    return AxisMeaning(Concatenated(len(op.type.shape) - 1 - op.attrs.axis))
+    return AxisMeaning(Concatenated(len(op.type.shape) - 1 - op.attrs.of(Axis).axis))
 
 
 _EACH = AxisMeaning()

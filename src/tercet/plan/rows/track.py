@@ -277,7 +277,7 @@ class _Tracker:
         """A state of what is carried that holds before and after every pass."""
         self._allowance.count(_OPERATION_WORK)
         assert op.body is not None
-        count = op.attrs.carried
+        count = op.carried
         carried, captured = operands[:count], operands[count:]
         for _ in range(MAX_TURNS):
             given = {operand_handle(place): facts for place, facts in enumerate([*carried, *captured])}

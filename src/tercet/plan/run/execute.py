@@ -78,7 +78,7 @@ def program_of(plan: Plan, inputs: Mapping[bytes, Share | BitShare]) -> Instruct
             Loop(
                 name=op.operation.name,
                 program=program_of(body, {}),
-                count=op.attrs.count,
+                count=op.passes,
                 leaves=[leaf[operand_handle(k)] for k in range(len(op.inputs))],
                 results=results,
                 picks=result_picks or [None] * len(results),

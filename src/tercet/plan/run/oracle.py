@@ -49,9 +49,9 @@ def all_values(plan: Plan, inputs: Mapping[bytes, Plain], *, check: bool = True)
 def run_loop(op: PlanOperation, inputs: Sequence[Plain], *, check: bool = True) -> list[Plain]:
     """The values that a loop carries, after its last pass."""
     assert op.body is not None
-    carried = op.attrs.carried
+    carried = op.carried
     current, fixed = list(inputs[:carried]), list(inputs[carried:])
-    for _ in range(op.attrs.count):
+    for _ in range(op.passes):
         given = {operand_handle(place): value for place, value in enumerate([*current, *fixed])}
         current = evaluate(op.body, given, check=check)
     return current

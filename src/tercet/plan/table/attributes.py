@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Annotated, Any, Final, Generic, Self, TypeVar, get_type_hints
+from typing import Annotated, Any, Final, Generic, Self, TypeAlias, TypeVar, get_type_hints
 
 from tercet.codec import MAX_INTEGER_BYTES, Reader, Writer
 from tercet.errors import PlanError
@@ -21,6 +21,7 @@ MAX_NUMBER: Final = 1 << 40
 """The largest length, axis, shift or count."""
 
 T = TypeVar("T")
+A = TypeVar("A", bound="Attributes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,12 @@ class Attributes:
         """Read the fields. Raises PlanError with the offset for anything that `write` does not write."""
         kind: Any = cls
         return cls(*[read(reader) for read in _readers(kind)])
+
+    def of(self, kind: type[A]) -> A:
+        """These attributes, which are known to be of a class. TypeError if they are of another."""
+        if isinstance(self, kind):
+            return self
+        raise TypeError(f"attributes of the class {kind.__name__} are expected, not {type(self).__name__}")
 
 
 NONE: Final = Attributes()
@@ -248,3 +255,12 @@ class LoopCount(Attributes):
 
     count: Count
     carried: Count
+
+
+Shifting: TypeAlias = Shift | Contraction | MatrixProduct
+"""Attributes of operations whose results may be divided by 2^shift, to a neighbour by a coin."""
+
+
+def shift_of(attrs: Attributes) -> int:
+    """By how many bits a result is divided; 0 where the attributes say nothing of it."""
+    return attrs.shift if isinstance(attrs, Shifting | Rounding) else 0

@@ -267,6 +267,28 @@ def numeric(*types: Type) -> None:
             raise PlanError(f"inputs are in different rings: {[t.ring for t in types]}")
 
 
+def one_number(rule: Callable[[Type, A], Type]) -> Callable[[Sequence[Type], A], Type]:
+    """A typing rule of one array of numbers."""
+
+    def infer(inputs: Sequence[Type], attrs: A) -> Type:
+        arity(inputs, 1)
+        numeric(*inputs)
+        return rule(inputs[0], attrs)
+
+    return infer
+
+
+def two_numbers(rule: Callable[[Type, Type, A], Type]) -> Callable[[Sequence[Type], A], Type]:
+    """A typing rule of two arrays of numbers in one ring."""
+
+    def infer(inputs: Sequence[Type], attrs: A) -> Type:
+        arity(inputs, 2)
+        numeric(*inputs)
+        return rule(inputs[0], inputs[1], attrs)
+
+    return infer
+
+
 def boolean(*types: Type) -> None:
     need(all(t.is_bool for t in types), "takes bools")
 
@@ -292,6 +314,18 @@ def corners(a: Type, b: Type) -> tuple[int, int]:
     """Bounds of a product."""
     products = (a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi)
     return min(products), max(products)
+
+
+def product_type(a: Type, b: Type, shape: tuple[int, ...], terms: int = 1) -> Type:
+    """Of products of elements of a and b, or of sums of so many of them."""
+    lo, hi = corners(a, b)
+    frac, nominal = a.frac_bits + b.frac_bits, max(a.nominal, b.nominal)
+    return Type(max(a.kind, b.kind), shape, a.ring, frac, nominal, terms * lo, terms * hi)
+
+
+def same(inputs: Sequence[Plain], attrs: Attributes, out: Type) -> Plain:
+    """The meaning of what leaves integers as they are."""
+    return inputs[0]
 
 
 def rescaled(lo: int, hi: int, shift: int) -> tuple[int, int]:

@@ -23,7 +23,9 @@ from tercet.plan.table.operation import (
     fewer,
     need,
     numeric,
+    one_number,
     only,
+    two_numbers,
 )
 from tercet.plan.types import Type, ValueKind, bool_type, limit, magnitude
 from tercet.protocols.bits import bit_and, bit_and_cost, bit_xor
@@ -51,20 +53,17 @@ def _infer_not(inputs: Sequence[Type], attrs: Attributes) -> Type:
     return inputs[0]
 
 
-def _infer_test(inputs: Sequence[Type], attrs: Attributes) -> Type:
-    arity(inputs, 1)
-    numeric(*inputs)
-    return bool_type(inputs[0].shape)
+@one_number
+def _infer_test(x: Type, attrs: Attributes) -> Type:
+    return bool_type(x.shape)
 
 
 def difference_bits(a: Type, b: Type) -> int:
     return max((a.lo - b.hi).bit_length(), (a.hi - b.lo).bit_length()) + 1
 
 
-def _infer_less(inputs: Sequence[Type], attrs: Attributes) -> Type:
-    arity(inputs, 2)
-    a, b = inputs
-    numeric(a, b)
+@two_numbers
+def _infer_less(a: Type, b: Type, attrs: Attributes) -> Type:
     need(a.frac_bits == b.frac_bits, f"inputs have {a.frac_bits} and {b.frac_bits} fractional bits")
     bits = difference_bits(a, b)
     need(bits <= a.ring, f"the difference of {a} and {b} needs {bits} bits")
@@ -142,12 +141,11 @@ def _run_inject(*, one_round: bool) -> Callable[..., Body[Share]]:
     return run
 
 
-def _infer_clip(inputs: Sequence[Type], attrs: Bounds) -> Type:
-    arity(inputs, 1)
-    numeric(*inputs)
+@one_number
+def _infer_clip(x: Type, attrs: Bounds) -> Type:
     lo, hi = attrs.lo, attrs.hi
-    need(lo <= hi and magnitude(lo, hi) < limit(inputs[0].ring), f"bounds [{lo}, {hi}] are empty or fit no ring")
-    return replace(inputs[0], lo=lo, hi=hi, claimed=False)
+    need(lo <= hi and magnitude(lo, hi) < limit(x.ring), f"bounds [{lo}, {hi}] are empty or fit no ring")
+    return replace(x, lo=lo, hi=hi, claimed=False)
 
 
 def _run_clip(scope: Scope, call: Call[Bounds], x: Share) -> Body[Share]:

@@ -25,15 +25,17 @@ from tercet.plan.table.operation import (
     Flow,
     Operation,
     Plain,
-    arity,
     broadcast,
     check_axes,
     corners,
     fewer,
     need,
-    numeric,
+    one_number,
     only,
+    product_type,
     rescaled,
+    same,
+    two_numbers,
 )
 from tercet.plan.table.ops_local import check_stated, matmul_type
 from tercet.plan.types import Type, ValueKind, limit
@@ -77,20 +79,14 @@ def _shifted(t: Type, shift: int) -> Type:
     return replace(t, frac_bits=t.frac_bits - shift, lo=lo, hi=hi)
 
 
-def _infer_multiply(inputs: Sequence[Type], attrs: Shift) -> Type:
-    arity(inputs, 2)
-    a, b = inputs
-    numeric(a, b)
-    lo, hi = corners(a, b)
-    frac, nominal = a.frac_bits + b.frac_bits, max(a.nominal, b.nominal)
-    return _shifted(Type(max(a.kind, b.kind), broadcast(a, b), a.ring, frac, nominal, lo, hi), attrs.shift)
+@two_numbers
+def _infer_multiply(a: Type, b: Type, attrs: Shift) -> Type:
+    return _shifted(product_type(a, b, broadcast(a, b)), attrs.shift)
 
 
-def _infer_within(inputs: Sequence[Type], attrs: StatedBounds) -> Type:
+@two_numbers
+def _infer_within(a: Type, b: Type, attrs: StatedBounds) -> Type:
     """Wrapping on the way is harmless if the true product is in bounds."""
-    arity(inputs, 2)
-    a, b = inputs
-    numeric(a, b)
     check_stated(attrs)
     frac, nominal = a.frac_bits + b.frac_bits, max(a.nominal, b.nominal)
     return Type(max(a.kind, b.kind), broadcast(a, b), a.ring, frac, nominal, attrs.lo, attrs.hi)
@@ -140,19 +136,15 @@ def _summed(inputs: Sequence[Type], total: Type, terms: int, attrs: Contraction 
     return total
 
 
-def _infer_contract(inputs: Sequence[Type], attrs: Contraction) -> Type:
-    arity(inputs, 2)
-    numeric(*inputs)
-    a, b = (_widened(x, attrs) for x in inputs)
+@two_numbers
+def _infer_contract(a: Type, b: Type, attrs: Contraction) -> Type:
     need(a.shape == b.shape, f"shapes {a.shape} and {b.shape} differ")
     axes = attrs.axes
     check_axes(axes, len(a.shape))
     terms = math.prod(a.shape[axis] for axis in axes)
-    lo, hi = corners(a, b)
-    lo, hi = (terms * lo, terms * hi) if terms else (0, 0)
     shape = tuple(length for axis, length in enumerate(a.shape) if axis not in axes)
-    frac, nominal = a.frac_bits + b.frac_bits, max(a.nominal, b.nominal)
-    return _summed(inputs, Type(max(a.kind, b.kind), shape, a.ring, frac, nominal, lo, hi), terms, attrs)
+    total = product_type(_widened(a, attrs), _widened(b, attrs), shape, terms)
+    return _summed((a, b), total, terms, attrs)
 
 
 def _run_contract(scope: Scope, call: Call[Contraction], x: Share, y: Share) -> Body[Share]:
@@ -188,12 +180,10 @@ def _cost_contract(call: Call[Contraction]) -> Cost:
     return contract_cost(call.ring, call.out.size, shift)
 
 
-def _infer_matmul(inputs: Sequence[Type], attrs: MatrixProduct) -> Type:
-    arity(inputs, 2)
-    numeric(*inputs)
-    a, b = (_widened(x, attrs) for x in inputs)
-    need(len(a.shape) >= 2 and len(b.shape) >= 2, "takes matrices")
-    return _summed(inputs, matmul_type(a, b), a.shape[-1], attrs)
+@two_numbers
+def _infer_matmul(a: Type, b: Type, attrs: MatrixProduct) -> Type:
+    total = matmul_type(_widened(a, attrs), _widened(b, attrs))
+    return _summed((a, b), total, a.shape[-1], attrs)
 
 
 def _run_matmul(scope: Scope, call: Call[MatrixProduct], x: Share, y: Share) -> Body[Share]:
@@ -209,18 +199,16 @@ def _cost_matmul(call: Call[MatrixProduct]) -> Cost:
     return matrix_product_cost(call.ring, x.shape, y.shape, call.attrs.shift)
 
 
-def _infer_rescale(inputs: Sequence[Type], attrs: Shift) -> Type:
-    arity(inputs, 1)
-    numeric(*inputs)
+@one_number
+def _infer_rescale(x: Type, attrs: Shift) -> Type:
     need(attrs.shift > 0, "a shift of at least one bit")
-    return _shifted(inputs[0], attrs.shift)
+    return _shifted(x, attrs.shift)
 
 
-def _infer_floor(inputs: Sequence[Type], attrs: Rounding) -> Type:
+@one_number
+def _infer_floor(x: Type, attrs: Rounding) -> Type:
     """The result keeps `frac_bits - shift`, which may be below nominal."""
-    arity(inputs, 1)
-    numeric(*inputs)
-    x, shift = inputs[0], attrs.shift
+    shift = attrs.shift
     need(0 < shift <= x.frac_bits, f"a shift by {shift} of {x.frac_bits} bits")
     frac = x.frac_bits - shift
     need(shift <= x.ring - _KEPT_BITS, f"{shift} of {x.ring} bits are taken away")
@@ -230,19 +218,17 @@ def _infer_floor(inputs: Sequence[Type], attrs: Rounding) -> Type:
     return Type(kind, x.shape, x.ring, frac, min(frac, x.nominal), (x.lo + half) >> shift, (x.hi + half) >> shift)
 
 
-def _infer_lift(inputs: Sequence[Type], attrs: Attributes) -> Type:
-    arity(inputs, 1)
-    need(inputs[0].ring == 64, "only the ring 2^64 is lifted")
-    return replace(inputs[0], ring=128)
+@one_number
+def _infer_lift(x: Type, attrs: Attributes) -> Type:
+    need(x.ring == 64, "only the ring 2^64 is lifted")
+    return replace(x, ring=128)
 
 
-def _infer_normalise(inputs: Sequence[Type], attrs: Normalisation) -> Type:
+@one_number
+def _infer_normalise(x: Type, attrs: Normalisation) -> Type:
     """Result (2, ...): the factor, and its complement if even, else x * factor.
 
     The product is part of the operation because only here it is known that x * factor < 2^K."""
-    arity(inputs, 1)
-    numeric(*inputs)
-    x = inputs[0]
     need(x.lo >= 0, "takes numbers that are not negative")
     bits = normalised_bits(x, even=attrs.even)
     return Type(ValueKind.INT, (2, *x.shape), x.ring, 0, 0, 0, 1 << (bits // 2 if attrs.even else bits))
@@ -310,10 +296,6 @@ def _plain_round(inputs: Sequence[Plain], attrs: Rounding, out: Type) -> Plain:
 def _exact(scope: Scope, call: Call[Rounding], x: Share) -> Body[Share]:
     result = yield from truncate_exact(scope, x.flat(), call.attrs.shift, nearest=call.attrs.nearest)
     return result.reshape(call.out.shape)
-
-
-def _identical(inputs: Sequence[Plain], attrs: Attributes, out: Type) -> Plain:
-    return inputs[0]
 
 
 PRODUCTS: tuple[Operation[Any], ...] = (
@@ -413,7 +395,7 @@ PRODUCTS: tuple[Operation[Any], ...] = (
             lambda s, c, x: lift(s, x, one_round=True),
             lambda c: lift_cost(c.out.size, one_round=True),
         ),
-        _identical,
+        same,
         protocol="wrap of two summands as one cross term",
         rows=Flow.EACH,
         algebra=Algebra.RING,
