@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from plan_trio import TrioSession, share_plain
 from random_plans import Drawn, drawn_plans
+from tercet.engine.job import JobResult
 from tercet.errors import PlanError
 from tercet.linear_model import LinearRegression
 from tercet.plan.network import LAN
@@ -21,7 +22,7 @@ from tercet.plan.record.compile import Wanted, compile_plan
 from tercet.plan.record.scale import settle
 from tercet.plan.rows.cut import Refusal
 from tercet.plan.run import oracle
-from tercet.plan.run.execute import RunResult, execute
+from tercet.plan.run.execute import execute
 from tercet.plan.run.passes import Passes, Streamed, partitions, split
 from tercet.plan.run.streaming import Gather, LaneRun, RowsOutput, execute_streamed
 from tercet.plan.table.attributes import Contraction, StatedBounds
@@ -82,7 +83,7 @@ class Rows:
 
 def streamed_run(
     trio: Trio, plan: Plan, stored: Stored, found: Streamed, partition_rows: int, **options: Any
-) -> dict[Party, RunResult]:
+) -> dict[Party, JobResult]:
     return at_three(
         trio,
         lambda party, streams, channel: execute_streamed(
@@ -166,7 +167,7 @@ class Table:
     def split(self, *values: Any) -> Streamed | Refusal:
         return split(self.plan(*values), self.rows_of)
 
-    def check(self, *values: Any, rows: int = 10, slack: int = 0, passes: int = 1) -> dict[Party, RunResult]:
+    def check(self, *values: Any, rows: int = 10, slack: int = 0, passes: int = 1) -> dict[Party, JobResult]:
         """The streamed run against the meaning of the plan, up to so many last bits."""
         found = self.split(*values)
         assert isinstance(found, Streamed), found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Mapping
 
 from tercet.engine.failure import AGREEMENT_INSTANCE
 from tercet.errors import ProtocolViolation, Timeout
@@ -33,7 +32,7 @@ def agree_on_keys(endpoint: Endpoint, timeout: float, context: bytes = b"") -> S
         common, nonce = fresh_seed(), fresh_seed()
         for other, mine in drawn.items():
             endpoint.send(other, Address(_KEYS_JOB, 0, _SEED_STEP), Element.BYTES, mine + common + nonce)
-        got = _from_both(endpoint, me, _SEED_STEP, 3 * SEED_BYTES, timeout)
+        got = _from_both(endpoint, Address(_KEYS_JOB, 0, _SEED_STEP), 3 * SEED_BYTES, timeout)
         theirs = {other: _cut(message, SEED_BYTES) for other, message in got.items()}
         everyone = {me: (b"", common, nonce), **theirs}
         memory = SecretMemory()
@@ -58,7 +57,7 @@ def _confirm(endpoint: Endpoint, me: Party, keys: SessionKeys, timeout: float) -
     for other, component in held_with.items():
         mine = keys.tag(component, me) + keys.tag(ALL, me)
         endpoint.send(other, Address(_KEYS_JOB, 0, _CONFIRM_STEP), Element.BYTES, mine)
-    got = _from_both(endpoint, me, _CONFIRM_STEP, 2 * TAG_BYTES, timeout)
+    got = _from_both(endpoint, Address(_KEYS_JOB, 0, _CONFIRM_STEP), 2 * TAG_BYTES, timeout)
     for other, component in held_with.items():
         if not hmac.compare_digest(got[other], keys.tag(component, other) + keys.tag(ALL, other)):
             raise ProtocolViolation(
@@ -72,12 +71,6 @@ def _cut(message: bytes, length: int) -> list[bytes]:
     return [message[at : at + length] for at in range(0, len(message), length)]
 
 
-def _from_both(endpoint: Endpoint, me: Party, step: int, nbytes: int, timeout: float) -> dict[Party, bytes]:
-    address = Address(_KEYS_JOB, 0, step)
-    got = _gather(endpoint, {(other, step): (address, nbytes) for other in (me.next, me.prev)}, timeout)
-    return {party: message for (party, _), message in got.items()}
-
-
 def agree_on_plan(endpoint: Endpoint, job: bytes, plan: bytes | memoryview, timeout: float) -> bytes:
     """Compare (job, plan) with the other parties before anything runs; give the digest. One round, 64 bytes a party.
 
@@ -88,8 +81,8 @@ def agree_on_plan(endpoint: Endpoint, job: bytes, plan: bytes | memoryview, time
     address = Address(job, AGREEMENT_INSTANCE, _PLAN_STEP)
     for other in (me.next, me.prev):
         endpoint.send(other, address, Element.BYTES, mine)
-    got = _gather(endpoint, {(other, _PLAN_STEP): (address, len(mine)) for other in (me.next, me.prev)}, timeout)
-    following, preceding = got[me.next, _PLAN_STEP], got[me.prev, _PLAN_STEP]
+    got = _from_both(endpoint, address, len(mine), timeout)
+    following, preceding = got[me.next], got[me.prev]
     if following == preceding == mine:
         return mine
     odd = me if following == preceding else me.prev if following == mine else me.next
@@ -104,29 +97,27 @@ def agree_on_plan(endpoint: Endpoint, job: bytes, plan: bytes | memoryview, time
     )
 
 
-def _gather(
-    endpoint: Endpoint, wanted: Mapping[tuple[Party, int], tuple[Address, int]], timeout: float
-) -> dict[tuple[Party, int], bytes]:
-    """Receive one message of each address. Raises Timeout."""
-    for (party, _), (address, nbytes) in wanted.items():
+def _from_both(endpoint: Endpoint, address: Address, nbytes: int, timeout: float) -> dict[Party, bytes]:
+    """Receive the message of this address from both other parties. Raises Timeout."""
+    me = Party(int(endpoint.me))
+    wanted = (me.next, me.prev)
+    for party in wanted:
         endpoint.expect(party, address, Element.BYTES, nbytes)
     deadline = time.monotonic() + timeout
-    got: dict[tuple[Party, int], bytes] = {}
+    got: dict[Party, bytes] = {}
     while True:
-        for (party, step), (address, _) in wanted.items():
-            if (party, step) not in got and (message := endpoint.take(party, address)) is not None:
-                got[party, step] = message.payload.tobytes()
+        for party in wanted:
+            if party not in got and (message := endpoint.take(party, address)) is not None:
+                got[party] = message.payload.tobytes()
         if len(got) == len(wanted):
             return got
         left = deadline - time.monotonic()
         if left <= 0:
-            party, step = next(key for key in wanted if key not in got)
-            address = wanted[party, step][0]
             raise Timeout(
                 f"nothing arrived for {timeout:g} s",
-                party=int(party),
+                party=int(next(party for party in wanted if party not in got)),
                 job=address.job.hex(),
                 operation=str(address.operation),
-                step=str(step),
+                step=str(address.step),
             )
         endpoint.progress(left)

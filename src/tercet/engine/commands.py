@@ -70,7 +70,7 @@ class Put:
 
     @property
     def component_bytes(self) -> int:
-        return word_count(self.size) * 8 if not self.ring_bits else self.size * self.ring_bits // 8
+        return _component_bytes(self.ring_bits, self.size)
 
     def encode(self) -> list[Component]:
         """The body's pieces; explicit components are not copied."""
@@ -99,7 +99,7 @@ class Put:
             raise reader.fail("too many elements")
         label = reader.block(_MAX_LABEL_BYTES)
         reader.pad(_ALIGNMENT)
-        nbytes = word_count(math.prod(shape)) * 8 if not ring_bits else math.prod(shape) * ring_bits // 8
+        nbytes = _component_bytes(ring_bits, math.prod(shape))
         own = reader.view(UPLOAD_SEED_BYTES if own_is_seed else nbytes)
         following = reader.view(UPLOAD_SEED_BYTES if next_is_seed else nbytes)
         reader.end()
@@ -117,6 +117,10 @@ class Put:
         if is_seed:
             return expand_seed(bytes(component), self.component_bytes).view(dtype)
         return np.frombuffer(component, dtype)
+
+
+def _component_bytes(ring_bits: int, size: int) -> int:
+    return size * ring_bits // 8 if ring_bits else word_count(size) * 8
 
 
 @dataclass(frozen=True)

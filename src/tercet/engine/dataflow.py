@@ -274,11 +274,8 @@ class Dataflow:
     def run(self, program: InstructionList, keep: set[int]) -> tuple[dict[int, Any], list[OperationReport], float]:
         """Run all; return the values to keep, the reports and the seconds waited. Frees a value after its last use."""
         whole = _Pass(self, program, 0, 0, 0, keep, lambda _: None, {})
-        while True:
-            self._start_ready()
-            if self.scheduler.idle:
-                return whole.values, self.reports, self.scheduler.waiting_s
-            self.scheduler.run_until_progress()
+        self.run_each(iter(()))
+        return whole.values, self.reports, self.scheduler.waiting_s
 
     def run_each(self, turns: Iterator[Turn], window: int = 1) -> None:
         """Run turn after turn; the next one begins early, while `window` permits, when all else waits for messages."""

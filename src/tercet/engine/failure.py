@@ -90,26 +90,18 @@ class Report:
     @classmethod
     def of(cls, error: BaseException, witness: int, names: Mapping[int, str] | None = None) -> Report:
         """What `witness` reports about `error`; `names` gives the names of the plan's operations by index."""
+        operation = place(getattr(error, "operation", None), names or {})
+        step = getattr(error, "step", None) or ""
         if isinstance(error, PartyError):
-            cause = (
-                Cause.TIMEOUT
-                if isinstance(error, Timeout)
-                else Cause.UNREACHABLE
-                if isinstance(error, Unreachable)
-                else Cause.VIOLATION
-                if isinstance(error, ProtocolViolation)
-                else Cause.INTERNAL
-            )
-            operation = place(error.operation, names or {})
-            return cls(cause, witness, error.party, operation, error.step or "", error.reason, error.hint)
+            kinds = (Cause.TIMEOUT, Cause.UNREACHABLE, Cause.VIOLATION)
+            cause = next((kind for kind in kinds if isinstance(error, _ERRORS[kind])), Cause.INTERNAL)
+            return cls(cause, witness, error.party, operation, step, error.reason, error.hint)
         if isinstance(error, TercetError):
-            by_type = {PlanError: Cause.PLAN, InputError: Cause.INPUT, IntegrityError: Cause.INTEGRITY}
-            cause = by_type.get(type(error), Cause.CONFIG)
-            operation = place(getattr(error, "operation", None), names or {})
-            return cls(cause, witness, None, operation, getattr(error, "step", None) or "", error.message, error.hint)
+            kinds = (Cause.PLAN, Cause.INPUT, Cause.INTEGRITY)
+            cause = next((kind for kind in kinds if type(error) is _ERRORS[kind]), Cause.CONFIG)
+            return cls(cause, witness, None, operation, step, error.message, error.hint)
         # the text of a foreign exception may hold anything: only its type leaves this party
         reason = f"failed with {type(error).__name__}"
-        operation = place(getattr(error, "operation", None), names or {})
         return cls(Cause.INTERNAL, witness, witness or None, operation, "", reason, "see that party's log")
 
     def error(self, job: bytes | None) -> TercetError:

@@ -9,7 +9,8 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -34,17 +35,13 @@ _END_STEP, _FINISH_STEP = 2, 3
 T = TypeVar("T")
 
 
-class JobResult(Protocol):
-    """What running a program gave: one value per result."""
+@dataclass
+class JobResult:
+    """What a party has after a job: one value per result of the program, and what each operation took."""
 
-    @property
-    def values(self) -> Sequence[Share | BitShare]: ...
-
-    @property
-    def operations(self) -> Sequence[OperationReport]: ...
-
-    @property
-    def waiting_s(self) -> float: ...
+    values: list[Share | BitShare] = field(repr=False)
+    operations: list[OperationReport]
+    waiting_s: float
 
 
 class JobRun:

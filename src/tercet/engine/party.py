@@ -25,22 +25,15 @@ START_S = 20.0
 REVEAL_STEP = 1
 
 
-class ProgramResult(Protocol):
-    """A result of a program: revealed to the client, or kept under `handle`."""
+@dataclass(frozen=True, slots=True)
+class ProgramResult:
+    """A result of a program: revealed to the client, or kept under `handle` with its label."""
 
-    @property
-    def revealed(self) -> bool: ...
-
-    @property
-    def handle(self) -> bytes: ...
-
-    @property
-    def label(self) -> bytes: ...
-
-    @property
-    def window(self) -> Window | None:
-        """What is opened of it; None of bits, or if it is kept."""
-        ...
+    revealed: bool
+    handle: bytes
+    label: bytes
+    window: Window | None
+    """What is opened of each word; None of bits."""
 
 
 class Program(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
@@ -327,6 +327,25 @@ class Plan:
 
     def __repr__(self) -> str:
         return f"Plan({len(self.operations)} operations, {len(self.outputs)} outputs, {self.hash.hex()[:12]})"
+
+
+class OperationNames(Mapping[int, str]):
+    """The names of a plan's operations by the number that each has in a run, for errors; `place_of` gives the place of
+    a number in `Plan.listed`, and `count` of them are gone through."""
+
+    def __init__(self, plan: Plan, count: int, place_of: Callable[[int], int]) -> None:
+        self._plan = plan
+        self._count = count
+        self._place_of = place_of
+
+    def __getitem__(self, number: int) -> str:
+        return self._plan.listed[self._place_of(number)][0].operation.name
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self._count))
+
+    def __len__(self) -> int:
+        return self._count
 
 
 def _announced(reader: Reader, data: bytes | memoryview) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from tercet.engine.agreement import agree_on_keys
 from tercet.engine.channel import Heart, JobChannel
 from tercet.engine.commands import Done
 from tercet.engine.failure import Cause, Report
-from tercet.engine.job import JobRun, run_job
+from tercet.engine.job import JobResult, JobRun, run_job
 from tercet.errors import TercetError
 from tercet.federation.api import JobReport
 from tercet.federation.boxes import BoxInfo
@@ -23,7 +23,6 @@ from tercet.federation.sealing import seal_result
 from tercet.node.worker.inputs import Inputs, leave
 from tercet.node.worker.messages import Failed, JobOrder, LaneAddress, PartyNumber, Setup, WorkDone
 from tercet.node.worker.mode import choose_mode
-from tercet.plan.run.execute import RunResult
 from tercet.plan.run.language import PlanLanguage
 from tercet.plan.run.streaming import execute_streamed
 from tercet.ring import Bytes
@@ -124,7 +123,7 @@ def run_plan(worker: Worker, order: JobOrder, bundle: Bundle, progress: Callable
             run.names = mode.passes.names
         run.agree(bundle.hash + mode.label + inputs.label)
 
-        def compute(streams: Streams, channel: JobChannel) -> tuple[RunResult, list[BoxInfo]]:
+        def compute(streams: Streams, channel: JobChannel) -> tuple[JobResult, list[BoxInfo]]:
             if mode.passes is not None:
                 outcome = execute_streamed(
                     mode.passes,

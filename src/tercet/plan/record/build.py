@@ -64,7 +64,7 @@ def linear(name: str, a: Operand, b: Operand) -> Recorded:
     best: tuple[int, Recorded, Recorded] | None = None
     for x, y in _unsettled_first(a, b):
         frac = max(x.type.frac_bits, y.type.frac_bits)
-        (xl, xh), (yl, yh) = _bounds_at(x, frac), _bounds_at(y, frac)
+        (xl, xh), (yl, yh) = bounds_at(x, frac), bounds_at(y, frac)
         lo, hi = (xl + yl, xh + yh) if sign > 0 else (xl - yh, xh - yl)
         widest = max(magnitude(lo, hi), magnitude(xl, xh), magnitude(yl, yh))
         ring_bits = smallest_ring(-widest, widest)
@@ -89,7 +89,10 @@ def _are_there(ring_bits: int, *values: Recorded) -> bool:
     return all(x.type.ring >= ring_bits for x in values)
 
 
-def _bounds_at(x: Recorded, frac: int) -> tuple[int, int]:
+def bounds_at(x: Operand, frac: int) -> tuple[int, int]:
+    """Bounds of an operand's stored integers at this scale, which is not below that of a recorded one."""
+    if not isinstance(x, Recorded):
+        return bounds_of(integers(x, frac))
     up = frac - x.type.frac_bits
     return x.type.lo << up, x.type.hi << up
 
@@ -109,7 +112,7 @@ def _linear_public(name: str, x: Operand, k: Operand, *, public_first: bool) -> 
     if k.dtype.kind == "f" and (x.type.kind is ValueKind.INT or exact_frac_bits(k) > frac):
         frac, nominal = max(frac, DEFAULT_FRAC_BITS), max(nominal, DEFAULT_FRAC_BITS)
     values = integers(k, frac)
-    (xl, xh), (kl, kh) = _bounds_at(x, frac), bounds_of(values)
+    (xl, xh), (kl, kh) = bounds_at(x, frac), bounds_of(values)
     if _sign(name) > 0:
         lo, hi = xl + kl, xh + kh
     else:
@@ -341,7 +344,7 @@ def broadcast_to(x: Recorded, shape: tuple[int, ...]) -> Recorded:
 def same_place(nodes: Sequence[Recorded]) -> list[Recorded]:
     """Numbers in one ring and at one scale, for concatenation; rescaled only where 128 bits do not take the finest."""
     frac = max(x.type.frac_bits for x in nodes)
-    if any(smallest_ring(*_bounds_at(x, frac)) is None for x in nodes):
+    if any(smallest_ring(*bounds_at(x, frac)) is None for x in nodes):
         nodes = [settle(x) for x in nodes]
         frac = max(x.type.frac_bits for x in nodes)
     scaled = [at_scale(x, frac) for x in nodes]

@@ -172,10 +172,10 @@ def _flipped(bit: Recorded, x: Recorded) -> Recorded:
 def _quotient(a: Recorded, parts: Inverse, nominal: int, ends: tuple[int, int]) -> Recorded:
     """a * mantissa * factor, rescaled to `nominal` bits in at most two steps."""
     g, w, v = parts.mantissa.type.frac_bits, parts.mantissa, parts.factor
+    ring_bits = fitting_ring(*_corner(a, w), "a division", (a, w))
     if a.is_constant:
-        scaled = _times_constant(w, a)
+        scaled = w.graph.node("scale", (in_ring(w, ring_bits), constant_in_ring(a, ring_bits)))
     else:
-        ring_bits = fitting_ring(*_corner(a, w), "a division", (a, w))
         scaled = a.graph.node("multiply", (in_ring(a, ring_bits), in_ring(w, ring_bits)))
     excess = a.type.frac_bits + g + parts.bits - parts.frac_bits - nominal
     # dropping `first` bits of a * mantissa costs 2^(first + nominal - 1 - g) last bits (for equal frac_bits), and a
@@ -225,12 +225,6 @@ def _factor_first(a: Recorded, parts: Inverse, nominal: int, ends: tuple[int, in
     lo, hi = (end << max(excess, 0) for end in ends)
     product = bounded(read_at(product, frac + g, nominal), lo, hi, CONVERGED)
     return least_ring(at_scale(product, nominal)) if excess > 0 else product
-
-
-def _times_constant(w: Recorded, a: Recorded) -> Recorded:
-    """w times the constant node a."""
-    ring_bits = fitting_ring(*_corner(a, w), "a division", (a, w))
-    return w.graph.node("scale", (in_ring(w, ring_bits), constant_in_ring(a, ring_bits)))
 
 
 def _corner(a: Recorded, b: Recorded) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tercet.errors import PlanError
 from tercet.plan.record.build import (
     Operand,
+    bounds_at,
     broadcast_to,
     linear,
     multiply,
@@ -122,7 +123,7 @@ def equal(a: Operand, b: Operand) -> Recorded:
         if needed is None:
             return logical_not(logical_or(less(a, b), less(b, a)))
         a, b = (in_ring(x, max(needed, x.type.ring)) for x in (a, b))
-        return _zero(a.graph.node("subtract", (a, b)))
+        return a.graph.node("is_zero", (a.graph.node("subtract", (a, b)),))
     if a.type.is_bool and b.dtype.kind == "b":
         return logical_not(logical_xor(a, b))
     return stored_equal(number(a), *thresholds(b, a.type))
@@ -134,7 +135,7 @@ def stored_equal(x: Recorded, below: NDArray[Any], above: NDArray[Any]) -> Recor
     shape = broadcast_shapes(x.type.shape, below.shape)
     inside = _clipped(below, x.type)
     try:
-        result = _zero(_minus(x, inside))
+        result = x.graph.node("is_zero", (_minus(x, inside),))
     except PlanError:
         shared = shared_integers(x, np.broadcast_to(inside, shape), x.type.frac_bits)
         result = logical_not(logical_or(less(x, shared), less(shared, x)))
@@ -142,10 +143,6 @@ def stored_equal(x: Recorded, below: NDArray[Any], above: NDArray[Any]) -> Recor
     if possible.all():
         return result
     return x.graph.node("mask", (result, bool_constant(x.graph, np.broadcast_to(possible, shape))))
-
-
-def _zero(x: Recorded) -> Recorded:
-    return x.graph.node("is_zero", (x,))
 
 
 def _pair(a: Operand, b: Operand) -> tuple[Recorded, Operand]:
@@ -243,7 +240,7 @@ def select(bit: Recorded, a: Operand, b: Operand) -> Recorded:
         a, b = (at_scale(x, frac) if isinstance(x, Recorded) and x.type.frac_bits > frac else x for x in (a, b))
         chosen = _added(bit, a, b)
     shift = chosen.type.frac_bits
-    ends = [_ends(x, shift) for x in (a, b)]
+    ends = [bounds_at(x, shift) for x in (a, b)]
     lo, hi = min(lo for lo, _ in ends), max(hi for _, hi in ends)
     return bounded(chosen, lo, hi, SELECTED)
 
@@ -253,21 +250,11 @@ def _added(bit: Recorded, a: Operand, b: Operand) -> Recorded:
     return linear("add", inject(bit, linear("subtract", a, b)), b)
 
 
-def _ends(x: Operand, frac: int) -> tuple[int, int]:
-    """Bounds of an operand's stored integers at this scale (which is never below its own)."""
-    if isinstance(x, Recorded):
-        up = frac - x.type.frac_bits
-        return x.type.lo << up, x.type.hi << up
-    values = integers(x, frac)
-    return (int(values.min()), int(values.max())) if values.size else (0, 0)
-
-
 def _select_public(bit: Recorded, a: NDArray[Any], b: NDArray[Any]) -> Recorded:
     """One of two public numbers, each rounded to the scale of floats at most: never their difference."""
     frac = DEFAULT_FRAC_BITS if "f" in (a.dtype.kind, b.dtype.kind) else 0
     x, y = (np.asarray(integers(value, frac), dtype=object) for value in (a, b))
-    difference = np.asarray(x - y, dtype=object)
-    chosen = linear("add", multiply(number(bit), difference), y)
+    chosen = linear("add", multiply(number(bit), np.asarray(x - y, dtype=object)), y)
     return renamed(chosen, frac, frac) if frac else chosen
 
 
@@ -307,5 +294,5 @@ def _extreme(a: Operand, b: Operand, which: Any) -> Recorded:
     bit = below if which is min else logical_not(below)
     chosen = linear("add", inject(bit, difference), y)
     frac = chosen.type.frac_bits
-    (xl, xh), (yl, yh) = _ends(x, frac), _ends(y, frac)
+    (xl, xh), (yl, yh) = bounds_at(x, frac), bounds_at(y, frac)
     return bounded(chosen, which(xl, yl), which(xh, yh), SELECTED)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from tercet.engine.dataflow import Dataflow, InstructionList, Loop, OperationReport, picked
+from tercet.engine.dataflow import Dataflow, InstructionList, Loop, picked
+from tercet.engine.job import JobResult
 from tercet.engine.scheduler import Channel
 from tercet.errors import PlanError
 from tercet.plan.plan import Plan, constant, maker_of, operand_handle, place_among
@@ -14,15 +14,6 @@ from tercet.plan.table.operation import Constant
 from tercet.plan.types import Type
 from tercet.protocols.scope import Scope
 from tercet.sharing import PARTIES, BitShare, Party, Share, Streams
-
-
-@dataclass
-class RunResult:
-    """What a party has after a job: one value per output of the plan, and what each operation took."""
-
-    values: list[Share | BitShare] = field(repr=False)
-    operations: list[OperationReport]
-    waiting_s: float
 
 
 def execute(
@@ -35,7 +26,7 @@ def execute(
     timeout: float,
     threads: int = 1,
     balance: bool = True,
-) -> RunResult:
+) -> JobResult:
     """Run a checked plan. Called at each of the three parties with streams of a new job.
 
     `balance`: whether the parties have machines of their own, so that load is to be spread evenly; alike at all three.
@@ -44,14 +35,13 @@ def execute(
     """
     for handle, wanted in plan.inputs():
         check_stored(handle, wanted, inputs.get(handle))
-    keep = {maker_of(output.value) for output in plan.outputs}
 
     def scope(number: int, solo: int) -> Scope:
         return Scope(party, streams, channel, number << 32, solo=PARTIES[solo % 3], threads=threads, balance=balance)
 
     flow = Dataflow(channel, timeout, scope)
-    values, reports, waiting_s = flow.run(program_of(plan, inputs), keep)
-    return RunResult(results_of(plan, values), reports, waiting_s)
+    values, reports, waiting_s = flow.run(program_of(plan, inputs), kept_by(plan))
+    return JobResult(results_of(plan, values), reports, waiting_s)
 
 
 def program_of(plan: Plan, inputs: Mapping[bytes, Share | BitShare]) -> InstructionList:
@@ -99,6 +89,11 @@ def sources(plan: Plan, values: Sequence[int]) -> tuple[tuple[int, ...], tuple[i
     return makers, tuple(
         [place_among(value) if plan.operations[maker_of(value)].gives_list else None for value in values]
     )
+
+
+def kept_by(plan: Plan) -> set[int]:
+    """The operations whose values are outputs."""
+    return {maker_of(output.value) for output in plan.outputs}
 
 
 def results_of(plan: Plan, values: Mapping[int, Any]) -> list[Any]:

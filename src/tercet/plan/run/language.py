@@ -3,42 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tercet.engine.channel import JobChannel
+from tercet.engine.job import JobResult
+from tercet.engine.party import ProgramResult
 from tercet.errors import PlanError
-from tercet.plan.plan import HANDLE_BYTES, OutputKind, Plan
-from tercet.plan.run.execute import RunResult, execute
+from tercet.plan.plan import HANDLE_BYTES, OperationNames, OutputKind, Plan
+from tercet.plan.run.execute import execute
 from tercet.plan.types import read_type, window, write_type
-from tercet.protocols.reveal import Window
 from tercet.sharing import BitShare, Party, Share, Streams
-
-
-@dataclass(frozen=True, slots=True)
-class PlanResult:
-    """An output of a plan, with the label of what is kept, or what is opened of each word."""
-
-    revealed: bool
-    handle: bytes
-    label: bytes
-    window: Window | None
-
-
-class _Names(Mapping[int, str]):
-    """The plan's operation names by number; those of a loop's body too."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-
-    def __getitem__(self, index: int) -> str:
-        return self._plan.listed[self._plan.place_of(index)][0].operation.name
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(len(self._plan.operations)))
-
-    def __len__(self) -> int:
-        return len(self._plan.operations)
 
 
 @dataclass(frozen=True)
@@ -46,7 +21,7 @@ class PlanProgram:
     """A checked plan, ready to run."""
 
     plan: Plan
-    results: Sequence[PlanResult] = field(repr=False)
+    results: Sequence[ProgramResult] = field(repr=False)
     names: Mapping[int, str] = field(repr=False)
 
     def inputs(self) -> list[tuple[bytes, bytes]]:
@@ -62,7 +37,7 @@ class PlanProgram:
         timeout: float,
         threads: int,
         balance: bool = True,
-    ) -> RunResult:
+    ) -> JobResult:
         outcome = execute(self.plan, party, streams, channel, inputs, timeout=timeout, threads=threads, balance=balance)
         # what the passes of a loop sent, by the place where reports name the operation
         passed: Counter[int] = Counter()
@@ -108,8 +83,8 @@ class PlanLanguage:
         results = []
         for output in decoded.outputs:
             t = decoded.type_of(output.value)
-            results.append(PlanResult(output.kind is OutputKind.REVEAL, output.handle, write_type(t), window(t)))
-        return PlanProgram(decoded, results, _Names(decoded))
+            results.append(ProgramResult(output.kind is OutputKind.REVEAL, output.handle, write_type(t), window(t)))
+        return PlanProgram(decoded, results, OperationNames(decoded, len(decoded.operations), decoded.place_of))
 
     def _check_sizes(self, plan: Plan) -> None:
         for index, op in enumerate(plan.operations):

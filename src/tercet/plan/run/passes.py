@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from tercet.errors import PlanError
-from tercet.plan.plan import MAX_PLAN_NUMBERS, Plan
+from tercet.plan.plan import MAX_PLAN_NUMBERS, OperationNames, Plan
 from tercet.plan.rows.cut import Cut, NotRowwise, Refusal
 from tercet.plan.run.memory import peak_bytes, value_bytes
 from tercet.plan.run.pieces import Piece, Pieces
@@ -177,19 +177,4 @@ class Passes:
     @property
     def names(self) -> Mapping[int, str]:
         """The names of operations by their number, for errors."""
-        return _Names(self)
-
-
-class _Names(Mapping[int, str]):
-    def __init__(self, passes: Passes) -> None:
-        self._passes = passes
-
-    def __getitem__(self, number: int) -> str:
-        passes = self._passes
-        return passes.streamed.plan.listed[passes.place_of(number)][0].operation.name
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(len(self)))
-
-    def __len__(self) -> int:
-        return self._passes.numbers
+        return OperationNames(self.streamed.plan, self.numbers, self.place_of)

@@ -9,7 +9,7 @@ Today there is one lane, in the same process.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
@@ -17,9 +17,9 @@ import numpy as np
 
 from tercet.engine.channel import JobChannel
 from tercet.engine.dataflow import Dataflow, InstructionList, OperationReport, Turn
+from tercet.engine.job import JobResult
 from tercet.engine.scheduler import Channel
-from tercet.plan.plan import maker_of
-from tercet.plan.run.execute import RunResult, check_stored, program_of, results_of
+from tercet.plan.run.execute import check_stored, kept_by, program_of, results_of
 from tercet.plan.run.passes import IN_FLIGHT, Passes, PlanStage
 from tercet.plan.run.pieces import Piece
 from tercet.plan.types import Type
@@ -110,15 +110,16 @@ class LaneRun:
 
     def run_once(self, stage: PlanStage, free: FreeValues) -> dict[int, Shares]:
         """Run a stage that runs once; the free values that it gives."""
-        piece = stage.piece
-        keep = {maker_of(output.value) for output in piece.plan.outputs}
-        found: dict[int, Shares] = {}
-
-        def done(values: dict[int, Shares]) -> None:
-            found.update(_results(piece, values))
-
-        program = program_of(piece.plan, {})
-        self._flow.run_each(iter([Turn(program, stage.first, stage.listed, keep, self._given(piece, free), done)]))
+        piece, found = stage.piece, dict[int, Shares]()
+        turn = Turn(
+            program_of(piece.plan, {}),
+            stage.first,
+            stage.listed,
+            kept_by(piece.plan),
+            self._given(piece, free),
+            lambda values: found.update(_results(piece, values)),
+        )
+        self._flow.run_each(iter([turn]))
         return found
 
     def run_partitions(
@@ -132,32 +133,26 @@ class LaneRun:
         order in which they end. Each is loaded when its turn comes, and IN_FLIGHT of them run at a time if they send
         anything. The other parties run the same."""
         local = stage.turns == 1 or stage.piece.is_local
-        each = (self._turn(stage, turn, start, stop, free, done, local) for turn, (start, stop) in turns.items())
-        self._flow.run_each(each, 1 if local else IN_FLIGHT)
+        scope_of = self._flow.scope_of
 
-    def _turn(
-        self,
-        stage: PlanStage,
-        turn: int,
-        start: int,
-        stop: int,
-        free: FreeValues,
-        done: Callable[[int, Mapping[int, Shares]], None],
-        local: bool,
-    ) -> Turn:
-        piece, program = self._program(stage, stop - start)
-        base = stage.base(turn)
-        given = self._given(piece, free)
-        for place, handle in piece.rows.items():
-            given[place] = self._flow.scope_of(base + place, 0).input(self._source.load(handle, start, stop))
-            check_stored(handle, piece.plan.operations[place].type, given[place])
-        for place, index in piece.slices.items():
-            given[place] = self._pieces.slice_constant(index, start, stop)
-        last = None if local else lambda: _end_together(self._flow.scope_of(base + stage.numbers - 1, 0))
-        keep = {maker_of(output.value) for output in piece.plan.outputs}
-        return Turn(
-            program, base, stage.listed, keep, given, lambda values: done(turn, dict(_results(piece, values))), last
-        )
+        def prepared(turn: int, start: int, stop: int) -> Turn:
+            piece, program = self._program(stage, stop - start)
+            base = stage.base(turn)
+            given = self._given(piece, free)
+            for place, handle in piece.rows.items():
+                given[place] = scope_of(base + place, 0).input(self._source.load(handle, start, stop))
+                check_stored(handle, piece.plan.operations[place].type, given[place])
+            for place, index in piece.slices.items():
+                given[place] = self._pieces.slice_constant(index, start, stop)
+
+            def ended(values: Mapping[int, Shares]) -> None:
+                done(turn, _results(piece, values))
+
+            last = None if local else lambda: _end_together(scope_of(base + stage.numbers - 1, 0))
+            return Turn(program, base, stage.listed, kept_by(piece.plan), given, ended, last)
+
+        each = (prepared(turn, start, stop) for turn, (start, stop) in turns.items())
+        self._flow.run_each(each, 1 if local else IN_FLIGHT)
 
     def _program(self, stage: PlanStage, rows: int) -> tuple[Piece, InstructionList]:
         """The piece and program of partitions of this size."""
@@ -202,9 +197,9 @@ class LaneRun:
         sent.update(passed)
 
 
-def _results(piece: Piece, values: Mapping[int, Shares]) -> Iterator[tuple[int, Shares]]:
+def _results(piece: Piece, values: Mapping[int, Shares]) -> dict[int, Shares]:
     """What a piece gives, by operation of the whole plan."""
-    yield from zip(piece.results, results_of(piece.plan, values), strict=True)
+    return dict(zip(piece.results, results_of(piece.plan, values), strict=True))
 
 
 def _end_together(scope: Scope) -> Body[None]:
@@ -226,7 +221,7 @@ def execute_streamed(
     timeout: float,
     threads: int = 1,
     progress: Callable[[float], None] | None = None,
-) -> RunResult:
+) -> JobResult:
     """Run a cut plan. Called at each of the three parties, with the same plan and partition size.
 
     The result is as that of `execute`: reports, and the bytes that a JobChannel counts, are by operation of the whole
@@ -250,31 +245,29 @@ class Gather:
         self._rowwise: dict[int, RowsOutput] = {}
         self._done: set[tuple[int, int]] = set()
 
-    def result(self) -> RunResult:
+    def result(self) -> JobResult:
         """Run all stages, in their order; what the party has then."""
         lane, plan = self._lane, self._passes.streamed.plan
         turns = dict(enumerate(self._passes.partitions()))
         for stage in self._passes.stages:
             if stage.pass_number:
-                lane.run_partitions(stage, turns, self._free, self._taking(stage, turns))
+                self._run_pass(stage, turns)
             else:
                 self._free |= lane.run_once(stage, self._free)
         values = [self._value(output.value) for output in plan.outputs]
         lane.fold_bytes()
-        return RunResult(values, lane.reports(), lane.waiting_s)
+        return JobResult(values, lane.reports(), lane.waiting_s)
 
     def _value(self, index: int) -> Shares:
         if index in self._rowwise:
             return self._rowwise[index].value
         return self._free[index] if index in self._free else self._lane.stored(index)
 
-    def _taking(
-        self, stage: PlanStage, turns: Mapping[int, tuple[int, int]]
-    ) -> Callable[[int, Mapping[int, Shares]], None]:
+    def _run_pass(self, stage: PlanStage, turns: Mapping[int, tuple[int, int]]) -> None:
         def take(turn: int, values: Mapping[int, Shares]) -> None:
             self.take(stage.pass_number, turn, turns[turn], values)
 
-        return take
+        self._lane.run_partitions(stage, turns, self._free, take)
 
     def take(self, pass_number: int, turn: int, rows: tuple[int, int], values: Mapping[int, Shares]) -> None:
         """Add what one partition of a pass gives: partial sums to totals, rows to outputs. ValueError if it was added

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -246,6 +246,12 @@ class Operation(Generic[A]):
 
     def __repr__(self) -> str:
         return f"Operation({self.name})"
+
+
+def by_rounds(run: Callable[..., Any], cost: Callable[..., Cost]) -> tuple[Variant, Variant]:
+    """The variants of an operation whose protocol has a form of one round: `one_round` chooses it, in code and cost."""
+    quick = partial(run, one_round=True), partial(cost, one_round=True)
+    return fewer(partial(run, one_round=False), partial(cost, one_round=False), *quick)
 
 
 def need(condition: bool, message: str) -> None:

@@ -20,6 +20,7 @@ from tercet.plan.table.operation import (
     arity,
     boolean,
     broadcast,
+    by_rounds,
     fewer,
     need,
     numeric,
@@ -125,20 +126,14 @@ def _run_mask(scope: Scope, call: Call[Attributes], x: BitShare, y: Constant) ->
     return BitShare(x.count, x.own & y.words, x.next & y.words)
 
 
-def _run_number(*, one_round: bool) -> Callable[..., Body[Share]]:
-    def run(scope: Scope, call: Call[RingBits], x: BitShare) -> Body[Share]:
-        result = yield from bit_to_words(scope, x, ring(call.attrs.ring), one_round=one_round)
-        return result.reshape(call.out.shape)
-
-    return run
+def _run_number(scope: Scope, call: Call[RingBits], x: BitShare, *, one_round: bool) -> Body[Share]:
+    result = yield from bit_to_words(scope, x, ring(call.attrs.ring), one_round=one_round)
+    return result.reshape(call.out.shape)
 
 
-def _run_inject(*, one_round: bool) -> Callable[..., Body[Share]]:
-    def run(scope: Scope, call: Call[Attributes], bit: BitShare, x: Share) -> Body[Share]:
-        result = yield from inject(scope, bit, x.flat(), one_round=one_round)
-        return result.reshape(call.out.shape)
-
-    return run
+def _run_inject(scope: Scope, call: Call[Attributes], bit: BitShare, x: Share, *, one_round: bool) -> Body[Share]:
+    result = yield from inject(scope, bit, x.flat(), one_round=one_round)
+    return result.reshape(call.out.shape)
 
 
 @one_number
@@ -275,12 +270,7 @@ BITS: tuple[Operation[Any], ...] = (
         "1 where x, else 0",
         RingBits,
         _infer_number,
-        fewer(
-            _run_number(one_round=False),
-            lambda c: bit_to_words_cost(c.ring, c.out.size, one_round=False),
-            _run_number(one_round=True),
-            lambda c: bit_to_words_cost(c.ring, c.out.size, one_round=True),
-        ),
+        by_rounds(_run_number, lambda c, one_round: bit_to_words_cost(c.ring, c.out.size, one_round=one_round)),
         lambda inputs, attrs, out: _plain(inputs)[0].astype(object) * 1,
         protocol="one cross term",
         rows=Flow.EACH,
@@ -291,12 +281,7 @@ BITS: tuple[Operation[Any], ...] = (
         "x where the bit is set, else 0",
         Attributes,
         _infer_inject,
-        fewer(
-            _run_inject(one_round=False),
-            lambda c: inject_cost(c.ring, c.out.size, one_round=False),
-            _run_inject(one_round=True),
-            lambda c: inject_cost(c.ring, c.out.size, one_round=True),
-        ),
+        by_rounds(_run_inject, lambda c, one_round: inject_cost(c.ring, c.out.size, one_round=one_round)),
         lambda inputs, attrs, out: np.where(_plain(inputs[:1])[0], np.asarray(inputs[1], dtype=object), 0),
         protocol="three cross terms (bit injection)",
         rows=Flow.EACH,
