@@ -20,7 +20,7 @@ from tercet.plan.table.attributes import MAX_NUMBERS, NONE, Attributes, LoopCoun
 from tercet.plan.table.operation import Bounding, Call, Constant, Data, Flow, Operation, one_result
 from tercet.plan.table.operations import BY_CODE, INPUT, MAX_COUNT, MAX_NESTING
 from tercet.plan.types import Type, put_type, take_type
-from tercet.ring import ring, word_count
+from tercet.ring import ring
 
 MAGIC = b"tercet-plan"
 VERSION = 3
@@ -136,8 +136,12 @@ class Plan:
     operations: tuple[PlanOperation, ...]
     outputs: tuple[PlanOutput, ...]
 
+    def to_bytes(self) -> bytes:
+        """The plan's fixed binary form."""
+        return self._encoded
+
     @cached_property
-    def encoded(self) -> bytes:
+    def _encoded(self) -> bytes:
         types: dict[Type, int] = {}
         for op in self.operations:
             types.setdefault(op.type, len(types))
@@ -187,14 +191,10 @@ class Plan:
         place = place_among(value)
         return op.more[place - 1] if place else op.type
 
-    def to_bytes(self) -> bytes:
-        """The plan's fixed binary form."""
-        return self.encoded
-
     @cached_property
     def hash(self) -> bytes:
         """SHA-256 of the binary form: what the parties compare."""
-        return hashlib.sha256(self.encoded).digest()
+        return hashlib.sha256(self._encoded).digest()
 
     @classmethod
     def from_bytes(
@@ -413,7 +413,7 @@ class _Decoder:
                 if data in self._claimed:
                     declared = declared.with_claim(not declared.is_bool)
             case Data.WORDS:
-                data = self._block(operation, inputs, constant_bytes(declared))
+                data = self._block(operation, inputs, declared.component_bytes)
                 if not within_bounds(declared, data):
                     raise reader.fail("a constant holds numbers outside its bounds")
             case Data.BODY:
@@ -560,11 +560,6 @@ def check_operands(operation: Operation[Any], are_public: Sequence[bool]) -> Non
         raise PlanError(f"{operation.name} does not take a public constant there")
     if operation.needs_public and not public:
         raise PlanError(f"{operation.name} takes a public second operand")
-
-
-def constant_bytes(t: Type) -> int:
-    """How many bytes a public constant of this type has."""
-    return 8 * word_count(t.size) if t.is_bool else t.size * ring(t.ring).word_bytes
 
 
 def within_bounds(t: Type, data: bytes) -> bool:

@@ -9,7 +9,7 @@ from enum import IntEnum
 from tercet.codec import Reader, Writer
 from tercet.errors import PlanError
 from tercet.protocols.reveal import Window
-from tercet.ring import ring
+from tercet.ring import ring, word_count
 
 
 class ValueKind(IntEnum):
@@ -88,6 +88,11 @@ class Type:
     @property
     def word_bytes(self) -> int:
         return self.ring // 8
+
+    @property
+    def component_bytes(self) -> int:
+        """Bytes of all elements: of a public constant, or of one of a share's two components."""
+        return 8 * word_count(self.size) if self.is_bool else self.size * self.word_bytes
 
     @property
     def is_bool(self) -> bool:

@@ -118,15 +118,11 @@ def _collect(term: Term, factor: int, found: dict[int, tuple[Term, int]], depth:
             return _collect(inputs[0], factor * value, found, depth - 1, budget)
         if algebra is Algebra.READ:
             return _collect(inputs[0], factor, found, depth - 1, budget)
-    leaf = _narrowest(term, plain)
+    # of a value and the one it narrows, that with the narrower bounds
+    leaf = term if term.type.hi - term.type.lo <= plain.type.hi - plain.type.lo else plain
     known = found.get(id(plain))
     found[id(plain)] = (leaf if known is None else known[0], factor + (0 if known is None else known[1]))
     return 0
-
-
-def _narrowest(term: Term, plain: Term) -> Term:
-    """Of a value and the one it narrows, that with the narrower bounds."""
-    return term if term.type.hi - term.type.lo <= plain.type.hi - plain.type.lo else plain
 
 
 def _number(term: Term) -> int | None:

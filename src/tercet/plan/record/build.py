@@ -15,13 +15,7 @@ from numpy.typing import NDArray
 
 from tercet.errors import PlanError
 from tercet.plan.record.graph import Graph, Recorded
-from tercet.plan.record.public import (
-    DEFAULT_FRAC_BITS,
-    bounds_of,
-    exact_frac_bits,
-    integers,
-    number_constant,
-)
+from tercet.plan.record.public import DEFAULT_FRAC_BITS, bounds_of, exact_frac_bits, integers, number_constant
 from tercet.plan.record.scale import (
     as_recorded,
     at_scale,

@@ -35,6 +35,11 @@ from tercet.plan.types import Type
 Shape: TypeAlias = tuple[int, ...]
 
 
+def length(shape: Shape, axis: int) -> int:
+    """How many places an axis has; 1 if there is no such axis, as in broadcasting."""
+    return shape[-1 - axis] if axis < len(shape) else 1
+
+
 @dataclass(frozen=True, slots=True)
 class Summed:
     """Elements are added up over `axes`, which the result does not have. `shift`: the sum is then divided by 2^shift.

@@ -27,6 +27,7 @@ from tercet.plan.rows.axes import (
     Summed,
     Taken,
     axes_of,
+    length,
     walk,
 )
 
@@ -185,7 +186,7 @@ class Cut:
                     raise NotRowwise(index, op, _TWO_AXES)
                 level = max(level, self.along[value].level)
                 sliced.append(True)
-            elif own is not None and self._length(value, own) != 1:
+            elif own is not None and length(self.plan.type_of(value).shape, own) != 1:
                 level = max(level, self._copy(value, own, index, op))
                 sliced.append(True)
             else:
@@ -193,10 +194,6 @@ class Cut:
                 sliced.append(False)
         self.sliced[index] = tuple(sliced)
         return level
-
-    def _length(self, value: int, axis: int) -> int:
-        shape = self.plan.type_of(value).shape
-        return shape[-1 - axis] if axis < len(shape) else 1
 
     def _copy(self, value: int, axis: int, index: int, user: PlanOperation) -> int:
         """Have a free value that is as long as the rows computed in each partition; its level."""

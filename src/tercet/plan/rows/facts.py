@@ -20,7 +20,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.plan.rows.axes import Shape
+from tercet.plan.rows.axes import Shape, length
 from tercet.plan.rows.places import NOWHERE, Partition, RowOrder, TooManyPieces
 from tercet.plan.rows.states import Aggregate, RowNumbers, Rows, RowState, Spread, renumbered
 
@@ -50,19 +50,14 @@ class Facts:
         """How many stretches describe rows and places: what one more operation costs."""
         count = sum(len(part.labels) for part in self.even.values())
         for state in self.states.values():
-            if isinstance(state, Rows) and state.order is not None:
-                count += len(state.order.first)
+            if isinstance(state, Rows):
+                count += len(state.standing.first)
             elif isinstance(state, Aggregate) and state.classes is not None:
                 count += len(state.classes.labels)
         return count
 
 
 TrackedOperand = Facts | Public
-
-
-def length(shape: Shape, axis: int) -> int:
-    """How many places an axis has; 1 if there is no such axis, as in broadcasting."""
-    return shape[-1 - axis] if axis < len(shape) else 1
 
 
 def lost(shape: Shape, operands: Iterable[Facts]) -> Facts:
@@ -106,11 +101,11 @@ def each(
         state = _met(several)
         if isinstance(state, Rows) and weighed:
             factor = operands[1]
-            assert isinstance(factor, np.ndarray) and state.order is not None
+            assert isinstance(factor, np.ndarray)
             if length(factor.shape, state.axis) > 1:
                 places, zero = alike(factor, state.axis)
                 if zero is not None:
-                    state = _rows(state.axis, state.order.without(places, zero), state.background)
+                    state = _rows(state.axis, state.standing.without(places, zero), state.background)
         states[space] = state
         if isinstance(state, Spread):
             _forget(even, several)
@@ -126,8 +121,7 @@ def _stretched(state: RowState, shape: Shape, wider: Shape) -> RowState:
 
 def _without_axis(state: Rows) -> RowState:
     """Rows along an axis of length 1: that one row is an aggregate over itself."""
-    assert state.order is not None
-    return _aggregate(_refined([state.order.image(Partition.whole(state.order.length)), state.background]))
+    return _aggregate(_refined([state.standing.image(Partition.whole(state.standing.length)), state.background]))
 
 
 def _rows(axis: int, order: RowOrder, background: Partition | None) -> Rows:
@@ -136,6 +130,12 @@ def _rows(axis: int, order: RowOrder, background: Partition | None) -> Rows:
 
 def _aggregate(classes: Partition) -> Aggregate:
     return Aggregate(classes.least, classes)
+
+
+def _refined_of(parts: Iterable[Partition | None]) -> Partition | None:
+    """Those that there are, refined; None if there are none."""
+    found = [part for part in parts if part is not None]
+    return _refined(found) if found else None
 
 
 def _refined(parts: Iterable[Partition | None]) -> Partition:
@@ -166,15 +166,14 @@ def _met(states: Sequence[RowState]) -> RowState:
     background = [*(state.classes for state in aggregates), *(state.background for state in rows)]
     if not rows:
         return _aggregate(_refined(background))
-    order: RowOrder | None = rows[0].order
+    order: RowOrder | None = rows[0].standing
     for state in rows[1:]:
-        if order is None or state.order is None or state.axis != rows[0].axis:
+        if order is None or state.axis != rows[0].axis:
             return Spread(most)
-        order = order.union(state.order)
+        order = order.union(state.standing)
     if order is None:
         return Spread(most)
-    behind = [part for part in background if part is not None]
-    return _rows(rows[0].axis, order, _refined(behind) if behind else None)
+    return _rows(rows[0].axis, order, _refined_of(background))
 
 
 def _common(shape: Shape, axis: int, operands: Iterable[TrackedOperand], weights: bool) -> Partition | None:
@@ -219,7 +218,6 @@ def _finish(shape: Shape, of: frozenset[str], states: Mapping[str, RowState], ev
     result: dict[str, RowState] = {}
     for space, state in states.items():
         if isinstance(state, Rows):
-            assert state.order is not None
             if not state.count:
                 if state.background is not None:
                     result[space] = _aggregate(state.background)
@@ -227,15 +225,14 @@ def _finish(shape: Shape, of: frozenset[str], states: Mapping[str, RowState], ev
             if length(shape, state.axis) == 1:
                 result[space] = _without_axis(state)
                 continue
-            partial = state.background is not None or state.count < state.order.length
+            partial = state.background is not None or state.count < state.standing.length
             if partial and state.axis in even:
-                places = state.order.pull(state.background or Partition.whole(0))
+                places = state.standing.pull(state.background or Partition.whole(0))
                 even[state.axis] = even[state.axis].refine(places)
         result[space] = state
     for (a, x), (b, y) in combinations(result.items(), 2):
         if isinstance(x, Rows) and isinstance(y, Rows) and x.axis == y.axis:
-            assert x.order is not None and y.order is not None
-            meet, agree = x.order.agrees(y.order)
+            meet, agree = x.standing.agrees(y.standing)
             if meet and agree:
                 raise SpacesLinked(a, b)
             if meet:
@@ -270,7 +267,7 @@ def _leaf(shape: Shape, dataset: str, state: RowState, space: str, numbering: Ma
         # a new object: of unknown rows, two arrays are not the same ones
         known = Spread(state.count) if isinstance(state, Spread) else Aggregate(state.count, state.classes)
         return _finish(shape, of, {space: known}, {})
-    order = state.order or RowOrder.natural(state.count)
+    order = state.standing
     if state.axis >= len(shape) or order.length != length(shape, state.axis) or order.count != state.count:
         raise ValueError(f"{state.count} rows along axis {state.axis} (from the right) of an array of shape {shape}")
     classes = state.classes or Partition.whole(order.length)
@@ -286,12 +283,11 @@ def summed(facts: Facts, axes: frozenset[int]) -> Facts:
     states: dict[str, RowState] = dict(facts.states)
     for space, state in facts.states.items():
         if isinstance(state, Rows) and state.axis in axes:
-            assert state.order is not None
             even = facts.even.get(state.axis)
             if even is None:
                 states[space] = Spread(state.count)
             else:
-                states[space] = _aggregate(_refined([state.order.image(even), state.background]))
+                states[space] = _aggregate(_refined([state.standing.image(even), state.background]))
     shape = tuple(length(facts.shape, axis) for axis in reversed(keep))
     return moved(Facts(facts.shape, facts.of, states, facts.even), shape, {old: new for new, old in enumerate(keep)})
 
@@ -301,7 +297,7 @@ def moved(facts: Facts, shape: Shape, axes: Mapping[int, int]) -> Facts:
     states: dict[str, RowState] = {}
     for space, state in facts.states.items():
         if isinstance(state, Rows) and state.axis in axes:
-            states[space] = _rows(axes[state.axis], state.order or RowOrder.natural(state.count), state.background)
+            states[space] = _rows(axes[state.axis], state.standing, state.background)
         else:
             states[space] = Spread(state.count) if isinstance(state, Rows) else state
     even = {axes[axis]: part for axis, part in facts.even.items() if axis in axes}
@@ -316,8 +312,7 @@ def along(
     even = dict(facts.even)
     for space, state in facts.states.items():
         if isinstance(state, Rows) and state.axis == axis:
-            assert state.order is not None
-            chosen = order(state.order)
+            chosen = order(state.standing)
             if not chosen.is_injective():
                 states[space] = Spread(state.count)
                 even.pop(axis, None)
@@ -384,7 +379,7 @@ def _concatenated(states: Sequence[RowState | None], lengths: Sequence[int], axi
         return _met(there)
     most = max(state.count for state in there)
     orders = [
-        state.order if isinstance(state, Rows) and state.order is not None else RowOrder.nowhere(n)
+        state.standing if isinstance(state, Rows) else RowOrder.nowhere(n)
         for state, n in zip(states, lengths, strict=True)
     ]
     order = RowOrder.joined(orders)
@@ -396,5 +391,4 @@ def _concatenated(states: Sequence[RowState | None], lengths: Sequence[int], axi
             return Spread(most)
         if isinstance(state, Aggregate):
             behind.append(state.classes)
-    found = [part for part in behind if part is not None]
-    return _rows(axis, order, _refined(found) if found else None)
+    return _rows(axis, order, _refined_of(behind))

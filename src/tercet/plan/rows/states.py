@@ -41,6 +41,11 @@ class Rows:
     classes: Partition | None = None
     background: Partition | None = None
 
+    @property
+    def standing(self) -> RowOrder:
+        """Which row stands at each place."""
+        return self.order or RowOrder.natural(self.count)
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -153,9 +158,9 @@ def renumbered(state: RowState, numbering: RowNumbers) -> RowState:
     match state:
         case Aggregate(count, classes):
             return Aggregate(count, None if classes is None else numbering.image(classes))
-        case Rows(order=order, background=background):
+        case Rows(background=background):
             rows = numbering.at(np.arange(numbering.length))
-            stood = (order or RowOrder.natural(state.count)).through(rows)
+            stood = state.standing.through(rows)
             behind = None if background is None else numbering.image(background)
             return replace(state, order=stood, background=behind)
     return state
@@ -170,12 +175,11 @@ def restored(state: RowState, numbering: RowNumbers) -> RowState:
         case Aggregate(classes=classes) if classes is not None:
             mine = classes.take(rows)
             return Aggregate(mine.least, mine)
-        case Rows(order=order, background=background):
-            assert order is not None
+        case Rows(background=background):
             first = int(rows.min(initial=np.iinfo(np.int64).max))
             number_of = np.full(int(rows.max(initial=first - 1)) + 1 - first, NOWHERE, np.int64)
             number_of[rows - first] = np.arange(len(rows))
-            stood = order.through(number_of, first)
+            stood = state.standing.through(number_of, first)
             behind = None if background is None else background.take(rows)
             return replace(state, order=stood, count=stood.count, background=behind)
     return state
@@ -185,7 +189,7 @@ def _shifted(state: RowState, by: int) -> RowState:
     match state:
         case Aggregate(count, classes) if classes is not None:
             return Aggregate(count, classes.shifted(by))
-        case Rows(order=order, background=background):
-            stood = (order or RowOrder.natural(state.count)).shifted(by)
+        case Rows(background=background):
+            stood = state.standing.shifted(by)
             return replace(state, order=stood, background=None if background is None else background.shifted(by))
     return state

@@ -150,10 +150,9 @@ def _by_dataset(facts: Facts, space_of: Mapping[str, str], numbering: Mapping[st
             except TooManyPieces:
                 state = Spread(state.count)
         if isinstance(state, Rows):
-            assert state.order is not None
             even = facts.even.get(state.axis)
-            whole = even == Partition.whole(state.order.length)
-            natural = state.order == RowOrder.natural(state.count)
+            whole = even == Partition.whole(state.standing.length)
+            natural = state.standing == RowOrder.natural(state.count)
             result[dataset] = replace(
                 state,
                 order=None if natural else state.order,

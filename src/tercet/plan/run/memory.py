@@ -11,11 +11,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tercet.plan.plan import OutputKind, Plan, PlanOperation, constant_bytes, maker_of
+from tercet.plan.plan import OutputKind, Plan, PlanOperation, maker_of
 from tercet.plan.rows.axes import Concatenated, Moved, Repeated, Sliced, Summed, Taken, axes_of
 from tercet.plan.table.operation import Memory
 from tercet.plan.types import Type
-from tercet.ring import word_count
 
 _MESSAGES = 2
 """What a protocol holds for each byte that it sends: the message, what arrives, and masks made from streams."""
@@ -23,7 +22,7 @@ _MESSAGES = 2
 
 def value_bytes(t: Type) -> int:
     """What a party holds of one value: two components."""
-    return 2 * (8 * word_count(t.size) if t.is_bool else t.size * t.word_bytes)
+    return 2 * t.component_bytes
 
 
 def peak_bytes(plan: Plan) -> int:
@@ -62,7 +61,7 @@ class _Walk:
         self._ready: deque[int] = deque()
         self._walk()
         messages = sum(
-            value_bytes(plan.type_of(output.value)) // 2 for output in plan.outputs if output.kind is OutputKind.REVEAL
+            plan.type_of(output.value).component_bytes for output in plan.outputs if output.kind is OutputKind.REVEAL
         )
         self.peak = max(self.peak, self._alive + messages)
 
@@ -71,7 +70,7 @@ class _Walk:
         for op in operations:
             if op.is_input or op.is_constant:
                 # the caller holds inputs to the end, and the plan its constants
-                self._hold(constant_bytes(op.type) if op.is_constant else value_bytes(op.type))
+                self._hold(op.type.component_bytes if op.is_constant else value_bytes(op.type))
         self._ready.extend(index for index, missing in enumerate(self._missing) if not missing)
         waiting: deque[tuple[int, int]] = deque()
         while self._ready or waiting:
@@ -149,7 +148,7 @@ class _Walk:
         )
         if isinstance(step, Summed) and not op.operation.local:
             sums = _MESSAGES * op.operation.cost(self._plan.call(index)).total_bytes // 3 if step.wide else 0
-            return sums + (copied or max(value_bytes(t) for t in types) // 2)
+            return sums + (copied or max(t.component_bytes for t in types))
         if op.operation.local:
             return 0
         words = max(_words(t) for t in (*types, op.type))

@@ -10,15 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.plan.table.attributes import (
-    Attributes,
-    Axes,
-    Axis,
-    PublicMatrix,
-    Scale,
-    Shift,
-    StatedBounds,
-)
+from tercet.plan.table.attributes import Attributes, Axes, Axis, PublicMatrix, Scale, Shift, StatedBounds
 from tercet.plan.table.operation import (
     Algebra,
     Bounding,

@@ -9,12 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.plan.table.attributes import (
-    Axis,
-    NewShape,
-    Permutation,
-    Ranges,
-)
+from tercet.plan.table.attributes import Axis, NewShape, Permutation, Ranges
 from tercet.plan.table.operation import (
     A,
     Call,
