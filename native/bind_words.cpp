@@ -73,16 +73,6 @@ static void scale(const Handle& self, nb::handle a_, std::uint64_t k_lo, std::ui
         [&](std::size_t i, std::size_t end) { kernel(end - i, offset(a, i), k_lo, k_hi, offset(out, i)); });
 }
 
-static void bit(const Handle& self, nb::handle a_, int at, nb::handle out_) {
-    const In a(a_);
-    const Out out(out_, Kind::byte);
-    require(a.count() == out.count(), "arrays differ in shape");
-    require_shift(at, a, 1);
-    const auto kernel = self.words(a).bit;
-    run(out.count(), 1,
-        [&](std::size_t i, std::size_t end) { kernel(end - i, offset(a, i), at, out.data<std::uint8_t>() + i); });
-}
-
 static void to_float(const Handle& self, nb::handle a_, double unit, nb::handle out_) {
     const In a(a_);
     const Out out(out_, Kind::f64);
@@ -205,21 +195,6 @@ static void cumsum(const Handle& self, nb::handle a_, nb::handle out_) {
     self.words(a).cumsum(a.shape(0), a.shape(1), a.shape(2), a.data(), out.data());
 }
 
-// a is (n, inner), out (segments, inner)
-static void segment_sum(const Handle& self, nb::handle a_, nb::handle starts_, nb::handle out_) {
-    const In a(a_), starts(starts_, Kind::i64);
-    const Out out(out_);
-    require(a.ndim() == 2 && out.ndim() == 2 && out.shape(1) == a.shape(1) && a.word_bytes() == out.word_bytes() &&
-                out.shape(0) == starts.count(),
-            "arrays differ in shape or ring");
-    const std::int64_t* at = starts.data<std::int64_t>();
-    for (Py_ssize_t i = 0; i < starts.count(); ++i)
-        require(at[i] >= 0 && at[i] <= (i + 1 < starts.count() ? at[i + 1] : a.shape(0)) && at[i] <= a.shape(0),
-                "starts must rise from 0 to the number of rows");
-    const Unlocked unlocked(a.count());
-    self.words(a).segment_sum(starts.count(), at, a.shape(0), a.shape(1), a.data(), out.data());
-}
-
 void bind_words(nb::class_<Handle>& handle) {
     handle.def("add", &two<&WordKernels::add>)
         .def("sub", &two<&WordKernels::sub>)
@@ -228,9 +203,7 @@ void bind_words(nb::class_<Handle>& handle) {
         .def("scale", &scale)
         .def("shl", &shift<&WordKernels::shl, 1>)
         .def("shr", &shift<&WordKernels::shr, 1>)
-        .def("sar", &shift<&WordKernels::sar, 1>)
         .def("low", &shift<&WordKernels::low, 0>)
-        .def("bit", &bit)
         .def("to_float", &to_float)
         .def("from_float", &from_float)
         .def("mul_add", &mul_add)
@@ -242,8 +215,7 @@ void bind_words(nb::class_<Handle>& handle) {
         .def("trunc_pair", &trunc_ab<false>)
         .def("add_shl", &add_shl)
         .def("sum", &sum)
-        .def("cumsum", &cumsum)
-        .def("segment_sum", &segment_sum);
+        .def("cumsum", &cumsum);
 }
 
 }  // namespace tercet

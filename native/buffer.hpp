@@ -13,7 +13,7 @@ namespace tercet {
 
 namespace nb = nanobind;
 
-enum class Kind { word, u64, byte, i64, f64 };  // word: uint64, or the 16-byte {lo, hi}
+enum class Kind { word, u64, byte, f64 };  // word: uint64, or the 16-byte {lo, hi}
 
 inline bool fits(const Py_buffer& view, Kind kind) {
     const char* f = view.format ? view.format : "B";
@@ -24,7 +24,6 @@ inline bool fits(const Py_buffer& view, Kind kind) {
             [[fallthrough]];
         case Kind::u64: return view.itemsize == 8 && (*f == 'L' || *f == 'Q');
         case Kind::byte: return view.itemsize == 1 && (*f == 'B' || *f == '?');
-        case Kind::i64: return view.itemsize == 8 && (*f == 'l' || *f == 'q');
         case Kind::f64: return view.itemsize == 8 && *f == 'd';
     }
     return false;

@@ -46,19 +46,10 @@ template <class T> struct Elementwise {
         T* out = static_cast<T*>(out_);
         TERCET_EACH out[i] = a[i] >> s;
     }
-    static void sar(size count, const void* a_, unsigned s, void* out_) {
-        const T* a = in(a_);
-        T* out = static_cast<T*>(out_);
-        TERCET_EACH out[i] = Tr::sar(a[i], s);
-    }
     static void low(size count, const void* a_, unsigned m, void* out_) {
         const T *a = in(a_), mask = low_mask<T>(m);
         T* out = static_cast<T*>(out_);
         TERCET_EACH out[i] = a[i] & mask;
-    }
-    static void bit(size count, const void* a_, unsigned at, std::uint8_t* out) {
-        const T* a = in(a_);
-        TERCET_EACH out[i] = std::uint8_t(Tr::low64(a[i] >> at) & 1);
     }
     static void to_float(size count, const void* a_, double unit, double* out) {
         const T* a = in(a_);

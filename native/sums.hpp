@@ -33,13 +33,6 @@ template <class T> struct Sums {
             }
         }
     }
-    // segment s is rows starts[s] .. starts[s + 1] - 1; the last one ends at n
-    static void segment_sum(size segments, const std::int64_t* starts, size n, size inner, const void* a, void* out) {
-        for (size s = 0; s < segments; ++s) {
-            const size from = size(starts[s]), to = s + 1 < segments ? size(starts[s + 1]) : n;
-            rows(to - from, inner, static_cast<const T*>(a) + from * inner, static_cast<T*>(out) + s * inner);
-        }
-    }
 };
 
 }  // namespace

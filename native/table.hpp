@@ -21,8 +21,7 @@ struct WordKernels {
     Two add, sub, mul;
     One neg;
     void (*scale)(std::size_t n, const void* a, std::uint64_t k_lo, std::uint64_t k_hi, void* out);
-    Shift shl, shr, sar, low;
-    void (*bit)(std::size_t n, const void* a, unsigned i, std::uint8_t* out);
+    Shift shl, shr, low;
     void (*to_float)(std::size_t n, const void* a, double unit, double* out);
     void (*from_float)(std::size_t n, const double* a, void* out);  // whole numbers inside the signed range
     Three mul_add;
@@ -43,8 +42,6 @@ struct WordKernels {
 
     void (*sum)(std::size_t outer, std::size_t n, std::size_t inner, const void* a, void* out);
     void (*cumsum)(std::size_t outer, std::size_t n, std::size_t inner, const void* a, void* out);
-    void (*segment_sum)(std::size_t segments, const std::int64_t* starts, std::size_t n, std::size_t inner,
-                        const void* a, void* out);
 
     // out (rows x cols, its rows `pitch` words apart) = a (rows x depth) @ b (depth x cols)
     void (*matmul)(std::size_t rows, std::size_t cols, std::size_t depth, Matrix a, Matrix b, void* out,

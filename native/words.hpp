@@ -32,7 +32,6 @@ template <class T> struct Traits;
 template <> struct Traits<u64> {
     static constexpr unsigned bits = 64;
     TERCET_INLINE u64 of(u64 lo, u64 hi = 0) { return (void)hi, lo; }
-    TERCET_INLINE u64 sar(u64 a, unsigned s) { return u64(std::int64_t(a) >> s); }
     TERCET_INLINE double to_double(u64 a) { return double(std::int64_t(a)); }
     TERCET_INLINE u64 of_whole(double a) { return u64(std::int64_t(a)); }
     TERCET_INLINE u64 low64(u64 a) { return a; }
@@ -40,7 +39,6 @@ template <> struct Traits<u64> {
 template <> struct Traits<u128> {
     static constexpr unsigned bits = 128;
     TERCET_INLINE u128 of(u64 lo, u64 hi = 0) { return {lo, hi}; }
-    TERCET_INLINE u128 sar(u128 a, unsigned s) { return n(wide(__int128(w(a)) >> s)); }
     TERCET_INLINE double to_double(u128 a) { return double(__int128(w(a))); }
     TERCET_INLINE u128 of_whole(double a) { return n(wide(__int128(a))); }
     TERCET_INLINE u64 low64(u128 a) { return a.lo; }

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tercet.protocols.scope import Body, Scope
+from tercet.protocols.scope import Body
 from tercet.ring import RING64, Ring, pack_fields, unpack_bits, unpack_fields
-from tercet.ring.native import NATIVE
-from tercet.ring.ring64 import Ring64
+from tercet.ring.ring import Ring64
 from tercet.sharing import ALL, PARTIES, Party
 from trio import Trio
 
@@ -23,7 +22,7 @@ class TinyRing(Ring64):
     """Integers modulo 2^bits in words of 64 bits, of which those above `bits` stay 0: every method by its formula."""
 
     def __init__(self, bits: int) -> None:
-        super().__init__(NATIVE)
+        super().__init__()
         object.__setattr__(self, "bits", bits)
 
     @property
@@ -67,49 +66,23 @@ class TinyRing(Ring64):
     def add_shl(self, a: Array, b: Array, s: int, out: Array | None = None) -> Array:
         return self._to(a + (b << np.uint64(s)), out)
 
-    def mul_add(self, a: Array, b: Array, c: Array, *, out: Array | None = None, threads: int = 1) -> Array:
+    def mul_add(self, a: Array, b: Array, c: Array, out: Array | None = None) -> Array:
         return self._to(a * b + c, out)
 
     def product_a(
-        self,
-        x_ad: Array,
-        x_ab: Array,
-        y_ad: Array,
-        y_ab: Array,
-        mask: Array,
-        *,
-        out: Array | None = None,
-        threads: int = 1,
+        self, x_ad: Array, x_ab: Array, y_ad: Array, y_ab: Array, mask: Array, out: Array | None = None
     ) -> Array:
         return self._to(x_ab * (y_ab + y_ad) + x_ad * y_ab + mask, out)
 
     def product_b(
-        self,
-        x_ab: Array,
-        x_bd: Array,
-        y_ab: Array,
-        y_bd: Array,
-        mask: Array,
-        *,
-        out: Array | None = None,
-        threads: int = 1,
+        self, x_ab: Array, x_bd: Array, y_ab: Array, y_bd: Array, mask: Array, out: Array | None = None
     ) -> Array:
         return self._to(x_ab * y_bd + x_bd * y_ab + mask, out)
 
     def product_d(
-        self,
-        x_bd: Array,
-        x_ad: Array,
-        y_bd: Array,
-        y_ad: Array,
-        m1: Array,
-        m2: Array,
-        m3: Array,
-        *,
-        out: Array | None = None,
-        threads: int = 1,
+        self, x_bd: Array, x_ad: Array, y_bd: Array, y_ad: Array, *masks: Array, out: Array | None = None
     ) -> Array:
-        return self._to((x_bd + x_ad) * (y_bd + y_ad) - m1 - m2 - m3, out)
+        return self._to((x_bd + x_ad) * (y_bd + y_ad) - sum(masks), out)
 
     def trunc_d(self, r: Array, m: int, y_ad0: Array, a: Array) -> tuple[Array, Array]:
         top = self.shr(r, self.bits - 1)
@@ -146,7 +119,8 @@ class Draws:
     """In the place of all streams. A draw takes the next digits of the number of the run, as many as it has bits.
 
     What a draw or a message is, its size says: 64 bits a run are a word of `ring`, 8 k are k residues below 2^field in
-    bytes of their own, a multiple of `field` are packed residues, anything else is rows of packed bits.
+    bytes of their own, a multiple of `field` are packed residues, anything else (and all else, if `field` is 0) is rows
+    of packed bits.
     """
 
     def __init__(self, ring: int, field: int, bits: int) -> None:
@@ -159,7 +133,8 @@ class Draws:
         """Rows, bits that a value takes, bits that it has."""
         stored, rest = divmod(nbytes * 8, self.runs)
         assert rest == 0
-        for size, meant in ((64, self.ring), (8, self.field), (self.field, self.field), (1, 1)):
+        residues = [(8, self.field), (self.field, self.field)] if self.field else []
+        for size, meant in ((64, self.ring), *residues, (1, 1)):
             if stored % size == 0:
                 return stored // size, size, meant
         raise AssertionError
@@ -200,17 +175,24 @@ Views = dict[Party, str]
 
 
 def tiny_views(
-    body: Callable[[Scope], Body[Any]], *, ring: int, field: int, bits: int, solo: Party, drawn: int | None = None
+    body: Callable[..., Body[Any]],
+    *inputs: Any,
+    ring: int,
+    field: int,
+    bits: int,
+    solo: Party,
+    drawn: int | None = None,
 ) -> tuple[Views, dict[Party, Any]]:
     """For each party the distribution of (draws that it knows, messages that it gets) over all runs; and the results.
 
+    `body` gets a scope, and of each input what is that party's, as in `Trio.run`.
     `bits`: of all draws together, so that there are 2^bits runs, each with other draws; or, at least 6, more than the
     `drawn` bits of a small protocol, whose runs then come equally often.
     """
     trio = Trio(0, balance=False)
     draws = Draws(ring, field, bits)
     trio.streams = {party: DrawsOf(draws, party) for party in PARTIES}  # type: ignore[misc]
-    results = trio.run(lambda scope: body(scope), solo=solo)
+    results = trio.run(body, *inputs, solo=solo)
     assert draws.used == (bits if drawn is None else drawn), f"the protocol draws {draws.used} bits"
     views: Views = {}
     for party in PARTIES:

@@ -21,7 +21,7 @@ from tercet.plan.run.execute import constant
 from tercet.plan.run.passes import Passes, Streamed
 from tercet.plan.run.pieces import Piece
 from tercet.plan.types import Type
-from tercet.protocols import exact, truncate
+from tercet.protocols import truncate
 from tercet.protocols.product import Split, fresh_split_form, split_form
 from tercet.protocols.scope import ProtocolRole, Scope
 from tercet.ring import ring
@@ -66,8 +66,7 @@ class Board:
 def test_mode(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     board = Board()
     with monkeypatch.context() as patch:
-        for module in (truncate, exact):
-            patch.setattr(module, "fresh_split_form", board.form)
+        patch.setattr(truncate, "fresh_split_form", board.form)
         yield board
 
 

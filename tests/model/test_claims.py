@@ -22,7 +22,7 @@ from tercet.plan.run.passes import Streamed, split
 from tercet.plan.table.attributes import Axes, Axis, Contraction, NewShape, Permutation, Rounding, Shift, StatedBounds
 from tercet.plan.table.operations import BY_NAME
 from tercet.plan.types import Type, ValueKind
-from tercet.protocols import compare, convert, equality, exact, matrix, normalise, pieces, product, truncate
+from tercet.protocols import compare, convert, equality, matrix, normalise, pieces, product, truncate
 
 SMALL = 64
 
@@ -34,9 +34,10 @@ def cuts(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param:
         monkeypatch.setattr(pieces, "ROTATE_FROM", 8)
         monkeypatch.setattr(matrix, "ROTATE_FROM", 8)
-        for module in (compare, convert, equality, exact, normalise, product, truncate):
+        for module in (compare, convert, equality, normalise, product, truncate):
             if hasattr(module, "PIECE"):
                 monkeypatch.setattr(module, "PIECE", SMALL)
+        monkeypatch.setattr(truncate, "EXACT_PIECE", SMALL)
 
 
 @pytest.mark.parametrize("network", [LAN, WAN], ids=["few bytes", "few rounds"])

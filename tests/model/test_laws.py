@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from model import words
-from tercet.protocols.exact import truncate_exact
-from tercet.protocols.truncate import lift, truncate
+from tercet.protocols.truncate import lift, truncate, truncate_exact
 from tercet.ring import RING64
 from tercet.sharing import PARTIES, Party, Share
 from trio import Trio

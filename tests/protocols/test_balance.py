@@ -15,7 +15,6 @@ from tercet.protocols.convert import bit_to_words, bit_to_words_cost, inject, in
 from tercet.protocols.convert import words_to_bits as a2b
 from tercet.protocols.cost import Cost
 from tercet.protocols.equality import is_zero, is_zero_cost, is_zero_hamming, is_zero_hamming_cost
-from tercet.protocols.exact import truncate_exact, truncate_exact_cost
 from tercet.protocols.matrix import (
     matrix_product,
     matrix_product_cost,
@@ -32,6 +31,8 @@ from tercet.protocols.truncate import (
     multiply_truncate_cost,
     truncate,
     truncate_cost,
+    truncate_exact,
+    truncate_exact_cost,
 )
 from tercet.ring import RING64
 from tercet.sharing import PARTIES, Share

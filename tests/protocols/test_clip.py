@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from protocol_checks import SOLOS, open_words, run_counted
-from tercet.protocols.clip import clip, clip_cost
+from tercet.protocols.range_check import clip, clip_cost
 from tercet.ring import RING64, RING128, Ring
 from trio import Trio
 

@@ -10,10 +10,9 @@ import pytest
 from scipy import stats
 
 from protocol_checks import SOLOS, open_words
-from tercet.protocols.exact import truncate_exact
 from tercet.protocols.product import fresh_split_form
 from tercet.protocols.scope import Body, Scope
-from tercet.protocols.truncate import lift, truncate
+from tercet.protocols.truncate import lift, truncate, truncate_exact
 from tercet.ring import RING64, RING128, Ring
 from tercet.sharing import PARTIES, Party, Share
 from trio import Trio

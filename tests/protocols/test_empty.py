@@ -19,7 +19,6 @@ from tercet.protocols.convert import (
 )
 from tercet.protocols.cost import Cost
 from tercet.protocols.equality import is_zero, is_zero_cost, is_zero_hamming, is_zero_hamming_cost
-from tercet.protocols.exact import truncate_exact, truncate_exact_cost
 from tercet.protocols.normalise import normalise, normalise_cost
 from tercet.protocols.product import multiply, multiply_cost
 from tercet.protocols.truncate import (
@@ -29,6 +28,8 @@ from tercet.protocols.truncate import (
     multiply_truncate_cost,
     truncate,
     truncate_cost,
+    truncate_exact,
+    truncate_exact_cost,
 )
 from tercet.ring import RING64
 from tercet.sharing import PARTIES

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from protocol_checks import RINGS, SOLOS, open_words, range_values, run_counted
-from tercet.protocols.exact import truncate_exact, truncate_exact_cost
+from tercet.protocols.truncate import truncate_exact, truncate_exact_cost
 from tercet.ring import RING64, Ring
 from trio import Trio
 

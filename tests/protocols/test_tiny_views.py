@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from protocol_checks import SOLOS
-from tercet.protocols import exact, message, truncate
+from tercet.protocols import message, truncate
 from tercet.protocols.adder import digit_sums
 from tercet.protocols.bits import bit_and
 from tercet.protocols.convert import bit_to_words, inject_piece
@@ -141,7 +141,7 @@ def test_exact_truncation(nearest: bool, monkeypatch: pytest.MonkeyPatch) -> Non
         for r in range(8):
 
             def body(scope: Scope, c: int = c, r: int = r) -> Body[Share]:
-                return exact.truncate_exact_split(scope, halves(scope, ring, c, r, 1 << bits), 1, nearest=nearest)
+                return truncate.truncate_exact_split(scope, halves(scope, ring, c, r, 1 << bits), 1, nearest=nearest)
 
             views, results = tiny_views(body, ring=3, field=1, bits=bits, solo=SOLO)
             x = signed(c + r, 3)
@@ -285,7 +285,7 @@ def test_a_leak_is_seen() -> None:
             def body(scope: Scope, r: int = r) -> Body[None]:
                 step, layout = scope.step("leak"), Fields(2, 64)
                 if scope.role is ProtocolRole.D:
-                    mask = step.fields(pair, 2, 64, RING64, Purpose.MASK)
+                    mask = step.draw(pair, layout, Purpose.MASK)
                     step.deal(ProtocolRole.B, (layout, full(r, 64) + (mask & ~np.uint64(1) if halved else mask)))
                 elif scope.role is ProtocolRole.B:
                     yield step.receive(ProtocolRole.D, layout)

@@ -27,7 +27,7 @@ from tercet.plan.network import LAN, WAN, Network
 from tercet.plan.plan import Plan
 from tercet.plan.table.operations import BY_NAME
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
-from tercet.protocols import bits, clip, compare, convert, equality, exact, matrix, normalise, range_check, truncate
+from tercet.protocols import bits, compare, convert, equality, matrix, normalise, range_check, truncate
 from tercet.protocols.compare_pc3 import is_negative_pc3
 from tercet.protocols.message import Words
 from tercet.protocols.product import multiply
@@ -81,8 +81,8 @@ def of_numbers(trio: Trio, ring: Ring, size: int) -> None:
     x, y, b = trio.share(ring, numbers), trio.share(ring, numbers[::-1]), trio.share_bits(flags)
     bodies: list[BodyOf] = [
         reshare,
-        lambda scope, x: exact.truncate_exact(scope, x, 5),
-        lambda scope, x: exact.truncate_exact(scope, x, 5, nearest=True, one_round=True),
+        lambda scope, x: truncate.truncate_exact(scope, x, 5),
+        lambda scope, x: truncate.truncate_exact(scope, x, 5, nearest=True, one_round=True),
         lambda scope, x: truncate.truncate(scope, x, 5),
         lambda scope, x: truncate.truncate(scope, x, 5, one_round=True),
         lambda scope, x: compare.is_negative(scope, x, 20),
@@ -93,7 +93,7 @@ def of_numbers(trio: Trio, ring: Ring, size: int) -> None:
         lambda scope, x: convert.words_to_bits(scope, x, 21),
         lambda scope, x: normalise.normalise(scope, x, 22, even=True),
         lambda scope, x: normalise.leading_factor(scope, x, 21),
-        lambda scope, x: clip.clip(scope, x, 3, 50),
+        lambda scope, x: range_check.clip(scope, x, 3, 50),
     ]
     for body in bodies:
         trio.run(body, x)

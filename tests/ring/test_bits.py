@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ring import twin
 from ring.draws import SIZES, int_arrays, quick
 from tercet import ring as floor
-from tercet.ring import Kernels, Ring, twin
+from tercet.ring import Kernels, Ring
 
 
 @pytest.mark.parametrize("n", [*SIZES, 4096, 5000])

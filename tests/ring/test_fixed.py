@@ -1,4 +1,4 @@
-"""Fixed point: exact rounding both ways, and refusals that do not tell the value."""
+"""Fixed point: exact rounding, and refusals that do not tell the value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ring.draws import quick
 from tercet.errors import InputError
-from tercet.ring import RING64, RING128, Ring, decode, encode
+from tercet.ring import RING64, RING128, Ring, encode
 
 RINGS = pytest.mark.parametrize("r", [RING64, RING128])
 
@@ -25,8 +25,6 @@ RINGS = pytest.mark.parametrize("r", [RING64, RING128])
 def test_encode_is_exact(r: Ring, values: list[float], frac_bits: int) -> None:
     words = encode(np.array(values), frac_bits, r)
     assert r.to_ints(words).tolist() == [round(Fraction(v) * 2**frac_bits) for v in values]
-    back = decode(words, frac_bits, r)
-    assert back.tolist() == [round(Fraction(v) * 2**frac_bits) / 2**frac_bits for v in values]
 
 
 @quick

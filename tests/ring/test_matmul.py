@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ring.draws import int_arrays, quick
+from ring.twin import Twin
 from tercet.ring import RING64, Ring
-from tercet.ring.twin import Twin
 
 SIDES = st.sampled_from([1, 2, 3, 5, 6, 7, 13])
 

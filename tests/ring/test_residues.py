@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tercet.ring import available_levels, kernels, residues, twin_residues
+from ring import twin_residues
+from tercet.ring import available_levels, kernels, residues
 from tercet.ring.residues import FIELD_BITS, PER_WORD, Digits
 
 LEVELS = available_levels()

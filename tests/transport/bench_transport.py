@@ -16,7 +16,7 @@ from statistics import median
 
 import numpy as np
 
-from tercet.sharing.party import PARTIES, Party
+from tercet.sharing import PARTIES, Party
 from tercet.transport import Address, Contact, Element, Endpoint, Identity, SessionPeer, connect, listen
 
 JOB = bytes(range(16))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tercet.errors import ProtocolViolation, Timeout, Unreachable
-from tercet.sharing.party import Party
+from tercet.sharing import Party
 from tercet.transport import (
     HEADER_BYTES,
     PEERS,

@@ -18,7 +18,7 @@ from tercet.federation.canonical import canonical_json
 from tercet.federation.identifiers import Identifier, Line, MemberName, fresh_id
 from tercet.federation.identity import Card
 from tercet.federation.model import Body, faults
-from tercet.sharing.party import PARTIES, Party
+from tercet.sharing import PARTIES, Party
 
 NODES = len(PARTIES)
 _MAX_PORT = 65535

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from tercet.federation.identity import Card, Data, KeyPurpose, Member
-from tercet.sharing.party import Party
+from tercet.sharing import Party
 
 
 def part_context(upload: str, chunk: int) -> bytes:

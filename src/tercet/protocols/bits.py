@@ -47,6 +47,23 @@ def rows(*parts: BitShare) -> BitShare:
     )
 
 
+def and_rows(scope: Scope, x: BitShare) -> Body[BitShare]:
+    """The AND of all rows, of which there is one at least, by a tree: ceil(log2 rows) rounds. Security as `bit_and`."""
+    while (left := x.own.shape[0]) > 1:
+        half = left // 2
+        joined = yield from bit_and(scope, x[:half], x[half : 2 * half])
+        x = rows(joined, x[2 * half :]) if left % 2 else joined
+    return x[0]
+
+
+def and_rows_cost(lead: int, count: int) -> Cost:
+    total = Cost()
+    while lead > 1:
+        total = total + bit_and_cost((lead // 2,), count)
+        lead -= lead // 2
+    return total
+
+
 def select_rows(scope: Scope, chosen: BitShare, table: BitShare) -> Body[BitShare]:
     """The XOR over rows g of chosen[g] AND table[..., g]. Run by all three parties; `chosen` (m,), `table` (k, m).
 

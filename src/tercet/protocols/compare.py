@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tercet.protocols.bits import bit_and, bit_and_cost
-from tercet.protocols.cost import Cost, side_by_side
+from tercet.protocols.cost import Cost
 from tercet.protocols.message import Planes
-from tercet.protocols.pieces import in_pieces, pieces, word_slice
+from tercet.protocols.pieces import bits_in_pieces, cost_in_pieces
 from tercet.protocols.product import Split, split_form
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope
 from tercet.ring import Bits, concatenate, empty_bits, leaf_deal, leaf_eval, to_planes, word_count
@@ -233,23 +233,21 @@ def is_negative(scope: Scope, x: Share, bits: int, *, one_round: bool = False) -
     Source: leaf own, protocols page §5.5; digits in leaf and tree after Garay, Schoenmakers, Villegas (PKC 2007) and
     CrypTFlow2 (CCS 2020); compacting tree ABY3 (CCS 2018) and Damgard et al. (TCC 2006).
     """
-    out = BitShare.empty(x.size)
+    if bits == 1:
+        return lowest_bit(x)
 
-    def piece(part: Scope, cut: slice) -> Body[None]:
-        words = word_slice(cut)
-        if bits == 1:
-            out.own[words], out.next[words] = to_planes(x.own[cut], 1)[0], to_planes(x.next[cut], 1)[0]
-            return
-        sign = yield from is_negative_split(part, split_form(part, x[cut]), bits, one_round=one_round)
-        out.own[words], out.next[words] = sign.own, sign.next
+    def piece(part: Scope, cut: slice) -> Body[BitShare]:
+        return is_negative_split(part, split_form(part, x[cut]), bits, one_round=one_round)
 
-    yield from in_pieces(scope, x.size, PIECE, piece)
-    return out
+    return (yield from bits_in_pieces(scope, x.size, PIECE, piece))
+
+
+def lowest_bit(x: Share) -> BitShare:
+    """The lowest bit of each x, which is that of its components' sum; local."""
+    return BitShare(x.size, to_planes(x.own, 1)[0], to_planes(x.next, 1)[0])
 
 
 def is_negative_cost(count: int, bits: int, *, one_round: bool = False) -> Cost:
     if bits == 1:
         return Cost()
-    return side_by_side(
-        carry_out_cost(bits - 1, cut.stop - cut.start, one_round=one_round, top=True) for cut in pieces(count, PIECE)
-    )
+    return cost_in_pieces(count, PIECE, lambda size: carry_out_cost(bits - 1, size, one_round=one_round, top=True))

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tercet.protocols.compare import held
-from tercet.protocols.cost import Cost, side_by_side
+from tercet.protocols.compare import held, lowest_bit
+from tercet.protocols.cost import Cost
 from tercet.protocols.message import Planes
-from tercet.protocols.pieces import in_pieces, pieces, word_slice
+from tercet.protocols.pieces import bits_in_pieces, cost_in_pieces
 from tercet.protocols.product import Split, split_form
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Step
 from tercet.ring import Array, Bytes, empty_bytes, to_planes
@@ -67,18 +67,13 @@ def is_negative_pc3(scope: Scope, x: Share, bits: int) -> Body[BitShare]:
     none. Not for the malicious mode: D could share tables that are not one-hot. Argument: docs/security/pc3.md.
     Source: own assembly of SecureNN's private compare (PoPETs 2019) with digit tables; digits turned, not permuted.
     """
-    out = BitShare.empty(x.size)
+    if bits == 1:
+        return lowest_bit(x)
 
-    def piece(part: Scope, cut: slice) -> Body[None]:
-        words = word_slice(cut)
-        if bits == 1:
-            out.own[words], out.next[words] = to_planes(x.own[cut], 1)[0], to_planes(x.next[cut], 1)[0]
-            return
-        sign = yield from is_negative_pc3_split(part, split_form(part, x[cut]), bits)
-        out.own[words], out.next[words] = sign.own, sign.next
+    def piece(part: Scope, cut: slice) -> Body[BitShare]:
+        return is_negative_pc3_split(part, split_form(part, x[cut]), bits)
 
-    yield from in_pieces(scope, x.size, PIECE, piece)
-    return out
+    return (yield from bits_in_pieces(scope, x.size, PIECE, piece))
 
 
 def is_negative_pc3_split(scope: Scope, x: Split, bits: int) -> Body[BitShare]:
@@ -132,4 +127,4 @@ def is_negative_pc3_cost(count: int, bits: int) -> Cost:
         digits = ResidueLayout(form.p, form.count, size).nbytes
         return Cost(3, tables + 2 * digits + Planes((), size).nbytes)
 
-    return side_by_side(piece(cut.stop - cut.start) for cut in pieces(count, PIECE))
+    return cost_in_pieces(count, PIECE, piece)

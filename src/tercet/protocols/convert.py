@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tercet.protocols.adder import digit_sums, digit_sums_cost
-from tercet.protocols.cost import Cost, side_by_side
-from tercet.protocols.cross import CrossTerms, WordDomain, cross_cost, cross_terms
+from tercet.protocols.cost import Cost
+from tercet.protocols.cross import cross_cost, cross_terms
 from tercet.protocols.message import Words
-from tercet.protocols.pieces import in_pieces, pieces, word_slice
+from tercet.protocols.pieces import bits_in_pieces, cost_in_pieces, word_slice, words_in_pieces
 from tercet.protocols.product import split_form
 from tercet.protocols.scope import Body, ProtocolRole, Scope
 from tercet.ring import Array, Bits, Ring, from_planes
@@ -40,32 +40,29 @@ def bit_to_words(scope: Scope, b: BitShare, ring: Ring, *, one_round: bool = Fal
     and bit, or one round and 4/3 words. Exact. Semi-honest, one corruption; see `cross_terms`.
     Source: protocols page §5.2; the one-term form is ABY3's (CCS 2018).
     """
-    out = Share.empty(ring, (b.count,))
 
-    def piece(part: Scope, cut: slice) -> Body[None]:
-        count = cut.stop - cut.start
+    def piece(part: Scope, cut: slice) -> Body[Share]:
         words = word_slice(cut)
-        half = bit_words(ring, split_bits_form(part, BitShare(count, b.own[words], b.next[words])), count)
-        domain = WordDomain(ring, count)
-        if part.role is ProtocolRole.D:
-            y = yield from cross_terms(part, domain, [False], CrossTerms(1, right=[half]), one_round=one_round)
-            out.own[cut], out.next[cut] = y.own, y.next
-            return
-        terms = CrossTerms(1, left=[signs(ring, half)])
-        y = yield from cross_terms(part, domain, [False], terms, one_round=one_round)
-        if part.role is ProtocolRole.A:
-            out.own[cut], out.next[cut] = y.own, ring.add(y.next, half)
-        else:
-            out.own[cut], out.next[cut] = ring.add(y.own, half), y.next
+        bits = BitShare(cut.stop - cut.start, b.own[words], b.next[words])
+        return bit_to_words_piece(part, bits, ring, one_round=one_round)
 
-    yield from in_pieces(scope, b.count, PIECE, piece)
-    return out
+    return (yield from words_in_pieces(scope, ring, b.count, PIECE, piece))
+
+
+def bit_to_words_piece(scope: Scope, b: BitShare, ring: Ring, *, one_round: bool = False) -> Body[Share]:
+    """`bit_to_words`, not cut in pieces."""
+    half = bit_words(ring, split_bits_form(scope, b), b.count)
+    terms = [half if scope.role is ProtocolRole.D else signs(ring, half)]
+    y = yield from cross_terms(scope, Words(ring, (b.count,)), terms, one_round=one_round)
+    if scope.role is ProtocolRole.D:
+        return y
+    if scope.role is ProtocolRole.A:
+        return Share(ring, y.own, ring.add(y.next, half))
+    return Share(ring, ring.add(y.own, half), y.next)
 
 
 def bit_to_words_cost(ring: Ring, count: int, *, one_round: bool = False) -> Cost:
-    return side_by_side(
-        cross_cost(Words(ring, (cut.stop - cut.start,)), 1, one_round=one_round) for cut in pieces(count, PIECE)
-    )
+    return cost_in_pieces(count, PIECE, lambda size: cross_cost(Words(ring, (size,)), 1, one_round=one_round))
 
 
 def inject(scope: Scope, b: BitShare, x: Share, *, one_round: bool = False) -> Body[Share]:
@@ -75,18 +72,13 @@ def inject(scope: Scope, b: BitShare, x: Share, *, one_round: bool = False) -> B
     shared between A and B. Two rounds and 4/3 ring words a party and element, or one round and two words. Exact.
     Semi-honest, one corruption; see `cross_terms`. Source: protocols page §5.3 (own form of ABY3's injection).
     """
-    ring = x.ring
-    out = Share.empty(ring, (x.size,))
 
-    def piece(part: Scope, cut: slice) -> Body[None]:
+    def piece(part: Scope, cut: slice) -> Body[Share]:
         words = word_slice(cut)
-        count = cut.stop - cut.start
-        piece_bits = BitShare(count, b.own[words], b.next[words])
-        y = yield from inject_piece(part, [(piece_bits, 1)], x[cut], one_round=one_round)
-        out.own[cut], out.next[cut] = y.own, y.next
+        bits = BitShare(cut.stop - cut.start, b.own[words], b.next[words])
+        return inject_piece(part, [(bits, 1)], x[cut], one_round=one_round)
 
-    yield from in_pieces(scope, x.size, PIECE, piece)
-    return out
+    return (yield from words_in_pieces(scope, x.ring, x.size, PIECE, piece))
 
 
 def inject_piece(
@@ -98,17 +90,13 @@ def inject_piece(
     """
     ring, count = x.ring, x.size
     half = split_form(scope, x).value
-    domain = WordDomain(ring, count)
-    free = [True] + [False] * (2 * len(weighted))
+    layout = Words(ring, (count,))
     halves = [bit_words(ring, split_bits_form(scope, bits), count) for bits, _ in weighted]
     if scope.role is ProtocolRole.D:
-        right: list[Array | None] = [None]
-        for bit in halves:
-            right += [bit, ring.mul(bit, half)]
-        y = yield from cross_terms(scope, domain, free, CrossTerms(len(free), right=right), one_round=one_round)
-        return Share(ring, y.own, y.next)
+        right = [term for bit in halves for term in (bit, ring.mul(bit, half))]
+        return (yield from cross_terms(scope, layout, right, one_round=one_round))
     total = None
-    left: list[Array] = [half]
+    left: list[Array] = []
     for bit, (_, weight) in zip(halves, weighted, strict=True):
         sign = signs(ring, bit)
         if weight != 1:
@@ -116,10 +104,9 @@ def inject_piece(
         total = bit if total is None else ring.add(total, bit)
         left += [ring.mul(sign, half), sign]
     assert total is not None
-    left[0] = total
-    given = x.own if scope.role is ProtocolRole.A else x.next
-    parts: list[Array | None] = [given] + [None] * (len(free) - 1)
-    y = yield from cross_terms(scope, domain, free, CrossTerms(len(free), left=left, parts=parts), one_round=one_round)
+    # r is shared between A and B as it is
+    local = ring.mul(total, x.own if scope.role is ProtocolRole.A else x.next)
+    y = yield from cross_terms(scope, layout, left, local, one_round=one_round)
     if scope.role is ProtocolRole.A:
         return Share(ring, y.own, ring.mul_add(total, half, y.next))
     return Share(ring, ring.mul_add(total, half, y.own), y.next)
@@ -130,9 +117,7 @@ def inject_piece_cost(ring: Ring, count: int, bits: int, *, one_round: bool = Fa
 
 
 def inject_cost(ring: Ring, count: int, *, one_round: bool = False) -> Cost:
-    return side_by_side(
-        inject_piece_cost(ring, cut.stop - cut.start, 1, one_round=one_round) for cut in pieces(count, PIECE)
-    )
+    return cost_in_pieces(count, PIECE, lambda size: inject_piece_cost(ring, size, 1, one_round=one_round))
 
 
 def words_to_bits(scope: Scope, x: Share, bits: int) -> Body[BitShare]:
@@ -141,16 +126,12 @@ def words_to_bits(scope: Scope, x: Share, bits: int) -> Body[BitShare]:
     x is flat. 64 bits: 241 bits a party, 7 rounds. Exact. Semi-honest, one corruption; see `adder`.
     Source: protocols page §5.4 (own), with the lowest bit of every digit taken from the tables without a message.
     """
-    out = BitShare.empty(x.size, (bits,))
 
-    def piece(part: Scope, cut: slice) -> Body[None]:
-        words = word_slice(cut)
-        planes = yield from digit_sums(part, split_form(part, x[cut]), bits)
-        out.own[:, words], out.next[:, words] = planes.own, planes.next
+    def piece(part: Scope, cut: slice) -> Body[BitShare]:
+        return digit_sums(part, split_form(part, x[cut]), bits)
 
-    yield from in_pieces(scope, x.size, BITS_PIECE, piece)
-    return out
+    return (yield from bits_in_pieces(scope, x.size, BITS_PIECE, piece, (bits,)))
 
 
 def words_to_bits_cost(count: int, bits: int) -> Cost:
-    return side_by_side(digit_sums_cost(cut.stop - cut.start, bits) for cut in pieces(count, BITS_PIECE))
+    return cost_in_pieces(count, BITS_PIECE, lambda size: digit_sums_cost(size, bits))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -29,8 +28,48 @@ class Cost:
 NOTHING = Cost()
 
 
-def side_by_side(costs: Iterable[Cost]) -> Cost:
-    total = NOTHING
-    for cost in costs:
-        total = total.beside(cost)
-    return total
+class Depths:
+    """Counts the rounds of a protocol for its cost function: how deep D, A and B are in the chain of messages.
+
+    Roles wait differently (D knows its part of a dealt result at once), so protocols that run one after the other can
+    take fewer rounds than the sum of theirs. A cost function calls one method for each exchange; `rounds` is the
+    deepest message so far.
+    """
+
+    __slots__ = ("a", "b", "d", "rounds")
+
+    def __init__(self) -> None:
+        self.d = self.a = self.b = self.rounds = 0
+
+    def copy(self) -> Depths:
+        other = Depths()
+        other.d, other.a, other.b, other.rounds = self.d, self.a, self.b, self.rounds
+        return other
+
+    def join(self, other: Depths) -> None:
+        """After parts that ran side by side."""
+        self.d, self.a, self.b = max(self.d, other.d), max(self.a, other.a), max(self.b, other.b)
+        self.rounds = max(self.rounds, other.rounds)
+
+    def ring(self, times: int = 1) -> None:
+        """Everyone passes a message to prev: D to B, B to A, A to D."""
+        for _ in range(times):
+            sent = self.d + 1, self.a + 1, self.b + 1
+            self.rounds = max(self.rounds, *sent)
+            self.b, self.d, self.a = max(self.b, sent[0]), max(self.d, sent[1]), max(self.a, sent[2])
+
+    def cross(self, *, one_round: bool = False) -> None:
+        """Cross terms, or a dealt table that A and B read."""
+        from_d, from_a = self.d + 1, self.a + 1
+        if one_round:
+            from_b = self.b + 1
+            self.a, self.b = max(self.a, from_d, from_b), max(self.b, from_d, from_a)
+        else:
+            from_b = max(self.b, from_d) + 1
+            self.a, self.b = max(self.a, from_b), max(self.b, from_d, from_a)
+        self.rounds = max(self.rounds, from_d, from_a, from_b)
+
+    def deal(self) -> None:
+        """D passes a message to B."""
+        self.b = max(self.b, self.d + 1)
+        self.rounds = max(self.rounds, self.d + 1)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tercet.protocols.bits import bit_and, bit_and_cost, rows
+from tercet.protocols.bits import and_rows, and_rows_cost
 from tercet.protocols.compare import held
-from tercet.protocols.cost import Cost, side_by_side
+from tercet.protocols.cost import Cost
 from tercet.protocols.message import Planes
-from tercet.protocols.pieces import in_pieces, pieces, word_slice
+from tercet.protocols.pieces import bits_in_pieces, cost_in_pieces
 from tercet.protocols.product import Split, split_form
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope
 from tercet.ring import Array, Bytes, empty_bytes, to_planes, word_count
@@ -34,15 +34,11 @@ def is_zero(scope: Scope, x: Share, bits: int) -> Body[BitShare]:
     D shares the bits of -r, then a tree of ANDs: 1 + ceil(log2 bits) rounds; 64 bits: 84.3 bits a party in 7 rounds.
     Exact. Semi-honest, one corruption: D's message is masked by F_AD, the tree is `bit_and`. Source: §5.8, folklore.
     """
-    out = BitShare.empty(x.size)
 
-    def piece(part: Scope, cut: slice) -> Body[None]:
-        words = word_slice(cut)
-        same = yield from is_zero_split(part, split_form(part, x[cut]), bits)
-        out.own[words], out.next[words] = same.own, same.next
+    def piece(part: Scope, cut: slice) -> Body[BitShare]:
+        return is_zero_split(part, split_form(part, x[cut]), bits)
 
-    yield from in_pieces(scope, x.size, PIECE, piece)
-    return out
+    return (yield from bits_in_pieces(scope, x.size, PIECE, piece))
 
 
 def _negated(x: Split) -> Array:
@@ -67,23 +63,14 @@ def is_zero_split(scope: Scope, x: Split, bits: int) -> Body[BitShare]:
         else:
             bd = yield step.receive(ProtocolRole.D, layout)
     same = held(scope, ab, ad, bd, count)
-    while (left := same.own.shape[0]) > 1:
-        half = left // 2
-        joined = yield from bit_and(scope, same[:half], same[half : 2 * half])
-        same = rows(joined, same[2 * half :]) if left % 2 else joined
-    return same[0]
+    return (yield from and_rows(scope, same))
 
 
 def is_zero_cost(count: int, bits: int) -> Cost:
     def piece(size: int) -> Cost:
-        total = Cost(1, Planes((bits,), size).nbytes)
-        left = bits
-        while left > 1:
-            total = total + bit_and_cost((left // 2,), size)
-            left -= left // 2
-        return total
+        return Cost(1, Planes((bits,), size).nbytes) + and_rows_cost(bits, size)
 
-    return side_by_side(piece(cut.stop - cut.start) for cut in pieces(count, PIECE))
+    return cost_in_pieces(count, PIECE, piece)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,15 +140,11 @@ def is_zero_hamming(scope: Scope, x: Share, bits: int) -> Body[BitShare]:
     Source: protocols page §5.8 (own; masked Hamming distance: Lipmaa, Toft, ICALP 2013), with a power of two as
     modulus, see docs/security/equality.md.
     """
-    out = BitShare.empty(x.size)
 
-    def piece(part: Scope, cut: slice) -> Body[None]:
-        words = word_slice(cut)
-        same = yield from is_zero_hamming_split(part, split_form(part, x[cut]), bits)
-        out.own[words], out.next[words] = same.own, same.next
+    def piece(part: Scope, cut: slice) -> Body[BitShare]:
+        return is_zero_hamming_split(part, split_form(part, x[cut]), bits)
 
-    yield from in_pieces(scope, x.size, HAMMING_PIECE, piece)
-    return out
+    return (yield from bits_in_pieces(scope, x.size, HAMMING_PIECE, piece))
 
 
 def is_zero_hamming_split(scope: Scope, x: Split, bits: int) -> Body[BitShare]:
@@ -217,4 +200,4 @@ def is_zero_hamming_split(scope: Scope, x: Split, bits: int) -> Body[BitShare]:
 
 def is_zero_hamming_cost(count: int, bits: int) -> Cost:
     form = _distance(bits)
-    return side_by_side(Cost(3, form.nbytes(cut.stop - cut.start)) for cut in pieces(count, HAMMING_PIECE))
+    return cost_in_pieces(count, HAMMING_PIECE, lambda size: Cost(3, form.nbytes(size)))

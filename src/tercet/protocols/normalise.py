@@ -38,10 +38,9 @@ from tercet.protocols.bits import (
     select_rows,
 )
 from tercet.protocols.convert import bit_words, inject_piece, inject_piece_cost, signs, split_bits_form
-from tercet.protocols.cost import Cost, side_by_side
-from tercet.protocols.depth import Depths
+from tercet.protocols.cost import Cost, Depths
 from tercet.protocols.message import Fields, Planes, Words
-from tercet.protocols.pieces import in_pieces, pieces
+from tercet.protocols.pieces import cost_in_pieces, in_pieces
 from tercet.protocols.product import split_form
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Step, Together
 from tercet.ring import Array, Ring, empty_bytes, stack, to_planes, zero_bits
@@ -327,7 +326,7 @@ def _cost(ring: Ring, count: int, bits: int, even: bool, both: bool) -> Cost:
             total = total + inject_piece_cost(ring, size, number)
         return total.total_bytes
 
-    return side_by_side(Cost(depths.rounds, piece(cut.stop - cut.start)) for cut in pieces(count, PIECE))
+    return cost_in_pieces(count, PIECE, lambda size: Cost(depths.rounds, piece(size)))
 
 
 def normalise_cost(ring: Ring, count: int, bits: int, *, even: bool = False) -> Cost:

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tercet.protocols.cost import Cost
 from tercet.protocols.scope import Body, Scope, Together
+from tercet.ring import Ring
+from tercet.sharing import BitShare, Share
 
 ROTATE_FROM = 3 * 1024
 """Below this many elements one piece does: the overhead of a message outweighs the balance of load."""
@@ -58,3 +61,45 @@ def in_pieces(
     results = yield Together((body(part, cut) for part, cut in zip(parts, cuts, strict=True)), window)
     scope.join(parts)
     return list(results)
+
+
+def words_in_pieces(
+    scope: Scope,
+    ring: Ring,
+    count: int,
+    limit: int,
+    body: Callable[[Scope, slice], Body[Share]],
+    *,
+    bulk: bool = False,
+) -> Body[Share]:
+    """The flat sharing of words whose pieces `body` gives; as `in_pieces`."""
+    out = Share.empty(ring, (count,))
+
+    def piece(part: Scope, cut: slice) -> Body[None]:
+        result = yield from body(part, cut)
+        out.own[cut], out.next[cut] = result.own, result.next
+
+    yield from in_pieces(scope, count, limit, piece, bulk=bulk)
+    return out
+
+
+def bits_in_pieces(
+    scope: Scope, count: int, limit: int, body: Callable[[Scope, slice], Body[BitShare]], lead: tuple[int, ...] = ()
+) -> Body[BitShare]:
+    """The sharing (*lead, count) of packed bits whose pieces `body` gives; as `in_pieces`."""
+    out = BitShare.empty(count, lead)
+
+    def piece(part: Scope, cut: slice) -> Body[None]:
+        result, words = (yield from body(part, cut)), word_slice(cut)
+        out.own[..., words], out.next[..., words] = result.own, result.next
+
+    yield from in_pieces(scope, count, limit, piece)
+    return out
+
+
+def cost_in_pieces(count: int, limit: int, piece: Callable[[int], Cost]) -> Cost:
+    """What `in_pieces` costs, given what a piece of so many elements does."""
+    total = Cost()
+    for cut in pieces(count, limit):
+        total = total.beside(piece(cut.stop - cut.start))
+    return total

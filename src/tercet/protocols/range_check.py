@@ -1,10 +1,11 @@
-"""Whether shared words lie in public ranges: one bit in all becomes plain (docs/security/range-checks.md).
+"""Public ranges of shared words: whether they lie in them, of which one bit in all becomes plain, and clipping to them.
 
 A word x is in [lo, hi], with hi - lo < 2^k, exactly if the bits of x - lo above the k lowest are all zero, and adding
 2^k - 1 - (hi - lo) to it sets no bit there either. Whoever shared x may have shared any word: all bits are looked at,
 but what narrow ranges cost is little, since the upper bits need no comparison: both halves of the sharing know what the
 other half's have to be, but for one carry. What has to be zero stays shared; each party folds its part of it into 128
-bits, whose sum is zero if all is, and, but for an error of 2^-106, only then. One bit says whether it is.
+bits, whose sum is zero if all is, and, but for an error of 2^-106, only then. One bit says whether it is. The argument:
+docs/security/range-checks.md.
 """
 
 from __future__ import annotations
@@ -15,16 +16,22 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tercet.errors import ProtocolViolation
-from tercet.protocols.bits import bit_and, bit_and_cost, bit_not, rows
-from tercet.protocols.compare import carries_out, carry_out_cost, tree_levels
-from tercet.protocols.convert import bit_words, split_bits_form
-from tercet.protocols.cost import Cost, side_by_side
-from tercet.protocols.depth import Depths
+from tercet.protocols.bits import and_rows, and_rows_cost, bit_and, bit_and_cost, bit_not, bit_xor
+from tercet.protocols.compare import carries_out, carry_out_cost, is_negative, is_negative_cost, tree_levels
+from tercet.protocols.convert import (
+    bit_to_words,
+    bit_to_words_cost,
+    bit_words,
+    inject,
+    inject_cost,
+    split_bits_form,
+)
+from tercet.protocols.cost import Cost, Depths
 from tercet.protocols.equality import is_zero, is_zero_cost
 from tercet.protocols.message import Fields, Planes
-from tercet.protocols.pieces import in_pieces, pieces, word_slice
+from tercet.protocols.pieces import cost_in_pieces, in_pieces, word_slice
 from tercet.protocols.product import add_public, split_form
-from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope
+from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Together
 from tercet.ring import (
     RING64,
     Array,
@@ -145,7 +152,7 @@ def _upper(scope: Scope, ring: Ring, value: Array, carry: BitShare, bits: int) -
         first = ring.shr(ring.sub(ring.neg(value), one), bits)
         other = ring.low(ring.add(first, one), width)
         differing = ring.xor(first, other)
-        mask = step.fields(Pair.AD, width, size, ring, Purpose.TERM)
+        mask = step.draw(Pair.AD, layout, Purpose.TERM)
         step.deal(ProtocolRole.B, (layout, ring.xor(differing, mask)))
         return ring.xor(first, ring.mul(differing, bit_words(ring, half, size)))
     # the second candidate where there is no carry
@@ -153,7 +160,7 @@ def _upper(scope: Scope, ring: Ring, value: Array, carry: BitShare, bits: int) -
     if scope.role is ProtocolRole.B:
         given = yield step.receive(ProtocolRole.D, layout)
         return ring.mul(given, chosen)
-    mask = step.fields(Pair.AD, width, size, ring, Purpose.TERM)
+    mask = step.draw(Pair.AD, layout, Purpose.TERM)
     return ring.xor(ring.shr(value, bits), ring.mul(mask, chosen))
 
 
@@ -174,7 +181,7 @@ def out_of_range_cost(ring: Ring, count: int, ranges: Sequence[RangeRun], bits: 
         upper = Fields(ring.bits - bits, size, ring).nbytes
         return Cost(depths.rounds, carry_out_cost(bits, size, readings=read).total_bytes + upper)
 
-    return side_by_side(piece(cut.stop - cut.start) for cut in pieces(count, PIECE))
+    return cost_in_pieces(count, PIECE, piece)
 
 
 def not_canonical(scope: Scope, x: Share, valid: BitShare, ranges: Sequence[RangeRun], bits: int) -> Body[list[Part]]:
@@ -251,12 +258,7 @@ def all_zero(scope: Scope, bits: BitShare) -> Body[Flags]:
     tree is `bit_and`; what is opened is a fresh sharing, so that the message says the bit and nothing else. Both
     holders of the component that a party lacks send it: raises ProtocolViolation if they differ.
     """
-    same = bit_not(scope, bits)
-    while (left := same.own.shape[0]) > 1:
-        half = left // 2
-        joined = yield from bit_and(scope, same[:half], same[half : 2 * half])
-        same = rows(joined, same[2 * half :]) if left % 2 else joined
-    return (yield from _opened(scope, same[0]))
+    return (yield from _opened(scope, (yield from and_rows(scope, bit_not(scope, bits)))))
 
 
 def _opened(scope: Scope, bit: BitShare) -> Body[Flags]:
@@ -275,8 +277,45 @@ def _opened(scope: Scope, bit: BitShare) -> Body[Flags]:
 
 
 def all_zero_cost(lead: int, count: int = 1) -> Cost:
-    total = Cost()
-    while lead > 1:
-        total = total + bit_and_cost((lead // 2,), count)
-        lead -= lead // 2
-    return total + Cost(1, 6 * Planes((), count).nbytes)
+    return and_rows_cost(lead, count) + Cost(1, 6 * Planes((), count).nbytes)
+
+
+def clip(scope: Scope, x: Share, lo: int, hi: int) -> Body[Share]:
+    """lo where x < lo, hi where x > hi, else x, for a flat sharing. Run by all three parties.
+
+    Words are compared at the full width of their ring, so that the result lies in [lo, hi] for *every* word, whatever
+    anybody claims of it. With v = x - lo and W = hi - lo: x is inside if neither v nor W - v is negative (v in
+    [0, 2^(w-1)) leaves no overflow), above if only the second is. Two comparisons side by side, one AND, one injection
+    beside one bit made a number. Exact. Semi-honest, one corruption: nothing but the protocols named runs, and local
+    sums. Source: own.
+    """
+    ring = x.ring
+    v = _plus(scope, x, -lo)
+    rest = _plus(scope, Share(ring, ring.neg(v.own), ring.neg(v.next)), hi - lo)
+    parts = scope.fork(2)
+    below, above = yield Together([is_negative(parts[0], v, ring.bits), is_negative(parts[1], rest, ring.bits)])
+    scope.join(parts)
+    not_below = bit_not(scope, below)
+    inside = yield from bit_and(scope, not_below, bit_not(scope, above))
+    # other solo parties than before, so that rounds are alike whether arrays are cut or not
+    parts = scope.fork(4, rotate=True)[::2]
+    kept, beyond = yield Together(
+        [inject(parts[0], inside, v), bit_to_words(parts[1], bit_xor(not_below, inside), ring)]
+    )
+    scope.join(parts)
+
+    summed = (
+        ring.add(one, ring.scale(other, hi - lo)) for one, other in ((kept.own, beyond.own), (kept.next, beyond.next))
+    )
+    return _plus(scope, Share(ring, *summed), lo)
+
+
+def clip_cost(ring: Ring, count: int) -> Cost:
+    """Of `clip`."""
+    once = is_negative_cost(count, ring.bits)
+    last = inject_cost(ring, count).beside(bit_to_words_cost(ring, count))
+    return once.beside(once) + bit_and_cost((), count) + last
+
+
+def _plus(scope: Scope, x: Share, public: int) -> Share:
+    return add_public(scope, x, x.ring.constant(public, x.shape))

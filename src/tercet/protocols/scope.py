@@ -15,9 +15,8 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from tercet.protocols.message import Fields, Layout
 from tercet.protocols.transcript import Statement
-from tercet.ring import RING64, Array, Bits, Bytes, Ring, bytes_view, empty_bits, empty_bytes, unpack_fields
-from tercet.sharing import ALL, BitShare, Party, Purpose, Share, Streams
-from tercet.sharing.party import AROUND
+from tercet.ring import RING64, Array, Bits, Bytes, Ring, bytes_view, empty_bits, empty_bytes
+from tercet.sharing import ALL, AROUND, BitShare, Party, Purpose, Share, Streams
 
 T = TypeVar("T")
 Body: TypeAlias = Generator[Any, Any, T]
@@ -328,8 +327,7 @@ class Step:
     def words(self, pair: Pair, ring: Ring, shape: tuple[int, ...], purpose: Purpose) -> Array:
         """Uniform ring words that only the two parties of `pair` can derive."""
         out = ring.empty(shape)
-        scope = self.scope
-        scope.streams.fill(scope._around[pair], scope.instance, self.number, purpose, bytes_view(out))
+        self.fill(pair, out, purpose)
         return out
 
     def fill(self, pair: Pair, out: Array, purpose: Purpose) -> None:
@@ -338,16 +336,15 @@ class Step:
 
     def coin(self, ring: Ring, shape: tuple[int, ...]) -> Array:
         """Uniform ring words that all three parties know, and nobody else: no owner, no analyst."""
-        scope = self.scope
-        out = ring.empty(shape)
+        scope, out = self.scope, ring.empty(shape)
         scope.streams.fill(ALL, scope.instance, self.number, Purpose.COIN, bytes_view(out))
         return out
 
-    def fields(self, pair: Pair, bits: int, count: int, ring: Ring, purpose: Purpose) -> Array:
-        """Uniform values modulo 2^bits."""
-        packed = empty_bytes((bits * count + 7) // 8)
+    def draw(self, pair: Pair, layout: Layout, purpose: Purpose) -> Array:
+        """Uniform values of a layout that takes any bytes: ring words or fields."""
+        packed = empty_bytes(layout.nbytes)
         self.fill(pair, packed, purpose)
-        return unpack_fields(packed, bits, count, ring)
+        return layout.unpack(packed)
 
     def planes(self, pair: Pair, shape: tuple[int, ...], purpose: Purpose) -> Bits:
         """Uniform packed bits."""

@@ -1,6 +1,6 @@
-"""Division by a power of two without large errors, and the lift from 2^64 to 2^128 (protocols page §4.3, §4.4).
+"""Division by a power of two, rounded by a coin or exactly, and the lift from 2^64 to 2^128 (protocols page §4.3-4.6).
 
-Both rest on one fact. For z = c + r' modulo 2^w with c known to A and B, r' to D and a public offset that brings z into
+All rest on one fact. For z = c + r' modulo 2^w with c known to A and B, r' to D and a public offset that brings z into
 [0, 2^(w-1)), the addition c + r' wraps exactly if msb(c) OR msb(r') = cm + rm - cm rm; the cross term cm rm is the only
 thing to compute together, and only modulo as few bits as the shift leaves over.
 
@@ -9,14 +9,18 @@ Semi-honest, one corruption: every message is masked by a fresh draw that its re
 
 from __future__ import annotations
 
-from tercet.protocols.cost import Cost
-from tercet.protocols.cross import CrossTerms, FieldDomain, cross_cost, cross_terms
+from tercet.protocols.compare import carry_out, carry_out_cost, tree_levels
+from tercet.protocols.convert import bit_to_words_piece
+from tercet.protocols.cost import Cost, Depths
+from tercet.protocols.cross import cross_cost, cross_terms
 from tercet.protocols.message import Fields, Words
-from tercet.protocols.pieces import in_pieces, pieces
+from tercet.protocols.pieces import cost_in_pieces, in_pieces, words_in_pieces
 from tercet.protocols.product import PIECE, Bilinear, Elementwise, Split, bilinear_split, fresh_split_form
-from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope
-from tercet.ring import RING64, RING128, Array, Ring
+from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Together
+from tercet.ring import RING64, RING128, Array, Ring, to_planes
 from tercet.sharing import Purpose, Share
+
+EXACT_PIECE = 1 << 15
 
 
 def truncate_split(
@@ -46,7 +50,7 @@ def truncate_split(
     words, fields = Words(ring, (count,)), Fields(shift, count, ring)
 
     def drawn(pair: Pair, purpose: Purpose) -> Array:
-        return step.fields(pair, shift, count, ring, purpose)
+        return step.draw(pair, fields, purpose)
 
     if scope.role is ProtocolRole.D:
         low = out.next
@@ -110,12 +114,11 @@ def truncate(scope: Scope, x: Share, shift: int, *, one_round: bool = False, non
 
 def truncate_cost(ring: Ring, count: int, shift: int, *, one_round: bool = False) -> Cost:
     """Of `truncate`."""
-    total = Cost()
-    for cut in pieces(count, PIECE):
-        size = cut.stop - cut.start
-        wrap = cross_cost(Fields(shift, size), 1, one_round=one_round)
-        total = total.beside(Cost(1, size * ring.word_bytes).beside(wrap))
-    return total
+
+    def piece(size: int) -> Cost:
+        return Cost(1, size * ring.word_bytes).beside(cross_cost(Fields(shift, size), 1, one_round=one_round))
+
+    return cost_in_pieces(count, PIECE, piece)
 
 
 def multiply_truncate(scope: Scope, x: Share, y: Share, shift: int, *, nonnegative: bool = False) -> Body[Share]:
@@ -137,11 +140,11 @@ def multiply_truncate(scope: Scope, x: Share, y: Share, shift: int, *, nonnegati
 
 
 def multiply_truncate_cost(ring: Ring, count: int, shift: int) -> Cost:
-    total = Cost()
-    for cut in pieces(count, PIECE):
-        size = cut.stop - cut.start
-        total = total.beside(Cost(2, 3 * size * ring.word_bytes + 3 * Fields(shift, size).nbytes))
-    return total
+
+    def piece(size: int) -> Cost:
+        return Cost(2, 3 * size * ring.word_bytes + 3 * Fields(shift, size).nbytes)
+
+    return cost_in_pieces(count, PIECE, piece)
 
 
 def bilinear_truncate(
@@ -161,21 +164,18 @@ def lift(scope: Scope, x: Share, *, one_round: bool = False) -> Body[Share]:
     """
     shape = x.shape
     x = x.flat()
-    out = Share.empty(RING128, (x.size,))
 
-    def piece(part: Scope, cut: slice) -> Body[None]:
-        y = yield from _lift_split(part, fresh_split_form(part, x[cut]), one_round)
-        out.own[cut], out.next[cut] = y.own, y.next
+    def piece(part: Scope, cut: slice) -> Body[Share]:
+        return _lift_split(part, fresh_split_form(part, x[cut]), one_round)
 
-    yield from in_pieces(scope, x.size, PIECE, piece, bulk=True)
-    return out.reshape(shape)
+    return (yield from words_in_pieces(scope, RING128, x.size, PIECE, piece, bulk=True)).reshape(shape)
 
 
 def _lift_split(scope: Scope, z: Split, one_round: bool) -> Body[Share]:
     wide, narrow, count = RING128, RING64, z.value.size
     step = scope.step("lift")
     layout = Words(wide, (count,))
-    domain = FieldDomain(narrow.bits, count)
+    sign_bits = Fields(narrow.bits, count)
 
     def high(words: Array) -> Array:
         return wide.shl(narrow.resize(words, wide), narrow.bits)
@@ -185,12 +185,12 @@ def _lift_split(scope: Scope, z: Split, one_round: bool) -> Body[Share]:
         sign = narrow.shr(z.value, narrow.bits - 1)
         rest = wide.sub(wide.sub(narrow.resize(z.value, wide), high(sign)), low)
         step.deal(ProtocolRole.B, (layout, rest))
-        wrap = yield from cross_terms(scope, domain, [False], CrossTerms(1, right=[sign]), one_round=one_round)
+        wrap = yield from cross_terms(scope, sign_bits, [sign], one_round=one_round)
         return Share(wide, wide.add(rest, high(wrap.own)), wide.add(low, high(wrap.next)))
     offset = 1 << (narrow.bits - 2)
     c = _plus(narrow, z.value, offset)
     sign = narrow.shr(c, narrow.bits - 1)
-    wrap = yield from cross_terms(scope, domain, [False], CrossTerms(1, left=[sign]), one_round=one_round)
+    wrap = yield from cross_terms(scope, sign_bits, [sign], one_round=one_round)
     if scope.role is ProtocolRole.A:
         low = step.words(Pair.AD, wide, (count,), Purpose.OUTPUT)
         mine, theirs = wide.add(low, high(wrap.own)), wrap.next
@@ -202,8 +202,96 @@ def _lift_split(scope: Scope, z: Split, one_round: bool) -> Body[Share]:
 
 
 def lift_cost(count: int, *, one_round: bool = False) -> Cost:
-    total = Cost()
-    for cut in pieces(count, PIECE):
-        size = cut.stop - cut.start
-        total = total.beside(Cost(1, 16 * size).beside(cross_cost(Fields(64, size), 1, one_round=one_round)))
-    return total
+
+    def piece(size: int) -> Cost:
+        return Cost(1, 16 * size).beside(cross_cost(Fields(64, size), 1, one_round=one_round))
+
+    return cost_in_pieces(count, PIECE, piece)
+
+
+def truncate_exact(
+    scope: Scope, x: Share, shift: int, *, nearest: bool = False, one_round: bool = False
+) -> Body[Share]:
+    """floor(x / 2^shift), or with `nearest` floor(x / 2^shift + 1/2). Run by all three parties; x is flat.
+
+    Needs -2^(w-2) <= x < 2^(w-2) - 2^shift. The result depends on nothing but x. The wrap of the two halves is a
+    cross term as in `truncate`, beside the true carry out of the bits dropped (`compare`), which becomes a number by
+    one more cross term. Two rounds for the table leaf, ceil(log2(ceil(shift / 4))) for the carry tree, and 1 or 2 for
+    the number (64 bits a party), or with `one_round` 1 (85.3 bits): 130 or 151 bits a party at shift 16.
+    Semi-honest, one corruption; see `cross` and `compare`. Source: protocols page §4.6 (own).
+    """
+
+    def piece(part: Scope, cut: slice) -> Body[Share]:
+        half = fresh_split_form(part, x[cut])
+        return truncate_exact_split(part, half, shift, nearest=nearest, one_round=one_round)
+
+    return (yield from words_in_pieces(scope, x.ring, x.size, EXACT_PIECE, piece))
+
+
+def truncate_exact_split(
+    scope: Scope, z: Split, shift: int, *, nearest: bool = False, one_round: bool = False
+) -> Body[Share]:
+    """From the pair-and-solo form of a flat array; contract as `truncate_exact`."""
+    ring = z.ring
+    value = z.value
+    if scope.in_pair:
+        offset = (1 << (ring.bits - 2)) + ((1 << (shift - 1)) if nearest else 0)
+        value = ring.add(value, ring.from_ints([offset]))
+    wrapping, carrying = scope.fork(2)
+    wrapped, low = yield Together(
+        [
+            _shifted(wrapping, ring, value, shift),
+            _low_carry(carrying, ring, value, shift, one_round),
+        ]
+    )
+    scope.join([wrapping, carrying])
+    return Share(ring, ring.add(wrapped.own, low.own), ring.add(wrapped.next, low.next))
+
+
+def _shifted(scope: Scope, ring: Ring, value: Array, shift: int) -> Body[Share]:
+    """(c >> shift) + (r >> shift) less the wrap of c + r and the offset, as a sharing."""
+    count, top = value.size, ring.bits - shift
+    step = scope.step("shift")
+    layout = Words(ring, (count,))
+    fields = Fields(shift, count)
+    sign = ring.shr(value, ring.bits - 1)
+    narrow = ring.resize(sign, fields.ring)
+
+    def high(words: Array) -> Array:
+        return ring.shl(fields.ring.resize(words, ring), top)
+
+    part = ring.sub(ring.shr(value, shift), ring.shl(sign, top))
+    if scope.role is ProtocolRole.D:
+        low = step.words(Pair.AD, ring, (count,), Purpose.OUTPUT)
+        rest = ring.sub(part, low)
+        step.deal(ProtocolRole.B, (layout, rest))
+        wrap = yield from cross_terms(scope, fields, [narrow])
+        return Share(ring, ring.add(rest, high(wrap.own)), ring.add(low, high(wrap.next)))
+    wrap = yield from cross_terms(scope, fields, [narrow])
+    part = ring.sub(part, ring.from_ints([1 << (ring.bits - 2 - shift)]))
+    if scope.role is ProtocolRole.A:
+        low = step.words(Pair.AD, ring, (count,), Purpose.OUTPUT)
+        return Share(ring, ring.add(low, high(wrap.own)), ring.add(part, high(wrap.next)))
+    rest = yield step.receive(ProtocolRole.D, layout)
+    return Share(ring, ring.add(part, high(wrap.own)), ring.add(rest, high(wrap.next)))
+
+
+def _low_carry(scope: Scope, ring: Ring, value: Array, shift: int, one_round: bool) -> Body[Share]:
+    """The carry out of the low `shift` bits of c + r as a number."""
+    count = value.size
+    carry = yield from carry_out(scope, to_planes(value, shift), shift, count)
+    return (yield from bit_to_words_piece(scope, carry, ring, one_round=one_round))
+
+
+def truncate_exact_cost(ring: Ring, count: int, shift: int, *, one_round: bool = False) -> Cost:
+    depths = Depths()
+    depths.cross()
+    depths.ring(tree_levels(shift))
+    depths.cross(one_round=one_round)
+
+    def piece(size: int) -> Cost:
+        shifted = size * ring.word_bytes + cross_cost(Fields(shift, size), 1, one_round=False).total_bytes
+        number = cross_cost(Words(ring, (size,)), 1, one_round=one_round).total_bytes
+        return Cost(depths.rounds, shifted + carry_out_cost(shift, size).total_bytes + number)
+
+    return cost_in_pieces(count, EXACT_PIECE, piece)

@@ -1,5 +1,6 @@
 """The lowest floor: arithmetic on arrays modulo 2^64 and 2^128, bits, fixed point; native kernels and their twin."""
 
+from tercet.ring._native import Kernels, available_levels, kernels
 from tercet.ring.arrays import (
     Array,
     Bits,
@@ -16,6 +17,7 @@ from tercet.ring.arrays import (
     empty_bytes,
     equal,
     move_axis,
+    retain_freed_memory,
     stack,
     xor_reduce,
     zero_bits,
@@ -26,6 +28,8 @@ from tercet.ring.bits import (
     cleared,
     cut_bits,
     from_planes,
+    leaf_deal,
+    leaf_eval,
     pack_bits,
     pack_fields,
     pack_planes,
@@ -36,13 +40,7 @@ from tercet.ring.bits import (
     unpack_planes,
     word_count,
 )
-from tercet.ring.fixed import decode, encode
-from tercet.ring.leaf import leaf_deal, leaf_eval
-from tercet.ring.native import Kernels, available_levels, kernels, retain_freed_memory
-from tercet.ring.ring import U128, Ring
-from tercet.ring.ring64 import RING64
-from tercet.ring.ring128 import RING128
-from tercet.ring.rings import ring
+from tercet.ring.ring import RING64, RING128, U128, Ring, encode, ring
 
 __all__ = [
     "RING64",
@@ -66,7 +64,6 @@ __all__ = [
     "concatenate",
     "contiguous",
     "cut_bits",
-    "decode",
     "empty_bits",
     "empty_bytes",
     "encode",

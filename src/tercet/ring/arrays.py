@@ -1,4 +1,4 @@
-"""Arrays of ring words, packed bits and bytes: their types, and what the floors above need to make and join them.
+"""Arrays of ring words, packed bits and bytes: their types, kernels, and how they are made and joined.
 
 Protocols use these functions, the methods of `Ring`, and the operators, slices and reshapes of arrays, and no array
 library: a ring whose words lie on another device brings its own arrays, and these functions follow their operands.
@@ -6,11 +6,22 @@ library: a ring whose words lie on another device brings its own arrays, and the
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tercet.ring._native import Kernels, kernels
+from tercet.ring._native import retain_freed_memory as _retain_freed_memory
+
+if sys.byteorder != "little":
+    # shares, seeds and messages are read as little-endian words everywhere
+    raise ImportError("tercet runs on little-endian processors only, such as x86-64 and 64-bit Arm")
+
+NATIVE: Final[Kernels] = kernels()
+"""The kernels for this machine, chosen once by what its processor can do."""
 
 Array = NDArray[Any]
 """Ring words, or an array of any of the kinds below."""
@@ -94,3 +105,12 @@ def xor_reduce(bits: Bits, axis: int, out: Bits | None = None) -> Bits:
 def complement(bits: Bits) -> None:
     """Turn over every bit, in place."""
     np.invert(bits, out=bits)
+
+
+def retain_freed_memory(keep_bytes: int = 512 << 20) -> bool:
+    """Let this process keep up to `keep_bytes` of freed memory for its next arrays; True if the C library agreed.
+
+    For whoever owns the process (a node, a benchmark) to call once at its start: it holds for the whole process. Fresh
+    pages cost up to ten times what the kernel that fills them does, and glibc gives freed memory back at once.
+    """
+    return _retain_freed_memory(keep_bytes)

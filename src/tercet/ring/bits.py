@@ -1,4 +1,4 @@
-"""Packed bits, bit planes and tight fields.
+"""Packed bits, bit planes, tight fields, and the first level of the table comparison.
 
 Bit i of an array lies in bit i mod 64 of word i // 64; what the last word holds beyond the end is 0.
 """
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.ring.arrays import Bits, Bytes, Flags
-from tercet.ring.native import NATIVE, Kernels
+from tercet.ring._native import Kernels
+from tercet.ring.arrays import NATIVE, Bits, Bytes, Flags
 from tercet.ring.ring import Readable, Ring, Words
 
 
@@ -109,10 +109,9 @@ def from_planes(planes: Bits, n: int, ring: Ring) -> Words:
     return out
 
 
-def pack_fields(words: Words, m: int, *, out: Bytes | None = None, native: Kernels = NATIVE) -> Bytes:
+def pack_fields(words: Words, m: int, *, native: Kernels = NATIVE) -> Bytes:
     """The m low bits of each of the n words, read flat, little-endian and without gaps, in ceil(n * m / 8) bytes."""
-    if out is None:
-        out = np.empty((words.size * m + 7) // 8, np.uint8)
+    out = np.empty((words.size * m + 7) // 8, np.uint8)
     native.pack_fields(words, m, out)
     return out
 
@@ -122,3 +121,26 @@ def unpack_fields(buffer: Readable, m: int, n: int, ring: Ring) -> Words:
     out = np.empty(n, ring.dtype)
     ring.native.unpack_fields(np.frombuffer(buffer, np.uint8), m, out)
     return out
+
+
+def leaf_deal(r_planes: Bits, own: Bits, *, native: Kernels = NATIVE) -> Bits:
+    """D's message: entry j is [r == 2^k - 1 - j] xor own[j]; protocols page 5.5.
+
+    Each group of k bits of the two halves c + r of a value is compared through a table of 2^k entries that is one-hot
+    at 2^k - 1 - r. The exclusive or of all entries is 1, so only the first 2^k - 1 are shared. Arrays are bit planes:
+    (groups, k, words) for values, (groups, 2^k - 1, words) for tables, 1 <= k <= 5.
+    """
+    out = np.empty(own.shape, np.uint64)
+    native.leaf_deal(r_planes, own, out)
+    return out
+
+
+def leaf_eval(c_planes: Bits, share: Bits, last_ones: bool, *, native: Kernels = NATIVE) -> tuple[Bits, Bits]:
+    """(P, G), each (groups, words), from one holder's share of the tables: P = share[c], G = xor of share[t] for t < c.
+
+    The last entry of the share is the xor of the others, complemented if `last_ones`: one of the two holders sets it.
+    """
+    shape = c_planes.shape[0], c_planes.shape[-1]
+    p, g = np.empty(shape, np.uint64), np.empty(shape, np.uint64)
+    native.leaf_eval(c_planes, share, last_ones, p, g)
+    return p, g

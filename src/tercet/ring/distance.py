@@ -10,7 +10,7 @@ import numpy as np
 
 from tercet.ring.arrays import Array, Bits, Bytes
 from tercet.ring.bits import pack_bits, pack_fields, to_planes, unpack_bits, unpack_fields
-from tercet.ring.ring64 import RING64
+from tercet.ring.ring import RING64
 
 
 def pack_narrow(values: Bytes, width: int) -> Bytes:

@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from tercet.ring.arrays import Bits, Bytes
-from tercet.ring.native import NATIVE, Kernels
+from tercet.ring._native import Kernels
+from tercet.ring.arrays import NATIVE, Bits, Bytes
 
 Residues = Bytes
 

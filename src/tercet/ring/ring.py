@@ -1,4 +1,4 @@
-"""Integers modulo 2^64 or 2^128: the one definition of a ring.
+"""Integers modulo 2^64 or 2^128: the one definition of a ring, and how numbers become words of it.
 
 Arrays of ring words are plain ndarrays of the ring's dtype (uint64, or the pair {lo, hi} of uint64), so that they
 are reshaped, indexed and transposed as such; `arrays` joins them. Every method is pure, wraps around, returns a
@@ -9,22 +9,26 @@ broadcast.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from numpy.typing import ArrayLike, NDArray
 
-from tercet.ring.arrays import Bytes, Shape
-from tercet.ring.native import Kernels
+from tercet.errors import InputError
+from tercet.ring._native import Kernels
+from tercet.ring.arrays import NATIVE, Bytes, Shape
 
 Words = NDArray[Any]
 Readable = bytes | bytearray | memoryview | NDArray[Any]
 
 _LOW = (1 << 64) - 1
 
+_UINT64 = np.dtype(np.uint64)
 U128: Final[np.dtype[Any]] = np.dtype([("lo", "<u8"), ("hi", "<u8")])
 
 
@@ -107,119 +111,71 @@ class Ring(ABC):
         return (a.view(np.uint64) ^ b.view(np.uint64)).view(self.dtype)
 
     def neg(self, a: Words, out: Words | None = None) -> Words:
-        if out is None:
-            out = self.empty(a.shape)
+        out = self.empty(a.shape) if out is None else out
         self.native.neg(a, out)
         return out
 
     def scale(self, a: Words, k: int, out: Words | None = None) -> Words:
         """k * a for a public integer k of any size and sign."""
-        if out is None:
-            out = self.empty(a.shape)
+        out = self.empty(a.shape) if out is None else out
         self.native.scale(a, k & _LOW, (k >> 64) & _LOW, out)
         return out
 
     def shl(self, a: Words, s: int, out: Words | None = None) -> Words:
         """a * 2^s, 0 <= s < bits."""
-        if out is None:
-            out = self.empty(a.shape)
+        out = self.empty(a.shape) if out is None else out
         self.native.shl(a, s, out)
         return out
 
     def shr(self, a: Words, s: int, out: Words | None = None) -> Words:
         """Logical shift to the right, 0 <= s < bits."""
-        if out is None:
-            out = self.empty(a.shape)
+        out = self.empty(a.shape) if out is None else out
         self.native.shr(a, s, out)
-        return out
-
-    def sar(self, a: Words, s: int, out: Words | None = None) -> Words:
-        """Arithmetic shift to the right, 0 <= s < bits: the signed value / 2^s, rounded down."""
-        if out is None:
-            out = self.empty(a.shape)
-        self.native.sar(a, s, out)
         return out
 
     def low(self, a: Words, m: int, out: Words | None = None) -> Words:
         """a mod 2^m, 0 <= m <= bits."""
-        if out is None:
-            out = self.empty(a.shape)
+        out = self.empty(a.shape) if out is None else out
         self.native.low(a, m, out)
-        return out
-
-    def bit(self, a: Words, i: int) -> NDArray[np.uint8]:
-        """Bit i of every word."""
-        out = np.empty(a.shape, np.uint8)
-        self.native.bit(a, i, out)
         return out
 
     def add_shl(self, a: Words, b: Words, s: int, out: Words | None = None) -> Words:
         """a + b * 2^s, 0 <= s < bits."""
-        if out is None:
-            out = self.empty(a.shape)
+        out = self.empty(a.shape) if out is None else out
         self.native.add_shl(a, b, s, out)
         return out
 
     # ---- fused products, the three roles of protocols page 3.1 ----
 
-    def mul_add(self, a: Words, b: Words, c: Words, *, out: Words | None = None, threads: int = 1) -> Words:
+    def mul_add(self, a: Words, b: Words, c: Words, out: Words | None = None) -> Words:
         """a * b + c"""
-        if out is None:
-            out = self.empty(a.shape)
-        self.native.mul_add(a, b, c, out, threads)
+        out = self.empty(a.shape) if out is None else out
+        self.native.mul_add(a, b, c, out, 1)
         return out
 
     def product_a(
-        self,
-        x_ad: Words,
-        x_ab: Words,
-        y_ad: Words,
-        y_ab: Words,
-        mask: Words,
-        *,
-        out: Words | None = None,
-        threads: int = 1,
+        self, x_ad: Words, x_ab: Words, y_ad: Words, y_ab: Words, mask: Words, out: Words | None = None
     ) -> Words:
         """x_ab * (y_ab + y_ad) + x_ad * y_ab + mask"""
-        if out is None:
-            out = self.empty(x_ad.shape)
-        self.native.product_a(x_ad, x_ab, y_ad, y_ab, mask, out, threads)
+        out = self.empty(x_ad.shape) if out is None else out
+        self.native.product_a(x_ad, x_ab, y_ad, y_ab, mask, out, 1)
         return out
 
     def product_b(
-        self,
-        x_ab: Words,
-        x_bd: Words,
-        y_ab: Words,
-        y_bd: Words,
-        mask: Words,
-        *,
-        out: Words | None = None,
-        threads: int = 1,
+        self, x_ab: Words, x_bd: Words, y_ab: Words, y_bd: Words, mask: Words, out: Words | None = None
     ) -> Words:
         """x_ab * y_bd + x_bd * y_ab + mask"""
-        if out is None:
-            out = self.empty(x_ab.shape)
-        self.native.product_b(x_ab, x_bd, y_ab, y_bd, mask, out, threads)
+        out = self.empty(x_ab.shape) if out is None else out
+        self.native.product_b(x_ab, x_bd, y_ab, y_bd, mask, out, 1)
         return out
 
     def product_d(
-        self,
-        x_bd: Words,
-        x_ad: Words,
-        y_bd: Words,
-        y_ad: Words,
-        m1: Words,
-        m2: Words,
-        m3: Words,
-        *,
-        out: Words | None = None,
-        threads: int = 1,
+        self, x_bd: Words, x_ad: Words, y_bd: Words, y_ad: Words, *masks: Words, out: Words | None = None
     ) -> Words:
-        """(x_bd + x_ad) * (y_bd + y_ad) - m1 - m2 - m3"""
-        if out is None:
-            out = self.empty(x_bd.shape)
-        self.native.product_d(x_bd, x_ad, y_bd, y_ad, m1, m2, m3, out, threads)
+        """(x_bd + x_ad) * (y_bd + y_ad) - m1 - m2 - m3, of three masks."""
+        out = self.empty(x_bd.shape) if out is None else out
+        m1, m2, m3 = masks
+        self.native.product_d(x_bd, x_ad, y_bd, y_ad, m1, m2, m3, out, 1)
         return out
 
     # ---- the local pieces of truncation by m bits, 1 <= m <= bits - 3 (protocols page 4.3, 4.4) ----
@@ -238,8 +194,7 @@ class Ring(ABC):
         """The message of A or B about the wrap: cm * a - u mod 2^m, where cm = msb(c1) and
         c1 = c + 2^(bits-2) - 1, or c + 2^m - 1 for values known to be nonnegative.
         """
-        if out is None:
-            out = self.empty(c.shape)
+        out = self.empty(c.shape) if out is None else out
         self.native.trunc_cross(c, m, nonnegative, a, u, out)
         return out
 
@@ -250,8 +205,7 @@ class Ring(ABC):
         `trunc_cross`: (c1 >> m) + 1 - 2^(bits-2-m) + (X - cm) * 2^(bits-m); the constants 1 - 2^(bits-2-m) fall away
         for nonnegative values.
         """
-        if out is None:
-            out = self.empty(c.shape)
+        out = self.empty(c.shape) if out is None else out
         self.native.trunc_pair(c, m, nonnegative, own, other, out)
         return out
 
@@ -263,36 +217,25 @@ class Ring(ABC):
             total = np.empty((), self.dtype)
             self.native.sum(a.reshape(1, -1, 1), total)
             return total
-        axes = _normal_axes(a, axis)
+        axes = sorted(normalize_axis_tuple(axis, a.ndim))
         kept = tuple(i for i in range(a.ndim) if i not in axes)
-        shape = tuple(a.shape[i] for i in kept)
-        out = np.empty(shape, self.dtype)
+        out = np.empty(tuple(a.shape[i] for i in kept), self.dtype)
         if not axes:
             out[...] = a
             return out
         first, last = min(axes), max(axes)
         if last - first + 1 != len(axes):  # bring the summed axes together in front
             a, first, last = a.transpose(*axes, *kept), 0, len(axes) - 1
-        outer, n = _size(a.shape[:first]), _size(a.shape[first : last + 1])
-        self.native.sum(a.reshape(outer, n, _size(a.shape[last + 1 :])), out)
+        outer, n = math.prod(a.shape[:first]), math.prod(a.shape[first : last + 1])
+        self.native.sum(a.reshape(outer, n, math.prod(a.shape[last + 1 :])), out)
         return out
 
     def cumsum(self, a: Words, axis: int = 0) -> Words:
         """Prefix sums, the element itself included."""
-        (at,) = _normal_axes(a, axis)
-        shape = _size(a.shape[:at]), a.shape[at], _size(a.shape[at + 1 :])
+        at = normalize_axis_index(axis, a.ndim)
+        shape = math.prod(a.shape[:at]), a.shape[at], math.prod(a.shape[at + 1 :])
         out = self.empty(a.shape)
         self.native.cumsum(a.reshape(shape), out.reshape(shape))
-        return out
-
-    def segment_sum(self, a: Words, starts: ArrayLike) -> Words:
-        """Sums of the rows (axis 0) starts[i] to starts[i+1] - 1, the last segment to the end; `starts` never falls,
-        and an empty segment sums to 0.
-        """
-        at = np.ascontiguousarray(starts, dtype=np.int64)
-        out = np.empty((at.size, *a.shape[1:]), self.dtype)
-        inner = _size(a.shape[1:])
-        self.native.segment_sum(a.reshape(a.shape[0], inner), at, out.reshape(at.size, inner))
         return out
 
     def matmul(self, a: Words, b: Words, threads: int = 1, out: Words | None = None) -> Words:
@@ -304,27 +247,183 @@ class Ring(ABC):
                 raise ValueError("matmul takes arrays of two axes or more")
             stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
             a, b = np.broadcast_to(a, stack + a.shape[-2:]), np.broadcast_to(b, stack + b.shape[-2:])
-        if out is None:
-            out = np.empty((*a.shape[:-1], b.shape[-1]), self.dtype)
+        out = np.empty((*a.shape[:-1], b.shape[-1]), self.dtype) if out is None else out
         self.native.matmul(a, b, out, threads)
         return out
 
 
-def _size(shape: tuple[int, ...]) -> int:
-    product = 1
-    for extent in shape:
-        product *= extent
-    return product
+class Ring64(Ring):
+    """Integers modulo 2^64 as uint64: sums and products that broadcast stay with NumPy."""
+
+    def __init__(self, native: Kernels = NATIVE) -> None:
+        super().__init__(64, _UINT64, native)
+
+    def from_ints(self, values: ArrayLike) -> Words:
+        return _low_word(_as_integers(values))
+
+    def to_ints(self, words: Words) -> NDArray[Any]:
+        return words.astype(np.int64, order="C")
+
+    def resize(self, words: Words, to_ring: Ring) -> Words:
+        if to_ring.bits == self.bits:
+            return words
+        out = np.zeros(words.shape, to_ring.dtype)
+        out["lo"] = words
+        return out
+
+    def add(self, a: Words, b: Words, out: Words | None = None) -> Words:
+        return _words(np.add(a, b, out))
+
+    def sub(self, a: Words, b: Words, out: Words | None = None) -> Words:
+        return _words(np.subtract(a, b, out))
+
+    def mul(self, a: Words, b: Words, out: Words | None = None) -> Words:
+        return _words(np.multiply(a, b, out))
 
 
-def _normal_axes(a: Words, axis: int | tuple[int, ...] | None) -> tuple[int, ...]:
-    if axis is None:
-        return tuple(range(a.ndim))
-    given = (axis,) if isinstance(axis, int) else tuple(axis)
-    for at in given:
-        if not -a.ndim <= at < a.ndim:
-            raise ValueError(f"axis {at} of an array of {a.ndim} axes")
-    axes = tuple(sorted(at % a.ndim for at in given))
-    if len(set(axes)) != len(axes):
-        raise ValueError("an axis is given twice")
-    return axes
+def _words(result: Words) -> Words:
+    """The result of a NumPy operation as ring words; checked after the fact, which costs least on small arrays."""
+    if result.dtype is not _UINT64 and result.dtype != _UINT64:
+        raise TypeError(f"words of the ring of 64 bits are uint64; the result here would be {result.dtype}")
+    return result if type(result) is np.ndarray and result.flags.c_contiguous else np.asarray(result, order="C")
+
+
+class Ring128(Ring):
+    """Integers modulo 2^128 as pairs {lo, hi} of uint64, little-endian."""
+
+    def __init__(self, native: Kernels = NATIVE) -> None:
+        super().__init__(128, U128, native)
+
+    def from_ints(self, values: ArrayLike) -> Words:
+        array = _as_integers(values)
+        out = np.empty(array.shape, U128)
+        out["lo"] = _low_word(array)
+        if array.dtype.kind == "O":
+            out["hi"] = _low_word(np.asarray(array >> 64, dtype=object))
+        elif array.dtype.kind == "i":
+            out["hi"] = (array >> (8 * array.dtype.itemsize - 1)).astype(np.uint64)  # the sign, in every bit
+        else:
+            out["hi"] = 0
+        return out
+
+    def to_ints(self, words: Words) -> NDArray[Any]:
+        signed = np.empty(words.shape, object)
+        narrow = words["lo"].astype(np.int64)
+        if np.array_equal(words["hi"].astype(np.int64), narrow >> 63):
+            signed[...] = narrow  # all fit 64 bits: twenty times faster
+            return signed
+        low, high = words["lo"].astype(object), words["hi"].astype(np.int64).astype(object)
+        signed[...] = low + high * (1 << 64)
+        return signed
+
+    def resize(self, words: Words, to_ring: Ring) -> Words:
+        return words if to_ring.bits == self.bits else np.ascontiguousarray(words["lo"]).reshape(words.shape)
+
+    def add(self, a: Words, b: Words, out: Words | None = None) -> Words:
+        a, b, out = _broadcast(a, b, out)
+        self.native.add(a, b, out)
+        return out
+
+    def sub(self, a: Words, b: Words, out: Words | None = None) -> Words:
+        if a.size == 1 and a.ndim <= b.ndim and a.shape != b.shape:
+            return self.add(self.neg(b, out), a, out)
+        a, b, out = _broadcast(a, b, out)
+        self.native.sub(a, b, out)
+        return out
+
+    def mul(self, a: Words, b: Words, out: Words | None = None) -> Words:
+        a, b, out = _broadcast(a, b, out)
+        self.native.mul(a, b, out)
+        return out
+
+
+def _broadcast(a: Words, b: Words, out: Words | None) -> tuple[Words, Words, Words]:
+    """Operands of add and mul for the kernel: one shape, or a single word second, which the kernel repeats itself."""
+    if a.shape != b.shape:
+        if a.size == 1 and a.ndim <= b.ndim:
+            a, b = b, a
+        if not (b.size == 1 and b.ndim <= a.ndim):
+            a, b = np.broadcast_arrays(a, b)
+    return a, b, np.empty(a.shape, U128) if out is None else out
+
+
+RING64: Final[Ring] = Ring64()
+RING128: Final[Ring] = Ring128()
+
+
+def ring(bits: int, native: Kernels | None = None) -> Ring:
+    """The ring of integers modulo 2^bits, on kernels of another level where tests ask for it."""
+    if bits not in (RING64.bits, RING128.bits):
+        raise ValueError(f"there is no ring of {bits} bits, only of {RING64.bits} and {RING128.bits}")
+    if native is None:
+        return RING64 if bits == RING64.bits else RING128
+    return Ring64(native) if bits == RING64.bits else Ring128(native)
+
+
+# ---- what callers bring, as ring words ----
+
+
+def _as_integers(values: ArrayLike) -> NDArray[Any]:
+    """An array of booleans, of NumPy integers, or of Python ints in an object array; TypeError for other kinds."""
+    array = np.asarray(values)
+    if array.dtype.kind in "biu":
+        return array
+    if array.size == 0 and not isinstance(values, np.ndarray):
+        return array.astype(np.int64)
+    if array.dtype.kind == "f" and not isinstance(values, np.ndarray | np.generic):
+        array = np.asarray(values, dtype=object)  # NumPy makes floats of Python ints that share no integer type
+    if array.dtype.kind == "O":
+        for value in array.flat:
+            if not isinstance(value, int | np.integer | np.bool_):
+                raise TypeError("ring words are made from integers; encode real numbers first")
+        return array
+    raise TypeError("ring words are made from integers; encode real numbers first")
+
+
+def _low_word(array: NDArray[Any]) -> NDArray[np.uint64]:
+    """The 64 low bits of each integer, in two's complement."""
+    if array.dtype.kind == "O":
+        mask = (1 << 64) - 1
+        flat = [int(value) & mask for value in array.flat]
+        return np.array(flat, dtype=np.uint64).reshape(array.shape)
+    return array.astype(np.uint64, order="C")
+
+
+def encode(values: ArrayLike, frac_bits: int, ring: Ring) -> Words:
+    """The words of `values`: real numbers rounded half to even, exactly; integers and booleans exactly.
+
+    Called by owners. InputError, naming the position and never the value, for what is not finite or lies outside the
+    ring's signed range.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind == "f" and array.dtype.itemsize <= 8:
+        return _encode_floats(array.astype(np.float64, order="C"), frac_bits, ring)
+    array = _as_integers(values)
+    limit = 1 << max(ring.bits - 1 - frac_bits, 0)
+    if array.dtype.kind == "O":
+        outside = np.array([not -limit <= int(value) < limit for value in array.flat], np.bool_).reshape(array.shape)
+        _refuse(outside, "is outside the range of the ring")
+    elif array.dtype.kind != "b" and limit <= np.iinfo(array.dtype).max:
+        outside = array >= limit
+        if array.dtype.kind == "i":
+            outside |= array < -limit
+        _refuse(outside, "is outside the range of the ring")
+    return ring.shl(ring.from_ints(array), frac_bits)
+
+
+def _encode_floats(values: NDArray[np.float64], frac_bits: int, ring: Ring) -> Words:
+    _refuse(~np.isfinite(values), "is not a finite number")
+    with np.errstate(over="ignore"):
+        scaled = np.asarray(np.rint(values * 2.0**frac_bits))  # times a power of two is exact, so this rounds once
+    limit = 2.0 ** (ring.bits - 1)
+    _refuse((scaled >= limit) | (scaled < -limit), "is outside the range of the ring")
+    words = np.empty(values.shape, ring.dtype)
+    ring.native.from_float(scaled, words)
+    return words
+
+
+def _refuse(bad: NDArray[np.bool_], why: str) -> None:
+    if bad.any():
+        at = np.unravel_index(int(np.argmax(bad)), bad.shape)
+        position = ", ".join(str(int(i)) for i in at)
+        raise InputError(f"the value at position ({position}) {why}", hint="correct it, or declare wider bounds")

@@ -1,9 +1,17 @@
 """Shares, pair keys and addressed pseudo-random streams."""
 
-from tercet.sharing.keys import SEED_BYTES, TAG_BYTES, SessionKeys, fresh_seed, joint_seed
-from tercet.sharing.party import PARTIES, Party
-from tercet.sharing.secret_memory import SecretMemory
-from tercet.sharing.share import BitShare, Share, Upload, check_doubly_held, split, split_bits
+from tercet.sharing.keys import SEED_BYTES, TAG_BYTES, SecretMemory, SessionKeys, fresh_seed, joint_seed
+from tercet.sharing.share import (
+    AROUND,
+    PARTIES,
+    BitShare,
+    Party,
+    Share,
+    Upload,
+    check_doubly_held,
+    split,
+    split_bits,
+)
 from tercet.sharing.streams import (
     ALL,
     KEY_BYTES,
@@ -17,6 +25,7 @@ from tercet.sharing.streams import (
 
 __all__ = [
     "ALL",
+    "AROUND",
     "KEY_BYTES",
     "PARTIES",
     "SEED_BYTES",

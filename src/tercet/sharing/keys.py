@@ -1,7 +1,14 @@
-"""Keys that parties share: agreed once a session over the authenticated channels, derived anew for every job."""
+"""Keys that parties share: agreed once a session over the authenticated channels, derived anew for every job.
+
+They lie in memory that is not swapped out, not dumped and wiped at the end, as far as Python permits. Copies that are
+not under our control: OpenSSL's own (which it wipes), TLS buffers, and the `bytes` in which Python hands over what came
+from the operating system or from a peer, until it uses their memory again.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +17,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tercet.errors import IntegrityError
-from tercet.sharing.secret_memory import SecretMemory
 from tercet.sharing.streams import KEY_BYTES, Streams
 
 SEED_BYTES = 32
@@ -33,6 +39,40 @@ def joint_seed(out: memoryview, *contributions: bytes) -> None:
     Called by every party that holds the seed, with the contributions in the same order. 32 bytes, into `out`.
     """
     _derive(out, b"".join(contributions), b"", b"tercet/2 joint seed")
+
+
+class SecretMemory:
+    """One page for keys. The owner of the keys holds it, and calls `wipe` when they are no longer needed."""
+
+    __slots__ = ("_page", "_used", "locked")
+
+    def __init__(self) -> None:
+        self._page = mmap.mmap(-1, mmap.PAGESIZE)
+        self._page.madvise(mmap.MADV_DONTDUMP)
+        start = ctypes.addressof(ctypes.c_char.from_buffer(self._page))
+        # refused where a process may lock nothing: a key could then reach swap space, which is to be encrypted anyway
+        self.locked = ctypes.CDLL(None).mlock(ctypes.c_void_p(start), ctypes.c_size_t(mmap.PAGESIZE)) == 0
+        self._used = 0
+
+    def __repr__(self) -> str:
+        return f"SecretMemory({self._used} bytes used)"
+
+    def room(self, size: int) -> memoryview:
+        """The next `size` bytes, zeros. Raises ValueError if the page is full."""
+        if self._used + size > mmap.PAGESIZE:
+            raise ValueError(f"{size} bytes of key are more than is left of a page")
+        view = memoryview(self._page)[self._used : self._used + size]
+        self._used += size
+        return view
+
+    def wipe(self) -> None:
+        """Overwrite everything with zeros; views that were given out are then of zeros, too."""
+        self._page[:] = bytes(mmap.PAGESIZE)
+
+    def __del__(self) -> None:
+        page = getattr(self, "_page", None)
+        if page is not None:
+            page[:] = bytes(mmap.PAGESIZE)
 
 
 @dataclass(frozen=True)

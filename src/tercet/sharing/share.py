@@ -1,16 +1,39 @@
-"""What one party holds of a secret array, and how the three parts are made and put together."""
+"""The three parties, what one of them holds of a secret array, and how the three parts are made and put together."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 
 from tercet.errors import IntegrityError
 from tercet.ring import Array, Bits, Ring, as_bits, bytes_view, contiguous, empty_bits, word_count
-from tercet.sharing.party import PARTIES, Party
 from tercet.sharing.streams import UPLOAD_SEED_BYTES, expand_seed
+
+
+class Party(IntEnum):
+    """Party i holds components (x_i, x_next(i)); component i is also known to prev(i)."""
+
+    P1 = 1
+    P2 = 2
+    P3 = 3
+
+    @property
+    def next(self) -> Party:
+        return _NEXT[self]
+
+    @property
+    def prev(self) -> Party:
+        return _PREV[self]
+
+
+PARTIES = (Party.P1, Party.P2, Party.P3)
+AROUND = (PARTIES, PARTIES, (Party.P2, Party.P3, Party.P1), (Party.P3, Party.P1, Party.P2))
+"""By party: the party itself, its next and its prev."""
+_NEXT = (Party.P1, Party.P2, Party.P3, Party.P1)
+_PREV = (Party.P1, Party.P3, Party.P1, Party.P2)
 
 
 @dataclass(slots=True, eq=False)
@@ -89,24 +112,29 @@ def split(words: Array, ring: Ring, explicit: Party = Party.P3) -> Upload:
     Called by the owner. Each party misses one component, which is uniform given the other two as far as AES in counter
     mode is. Upload: 128 bits an element and four seeds.
     """
-    seeds = {party: secrets.token_bytes(UPLOAD_SEED_BYTES) for party in PARTIES if party is not explicit}
+    seeds = _fresh_seeds(explicit)
     rest = words.reshape(-1)
     for seed in seeds.values():
         rest = ring.sub(rest, ring.from_bytes(expand_seed(seed, words.nbytes), rest.shape))
-    parts: list[bytes | memoryview] = [ring.as_bytes(rest) if party is explicit else seeds[party] for party in PARTIES]
-    return Upload((parts[0], parts[1], parts[2]), explicit)
+    return _upload(ring.as_bytes(rest), seeds, explicit)
 
 
 def split_bits(packed: Bits, explicit: Party = Party.P3) -> Upload:
     """Split packed bits by XOR; as `split`."""
-    seeds = {party: secrets.token_bytes(UPLOAD_SEED_BYTES) for party in PARTIES if party is not explicit}
+    seeds = _fresh_seeds(explicit)
     rest = packed.reshape(-1).copy()
     for seed in seeds.values():
         rest ^= as_bits(expand_seed(seed, rest.nbytes))
-    parts: list[bytes | memoryview] = [
-        bytes_view(rest).data if party is explicit else seeds[party] for party in PARTIES
-    ]
-    return Upload((parts[0], parts[1], parts[2]), explicit)
+    return _upload(bytes_view(rest).data, seeds, explicit)
+
+
+def _fresh_seeds(explicit: Party) -> dict[Party, bytes]:
+    return {party: secrets.token_bytes(UPLOAD_SEED_BYTES) for party in PARTIES if party is not explicit}
+
+
+def _upload(rest: memoryview, seeds: dict[Party, bytes], explicit: Party) -> Upload:
+    first, second, third = (rest if party is explicit else seeds[party] for party in PARTIES)
+    return Upload((first, second, third), explicit)
 
 
 def check_doubly_held(digests: Sequence[tuple[bytes, bytes]], what: str, nodes: Sequence[str] | None = None) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tercet.errors import PartyError, ProtocolViolation
-from tercet.sharing.party import Party
+from tercet.sharing import Party
 from tercet.transport.frame import NO_JOB
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]

@@ -30,12 +30,12 @@ from tercet.plan.table.operation import (
 )
 from tercet.plan.types import Type, ValueKind, bool_type, limit, magnitude
 from tercet.protocols.bits import bit_and, bit_and_cost, bit_xor
-from tercet.protocols.clip import clip, clip_cost
 from tercet.protocols.compare import is_negative, is_negative_cost
 from tercet.protocols.compare_pc3 import is_negative_pc3, is_negative_pc3_cost
 from tercet.protocols.convert import bit_to_words, bit_to_words_cost, inject, inject_cost
 from tercet.protocols.cost import Cost
 from tercet.protocols.equality import is_zero, is_zero_cost, is_zero_hamming, is_zero_hamming_cost
+from tercet.protocols.range_check import clip, clip_cost
 from tercet.protocols.scope import Body, Scope
 from tercet.ring import ring
 from tercet.sharing import BitShare, Party, Share

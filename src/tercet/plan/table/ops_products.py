@@ -40,7 +40,6 @@ from tercet.plan.table.operation import (
 from tercet.plan.table.ops_local import check_stated, matmul_type
 from tercet.plan.types import Type, ValueKind, limit
 from tercet.protocols.cost import Cost
-from tercet.protocols.exact import truncate_exact, truncate_exact_cost
 from tercet.protocols.matrix import (
     block_length,
     contract,
@@ -61,6 +60,8 @@ from tercet.protocols.truncate import (
     multiply_truncate_cost,
     truncate,
     truncate_cost,
+    truncate_exact,
+    truncate_exact_cost,
 )
 from tercet.ring import ring
 from tercet.sharing import Share

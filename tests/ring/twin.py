@@ -1,4 +1,4 @@
-"""The twin of every native kernel: its meaning in a few lines of NumPy and Python integers, the oracle of its tests.
+"""The twin of every native kernel: its meaning in a few lines of NumPy and Python integers, the oracle of the tests.
 
 Words are object arrays of Python integers in [0, 2^bits); planes and tables are uint64 arrays as the kernels take them.
 """
@@ -31,9 +31,6 @@ class Twin:
     def to_float(self, a: Ints, frac_bits: int) -> NDArray[np.float64]:
         return np.array([int(v) / (1 << frac_bits) for v in self.signed(a).flat], np.float64).reshape(a.shape)
 
-    def sar(self, a: Ints, s: int) -> Ints:
-        return self.wrap(self.signed(a) >> s)
-
     def product_a(self, x_ad: Ints, x_ab: Ints, y_ad: Ints, y_ab: Ints, mask: Ints) -> Ints:
         return self.wrap(x_ab * y_ab + x_ab * y_ad + x_ad * y_ab + mask)
 
@@ -62,10 +59,6 @@ class Twin:
 
     def matmul(self, a: Ints, b: Ints) -> Ints:
         return self.wrap(np.matmul(a, b))
-
-    def segment_sum(self, a: Ints, starts: list[int]) -> Ints:
-        ends = [*starts, len(a)][1:]
-        return self.wrap(np.array([sum(a[i:j].tolist()) for i, j in zip(starts, ends, strict=True)], object))
 
 
 def pack_bits(bits: NDArray[Any]) -> Bits:
