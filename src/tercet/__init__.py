@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tercet import array, linear_model
     from tercet.array import SecretArray, assume, concat, divide, explain, loop, persist, reveal, stack, where
-    from tercet.client.base import load
+    from tercet.client.base import Measurement, load
     from tercet.client.connect import connect
     from tercet.client.local import EmulatedLink, local
-    from tercet.client.measurement import Measurement
     from tercet.client.session import Session
     from tercet.errors import (
         ConfigError,
@@ -86,7 +85,7 @@ _PLACES = {
         ("SecretArray", "assume", "concat", "divide", "explain", "loop", "persist", "reveal", "stack", "where"),
         "tercet.array",
     ),
-    "Measurement": "tercet.client.measurement",
+    "Measurement": "tercet.client.base",
     "Session": "tercet.client.session",
     "connect": "tercet.client.connect",
     "load": "tercet.client.base",

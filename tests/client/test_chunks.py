@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tercet.client.chunks import Chunks, check, chunk_rows_for
-from tercet.client.prefetch import prefetched
-from tercet.client.sources import Source
+from tercet.client.sources import Source, prefetched
 from tercet.errors import InputError
 from tercet.store.part import MAX_CHUNK_ROWS
 from tercet.store.schema import Column, Schema

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tercet.client.columns import ColumnReader, clean_name, headers_of, missing_rows
+from tercet.client.columns import ColumnReader, missing_rows
 from tercet.client.encode import decode_words, encode_array, stored_values
 from tercet.client.readers import open_source
+from tercet.client.sources import clean_name, headers_of
 from tercet.errors import InputError
 from tercet.ring import unpack_bits
 from tercet.store.keys import Texts

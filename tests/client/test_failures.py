@@ -47,7 +47,7 @@ def run_into_failure(net: Session, disturb: Callable[[int], None], victim: Party
     Plan.from_bytes(plan.to_bytes())
     # The products begin after the parties have read the plan and agreed on it, on a busy machine too; they last 20 s.
     wait = 0.3 + 5 * (time.monotonic() - began)
-    pid = net._companions.pids[victim]  # type: ignore[attr-defined]
+    pid = net.party_pids()[PARTIES.index(victim)]
     timer = threading.Timer(wait, disturb, [pid])
     timer.start()
     began = time.monotonic()
@@ -88,7 +88,7 @@ def test_a_party_that_stalled_and_woke_does_no_harm() -> None:
     with slow_processes() as net:
         error, _ = run_into_failure(net, lambda pid: os.kill(pid, signal.SIGSTOP), Party.P2)
         assert isinstance(error, Timeout)
-        os.kill(net._companions.pids[Party.P2], signal.SIGCONT)  # type: ignore[attr-defined]
+        os.kill(net.party_pids()[PARTIES.index(Party.P2)], signal.SIGCONT)
         began = time.monotonic()
     assert time.monotonic() - began < 3
 
@@ -96,7 +96,7 @@ def test_a_party_that_stalled_and_woke_does_no_harm() -> None:
 def test_a_party_killed_between_jobs_is_named_by_the_next() -> None:
     with slow_processes() as net:
         x = put(net, [3], (-1, 3))
-        pid = net._companions.pids[Party.P3]  # type: ignore[attr-defined]
+        pid = net.party_pids()[PARTIES.index(Party.P3)]
         ended = os.pidfd_open(pid)
         os.kill(pid, signal.SIGKILL)
         assert select.select([ended], [], [], 10)[0]

@@ -90,7 +90,7 @@ def test_a_session_that_nobody_closes(options: str) -> None:
 
 _READER = """
 import sys
-from tercet.client.prefetch import prefetched
+from tercet.client.sources import prefetched
 from tercet.client.readers import open_source
 batches = prefetched(open_source(sys.argv[1]).batches())
 print(next(batches).num_rows > 0, flush=True)

@@ -20,6 +20,7 @@ import tercet as tc
 from client.broken import Broken, breaking
 from node.trio_nodes import NAMES
 from node.trio_nodes import Nodes as Trio
+from ragged_uploads import SHAPES, counted, runs
 from tercet.client import orders
 from tercet.client.nodes import NodeClient, Nodes
 from tercet.client.orders import Unsettled
@@ -423,3 +424,8 @@ def test_a_name_that_no_dataset_can_have_is_refused_before_anything_is_sent(
     with pytest.raises(InputError, match="no name for a dataset"):
         upload(owner, source, dataset=name, schema=SCHEMA)
     assert not source.with_name(source.name + STATE_SUFFIX).exists()
+
+
+def test_ragged_files_end_with_an_error_that_names_the_line(three: Trio, tmp_path: Path) -> None:
+    count, wrong = counted(runs(three.federation, three.folder / "owner.pem", tmp_path, len(SHAPES)))
+    assert not wrong and len(count) == len(SHAPES)

@@ -9,7 +9,7 @@ import pytest
 
 import tercet as tc
 from tercet.errors import InputError
-from tercet.learn.saved import rebuild
+from tercet.learn.model import rebuild
 from tercet.linear_model import LinearRegression
 
 DRAW = np.random.default_rng(5)
@@ -70,6 +70,6 @@ GOOD: dict[str, Any] = {
 )
 def test_broken_descriptions(change: dict[str, Any]) -> None:
     """What nodes give back is not trusted to be a model: only attributes of a known class are set."""
-    assert isinstance(rebuild(GOOD, {}), LinearRegression)
+    assert isinstance(rebuild(GOOD, {}, (LinearRegression,)), LinearRegression)
     with pytest.raises(InputError):
-        rebuild({**GOOD, **change}, {})
+        rebuild({**GOOD, **change}, {}, (LinearRegression,))

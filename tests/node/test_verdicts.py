@@ -107,7 +107,7 @@ def test_who_is_told_abort_first_binds_the_other_and_the_repair_brings_all_to_on
     check_proven(nodes, "c", transaction)
     with Clients(nodes.federation, nodes.people["owner2"]) as clients:
         told = ChangeOutcome(transaction=transaction, kind="withdraw", state="committed")
-        from tercet.client.settling import final
+        from tercet.client.orders import final
 
         with pytest.raises(IntegrityError, match=r"signed different ends.*a says that it is committed"):
             final(clients, told)

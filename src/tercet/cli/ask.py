@@ -17,7 +17,7 @@ from tercet.cli.output import amount, bar, console, grid, moment, print_json, ro
 from tercet.errors import InputError
 
 if TYPE_CHECKING:
-    from tercet.client.measurement import JobRecord
+    from tercet.client.base import JobRecord
     from tercet.client.query import Answer
     from tercet.client.remote import RemoteSession
     from tercet.client.table import Table
@@ -155,7 +155,7 @@ def explain(
     Each node says whether its policy would accept, hold or refuse it, by which rule, and why. Exit status 3 if one
     would refuse it, 4 if one would hold it.
     """
-    from tercet.client.explained import NodesExplanation
+    from tercet.client.asking import NodesExplanation
     from tercet.client.query import explain as explain_query
 
     with connected(federation, identity, purpose=purpose, via=via) as net:

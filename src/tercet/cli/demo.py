@@ -69,8 +69,8 @@ def _source(data: Path | None, target: str | None) -> tuple[DataFrame, str, Sequ
 
 def declared(whole: TrainingTable) -> Schema:
     """One schema for all owners: every column a decimal, its bounds rounded outward from what the files hold."""
-    from tercet.client.columns import clean_name
-    from tercet.client.infer import friendly_bounds
+    from tercet.client.bounds import friendly_bounds
+    from tercet.client.sources import clean_name
     from tercet.store.schema import Column, ColumnKind, Schema
 
     columns = []

@@ -1,7 +1,8 @@
-"""Aggregates over the rows of a group, which a secret condition picks: what is revealed, and what is made of it.
+"""Aggregates over groups of rows: the arrays that are revealed, and how answers are computed from them.
 
-What rests on fewer rows than the cohort is not shown. Whether it does is found out under sharing, within the plan of
-the question: what is too small is multiplied by 0 there, so neither it nor the number of its rows becomes plain.
+A group may be chosen by a secret condition. An aggregate that rests on fewer rows than the cohort is not shown. The
+plan of the question itself decides that, under sharing: a number that is not to be shown is multiplied by 0 before it
+is revealed, so neither the number nor its count of rows becomes known (`tercet.client.cohort` has the rule).
 """
 
 from __future__ import annotations
@@ -21,8 +22,20 @@ from tercet.array.core import SecretArray
 from tercet.array.decimals import DecimalArray, decimal_of
 from tercet.array.nullable import NullableArray, kept, split
 from tercet.array.results import reveal
-from tercet.client.cohort import apart, taken, together
-from tercet.client.guards import Base, Condition, Guard, Guards, Hiding, Keys, What, cuts_of, is_of_two_values
+from tercet.client.cohort import (
+    Base,
+    Condition,
+    Guard,
+    Guards,
+    Hiding,
+    Keys,
+    What,
+    allowed_conditions,
+    cuts_of,
+    hide_close_counts,
+    is_of_two_values,
+    shown_groups,
+)
 from tercet.errors import InputError
 from tercet.store.schema import Column, ColumnKind
 
@@ -32,7 +45,7 @@ Answers = tuple[tuple[Any, ...], ...]
 
 
 class NotShown:
-    """In the place of an aggregate over fewer rows than the cohort."""
+    """Stands in an answer in place of an aggregate that rests on fewer rows than the cohort."""
 
     def __repr__(self) -> str:
         return "not shown"
@@ -43,19 +56,19 @@ NOT_SHOWN: Final = NotShown()
 
 @dataclass(frozen=True)
 class Cell:
-    """One aggregate: what is revealed for it, and how the answer comes of that; or a value that is public already."""
+    """One aggregate: the arrays that are revealed for it (none if it is public), and how they become the answer."""
 
     arrays: tuple[SecretArray, ...]
     finish: Finish
     guards: tuple[Guards, ...] = ()
-    """For each array what has to hold for it to be shown; empty where nothing has to."""
+    """For each array, what must hold for it to be shown."""
 
     def __post_init__(self) -> None:
         if not self.guards:
             object.__setattr__(self, "guards", ((),) * len(self.arrays))
 
     def then(self, change: Callable[[Any], Any]) -> Cell:
-        """The same, and what comes of it is changed, if it is shown."""
+        """The same aggregate; if it is shown, its answer is changed."""
         finish = self.finish
 
         def changed(found: list[float]) -> Any:
@@ -66,17 +79,17 @@ class Cell:
 
 
 class Group:
-    """Rows that are counted and summed; how many there are is secret where a condition picks them.
+    """Rows that are counted and summed; how many there are is secret if a condition chooses them.
 
-    Aggregates of values skip those that are missing, as SQL and pandas do.
+    Missing values are skipped, as in SQL and pandas.
     """
 
     def __init__(
         self, about: Hiding, mask: SecretArray | None = None, also: Guards = (), of: Base | None = None
     ) -> None:
-        """`about`: the rows of the table, and how many an aggregate must rest on. `mask`: which rows belong to the
-        group (all, if there is none). `also`: what else has to hold for its aggregates to be shown. `of`: the group of
-        which these rows are those that have a value."""
+        """`about`: which rows of the table count, and the cohort. `mask`: which rows belong to the group; without it,
+        all. `also`: what else must hold for its aggregates to be shown. `of`: the wider group, if this one is those of
+        its rows that have a value."""
         self._about = about
         self._rows = about.rows
         self._cohort = about.cohort
@@ -84,9 +97,9 @@ class Group:
         self._also = also
         self._present: dict[int, tuple[SecretArray, Group]] = {}
         self._counted: tuple[SecretArray, ...] = () if mask is None else (statistics.sum(mask),)
-        """One array for all that ask for it, so that it is revealed once."""
+        """The number of rows: one array for all aggregates, so that it is revealed once."""
         self._hiding = () if mask is None else (about.of(mask),)
-        """Those of the group's rows that hide somebody, and how many they are."""
+        """Those of the group's rows that count towards the cohort."""
         self._sizes = tuple(statistics.sum(rows) for rows in self._hiding)
         self._part_of = of
         self._base = Base(next(iter(self._sizes), about.count)) if of is None else of
@@ -97,7 +110,7 @@ class Group:
             self._guards = (*(Guard(count, False, what, rows, of) for count, rows in there), *also)
 
     def given(self, conditions: Sequence[Condition]) -> Group:
-        """The same rows; what is said of them rests on those that meet each of these conditions."""
+        """The same rows; aggregates of them also rest on the rows that meet each of these conditions."""
         if not conditions or self._cohort <= 0:
             return self
         guards = list(self._also)
@@ -114,7 +127,7 @@ class Group:
         return Cell(arrays, finish, (self._guards,) * len(arrays))
 
     def of(self, values: SecretArray) -> tuple[SecretArray, Group]:
-        """Values that are there wherever the group is, and the group: the rows of this one in which they are there."""
+        """The values without their validity, and the group of those rows of this one that have a value."""
         inner, valid = split(values)
         if valid is None:
             return values, self
@@ -127,11 +140,11 @@ class Group:
 
     @property
     def size(self) -> SecretArray | None:
-        """How many rows that hide somebody, where that is secret."""
+        """How many of its rows count towards the cohort, if that is secret."""
         return next(iter(self._sizes), None)
 
     def _measured(self, values: SecretArray) -> tuple[SecretArray, Group]:
-        """As `of`, for what is added up: the sum of bools is the number of rows that meet a condition."""
+        """As `of`, for values that are added up: a sum of bools counts the rows that meet a condition."""
         values, group = self.of(values)
         if values.dtype.name != "bool" and not is_of_two_values(values):
             return values, group
@@ -140,7 +153,7 @@ class Group:
         return values, group.given([met, other])
 
     def exactly(self, arrays: tuple[SecretArray, ...]) -> Cell:
-        """What is revealed as it is, of all rows of the group."""
+        """An aggregate of all rows of the group that is the revealed number itself."""
         return self._cell(arrays, lambda found: found[0])
 
     def count(self) -> Cell:
@@ -178,7 +191,7 @@ class Group:
             if self._rows <= correction:
                 return self._cell((), lambda _: math.nan)
             return self._cell((statistics.var(values, correction=correction),), lambda found: finish(found[0]))
-        # of decimals the integers that are stored, whose variance is that of the values times a power of ten
+        # decimals are stored as integers; the variance of these is greater by a power of ten
         plain, factor = (values.integers, 100**values.digits) if isinstance(values, DecimalArray) else (values, 1)
         taken = elementwise.multiply(plain, self._mask)
         total, count = statistics.sum(taken), self._counted[0]
@@ -205,7 +218,7 @@ class Group:
 
 
 def _exactly(values: SecretArray) -> tuple[SecretArray, Callable[[Any], Any]]:
-    """The array that is computed with, and what becomes of a sum or an element of it: decimals are exact integers."""
+    """The array to compute with, and what turns a sum or element of it into the answer: decimals are integers here."""
     if isinstance(values, DecimalArray):
         digits = values.digits
         return values.integers, lambda number: decimal_of(number, digits)
@@ -213,7 +226,7 @@ def _exactly(values: SecretArray) -> tuple[SecretArray, Callable[[Any], Any]]:
 
 
 def joined(a: Cell, b: Cell, compute: Callable[[Any, Any], Any]) -> Cell:
-    """A cell that is computed of two others."""
+    """The aggregate that is computed from two others; it is shown if both are."""
     split = len(a.arrays)
 
     def finish(found: list[float]) -> Any:
@@ -232,12 +245,12 @@ def ratio(a: Any, b: Any) -> float:
 
 
 def root(variance: float) -> float:
-    """The standard deviation of a variance, which rounding may have taken below zero."""
+    """The standard deviation; a variance below zero, which rounding may give, counts as 0."""
     return math.sqrt(max(0.0, variance))
 
 
 class Sheet:
-    """Rows of cells that are asked as one plan; what several cells need is revealed once."""
+    """A table of aggregates that is asked for in one plan; an array that several of them need is revealed once."""
 
     def __init__(
         self,
@@ -246,17 +259,17 @@ class Sheet:
         families: Sequence[Sequence[Group]] = (),
         whole: int | None = None,
     ) -> None:
-        """`cohort`: how many rows at least an aggregate rests on if it is shown. `families`: groups that together are
-        all rows of something, so that one that is not shown is what the others leave. `whole`: of so many rows, if some
-        may be in no group of a family."""
+        """`cohort`: the least number of rows on which a shown aggregate may rest. `families`: groups that together are
+        all rows, so that a hidden one is the difference of the total and the others. `whole`: the number of all rows,
+        if some may be in no group of a family."""
         self._rows = rows
         self._families = [[group.size for group in family if group.size is not None] for family in families]
         self._whole = whole
         self.cohort = cohort
         self.hidden = 0
-        """In how many of the rows something was not shown; known once there are answers."""
+        """How many lines of the table have something that was not shown; known once there are answers."""
         self._sets: dict[Keys, int] = {}
-        """Sets of guards, by what they say, and the place of each one's verdict."""
+        """The different sets of guards, and the place of each in the array of verdicts."""
         shown = self._verdicts()
         arrays: dict[Any, SecretArray] = {}
         for cell in (cell for row in rows for cell in row):
@@ -266,10 +279,10 @@ class Sheet:
                     arrays[key] = kept(array, shown[self._sets[key[1]]]) if guards else array
         self._places = {key: place for place, key in enumerate(arrays)}
         self.wanted = [*arrays.values(), *([] if shown is None else [shown])]
-        """What is to be revealed: numbers, 0 for those that are not shown, and last which are."""
+        """What is revealed: the numbers, with 0 for each that is not shown; and last, which ones are shown."""
 
     def _verdicts(self) -> Any:
-        """For each set of guards whether what it guards is shown: secret bools, None if there are no guards."""
+        """For each set of guards, whether it holds: secret bools; None if there are no guards."""
         guards: dict[tuple[int, bool, str], Guard] = {}
         for one in (guards for row in self._rows for cell in row for guards in cell.guards if guards):
             self._sets.setdefault(frozenset(guard.key for guard in one), len(self._sets))
@@ -285,18 +298,20 @@ class Sheet:
             for key, guard in guards.items()
         }
         for family in self._families:
-            for count, shown in together(family, self.cohort, self._whole):
+            for count, shown in shown_groups(family, self.cohort, self._whole):
                 key = count._node.serial, False, What.ROWS.value
                 if key in holds:
                     holds[key] = holds[key] & shown
-        fine = taken(cuts_of([of for row in self._rows for cell in row for of in cell.guards]), self.cohort)
+        fine = allowed_conditions(
+            cuts_of([of for row in self._rows for cell in row for of in cell.guards]), self.cohort
+        )
         holds = {key: held & fine[key] if key in fine else held for key, held in holds.items()}
         of_group: dict[int, dict[tuple[int, bool, str], tuple[SecretArray, SecretArray]]] = {}
         for key, guard in guards.items():
             if guard.what is What.COUNTED and guard.of is not None and guard.rows is not None:
                 of_group.setdefault(guard.of.key, {})[key] = guard.rows, guard.count
         for counted in of_group.values():
-            apart(counted, holds, self.cohort)
+            hide_close_counts(counted, holds, self.cohort)
         verdicts = [functools.reduce(operator.and_, (holds[key] for key in sorted(one))) for one in self._sets]
         return manipulation.stack(verdicts)
 
@@ -321,7 +336,7 @@ class Sheet:
         return found
 
     def note(self, what: str) -> str:
-        """What is to be told beside answers of which some are not shown, in one sentence; else nothing."""
+        """One sentence that tells how many answers are not shown; empty if all are. `what`: the name of the lines."""
         if not self.hidden:
             return ""
         if len(self._rows) == 1:
@@ -334,19 +349,14 @@ class Sheet:
 
 
 def _place_of(array: SecretArray, guards: Guards) -> tuple[tuple[int, Fraction], Keys]:
-    """The same for arrays that are the same value under the same guards, however often they were written down."""
-    return _value_of(array), frozenset(guard.key for guard in guards)
-
-
-def _value_of(array: SecretArray) -> tuple[int, Fraction]:
-    """The same for arrays that are the same value, however often it was written down."""
-    return array._node.serial, array._divisor
+    """Equal for arrays of the same value under the same guards, so that it is revealed once."""
+    return (array._node.serial, array._divisor), frozenset(guard.key for guard in guards)
 
 
 def combinations(columns: Sequence[Column], what: str, *, missing: bool) -> Iterator[dict[str, Any]]:
-    """Each group by its values of these columns, which are public lists. InputError for columns of other kinds.
+    """All combinations of values of these columns, of categories and bools. InputError for columns of other kinds.
 
-    With `missing`, None is a value of nullable columns.
+    `missing`: nullable columns also have the value None.
     """
     choices: list[Sequence[Any]] = []
     for column in columns:
@@ -366,7 +376,7 @@ def combinations(columns: Sequence[Column], what: str, *, missing: bool) -> Iter
 
 
 def belongs(array: SecretArray, value: Any) -> SecretArray:
-    """Where a column of categories or bools has this value; None for where it has none."""
+    """Which rows have this value in a column of categories or bools; None: which have no value."""
     if value is None:
         assert isinstance(array, NullableArray)
         return array.isna()

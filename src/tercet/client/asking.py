@@ -4,25 +4,44 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import Any
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, StringConstraints, ValidationError
 
 from tercet.client.nodes import NodeClient, Nodes
-from tercet.errors import IntegrityError, PartyError, PlanError, ProtocolViolation, Refused, TercetError, Timeout
-from tercet.federation.api import REFUSED_HINT, JobInfo, JobList
+from tercet.errors import (
+    ConfigError,
+    InputError,
+    IntegrityError,
+    PartyError,
+    PlanError,
+    ProtocolViolation,
+    Refused,
+    TercetError,
+    Timeout,
+)
+from tercet.federation.api import REFUSED_HINT, Decision, ExplainAnswer, JobInfo, JobList
 from tercet.federation.boxes import boxes_bytes, read_boxes
+from tercet.federation.bundle import JobHeader
 from tercet.federation.ends import check_info
+from tercet.federation.identifiers import Identifier
 from tercet.federation.identity import BOX_OVERHEAD_BYTES
+from tercet.federation.model import Body, faults
 from tercet.federation.refusals import error_of
 from tercet.federation.sealing import open_result
-from tercet.plan.types import Type, window
+from tercet.plan.record.explain import Explanation
+from tercet.plan.types import Type, read_type, window, write_type
 from tercet.protocols.reveal import put_together, reveal_bytes
 from tercet.sharing import PARTIES, Party
 
+_SUFFIX = ".job.json"
 POLL_S = 10
 """Seconds for which a node may delay its answer about a job that has not ended; then it is asked again."""
 GRACE_S = 15.0
@@ -30,6 +49,124 @@ GRACE_S = 15.0
 OTHERS_S = 3.0
 """Seconds that a client waits for the other nodes after one reported a failure: they may know more of the cause."""
 _ERROR_BYTES = 1 << 20
+_NO_PARTY = Party.P1
+"""`error_of` takes a party; here the name of the node is in the message."""
+
+
+class TicketOutput(Body):
+    """One revealed output: its type in the wire format of plans, in hexadecimal, and the divisor of its integers."""
+
+    index: Annotated[int, Field(ge=0)]
+    label: Annotated[str, StringConstraints(max_length=4096)]
+    divisor: Annotated[str, StringConstraints(max_length=4096, pattern=r"^-?[0-9]+(/[0-9]+)?$")]
+
+    @property
+    def type(self) -> Type:
+        return read_type(bytes.fromhex(self.label))
+
+    @property
+    def fraction(self) -> Fraction:
+        return Fraction(self.divisor)
+
+
+class Ticket(Body):
+    """What is needed to fetch and decode the results of one job later: types and public divisors, nothing secret.
+
+    `about`: see `RemoteSession.asking_about`.
+    """
+
+    federation: Identifier
+    job: Identifier
+    created: int
+    deadline: int
+    outputs: list[TicketOutput]
+    about: dict[str, str] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, header: JobHeader, revealed: Mapping[int, tuple[Type, Fraction]], about: Mapping[str, str]) -> Ticket:
+        outputs = [
+            TicketOutput(index=index, label=write_type(t).hex(), divisor=str(divisor))
+            for index, (t, divisor) in sorted(revealed.items())
+        ]
+        shared = header.model_dump(include={"federation", "job", "created", "deadline"})
+        return cls(**shared, outputs=outputs, about=dict(about))
+
+
+class Tickets:
+    """The tickets of a session, also in files of a folder if one is given. A ticket is deleted once it is settled."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._found: dict[str, Ticket] = {}
+        self._lock = threading.Lock()
+        if folder is not None:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ConfigError(f"jobs cannot be remembered in {folder}: {error.strerror}") from None
+
+    def add(self, ticket: Ticket) -> None:
+        """Store the ticket of a job that is about to be sent."""
+        with self._lock:
+            self._found[ticket.job] = ticket
+        if self._folder is not None:
+            (self._folder / f"{ticket.job}{_SUFFIX}").write_bytes(ticket.to_json())
+
+    def find(self, job: str) -> Ticket:
+        """The ticket of a job. Raises InputError if there is none, or if its file cannot be read."""
+        with self._lock:
+            if job in self._found:
+                return self._found[job]
+        path = None if self._folder is None or not job.isalnum() else self._folder / f"{job}{_SUFFIX}"
+        if path is None or not path.exists():
+            raise InputError(
+                f"there is no ticket of job {job[:64]}",
+                hint="use the session that sent the job, or one with the same folder: only these can decode its result",
+            )
+        try:
+            return Ticket.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise InputError(f"{path} is no ticket of a job: {faults(error)}") from None
+
+    def settle(self, job: str) -> None:
+        """Delete the ticket of a job whose result was delivered."""
+        with self._lock:
+            self._found.pop(job, None)
+        if self._folder is not None:
+            (self._folder / f"{job}{_SUFFIX}").unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class NodesExplanation(Explanation):
+    """What a plan costs and reveals (`plan.record.explain.Explanation`), and what the policy of each node decides."""
+
+    answers: tuple[ExplainAnswer, ...] = field(repr=False)
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """What each node would decide."""
+        return [answer.decision for answer in self.answers]
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What the plan discloses, in each node's words, for people who have to answer for it."""
+        return {answer.decision.node: answer.text for answer in self.answers}
+
+    @property
+    def allowed(self) -> bool:
+        """Whether every node would run it at once."""
+        return all(decision.verdict == "accepted" for decision in self.decisions)
+
+    def _summary(self) -> Iterator[tuple[str, str]]:
+        yield from super()._summary()
+        said: dict[str, list[str]] = {}
+        for decision in self.decisions:
+            rule = f" by rule {decision.rule}" if decision.rule else ""
+            # reasons for an acceptance are in `texts`
+            reasons = "" if decision.verdict == "accepted" else f": {decision.because}"
+            said.setdefault(f"{decision.verdict}{rule}{reasons}", []).append(decision.node)
+        for verdict, nodes in said.items():
+            yield "node" if len(nodes) == 1 else "nodes", f"{', '.join(nodes)}: {verdict}"
 
 
 class Held(PlanError):
@@ -181,10 +318,7 @@ def _ends(nodes: Nodes, futures: Sequence[Future[JobInfo]]) -> list[JobInfo]:
     while pending:
         left = None if give_up is None else max(0.0, give_up - time.monotonic())
         done, pending = wait(pending, left, FIRST_COMPLETED)
-        for future in done:
-            failure = _failure(future)
-            if failure is not None:
-                failures.append(failure)
+        failures += [failure for future in done if (failure := _failure(future)) is not None]
         if failures and give_up is None:
             give_up = time.monotonic() + OTHERS_S
         if give_up is not None and (not done or time.monotonic() > give_up):
@@ -212,13 +346,11 @@ def _failure(future: Future[JobInfo]) -> TercetError | None:
 
 def _weight(error: TercetError) -> int:
     """Sort key of failures: those that say more of the cause come first, and a node that does not answer last."""
+    if type(error) is PartyError:
+        return 9
     kinds: tuple[type[TercetError], ...] = (Held, Refused, IntegrityError, PlanError)
-    for weight, kind in enumerate(kinds):
-        if isinstance(error, kind):
-            return weight
-    if isinstance(error, PartyError):
-        return 9 if type(error) is PartyError else 8
-    return 7
+    known = (weight for weight, kind in enumerate(kinds) if isinstance(error, kind))
+    return next(known, 8 if isinstance(error, PartyError) else 7)
 
 
 def failure_of(info: JobInfo) -> TercetError:
@@ -236,10 +368,6 @@ def failure_of(info: JobInfo) -> TercetError:
         reason = info.decision.because or "the policy does not allow it"
         return Refused(reason, node=info.decision.node, rule=info.decision.rule, hint=REFUSED_HINT)
     return PlanError(f"job {info.job} was {info.state} at {info.decision.node}")
-
-
-_NO_PARTY = Party.P1
-"""`error_of` takes a party; here the name of the node is in the message."""
 
 
 def fetch(nodes: Nodes, job: str, outputs: Mapping[int, Type]) -> dict[int, NDArray[Any]]:
@@ -279,6 +407,3 @@ def _boxes(node: NodeClient, job: str, due: Mapping[int, int]) -> dict[int, memo
         )
         raise ProtocolViolation(message, party=int(node.party), job=job)
     return found
-
-
-__all__ = ["Held", "await_end", "cancel", "check_held", "failure_of", "fetch", "submit"]

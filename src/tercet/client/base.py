@@ -1,24 +1,24 @@
-"""What every session has in common: recorded expressions, compiled plans, costs, saved models."""
+"""What every session has in common: recorded expressions, compiled plans, what jobs really cost, saved models."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any, Self
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, Self
 
 from numpy.typing import NDArray
 
 from tercet.array.core import SecretArray
 from tercet.client.encode import decode_words, stored_values
-from tercet.client.measurement import JobRecord, Measurement
 from tercet.errors import ConfigError
-from tercet.learn.model import SecretModel
+from tercet.learn.linear_model import LinearRegression
+from tercet.learn.model import SecretModel, rebuild
 from tercet.learn.reasons import KNOWN
 from tercet.plan.network import Network
 from tercet.plan.plan import OutputKind, Plan
-from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.record.compile import Wanted, compile_plan, measured_rounds
 from tercet.plan.record.explain import Explanation
 from tercet.plan.record.graph import Graph, Recorded
 from tercet.plan.record.scale import least_ring, nearest, reproducible, settle
@@ -30,8 +30,136 @@ COIN, EXACT = "coin", "exact"
 STATED, ENFORCED = "stated", "enforced"
 
 
+@dataclass(slots=True)
+class OperationRow:
+    """One kind of operation, summed over runs: bytes a party (mean of the three), seconds at the slowest party.
+
+    `seconds` runs from an operation's start to its end; those that wait side by side count fully each.
+    """
+
+    name: str
+    count: int = 0
+    rounds: int = 0
+    bytes_per_party: float = 0.0
+    seconds: float = 0.0
+
+    def add(self, other: OperationRow) -> None:
+        self.count += other.count
+        self.rounds += other.rounds
+        self.bytes_per_party += other.bytes_per_party
+        self.seconds += other.seconds
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """One job as the three parties and the client saw it."""
+
+    job: str
+    rounds: int
+    bytes_per_party: float
+    seconds: float
+    online_s: float
+    computing_s: float
+    waiting_s: float
+    operations: Mapping[str, OperationRow] = field(repr=False)
+
+
+@dataclass
+class Measurement:
+    """Sums over the jobs that ran inside `with net.measure() as m`.
+
+    rounds: along the longest chain of messages; bytes_per_party: payload sent to the other parties, mean of the
+    three; seconds: as the client waited; online_s: from a plan's arrival to its end at the slowest party; computing_s
+    and waiting_s: at a party, mean of the three.
+    """
+
+    jobs: int = 0
+    rounds: int = 0
+    bytes_per_party: float = 0.0
+    seconds: float = 0.0
+    online_s: float = 0.0
+    computing_s: float = 0.0
+    waiting_s: float = 0.0
+    rows: dict[str, OperationRow] = field(default_factory=dict, repr=False)
+
+    @property
+    def operations(self) -> list[OperationRow]:
+        """A row for each kind of operation, the slowest first."""
+        return sorted(self.rows.values(), key=lambda row: row.seconds, reverse=True)
+
+    def add(self, record: JobRecord) -> None:
+        """Count one more job."""
+        self.jobs += 1
+        for figure in ("rounds", "bytes_per_party", "seconds", "online_s", "computing_s", "waiting_s"):
+            setattr(self, figure, getattr(self, figure) + getattr(record, figure))
+        for name, row in record.operations.items():
+            self.rows.setdefault(name, OperationRow(name)).add(row)
+
+
+class PartyReport(Protocol):
+    """What a job cost at one party: `engine.commands.Done` in local sessions, `JobReport` from a node."""
+
+    @property
+    def seconds(self) -> float: ...
+
+    @property
+    def waiting_s(self) -> float: ...
+
+    @property
+    def index(self) -> Sequence[int]: ...
+
+    @property
+    def rounds(self) -> Sequence[int]: ...
+
+    @property
+    def nbytes(self) -> Sequence[int]: ...
+
+    @property
+    def compute_s(self) -> Sequence[float]: ...
+
+
+def revealed_types(plan: Plan) -> dict[int, Type]:
+    """The types of the outputs of a plan that are revealed, by the index of the output."""
+    return {
+        index: plan.type_of(output.value)
+        for index, output in enumerate(plan.outputs)
+        if output.kind is OutputKind.REVEAL
+    }
+
+
+def record_of(plan: Plan, job: str, reports: Sequence[PartyReport], seconds: float) -> JobRecord:
+    """One record from the reports of the three parties."""
+    count = len(plan.listed)
+    rounds, sent, took = [0] * count, [0] * count, [0.0] * count
+    for report in reports:
+        columns = (report.index, report.rounds, report.nbytes, report.compute_s)
+        for index, depth, nbytes, compute_s in zip(*columns, strict=True):
+            if index < count:
+                rounds[index] = max(rounds[index], depth)
+                sent[index] += nbytes
+                took[index] = max(took[index], compute_s)
+    rows: dict[str, OperationRow] = {}
+    for index, (op, times) in enumerate(plan.listed):
+        if not op.is_leaf and op.body is None:
+            name = op.operation.name
+            row = OperationRow(name, times, times * rounds[index], sent[index] / len(reports), took[index])
+            rows.setdefault(name, OperationRow(name)).add(row)
+    waiting_s = sum(report.waiting_s for report in reports) / len(reports)
+    busy_s = sum(report.seconds for report in reports) / len(reports)
+    return JobRecord(
+        job,
+        measured_rounds(plan, rounds),
+        sum(sent) / len(reports),
+        seconds,
+        max(report.seconds for report in reports),
+        max(0.0, busy_s - waiting_s),
+        waiting_s,
+        rows,
+    )
+
+
 def check_modes(rounding: str, bounds: str) -> None:
-    """ConfigError unless these are known; sessions ask before they start anything."""
+    """Raise ConfigError unless these are known. Sessions call it before they start anything."""
     if rounding not in (COIN, EXACT):
         raise ConfigError(f"rounding {rounding!r} is not known", hint=f"use {COIN!r} or {EXACT!r}")
     if bounds not in (STATED, ENFORCED):
@@ -39,19 +167,19 @@ def check_modes(rounding: str, bounds: str) -> None:
 
 
 class BaseSession(ABC):
-    """The part of a session that secret arrays see; how plans are run is for the session that is made of it."""
+    """What secret arrays need of a session. Subclasses say where plans run."""
 
     def __init__(self, network: Network, *, checked: bool, rounding: str, bounds: str, keeps_exactly: bool) -> None:
-        """`keeps_exactly`: whether what is kept is rounded to the nearest even if `rounding` says COIN."""
+        """`keeps_exactly`: whether kept arrays are always rounded to the nearest, whatever `rounding` says."""
         check_modes(rounding, bounds)
         self.checked = checked
-        """Whether bounds that the analyst assumed are verified in every run."""
+        """Whether every run verifies the bounds that `tercet.assume` asserts."""
         self.network = network
-        """What plans are made for: how long a round and a byte take."""
+        """How long a round and a byte take; protocols of a plan are chosen by it."""
         self.graph = Graph(exact_rounding=rounding == EXACT, enforced_bounds=bounds == ENFORCED, reasons=KNOWN)
         """Where this session's expressions are recorded."""
         self.last_job: JobRecord | None = None
-        """What the last job took."""
+        """What the last job cost."""
         self._keeps_exactly = keeps_exactly
         self._measurements: list[Measurement] = []
 
@@ -79,12 +207,15 @@ class BaseSession(ABC):
     def keep(self, name: str, arrays: Mapping[str, SecretArray], model: Mapping[str, Any]) -> dict[str, SecretArray]:
         """Keep a model's arrays under a name, with its public description; `SecretModel.save` calls it.
 
-        One plan for all. Gives the arrays on what is kept. InputError for a name that is taken or cannot be one.
+        It runs one plan and gives the kept arrays. InputError for a name that is taken or not allowed.
         """
 
     @abstractmethod
     def load(self, name: str) -> SecretModel:
         """A saved model, fitted, its arrays still secret. Raises InputError if there is none."""
+
+    def _rebuilt(self, description: Mapping[str, Any], arrays: Mapping[str, SecretArray]) -> SecretModel:
+        return rebuild(description, arrays, (LinearRegression,))
 
     @contextmanager
     def measure(self) -> Iterator[Measurement]:
@@ -102,10 +233,10 @@ class BaseSession(ABC):
 
     @abstractmethod
     def _stored(self, handle: bytes, t: Type) -> Recorded:
-        """The node of an array that the parties keep under this handle."""
+        """The input of plans for an array that the parties keep under this handle."""
 
     def _placed(self, wanted: Sequence[Wanted]) -> list[Wanted]:
-        """The same, what is kept in its smallest form and under a new handle."""
+        """The same; an array that is to be kept is rounded, in its smallest ring, and under a new handle."""
         return [
             replace(want, node=least_ring(self._settled(want.node)), handle=want.handle or fresh_seed()[:HANDLE_BYTES])
             if want.kind is OutputKind.PERSIST
@@ -120,14 +251,14 @@ class BaseSession(ABC):
         return nearest(x, excess) if excess > 0 else reproducible(x)
 
     def _taken(self, placed: Sequence[Wanted], results: Sequence[Any]) -> list[Any]:
-        """Results as `run` gives them: of what is kept, its node."""
+        """Results as `run` gives them; for a kept array, the input of plans that stands for it."""
         return [
             self._stored(want.handle, want.node.type) if want.kind is OutputKind.PERSIST else result
             for want, result in zip(placed, results, strict=True)
         ]
 
     def _note(self, record: JobRecord) -> None:
-        """Remember what a job took."""
+        """Store what a job cost."""
         self.last_job = record
         for measurement in self._measurements:
             measurement.add(record)
@@ -137,7 +268,7 @@ def load(name: str, session: BaseSession) -> SecretModel:
     """A model that was saved under this name in the session, or at the nodes it is connected with. Analysts call it.
 
     Fitted as it was, its arrays still secret: `predict` runs under sharing. Raises InputError if there is none,
-    TypeError for what is no name or no session.
+    TypeError if an argument is no name or no session.
     """
     if not isinstance(name, str):
         raise TypeError(f"a saved model has a name, not {type(name).__name__}; pass load(name, session)")

@@ -1,4 +1,4 @@
-"""Round bounds around what values hold, and how exactly values are to be stored."""
+"""Proposes round bounds for values, and how exactly to store them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tercet.store.schema import MAX_DIGITS, scaled_bound
 
 MAX_PROPOSED_FRAC_BITS = 40
 FEW_DIGITS = 4
-"""Values of so few digits behind the point are stored exactly, by their digits."""
+"""Values with at most so many digits behind the point are stored exactly, as decimals with digits."""
 _DEFAULT_FRAC_BITS = 16
 _SIGNIFICANT, _KEPT = 9, 3
 
 
 def friendly_bounds(lo: float, hi: float) -> tuple[float, float]:
-    """A range of round numbers around [lo, hi] that tells the order of magnitude and little more.
+    """A range of round numbers around [lo, hi], which reveals little more than the order of magnitude.
 
-    From 0 to 1, 2 or 5 times a power of ten where that is near; else a range of whole hundreds (thousands, ...).
+    From 0 to 1, 2 or 5 times a power of ten, if lo is not near hi; else between two multiples of a power of ten.
     """
     if lo < 0 < hi:
         return -_up(-lo), _up(hi)
@@ -28,7 +28,7 @@ def friendly_bounds(lo: float, hi: float) -> tuple[float, float]:
         return tuple(-bound for bound in reversed(friendly_bounds(-hi, -lo))) if lo < 0 else (0, 1)  # type: ignore[return-value]
     if lo < hi / 2 or lo == hi:
         return 0, _up(hi)
-    # as fractions: integers beyond 2^53 differ where their floats do not
+    # as fractions, since different integers beyond 2^53 may be equal as floats
     power = max(math.ceil(math.log10(Fraction(hi) - Fraction(lo))), math.floor(math.log10(hi)) - 2)
     if power >= 0 or isinstance(hi, int):
         step = 10 ** max(power, 0)
@@ -39,7 +39,7 @@ def friendly_bounds(lo: float, hi: float) -> tuple[float, float]:
 
 
 def _up(value: float) -> float:
-    """The least of 1, 2, 5, 10, 20, 50, ... (and of 0.5, 0.2, ...) that is not below a positive number."""
+    """The least of ..., 0.2, 0.5, 1, 2, 5, 10, 20, ... that is not below a positive number."""
     exponent = math.floor(math.log10(value)) - 1
     while True:
         for digit in (1, 2, 5):
@@ -55,7 +55,7 @@ def friendly_dates(first: date, last: date) -> dict[str, date]:
 
 
 def frac_bits_for(decimals: int) -> int:
-    """Fractional bits that tell values of so many decimals apart, and leave some to compute with."""
+    """Fractional bits that distinguish values with so many decimals, with some bits to spare."""
     return max(_DEFAULT_FRAC_BITS, min(MAX_PROPOSED_FRAC_BITS, _bits(decimals)))
 
 
@@ -64,9 +64,9 @@ def _bits(decimals: int) -> int:
 
 
 def exactness(decimals: int, significant: int, least: float, lo: float, hi: float) -> dict[str, int]:
-    """`digits` or `frac_bits` for values of so many digits behind the point, and so many altogether.
+    """`digits` or `frac_bits` for values with `decimals` digits behind the point and `significant` digits in all.
 
-    `least` is the smallest magnitude. Empty if no ring carries their own digits.
+    `least`: the smallest magnitude. Empty if no ring holds values in [lo, hi] so exactly.
     """
     if 0 < decimals <= FEW_DIGITS or (decimals <= MAX_DIGITS and 0 < significant <= _SIGNIFICANT):
         times = 10**decimals
@@ -75,7 +75,7 @@ def exactness(decimals: int, significant: int, least: float, lo: float, hi: floa
     bits = frac_bits_for(min(decimals, _SIGNIFICANT))
     largest = max(abs(lo), abs(hi))
     if decimals > _SIGNIFICANT:
-        # measured values: nine digits of the largest, three of the smallest
+        # measured values: keep nine digits of the largest and three of the smallest
         bits = max(bits, _bits(_SIGNIFICANT - _size(largest)), _bits(_KEPT - _size(least)))
     fits = bits <= MAX_FRAC_BITS and smallest_ring(scaled_bound(lo, bits), scaled_bound(hi, bits)) is not None
     return {"frac_bits": bits} if fits else {}
@@ -86,7 +86,7 @@ def _size(value: float) -> int:
 
 
 def exact_bounds(lo: float, hi: float, digits: int) -> tuple[float, float]:
-    """Bounds that have so many digits behind the point."""
+    """Bounds with at most so many digits behind the point."""
     step = Decimal(1).scaleb(-digits)
     low = Decimal(repr(lo)).quantize(step, ROUND_FLOOR)
     return float(low), float(Decimal(repr(hi)).quantize(step, ROUND_CEILING))

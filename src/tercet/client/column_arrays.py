@@ -22,7 +22,7 @@ _SHOWN = 20
 
 
 class ColumnArray(OpaqueArray):
-    """A stored column, or elements of one, whose integers stand for categories or dates."""
+    """Elements of a stored column whose integers stand for categories or dates."""
 
     __slots__ = ("_column",)
     __hash__ = None  # type: ignore[assignment]
@@ -42,7 +42,7 @@ class ColumnArray(OpaqueArray):
         return type(self).of_column(numbers, self._column)
 
     def _code(self, value: Any) -> Any:
-        """What stands for a value of this kind. TypeError or InputError for what is none."""
+        """The integer, or array of them, that stands for a value. TypeError or InputError for a value of other kind."""
 
     def _takes(self, value: Any) -> bool:
         return True
@@ -177,11 +177,11 @@ class DateArray(ColumnArray):
         return f"DateArray({self._column.name}: {self._column.lo} to {self._column.hi}; shape {self.shape})"
 
 
-# ---- what is done in place of functions of the namespace ----
+# ---- replacements of functions of the namespace ----
 
 
 def _where(condition: Any, x1: Any, x2: Any) -> SecretArray | None:
-    """Values of one kind."""
+    """`where` with values of one kind."""
     for kind in (x1, x2):
         if isinstance(kind, ColumnArray):
             return kind._again(elementwise.where(condition, kind._code(x1), kind._code(x2)))

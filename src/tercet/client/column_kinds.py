@@ -1,4 +1,7 @@
-"""What a column seems to be, from what is known of it; nothing becomes public that nobody asked for by name."""
+"""Proposes what a column is, from its summary.
+
+Texts and keys of a column become public only if its owner names the column, except for a few different texts.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from tercet.federation.text import is_plain
 from tercet.store.schema import EPOCH, Column, ColumnKind, KeyType
 
 HANDFUL = 5
-"""More different texts than this become the public names of categories only where their owner asks for it."""
+"""If a column has more different texts, they become (public) categories only if the owner names the column."""
 _KEY_LIKE = re.compile(
     r"(^|[_.\-])(id|key|uuid|guid|pseudonym|nr|no|num|number|code|ssn|mrn)($|[_.\-])|[a-z](Id|ID|Key|No)$", re.I
 )
@@ -39,25 +42,25 @@ _COUNT = r"[+-]?[0-9]+([.,][0-9]+)*"
 
 @dataclass(frozen=True)
 class Proposal:
-    """A column as proposed, or why it is not."""
+    """A proposed column, or the reasons why there is none."""
 
     name: str
     column: Column | None
     active: bool = True
-    """Whether it is part of the schema; else it stands in the file behind #."""
+    """Whether it is part of the schema; otherwise the file has it as a comment."""
     comments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Columns that their owner names as public keys, or as categories however many there are."""
+    """Columns that the owner names as the public key, or as categories however many different texts they have."""
 
     keys: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, keys: Sequence[str], categories: Sequence[str], known: Sequence[Sequence[str]]) -> Asked:
-        """By names of columns, or as the source calls them; `known`: both, of each column. Raises InputError."""
+        """`known`: for each column its name and its header in the source; `keys` and `categories` may use either."""
         names = {name: pair[0] for pair in known for name in pair}
         for name in (*keys, *categories):
             if name not in names:
@@ -66,14 +69,14 @@ class Asked:
                 )
         asked = cls(frozenset(names[name] for name in keys), frozenset(names[name] for name in categories))
         if len(asked.keys) > 1:
-            raise InputError("two columns are to be keys", hint="a dataset has one public key column, or none")
+            raise InputError("two columns are named as keys", hint="a dataset has at most one public key column")
         if both := asked.keys & asked.categories:
-            raise InputError(f"{min(both)} is to be a key and a category", hint="say one of them")
+            raise InputError(f"{min(both)} is named as a key and as a category", hint="choose one of the two")
         return asked
 
 
 class _Proposing:
-    """One column on its way to a proposal."""
+    """Makes the proposal for one column."""
 
     def __init__(self, seen: ColumnSummary, name: str, header: str, asked: Asked) -> None:
         self._seen = seen
@@ -104,8 +107,8 @@ class _Proposing:
             return self._numbers()
         if seen.error_row and seen.typed == "text":
             return self._left_out(
-                f"row {seen.error_row} holds what is written where a number could not be computed, such as #DIV/0!. "
-                "Correct it, or name it as missing: --na TEXT"
+                f"row {seen.error_row} holds the error of a computation, such as #DIV/0!. Correct it, or name it as "
+                "missing: --na TEXT"
             )
         if seen.typed == "category":
             return self._category()
@@ -113,7 +116,7 @@ class _Proposing:
             return self._column(ColumnKind.BOOL)
         return self._almost() or self._text()
 
-    # -- what most of them are
+    # -- columns of one kind
 
     def _say_missing(self) -> None:
         seen = self._seen
@@ -134,13 +137,13 @@ class _Proposing:
             )
             some = "it holds numbers, some of them infinite"
             return self._left_out(some if found.count else "all its values are infinite numbers")
-        if found.code_row and (found.code_lo < 0 <= found.others_lo or found.code_hi > 5 * abs(found.others_hi)):
+        if found.code_row and (found.codes.lo < 0 <= found.others.lo or found.codes.hi > 5 * abs(found.others.hi)):
             self._comments.append(
-                f"row {found.code_row} holds a number far from most, as stand for missing values: if it does, name it "
+                f"row {found.code_row} holds a number far from all others. If it stands for a missing value, name it "
                 "with --na"
             )
         if found.leading_zeros and found.whole:
-            self._comments.append("some begin with 0, as codes do; as numbers they lose it")
+            self._comments.append("some values begin with 0, as codes do; a number does not keep that 0")
         if found.whole:
             if found.lo == found.hi:
                 self._comments.append(_ONE_VALUE)
@@ -151,13 +154,13 @@ class _Proposing:
             in_sequence = found.lo in (0, 1) and found.hi - found.lo + 1 == seen.count >= _SEQUENCE
             if in_sequence and seen.all_different:
                 self._comments.append(
-                    f"every row has another number, in sequence: to join by it, add --key {self._name}. It is "
-                    "PUBLIC then"
+                    f"the rows are numbered in sequence. To join tables by these numbers, add --key {self._name}; they "
+                    "are PUBLIC then"
                 )
             if seen.days_as_numbers:
                 self._comments.append(
-                    "all values could be days written as YYYYMMDD: as numbers, their differences are no days. If they "
-                    "are, write YYYY-MM-DD"
+                    "all values look like days written as YYYYMMDD. If they are days, write YYYY-MM-DD: differences of "
+                    "such numbers are not numbers of days"
                 )
             lo, hi = friendly_bounds(found.lo, found.hi)
             try:
@@ -194,8 +197,8 @@ class _Proposing:
         largest = max(abs(found.lo), abs(found.hi))
         digits = f"digits down to 1e-{found.decimals}" if found.decimals else "units"
         return self._left_out(
-            f"its values reach from about 1e{_power(found.least)} to 1e{_power(largest)} (in row {found.largest_row}) "
-            f"and have {digits}, more than 128 bits carry. If the largest stand for missing values, name them with "
+            f"its values range from about 1e{_power(found.least)} to 1e{_power(largest)} (in row {found.largest_row}) "
+            f"with {digits}: more than 128 bits can hold. If the largest stand for missing values, name them with "
             "--na TEXT; else scale or round the column"
         )
 
@@ -204,7 +207,7 @@ class _Proposing:
         if found.times:
             self._comments.append("the time of day is left out: days are shared")
         if found.zones:
-            self._comments.append("each day is the one that is written there, in whatever time zone stands beside it")
+            self._comments.append("time zones are ignored: the day is the one that is written")
         first, last = (date.fromordinal(EPOCH.toordinal() + day) for day in (found.first, found.last))
         return self._column(ColumnKind.DATE, **friendly_dates(first, last))
 
@@ -214,19 +217,19 @@ class _Proposing:
             return False
         small = frozenset(text.lower() for text in texts)
         if len(small) == 1:
-            return small <= _CLEAR  # a single f may be a category of which there are others
+            return small <= _CLEAR  # a single "f" may be one of several categories
         if any(small == pair for pair in _PAIRS):
             return True
         mixed = small <= {*TRUE, *FALSE} and not small.isdisjoint(TRUE) and not small.isdisjoint(FALSE)
         if mixed and (small & _CLEAR or any(small > pair for pair in _PAIRS)):
-            self._comments.append("yes and no are written in several ways there")
+            self._comments.append("yes and no are written in several ways in this column")
             return True
         return False
 
-    # -- numbers and dates that are not all such
+    # -- columns most of whose values are numbers or dates
 
     def _almost(self) -> Proposal | None:
-        """What is said of a column most of whose values are numbers or dates; None for others."""
+        """The proposal for a column most of whose values are numbers or dates; None for other columns."""
         seen = self._seen
         total = seen.count
         reason = self._numbers_as_written()
@@ -254,7 +257,7 @@ class _Proposing:
             )
         if seen.share_like(_TIME_OF_DAY) > _MOST:
             return self._left_out(
-                "it holds times of a day, for which there is no kind of column. Write numbers, of minutes or seconds"
+                "it holds times of day, and no kind of column is for these. Write numbers of minutes or seconds"
             )
         if seen.dates.count > _MOST * total:
             return self._left_out(
@@ -272,7 +275,7 @@ class _Proposing:
         return None
 
     def _numbers_as_written(self) -> str:
-        """How the texts that are no numbers would be, by an option; empty if they would not."""
+        """Why most texts that are no numbers are none, and which option helps; empty if no option does."""
         seen = self._seen
         examples = seen.examples
         if not examples:
@@ -283,11 +286,11 @@ class _Proposing:
 
         if most(rf"^({CURRENCY})?[\s,]*{_COUNT}[\s]*({CURRENCY})?$") and most(CURRENCY):
             return (
-                "it holds a sign of a currency. Have it taken off with --strip SIGN (in Python strip=['SIGN']), and "
-                "say what the point and the comma mean: --decimal ',' or --thousands ','"
+                "it holds the sign of a currency. Remove it with --strip SIGN (in Python strip=['SIGN']), and say what "
+                "the point and the comma mean: --decimal ',' or --thousands ','"
             )
         if most(rf"^{_COUNT}\s*%$"):
-            return "it holds a percent sign. Have it taken off with --strip %; the number before it is then shared"
+            return "it holds a percent sign. Remove it with --strip %; the number before it is then uploaded"
         if most(
             rf"^\(\s*({CURRENCY})?\s*{_COUNT}\s*\)$|^{_COUNT}\s?[-\u2212]$|^[\u2010-\u2015\uFE63\uFF0D]\s*{_COUNT}$"
         ):
@@ -295,12 +298,12 @@ class _Proposing:
         if most(r"^[+-]?0[xX][0-9A-Fa-f]+$"):
             return "it holds hexadecimal numbers. Write them with the digits 0 to 9"
         if most(r"^[+-]?\d+([.,\u066B]\d+)?$") and not most(r"^[+-]?[0-9]+([.,][0-9]+)?$"):
-            return "its digits are not 0 to 9. Write them so"
+            return "its digits are not 0 to 9. Write them with 0 to 9"
         units = {found[2] for found in (re.search(_UNIT, text) for text in examples) if found}
         if most(_UNIT) and len(units) == 1:
-            return "its numbers have a unit behind them. Have it taken off with --strip UNIT"
+            return "its numbers are followed by a unit. Remove it with --strip UNIT"
         if most(r"^[<>≤≥~]\s*[0-9]"):
-            return "it holds signs such as <, for which there is no number. Put one there, or name them with --na"
+            return "it holds values such as <5, which are no numbers. Write a number, or name them as missing with --na"
         if seen.reading.point == "." and most(r"^[+-]?([0-9]{1,3}([.' \s][0-9]{3})*|[0-9]+),[0-9]+$"):
             if all(re.search(grouped_pattern(",", "."), text) for text in examples):
                 return "it holds commas. If they group thousands, add --thousands ',' and if decimals, --decimal ','"
@@ -311,8 +314,8 @@ class _Proposing:
                 return f"its digits are grouped. Add --thousands {shown}"
         if seen.reading.groups is not None and most(rf"^{_COUNT}([eE][+-]?[0-9]+)?$"):
             return (
-                f"the point is said to be {seen.reading.point!r} and to group thousands {seen.reading.groups!r}, "
-                "which it does not follow. Correct it, or say otherwise with --decimal and --thousands"
+                f"by the options, {seen.reading.point!r} is the decimal point and {seen.reading.groups!r} groups "
+                "thousands, but its numbers are written otherwise. Correct them, or --decimal and --thousands"
             )
         return ""
 
@@ -321,16 +324,16 @@ class _Proposing:
     def _text(self) -> Proposal:
         seen = self._seen
         if any(re.search(CURRENCY, text) and re.search("[0-9]", text) for text in seen.examples):
-            return self._left_out("texts and amounts with the sign of a currency; make it one kind")
+            return self._left_out("it holds both texts and amounts of money. Use only one of them in the column")
         distinct = None if seen.texts is None else len(seen.texts)
         few = distinct is not None and distinct <= 2 and not any(map(str.isdigit, "".join(seen.texts or ())))
         if seen.all_different and not few:
             named = _KEY_LIKE.search(self._name) or seen.share_like(_CODE) > 0.9
             if named and not seen.missing:
                 return self._key(asked=False)
-            return self._left_out("every row has another text, in which no values can be told apart")
+            return self._left_out("every row has a different text, so it can be no category")
         if distinct is None or (distinct > HANDFUL and 2 * distinct > seen.kept):
-            return self._left_out("free text, in which no values can be told apart")
+            return self._left_out("free text: too many different texts for categories")
         return self._category()
 
     def _asked_category(self) -> Proposal:
@@ -350,7 +353,7 @@ class _Proposing:
         if any(len(text) > 256 for text in texts):
             return self._left_out("free text: some values have more than 256 characters")
         if not all(map(is_plain, texts)):
-            return self._left_out("some values hold line breaks or other signs that cannot be shown; names cannot")
+            return self._left_out("some texts hold line breaks or other control characters; categories must not")
         active = len(texts) <= HANDFUL or self._name in self._asked.categories
         if len(texts) == 1:
             self._comments.append("only one value was seen: list the others that there may be")
@@ -368,8 +371,8 @@ class _Proposing:
         seen = self._seen
         if asked and (seen.missing or not seen.all_different) and seen.count > 1:
             raise InputError(
-                f"column {self._name} is to be the key, and has missing values or the same one twice",
-                hint="a public key names each row once",
+                f"column {self._name} cannot be the key: some of its values are missing or occur twice",
+                hint="a public key is a different name for each row",
             )
         kind = KeyType.INTEGER if seen.typed != "category" and seen.numbers.count == seen.count else KeyType.TEXT
         large = max(-seen.numbers.lo, seen.numbers.hi) > _INT64_MOST
@@ -385,7 +388,7 @@ class _Proposing:
         column = Column(name=self._name, kind=ColumnKind.KEY, key=kind, description=self._description)
         return Proposal(self._name, column, asked, tuple(self._comments))
 
-    # -- ends
+    # -- results
 
     def _column(self, kind: ColumnKind, **fields: Any) -> Proposal:
         fields |= {"nullable": True} if self._seen.missing else {}
@@ -409,5 +412,5 @@ def _power(value: float) -> int:
 
 
 def proposal(seen: ColumnSummary, name: str, header: str, asked: Asked) -> Proposal:
-    """What a column seems to be. Called by inference."""
+    """The proposal for a column. Inference calls it."""
     return _Proposing(seen, name, header, asked).made()

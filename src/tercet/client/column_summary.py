@@ -1,4 +1,7 @@
-"""What is known of a column, batch after batch, in bounded memory: what its values can be, and since when not."""
+"""A summary of a column for inference, built batch by batch in bounded memory.
+
+It counts which values can be read as numbers or dates, and notes the first row whose value cannot.
+"""
 
 from __future__ import annotations
 
@@ -25,88 +28,88 @@ from tercet.client.texts import (
     days_of,
     flat,
     is_text,
-    nothing,
+    means_missing,
+    missing_as_null,
     numbers,
-    without_nothing,
 )
 from tercet.store.reading import Reading
 
 MOST_TEXTS = 64
-"""More different texts than this are not kept."""
+"""If a column has more different texts than this, none of them are kept."""
 MOST_DIGITS = 9
-"""So many digits behind the point are counted one by one; what has more is looked at by its significant digits."""
+"""Up to so many digits behind the point are counted for every value; beyond, only a sample of values is looked at."""
 _REMEMBERED = 1 << 20
 _EXAMPLES = 200
 _EXACT = 2.0**53
 _GIVEN_UP = 10_000
 _SAMPLE = 2048
 _CODES = np.array([sign * (10**places - 1) for sign in (1, -1) for places in range(1, 10) if sign < 0 or places > 1])
+"""-9, 99, -99, 999 and so on, which often stand for missing values."""
 
 
 @dataclass
-class Numbers:
-    """Of the values that are numbers."""
+class Range:
+    """The least and the greatest of some numbers."""
 
-    count: int = 0
     lo: float = math.inf
     hi: float = -math.inf
+
+    def take(self, values: NDArray[Any]) -> None:
+        if values.size:
+            self.lo, self.hi = min(self.lo, values.min().item()), max(self.hi, values.max().item())
+
+
+@dataclass
+class Numbers(Range):
+    """What is known of the values that are numbers."""
+
+    count: int = 0
     whole: bool = True
     zero_or_one: bool = True
     decimals: int = 0
-    """The most digits behind the point, trailing zeros of texts included."""
+    """The most digits behind the point; trailing zeros of texts count."""
     significant: int = 0
-    """The most significant digits of values with digits behind the point; counted where there are many of those."""
+    """The most significant digits of a value with digits behind the point; counted if some have many of these."""
     least: float = math.inf
-    """The smallest magnitude but 0."""
+    """The smallest magnitude that is not 0."""
     leading_zeros: bool = False
     code_row: int = 0
-    """The first that holds -9, 999 or the like, which often stand for missing values."""
-    code_lo: float = 0
-    code_hi: float = 0
-    others_lo: float = math.inf
-    others_hi: float = -math.inf
+    """The first row that holds one of `_CODES`."""
+    codes: Range = field(default_factory=Range)
+    others: Range = field(default_factory=Range)
+    """The range of the numbers that are none of `_CODES`."""
     infinite_row: int = 0
     infinite: int = 0
-    """How many texts are infinite numbers."""
+    """The number of texts that are infinite numbers."""
     largest_row: int = 0
-    """The first of the largest magnitude, about."""
+    """The row of the largest magnitude."""
     all_three: bool = True
     """Whether every value with a point has three digits behind it."""
     pointed: int = 0
 
-    def take(self, values: NDArray[Any], rows: NDArray[np.int64]) -> None:
-        """Take numbers in: their range."""
-        if not values.size:
-            return
+    def add(self, values: NDArray[Any], rows: NDArray[np.int64]) -> None:
+        """Add numbers, which stand in these rows."""
         if values.dtype.kind == "f":
             finite = np.isfinite(values)
-            if not finite.all():
-                self.infinite_row = self.infinite_row or int(rows[~finite][0])
-                values, rows = values[finite], rows[finite]
+            self.infinite_row = _first(self.infinite_row, rows, ~finite)
+            values, rows = values[finite], rows[finite]
         self.count += values.size
         if not values.size:
             return
         lowest, highest = values.min().item(), values.max().item()
         if max(-lowest, highest) > max(-self.lo, self.hi):
             self.largest_row = int(rows[int(np.argmax(values if highest >= -lowest else -values.astype(np.float64)))])
-        self.lo, self.hi = min(self.lo, lowest), max(self.hi, highest)
+        self.take(values)
         self.zero_or_one = self.zero_or_one and bool(((values == 0) | (values == 1)).all())
         codes = np.isin(values, _CODES)
-        if codes.any():
-            self.code_row = self.code_row or int(rows[codes][0])
-            held = values[codes]
-            self.code_lo, self.code_hi = min(self.code_lo, held.min().item()), max(self.code_hi, held.max().item())
-        if not codes.all():
-            others = values[~codes]
-            lowest, highest = others.min().item(), others.max().item()
-            self.others_lo, self.others_hi = min(self.others_lo, lowest), max(self.others_hi, highest)
+        self.code_row = _first(self.code_row, rows, codes)
+        self.codes.take(values[codes])
+        self.others.take(values[~codes])
         if values.dtype.kind == "f":
-            sizes = np.abs(values[values != 0])
-            if sizes.size:
-                self.least = min(self.least, float(sizes.min()))
+            self.least = min(self.least, float(np.abs(values[values != 0]).min(initial=math.inf)))
 
     def digits_of(self, written: list[str]) -> None:
-        """Count the digits of numbers as they are written."""
+        """Count the digits of numbers that are given as texts."""
         for text in written:
             shape = Decimal(text).as_tuple()
             if isinstance(shape.exponent, int) and shape.exponent < 0:
@@ -116,22 +119,22 @@ class Numbers:
 
 @dataclass
 class Dates:
-    """Of the values that are dates."""
+    """What is known of the values that are dates."""
 
     count: int = 0
     first: int = 1 << 31
     last: int = -(1 << 31)
     times: bool = False
     zones: bool = False
-    """Whether times of day stand there with a time zone."""
+    """Whether some dates have a time of day with a time zone."""
     unreal_row: int = 0
-    """The first that is written as a date, and is none of the calendar."""
+    """The first row that holds a date which the calendar does not have, such as 31 April."""
     unsure: int = 0
-    """Texts of two numbers and a year, of which nobody has said which one is the day."""
+    """The number of texts such as 1/2/2020, if no option says whether the day comes first."""
     unsure_row: int = 0
 
     def take(self, days: NDArray[Any]) -> None:
-        """Take days since 1970 in."""
+        """Add days since 1970."""
         if days.size:
             self.count += days.size
             self.first, self.last = min(self.first, int(days.min())), max(self.last, int(days.max()))
@@ -139,44 +142,45 @@ class Dates:
 
 @dataclass
 class ColumnSummary:
-    """A column as far as it has been read; `add` takes the next piece in."""
+    """What is known of a column so far; `add` takes the next piece."""
 
     reading: Reading
     count: int = 0
     missing: int = 0
     stand_ins: set[str] = field(default_factory=set)
-    """Texts other than nothing at all that were taken for missing values."""
+    """The texts, other than empty ones, that were read as missing values."""
     typed: str = ""
-    """What the source says that it holds: text, bool, number, date, category; or empty."""
+    """The kind of values in the source: text, bool, number, date, category; empty before the first value."""
     strange: str = ""
+    """What the column holds, if no column of a dataset can hold it."""
     numbers: Numbers = field(default_factory=Numbers)
     dates: Dates = field(default_factory=Dates)
     no_number_row: int = 0
     last_no_number_row: int = 0
     no_numbers: int = 0
-    """How many texts are no numbers, of those that were looked at."""
+    """The number of texts that are no numbers, among those that were looked at."""
     error_row: int = 0
-    """The first with what a spreadsheet writes where it could not compute."""
+    """The first row with an error of a spreadsheet, such as #DIV/0!."""
     no_date_row: int = 0
     first_text: str = field(default="", repr=False)
-    """What stands in the first row, if it is a text."""
+    """The text of the first row, if it is a text."""
+    first_again: bool = False
+    """Whether another row has the same text as the first."""
     last_text: str = field(default="", repr=False)
     last_row: int = 0
-    """What stands in the last row that holds a text, and its number."""
+    """The last text, and its row."""
     comment_row: int = 0
-    """The first that begins as a comment does; and how many of them do."""
     comments: int = 0
-    first_again: bool = False
-    """Whether that stands in another row, too."""
+    """The first row whose text begins as a comment does, and the number of such texts."""
     examples: list[str] = field(default_factory=list, repr=False)
     """Some of the texts that are no numbers."""
     texts: set[str] | None = field(default_factory=set, repr=False)
-    """All different texts, unless they are too many."""
+    """The different texts; None if there are more than `MOST_TEXTS`."""
     _first: list[pa.Array] = field(default_factory=list, repr=False)
     kept: int = 0
 
     def add(self, values: pa.Array, first_row: int) -> None:
-        """Take one more piece in, whose first row has that number."""
+        """Add the next piece of the column; `first_row` is the number of its first row."""
         if pa.types.is_dictionary(values.type) and is_text(values.type.value_type):
             self._typed("category")
         values = flat(values)
@@ -186,7 +190,7 @@ class ColumnSummary:
             self._typed("category" if self.typed == "category" else "text")
             self._texts(values, rows)
             return
-        values = without_nothing(values, self.reading)
+        values = missing_as_null(values, self.reading)
         valid = values.is_valid().to_numpy(zero_copy_only=False)
         if pa.types.is_floating(kind):
             valid &= ~np.isnan(values.fill_null(0.0).to_numpy(zero_copy_only=False))
@@ -199,7 +203,7 @@ class ColumnSummary:
             self._typed("bool")
         elif pa.types.is_integer(kind):
             self._typed("number")
-            self.numbers.take(values.to_numpy(zero_copy_only=False), rows)
+            self.numbers.add(values.to_numpy(zero_copy_only=False), rows)
             self._remember(values)
         elif pa.types.is_floating(kind):
             self._typed("number")
@@ -228,7 +232,7 @@ class ColumnSummary:
 
     def _floats(self, values: NDArray[np.float64], rows: NDArray[np.int64]) -> None:
         found = self.numbers
-        found.take(values, rows)
+        found.add(values, rows)
         finite = values[np.isfinite(values)]
         if (finite == np.rint(finite)).all():
             return
@@ -241,7 +245,7 @@ class ColumnSummary:
 
     def _decimals(self, values: pa.Array, rows: NDArray[np.int64]) -> None:
         found = self.numbers
-        found.take(values.cast(pa.float64()).to_numpy(zero_copy_only=False), rows)
+        found.add(values.cast(pa.float64()).to_numpy(zero_copy_only=False), rows)
         self._exactly([str(value) for value in (pc.min(values).as_py(), pc.max(values).as_py())])
         whole = bool(pc.all(pc.equal(pc.round(values), values), min_count=0).as_py())
         if not whole:
@@ -249,7 +253,7 @@ class ColumnSummary:
             found.decimals = max(found.decimals, values.type.scale)
 
     def _texts(self, values: pa.Array, rows: NDArray[np.int64]) -> None:
-        gone = pc.or_(nothing(values, self.reading), values.is_null()).to_numpy(zero_copy_only=False)
+        gone = pc.or_(means_missing(values, self.reading), values.is_null()).to_numpy(zero_copy_only=False)
         self.missing += int(gone.sum())
         texts = pc.utf8_trim_whitespace(values)
         if gone.any() and len(self.stand_ins) < MOST_TEXTS:
@@ -261,10 +265,9 @@ class ColumnSummary:
             return
         self._remember(texts)
         self.last_text, self.last_row = texts[-1].as_py(), int(rows[-1])
-        remarks = pc.match_substring_regex(texts, COMMENT).to_numpy(zero_copy_only=False)
-        if remarks.any():
-            self.comments += int(remarks.sum())
-            self.comment_row = self.comment_row or int(rows[remarks][0])
+        remarks = _matches(texts, COMMENT)
+        self.comments += int(remarks.sum())
+        self.comment_row = _first(self.comment_row, rows, remarks)
         if rows[0] == 1:
             self.first_text = texts[0].as_py()
         if self.first_text and not self.first_again:
@@ -282,46 +285,29 @@ class ColumnSummary:
             self._as_dates(texts, rows)
 
     def _as_numbers(self, texts: pa.Array, rows: NDArray[np.int64]) -> None:
-        plain = numbers(texts, self.reading)
-        fits = pc.match_substring_regex(plain, NUMBER)
-        mask = fits.to_numpy(zero_copy_only=False)
-        if not mask.all():
-            endless = pc.match_substring_regex(texts, INFINITE).to_numpy(zero_copy_only=False)
-            if endless.any():
-                self.numbers.infinite += int(endless.sum())
-                self.numbers.infinite_row = self.numbers.infinite_row or int(rows[endless][0])
-                others = ~endless
-                texts, plain, rows, mask = (
-                    texts.filter(pa.array(others)),
-                    plain.filter(pa.array(others)),
-                    rows[others],
-                    mask[others],
-                )
-                fits = pa.array(mask)
-        if not mask.all():
-            self.no_number_row = self.no_number_row or int(rows[~mask][0])
-            self.last_no_number_row = int(rows[~mask][-1])
-            self.no_numbers += int((~mask).sum())
-            others = texts.filter(pc.invert(fits))
-            self._errors(others, rows[~mask])
-            self.examples += others.slice(0, max(0, _EXAMPLES - len(self.examples))).to_pylist()
-            plain, rows = plain.filter(fits), rows[mask]
+        plain, found = numbers(texts, self.reading), self.numbers
+        fits = _matches(plain, NUMBER)
+        if not fits.all():
+            infinite = ~fits & _matches(texts, INFINITE)
+            found.infinite += int(infinite.sum())
+            found.infinite_row = _first(found.infinite_row, rows, infinite)
+            self._no_numbers(texts.filter(pa.array(~fits & ~infinite)), rows[~fits & ~infinite])
+            plain, rows = plain.filter(pa.array(fits)), rows[fits]
         if not len(plain):
             return
-        found = self.numbers
         floats = plain.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        found.take(floats, rows)
+        found.add(floats, rows)
         large = np.abs(floats) >= _EXACT
         if large.any():
             largest = plain.filter(pa.array(large & np.isfinite(floats)))
             self._exactly(pc.unique(largest).to_pylist())
-        found.leading_zeros |= _any(plain, r"^[+-]?0[0-9]")
+        found.leading_zeros |= bool(_matches(plain, r"^[+-]?0[0-9]").any())
         powers = pc.match_substring_regex(plain, "[eE]")
         if pc.any(powers).as_py():
             found.digits_of(pc.unique(plain.filter(powers)).to_pylist()[:_REMEMBERED])
             found.whole &= not found.decimals
             plain = plain.filter(pc.invert(powers))
-        if _all(plain, r"^[+-]?[0-9]+(\.0?)?$"):
+        if _matches(plain, r"^[+-]?[0-9]+(\.0?)?$").all():
             return
         found.whole = False
         point = pc.find_substring(plain, ".")
@@ -335,13 +321,16 @@ class ColumnSummary:
                 few = plain.filter(pc.greater_equal(pc.utf8_length(plain), MOST_DIGITS))
                 found.digits_of(pc.unique(few).to_pylist()[:_SAMPLE])
 
-    def _errors(self, texts: pa.Array, rows: NDArray[np.int64]) -> None:
-        if not self.error_row:
-            wrong = pc.match_substring_regex(texts, ERROR).to_numpy(zero_copy_only=False)
-            self.error_row = int(rows[wrong][0]) if wrong.any() else 0
+    def _no_numbers(self, texts: pa.Array, rows: NDArray[np.int64]) -> None:
+        if len(texts):
+            self.no_number_row = self.no_number_row or int(rows[0])
+            self.last_no_number_row = int(rows[-1])
+            self.no_numbers += len(texts)
+            self.error_row = _first(self.error_row, rows, _matches(texts, ERROR))
+            self.examples += texts.slice(0, max(0, _EXAMPLES - len(self.examples))).to_pylist()
 
     def _exactly(self, written: list[str]) -> None:
-        """The range, where floats do not tell integers apart."""
+        """Extend the range by integers that floats do not hold exactly."""
         for text in written:
             value = Decimal(text)
             if value.is_finite() and value == value.to_integral_value() and abs(value.adjusted()) < 60:
@@ -350,27 +339,25 @@ class ColumnSummary:
     def _as_dates(self, texts: pa.Array, rows: NDArray[np.int64]) -> None:
         found = self.dates
         texts = dates(texts, self.reading)
-        shaped = pc.match_substring_regex(texts, ISO).to_numpy(zero_copy_only=False)
+        shaped = _matches(texts, ISO)
         iso = pc.utf8_slice_codeunits(texts.filter(pa.array(shaped)), 0, 10)
         try:
-            if _any(iso, "^0000"):  # a year that Python does not have
+            if _matches(iso, "^0000").any():  # Python has no year 0
                 raise pa.ArrowInvalid
             days = iso.cast(pa.date32())
         except pa.ArrowInvalid:
             real = np.array([_is_date(text) for text in iso.to_pylist()], np.bool_)
             days = iso.filter(pa.array(real)).cast(pa.date32())
-            found.unreal_row = found.unreal_row or int(rows[shaped][~real][0])
+            found.unreal_row = _first(found.unreal_row, rows[shaped], ~real)
             shaped[shaped] = real
         found.take(days.cast(pa.int32()).to_numpy(zero_copy_only=False))
-        found.times |= _any(texts, r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ].*[1-9]")
-        found.zones |= _any(texts, rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ].*[0-9] ?{ZONE}")
-        if not shaped.all():
-            others, places = texts.filter(pa.array(~shaped)), rows[~shaped]
-            self.no_date_row = self.no_date_row or int(places[0])
-            unsure = pc.match_substring_regex(others, YEAR_LAST).to_numpy(zero_copy_only=False)
-            if self.reading.day_first is None and unsure.any():
-                found.unsure += int(unsure.sum())
-                found.unsure_row = found.unsure_row or int(places[unsure][0])
+        found.times |= bool(_matches(texts, r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ].*[1-9]").any())
+        found.zones |= bool(_matches(texts, rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[T ].*[0-9] ?{ZONE}").any())
+        self.no_date_row = _first(self.no_date_row, rows, ~shaped)
+        if self.reading.day_first is None and not shaped.all():
+            unsure = ~shaped & _matches(texts, YEAR_LAST)
+            found.unsure += int(unsure.sum())
+            found.unsure_row = _first(found.unsure_row, rows, unsure)
 
     def _remember(self, values: pa.Array) -> None:
         if self.kept < _REMEMBERED:
@@ -379,32 +366,34 @@ class ColumnSummary:
 
     @property
     def days_as_numbers(self) -> bool:
-        """Whether all of the first million values are integers that read as days: YYYYMMDD."""
+        """Whether the first million values are all integers that can be read as days: YYYYMMDD."""
         if not (self.numbers.lo >= 19_000_101 and self.numbers.hi <= 21_001_231) or not self._first:
             return False
         texts = pa.chunked_array([pc.cast(one, pa.string()) for one in self._first])
-        return _all(texts, r"^(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$")
+        return bool(_matches(texts, r"^(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$").all())
 
     @property
     def all_different(self) -> bool:
-        """Of the first million values."""
+        """Whether the first million values all differ."""
         if self.kept < 2:
             return False
         values = pa.chunked_array(self._first)
         return bool(pc.count_distinct(values).as_py() == len(values))
 
     def share_like(self, pattern: str) -> float:
-        """Which part of the first million texts looks like this."""
+        """The share of the first million texts that match a pattern, from 0 to 1."""
         texts = pa.chunked_array(self._first, pa.string())
-        return float(pc.mean(pc.match_substring_regex(texts, pattern).cast(pa.float64())).as_py() or 0.0)
+        return float(_matches(texts, pattern).mean()) if len(texts) else 0.0
 
 
-def _any(texts: pa.Array, pattern: str) -> bool:
-    return bool(pc.any(pc.match_substring_regex(texts, pattern), min_count=0).as_py())
+def _matches(texts: pa.Array | pa.ChunkedArray, pattern: str) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)
+    return found
 
 
-def _all(texts: pa.Array, pattern: str) -> bool:
-    return bool(pc.all(pc.match_substring_regex(texts, pattern), min_count=0).as_py())
+def _first(known: int, rows: NDArray[np.int64], where: NDArray[np.bool_]) -> int:
+    """A row that is known already, else the first of these rows; 0 if there is none."""
+    return known or (int(rows[where][0]) if where.any() else 0)
 
 
 def _is_date(text: str) -> bool:

@@ -1,14 +1,12 @@
-"""Columns of a schema from what a source gives: checked as a whole, then as ring words; errors name row and column.
+"""Columns of a table as ring words: each piece is checked as a whole; errors name row and column.
 
-No value ever stands in a message: what an owner sends to a colleague for help must tell nothing.
+No value is ever part of a message: an owner may send it to a colleague who asks for help.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Sequence
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -16,20 +14,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tercet.client.digits import scaled, too_many_digits
 from tercet.client.encode import encode_array
-from tercet.client.sources import Source
 from tercet.client.texts import ISO, NUMBER, canonical, days_of, is_text
 from tercet.errors import InputError
 from tercet.ring import encode, pack_bits, ring
 from tercet.store.keys import MAX_KEY_BYTES, Texts
 from tercet.store.reading import AS_IT_IS, Reading
-from tercet.store.schema import MAX_NAME, Column, ColumnKind, Schema, StoredForm
+from tercet.store.schema import Column, ColumnKind, StoredForm
 
+_PRECISION = 38
+"""Digits of Arrow's decimals of 128 bits: more than any bound that fits a ring of 128 bits."""
+_SAFE = 1 << 51
+"""Up to this size, rounding a float times a power of ten gives the right whole number."""
+_SAFE_DIGITS = 22
+"""10^22 is the greatest power of ten that a float holds exactly."""
+_LONG = r"[eE][+-]?[0-9]{4}|^.{100}"
+"""Numbers that Arrow must not read as decimals: some exponents make it end the process."""
 TRUE = ("true", "yes", "y", "t", "1")
 FALSE = ("false", "no", "n", "f", "0")
 FILL = "say nullable = true in the schema, fill it in, or leave such rows out (missing rows are dropped on request)"
-
 _NO_NUMBER = (
     "correct it; or say how numbers are written: --decimal ',' or --thousands ',' (in Python decimal=',' or "
     "thousands=',')"
@@ -39,45 +42,109 @@ _DIGITS = "round it, or say more digits in the schema"
 _WIDER = "correct it, or declare wider bounds in the schema (bounds are public)"
 _INT64 = np.iinfo(np.int64)
 _EXACT = 1 << 53
+_NUMBER_TYPES = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal, pa.types.is_boolean)
 
 
-def clean_name(header: str) -> str:
-    """The name that a header has in a schema: letters (without accents), digits, . _ -; the rest is an underscore."""
-    letters = unicodedata.normalize("NFKD", header.strip().replace("ß", "ss"))
-    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    name = re.sub(r"[^A-Za-z0-9_.\-]+", "_", bare).strip("_") or "column"
-    if not re.match(r"[A-Za-z_]", name):
-        name = "_" + name
-    return name[: MAX_NAME - 1]  # behind which a mark fits, if the column is nullable
+def too_many_digits(array: pa.Array, digits: int) -> NDArray[np.bool_]:
+    """Which numbers (as texts, floats, decimals or integers) have more than `digits` digits behind the point.
+
+    A float is read as the shortest decimal number that is nearest to it: 0.1 has one digit.
+    """
+    if pa.types.is_floating(array.type):
+        floats = array.to_numpy(zero_copy_only=False)
+        whole = _rounded(floats, digits)
+        if whole is not None:
+            return np.asarray((whole / 10.0**digits).astype(floats.dtype) != floats)
+    elif pa.types.is_integer(array.type) or pa.types.is_boolean(array.type) or _cast(array, digits) is not None:
+        return np.zeros(len(array), np.bool_)
+    return np.array([_exact(value, digits) is None for value in _decimals(array)], np.bool_)
 
 
-def headers_of(source: Source, schema: Schema) -> list[str]:
-    """The source's own name of each column of the schema. InputError if one is not there, or two could be meant."""
-    found = []
-    by_name: dict[str, list[str]] = {}
-    for header in source.columns:
-        by_name.setdefault(clean_name(header), []).append(header)
-    for name in schema.names:
-        if name in source.columns:
-            found.append(name)
-        elif len(by_name.get(name, ())) == 1:
-            found.append(by_name[name][0])
-        elif name in by_name:
-            raise InputError(f"columns {by_name[name]} of {source.name} could all be {name}", hint="rename one of them")
-        else:
-            source.check([name])
-    return found
+def scaled(array: pa.Array, digits: int, lo: int, hi: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Numbers times 10^digits, as int64 or Python ints, and which of them lie outside [lo, hi].
+
+    For numbers that `too_many_digits` found right.
+    """
+    if pa.types.is_floating(array.type):
+        whole = _rounded(array.to_numpy(zero_copy_only=False), digits)
+        numbers: Any = None if whole is None else whole.astype(np.int64)
+    else:
+        decimals = _cast(array, digits)
+        numbers = None if decimals is None else _unscaled(decimals)
+    if numbers is None:
+        numbers = np.empty(len(array), object)
+        pairs = (_exact(value, digits) or (0, 0) for value in _decimals(array))
+        # large powers are cut: the number is beyond every bound anyway
+        numbers[:] = [number * 10 ** min(power, _PRECISION + 1) for number, power in pairs]
+    return numbers, np.asarray((numbers < lo) | (numbers > hi), np.bool_)
+
+
+def _rounded(floats: NDArray[Any], digits: int) -> NDArray[np.float64] | None:
+    """The whole numbers nearest to floats times 10^digits; None if some are too large to be exact."""
+    if digits > _SAFE_DIGITS:
+        return None
+    with np.errstate(over="ignore"):
+        whole = np.rint(floats.astype(np.float64) * 10.0**digits)
+    return whole if not whole.size or np.abs(whole).max() < _SAFE else None
+
+
+def _cast(array: pa.Array, digits: int) -> pa.Array | None:
+    """As Arrow's decimals; None if a number has more digits, or is too large."""
+    if pa.types.is_string(array.type) and pc.any(pc.match_substring_regex(array, _LONG)).as_py():
+        return None
+    try:
+        if pa.types.is_boolean(array.type):
+            array = array.cast(pa.int8())
+        if pa.types.is_integer(array.type):
+            array = array.cast(pa.decimal128(20, 0))
+        return array.cast(pa.decimal128(_PRECISION, digits))
+    except pa.ArrowInvalid:
+        return None
+
+
+def _unscaled(decimals: pa.Array) -> NDArray[Any]:
+    """The whole numbers that Arrow stores for its decimals: 128 bits each, little-endian, in two's complement."""
+    words = np.frombuffer(decimals.buffers()[1], np.dtype([("lo", "<u8"), ("hi", "<i8")]))
+    words = words[decimals.offset : decimals.offset + len(decimals)]
+    low = words["lo"].astype(np.int64)
+    if (words["hi"] == low >> 63).all():
+        return low
+    wide: NDArray[Any] = words["lo"].astype(object) + words["hi"].astype(object) * (1 << 64)
+    return wide
+
+
+def _decimals(array: pa.Array) -> list[Decimal]:
+    if pa.types.is_floating(array.type):
+        return [Decimal(str(value)) for value in array.to_numpy(zero_copy_only=False)]
+    if pa.types.is_string(array.type):
+        # Python's Decimal takes no longer exponents
+        array = pc.replace_substring_regex(array, r"([eE][+-]?)0*[1-9][0-9]{9,}$", r"\1999999999")
+    return [Decimal(value) for value in array.to_pylist()]
+
+
+def _exact(value: Decimal, digits: int) -> tuple[int, int] | None:
+    """(number, power of ten) of a value times 10^digits; None if it is no whole number."""
+    sign, figures, exponent = value.as_tuple()
+    if not any(figures):
+        return 0, 0
+    text = "".join(map(str, figures))
+    shown = text.rstrip("0")
+    power = int(exponent) + len(text) - len(shown) + digits
+    if power < 0:
+        return None
+    number = int(shown) if len(shown) <= _PRECISION else 10**_PRECISION  # both are beyond every bound
+    return (-number if sign else number), power
 
 
 class Outside(InputError):
-    """A value that the schema does not hold: outside the bounds, or none of the categories."""
+    """A value that the schema does not allow: outside the bounds, or none of the categories."""
 
 
 class ColumnReader:
     """Checks and encodes one column, piece after piece."""
 
     def __init__(self, column: Column, reading: Reading = AS_IT_IS) -> None:
-        """`reading`: how the source writes values, and what counts as missing there."""
+        """`reading`: how the source writes values, and which texts mean a missing value."""
         self.column = column
         self._reading = reading
         self._bounds = column.bounds
@@ -85,9 +152,10 @@ class ColumnReader:
             self._categories = pa.array(column.categories, pa.string())
 
     def stored(self, values: pa.ChunkedArray, first_row: int | NDArray[np.int64]) -> dict[str, Any]:
-        """A piece by the names of `Column.stored`: its words, and the validity bits of a nullable column.
+        """What is stored for a piece, under the names of `Column.stored`: words, and validity bits if it is nullable.
 
-        `first_row` is the number of its first row, from 1, or the numbers of all. InputError names row and column.
+        `first_row`: the number of its first row, counted from 1, or the numbers of all rows. InputError names row and
+        column.
         """
         column, array = self.column, _meant(values, self.column, self._reading)
         if not column.nullable:
@@ -102,10 +170,7 @@ class ColumnReader:
         return {column.name: words, column.validity: pack_bits(present)}
 
     def words(self, values: pa.ChunkedArray | pa.Array, first_row: int | NDArray[np.int64]) -> Any:
-        """A piece, none of whose values is missing, as ring words (packed bits for bools), or as `keys.KeyValues`.
-
-        See `stored`.
-        """
+        """A piece without missing values, as ring words (packed bits for bools) or `keys.KeyValues`; see `stored`."""
         return self._words(_meant(values, self.column, self._reading), first_row)
 
     def _words(self, array: pa.Array, first_row: int | NDArray[np.int64]) -> Any:
@@ -115,7 +180,7 @@ class ColumnReader:
         return pack_bits(found) if self.column.kind is ColumnKind.BOOL else found
 
     def _missing_word(self) -> Any:
-        """What is stored where a value is missing: the least that may be there."""
+        """What is stored in place of a missing value: the lower bound."""
         if self.column.form is StoredForm.BITS:
             return False
         return ring(self.column.form.ring_bits).from_ints([self.column.stored_bounds[0]])[0]
@@ -128,9 +193,8 @@ class ColumnReader:
         if kind is ColumnKind.CATEGORY:
             return _codes(array, self._categories, place).view(np.uint64)
         if kind is ColumnKind.KEY:
-            return (
-                _integer_keys(array, place) if self.column.form is StoredForm.KEY_INTEGER else _text_keys(array, place)
-            )
+            is_integer = self.column.form is StoredForm.KEY_INTEGER
+            return _integer_keys(array, place) if is_integer else _text_keys(array, place)
         if self.column.digits is not None:
             return self._scaled(array, self.column.digits, place)
         if kind is ColumnKind.DECIMAL:
@@ -147,21 +211,15 @@ class ColumnReader:
         """Values times 10^digits, as ring words."""
         array = _flat(array)
         if is_text(array.type):
-            trimmed = pc.utf8_trim_whitespace(array)
-            place.refuse(~_plain(pc.match_substring_regex(trimmed, NUMBER)), "is not a number", _NO_NUMBER)
-            array = trimmed
+            array = _trimmed_numbers(array, place)
         elif pa.types.is_floating(array.type):
-            floats = _plain(array)
-            place.refuse(np.isnan(floats), "is missing", FILL)
-            place.refuse(np.isinf(floats), "is infinite")
-        elif not (
-            pa.types.is_integer(array.type) or pa.types.is_decimal(array.type) or pa.types.is_boolean(array.type)
-        ):
+            place.refuse_not_finite(_plain(array))
+        elif not _is_number(array.type):
             _no_kind(array, "number", place)
         lo, hi = self.column.stored_bounds
         place.refuse(too_many_digits(array, digits), f"has more than {digits} digits behind the point", _DIGITS)
         numbers, outside = scaled(array, digits, lo, hi)
-        place.refuse(outside, f"is outside the declared bounds [{self.column.lo}, {self.column.hi}]", _WIDER, Outside)
+        self._refuse_outside(outside, place)
         return ring(self.column.form.ring_bits).from_ints(numbers)
 
     def _check(self, values: NDArray[Any], place: _Place) -> None:
@@ -173,14 +231,16 @@ class ColumnReader:
         if lo <= values.min() and values.max() <= hi:
             return
         if values.dtype.kind == "f":
-            place.refuse(np.isnan(values), "is missing", FILL)
-            place.refuse(np.isinf(values), "is infinite")
+            place.refuse_not_finite(values)
+        self._refuse_outside((values < lo) | (values > hi), place)
+
+    def _refuse_outside(self, outside: NDArray[np.bool_], place: _Place) -> None:
         low, high = self.column.lo, self.column.hi
-        place.refuse((values < lo) | (values > hi), f"is outside the declared bounds [{low}, {high}]", _WIDER, Outside)
+        place.refuse(outside, f"is outside the declared bounds [{low}, {high}]", _WIDER, Outside)
 
 
 class _Place:
-    """Where a piece of a column stands, for messages."""
+    """The rows of a piece of a column, for messages."""
 
     def __init__(self, column: str, first_row: int | NDArray[np.int64]) -> None:
         self._column = column
@@ -194,6 +254,10 @@ class _Place:
             row = self._first + at if isinstance(self._first, int) else int(self._first[at])
             raise kind(f"column {self._column}, row {row}: the value {why}", hint=hint)
 
+    def refuse_not_finite(self, floats: NDArray[Any]) -> None:
+        self.refuse(np.isnan(floats), "is missing", FILL)
+        self.refuse(np.isinf(floats), "is infinite")
+
     def refuse_null(self, array: pa.Array) -> None:
         if array.null_count:
             self.refuse(_plain(array.is_null()), "is missing", FILL)
@@ -203,12 +267,12 @@ class _Place:
 
 
 def missing_rows(column: Column, values: pa.ChunkedArray | pa.Array, reading: Reading = AS_IT_IS) -> NDArray[np.bool_]:
-    """Which values of a piece are missing: nulls, NaN, and texts that stand for nothing and are no listed category."""
+    """Which values of a piece are missing: nulls, NaN, and texts that mean so, unless they are listed categories."""
     return _plain(_flat(_meant(values, column, reading)).is_null(nan_is_null=True))
 
 
 def _meant(values: pa.ChunkedArray | pa.Array, column: Column, reading: Reading) -> pa.Array:
-    """Values as the options say that they are written; null where one is missing."""
+    """The values as the options say to read them; null where one is missing."""
     return canonical(_one_array(values), column, reading)
 
 
@@ -217,11 +281,7 @@ def _one_array(values: pa.ChunkedArray | pa.Array) -> pa.Array:
         values = values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
     if isinstance(values, pa.ChunkedArray):
         values = pa.concat_arrays(values.chunks)
-    return values.cast(pa.string()) if pa.types.is_large_string(values.type) or _is_view(values.type) else values
-
-
-def _is_view(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string_view(kind))
+    return values.cast(pa.string()) if is_text(values.type) and values.type != pa.string() else values
 
 
 def _plain(array: pa.Array) -> NDArray[Any]:
@@ -236,13 +296,22 @@ def _flat(array: pa.Array) -> pa.Array:
 
 
 def _numbers(array: pa.Array, to: pa.DataType, place: _Place) -> pa.Array:
-    """Texts as numbers of a type. InputError names the first that is none; ArrowInvalid if the type is too narrow."""
+    """Texts as numbers of a type. InputError names the first other text; ArrowInvalid if the type is too narrow."""
     try:
         return array.cast(to)
     except pa.ArrowInvalid:
-        trimmed = pc.utf8_trim_whitespace(array)
-        place.refuse(~_plain(pc.match_substring_regex(trimmed, NUMBER)), "is not a number", _NO_NUMBER)
-        return trimmed.cast(to)
+        return _trimmed_numbers(array, place).cast(to)
+
+
+def _trimmed_numbers(texts: pa.Array, place: _Place) -> pa.Array:
+    trimmed = pc.utf8_trim_whitespace(texts)
+    place.refuse(~_plain(pc.match_substring_regex(trimmed, NUMBER)), "is not a number", _NO_NUMBER)
+    return trimmed
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    """Whether values of an Arrow type are numbers or bools."""
+    return any(test(kind) for test in _NUMBER_TYPES)
 
 
 def _floats(array: pa.Array, place: _Place) -> NDArray[np.float64]:
@@ -250,19 +319,13 @@ def _floats(array: pa.Array, place: _Place) -> NDArray[np.float64]:
     kind = array.type
     if is_text(kind):
         floats = _plain(_numbers(array, pa.float64(), place))
-        # what Arrow reads as such a number
+        # Arrow also reads texts such as "nan"
         place.refuse(np.isnan(floats), "is missing", FILL)
         return floats
-    if (
-        pa.types.is_floating(kind)
-        or pa.types.is_integer(kind)
-        or pa.types.is_decimal(kind)
-        or pa.types.is_boolean(kind)
-    ):
-        if pa.types.is_integer(kind):
-            return _plain(array).astype(np.float64)
-        return _plain(array.cast(pa.float64()))
-    return _no_kind(array, "number", place)
+    if not _is_number(kind):
+        return _no_kind(array, "number", place)
+    # Arrow refuses to cast large integers
+    return _plain(array).astype(np.float64) if pa.types.is_integer(kind) else _plain(array.cast(pa.float64()))
 
 
 def _integers(array: pa.Array, place: _Place) -> NDArray[Any]:
@@ -284,9 +347,7 @@ def _integers(array: pa.Array, place: _Place) -> NDArray[Any]:
     if pa.types.is_floating(kind):
         floats = _plain(array.cast(pa.float64()))
         place.refuse(np.isnan(floats), "is missing", FILL)
-        place.refuse(
-            floats != np.rint(floats), "is not a whole number", "make the column one of kind decimal, or round"
-        )
+        place.refuse(floats != np.rint(floats), "is not a whole number", _WHOLE)
         place.refuse(np.abs(floats) >= _EXACT, "is too large to be exact", "write it without an exponent")
         return floats.astype(np.int64)
     if pa.types.is_decimal(kind):
@@ -381,7 +442,7 @@ def _days(array: pa.Array, place: _Place) -> NDArray[np.int64]:
 
 
 def _calendar(texts: pa.Array, place: _Place, hint: str) -> pa.Array:
-    """Texts that look like dates, as dates; the first that is none (the 31st of April) is found by halves."""
+    """Texts that look like dates, as dates. Arrow does not say which is no date (31 April): halving finds the first."""
     try:
         return texts.cast(pa.date32())
     except pa.ArrowInvalid:
@@ -401,14 +462,6 @@ def _calendar(texts: pa.Array, place: _Place, hint: str) -> pa.Array:
 
 def _no_kind(array: pa.Array, kind: str, place: _Place) -> NDArray[Any]:
     if pa.types.is_null(array.type):
-        return np.empty(0)  # an empty column; what has rows was refused as missing
+        return np.empty(0)  # the column has no rows: nulls were refused as missing
     place.refuse_all(f"of type {array.type}, which is no {kind}", "convert them, or correct the kind in the schema")
     raise AssertionError
-
-
-def readers_of(schema: Schema, reading: Reading = AS_IT_IS) -> Sequence[ColumnReader]:
-    """One reader for each column, in order."""
-    return [ColumnReader(column, reading) for column in schema.columns]
-
-
-__all__ = ["ColumnReader", "clean_name", "headers_of", "missing_rows", "readers_of"]

@@ -39,11 +39,11 @@ def connect(
     profile: "lan", "wan" or a Network; plans are made for it. timeout: seconds for which a node may be silent.
     deadline: seconds that a job may take. lifetime: seconds for which `persist` keeps an array at the nodes. checked:
     whether every run also verifies the bounds that `tercet.assume` asserts. rounding: "coin", or "exact" for plans that
-    round to the nearest always (dearer; some nodes demand it; what is kept is rounded so in any case). bounds:
-    "stated", or "enforced": what a plan does not prove is drawn in to its bounds under sharing (two comparisons a
-    value; some nodes demand it). purpose: why you ask, for the nodes' audit. recipients: others for whom results are
-    sealed too. via: the one node through which all requests go. remember: a folder in which jobs are remembered until
-    their results are handed over. progress: called with 0 to 1.
+    always round to the nearest (dearer; some nodes demand it; kept arrays are rounded so in any case). bounds:
+    "stated", or "enforced": values whose bounds a plan does not prove are clipped to them under sharing (two
+    comparisons a value; some nodes demand it). purpose: why you ask, for the nodes' audit. recipients: other people for
+    whom results are sealed, too. via: the one node through which all requests go. remember: a folder for notes about
+    jobs whose results were not fetched yet. progress: called with numbers from 0 to 1.
 
     Costs a round trip to each node. Raises ConfigError for files that cannot be used, or if a node is of another
     federation; Unreachable and Timeout naming the node.
@@ -78,7 +78,7 @@ def connect(
 
 
 def check_same_federation(nodes: Nodes) -> None:
-    """Raise ConfigError naming a node whose federation file is another one; through one node, that one is asked."""
+    """Raise ConfigError naming a node that has another federation file. With `via`, only that node is asked."""
     for client, info in nodes.doors():
         if info.federation_digest != nodes.federation.digest:
             raise ConfigError(

@@ -1,7 +1,7 @@
-"""Records of CSV in bytes of UTF-8: where one ends, how many fields it has, whole ones at a time from a stream.
+"""Records of CSV in bytes of UTF-8: where they end and how many fields they have; reads whole ones from a stream.
 
-The same rules as Arrow's parser: a field that begins with a quote ends at the next single one; a quote elsewhere is a
-character like others.
+The rules are those of Arrow's parser: a field that begins with a quote ends at the next quote that is not doubled; a
+quote elsewhere is a character like any other.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ import numpy as np
 
 BLOCK_BYTES = 1 << 22
 MOST_BYTES = 1 << 26
-"""A record that is longer is taken for a quote that nobody closed."""
+"""If a record is longer, a quote was probably not closed."""
 BOM = codecs.BOM_UTF8
 _QUOTE, _LF, _CR = b'"\n\r'
 
 
 class Record(NamedTuple):
-    """A record of a block: where it ends, and its fields; one of an empty line has none."""
+    """Where a record of a block ends, and its number of fields: 0 for an empty line."""
 
     end: int
     fields: int
 
 
 class Bytes(Protocol):
-    """What can be read from."""
+    """A stream of bytes."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
 
 @lru_cache(maxsize=8)
 def _field(delimiter: bytes) -> re.Pattern[bytes]:
-    """A field and what ends it; one whose quote is not closed is none."""
+    """Matches a field and what ends it, but no field whose quote is not closed."""
     d = re.escape(delimiter)
     return re.compile(rb'(?:"[^"]*(?:""[^"]*)*"(?!")|(?!"))[^' + d + rb"\r\n]*(" + d + rb"|\r\n|\n|\r|\Z)")
 
 
 def records(block: bytes, delimiter: bytes, *, last: bool) -> Iterator[Record]:
-    """The records of a block, from its start; what is cut off at its end is one only if the block is the last."""
+    """The records of a block. What follows its last end of a line is a record only if the block is the `last`."""
     at, fields, begin, size = 0, 0, 0, len(block)
     match = _field(delimiter).match
     while at < size:
@@ -63,13 +63,13 @@ def records(block: bytes, delimiter: bytes, *, last: bool) -> Iterator[Record]:
 
 
 def lines_in(block: bytes) -> int:
-    """How many lines end in it."""
+    """How many lines end in a block."""
     ends = block.count(b"\n")
     return ends if ends else block.count(b"\r")
 
 
 def whole(block: bytes, delimiter: bytes) -> int:
-    """Where the last whole record of a block ends, more of which may follow; 0 if none does."""
+    """Where the last whole record of a block ends, 0 if there is none; more blocks may follow."""
     if b'"' not in block:
         end = block.rfind(b"\n")
         if end >= 0:
@@ -84,7 +84,7 @@ def whole(block: bytes, delimiter: bytes) -> int:
     if len(delimiter) == 1 and ends.size and starts.all():
         outside = ends[np.searchsorted(quotes, ends) % 2 == 0]
         return int(outside[-1]) + 1 if outside.size else 0
-    # a quote inside a field that has none at its start: field by field
+    # some field has a quote that is not at its start: look at each field
     end = 0
     for record in records(block, delimiter, last=False):
         end = record.end
@@ -92,11 +92,11 @@ def whole(block: bytes, delimiter: bytes) -> int:
 
 
 _CONTROLS = re.compile("[\x80-\x84\x86-\x9f]")
-"""What Latin-1 has where other encodings have letters and signs; not the end of a line of old machines."""
+"""Control characters of Latin-1, where other encodings have letters; without U+0085, an end of lines."""
 
 
 class OtherEncoding(UnicodeError):
-    """Bytes that can be read in the encoding that was named, and mean something else: `encoding` is the likely one."""
+    """Bytes that can be decoded in the named encoding, but are probably text in `encoding`."""
 
     def __init__(self, encoding: str) -> None:
         super().__init__(encoding)
@@ -104,7 +104,7 @@ class OtherEncoding(UnicodeError):
 
 
 class EncodingCheck:
-    """Checks text read in an encoding that accepts any byte, and finds out if it is in another one."""
+    """Notices text in another encoding, although it can be decoded in the named one (Latin-1 accepts all bytes)."""
 
     def __init__(self, encoding: str) -> None:
         name = codecs.lookup(encoding).name
@@ -113,7 +113,7 @@ class EncodingCheck:
         self._foreign = False
 
     def look(self, data: bytes, text: str, *, final: bool) -> None:
-        """Take one more piece, and what it was read as. Raises OtherEncoding."""
+        """Look at the next piece, as bytes and as decoded text. Raises OtherEncoding."""
         if self._latin and _CONTROLS.search(text):
             raise OtherEncoding("cp1252")
         if self._also is None:
@@ -129,9 +129,9 @@ class EncodingCheck:
 
 
 class Utf8:
-    """A stream of text in some encoding, as bytes of UTF-8 without a byte order mark; whole characters only.
+    """Reads text in any encoding as bytes of UTF-8, in whole characters and without a byte order mark.
 
-    UnicodeError where the text is in another encoding; `OtherEncoding` if it is likely in which.
+    Raises UnicodeError if the text is in another encoding; OtherEncoding if it is probable which.
     """
 
     def __init__(self, stream: Bytes, encoding: str) -> None:
@@ -142,7 +142,7 @@ class Utf8:
         self._begun = self._ended = False
 
     def read(self) -> bytes:
-        """About a block; nothing at the end."""
+        """About `BLOCK_BYTES`; nothing at the end."""
         data = b""
         while not data and not self._ended:
             data = self._stream.read(BLOCK_BYTES)
@@ -158,7 +158,7 @@ class Utf8:
 
 
 class Unclosed(Exception):
-    """A record that is too long, or does not end: the number of its first line."""
+    """A record that is too long, or does not end; `line` is the number of its first line."""
 
     def __init__(self, line: int) -> None:
         super().__init__(line)
@@ -166,9 +166,9 @@ class Unclosed(Exception):
 
 
 def blocks(text: Utf8, skip: int, line: int, delimiter: bytes) -> Iterator[tuple[bytes, int, bool]]:
-    """Whole records: the block, the number of its first line, whether it is the last; `skip` bytes come before.
+    """Blocks of whole records: the block, the number of its first line, whether it is the last.
 
-    `line` is the number of the first line behind them. Raises Unclosed.
+    `skip` bytes are left out first; `line` is the number of the line after them. Raises Unclosed.
     """
     rest = b""
     while data := text.read():

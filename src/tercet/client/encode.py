@@ -1,4 +1,4 @@
-"""From what an owner has (NumPy, lists, pandas and pyarrow columns, numbers) to typed ring words, and back.
+"""Numbers and arrays (NumPy, lists, pandas, pyarrow) as typed ring words, and back.
 
 Every value is checked before anything is split or sent; errors name the position, never the value.
 """
@@ -30,7 +30,7 @@ _INT64 = np.iinfo(np.int64)
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """An array ready to be split: its words (packed bits for bools), its type, and its bounds as declared."""
+    """An array that is ready to be split: its words (packed bits for bools), type, and declared bounds."""
 
     words: NDArray[Any] = field(repr=False)
     type: Type
@@ -84,7 +84,7 @@ def stored_values(words: NDArray[Any], t: Type) -> NDArray[Any]:
     words = words.reshape(t.shape)
     if t.ring == 64:
         return words.view(np.int64)
-    if t.magnitude >= 1 << 63:
+    if t.lo < _INT64.min or t.hi > _INT64.max:
         return ring(t.ring).to_ints(words).astype(object)
     return np.ascontiguousarray(words["lo"]).view(np.int64).reshape(t.shape)
 
@@ -94,19 +94,9 @@ def decode_words(words: NDArray[Any], t: Type) -> Any:
 
     As in NumPy, what has no dimension comes as a scalar.
     """
-    out: NDArray[Any]
-    if t.is_bool:
-        out = unpack_bits(words, t.size).astype(np.bool_).reshape(t.shape)
-        return out[()]
-    here = ring(t.ring)
-    words = words.reshape(t.shape)
     if t.kind is ValueKind.FIXED:
-        return here.to_float(words, t.frac_bits)[()]
-    if t.lo < _INT64.min or t.hi > _INT64.max:
-        return here.to_ints(words).astype(object)[()]
-    if t.ring == 128:
-        return np.ascontiguousarray(words["lo"]).view(np.int64).reshape(t.shape)[()]
-    return words.view(np.int64)[()]
+        return ring(t.ring).to_float(words.reshape(t.shape), t.frac_bits)[()]
+    return stored_values(words, t)[()]
 
 
 def as_numbers(values: Any) -> NDArray[Any]:
@@ -117,7 +107,7 @@ def as_numbers(values: Any) -> NDArray[Any]:
         return _objects(array)
     if kind == "f":
         if not isinstance(values, np.ndarray | np.generic) and isinstance(values, list | tuple):
-            # NumPy makes floats of Python ints that share no integer type; they stay exact here
+            # NumPy turns Python ints that fit no common integer type into floats; here they stay exact
             objects = np.asarray(values, dtype=object)
             if all(isinstance(value, int | np.integer) for value in objects.flat) and objects.size:
                 return objects
@@ -125,7 +115,7 @@ def as_numbers(values: Any) -> NDArray[Any]:
     if kind in "biu":
         return array
     if kind in "US" and isinstance(values, list | tuple):
-        return _objects(np.asarray(values, dtype=object))  # says which one is no number
+        return _objects(np.asarray(values, dtype=object))  # its error names the first that is no number
     raise InputError(
         f"values of type {array.dtype} are not numbers", hint="pass bools, integers or floats, or encode them first"
     )
@@ -136,10 +126,11 @@ def _as_array(values: Any) -> NDArray[Any]:
         mask = np.ma.getmaskarray(values)
         _refuse(mask, "is missing")
         return np.asarray(values.data)
+    library = type(values).__module__.partition(".")[0]
     try:
-        if type(values).__module__.partition(".")[0] == "pandas" and hasattr(values, "to_numpy"):
+        if library == "pandas" and hasattr(values, "to_numpy"):
             return np.asarray(values.to_numpy())
-        if type(values).__module__.partition(".")[0] == "pyarrow" and hasattr(values, "as_py"):
+        if library == "pyarrow" and hasattr(values, "as_py"):
             return np.asarray(values.as_py())
         if hasattr(values, "__array__") or isinstance(values, bool | int | float | list | tuple | range):
             # pyarrow and polars offer __array__ too; nulls become NaN or None, and are refused as such

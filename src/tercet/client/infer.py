@@ -1,4 +1,4 @@
-"""A proposal of a schema from data: kinds, bounds rounded outward, decimals; for its owner to read and correct."""
+"""Proposes a schema for a table: kinds, bounds rounded outward, decimals. Its owner reads and corrects it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from typing import Any
 
 import tomli_w
 
-from tercet.client.bounds import frac_bits_for, friendly_bounds, friendly_dates
 from tercet.client.column_kinds import Asked, Proposal, proposal
 from tercet.client.column_summary import ColumnSummary
-from tercet.client.columns import clean_name
-from tercet.client.prefetch import prefetched
 from tercet.client.readers import open_source
 from tercet.client.readers_csv import headless
-from tercet.client.sources import Source
+from tercet.client.sources import Source, clean_name, prefetched
 from tercet.errors import InputError
 from tercet.federation.text import counted
 from tercet.store.reading import AS_IT_IS, Reading
@@ -45,11 +42,20 @@ _HEADER = """\
 _READING = """\
 # How the table is read; checks and uploads with this schema read it so, too. The nodes do not see this part.
 """
+_TOTALS = frozenset(
+    ("total", "totals", "grand total", "sum", "subtotal", "average", "mean", "count", "summe", "gesamt", "insgesamt")
+)
+_SECOND_HEADER = (
+    "if the header is not the first line, leave out the lines above it: --skip-rows 1, or more (in Python "
+    "skip_rows=1); take a line of units away; and if the first line is the header: --header (header=True)"
+)
+_FEWEST = 5
+"""In a table of texts only, a second header is looked for if there are at least so many rows."""
 
 
 @dataclass(frozen=True, repr=False)
 class Inference:
-    """A proposed schema, and what its owner should look at."""
+    """A proposed schema, with notes about what its owner should check."""
 
     proposals: tuple[Proposal, ...]
     rows: int
@@ -66,7 +72,7 @@ class Inference:
 
     @property
     def notes(self) -> list[str]:
-        """What needs a look: a line each, with names of columns and without values."""
+        """What the owner should check: one line for each remark, with names of columns and without values."""
         return [f"{p.name}: {comment}" for p in self.proposals for comment in p.comments]
 
     def __repr__(self) -> str:
@@ -82,10 +88,10 @@ class Inference:
 def infer(source: Any, *, keys: Sequence[str] = (), categories: Sequence[str] = (), **options: Any) -> Inference:
     """Read a source once and propose a schema. Owners call it; source and options are those of `open_source`.
 
-    keys: the column whose values are to be the public names of the rows. categories: columns of texts that are to be
-    categories however many there are: all of them become public. Without that, a column of more than a handful of
-    texts is left out. The options that are given are remembered in the schema. Memory is bounded. Raises InputError if
-    the source cannot be read or has no rows, or if what is asked for is not there.
+    keys: the column whose values are the public names of the rows. categories: columns whose texts become categories
+    however many there are; all of these texts become public. Other columns with more than a few texts are left out.
+    The schema keeps the options. Memory is bounded. Raises InputError if the source cannot be read or has no rows, or
+    if a named column is not there.
     """
     opened = source if isinstance(source, Source) else open_source(source, **options)
     columns = [ColumnSummary(opened.reading) for _ in opened.columns]
@@ -104,7 +110,7 @@ def infer(source: Any, *, keys: Sequence[str] = (), categories: Sequence[str] = 
     if not opened.asserted_header:
         for header, seen in zip(opened.columns, columns, strict=True):
             if seen.texts and seen.typed == "text" and header.strip() in seen.texts:
-                # what stands above the values is one of them
+                # the name is one of the values: the first line was no header
                 raise headless(f"the first line of {opened.name}")
         refuse_second_header(opened.name, opened.columns, columns, rows)
     refuse_remarks(opened.name, columns, rows)
@@ -147,27 +153,14 @@ def summary(inference: Inference) -> Sequence[tuple[str, str, str]]:
     return rows
 
 
-__all__ = ["Inference", "Proposal", "frac_bits_for", "friendly_bounds", "friendly_dates", "infer", "summary"]
-
-
-# ---- rows of a table that are none: a second header, units, totals, comments ----
-
-_TOTALS = frozenset(
-    ("total", "totals", "grand total", "sum", "subtotal", "average", "mean", "count", "summe", "gesamt", "insgesamt")
-)
-_SECOND_HEADER = (
-    "if the header is not the first line, leave out the lines above it: --skip-rows 1, or more (in Python "
-    "skip_rows=1); take a line of units away; and if the first line is the header: --header (header=True)"
-)
-_FEWEST = 5
-"""Rows of texts alone among which a second header is looked for."""
+# ---- rows that hold no data: a second header, units, totals, comments ----
 
 
 def refuse_second_header(name: str, headers: Sequence[str], columns: Sequence[ColumnSummary], rows: int) -> None:
-    """Raise InputError where the first row seems to be the header, or units: the line that was taken for names is none.
+    """Raise InputError if the first row seems to be the header, or a line of units, instead of data.
 
-    Called by inference of a source that nobody has said to have a header. Of columns of numbers or dates it is the only
-    row that is none; of columns of texts alone, in no column does its text come again, while others do.
+    Inference calls it unless the owner said that there is a header. In a column of numbers or dates, such a row is the
+    only one that holds something else; in a table of texts only, its texts occur once, while other texts are repeated.
     """
     for header, seen in zip(headers, columns, strict=True):
         if seen.typed != "text":
@@ -193,7 +186,7 @@ def refuse_second_header(name: str, headers: Sequence[str], columns: Sequence[Co
 
 
 def refuse_remarks(name: str, columns: Sequence[ColumnSummary], rows: int) -> None:
-    """Raise InputError for a row that is a comment, or says what all others come to."""
+    """Raise InputError for a row that is a comment or a line of totals."""
     first = next((seen for seen in columns if seen.count), None)
     if first is None:
         return
@@ -205,13 +198,13 @@ def refuse_remarks(name: str, columns: Sequence[ColumnSummary], rows: int) -> No
         return
     if (_alone(first) and first.last_no_number_row == rows) or first.last_text.lower().rstrip(": ") in _TOTALS:
         raise InputError(
-            f"row {rows} of {name}, the last one, holds a text alone of its kind, as a line of totals or a remark does",
-            hint="take it out of the table; or, if the text stands for a missing value, name it: --na TEXT",
+            f"row {rows} of {name}, the last one, seems to be a line of totals or a remark",
+            hint="remove it from the table; or, if its text stands for a missing value, name it: --na TEXT",
         )
 
 
 def _alone(seen: ColumnSummary) -> bool:
-    """Whether one text stands among numbers, and is no number that is written in another way."""
+    """Whether the column holds numbers and a single text that is not just a number in another notation."""
     if seen.typed != "text" or seen.numbers.count < 2 or seen.no_numbers != 1:
         return False
     return bool(re.match(r"[^\W\d_]|\D*$", seen.examples[0]))

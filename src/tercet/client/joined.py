@@ -1,4 +1,4 @@
-"""Two tables whose rows are brought together by their public keys, as one table; nothing secret is compared."""
+"""Joins two tables by their public keys; nothing secret is compared."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tercet.federation.api import DatasetInfo
 from tercet.store.schema import Column, Schema
 
 MAX_JOINED = 1_000_000
-"""Rows of a join: which row goes where is a list in the plan."""
+"""The most rows of a join: the plan has a list of the rows."""
 HOW = ("inner", "left")
 
 
 class Joinable(Protocol):
-    """A table, as a join sees it."""
+    """What a join needs of a table."""
 
     @property
     def name(self) -> str: ...
@@ -44,7 +44,7 @@ class Joinable(Protocol):
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a column of the joined table comes from: its table, its name there, and the row for each row (-1: none)."""
+    """Where a column of the joined table comes from: table, name there, and for each row the row there (-1: none)."""
 
     table: Joinable
     column: str
@@ -52,20 +52,20 @@ class _Source:
 
 
 class JoinSource:
-    """The columns of a joined table, as a table asks for them."""
+    """Gives a joined table its columns, as a session does for stored tables."""
 
     def __init__(self, sources: dict[str, _Source], keys: Sequence[int | str]) -> None:
         self._sources = sources
         self._keys = list(keys)
 
     def column(self, info: DatasetInfo, schema: Schema, column: str) -> SecretArray:
-        """A column; where a row has no partner, the least value that the column may have."""
+        """A column; rows without a partner have its lower bound."""
         source = self._sources[column]
         there = source.table.stored(source.column)
         return _taken(there, source.rows, False if there.dtype.name == "bool" else there.bounds[0])
 
     def validity(self, info: DatasetInfo, column: str) -> SecretArray:
-        """Where a column has a value: its row has a partner, and the value is there."""
+        """Which rows have a partner whose value is not missing."""
         source = self._sources[column]
         if source.table.schema[source.column].nullable:
             there = source.table.validity(source.column)
@@ -79,7 +79,7 @@ class JoinSource:
 
 
 def _taken(array: SecretArray, rows: NDArray[np.int64], nothing: Any) -> SecretArray:
-    """The elements at these rows; a public value where there is none."""
+    """The elements at these rows; the public value `nothing` for row -1."""
     if (rows < 0).any():
         array = manipulation.concat([array, np.asarray([nothing])])
         rows = np.where(rows < 0, len(array) - 1, rows)
@@ -88,7 +88,7 @@ def _taken(array: SecretArray, rows: NDArray[np.int64], nothing: Any) -> SecretA
 
 
 def joined(left: Joinable, right: Joinable, how: str, suffix: str) -> tuple[JoinSource, DatasetInfo, Schema]:
-    """What the table of both is made of: rows of `left` in their order, each with the row of `right` of the same key.
+    """Columns, description and schema of a join: the rows of `left` in order, each with the row of `right` of its key.
 
     `how`: "inner" leaves out rows without a partner, "left" keeps them, with values missing. Keys of `right` are
     unique; those of `left` need not be. Raises InputError.
@@ -136,7 +136,7 @@ def joined(left: Joinable, right: Joinable, how: str, suffix: str) -> tuple[Join
 
 
 def _is_own(table: Joinable) -> NDArray[np.bool_]:
-    """Which rows who asks has brought; and one more, for the place -1."""
+    """Which rows the person who asks has uploaded; and one more element, for row -1."""
     found = np.zeros(table.info.rows + 1, np.bool_)
     for start, stop in table.info.own:
         found[start:stop] = True

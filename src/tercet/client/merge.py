@@ -1,4 +1,4 @@
-"""One schema from those of several owners: what holds the tables of all of them, and what that changed."""
+"""Merges the schemas of several owners into one that allows the tables of all of them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NUMBERS = (ColumnKind.BOOL, ColumnKind.INTEGER, ColumnKind.DECIMAL)
 
 @dataclass(frozen=True)
 class Merged:
-    """A schema that holds what all given ones hold, and how it differs from them: a sentence each."""
+    """A schema that allows what each given one allows, and sentences that tell how it differs from them."""
 
     schema: Schema
     notes: tuple[str, ...]
@@ -58,7 +58,7 @@ def _only(column: str, there: str, not_there: str) -> str:
 
 
 def _merged(mine: Column, other: Column, where: str, notes: list[str]) -> Column:
-    """A column that holds what both hold."""
+    """A column that allows what both allow."""
     name = mine.name
     fields: dict[str, Any] = {"name": name, "description": mine.description or other.description}
     kinds = {mine.kind, other.kind}
@@ -107,7 +107,7 @@ def _bounds(column: Column) -> tuple[Any, Any]:
 
 
 def _exactness(mine: Column, other: Column, notes: list[str]) -> dict[str, int]:
-    """The finer of two, where one of them may be no decimal."""
+    """The finer exactness of the two; one of them may be no decimal."""
     decimals = [column for column in (mine, other) if column.kind is ColumnKind.DECIMAL]
     digits = [column.digits for column in decimals if column.digits is not None]
     bits = [column.scale_bits for column in decimals if column.digits is None]

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypedDict, TypeVar, Unpack
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -33,11 +33,24 @@ T = TypeVar("T")
 _ASK = "ask its operator whether it runs, then try again"
 
 
-class NodeClient:
-    """One node, asked by one person. May be used by several threads; each takes a connection of its own.
+class RequestOptions(TypedDict, total=False):
+    """Options of one request to a node."""
 
-    Raises, from every call: Unreachable, Timeout (naming the node), ConfigError if it shows another certificate than
-    the federation file has, ProtocolViolation for an answer that is none, and what the node itself answered: Refused,
+    json_body: bool
+    headers: dict[str, str]
+    timeout: float | None
+    """Seconds for which the node may be silent; None: those of the client."""
+    patient: bool
+    """Whether to wait and try again if the node gets too many requests, or is not ready."""
+    most: int
+    """Bytes of the longest answer that is read."""
+
+
+class NodeClient:
+    """One node, asked by one person. Several threads may use it; each takes a connection of its own.
+
+    Every call may raise Unreachable or Timeout (naming the node), ConfigError if its certificate is not that of the
+    federation file, ProtocolViolation for an answer of a wrong form, and the error that the node answers: Refused,
     InputError, IntegrityError, ... with its name in front.
     """
 
@@ -50,7 +63,7 @@ class NodeClient:
         timeout: float = TIMEOUT_S,
         via: NodeEntry | None = None,
     ) -> None:
-        """`via`: the node through which requests go, if not directly to this one; `timeout`: seconds of silence."""
+        """`via`: the node through which requests go, if another one. `timeout`: seconds for which it may be silent."""
         self._federation = federation
         self.entry = federation.node(party)
         self.party = party
@@ -112,62 +125,38 @@ class NodeClient:
             return Health(ready=False, missing=[error.message[:200]])
 
     def request(
-        self,
-        method: str,
-        target: str,
-        body: Sequence[Buffer] = (),
-        *,
-        json_body: bool = False,
-        headers: dict[str, str] | None = None,
-        timeout: float | None = None,
-        patient: bool = False,
-        most: int = MAX_ANSWER_BYTES,
+        self, method: str, target: str, body: Sequence[Buffer] = (), **options: Unpack[RequestOptions]
     ) -> bytes:
-        """One signed request; the bytes of a good answer. `target` is path and query, `body` is sent without a copy.
-
-        `patient`: wait and try again where the node gets too many requests, or is not ready. `most`: bytes of the
-        longest answer that is read.
-        """
-        answer = self.ask(
-            method, target, body, json_body=json_body, headers=headers, timeout=timeout, patient=patient, most=most
-        )
+        """One signed request; the bytes of a good answer. `target` is path and query, `body` is sent without a copy."""
+        answer = self.ask(method, target, body, **options)
         if answer.status >= 400:
             raise self.error(answer)
         return answer.data
 
     def ask(
-        self,
-        method: str,
-        target: str,
-        body: Sequence[Buffer] = (),
-        *,
-        json_body: bool = False,
-        headers: dict[str, str] | None = None,
-        timeout: float | None = None,
-        patient: bool = False,
-        most: int = MAX_ANSWER_BYTES,
+        self, method: str, target: str, body: Sequence[Buffer] = (), **options: Unpack[RequestOptions]
     ) -> HttpAnswer:
-        """As `request`; the node's answer, whatever its status. Raises for connections only."""
+        """As `request`, but gives the answer whatever its status. Raises errors of connections only."""
         pieces = joined(body)
         digest = hashlib.sha256()
         for piece in pieces:
             digest.update(piece)
         content = digest.hexdigest()
-        fixed = dict(headers or {})
+        fixed = dict(options.get("headers", {}))
         if pieces:
-            fixed["Content-Type"] = "application/json" if json_body else "application/octet-stream"
+            fixed["Content-Type"] = f"application/{'json' if options.get('json_body') else 'octet-stream'}"
 
         def signed() -> dict[str, str]:
             to = self.entry.fingerprint
             return fixed | signed_headers(self._member, to, method, target, content, time.time())
 
-        patience = self.timeout if timeout is None else timeout
+        timeout, most = options.get("timeout") or self.timeout, options.get("most", MAX_ANSWER_BYTES)
         asked = f"{method} {target.partition('?')[0]}"
         for trial in range(_TRIES):
             answer = self._connections.exchange(
-                method, self._prefixed(target), pieces, signed, timeout=patience, most=most, told=asked
+                method, self._prefixed(target), pieces, signed, timeout=timeout, most=most, told=asked
             )
-            if not patient or answer.status not in (429, 503):
+            if not options.get("patient") or answer.status not in (429, 503):
                 break
             time.sleep(min(answer.retry_after or 0.2 * 2**trial, 5.0))
         return answer
@@ -176,7 +165,7 @@ class NodeClient:
         return self._prefix + target.removeprefix("/v1") if self._prefix else target
 
     def error(self, answer: HttpAnswer) -> TercetError:
-        """What an answer with an error status stands for."""
+        """The exception for an answer with an error status."""
         body = answer.error()
         if body is None:
             what = f"answered with status {answer.status} and no reason"
@@ -184,13 +173,13 @@ class NodeClient:
         names = {node.name: party for party, node in zip(PARTIES, self._federation.nodes, strict=True)}
         name = body.node if body.node in names else self.name
         if name != self.name and self.name != self._federation.coordinator.name:
-            # the coordinator passes on what others object, which is checked; nobody else speaks for another
+            # only the coordinator may pass on what another node says; callers check that
             body = body.model_copy(update={"message": f"{body.message} (so says {self.name})"})
         body = body.model_copy(update={"node": name})
         return error_of(answer.status, body, name, names[name])
 
     def checked(self, answer: type[M], data: bytes) -> M:
-        """An answer's bytes as the model that it should be."""
+        """The bytes of an answer as a model."""
         try:
             return answer.model_validate_json(data)
         except ValidationError as error:
@@ -235,9 +224,9 @@ class Nodes:
         return self.clients[0]
 
     def doors(self) -> list[tuple[NodeClient, NodeInfo]]:
-        """The nodes that are connected to, all or the one through which requests go, with what they say of themselves.
+        """The nodes to which requests go directly (all, or the one of `via`), with their answers about themselves.
 
-        Raises ConfigError if one is not who the federation file says.
+        Raises ConfigError if one is not the node of the federation file.
         """
         clients = self.clients if self.via is None else (self.named(self.via),)
         asked = [(client, self.start(NodeClient.info, client)) for client in clients]

@@ -1,28 +1,118 @@
-"""Sends signed orders to the coordinator until they are answered: withdrawals, widenings, refreshes, deletions."""
+"""Signed orders to the three nodes, and what they list: datasets, keys, receipts, kept arrays."""
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from tercet.client.nodes import NodeClient, Nodes
-from tercet.client.settling import confirmed, final
 from tercet.errors import Busy, IntegrityError, PartyError, TercetError
 from tercet.federation.api import ChangeOutcome, DatasetInfo, DatasetList
 from tercet.federation.api_data import KeptInfo, KeptList, KeyPage, Receipt, ReceiptList
 from tercet.federation.identifiers import fresh_id
 from tercet.federation.orders import Action, DropKept, Order, Refresh, SignedOrder, Widen, Withdraw, sign_order
+from tercet.federation.outcomes import check_outcome
 from tercet.policy.request import united
 from tercet.store.schema import Schema
 from tercet.store.widening import widenings
 
+SETTLE_S = 5.0
+"""How long nodes that have not heard of a decision are asked again."""
+_PAUSE_S = 0.1
+_ASK_S = 10.0
 ATTEMPTS = 3
 ORDER_S = 120.0
 """How long the coordinator may take to carry an order out."""
 BUSY_S = 30.0
 """How long an order waits for another change of the same thing to end."""
 PAUSE_S = 0.5
+
+
+def settled(nodes: Nodes, transaction: str, *, patience: float | None = None) -> list[ChangeOutcome | TercetError]:
+    """The signed outcome of a change at each of the three nodes, or why it gives none; waits while one is undecided.
+
+    Raises IntegrityError for an answer that its node did not sign, or where two nodes have signed different ends.
+    """
+    deadline = time.monotonic() + (SETTLE_S if patience is None else patience)
+    while True:
+        answers = nodes.try_each(lambda node: _signed(nodes, node, transaction))
+        if lies := [one for one in answers if isinstance(one, IntegrityError)]:
+            raise lies[0]
+        _check_alike(nodes, answers)
+        undecided = any(isinstance(one, ChangeOutcome) and one.state == "pending" for one in answers)
+        if not undecided or time.monotonic() > deadline:
+            return answers
+        time.sleep(_PAUSE_S)
+
+
+def _signed(nodes: Nodes, node: NodeClient, transaction: str) -> ChangeOutcome:
+    found = node.get(f"/v1/transactions/{transaction}", ChangeOutcome, timeout=_ASK_S)
+    if found.state != "pending":
+        check_outcome(found, node.entry.card, nodes.federation.id, transaction)
+    return found
+
+
+def _check_alike(nodes: Nodes, answers: list[ChangeOutcome | TercetError]) -> None:
+    """Raise IntegrityError where nodes have signed different ends of one change."""
+    said = {
+        client.name: (one.state, one.version, one.manifest)
+        for client, one in zip(nodes.clients, answers, strict=True)
+        if isinstance(one, ChangeOutcome) and one.state != "pending"
+    }
+    if len(set(said.values())) > 1:
+        words = "; ".join(
+            f"{name} says that it is {state}" + (f" as version {version}" if version else "")
+            for name, (state, version, _) in said.items()
+        )
+        raise IntegrityError(
+            f"the nodes have signed different ends of the change: {words}",
+            hint="one of them is faulty or lying; tell the operators, who compare their audits (tercet node repair)",
+        )
+
+
+def final(nodes: Nodes, told: ChangeOutcome) -> ChangeOutcome:
+    """The outcome of a committed change, with the names of the nodes that have not signed the same."""
+    answers = settled(nodes, told.transaction)
+    signed = [
+        client.name
+        for client, one in zip(nodes.clients, answers, strict=True)
+        if isinstance(one, ChangeOutcome) and one.state == "committed"
+    ]
+    if any(isinstance(one, ChangeOutcome) and one.state == "aborted" for one in answers):
+        raise IntegrityError(
+            f"node {nodes.coordinator.name} says that it is committed, and others have signed that it is aborted",
+            hint="tell the operators of the other two nodes",
+        )
+    return told.model_copy(update={"unsigned": [client.name for client in nodes.clients if client.name not in signed]})
+
+
+def confirmed(nodes: Nodes, transaction: str, error: TercetError) -> TercetError:
+    """Why an order failed, as far as the nodes concerned have signed it; `error` is what the coordinator said.
+
+    Raises IntegrityError if another node has signed that it is committed.
+    """
+    answers = settled(nodes, transaction, patience=min(SETTLE_S, 1.0))
+    said: dict[str, str] = {}
+    for client, one in zip(nodes.clients, answers, strict=True):
+        if isinstance(one, ChangeOutcome) and one.state == "committed":
+            raise IntegrityError(
+                f"node {nodes.coordinator.name} says that the order failed ({error.message}), and {client.name} has "
+                "signed that it was carried out",
+                hint="do not order it again; tell the operators of the other two nodes",
+            )
+        if isinstance(one, ChangeOutcome) and one.state == "aborted":
+            said[client.name] = one.reason
+    blamed = getattr(error, "node", "")
+    if blamed and blamed != nodes.coordinator.name and not said.get(blamed, "").startswith(f"{blamed}: "):
+        return PartyError(
+            f"node {nodes.coordinator.name} says that {blamed} refused it, and {blamed} has signed no such thing: "
+            f"{error.message}",
+            party=int(nodes.coordinator.party),
+            hint=f"ask the operator of {blamed}",
+        )
+    return error
 
 
 class Unsettled(PartyError):
@@ -146,10 +236,6 @@ def dataset(nodes: Nodes, name: str) -> DatasetInfo:
     return _agreed(nodes, name, list(nodes.each(lambda node: node.get(f"/v1/datasets/{name}", DatasetInfo))))
 
 
-def _key_pages(nodes: Nodes, path: str) -> list[KeyPage]:
-    return list(nodes.each(lambda node: node.get(path, KeyPage)))
-
-
 def keys(nodes: Nodes, info: DatasetInfo) -> list[int | str]:
     """The public keys of a dataset's rows, as all three nodes have them. Three times the keys travel.
 
@@ -158,11 +244,9 @@ def keys(nodes: Nodes, info: DatasetInfo) -> list[int | str]:
     found: list[int | str] = []
     while True:
         path = f"/v1/datasets/{info.name}/keys?start={len(found)}"
-        pages = _key_pages(nodes, path)
-        facts = [(page.version, page.column, page.values, page.next) for page in pages]
-        odd = [client.name for client, fact in zip(nodes.clients, facts, strict=True) if facts.count(fact) == 1]
-        if odd:
-            who = f"node {odd[0]} differs" if len(odd) == 1 else "no two nodes agree"
+        pages = nodes.each(functools.partial(NodeClient.get, target=path, answer=KeyPage))
+        who = _odd_one(nodes, [(page.version, page.column, page.values, page.next) for page in pages])
+        if who:
             raise IntegrityError(f"the nodes do not have the same keys of {info.name}: {who}", hint="ask the operators")
         if pages[0].version != info.version:
             raise IntegrityError(
@@ -178,11 +262,18 @@ def keys(nodes: Nodes, info: DatasetInfo) -> list[int | str]:
             )
 
 
+def _odd_one(nodes: Nodes, facts: Sequence[object]) -> str:
+    """Which node says something else than the other two; empty if all three say the same."""
+    odd = [client.name for client, fact in zip(nodes.clients, facts, strict=True) if facts.count(fact) == 1]
+    return "" if not odd else f"node {odd[0]} differs" if len(odd) == 1 else "no two nodes agree"
+
+
 def _agreed(nodes: Nodes, name: str, found: list[DatasetInfo | None]) -> DatasetInfo:
     facts = [None if info is None else (info.version, info.manifest, info.rows) for info in found]
-    if len(set(facts)) == 1:
+    who = _odd_one(nodes, facts)
+    if not who:
         assert found[0] is not None
-        # each node has its own policy; what all three allow is what the strictest does
+        # each node has its own policy: the strictest cohort counts
         infos = [info for info in found if info is not None]
         own = united(tuple((start, stop) for info in infos for start, stop in info.own), ())
         return infos[0].model_copy(
@@ -192,8 +283,6 @@ def _agreed(nodes: Nodes, name: str, found: list[DatasetInfo | None]) -> Dataset
         client.name: "does not have it" if info is None else f"has version {info.version}, {info.rows:,} rows"
         for client, info in zip(nodes.clients, found, strict=True)
     }
-    odd = [client.name for client, fact in zip(nodes.clients, facts, strict=True) if facts.count(fact) == 1]
-    who = f"node {odd[0]} differs" if len(odd) == 1 else "no two nodes agree"
     raise IntegrityError(
         f"the nodes do not have the same dataset {name}: {who} ({'; '.join(f'{a} {b}' for a, b in have.items())})",
         hint="a change may be under way: try again; if it stays so, ask the operators",

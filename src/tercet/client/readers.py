@@ -1,11 +1,14 @@
-"""Where rows come from: files, standard input, databases, frames; all as batches of Arrow columns."""
+"""Where rows come from: files, spreadsheets, standard input, databases, frames; all as batches of Arrow columns."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import math
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,10 @@ import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
 
+from tercet.client.readers_csv import CsvSource, has_asserted_header, header_of
 from tercet.client.sources import BATCH_ROWS, Replayed, Source, file_identity, refuse_twice
 from tercet.errors import InputError
-from tercet.store.reading import LAYOUT, Reading
+from tercet.store.reading import AS_IT_IS, LAYOUT, Reading
 from tercet.store.schema import Schema
 
 _PARQUET = b"PAR1"
@@ -24,6 +28,9 @@ _ARROW_FILE = b"ARROW1"
 _ARROW_STREAM = b"\xff\xff\xff\xff"
 _FEATHER_1 = b"FEA1"
 _NUMBERS = (int, float, Decimal)
+_WORKBOOK = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+"""First bytes of spreadsheets: those of zip archives, and those of older ones."""
+_EXACT = 1 << 53
 
 
 def open_source(
@@ -34,14 +41,14 @@ def open_source(
     schema: Schema | None = None,
     **options: Any,
 ) -> Source:
-    """The rows of a path, of "-" or an open binary file, of an SQLAlchemy URL with a query, or of a frame.
+    """The rows of a path, of an open binary file, of an SQLAlchemy URL with a query, or of a frame. Owners call it.
 
     Paths: Parquet, Arrow (Feather), Excel and CSV, told apart by their first bytes; CSV may be compressed (.gz, .bz2,
     .zst). Frames: pandas, polars, pyarrow, or a dict of columns. `options` say how to read it and are those of
-    `tercet.store.reading.Reading`, which may be given as `reading` instead; of CSV and Excel only are delimiter,
-    encoding, header, names, skip_rows and sheet, of all sources decimal, thousands, strip, day_first and na. A `schema`
-    remembers how the source was read that it was inferred from; what is said here must agree. Called by owners.
-    InputError if it cannot be opened or read, or an option is not for it.
+    `tercet.store.reading.Reading`, which may be given as `reading` instead: decimal, thousands, strip, day_first and na
+    for all sources; delimiter, encoding, header, names, skip_rows and sheet for CSV and Excel only. A `schema` that was
+    inferred contains the options of its source; those given here must not contradict them. Raises InputError if the
+    source cannot be opened or read, or if an option does not apply to it.
     """
     if reading is None:
         reading = Reading.of(options)
@@ -62,9 +69,6 @@ def open_source(
 def _source(what: Any, query: str | None, reading: Reading) -> Source:
     if query is not None:
         return SqlSource(what, query)
-    from tercet.client.readers_csv import CsvSource
-    from tercet.client.readers_excel import ExcelSource, is_workbook
-
     if isinstance(what, str | os.PathLike):
         if str(what) == "-":
             raise InputError("standard input is to be given as an open binary file", hint="pass sys.stdin.buffer")
@@ -79,7 +83,7 @@ def _source(what: Any, query: str | None, reading: Reading) -> Source:
             return ParquetSource(path)
         if head.startswith((_ARROW_FILE, _ARROW_STREAM)):
             return ArrowSource(path)
-        if is_workbook(head):
+        if head.startswith(_WORKBOOK):
             return ExcelSource(path, reading)
         _refuse_feather_1(head, str(path))
         return CsvSource(path, reading)
@@ -91,7 +95,7 @@ def _source(what: Any, query: str | None, reading: Reading) -> Source:
             raise InputError("Parquet is not read from standard input", hint="pass the file by its path")
         if head.startswith((_ARROW_FILE, _ARROW_STREAM)):
             return ArrowSource(stream)
-        return ExcelSource(stream, reading) if is_workbook(head) else CsvSource(stream, reading)
+        return ExcelSource(stream, reading) if head.startswith(_WORKBOOK) else CsvSource(stream, reading)
     return FrameSource(what)
 
 
@@ -194,7 +198,7 @@ class FrameSource(Source):
 
 
 class _Hashed(io.RawIOBase):
-    """Takes bytes and keeps their hash only."""
+    """A file that hashes what is written to it."""
 
     def __init__(self) -> None:
         self.digest = hashlib.sha256()
@@ -220,7 +224,7 @@ def _as_table(frame: Any, name: str) -> pa.Table:
             try:
                 columns[str(label)] = array_of(values)
             except (pa.ArrowException, ValueError, TypeError, OverflowError):
-                # the message of the cause quotes a value
+                # the message of the cause holds a value
                 raise InputError(
                     f"column {str(label)!r} of {name} mixes kinds of values, or has one that no column has",
                     hint="make it one kind, with frame[column].astype(...) for instance",
@@ -239,7 +243,7 @@ def _as_table(frame: Any, name: str) -> pa.Table:
 
 
 class SqlSource(Source):
-    """The result of a query at a database, fetched in pieces with a cursor at the server where there is one."""
+    """The result of a query at a database, fetched in pieces (by a cursor of the server, if it has them)."""
 
     def __init__(self, url: Any, query: str) -> None:
         import sqlalchemy
@@ -249,7 +253,7 @@ class SqlSource(Source):
             parsed = sqlalchemy.engine.make_url(url)
             self._engine = sqlalchemy.create_engine(parsed, poolclass=sqlalchemy.pool.NullPool)
         except (sqlalchemy.exc.ArgumentError, ImportError) as error:
-            # the URL, and so the message of the cause, may hold a password
+            # the message of the cause may hold the URL, and so a password
             raise InputError(
                 f"the database URL cannot be used ({type(error).__name__})",
                 hint="write it as SQLAlchemy does: postgresql+psycopg://user@host/database, sqlite:///file.db; "
@@ -257,7 +261,7 @@ class SqlSource(Source):
             ) from None
         self.name = f"the query at {parsed.get_backend_name()}"
         self._query = sqlalchemy.text(query)
-        with self._asking(), self._engine.connect() as connection:
+        with _asking(self.name), self._engine.connect() as connection:
             result = connection.execution_options(stream_results=True, max_row_buffer=1).execute(self._query)
             if not result.returns_rows:
                 raise InputError("the query gives no rows", hint="pass a SELECT")
@@ -268,16 +272,13 @@ class SqlSource(Source):
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         names = list(self.columns if columns is None else columns)
         places = [self.columns.index(name) for name in names]
-        with self._asking(), self._engine.connect() as connection:
+        with _asking(self.name), self._engine.connect() as connection:
             options = {"stream_results": True, "max_row_buffer": BATCH_ROWS}
             result = connection.execution_options(**options).execute(self._query)
             for partition in result.partitions(BATCH_ROWS):
                 by_column = list(zip(*partition, strict=True))
                 arrays = [_sql_column(by_column[place], name) for place, name in zip(places, names, strict=True)]
                 yield pa.RecordBatch.from_arrays(arrays, names)
-
-    def _asking(self) -> _Asking:
-        return _Asking(self.name)
 
 
 def _sql_column(values: tuple[Any, ...], name: str) -> pa.Array:
@@ -288,10 +289,7 @@ def _sql_column(values: tuple[Any, ...], name: str) -> pa.Array:
 
 
 def array_of(values: Any) -> pa.Array:
-    """Values of Python or pandas as an Arrow array; numbers that no type of it holds, or of several kinds, as texts.
-
-    So they are read exactly, as from a file of text.
-    """
+    """Values of Python or pandas as an Arrow array. Numbers that no Arrow type holds become texts: they stay exact."""
     try:
         return pa.array(values, from_pandas=True)
     except (pa.ArrowException, ValueError, TypeError, OverflowError):
@@ -301,21 +299,17 @@ def array_of(values: Any) -> pa.Array:
         return pa.array([None if value is None else str(value) for value in held], pa.string())
 
 
-class _Asking:
-    """Database errors in our words: theirs quote queries, parameters and addresses."""
+@contextmanager
+def _asking(name: str) -> Iterator[None]:
+    """Raises InputError for errors of a database, whose own messages hold queries, parameters and addresses."""
+    import sqlalchemy.exc
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        import sqlalchemy.exc
-
-        if isinstance(error, sqlalchemy.exc.SQLAlchemyError):
-            cause = getattr(error, "orig", None)
-            what = f"{type(error).__name__}{'' if cause is None else f': {_first_line(cause)}'}"
-            raise InputError(f"{self._name} failed: {what}", hint="check the URL, the rights and the query") from None
+    try:
+        yield
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        cause = getattr(error, "orig", None)
+        what = f"{type(error).__name__}{'' if cause is None else f': {_first_line(cause)}'}"
+        raise InputError(f"{name} failed: {what}", hint="check the URL, the rights and the query") from None
 
 
 def _first_line(error: BaseException) -> str:
@@ -323,18 +317,108 @@ def _first_line(error: BaseException) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
-class _reading:
-    """Errors of Arrow and of the file system in our words: those of Arrow quote values."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Raises InputError for errors of Arrow and of the file system; messages of Arrow hold values."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.strerror:
-            raise InputError(f"cannot read {self._name}: {error.strerror}") from None
-        if isinstance(error, pa.ArrowException | OSError):
+            raise InputError(f"cannot read {name}: {error.strerror}") from None
+        raise InputError(
+            f"{name} is damaged or cut off ({type(error).__name__})", hint="write it again, or copy it anew"
+        ) from None
+
+
+class ExcelSource(Source):
+    """One sheet of a workbook, held in memory; its first row names the columns unless `reading` says otherwise."""
+
+    layout = ("header", "names", "skip_rows", "sheet")
+
+    def __init__(self, what: Path | Replayed, reading: Reading = AS_IT_IS) -> None:
+        self.path = what if isinstance(what, Path) else None
+        self.name = "standard input" if self.path is None else str(self.path)
+        self.reading = reading
+        rows = self._rows(what)[reading.skip_rows or 0 :]
+        if not rows:
+            raise InputError(f"{self.name} is empty", hint="the first row names the columns")
+        first = ["" if cell is None else _text(cell) for cell in rows[0]]
+        self.columns, headed = header_of(first, reading, f"the first row of {self.name}")
+        self.asserted_header = has_asserted_header(reading)
+        refuse_twice(self.columns, self.name)
+        kept = rows[1:] if headed else rows
+        self.rows = len(kept)
+        self._table = pa.table({name: _column([row[place] for row in kept]) for place, name in enumerate(self.columns)})
+
+    def _rows(self, what: Path | Replayed) -> list[list[Any]]:
+        """The rows of the sheet, without empty ones at the end; None for an empty cell."""
+        import python_calamine
+
+        try:
+            book = python_calamine.load_workbook(what if isinstance(what, Path) else io.BytesIO(what.read()))
+            names = list(book.sheet_names)
+            filled = {}
+            for name in names if self.reading.sheet is None else [self._named(names)]:
+                rows = [
+                    [None if cell == "" else cell for cell in row] for row in book.get_sheet_by_name(name).to_python()
+                ]
+                while rows and not any(cell is not None for cell in rows[-1]):
+                    rows.pop()
+                if rows:
+                    filled[name] = rows
+        except python_calamine.PasswordError:
+            raise InputError(f"{self.name} is locked by a password", hint="save it without one") from None
+        except (python_calamine.CalamineError, OSError, ValueError) as error:
             raise InputError(
-                f"{self._name} is damaged or cut off ({type(error).__name__})", hint="write it again, or copy it anew"
+                f"{self.name} cannot be read as a spreadsheet ({type(error).__name__})",
+                hint="save it again as .xlsx or CSV",
             ) from None
+        if len(filled) > 1:
+            raise InputError(
+                f"{self.name} has {len(filled)} sheets: {', '.join(map(repr, filled))}",
+                hint="name one with --sheet (in Python sheet=...)",
+            )
+        return next(iter(filled.values()), [])
+
+    def _named(self, names: list[str]) -> str:
+        """The sheet of that name, or of that number."""
+        wanted = self.reading.sheet or ""
+        if wanted in names:
+            return wanted
+        if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
+            return names[int(wanted) - 1]
+        raise InputError(f"{self.name} has no sheet {wanted!r}", hint=f"it has {', '.join(map(repr, names))}")
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        table = self._table if columns is None else self._table.select(list(columns))
+        yield from table.to_batches(max_chunksize=BATCH_ROWS)
+
+    def identity(self) -> str | None:
+        return None if self.path is None else f"{file_identity(self.path)} {self.reading.given()}"
+
+
+def _text(cell: Any) -> str:
+    """A cell as spreadsheets show it."""
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < _EXACT else f"{cell:.15g}"
+    return str(cell)
+
+
+def _column(cells: list[Any]) -> pa.Array:
+    """Cells of one kind as a column of that kind, others as texts."""
+    filled = [cell for cell in cells if cell is not None]
+    kinds = {bool if isinstance(cell, bool) else type(cell) for cell in filled}
+    if not filled:
+        return pa.nulls(len(cells), pa.string())
+    if kinds == {bool}:
+        return pa.array(cells, pa.bool_())
+    if kinds <= {int, float} and all(math.isfinite(cell) for cell in filled):
+        if all(float(cell).is_integer() and abs(cell) < _EXACT for cell in filled):
+            return pa.array([None if cell is None else int(cell) for cell in cells], pa.int64())
+        # spreadsheets show at most 15 digits: 0.1 + 0.2 is 0.3 there
+        return pa.array([None if cell is None else float(f"{cell:.15g}") for cell in cells], pa.float64())
+    if kinds <= {date, datetime}:
+        return pa.array([cell.date() if isinstance(cell, datetime) else cell for cell in cells], pa.date32())
+    return pa.array([None if cell is None else _text(cell) for cell in cells], pa.string())

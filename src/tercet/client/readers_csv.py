@@ -1,7 +1,7 @@
-"""CSV: every column as text, converted later; so that what is wrong can be named by its line, or by row and column.
+"""Reads CSV: every column as text, which is converted later, so that errors can name line, or row and column.
 
-Bytes are read, decoded and cut at the ends of records in the thread that asks for them; Arrow parses what is in memory
-already. No thread of Arrow ever calls Python: one that did while the interpreter ends would end the process.
+The calling thread reads and decodes bytes and cuts them at the ends of records; Arrow parses blocks in memory. No
+thread of Arrow ever calls Python: if one did so while the interpreter ends, the process would crash.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.csv
 
 from tercet.client.csv_records import (
-    BLOCK_BYTES,
     BOM,
     EncodingCheck,
     OtherEncoding,
@@ -43,7 +42,7 @@ _VALUE = re.compile(r"[+-]?[0-9][0-9.,' ]*([eE][+-]?[0-9]+)?|[+-]?\.[0-9]+")
 
 
 class CsvSource(Source):
-    """A CSV file, from a path or a stream; its first line names the columns unless it is said otherwise."""
+    """A CSV file, from a path or a stream; its first line names the columns unless `reading` says otherwise."""
 
     layout = ("delimiter", "encoding", "header", "names", "skip_rows")
 
@@ -67,7 +66,7 @@ class CsvSource(Source):
         refuse_twice(self.columns, self.name, hint="give each column a name of its own, or name them all: --names")
 
     def _look(self, head: bytes, whole: bool) -> None:
-        """Find the delimiter, the names, and where the data begins."""
+        """Find the delimiter, the names of the columns, and where the data begins."""
         at = line = 0
         for _ in range(self.reading.skip_rows or 0):
             found = _LINE.match(head, at)
@@ -91,23 +90,12 @@ class CsvSource(Source):
         text = rest[: first.end].decode()
         fields = next(csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter))
         self._at, self._first_line = at, line + 1
-        named, self.names_line = self.reading.names, 0
-        headed = self.reading.header if self.reading.header is not None else named is None
+        self._width, self.names_line = len(fields), 0
+        self.columns, headed = header_of(fields, self.reading, f"line {line + 1} of {self.name}")
+        self.asserted_header = has_asserted_header(self.reading)
         if headed:
             self._at, self._first_line = at + first.end, line + 1 + lines_in(rest[: first.end])
             self.names_line = line + 1
-            if self.reading.header is None and looks_like_data(fields):
-                raise headless(f"line {line + 1} of {self.name}")
-            if self.reading.header is None:
-                refuse_title(fields, f"line {line + 1} of {self.name}")
-        self.asserted_header = self.reading.header is not None or named is not None
-        if named is not None and len(named) != len(fields):
-            raise InputError(
-                f"{len(named)} names are given, and line {line + 1} of {self.name} has {len(fields)} fields",
-                hint="name all columns, in their order",
-            )
-        self.columns = named or columns_of(fields if headed else [""] * len(fields))
-        self._width = len(fields)
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         wanted = [self.columns.index(name) for name in (self.columns if columns is None else columns)]
@@ -138,7 +126,7 @@ class CsvSource(Source):
     def _parsed(self, block: bytes, wanted: list[int], rows: int, line: int, last: bool) -> pa.RecordBatch:
         places = [str(place) for place in range(self._width)]
         if last and block.endswith(self._delimiter.encode()):
-            block += b"\n"  # the empty field at the very end is one
+            block += b"\n"  # the file ends with an empty field
         try:
             table = pa.csv.read_csv(
                 pa.BufferReader(block),
@@ -146,7 +134,7 @@ class CsvSource(Source):
                 pa.csv.ParseOptions(
                     delimiter=self._delimiter,
                     newlines_in_values=b'"' in block,
-                    # of a single column an empty line is a missing value
+                    # in a file of one column, an empty line is a missing value
                     ignore_empty_lines=self._width > 1,
                 ),
                 pa.csv.ConvertOptions(
@@ -171,7 +159,7 @@ class CsvSource(Source):
         return pa.RecordBatch.from_arrays(arrays, [self.columns[place] for place in wanted])
 
     def _defect(self, block: bytes, rows: int, line: int, last: bool) -> InputError:
-        """What is wrong in a block that cannot be parsed, by its line."""
+        """The error for a block that cannot be parsed; it names the line."""
         at = 0
         for record in records(block, self._delimiter.encode(), last=True):
             if record.fields == 0 and self._width > 1:
@@ -263,7 +251,7 @@ def _compressed(path: Path) -> bool:
 
 
 def _sniffed(head: bytes, whole: bool, reading: Reading) -> str:
-    """The delimiter by which the first lines have a like number of fields, more than one; else the most frequent."""
+    """The delimiter that gives all first lines the same number of fields, more than one; else the most frequent."""
     if not whole:
         head = head[: head.rfind(b"\n") + 1] or head
     line = head.splitlines()[0].decode()
@@ -274,51 +262,59 @@ def _sniffed(head: bytes, whole: bool, reading: Reading) -> str:
         if found and min(found) == max(found) > 1:
             widths[mark] = found[0]
     if len(widths) > 1:
-        widths.pop(reading.point, None)  # a decimal comma separates fields only where nothing else does
+        widths.pop(reading.point, None)  # a decimal comma separates fields only if nothing else does
     if len(widths) > 1 and "," in widths and _VALUE.fullmatch(line.replace(",", ".").split(";")[0].strip()):
-        # 1,5;2,5 and no header: what stands beside it separates, and the comma is a decimal one
+        # 1,5;2,5 without a header: the comma is a decimal one, and the other character separates
         del widths[","]
     if widths:
         return max(widths, key=lambda mark: (line.count(mark), -_DELIMITERS.index(mark)))
     return max(candidates, key=lambda mark: (mark != reading.point) * line.count(mark))
 
 
-def columns_of(fields: Sequence[str]) -> tuple[str, ...]:
-    """Names of columns as a header gives them; one without a name is called by its place."""
-    return tuple(field.strip() or f"column_{place}" for place, field in enumerate(fields, 1))
+def header_of(fields: Sequence[str], reading: Reading, where: str) -> tuple[tuple[str, ...], bool]:
+    """The names of columns, and whether the first line of a table, with these fields, holds them.
 
-
-def looks_like_data(fields: Sequence[str]) -> bool:
-    """Whether a first line holds values instead of names: numbers or dates, other than a few years among names."""
+    A column without a name is called by its place. Raises InputError if nobody said that the line is the header and it
+    looks like values, a comment or a title; or if the options name another number of columns.
+    """
+    headed = reading.names is None if reading.header is None else reading.header
     filled = [field.strip() for field in fields if field.strip()]
-    values = [text for text in filled if _VALUE.fullmatch(text) or re.fullmatch(ISO, text) or re.match(YEAR_LAST, text)]
+    if headed and reading.header is None:
+        if _are_values(filled):
+            raise headless(where)
+        comment = re.match(COMMENT, fields[0].strip())
+        if comment or (len(fields) > 1 and filled == [fields[0].strip()]):
+            title = f"names one of {len(fields)} columns, as a title above the header does"
+            raise InputError(
+                f"{where} {'begins as a comment does' if comment else title}",
+                hint="leave out the lines before the header: --skip-rows 1, or more (in Python skip_rows=1); or, if it "
+                "is the header: --header (header=True)",
+            )
+    if reading.names is not None and len(reading.names) != len(fields):
+        raise InputError(
+            f"{len(reading.names)} names are given, and {where} has {len(fields)} fields",
+            hint="name all columns, in their order",
+        )
+    names = [field.strip() if headed else "" for field in fields]
+    return reading.names or tuple(name or f"column_{place}" for place, name in enumerate(names, 1)), headed
+
+
+def has_asserted_header(reading: Reading) -> bool:
+    """Whether the owner said what the names of columns are, or that the first line holds them."""
+    return reading.header is not None or reading.names is not None
+
+
+def _are_values(texts: Sequence[str]) -> bool:
+    """Whether a first line holds numbers or dates, other than a few years among names."""
+    values = [text for text in texts if _VALUE.fullmatch(text) or re.fullmatch(ISO, text) or re.match(YEAR_LAST, text)]
     years = [text for text in values if _YEAR.fullmatch(text)]
-    return bool(values) and not (len(values) == len(years) < len(filled))
-
-
-def refuse_title(fields: Sequence[str], where: str) -> None:
-    """Raise InputError for a first line that is a comment, or of which only the first field is filled: a title."""
-    if re.match(COMMENT, fields[0].strip()):
-        raise InputError(
-            f"{where} begins as a comment does",
-            hint="leave out the lines before the header: --skip-rows 1, or more (in Python skip_rows=1); or, if it is "
-            "the header: --header (header=True)",
-        )
-    if len(fields) > 1 and fields[0].strip() and not any(field.strip() for field in fields[1:]):
-        raise InputError(
-            f"{where} names one of {len(fields)} columns, as a title above the header does",
-            hint="leave out the lines before the header: --skip-rows 1, or more (in Python skip_rows=1); or, if it is "
-            "the header: --header (header=True)",
-        )
+    return bool(values) and not (len(values) == len(years) < len(texts))
 
 
 def headless(where: str) -> InputError:
-    """The error for a first line that holds values: their names would be public."""
+    """The error for a first line that holds values, which would become public as names."""
     return InputError(
         f"{where} names no columns: it holds values, and names are public",
         hint="say that there is no header: --no-header, with --names a,b,c (in Python header=False, names=[...]); "
         "or that these are names: --header (header=True)",
     )
-
-
-__all__ = ["BLOCK_BYTES", "CsvSource", "columns_of", "headless", "looks_like_data", "refuse_title"]

@@ -19,14 +19,12 @@ from tercet.array.core import SecretArray
 from tercet.array.dtypes import decoded
 from tercet.array.results import keep
 from tercet.client import asking, orders
-from tercet.client.base import BaseSession
+from tercet.client.asking import NodesExplanation, Ticket, Tickets
+from tercet.client.base import BaseSession, record_of, revealed_types
 from tercet.client.encode import decode_words, encode_array, stored_values
-from tercet.client.explained import NodesExplanation
-from tercet.client.measurement import record_of
 from tercet.client.nodes import Nodes
 from tercet.client.orders import ReceiptLine
 from tercet.client.table import Table
-from tercet.client.tickets import Ticket, Tickets
 from tercet.client.upload import UploadReport, upload, upload_private
 from tercet.client.upload_notes import Mode, UploadNotes
 from tercet.errors import InputError, IntegrityError, PlanError, TercetError
@@ -38,7 +36,6 @@ from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Card
 from tercet.learn.model import SecretModel
 from tercet.learn.reasons import KNOWN
-from tercet.learn.saved import rebuild
 from tercet.plan.network import Network
 from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.record.compile import Wanted, compile_plan
@@ -52,7 +49,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """The column of a dataset version that is an input of plans."""
+    """A column (or its validity bits) of a dataset version, as an input of plans."""
 
     dataset: str
     version: int
@@ -89,7 +86,7 @@ class RemoteSession(BaseSession):
         self.purpose = purpose
         """The purpose of the questions, in the analyst's words; every node writes it into its audit."""
         self.wait_if_held = False
-        """Whether to wait for a job that an operator has to approve; if not, asking.Held is raised."""
+        """Whether to wait for jobs that an operator has to approve; if not, asking.Held is raised."""
         self._deadline_s = deadline
         self._lifetime_s = lifetime
         self._recipients = [recipient_entry(card) for card in (nodes.member.card, *recipients)]
@@ -154,8 +151,8 @@ class RemoteSession(BaseSession):
     ) -> UploadReport:
         """Split a frame or file among the nodes; see `tercet.client.upload.upload` for the options. Owners call it.
 
-        `schema`: a Schema, or the path of its file; may be left out where rows are appended. `again=True` adds rows
-        although the same content was uploaded before: files are remembered beside them, frames in this session.
+        `schema`: a Schema, or the path of its file; not needed to append rows. `again=True` uploads the same content
+        once more; otherwise that is refused (notes about files are kept beside them, about frames in this session).
         """
         if isinstance(schema, Path | str):
             schema = Schema.load(Path(schema))
@@ -238,7 +235,7 @@ class RemoteSession(BaseSession):
             key = array.name.rpartition("/")[2]
             handle, t = bytes.fromhex(array.handle), read_type(base64.b64decode(array.label))
             arrays[key] = SecretArray._new(self, self._named(handle, t, f"{name}/{key}"), _divisor(divisors, key))
-        return rebuild(description, arrays)
+        return self._rebuilt(description, arrays)
 
     def kept(self) -> list[KeptInfo]:
         """Your kept arrays and models."""
@@ -255,8 +252,9 @@ class RemoteSession(BaseSession):
         return asking.listed(self.nodes, state)[0]
 
     def told_otherwise(self) -> dict[str, dict[str, JobInfo]]:
-        """Those of your newest jobs that ended with another state or other grounds at other nodes than at the
-        coordinator, by job and node. Empty if all nodes are honest and no job was interrupted."""
+        """Those of your newest jobs about whose end another node differs from the coordinator, by job and node.
+
+        Empty if all nodes are honest and no job was interrupted."""
         return asking.listed(self.nodes)[1]
 
     def job(self, job: str) -> list[JobInfo]:
@@ -323,11 +321,7 @@ class RemoteSession(BaseSession):
         job, began = fresh_id(), time.perf_counter()
         header = self._header(job, plan, self._saving)
         bundle = make_bundle(self.nodes.member, header, plan.to_bytes())
-        revealed = {
-            index: plan.type_of(output.value)
-            for index, output in enumerate(plan.outputs)
-            if output.kind is OutputKind.REVEAL
-        }
+        revealed = revealed_types(plan)
         self._tickets.add(
             Ticket.of(header, {index: (t, divisors[index]) for index, t in revealed.items()}, self._about)
         )
@@ -358,7 +352,7 @@ class RemoteSession(BaseSession):
         return asking.await_end(self.nodes, job, deadline, progress=self._progress, wait_if_held=self.wait_if_held)
 
     def _header(self, job: str, plan: Plan, saving: tuple[Mapping[bytes, str], Mapping[str, Any]] | None) -> JobHeader:
-        # another thread may prepare a job while a model is saved; the outputs of that job have other handles
+        # while one thread saves a model, another may prepare a job, whose outputs have other handles
         mine = saving is not None and any(output.handle in saving[0] for output in plan.outputs)
         names, model = saving if mine and saving is not None else ({}, None)
         outputs = [

@@ -1,4 +1,4 @@
-"""A session with three parties: upload, run, reconstruct, decode."""
+"""A session whose three parties run on this machine: share arrays, run plans, combine results, name who failed."""
 
 from __future__ import annotations
 
@@ -15,31 +15,168 @@ from numpy.typing import NDArray
 
 from tercet.array.core import SecretArray
 from tercet.array.results import keep
-from tercet.client.base import COIN, STATED, BaseSession
+from tercet.client.base import COIN, STATED, BaseSession, record_of, revealed_types
 from tercet.client.encode import decode_words, encode_array
-from tercet.client.jobs import JobWatch
-from tercet.client.measurement import record_of
-from tercet.engine.commands import EMPTY, Command, Drop, LinkEstimate, Put, RunPlan
-from tercet.engine.failure import Cause, Report
+from tercet.engine.commands import EMPTY, Command, Done, Drop, LinkEstimate, Put, RunPlan
+from tercet.engine.failure import RESERVED_INSTANCES, Cause, Report, root_cause
+from tercet.engine.party import REVEAL_STEP
 from tercet.errors import InputError, PartyError, ProtocolViolation, TercetError, Timeout, Unreachable
 from tercet.learn.model import SecretModel
-from tercet.learn.saved import rebuild
 from tercet.plan.network import Network
-from tercet.plan.plan import OutputKind, Plan, PlanOutput
+from tercet.plan.plan import Plan
 from tercet.plan.record.graph import Recorded
 from tercet.plan.types import Type, window, write_type
 from tercet.protocols.reveal import put_together, reveal_bytes
-from tercet.ring import ring
+from tercet.ring import Bytes, ring
 from tercet.sharing import PARTIES, Party, fresh_seed, split, split_bits
-from tercet.transport import Control, Endpoint, SessionPeer
+from tercet.transport import Aborted, Address, Control, Element, Endpoint, SessionPeer
 
+SILENCE_S = 2.0
+"""Seconds beyond the timeout for which a party may be silent; the other parties report earlier what they wait for."""
+REPORTS_S = 1.5
+"""Seconds for which the client waits for the reports of the other parties after a failure."""
+DEFENCE_S = 0.4
+"""Seconds for which the client waits for the report of the blamed party once the other two have sent theirs."""
+_LONGEST_PING_S = 1.0
 _ID_BYTES = 16
 _MAX_COMPONENT_BYTES = 1 << 30
-_CLOSE_S = 2.0
+
+
+class JobWatch:
+    """Follows one job at the client, from the RUN command to the third report: results, and who caused a failure."""
+
+    def __init__(self, endpoint: Endpoint, job: bytes, expected: Mapping[int, int], timeout: float) -> None:
+        """`expected`: how many bytes each party sends for each output that is revealed."""
+        self._endpoint = endpoint
+        self._job = job
+        self._expected = expected
+        self._timeout = timeout
+        self.done: dict[Party, Done] = {}
+        self.failed: dict[int, Report] = {}
+        """Reports by witness; 0 is the client itself."""
+        self.parts: dict[tuple[int, Party], Bytes] = {}
+        now = time.monotonic()
+        self._seen = dict.fromkeys(PARTIES, now)
+        self._pings = 0
+        self._ping_s = min(_LONGEST_PING_S, timeout / 4)
+        self._ping_at = now + self._ping_s
+        self._give_up_at = float("inf")
+        self._defence_at: float | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether all parties have ended the job, with a result or a report: then the session can run another."""
+        return not self._working()
+
+    def wait(self) -> None:
+        """Wait until all parties are done and all results are here, or no more reports of a failure are expected."""
+        endpoint = self._endpoint
+        for index, nbytes in self._expected.items():
+            for party in PARTIES:
+                try:
+                    endpoint.expect(party, self._address(index), Element.BYTES, nbytes, (index, party))
+                except PartyError as error:
+                    self._observe(error)
+        while not self._ended():
+            try:
+                endpoint.progress(self._patience())
+            except Aborted as aborted:
+                self._hear(aborted)
+            except PartyError as error:
+                self._observe(error)
+            while (control := endpoint.take_control()) is not None:
+                self._control(control)
+            for index, party in endpoint.woken():  # type: ignore[misc]
+                if (message := endpoint.take(party, self._address(index))) is not None:
+                    self.parts[index, party] = message.payload
+            self._keep_watch()
+
+    def cause(self) -> Report | None:
+        """The report of the cause of the failure; None if the job did not fail."""
+        if not self.failed:
+            return None
+        gone = [report.party for report in self.failed.values() if report.cause is Cause.UNREACHABLE]
+        return root_cause(self.failed, [party for party in self._working() if party not in gone])
+
+    def _address(self, index: int) -> Address:
+        return Address(self._job, RESERVED_INSTANCES + index, REVEAL_STEP)
+
+    def _ended(self) -> bool:
+        if self.failed:
+            now = time.monotonic()
+            open_ended = [party for party in self._working() if SessionPeer(party) not in self._endpoint.failed]
+            if len(open_ended) == 1 and self._defence_at is None and root_cause(self.failed).party == open_ended[0]:
+                self._defence_at = now + DEFENCE_S
+                self._give_up_at = min(self._give_up_at, self._defence_at)
+            return not open_ended or now >= self._give_up_at
+        return len(self.done) == len(PARTIES) and len(self.parts) == len(self._expected) * len(PARTIES)
+
+    def _patience(self) -> float:
+        return max(0.0, min(self._ping_at, self._give_up_at) - time.monotonic())
+
+    def _fail(self, witness: int, report: Report) -> None:
+        if not self.failed:
+            self._give_up_at = time.monotonic() + REPORTS_S
+        earlier = self.failed.get(witness)
+        if earlier is None or report.cause < earlier.cause:
+            self.failed[witness] = report
+
+    def _hear(self, aborted: Aborted) -> None:
+        assert aborted.party is not None
+        self._seen[Party(aborted.party)] = time.monotonic()
+        try:
+            report = Report.decode(aborted.body)
+        except ProtocolViolation as error:
+            report = Report(Cause.VIOLATION, 0, aborted.party, "", "", error.reason)
+        self._fail(aborted.party, report)
+
+    def _observe(self, error: PartyError) -> None:
+        self._fail(int(SessionPeer.CLIENT), Report.of(error, int(SessionPeer.CLIENT)))
+
+    def _control(self, control: Control) -> None:
+        party = Party(int(control.sender))
+        self._seen[party] = time.monotonic()
+        try:
+            if control.kind == Command.DONE:
+                done = Done.decode(control.body)
+                if done.job == self._job:  # else it is the late answer of a job that was given up
+                    self.done[party] = done
+            elif control.kind == Command.FAILED:
+                self._fail(int(SessionPeer.CLIENT), Report.decode(control.body))
+            else:
+                raise ProtocolViolation(f"answer {control.kind} is not due")
+        except ProtocolViolation as error:
+            self._fail(int(SessionPeer.CLIENT), Report(Cause.VIOLATION, 0, int(party), "", "", error.reason))
+
+    def _keep_watch(self) -> None:
+        """Ping the parties that have not ended the job; record a Timeout of those that are silent for too long."""
+        endpoint = self._endpoint
+        while endpoint.pongs:
+            peer, _, at = endpoint.pongs.popleft()
+            if peer:
+                self._seen[Party(int(peer))] = at
+        now = time.monotonic()
+        if now < self._ping_at:
+            return
+        self._ping_at = now + self._ping_s
+        limit = self._timeout + SILENCE_S
+        for party in self._working():
+            if now - self._seen[party] > limit:
+                reason = f"it gave no sign of life for {limit:g} s"
+                self._fail(int(SessionPeer.CLIENT), Report(Cause.TIMEOUT, 0, int(party), "", "", reason))
+            elif SessionPeer(party) not in endpoint.failed:
+                self._pings += 1
+                try:
+                    endpoint.ping(party, self._pings)
+                except PartyError as error:
+                    self._observe(error)
+
+    def _working(self) -> Sequence[Party]:
+        return [party for party in PARTIES if party not in self.done and party not in self.failed]
 
 
 class Companions(Protocol):
-    """The parties that a local session runs itself, as threads or processes."""
+    """The three parties of a local session, as threads or processes."""
 
     def stop(self, *, gently: bool) -> None:
         """End them; `gently` waits a while for them to end by themselves."""
@@ -51,14 +188,14 @@ class Companions(Protocol):
         ...
 
     def last_words(self) -> str:
-        """What they wrote to their logs, for an error that has no better account."""
+        """The end of their logs, for errors that say nothing else."""
         ...
 
 
 class Session(BaseSession):
-    """Three parties at work for one person; made by `tercet.local`. Use it in `with`, or call `close`.
+    """A session with three parties on this machine, made by `tercet.local`. Use it in `with`, or call `close`.
 
-    Calls may come from several threads; they take turns.
+    Several threads may call it; they wait for each other.
     """
 
     def __init__(
@@ -75,7 +212,7 @@ class Session(BaseSession):
         super().__init__(network, checked=checked, rounding=rounding, bounds=bounds, keeps_exactly=False)
         self.timeout = timeout
         self.last_failure: Mapping[int, Report] = {}
-        """What each party, and the client (0), said about the last job that failed."""
+        """The report of each party, and of the client (0), about the last job that failed."""
         self._endpoint = endpoint
         self._companions = companions
         self._lock = threading.RLock()
@@ -123,10 +260,10 @@ class Session(BaseSession):
                 raise InputError(
                     f"there is no model {name!r} in this session", hint="save it with model.save(net, name)"
                 )
-            return rebuild(*self._models[name])
+            return self._rebuilt(*self._models[name])
 
     def _stored(self, handle: bytes, t: Type) -> Recorded:
-        """The node of an array that the parties keep; they forget it when nobody refers to it any more."""
+        """See `BaseSession._stored`. The parties delete the array once nothing here refers to it."""
         node = self.graph.input(handle, t)
         weakref.finalize(node, self._drop, handle).atexit = False
         return node
@@ -135,7 +272,7 @@ class Session(BaseSession):
         """The process ids of the parties, for tools that watch them; empty if they are threads."""
         return tuple(self._companions.pids.values())
 
-    # -- for the floor above
+    # -- running plans
 
     def _put(self, words: NDArray[Any], t: Type) -> bytes:
         """Split an array of ring words (packed bits for bools) among the parties; give its handle."""
@@ -154,29 +291,22 @@ class Session(BaseSession):
         return handle
 
     def _drop(self, *handles: bytes) -> None:
-        """Have arrays forgotten, with the next command. May be called at any time, also by the garbage collector."""
+        """Delete arrays at the parties, with the next command. The garbage collector may call it at any time."""
         self._unwanted.extend(handles)
 
     def _run(self, plan: Plan, decode: Callable[[NDArray[Any], Type], Any] = decode_words) -> list[Any]:
-        """Run a plan; give one plain array for every output that is revealed, None for those that are kept.
-
-        Raises the one TercetError that says best what failed. `last_job` is then what the job took.
-        """
+        """See `BaseSession._run`. Raises the TercetError that explains a failure best."""
         with self._lock:
             self._check_usable()
             self._forget_unwanted()
             job = fresh_seed()[:_ID_BYTES]
-            revealed = {
-                index: plan.type_of(output.value)
-                for index, output in enumerate(plan.outputs)
-                if output.kind is OutputKind.REVEAL
-            }
+            revealed = revealed_types(plan)
             began = time.perf_counter()
             self._endpoint.open_job(job)
             try:
                 watch = self._follow(job, plan, revealed)
             except BaseException as error:
-                # an interrupt by the user, say: the parties give the job up, and the session can go on
+                # for example an interrupt by the user: the parties stop the job, and the session stays usable
                 self._abort(job, f"the client gave it up ({type(error).__name__})")
                 self._unwanted += [output.handle for output in plan.outputs if output.handle]
                 raise
@@ -188,7 +318,10 @@ class Session(BaseSession):
                 self._unwanted += [output.handle for output in plan.outputs if output.handle]
                 self._abort(job, "another party failed")
                 raise self._failure(cause.error(job), settled=watch.settled)
-            results = [self._result(watch, index, output, plan, decode) for index, output in enumerate(plan.outputs)]
+            results: list[Any] = [None] * len(plan.outputs)
+            for index, t in revealed.items():
+                parts = [np.asarray(watch.parts[index, party]) for party in PARTIES]
+                results[index] = decode(put_together(parts, window(t), t.size, f"output {index}"), t)
             reports = [watch.done[party] for party in PARTIES]
             self._note(record_of(plan, job.hex(), reports, time.perf_counter() - began))
             return results
@@ -201,15 +334,6 @@ class Session(BaseSession):
             self._command(SessionPeer(party), Command.RUN, command)
         watch.wait()
         return watch
-
-    def _result(
-        self, watch: JobWatch, index: int, output: PlanOutput, plan: Plan, decode: Callable[[NDArray[Any], Type], Any]
-    ) -> Any:
-        if output.kind is not OutputKind.REVEAL:
-            return None
-        t = plan.type_of(output.value)
-        parts = [np.asarray(watch.parts[index, party]) for party in PARTIES]
-        return decode(put_together(parts, window(t), t.size, f"output {index}"), t)
 
     # -- session start
 
@@ -260,7 +384,7 @@ class Session(BaseSession):
             )
 
     def _failure(self, error: TercetError, *, settled: bool) -> TercetError:
-        """The error to raise; unless all parties are known to be ready for more, the session ends with it."""
+        """The error to raise; the session is broken from now on, unless all parties are `settled`: ready for more."""
         if not settled:
             self._broken = error
         if isinstance(error, PartyError) and error.reason.startswith("failed with"):

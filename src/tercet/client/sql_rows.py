@@ -1,4 +1,4 @@
-"""Expressions of SQL about a row: numbers, conditions in three-valued logic, and what is missing."""
+"""Expressions of SQL about rows: numbers, conditions in three-valued logic, and missing values."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ from sqlglot import exp
 from tercet.array import elementwise
 from tercet.array.core import SecretArray
 from tercet.array.nullable import NullableArray, both, compared, maybe, split, truths
+from tercet.client.cohort import Condition, is_of_two_values
 from tercet.client.column_arrays import CategoryArray, DateArray
-from tercet.client.guards import Condition, is_of_two_values
-from tercet.client.sql_offered import HELP
-from tercet.client.sql_source import Names
+from tercet.client.sql_select import HELP, Names
 from tercet.client.table import Table
 from tercet.errors import InputError
 
 Value: TypeAlias = SecretArray | bool | int | float | str | None
-"""Of a row: secret, or the same for all rows; None is NULL."""
+"""The value of an expression: secret, with an element for each row, or public and the same for all; None is NULL."""
 Number: TypeAlias = SecretArray | int | float | None
 Truth: TypeAlias = SecretArray | bool | None
 """None is unknown."""
 
 
 class RowExpressions:
-    """Expressions about the rows of a table."""
+    """Compiles expressions about the rows of a table."""
 
     def __init__(self, table: Table, names: Names) -> None:
         self._table = table
@@ -44,7 +43,7 @@ class RowExpressions:
 
     @contextmanager
     def noting(self) -> Iterator[list[Condition]]:
-        """Within an aggregate: collect the conditions that decide which of its rows count, or for how much."""
+        """For the expression of an aggregate: collect the conditions that decide which rows count, or how much."""
         assert self._noted is None, "an aggregate in an aggregate"
         found: list[Condition] = []
         self._noted = found
@@ -60,7 +59,7 @@ class RowExpressions:
             self._noted.append(Condition(rows, or_none, family, rest))
 
     def _note_both(self, truth: SecretArray) -> None:
-        """A bool that is reckoned with: the rows that meet it, and those that do not, of which there may be none."""
+        """Note a bool that is used as a number: the rows where it is true, and those (or none) where it is false."""
         true, false = met(truth), met(negation(truth))
         assert isinstance(true, SecretArray)
         family = "truth", true._node.serial
@@ -68,7 +67,7 @@ class RowExpressions:
         self._note(false, or_none=True, family=family, rest=split(truth)[1] is None)
 
     def _note_missing(self, a: Value, b: Value) -> None:
-        """The rows that have a value of a and none of b: what is made of both leaves them out."""
+        """Note the rows that have a value of `a` and none of `b`: an expression of both leaves them out."""
         if not isinstance(b, SecretArray):
             return
         there, missing = split(a)[1] if isinstance(a, SecretArray) else None, split(b)[1]
@@ -93,7 +92,7 @@ class RowExpressions:
         """A number for each row, or a public one."""
         found = self.value(tree)
         if isinstance(found, bool) and tree.find(exp.Column) is not None:
-            return int(found)  # a condition that what is declared of its columns decides
+            return int(found)  # declared bounds or categories decide this condition
         if isinstance(split(found)[0], CategoryArray | DateArray | str | bool):
             raise InputError(f"{tree.sql()[:80]} is no number", hint="compare it, and count")
         if is_bool(found):
@@ -103,7 +102,7 @@ class RowExpressions:
         return found  # type: ignore[return-value]  # what is left of Value
 
     def value(self, tree: exp.Expression) -> Value:
-        """Whatever an expression is."""
+        """The value of an expression."""
         if isinstance(tree, exp.Paren | exp.Cast | exp.Date | exp.TsOrDsToDate):
             return self.value(tree.this)  # of casts only texts to dates are offered
         if isinstance(tree, exp.Column):
@@ -119,7 +118,7 @@ class RowExpressions:
             return found
         raise InputError(f"{tree.sql()[:80]} is not offered in a query", hint=HELP)
 
-    # -- arithmetic: with NULL it is NULL
+    # -- arithmetic; with NULL the result is NULL
 
     def _negated(self, tree: exp.Neg) -> Value:
         inner = self.number(tree.this)
@@ -132,7 +131,7 @@ class RowExpressions:
         if not isinstance(inner, SecretArray):
             return abs(inner)
         if split(inner)[0].bounds[0] < 0:
-            # differences of |x - 26|, |x - 27| and |x - 28| pick who is 27
+            # sums of |x - 26|, |x - 27| and |x - 28| together tell how many rows have 27
             self._note_both(compared(operator.lt, inner, 0))
         return inner.__abs__()
 
@@ -141,7 +140,7 @@ class RowExpressions:
         if a is None or b is None:
             return None
         if (isinstance(a, SecretArray) and isinstance(b, SecretArray)) or isinstance(tree, exp.Add | exp.Sub):
-            # with a public number added, the sum says in how many rows there is a value
+            # the sum of x + 1 tells how many rows have a value
             self._note_missing(a, b)
             self._note_missing(b, a)
         if isinstance(tree, exp.Div):
@@ -228,7 +227,7 @@ class RowExpressions:
             return a if second == (compare is operator.eq) else ~a
         return compared(compare, a, b)
 
-    # -- what is missing, and what is chosen
+    # -- missing values, and choices
 
     def _coalesce(self, tree: exp.Coalesce) -> Value:
         *first, found = [self.value(item) for item in (tree.this, *tree.expressions)]
@@ -275,7 +274,7 @@ class RowExpressions:
         return found
 
     def _compared_categories(self, tree: exp.Case) -> Hashable:
-        """The column of categories that all branches compare with different texts; else None."""
+        """The column of categories, if each branch compares it with another text; else None."""
         pairs = [
             (tree.this, branch.this) if tree.this is not None else (branch.this.unnest().this, branch.this.unnest())
             for branch in tree.args["ifs"]
@@ -298,10 +297,10 @@ class RowExpressions:
         return ("category", name) if isinstance(split(self._table[name])[0], CategoryArray) else None
 
     def _note_branches(self, conditions: Sequence[SecretArray | bool], column: Hashable, *, rest: bool) -> None:
-        """The rows of each branch, which are those of no branch before; and of what is left, which may be none.
+        """Note the rows of each branch, without those of earlier branches; and the rows of ELSE, if there are any.
 
-        `column`: of whose categories each branch is about one, so that no row is in two of them. `rest`: whether
-        what is left has a value that counts.
+        `column`: the column of categories that tells the branches apart, so that no row is in two of them. `rest`:
+        whether the rows of ELSE count for something.
         """
         secret = tuple(one._node.serial for one in conditions if isinstance(one, SecretArray))
         family = column if column is not None else ("case", secret)
@@ -320,9 +319,9 @@ class RowExpressions:
 
 
 def _is_alone(tree: exp.Expression) -> bool:
-    """Whether an aggregate is of this and nothing else: then a zero in it adds nothing of a row.
+    """Whether an expression is the whole argument of an aggregate, so that a row for which it is 0 adds nothing.
 
-    Beside the same value of all rows, a zero for most of them leaves those of the others: SUM(a - CASE ... ELSE 0 END).
+    Otherwise the other rows may be told by a difference, as by SUM(a) and SUM(a - CASE ... ELSE 0 END).
     """
     around = tree.parent
     while isinstance(around, exp.Paren):
@@ -408,7 +407,7 @@ _FUNCTIONS: dict[type, Callable[[RowExpressions, Any], Value]] = {
 }
 
 
-# ---- three-valued logic over what may be public ----
+# ---- three-valued logic; each side may be public ----
 
 
 def negation(value: Truth) -> Truth:

@@ -1,10 +1,11 @@
-"""A dataset at the nodes as an analyst uses it: named columns that are secret arrays."""
+"""A dataset at the nodes as an analyst uses it: named columns that are secret arrays, and aggregates of its groups."""
 
 from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
@@ -14,12 +15,11 @@ from tercet.array import manipulation, statistics
 from tercet.array.core import SecretArray
 from tercet.array.decimals import DecimalArray
 from tercet.array.nullable import NullableArray
-from tercet.client.aggregates import Cell, Group, Sheet, joined, ratio, root
+from tercet.client.aggregates import NOT_SHOWN, Cell, Group, Sheet, belongs, combinations, joined, ratio, root
+from tercet.client.cohort import Hiding
 from tercet.client.column_arrays import CategoryArray, DateArray
-from tercet.client.groups import Groups, as_missing, with_note
-from tercet.client.guards import Hiding
 from tercet.client.joined import joined as joined_tables
-from tercet.errors import InputError
+from tercet.errors import InputError, SmallGroupsWarning
 from tercet.federation.api import DatasetInfo
 from tercet.federation.text import counted
 from tercet.store.schema import EPOCH, Column, ColumnKind, Schema
@@ -27,12 +27,127 @@ from tercet.store.schema import EPOCH, Column, ColumnKind, Schema
 if TYPE_CHECKING:
     import pandas as pd
 
+_NUMBERS = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.BOOL)
 MAX_DESCRIBED = 64
 """Columns with more categories than this are left out of `describe`."""
 
 
+class Groups:
+    """The groups of a table, by columns of categories or bools: one for every value, also if no row has it.
+
+    A row whose value is missing is in no group, as in pandas; with `dropna=False` such rows have a group, named NaN.
+    Sums, means and the like skip missing values.
+
+    Each method is one job, which reveals a sum or count for each group; which row is in which group stays secret. A
+    group is shown only if it has at least as many rows as the nodes' policies demand (`table.info.cohort`), which is
+    decided under sharing. Others are NaN, and a SmallGroupsWarning says how many. The same rule holds for the rows that
+    the sum of a bool counts.
+    """
+
+    def __init__(self, table: Table, by: Sequence[Column], *, dropna: bool = True) -> None:
+        if not by:
+            raise InputError("groupby takes the name of a column", hint="name one of categories or bools")
+        self._table = table
+        self._by = by
+        self._drops = dropna
+        self._chosen = list(combinations(by, "groupby", missing=not dropna))
+        masks = []
+        for values in self._chosen:
+            first, *more = (belongs(table[name], value) for name, value in values.items())
+            for mask in more:
+                first = first & mask
+            masks.append(first)
+        self._hiding = table.hiding
+        self._groups = [Group(self._hiding, mask) for mask in masks]
+
+    def __repr__(self) -> str:
+        return (
+            f"Groups({self._table.info.name} by {', '.join(column.name for column in self._by)}: {len(self._groups)})"
+        )
+
+    def count(self) -> pd.Series[int]:
+        """How many rows each group has."""
+        counts: pd.Series[Any] = self._frame(["count"], [[group.count()] for group in self._groups])["count"]
+        return counts if counts.isna().any() else counts.astype("int64")
+
+    def sum(self, columns: str | Sequence[str] | None = None) -> pd.DataFrame:
+        """The sum of each column (default: all of numbers and bools) in each group."""
+        return self._asked(columns, Group.total)
+
+    def mean(self, columns: str | Sequence[str] | None = None) -> pd.DataFrame:
+        """The mean of each column in each group; NaN where no row is in it. Sums and counts are revealed."""
+        return self._asked(columns, Group.mean)
+
+    def var(self, columns: str | Sequence[str] | None = None, *, ddof: int = 1) -> pd.DataFrame:
+        """The variance of each column in each group; of a sample, as in pandas, unless `ddof` is 0."""
+        return self._asked(columns, lambda group, values: group.variance(values, ddof))
+
+    def std(self, columns: str | Sequence[str] | None = None, *, ddof: int = 1) -> pd.DataFrame:
+        """The standard deviation of each column in each group, as `var`."""
+        return self._asked(columns, lambda group, values: group.variance(values, ddof, root))
+
+    def describe(self, columns: str | Sequence[str] | None = None) -> pd.DataFrame:
+        """Of each group the count, and of each column the sum and the mean, as one job."""
+        names = self._names(columns)
+        arrays = [self._table[name] for name in names]
+        cells = [
+            [group.count(), *(cell for values in arrays for cell in (group.total(values), group.mean(values)))]
+            for group in self._groups
+        ]
+        labels = ["count", *(f"{name} {what}" for name in names for what in ("sum", "mean"))]
+        return self._frame(labels, cells)
+
+    def _asked(
+        self, columns: str | Sequence[str] | None, aggregate: Callable[[Group, SecretArray], Cell]
+    ) -> pd.DataFrame:
+        names = self._names(columns)
+        arrays = [self._table[name] for name in names]
+        cells = [[aggregate(group, values) for values in arrays] for group in self._groups]
+        return self._frame(names, cells)
+
+    def _names(self, columns: str | Sequence[str] | None) -> list[str]:
+        by = [column.name for column in self._by]
+        if columns is None:
+            of_numbers = (name for name in self._table.columns if self._table.schema[name].kind in _NUMBERS)
+            return [name for name in of_numbers if name not in by]
+        names = [columns] if isinstance(columns, str) else list(columns)
+        for name in names:
+            kind = self._table.schema[name].kind
+            if kind not in _NUMBERS:
+                raise InputError(
+                    f"column {name} is of kind {kind}, and only numbers and bools are summed", hint="name others"
+                )
+        return names
+
+    def _frame(self, labels: list[str], cells: Sequence[Sequence[Cell]]) -> pd.DataFrame:
+        import pandas as pd
+
+        lacking = self._drops and any(column.nullable for column in self._by)
+        sheet = Sheet(cells, self._hiding.cohort, [self._groups], self._hiding.count if lacking else None)
+        rows = as_missing(sheet.ask())
+        names = [column.name for column in self._by]
+        keys = [tuple(values.values()) for values in self._chosen]
+        index: Any = pd.MultiIndex.from_tuples(keys, names=names)
+        if len(names) == 1:
+            index = pd.Index([key[0] for key in keys], name=names[0])
+        return with_note(pd.DataFrame(rows, index=index, columns=labels), sheet.note("groups"))
+
+
+def as_missing(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Rows of a frame, NaN for what is not shown."""
+    return [[math.nan if value is NOT_SHOWN else value for value in row] for row in rows]
+
+
+def with_note(frame: pd.DataFrame, note: str) -> pd.DataFrame:
+    """The frame, with the note in its `attrs["note"]` and as a SmallGroupsWarning, if there is one."""
+    if note:
+        frame.attrs["note"] = note
+        warnings.warn(note, SmallGroupsWarning, stacklevel=4)
+    return frame
+
+
 class Columns(Protocol):
-    """The session, as a table sees it."""
+    """What a table needs of a session."""
 
     def column(self, info: DatasetInfo, schema: Schema, column: str) -> SecretArray:
         """A stored column."""
@@ -45,12 +160,12 @@ class Columns(Protocol):
 
 
 class Table:
-    """A dataset as it was when it was looked at; `net.table(name)` makes one.
+    """A dataset, in the version that it had when `net.table(name)` was called.
 
     `patients["age"]` is a secret array of shape (rows,), `patients[["age", "bmi"]]` one of shape (rows, 2). A column
     of categories is compared with their texts, a column of dates with datetime.date. A column of decimals with digits
     is exact (`tercet.array.decimals`), and a nullable one knows where its values are missing
-    (`tercet.array.nullable`). Nothing is read by any of that.
+    (`tercet.array.nullable`). None of that runs a job.
     """
 
     def __init__(self, session: Columns, info: DatasetInfo) -> None:
@@ -71,7 +186,7 @@ class Table:
 
     @property
     def hiding(self) -> Hiding:
-        """The rows that count towards the cohort: those of others than who asks, where there are any."""
+        """Which rows count towards the cohort."""
         return Hiding(self.info.rows, self.info.cohort, self.info.own)
 
     @property
@@ -101,7 +216,7 @@ class Table:
         )
 
     def stored(self, column: str) -> SecretArray:
-        """A column as it is stored: numbers, whatever they stand for, also where values are missing."""
+        """A column as it is stored: numbers, also for categories and dates, and where values are missing."""
         return self._session.column(self.info, self.schema, self._known(column).name)
 
     def validity(self, column: str) -> SecretArray:
@@ -115,10 +230,10 @@ class Table:
     def join(self, other: Table, *, how: str = "inner", suffix: str = "") -> Table:
         """Rows of this table, each with the row of the other that has the same public key, as one table.
 
-        Analysts call it. `how`: "inner" leaves out rows without a partner, "left" keeps them, with the other's values
-        missing. Keys of the other table stand once each. `suffix` is put behind names of the other's columns that
-        stand here, too. The keys of both are fetched from all three nodes; nothing secret is compared. Nodes allow
-        results of it under rules with `combine_datasets`. Raises InputError.
+        Analysts call it. `how`: "inner" leaves out rows without a partner, "left" keeps them; their values of the other
+        table are missing. Each key of the other table must be unique. `suffix` is added to names of the other's columns
+        that this table has, too. The keys of both are fetched from all three nodes; nothing secret is compared. Nodes
+        allow results of a join under rules with `combine_datasets`. Raises InputError.
         """
         columns, info, schema = joined_tables(self, other, how, suffix)
         return Table(columns, info.model_copy(update={"schema_": schema.to_dict()}))
@@ -137,11 +252,9 @@ class Table:
             stored = CategoryArray.of_column(stored, column)
         elif column.kind is ColumnKind.DATE:
             stored = DateArray.of_column(stored, column)
-        return (
-            NullableArray.of_values(stored, self._session.validity(self.info, column.name))
-            if column.nullable
-            else stored
-        )
+        if column.nullable:
+            return NullableArray.of_values(stored, self._session.validity(self.info, column.name))
+        return stored
 
     def _number(self, name: str) -> SecretArray:
         column = self._known(name)
@@ -156,20 +269,16 @@ class Table:
                 f"some values of column {name} may be missing: fill them, as in table[{name!r}].fillna(0), and tc.stack"
                 " such columns; or upload the rows that have all values (tercet upload --missing drop)"
             )
-        return (
-            self._session.column(self.info, self.schema, name)
-            if column.kind is ColumnKind.DATE
-            else self._column(column)
-        )
+        return self.stored(name) if column.kind is ColumnKind.DATE else self._column(column)
 
     # -- whole tables
 
     def describe(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Count, mean and standard deviation (of a sample) of every column; of categories how many there are of each.
+        """Count, mean and sample standard deviation of every column; for categories, the number of rows of each.
 
-        Values that are missing are not counted. One job, whose numbers all aggregate over all rows. Bools are counted
-        as 0 and 1; the mean of dates is a date, their deviation counts days. Least and greatest values would be those
-        of single rows, so they are not there.
+        Missing values are not counted. It is one job, and each number aggregates all rows. Bools count as 0 and 1; the
+        mean of dates is a date, their deviation is in days. There is no minimum or maximum: these are values of single
+        rows.
         """
         import pandas as pd
 
@@ -188,13 +297,13 @@ class Table:
         return with_note(pd.DataFrame(found, index=index, columns=["count", "mean", "std"]), sheet.note("lines"))
 
     def groupby(self, columns: str | Sequence[str], *, dropna: bool = True) -> Groups:
-        """Rows by the values of a column of categories or bools, or of several; see `Groups`. Nothing is asked yet."""
+        """Group the rows by one or several columns of categories or bools; see `Groups`. This runs no job."""
         names = [columns] if isinstance(columns, str) else list(columns)
         return Groups(self, [self._known(name) for name in names], dropna=dropna)
 
     def _lines(self, column: Column, families: list[list[Group]]) -> Iterator[tuple[str, list[Cell]]]:
-        """What `describe` asks about a column: of each line its name, and count, mean and deviation. Groups that
-        together are all rows are added to `families`."""
+        """The lines of `describe` for a column: name, and count, mean and deviation. Adds to `families` the groups that
+        together are all rows."""
         hiding, nothing = self.hiding, Cell((), lambda _: math.nan)
         array, whole = Group(hiding).of(self._column(column))
         if isinstance(array, CategoryArray):
@@ -209,15 +318,11 @@ class Table:
         else:
             day = _day if isinstance(array, DateArray) else float
             numbers = array._plain()
-            if column.nullable:
-                found = whole.mean(numbers)
-                mean = found.then(day)
-            else:
-                mean = whole.exactly((statistics.mean(numbers),)).then(day)
-            yield column.name, [whole.count(), mean, whole.variance(numbers, 1, root)]
+            mean = whole.mean(numbers) if column.nullable else whole.exactly((statistics.mean(numbers),))
+            yield column.name, [whole.count(), mean.then(day), whole.variance(numbers, 1, root)]
 
     def to_numpy(self, *_: Any, **__: Any) -> NoReturn:
-        """Refused: there is no plain copy anywhere."""
+        """Raises TypeError: rows are never revealed."""
         raise TypeError(
             "a table's rows are secret, and no node will show them; use describe(), means, sums, or a model"
         )

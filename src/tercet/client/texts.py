@@ -1,7 +1,7 @@
-"""Texts of a table as an owner's options say that they are written: numbers, dates, and what stands for nothing.
+"""Reads the texts of a table as the owner's options say: numbers, dates, and texts that mean a missing value.
 
-Inference, checks and uploads all read through here, so that they cannot disagree. What cannot be read is left as a
-text that is no number or no date; whoever needs the value refuses it by its row.
+Inference, checks and uploads all use these functions, so they read a table in the same way. A text that cannot be read
+stays a text; the caller who needs a number or date refuses it and names its row.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from tercet.store.reading import Reading
 from tercet.store.schema import Column, ColumnKind
 
 MISSING = ("", "na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "-", "?")
-"""Texts, in small letters, that stand for nothing unless the options say which do."""
+"""Texts, in lower case, that mean a missing value unless the options name others."""
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-"""A number as it is written without options."""
+"""A number in the notation that needs no options."""
 CURRENCY = r"[$€£¥₹₽₩₺฿₪₴₫]|\b(?:EUR|USD|GBP|CHF|JPY|CNY|SEK|NOK|DKK|PLN|CZK|INR|AUD|CAD)\b"
 
 _NO_NUMBER = "no number"
@@ -33,16 +33,16 @@ _YEAR_FIRST = rf"^(?P<y>[0-9]{{4}})[./](?P<m>[0-9]{{1,2}})[./](?P<d>[0-9]{{1,2}}
 YEAR_LAST = rf"^(?P<a>[0-9]{{1,2}})[./\-](?P<b>[0-9]{{1,2}})[./\-](?P<y>[0-9]{{4}})(?P<t>(?:T|,? +){_TIME})?$"
 """A date whose first two numbers are a day and a month, or a month and a day."""
 ISO = rf"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:(?:T| +){_TIME})?$"
-"""A date with the year first, and perhaps the time of a day; whether the calendar has it is another question."""
+"""A date with the year first, perhaps with a time of day. The calendar may not have that day."""
 INFINITE = r"(?i)^[+\-\x{2212}]?(inf|infinity|\x{221E}|1\.#INF0*)$"
-"""A number without end, as programs write it."""
+"""An infinite number, as programs write it."""
 COMMENT = r"^(#(\s|#|!|$)|//)"
-"""What a line that says something about the table begins with."""
+"""The beginning of a line that is a comment."""
 ERROR = (
     r"(?i)^(#(DIV/0!|REF!|VALUE!|NAME\?|NUM!|NULL!|SPILL!|CALC!|GETTING_DATA|#+)|"
     r"[+-]?1\.#(IND|QNAN|SNAN)0*|-nan(\(ind\))?)$"
 )
-"""What a spreadsheet or a program writes where it could not compute a number."""
+"""What spreadsheets and programs write in place of a number that they could not compute."""
 _NUMERIC = (ColumnKind.INTEGER, ColumnKind.DECIMAL)
 
 
@@ -52,32 +52,32 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def flat(array: pa.Array) -> pa.Array:
-    """A dictionary's values in their places, and texts in the one form of Arrow that kernels take."""
+    """The array without dictionary encoding, and with texts as Arrow's `string`, the type that all kernels take."""
     if pa.types.is_dictionary(array.type):
         array = coded(array).dictionary_decode()
     return array.cast(pa.string()) if is_text(array.type) and array.type != pa.string() else array
 
 
 def coded(array: pa.Array) -> pa.Array:
-    """A dictionary's array with texts in the one form of Arrow that kernels take."""
+    """A dictionary-encoded array whose texts are Arrow's `string`."""
     words = array.dictionary
     if not is_text(words.type) or words.type == pa.string():
         return array
     return pa.DictionaryArray.from_arrays(array.indices.cast(pa.int64()), words.cast(pa.string()))
 
 
-def nothing(texts: pa.Array, reading: Reading) -> pa.Array:
-    """Which texts count as missing; of nulls it is not said."""
+def means_missing(texts: pa.Array, reading: Reading) -> pa.Array:
+    """Which texts mean a missing value; null for nulls."""
     trimmed = pc.utf8_trim_whitespace(texts)
     if reading.na is None:
         return pc.is_in(pc.utf8_lower(trimmed), pa.array(MISSING))
     return pc.is_in(trimmed, pa.array(sorted({"", *(text.strip() for text in reading.na)})))
 
 
-def without_nothing(array: pa.Array, reading: Reading, values: Sequence[str] = ()) -> pa.Array:
-    """The array with null for all that counts as missing, except for texts that are listed values."""
+def missing_as_null(array: pa.Array, reading: Reading, values: Sequence[str] = ()) -> pa.Array:
+    """The array with null for everything that means a missing value, except for texts in `values`."""
     if is_text(array.type):
-        gone = nothing(array, reading)
+        gone = means_missing(array, reading)
         if values:
             trimmed = pc.utf8_trim_whitespace(array)
             gone = pc.and_(gone, pc.invert(pc.is_in(trimmed, pa.array(values, pa.string()))))
@@ -91,7 +91,7 @@ def without_nothing(array: pa.Array, reading: Reading, values: Sequence[str] = (
 
 
 def days_of(moments: pa.Array) -> pa.Array:
-    """Days of a column of dates or times; each is the one that the column's own time zone shows."""
+    """The days of a column of dates or times, in the column's own time zone."""
     if pa.types.is_timestamp(moments.type) and moments.type.tz is not None:
         moments = pc.local_timestamp(moments)
     return moments.cast(pa.date32(), safe=False)
@@ -105,7 +105,7 @@ def _number(text: str) -> float | None:
 
 
 def numbers(texts: pa.Array, reading: Reading) -> pa.Array:
-    """Numbers as they are written without options; other texts, and what is not written as said, as no number."""
+    """Numbers in the notation that needs no options; a text that does not follow the options becomes "no number"."""
     trimmed = pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), "^\u2212", "-")
     if reading.point == "." and reading.groups is None and not reading.strip:
         return trimmed
@@ -125,14 +125,14 @@ def numbers(texts: pa.Array, reading: Reading) -> pa.Array:
 
 
 def grouped_pattern(group: str, point: str) -> str:
-    """A number whose digits are grouped by thousands, or as in India."""
+    """A pattern for numbers whose digits are grouped by thousands, or as in India."""
     sign, decimal = _GROUPS[group], re.escape(point)
     thousands, indian = rf"[0-9]{{1,3}}({sign}[0-9]{{3}})+", rf"[0-9]{{1,2}}({sign}[0-9]{{2}})+{sign}[0-9]{{3}}"
     return rf"^[+-]?({thousands}|{indian})({decimal}[0-9]*)?$"
 
 
 def dates(texts: pa.Array, reading: Reading) -> pa.Array:
-    """Dates as YYYY-MM-DD, where they are written with the year first, or it is said what comes first."""
+    """Dates as YYYY-MM-DD, if the year is written first or the options say whether the day comes first."""
     trimmed = pc.utf8_trim_whitespace(texts)
     out = _rewritten(trimmed, _YEAR_FIRST, ("y", "m", "d"))
     if reading.day_first is not None:
@@ -151,41 +151,19 @@ def _rewritten(texts: pa.Array, pattern: str, order: tuple[str, str, str]) -> pa
 
 
 def canonical(array: pa.Array, column: Column, reading: Reading) -> pa.Array:
-    """A piece of a column as `ColumnReader` takes it: null where a value is missing, numbers and dates rewritten."""
+    """A piece of a column as `ColumnReader` takes it: nulls for missing values, numbers and dates rewritten."""
     kind = column.kind
     if kind is ColumnKind.KEY:
-        return without_nothing(flat(array), reading) if reading.na is not None else array
+        return missing_as_null(flat(array), reading) if reading.na is not None else array
     if kind is ColumnKind.CATEGORY:
         if pa.types.is_dictionary(array.type) and is_text(array.type.value_type):
             words = flat(array.dictionary)
-            if not pc.any(nothing(words, reading), min_count=0).as_py():
+            if not pc.any(means_missing(words, reading), min_count=0).as_py():
                 return coded(array)
-        return without_nothing(flat(array), reading, column.categories)
-    array = without_nothing(flat(array), reading)
+        return missing_as_null(flat(array), reading, column.categories)
+    array = missing_as_null(flat(array), reading)
     if not is_text(array.type):
         return array
     if kind in _NUMERIC:
         return numbers(array, reading)
     return dates(array, reading) if kind is ColumnKind.DATE else array
-
-
-__all__ = [
-    "COMMENT",
-    "CURRENCY",
-    "ERROR",
-    "INFINITE",
-    "ISO",
-    "MISSING",
-    "NUMBER",
-    "YEAR_LAST",
-    "ZONE",
-    "canonical",
-    "dates",
-    "days_of",
-    "flat",
-    "grouped_pattern",
-    "is_text",
-    "nothing",
-    "numbers",
-    "without_nothing",
-]

@@ -1,9 +1,9 @@
-"""Uploads: read, check, split here, send each node its part; visible at all three nodes or at none.
+"""Uploads: read and check rows, split them here, send each node its part. They become visible at all nodes or at none.
 
 Reading, splitting and sending overlap. An upload that breaks off is resumed by calling it again: a small file beside
-the source, without any share, tells which upload it was; chunks of which all three nodes hold the same split are not
-sent again, all others are split anew and sent to all three, so that no two splits of one chunk ever mix. The same file
-tells which uploads are finished, so that the same rows do not get there twice unnoticed.
+the source, without any share, tells which upload it was. Chunks of which all three nodes hold the same split are not
+sent again; all others are split anew and sent to all three, so two splits of one chunk never mix. The same file tells
+which uploads are finished, so that nobody uploads the same rows twice by mistake.
 """
 
 from __future__ import annotations
@@ -15,21 +15,19 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from tercet.client import orders
-from tercet.client.chunks import Chunk, Chunks, Missing, check, chunk_rows_for
+from tercet.client.chunks import Chunk, Chunks, Missing, check, chunk_rows_for, with_all_outside
 from tercet.client.encode import Encoded, as_numbers
 from tercet.client.nodes import NodeClient, Nodes
 from tercet.client.orders import BUSY_S, PAUSE_S, Unsettled, carry_out, send_order
-from tercet.client.prefetch import prefetched
 from tercet.client.readers import open_source
-from tercet.client.sources import Source
-from tercet.client.survey import with_all_outside
+from tercet.client.sources import Source, prefetched
 from tercet.client.upload_notes import FinishedUpload, Mode, UnfinishedUpload, UploadNotes, refuse_again
 from tercet.errors import InputError, TercetError
 from tercet.federation.api import ChangeOutcome, ChunkState, DatasetInfo, UploadBegin, UploadState
@@ -44,13 +42,13 @@ from tercet.store.schema import Column, ColumnKind, Schema
 from tercet.store.splitting import split_chunk
 
 IN_FLIGHT = 2
-"""Chunks on their way at a time."""
+"""The number of chunks that are on their way at a time."""
 STATE_SUFFIX = ".tercet-upload"
 
 
 @dataclass(frozen=True, slots=True)
 class UploadProgress:
-    """How far an upload is: what all three nodes hold durably."""
+    """How far an upload is; rows and bytes count once all three nodes have stored them."""
 
     rows: int
     rows_total: int | None
@@ -60,12 +58,12 @@ class UploadProgress:
     """From 0 to 1, where the size of the source is known."""
     seconds: float
     resumed: int
-    """Chunks that were there from an earlier attempt."""
+    """Chunks that an earlier attempt had sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class UploadReport:
-    """An upload that is visible; nodes in `pending` have not signed it yet: final it is when all three have."""
+    """An upload that is visible. It is final once all three nodes have signed it; those in `pending` have not yet."""
 
     dataset: str
     upload: str
@@ -77,7 +75,7 @@ class UploadReport:
     version: int | None
     pending: tuple[str, ...] = ()
     remembered: bool = False
-    """Whether the same upload again would be noticed and refused."""
+    """Whether the same upload would be refused if it were tried again."""
 
     def __repr__(self) -> str:
         told = f", NOT FINAL: not signed by {' and '.join(self.pending)}" if self.pending else ""
@@ -86,17 +84,6 @@ class UploadReport:
             f"UploadReport({self.dataset}: {self.rows:,} rows{dropped}, version {self.version}, upload {self.upload}, "
             f"{self.seconds:.1f} s{told})"
         )
-
-
-@dataclass
-class _Plan:
-    """One upload as it is about to run."""
-
-    nodes: Nodes
-    chunks: Chunks
-    state: UnfinishedUpload
-    memory: UploadNotes | None
-    sealed: bool
 
 
 def upload(
@@ -119,17 +106,17 @@ def upload(
 ) -> UploadReport:
     """Split a source among the three nodes and make it visible. Owners call it, from Python or the command line.
 
-    source, options: as `open_source` takes them. schema: None takes that of the dataset, for `append`. mode: `create` a
-    dataset, `append` rows to it, or join other `columns` of the same rows by the public key column. missing: `refuse`
-    values that are missing, or `drop` their rows. state: where to remember the upload (default: beside a source
-    file). memory: what remembers frames instead; what can be read once only, or is in a database, nothing remembers.
-    resume: whether to remember at all. again: upload although the same content is there already, from the same owner.
-    check_first: read everything once before anything is sent. sealed: each node's part is also encrypted to its own
-    key; always so through one node (`Nodes(via=...)`).
+    source, options: as `open_source` takes them. schema: may be None for `append`, which takes that of the dataset.
+    mode: `create` a dataset, `append` rows to it, or join other `columns` of the same rows by the public key column.
+    missing: `refuse` missing values, or `drop` their rows. state: the file of notes about the upload (default: beside a
+    source file). memory: notes about frames, which have no file; there are none about databases and streams. resume:
+    whether to keep notes. again: upload even if the same owner has uploaded the same content. check_first: check the
+    whole source before anything is sent. sealed: also encrypt each part to the key of its node, as is always done
+    through one node (`Nodes(via=...)`).
 
-    About 16 bytes a value travel, to all three together. Raises InputError naming row and column, or saying when the
-    same content was uploaded; the error of the node that failed (call again to resume), and what a node answers if it
-    refuses the commit.
+    About 16 bytes a value are sent, to all three nodes together. Raises InputError naming row and column, or saying
+    when the same content was uploaded; the error of the node that failed (call again to resume), or of one that refuses
+    the commit.
     """
     if not is_dataset_name(dataset):
         raise InputError(
@@ -162,8 +149,7 @@ def upload(
         missing=missing,
     )
     remembered = None if memory is None else memory.resumable(fresh)
-    plan = _Plan(nodes, chunks, remembered or fresh, memory, sealed or nodes.via is not None)
-    return _Upload(plan, opened, progress).run()
+    return _Upload(nodes, opened, chunks, remembered or fresh, memory, sealed or nodes.via is not None, progress).run()
 
 
 def _schema(nodes: Nodes, dataset: str, schema: Schema | None, mode: Mode) -> Schema:
@@ -197,24 +183,26 @@ def _finished(nodes: Nodes, dataset: str, mode: Mode, source: str, upload: str =
     )
 
 
+@dataclass
 class _Upload:
-    """One attempt."""
+    """One attempt at an upload."""
 
-    def __init__(self, plan: _Plan, source: Source, progress: Callable[[UploadProgress], None] | None) -> None:
-        self._plan = plan
-        self._nodes = plan.nodes
-        self._state = plan.state
-        self._source = source
-        self._progress = progress
-        self._began = time.monotonic()
-        self._rows = 0
-        self._nbytes = 0
-        self._resumed = 0
-        self._in_flight: deque[tuple[Chunk, list[Future[int]]]] = deque()
+    _nodes: Nodes
+    _source: Source
+    _chunks: Chunks
+    _state: UnfinishedUpload
+    _memory: UploadNotes | None
+    _sealed: bool
+    _progress: Callable[[UploadProgress], None] | None
+    _began: float = field(default_factory=time.monotonic)
+    _rows: int = 0
+    _nbytes: int = 0
+    _resumed: int = 0
+    _in_flight: deque[tuple[Chunk, list[Future[int]]]] = field(default_factory=deque)
 
     def run(self) -> UploadReport:
         if self._state.order is not None:
-            # a commit was ordered, and its answer lost: chunks are looked at again only if it came to nothing
+            # a commit was ordered and its answer lost; chunks are sent again only if that commit failed
             order = self._state.order
             try:
                 return self._report(self._settled(lambda: send_order(self._nodes, self._commit, order)))
@@ -251,7 +239,7 @@ class _Upload:
         return action.rows if isinstance(action, CommitUpload) else 0
 
     def _settled(self, commit: Callable[[], ChangeOutcome]) -> ChangeOutcome:
-        """What became of the commit. If it is dead, another attempt signs a new one."""
+        """The outcome of a commit. If it failed for good, its order is forgotten: another attempt signs a new one."""
         try:
             return commit()
         except Unsettled:
@@ -261,10 +249,10 @@ class _Upload:
             raise
 
     def _send_all(self) -> int:
-        there, schema = self._begin(), self._plan.chunks.schema
+        there, schema = self._begin(), self._chunks.schema
         state = self._state
         upload, count = bytes.fromhex(state.upload), 0
-        for chunk in prefetched(self._plan.chunks):
+        for chunk in prefetched(self._chunks):
             count += 1
             if chunk.number in there:
                 self._resumed += 1
@@ -274,7 +262,7 @@ class _Upload:
             while len(self._in_flight) >= IN_FLIGHT:
                 self._settle_oldest()
             try:
-                words = self._plan.chunks.encoded(chunk)
+                words = self._chunks.encoded(chunk)
             except InputError as error:
                 raise with_all_outside(error, self._source, schema) from None
             parts = split_chunk(schema, words, chunk.rows, upload, chunk.number)
@@ -288,15 +276,15 @@ class _Upload:
         return count
 
     def _begin(self) -> set[int]:
-        """Announce the upload to all three; the chunks of which they hold the same split."""
+        """Announce the upload to all three nodes; gives the chunks of which all three hold the same split already."""
         states = self._announce()
         deadline = time.monotonic() + BUSY_S
         while any(found.state == "prepared" for found in states) and time.monotonic() < deadline:
-            # a commit that came to nothing is still being given up at a node; until then it takes no chunks
+            # a node is still aborting a commit that failed; until then it takes no chunks
             time.sleep(PAUSE_S)
             states = self._announce()
         if any(found.state == "discarded" for found in states):
-            # it had expired, or was given up: what is left of it is of no use
+            # the nodes have deleted it: begin a new one
             self._state = self._state.model_copy(update={"upload": fresh_id()})
             self._remember()
             states = self._announce()
@@ -313,7 +301,7 @@ class _Upload:
         begin = UploadBegin(
             upload=self._state.upload,
             dataset=self._state.dataset,
-            schema_=self._plan.chunks.schema.to_dict(),
+            schema_=self._chunks.schema.to_dict(),
             mode=self._state.mode,
             rows=self._source.rows if self._state.missing == "refuse" else None,
         )
@@ -323,7 +311,7 @@ class _Upload:
         def send(node: NodeClient) -> int:
             body: list[Buffer] = part
             headers = {}
-            if self._plan.sealed:
+            if self._sealed:
                 body = [seal_part(node.entry.card, self._state.upload, number, b"".join(part))]
                 headers[SEALED] = "1"
             target = f"/v1/uploads/{self._state.upload}/chunks/{number}"
@@ -349,18 +337,18 @@ class _Upload:
     # -- what is left behind
 
     def _remember(self) -> None:
-        if self._plan.memory is not None:
-            self._plan.memory.begun(self._state)
+        if self._memory is not None:
+            self._memory.begun(self._state)
 
     def _forget(self, *, discard: bool) -> None:
-        if self._plan.memory is not None:
+        if self._memory is not None:
             with suppress(OSError):
-                self._plan.memory.given_up()
+                self._memory.given_up()
         if discard:
             self._nodes.quietly(lambda node: node.request("DELETE", f"/v1/uploads/{self._state.upload}"))
 
     def _give_up(self, error: BaseException) -> None:
-        """Wait for what is on its way; leave what can be resumed, and nothing else."""
+        """Wait for chunks on their way. An upload that can be resumed stays at the nodes; any other is deleted."""
         for _, futures in self._in_flight:
             for future in futures:
                 future.cancel()
@@ -369,24 +357,24 @@ class _Upload:
                 if not future.cancelled():
                     future.exception()
         self._in_flight.clear()
-        if self._plan.memory is None or isinstance(error, InputError):
+        if self._memory is None or isinstance(error, InputError):
             self._forget(discard=True)
         else:
-            where = "" if self._plan.memory.path is None else f" ({self._plan.memory.path})"
+            where = "" if self._memory.path is None else f" ({self._memory.path})"
             error.add_note(f"nothing is visible; the same upload again goes on where this one stopped{where}")
 
     def _report(self, outcome: ChangeOutcome) -> UploadReport:
-        state, memory = self._state, self._plan.memory
+        state, memory = self._state, self._memory
         if memory is not None:
             with suppress(OSError):  # the rows are there, whatever becomes of the note
                 memory.done(_finished(self._nodes, state.dataset, state.mode, state.source, state.upload))
         rows = self._ordered_rows()
-        secret = sum(not column.is_key for column in self._plan.chunks.schema.columns)
+        secret = sum(not column.is_key for column in self._chunks.schema.columns)
         return UploadReport(
             state.dataset,
             state.upload,
             rows,
-            self._plan.chunks.dropped,
+            self._chunks.dropped,
             rows * secret,
             self._nbytes,
             time.monotonic() - self._began,

@@ -1,6 +1,6 @@
-"""What an owner's machine remembers of its uploads: how to resume the last one, and which are finished.
+"""Notes about uploads on the owner's machine: how to resume the last one, and which ones are finished.
 
-The digests of contents stay here: whoever guesses a small table could recognise it by its digest, so no node gets one.
+They hold a digest of the content. No node gets it: somebody who guesses a small table could check the guess by it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Mode = Literal["create", "append", "columns"]
 
 
 class UnfinishedUpload(Body):
-    """An upload that is under way: no share, no value."""
+    """An upload that is under way. It holds no share and no value."""
 
     federation: Identifier
     upload: Identifier
@@ -69,17 +69,17 @@ class UploadNotes:
                 self._notes = _Notes.model_validate_json(path.read_bytes())
 
     def resumable(self, fresh: UnfinishedUpload) -> UnfinishedUpload | None:
-        """An earlier attempt at the same upload; None if there is none, or it was another one."""
+        """An earlier attempt at the same upload, if there was one."""
         found = self._notes.unfinished
         if found is None:
             return None
         own: dict[str, object] = {"upload": found.upload, "order": found.order}
         if found.order is not None and "columns" not in (found.mode, fresh.mode):
-            own["mode"] = found.mode  # whoever asks again may have seen the dataset that this very order made
+            own["mode"] = found.mode  # that order may have made the dataset, so the second call may say `append`
         return found if fresh.model_copy(update=own) == found else None
 
     def begun(self, upload: UnfinishedUpload) -> None:
-        """Note how to resume an upload; the one before is forgotten."""
+        """Note how to resume an upload, instead of an earlier one."""
         self._write(self._notes.model_copy(update={"unfinished": upload}))
 
     def given_up(self) -> None:
@@ -104,14 +104,14 @@ class UploadNotes:
             return
         temporary = self.path.with_name(self.path.name + ".new")
         temporary.unlink(missing_ok=True)
-        # by the digest of a small table others could check a guess of it
+        # for the owner only: others could check a guess of the table by its digest
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(notes.to_json())
         temporary.replace(self.path)
 
 
 def refuse_again(nodes: Nodes, memory: UploadNotes, upload: FinishedUpload, name: str) -> None:
-    """InputError if what an earlier upload of the same content brought is still there; `name` is that of the source."""
+    """Raise InputError if the rows of an earlier upload of the same content are there; `name`: that of the source."""
     segment = _segment(nodes, upload.dataset, memory.earlier(upload))
     if segment is not None:
         what = f"columns of {segment.rows:,} rows" if upload.joined else f"{segment.rows:,} rows"
@@ -124,7 +124,7 @@ def refuse_again(nodes: Nodes, memory: UploadNotes, upload: FinishedUpload, name
 
 
 def _segment(nodes: Nodes, dataset: str, uploads: set[str]) -> SegmentInfo | None:
-    """What the last of these uploads brought that is still visible: they may have been withdrawn."""
+    """The latest segment of these uploads that has not been withdrawn."""
     if not uploads:
         return None
     listed = nodes.coordinator.get("/v1/datasets", DatasetList).datasets

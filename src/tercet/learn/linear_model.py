@@ -45,10 +45,10 @@ class LinearRegression(SecretModel):
     Collinear columns: a column of whose scaled variance less than 2^-24 is left after the columns before it gets
     coefficient 0 and `aliased_` True, as R's `lm` does with NA. `aliased_` is secret too; reveal it to see.
 
-    Coefficients are held below 2^`coef_bits_` in magnitude, which follows from the shapes and declared bounds and is
-    2^34 at least for up to 8 columns; the bound is enforced under sharing, not assumed. Where a coefficient passes it,
-    the bound stands in its place and `capped_` is True (secret, too): then coefficients and intercept are not those of
-    the fit, and narrower bounds of X, or fewer frac_bits, leave more room.
+    Coefficients are held below 2^`coef_bits_` in magnitude. This bound follows from the shapes and declared bounds, is
+    at least 2^34 for up to 8 columns, and is enforced under sharing. A coefficient beyond it is replaced by the bound,
+    and its `capped_` (secret, too) is True: coefficients and intercept are then not those of the fit. Narrower bounds
+    of X, or fewer frac_bits, leave more room.
 
     After fit: `coef_` (d,), `intercept_` (), `aliased_` (d,), `capped_` (d,). Rounds grow with d (about 40 a column),
     not with n; bytes with d^2. Raises InputError for shapes that do not fit, PlanError if declared bounds are too wide
@@ -75,7 +75,7 @@ class LinearRegression(SecretModel):
         try:
             coef, self.aliased_, self.capped_ = self._solved(xp, x, [x_frac] * d, target, y_frac, frac_bits)
         except PlanError:
-            # at one scale for all columns their sums of products do not fit; at that of each column they may
+            # sums of products do not fit at one scale for all columns; they may at a scale for each
             x_apart, fracs = numeric.columns_apart(X, centred=self.fit_intercept)
             coef, self.aliased_, self.capped_ = self._solved(xp, x_apart, fracs, target, y_frac, frac_bits)
         self.coef_ = numeric.over(coef, y_over / x_over)
@@ -94,8 +94,8 @@ class LinearRegression(SecretModel):
     def _solved(self, xp: Any, x: Any, fracs: list[int], target: Any, y_frac: int, frac_bits: int) -> Any:
         """Coefficients, which columns are aliased and which coefficients capped, of stored integers.
 
-        `fracs`: how many fractional bits each column had. Where an intercept is fitted a public number may have been
-        taken from each column: it changes no covariance.
+        `fracs`: how many fractional bits each column had. If an intercept is fitted, a public number may have been
+        subtracted from each column: covariances stay the same.
         """
         n, d = x.shape
         moments = xp.matmul(xp.matrix_transpose(x), x)
@@ -122,11 +122,10 @@ class LinearRegression(SecretModel):
     def predict(self, X: Any) -> Any:
         """X @ coef_ + intercept_, under sharing: a quotient whose divisor is the number of rows fitted.
 
-        Predictions are held within `reach_` = [lo, hi, frac_bits]: the bounds of y, and a thousand times their width
-        beyond them on both sides. What an extrapolation gives farther away stands at that end. So what is computed with
-        predictions (residuals, their squares) has bounds that fit, and that hold, as they are enforced: two comparisons
-        a row. To 2^-frac_bits, 2^-32 for most y, beside what coefficients and intercept are off by. Raises InputError
-        before `fit`.
+        Predictions are clipped to `reach_` = [lo, hi, frac_bits]: the bounds of y, widened by a thousand times their
+        width on both sides. So what is computed from predictions (residuals, their squares) has bounds that fit and
+        that hold; clipping takes two comparisons a row. Error: 2^-frac_bits (2^-32 for most y), beside the errors of
+        coefficients and intercept. Raises InputError before `fit`.
         """
         if not hasattr(self, "coef_"):
             raise InputError("this model is not fitted", hint="call fit(X, y) first")
@@ -149,10 +148,10 @@ class LinearRegression(SecretModel):
     def score(self, X: Any, y: Any) -> Any:
         """The coefficient of determination R2 = 1 - SSE / SST of predictions for X, under sharing.
 
-        R2 has no lower end; here it is a secret number in [-1023, 1] with 30 fractional bits, and what lies below -1023
-        stands there. 1 where all of y is equal. Within 2^-28 of what the predictions give. Rounds: those of `predict`
-        and about 60; bytes of `predict`, and what does not grow with the rows. Raises InputError before `fit`, or if
-        the shapes do not fit.
+        R2 has no lower end; here it is a secret number in [-1023, 1] with 30 fractional bits, capped below. It is
+        1 if all values of y are equal. Error: 2^-28 beside that of the predictions. Rounds: those of `predict` and
+        about 60. Bytes: those of `predict`, and some that do not grow with the rows. Raises InputError before `fit`, or
+        if the shapes do not fit.
         """
         xp = array_namespace(X, y, getattr(self, "coef_", X))
         if len(y.shape) != 1 or X.shape[0] != y.shape[0]:
@@ -180,10 +179,10 @@ def _runs(fracs: list[int]) -> list[tuple[int, int, int]]:
 
 
 def _held(value_bits: int, finer: int, n: int, d: int) -> tuple[int, int]:
-    """Bits of the coefficients' magnitude, and their fractional bits, so that what is computed with them fits.
+    """Bits of the coefficients' magnitude, and their fractional bits, so that everything computed with them fits.
 
-    `value_bits` of the stored integers of X, which have `finer` more fractional bits than those of y. A coefficient's
-    first 28 fractional bits are multiplied by sums over rows and columns of X, the others apart.
+    `value_bits`: those of the stored integers of X, which have `finer` more fractional bits than y. The first 28
+    fractional bits of a coefficient are multiplied by sums over rows and columns of X, the others separately.
     """
     frac_bits = max(LEAST_FRAC_BITS, COEF_FRAC_BITS - max(0, finer))
     room = RING_BITS - 2 - COARSE_BITS - value_bits - n.bit_length() - d.bit_length()
@@ -246,10 +245,10 @@ def _solve(xp: Any, matrix: Any, d: int) -> tuple[Any, Any]:
 def _unscale(
     solution: Any, columns: _Normalised, outcome: _Normalised, finer: int, frac_bits: int, coef_bits: int
 ) -> tuple[Any, Any]:
-    """z_j v_j / v_y: the coefficients of the unscaled columns, and which of them are held back at 2^coef_bits.
+    """z_j v_j / v_y: the coefficients of the unscaled columns, and which of them are capped at 2^coef_bits.
 
-    A secret power of two away from the solution. z v_j fits 128 bits and its product with 2^(P/2) / v_y may not: so
-    what is above and what is below a public bit of it are multiplied apart.
+    They differ from the solution by secret powers of two. z v_j fits 128 bits, but its product with 2^(P/2) / v_y may
+    not; so its bits above and below a public place are multiplied separately.
     """
     half, widest = columns.bits // 2, outcome.bits // 2
     if not isinstance(solution, SecretArray):

@@ -1,22 +1,29 @@
-"""Which SQL is offered, word for word: whatever a query says beside that is refused by name, and nothing is ignored."""
+"""The SELECT that is offered: which words it may hold, which tables it is about, and how their columns are named.
+
+Whatever a query says beyond that is refused by name; nothing is ignored.
+"""
 
 from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from sqlglot import Dialect, TokenType, exp
 from sqlglot.errors import ParseError, SqlglotError
 
+from tercet.client.table import Table
 from tercet.errors import InputError
 
 MAX_TEXT = 1 << 16
 MAX_DEPTH = 100
 LIKE = "such as SELECT AVG(age), COUNT(*) FROM patients WHERE bmi > 30"
 HELP = "see `tercet query --help` for what is"
+_NO_DISTINCT = "which values there are is secret: GROUP BY the column, if it is of categories"
 
 _BEGINNINGS = frozenset({"alter", "create", "drop", "grant", "insert", "revoke", "rollback", "uncache"})
-"""Words that begin statements, and mean nothing within a SELECT: there they are names (Alter is German for age)."""
+"""Words that begin other statements. Within a SELECT they are names of columns (Alter is German for age)."""
 _FRAME = frozenset({"select", "from", "where", "group by", "join", "on", "as", "and", "or", "not", ")", "("})
 _TWO = ("this", "expression")
 _OFFERED: dict[type[exp.Expression], tuple[str, ...]] = {
@@ -54,12 +61,13 @@ _OFFERED: dict[type[exp.Expression], tuple[str, ...]] = {
     **dict.fromkeys((exp.Sum, exp.Avg, exp.Min, exp.Max), ("this",)),
     **dict.fromkeys((exp.Variance, exp.VariancePop, exp.Stddev, exp.StddevSamp, exp.StddevPop), ("this",)),
 }
-"""Every kind of expression, and what it may consist of."""
+"""Every kind of expression that is offered, and its parts that are offered."""
 _BOOLS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Between, exp.In, exp.Is, exp.Not, exp.And, exp.Or)
+SUFFIX = "_2"
 
 
 def parsed(sql: str) -> exp.Select:
-    """A query that consists of what is offered. Raises InputError naming what does not."""
+    """The tree of a query. Raises InputError naming the first part that is not offered."""
     if len(sql) > MAX_TEXT:
         raise InputError("this query is too long", hint=LIKE)
     dialect = Dialect()
@@ -83,7 +91,7 @@ def parsed(sql: str) -> exp.Select:
 
 
 def _no_sql(dialect: Dialect, error: SqlglotError) -> InputError:
-    """Where a text stops being SQL, by its word; the parser's own words name its classes."""
+    """The error for a text that is no SQL; it names the word where parsing failed, in words for users."""
     first = error.errors[0] if isinstance(error, ParseError) and error.errors else None
     if first is None:
         return InputError("this is no SQL: a quotation mark is open at its end, perhaps", hint=LIKE)
@@ -108,7 +116,8 @@ def _check(tree: exp.Select) -> None:
             raise InputError("a query is about one dataset: a query within a query is not offered", hint=HELP)
         offered = _OFFERED.get(type(node))
         if offered is None:
-            raise InputError(f"{node.sql()[:80]} is not offered in a query", hint=_instead(node))
+            hint = _NO_DISTINCT if isinstance(node, exp.Distinct) else HELP
+            raise InputError(f"{node.sql()[:80]} is not offered in a query", hint=hint)
         for name, value in node.args.items():
             if value in (None, False, "") or value == []:
                 continue
@@ -119,7 +128,7 @@ def _check(tree: exp.Select) -> None:
 
 
 def _check_one(node: exp.Expression) -> None:
-    """What is offered in some places only."""
+    """Refuse what is offered in certain places only."""
     if isinstance(node, exp.Cast):
         kind = node.to.this
         if kind is not exp.DataType.Type.DATE or not (isinstance(node.this, exp.Literal) and node.this.is_string):
@@ -128,7 +137,7 @@ def _check_one(node: exp.Expression) -> None:
         if not (isinstance(node.this, exp.Literal) and node.this.is_string):
             raise InputError(f"{node.sql()[:80]} is not offered in a query", hint="write a date as '2020-01-31'")
     elif isinstance(node, exp.EQ | exp.NEQ | exp.LT | exp.LTE | exp.GT | exp.GTE):
-        # 40 < age < 60 is (40 < age) < 60, and compares a yes or no with 60
+        # 40 < age < 60 means (40 < age) < 60: it compares a bool with 60
         for side in (node.this, node.expression):
             if isinstance(side.unnest(), _BOOLS):
                 raise InputError(
@@ -141,7 +150,7 @@ def _check_one(node: exp.Expression) -> None:
 
 
 def _named(name: str, value: object) -> str:
-    """How an argument of an expression is called in SQL."""
+    """The name of a part of an expression in SQL."""
     first = value[0] if isinstance(value, list) and value else value
     if isinstance(first, exp.Expression):
         text = first.sql()[:80].strip() or name.upper()
@@ -150,7 +159,108 @@ def _named(name: str, value: object) -> str:
     return value.upper()[:80] if isinstance(value, str) else name.upper().strip("_").replace("_", " ")
 
 
-def _instead(node: exp.Expression) -> str:
-    if isinstance(node, exp.Distinct):
-        return "which values there are is secret: GROUP BY the column, if it is of categories"
-    return HELP
+class Tables(Protocol):
+    """What is needed of a session."""
+
+    def table(self, name: str) -> Table:
+        """A dataset as a table."""
+
+
+class Names:
+    """Finds columns by their names in SQL: case does not count, and the table's name may stand before the column's."""
+
+    def __init__(self, tables: Mapping[str, Mapping[str, str]]) -> None:
+        """`tables`: name or alias of each table -> name of a column there -> its name in the joined table."""
+        self._tables = {table.lower(): {a.lower(): b for a, b in columns.items()} for table, columns in tables.items()}
+
+    def find(self, column: exp.Column) -> str:
+        """The column's name in the table. Raises InputError if there is none, or if both tables have one."""
+        name, table = column.name.lower(), column.table.lower()
+        if table and table not in self._tables:
+            raise InputError(
+                f"{column.sql()[:80]}: there is no table {column.table} in this query",
+                hint=f"there are {', '.join(self._tables)}",
+            )
+        places = [self._tables[table]] if table else list(self._tables.values())
+        found = {columns[name] for columns in places if name in columns}
+        if len(found) == 1:
+            return found.pop()
+        if found:
+            raise InputError(f"both tables have a column {column.name}", hint="write the name of the table before it")
+        known = list(dict.fromkeys(other for columns in places for other in columns.values()))
+        raise InputError(f"there is no column {column.name!r}", hint=f"there are {', '.join(known[:20])}")
+
+
+def source_of(session: Tables, tree: exp.Select) -> tuple[Table, Names]:
+    """The table that FROM and JOIN name, and the names of its columns. Raises InputError for what is not offered."""
+    source = tree.args.get("from_") or tree.args.get("from")
+    if source is None or not isinstance(source.this, exp.Table):
+        raise InputError("a query is about one dataset, or two that are joined", hint="write FROM and its name")
+    joins = tree.args.get("joins") or []
+    if not joins:
+        left = session.table(source.this.name)
+        return left, Names({_called(source.this): {name: name for name in _names(left)}})
+    if len(joins) > 1:
+        raise InputError("more than two tables are not offered in a query", hint="join tables in Python: a.join(b)")
+    join = joins[0]
+    if not isinstance(join.this, exp.Table):
+        raise InputError(f"{join.sql()[:80]} is not offered in a query", hint="JOIN takes the name of a dataset")
+    how = _how(join)
+    left, right = session.table(source.this.name), session.table(join.this.name)
+    if _called(join.this).lower() == _called(source.this).lower():
+        raise InputError("a table is not joined with itself", hint="name another dataset, or give it an alias")
+    _check_keys(join, source.this, left, join.this, right)
+    both = left.join(right, how=how, suffix=SUFFIX)
+    ours = {name.lower() for name in _names(left)}
+    theirs = {name: name + SUFFIX if name.lower() in ours else name for name in right.columns}
+    key = left.schema.key
+    assert key is not None
+    names = {
+        _called(source.this): {name: name for name in _names(left)},
+        _called(join.this): {**theirs, right.schema.key.name: key.name},  # type: ignore[union-attr]
+    }
+    return both, Names(names)
+
+
+def _called(tree: exp.Table) -> str:
+    return tree.alias or tree.name
+
+
+def _names(table: Table) -> Iterator[str]:
+    return (column.name for column in table.schema.columns)
+
+
+def _how(join: exp.Join) -> str:
+    side, kind = (join.side or "").upper(), (join.kind or "").upper()
+    if (side, kind) in (("", ""), ("", "INNER")) and (join.args.get("on") or join.args.get("using")):
+        return "inner"
+    if side == "LEFT" and kind in ("", "OUTER"):
+        return "left"
+    raise InputError(
+        f"{join.sql()[:80].strip()} is not offered: a query is about one dataset, or two that are joined",
+        hint="JOIN and LEFT JOIN are offered, ON the public keys of both",
+    )
+
+
+def _check_keys(join: exp.Join, left_name: exp.Table, left: Table, right_name: exp.Table, right: Table) -> None:
+    """Refuse a join that is not ON (or USING) exactly the public keys of both tables."""
+    ours, theirs = left.schema.key, right.schema.key
+    if ours is None or theirs is None:
+        without = left if ours is None else right
+        raise InputError(
+            f"{without.name} has no public key, so its rows cannot be joined",
+            hint="its owners declare a column of kind key",
+        )
+    wanted = {(_called(left_name).lower(), ours.name.lower()), (_called(right_name).lower(), theirs.name.lower())}
+    said: set[tuple[str, str]] = set()
+    if using := join.args.get("using"):
+        said = {(_called(table).lower(), item.name.lower()) for item in using for table in (left_name, right_name)}
+    elif isinstance(on := join.args.get("on"), exp.EQ) and all(
+        isinstance(side, exp.Column) for side in (on.this, on.expression)
+    ):
+        said = {(side.table.lower(), side.name.lower()) for side in (on.this, on.expression)}
+    if said != wanted:
+        raise InputError(
+            "tables are joined by their public keys only",
+            hint=f"write ON {_called(left_name)}.{ours.name} = {_called(right_name)}.{theirs.name}",
+        )
