@@ -107,8 +107,8 @@ class _Proposing:
             return self._numbers()
         if seen.error_row and seen.typed == "text":
             return self._left_out(
-                f"row {seen.error_row} holds the error of a computation, such as #DIV/0!. Correct it, or name it as "
-                "missing: --na TEXT"
+                f"row {seen.error_row} holds what is written where a number could not be computed, such as #DIV/0!. "
+                "Correct it, or name it as missing: --na TEXT"
             )
         if seen.typed == "category":
             return self._category()
@@ -198,7 +198,7 @@ class _Proposing:
         digits = f"digits down to 1e-{found.decimals}" if found.decimals else "units"
         return self._left_out(
             f"its values range from about 1e{_power(found.least)} to 1e{_power(largest)} (in row {found.largest_row}) "
-            f"with {digits}: more than 128 bits can hold. If the largest stand for missing values, name them with "
+            f"with {digits}, more than 128 bits carry. If the largest stand for missing values, name them with "
             "--na TEXT; else scale or round the column"
         )
 
@@ -257,7 +257,7 @@ class _Proposing:
             )
         if seen.share_like(_TIME_OF_DAY) > _MOST:
             return self._left_out(
-                "it holds times of day, and no kind of column is for these. Write numbers of minutes or seconds"
+                "it holds times of a day, and no kind of column is for these. Write numbers of minutes or seconds"
             )
         if seen.dates.count > _MOST * total:
             return self._left_out(
@@ -303,7 +303,9 @@ class _Proposing:
         if most(_UNIT) and len(units) == 1:
             return "its numbers are followed by a unit. Remove it with --strip UNIT"
         if most(r"^[<>≤≥~]\s*[0-9]"):
-            return "it holds values such as <5, which are no numbers. Write a number, or name them as missing with --na"
+            return (
+                "it holds signs such as <, so these are no numbers. Write a number, or name them as missing: --na TEXT"
+            )
         if seen.reading.point == "." and most(r"^[+-]?([0-9]{1,3}([.' \s][0-9]{3})*|[0-9]+),[0-9]+$"):
             if all(re.search(grouped_pattern(",", "."), text) for text in examples):
                 return "it holds commas. If they group thousands, add --thousands ',' and if decimals, --decimal ','"
@@ -371,7 +373,7 @@ class _Proposing:
         seen = self._seen
         if asked and (seen.missing or not seen.all_different) and seen.count > 1:
             raise InputError(
-                f"column {self._name} cannot be the key: some of its values are missing or occur twice",
+                f"column {self._name} is to be the key, and has missing values or the same one twice",
                 hint="a public key is a different name for each row",
             )
         kind = KeyType.INTEGER if seen.typed != "category" and seen.numbers.count == seen.count else KeyType.TEXT
