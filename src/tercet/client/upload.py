@@ -183,7 +183,7 @@ def _finished(nodes: Nodes, dataset: str, mode: Mode, source: str, upload: str =
     )
 
 
-@dataclass
+@dataclass(repr=False, eq=False)
 class _Upload:
     """One attempt at an upload."""
 
