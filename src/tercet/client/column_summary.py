@@ -48,7 +48,7 @@ _CODES = np.array([sign * (10**places - 1) for sign in (1, -1) for places in ran
 
 
 @dataclass
-class Range:
+class _Range:
     """The least and the greatest of some numbers."""
 
     lo: float = math.inf
@@ -60,7 +60,7 @@ class Range:
 
 
 @dataclass
-class Numbers(Range):
+class Numbers(_Range):
     """What is known of the values that are numbers."""
 
     count: int = 0
@@ -75,8 +75,8 @@ class Numbers(Range):
     leading_zeros: bool = False
     code_row: int = 0
     """The first row that holds one of `_CODES`."""
-    codes: Range = field(default_factory=Range)
-    others: Range = field(default_factory=Range)
+    codes: _Range = field(default_factory=_Range)
+    others: _Range = field(default_factory=_Range)
     """The range of the numbers that are none of `_CODES`."""
     infinite_row: int = 0
     infinite: int = 0
