@@ -35,6 +35,22 @@ def same(found: Any, expected: Any) -> bool:
     return np.array_equal(np.asarray(found, dtype=object), np.asarray(expected, dtype=object))
 
 
+def test_quotients_with_fixed_point_keep_small_decimals(net: tc.Session) -> None:
+    """A hundredth is not what 16 fractional bits make of it, above or below the line."""
+    top, bottom = [2.0**20, -3.5, 1.0], [0.001, 0.5, 3.0]
+    x = net.share(top, bounds=(-(2.0**21), 2.0**21))
+    found = (x / shared(net, [1, 99, 5])).reveal()
+    np.testing.assert_allclose(found, [2.0**20 / 0.01, -3.5 / 0.99, 1.0 / 0.05], rtol=2.0**-26, atol=2.0**-15)
+    small = net.share(bottom, bounds=(0.0005, 8.0), frac_bits=30)
+    found = (shared(net, [1, -99, 250]) / small).reveal()
+    stored = np.round(np.array(bottom) * 2.0**30) / 2.0**30
+    np.testing.assert_allclose(
+        found, [0.01 / stored[0], -0.99 / stored[1], 2.5 / stored[2]], rtol=2.0**-26, atol=2.0**-15
+    )
+    third = (1 / 3 / shared(net, [1, 99, 5])).reveal()
+    np.testing.assert_allclose(third, [100 / 3, 1 / 2.97, 20 / 3], rtol=2.0**-14)
+
+
 def test_what_is_computed_is_exact(net: tc.Session) -> None:
     a, i = shared(net), net.share(range(1, 9), bounds=(0, 10))
     counted = list(range(1, 9))

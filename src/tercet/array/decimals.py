@@ -157,7 +157,16 @@ def _divide(a: Any, b: Any) -> SecretArray | None:
         assert isinstance(a, DecimalArray)
         return pending(a.device, a._node, a._divisor * divisor)
     try:
-        return _aligned_plain(elementwise.divide, a, b)
+        found = _aligned_plain(elementwise.divide, a, b)
+        if found is None and isinstance(b, DecimalArray):
+            # beside fixed point, whose 16 bits hold a hundredth only roughly: the integers divide, or are divided
+            power = 10**b.digits
+            above = a * power if isinstance(a, SecretArray) else np.multiply(a, float(power))
+            found = elementwise.divide(above, b.integers)
+        elif found is None:
+            quotient = elementwise.divide(a.integers, b)
+            found = pending(quotient.device, quotient.node, a._divisor)
+        return found
     except PlanError:
         return None
 
