@@ -9,6 +9,7 @@ from __future__ import annotations
 import math as _math
 import sys as _sys
 
+from tercet.array import numpy_protocol as _numpy_protocol
 from tercet.array.conversion import __array_namespace_info__, astype, can_cast, result_type
 from tercet.array.core import SecretArray
 from tercet.array.creation import (
@@ -91,7 +92,6 @@ from tercet.array.manipulation import (
     tile,
     unstack,
 )
-from tercet.array.operators import put_on as _put_on
 from tercet.array.results import assume, explain, persist, reveal
 from tercet.array.statistics import (
     all,
@@ -119,7 +119,7 @@ nan = _math.nan
 newaxis = None
 pi = _math.pi
 
-_put_on(SecretArray, _sys.modules[__name__])
+SecretArray._namespace, SecretArray._numpy_protocol = _sys.modules[__name__], _numpy_protocol
 
 
 __all__ = [

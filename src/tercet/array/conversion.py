@@ -90,16 +90,3 @@ class NamespaceInfo:
 def __array_namespace_info__() -> NamespaceInfo:
     """What the namespace is capable of."""
     return NamespaceInfo()
-
-
-__all__ = [
-    "__array_namespace_info__",
-    "as_type",
-    "astype",
-    "bool",
-    "can_cast",
-    "float64",
-    "int64",
-    "isdtype",
-    "result_type",
-]

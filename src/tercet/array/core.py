@@ -1,11 +1,13 @@
-"""SecretArray, an expression on secret values, and how functions record one; `operators.py` adds the operators."""
+"""SecretArray, an expression on secret values: its operators, methods and refusals, and how functions record one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from fractions import Fraction
+from numbers import Number
 from types import ModuleType
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,6 @@ from tercet.array import movement, numbers, quotients
 from tercet.array.dtypes import DType, decoded, dtype_of
 from tercet.array.lines import Line
 from tercet.array.quotients import Quotient, Value
-from tercet.array.refusals import Refusals
 from tercet.errors import PlanError
 from tercet.plan.network import Network
 from tercet.plan.plan import Plan
@@ -58,25 +59,53 @@ class Runner(Protocol):
         return Explanation(plan, self.network, reasons=self.graph.reasons)
 
 
-class ReductionMethod(Protocol):
-    """A method that reduces over axes."""
-
-    def __call__(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
-        """Over all axes, or those given."""
-
-
-class VarianceMethod(Protocol):
-    """A method that gives a variance or its root."""
-
-    def __call__(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> SecretArray:
-        """Over all axes, or those given; divided by the number of elements less `ddof`."""
-
-
 Unary = Callable[[Any], "SecretArray"]
 Binary = Callable[[Any, Any], "SecretArray"]
 
 
-class SecretArray(Refusals):
+# ---- operators and refusals as the class lists them ----
+
+
+def _unary(name: str) -> Unary:
+    """An operator that is a function of the namespace."""
+    return lambda x: x._given_to(name)
+
+
+def _comparison(name: str) -> Binary:
+    """The same of two operands."""
+    compared = name in ("equal", "not_equal")
+
+    def operator(x: SecretArray, other: Any) -> Any:
+        return getattr(x._namespace, name)(x, other) if x._takes(other) else x._beside(other, compared=compared)
+
+    return operator
+
+
+def _binary(name: str) -> tuple[Binary, Binary]:
+    """The same, and with the operands exchanged, as `__radd__` is called for `1 + x`."""
+
+    def exchanged(x: SecretArray, other: Any) -> Any:
+        return getattr(x._namespace, name)(other, x) if x._takes(other) else x._beside(other)
+
+    return _comparison(name), exchanged
+
+
+def _reduction(name: str, what: str) -> Callable[..., SecretArray]:
+    """A method that is a function of the namespace, over all axes or those given."""
+
+    def method(self: SecretArray, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
+        return self._given_to(name, axis=axis, keepdims=keepdims)
+
+    method.__name__, method.__qualname__, method.__doc__ = name, f"SecretArray.{name}", what
+    return method
+
+
+def _refused(what: str, instead: str) -> Callable[..., Any]:
+    """A special method that a secret array does not have: TypeError with the way that leads on."""
+    return lambda x, *args, **kwargs: x._refuse(what, instead)
+
+
+class SecretArray:
     """An array of which the parties hold shares, or an expression on such arrays that has not run.
 
     Made by a session's `share`, and by operations on other secret arrays; it cannot be built by hand and never turns
@@ -96,55 +125,9 @@ class SecretArray(Refusals):
     """A public number that the recorded value is still to be divided by."""
     _line: Line | None
 
-    # ---- set once by `operators.put_on`, when the package is imported ----
-
     _namespace: ClassVar[ModuleType]
-    __add__: ClassVar[Binary]
-    __radd__: ClassVar[Binary]
-    __sub__: ClassVar[Binary]
-    __rsub__: ClassVar[Binary]
-    __mul__: ClassVar[Binary]
-    __rmul__: ClassVar[Binary]
-    __truediv__: ClassVar[Binary]
-    __rtruediv__: ClassVar[Binary]
-    __floordiv__: ClassVar[Binary]
-    __rfloordiv__: ClassVar[Binary]
-    __mod__: ClassVar[Binary]
-    __rmod__: ClassVar[Binary]
-    __pow__: ClassVar[Binary]
-    __rpow__: ClassVar[Binary]
-    __matmul__: ClassVar[Binary]
-    __rmatmul__: ClassVar[Binary]
-    __lt__: ClassVar[Binary]
-    __le__: ClassVar[Binary]
-    __gt__: ClassVar[Binary]
-    __ge__: ClassVar[Binary]
-    __eq__: ClassVar[Binary]  # type: ignore[assignment]
-    __ne__: ClassVar[Binary]  # type: ignore[assignment]
-    __and__: ClassVar[Binary]
-    __rand__: ClassVar[Binary]
-    __or__: ClassVar[Binary]
-    __ror__: ClassVar[Binary]
-    __xor__: ClassVar[Binary]
-    __rxor__: ClassVar[Binary]
-    __neg__: ClassVar[Unary]
-    __pos__: ClassVar[Unary]
-    __abs__: ClassVar[Unary]
-    __invert__: ClassVar[Unary]
-    sum: ClassVar[ReductionMethod]
-    mean: ClassVar[ReductionMethod]
-    var: ClassVar[VarianceMethod]
-    std: ClassVar[VarianceMethod]
-    min: ClassVar[ReductionMethod]
-    max: ClassVar[ReductionMethod]
-    any: ClassVar[ReductionMethod]
-    all: ClassVar[ReductionMethod]
-    astype: ClassVar[Binary]
-    reveal: ClassVar[Callable[..., Any]]
-    persist: ClassVar[Unary]
-    explain: ClassVar[Callable[[Any], Explanation]]
-    __array_ufunc__: ClassVar[Callable[..., Any] | None]
-    __array_function__: ClassVar[Callable[..., Any]]
+    _numpy_protocol: ClassVar[ModuleType]
+    """`tercet.array` sets both once, when it is imported: functions need the class, and operators functions."""
 
     def __new__(cls, *args: object, **kwargs: object) -> SecretArray:
         raise TypeError("a SecretArray is not built by hand; use session.share(values, bounds=...)")
@@ -230,6 +213,68 @@ class SecretArray(Refusals):
     def _decoded(self, stored: NDArray[Any]) -> Any:
         plain = decoded(stored, self._type, self._divisor)
         return plain if plain.dtype == object else plain[()]  # a scalar for no dimensions, as in NumPy
+
+    # ---- operators and methods: each is a function of the namespace, as NumPy users expect them ----
+
+    __neg__ = _unary("negative")
+    __pos__ = _unary("positive")
+    __abs__ = _unary("abs")
+    __invert__ = _unary("logical_not")
+    __add__, __radd__ = _binary("add")
+    __sub__, __rsub__ = _binary("subtract")
+    __mul__, __rmul__ = _binary("multiply")
+    __truediv__, __rtruediv__ = _binary("divide")
+    __floordiv__, __rfloordiv__ = _binary("floor_divide")
+    __mod__, __rmod__ = _binary("remainder")
+    __pow__, __rpow__ = _binary("pow")
+    __matmul__, __rmatmul__ = _binary("matmul")
+    __and__, __rand__ = _binary("logical_and")
+    __or__, __ror__ = _binary("logical_or")
+    __xor__, __rxor__ = _binary("logical_xor")
+    __lt__, __le__ = _comparison("less"), _comparison("less_equal")
+    __gt__, __ge__ = _comparison("greater"), _comparison("greater_equal")
+    __eq__ = _comparison("equal")  # type: ignore[assignment]
+    __ne__ = _comparison("not_equal")  # type: ignore[assignment]
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return self._numpy_protocol.ufunc_call(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return self._numpy_protocol.function_call(func, args, kwargs)
+
+    sum = _reduction("sum", "The sum over axes; bools are counted.")
+    mean = _reduction("mean", "The exact sum, to be divided by the public count when it is revealed or used.")
+    min = _reduction("min", "The least element over axes.")
+    max = _reduction("max", "The greatest element over axes.")
+    any = _reduction("any", "Whether one element at least is true, over axes.")
+    all = _reduction("all", "Whether all elements are true, over axes.")
+
+    def var(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> SecretArray:
+        """The variance, exact when revealed; `ddof=1` for that of a sample, as in NumPy."""
+        return self._given_to("var", axis=axis, correction=ddof, keepdims=keepdims)
+
+    def std(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> SecretArray:
+        """The standard deviation, to be revealed only: its root is taken where it becomes plain."""
+        return self._given_to("std", axis=axis, correction=ddof, keepdims=keepdims)
+
+    def astype(self, dtype: Any) -> SecretArray:
+        """As another type; see `tercet.array.astype`."""
+        return self._given_to("astype", dtype)
+
+    def reveal(self, *, checked: bool | None = None) -> NDArray[Any]:
+        """Run what is needed and make this value plain; NumPy. See `tercet.reveal` for several at once."""
+        plain: NDArray[Any] = self._namespace.reveal(self, checked=checked)
+        return plain
+
+    def persist(self) -> SecretArray:
+        """Run what is needed and keep the result as shares at the parties, for later plans."""
+        kept: SecretArray = self._namespace.persist(self)[0]
+        return kept
+
+    def explain(self) -> Explanation:
+        """What revealing this value costs and shows to whom; nothing runs."""
+        explanation: Explanation = self._namespace.explain(self)
+        return explanation
 
     # ---- public facts ----
 
@@ -325,6 +370,54 @@ class SecretArray(Refusals):
         if not self.ndim:
             raise TypeError("an array of 0 dimensions cannot be iterated over")
         return (self[at] for at in range(self.shape[0]))
+
+    def _given_to(self, name: str, *values: Any, **options: Any) -> SecretArray:
+        """What a function of the namespace gives."""
+        found: SecretArray = getattr(self._namespace, name)(self, *values, **options)
+        return found
+
+    # ---- what it does not do, and what to do instead ----
+
+    def _refuse(self, what: str, instead: str) -> NoReturn:
+        raise TypeError(f"a secret array {what}; {instead}")
+
+    def _beside(self, other: Any, *, compared: bool = False) -> Any:
+        """What is said of an operand that is no number here: TypeError, or NotImplemented, which asks the other side.
+
+        == and != never ask on: without an answer, Python would compare identities, and one plain False would stand
+        for every element. None alone is nothing, as everywhere in Python.
+        """
+        if isinstance(other, Number | Decimal):
+            self._refuse(f"takes no {type(other).__name__} beside it", "convert it with float()")
+        if compared and other is not None:
+            self._refuse(f"compares with numbers, not with {type(other).__name__}", "pass ints, floats or arrays")
+        return NotImplemented
+
+    __bool__ = _refused(
+        "has no truth value here", "choose with tc.where(condition, a, b), combine with & | ~, or reveal() it first"
+    )
+    __float__ = _refused("is no float here", "reveal() it first")
+    __int__ = _refused("is no int here", "reveal() it first")
+    __complex__ = _refused("is no complex number here", "reveal() it first")
+    __index__ = _refused("is no index", "indices are public: choose with tc.where, or reveal() it first")
+    __array__ = _refused(
+        "does not turn into a NumPy array by itself",
+        "reveal() it, or use the functions of its __array_namespace__(); beside a pandas table write "
+        "table.to_numpy() @ x",
+    )
+    __dlpack__ = _refused("has no memory that can be exported", "reveal() it first")
+    __dlpack_device__ = __dlpack__
+    __reduce_ex__ = _refused("is not pickled", "persist() it in its session")
+    __round__ = _refused("is not rounded by round()", "use tercet.array.round, floor or ceil, or reveal() it first")
+    __contains__ = _refused("answers no membership question here", "use tercet.array.any(x == value)")
+    __setitem__ = _refused(
+        "is never changed in place", "build the new array: tc.where(public_mask, value, x), or concat of its parts"
+    )
+
+    def __format__(self, spec: str) -> str:
+        if spec:
+            self._refuse(f"has no digits that {spec!r} could format", "reveal() it first")
+        return str(self)
 
 
 # ---- operands ----

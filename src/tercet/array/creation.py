@@ -139,21 +139,3 @@ def eye(
     rows = given.integer(n_rows, "a number of rows")
     columns = rows if n_cols is None else given.integer(n_cols, "a number of columns")
     return np.eye(rows, columns, k=given.integer(k, "k"), dtype=numpy_dtype(dtype, np.float64))
-
-
-__all__ = [
-    "arange",
-    "asarray",
-    "empty",
-    "empty_like",
-    "eye",
-    "full",
-    "full_like",
-    "linspace",
-    "ones",
-    "ones_like",
-    "tril",
-    "triu",
-    "zeros",
-    "zeros_like",
-]

@@ -11,48 +11,18 @@ from tercet.array import creation, elementwise, linalg, manipulation, statistics
 from tercet.array.core import SecretArray
 
 _UFUNCS: dict[Any, Callable[..., Any]] = {
-    np.add: elementwise.add,
-    np.subtract: elementwise.subtract,
-    np.multiply: elementwise.multiply,
-    np.divide: elementwise.divide,
-    np.floor_divide: elementwise.floor_divide,
-    np.remainder: elementwise.remainder,
-    np.power: elementwise.pow,
-    np.square: elementwise.square,
-    np.negative: elementwise.negative,
-    np.positive: elementwise.positive,
-    np.absolute: elementwise.abs,
+    getattr(np, name): function
+    for module in (elementwise, linalg)
+    for name, function in vars(module).items()
+    if isinstance(getattr(np, name, None), np.ufunc)
+} | {
     np.fabs: elementwise.abs,
-    np.sign: elementwise.sign,
-    np.floor: elementwise.floor,
-    np.ceil: elementwise.ceil,
-    np.trunc: elementwise.trunc,
     np.rint: elementwise.round,
-    np.minimum: elementwise.minimum,
-    np.maximum: elementwise.maximum,
     np.fmin: elementwise.minimum,
     np.fmax: elementwise.maximum,
-    np.less: elementwise.less,
-    np.less_equal: elementwise.less_equal,
-    np.greater: elementwise.greater,
-    np.greater_equal: elementwise.greater_equal,
-    np.equal: elementwise.equal,
-    np.not_equal: elementwise.not_equal,
-    np.logical_and: elementwise.logical_and,
-    np.logical_or: elementwise.logical_or,
-    np.logical_xor: elementwise.logical_xor,
-    np.logical_not: elementwise.logical_not,
-    np.bitwise_and: elementwise.bitwise_and,
-    np.bitwise_or: elementwise.bitwise_or,
-    np.bitwise_xor: elementwise.bitwise_xor,
-    np.invert: elementwise.bitwise_invert,
-    np.matmul: linalg.matmul,
-    np.vecdot: linalg.vecdot,
-    np.isfinite: elementwise.isfinite,
-    np.isnan: elementwise.isnan,
-    np.isinf: elementwise.isinf,
     np.conjugate: elementwise.positive,
 }
+"""The functions of the namespace that NumPy has as ufuncs, by its names for them, and a few of its other names."""
 
 _REDUCTIONS: dict[Any, Callable[..., Any]] = {
     np.add: statistics.sum,
@@ -66,7 +36,7 @@ _REDUCTIONS: dict[Any, Callable[..., Any]] = {
 
 def ufunc_call(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What `SecretArray.__array_ufunc__` answers."""
-    given = {key: value for key, value in kwargs.items() if key not in ("out",) or value is not None}
+    given = {key: value for key, value in kwargs.items() if key != "out" or value is not None}
     if "out" in given:
         raise TypeError(
             f"numpy.{ufunc.__name__} cannot write a secret result into a NumPy array; "
@@ -136,14 +106,12 @@ def _mean(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims
     return _axis(statistics.mean)(x, axis, None, out, keepdims, **rest)
 
 
-def _var(x: Any, axis: Any = None, *, ddof: float = 0, correction: Any = None, keepdims: Any = False) -> Any:
-    given = ddof if correction is None or correction is np._NoValue else correction
-    return statistics.var(x, axis=axis, correction=given, keepdims=bool(keepdims) and keepdims is not np._NoValue)
+def _variance(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(x: Any, axis: Any = None, *, ddof: float = 0, correction: Any = None, keepdims: Any = False) -> Any:
+        given = ddof if correction is None or correction is np._NoValue else correction
+        return function(x, axis=axis, correction=given, keepdims=bool(keepdims) and keepdims is not np._NoValue)
 
-
-def _std(x: Any, axis: Any = None, *, ddof: float = 0, correction: Any = None, keepdims: Any = False) -> Any:
-    given = ddof if correction is None or correction is np._NoValue else correction
-    return statistics.std(x, axis=axis, correction=given, keepdims=bool(keepdims) and keepdims is not np._NoValue)
+    return call
 
 
 def _where(condition: Any, *values: Any) -> Any:
@@ -173,10 +141,6 @@ def _squeeze(x: Any, axis: Any = None) -> Any:
     return manipulation.squeeze(x, axes)
 
 
-def _tile(x: Any, reps: Any) -> Any:
-    return manipulation.tile(x, reps if isinstance(reps, tuple | list) else (reps,))
-
-
 def _take(x: Any, indices: Any, axis: Any = None) -> Any:
     return manipulation.take(x if axis is not None else x.reshape(-1), indices, axis=0 if axis is None else axis)
 
@@ -199,21 +163,9 @@ def _dot(a: Any, b: Any) -> Any:
     return linalg.matmul(a, b)
 
 
-def _inner(a: Any, b: Any) -> Any:
-    return linalg.tensordot(a, b, axes=((-1,), (-1,)))
-
-
-def _vstack(arrays: Any) -> Any:
-    return manipulation.concat([x if np.ndim(x) > 1 else x[None] for x in arrays], axis=0)
-
-
 def _hstack(arrays: Any) -> Any:
     arrays = list(arrays)
     return manipulation.concat(arrays, axis=0 if np.ndim(arrays[0]) <= 1 else 1)
-
-
-def _column_stack(arrays: Any) -> Any:
-    return manipulation.concat([x if np.ndim(x) > 1 else x[:, None] for x in arrays], axis=1)
 
 
 def _round(x: Any, decimals: int = 0) -> Any:
@@ -231,8 +183,8 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.sum: _axis(statistics.sum),
     np.prod: _axis(statistics.prod),
     np.mean: _mean,
-    np.var: _var,
-    np.std: _std,
+    np.var: _variance(statistics.var),
+    np.std: _variance(statistics.std),
     np.min: _extreme(statistics.min),
     np.max: _extreme(statistics.max),
     np.any: _extreme(statistics.any),
@@ -260,7 +212,7 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.roll: lambda x, shift, axis=None: manipulation.roll(x, shift, axis=axis),
     np.broadcast_to: lambda x, shape: manipulation.broadcast_to(x, shape),
     np.broadcast_arrays: manipulation.broadcast_arrays,
-    np.tile: _tile,
+    np.tile: lambda x, reps: manipulation.tile(x, reps if isinstance(reps, tuple | list) else (reps,)),
     np.repeat: lambda x, repeats, axis=None: manipulation.repeat(x, repeats, axis=axis),
     np.take: _take,
     np.take_along_axis: lambda x, indices, axis=-1: manipulation.take_along_axis(x, indices, axis=axis),
@@ -268,11 +220,11 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.concat: lambda arrays, axis=0: manipulation.concat(arrays, axis=axis),
     np.stack: lambda arrays, axis=0: manipulation.stack(arrays, axis=axis),
     np.unstack: manipulation.unstack,
-    np.vstack: _vstack,
+    np.vstack: lambda arrays: manipulation.concat([x if np.ndim(x) > 1 else x[None] for x in arrays], axis=0),
     np.hstack: _hstack,
-    np.column_stack: _column_stack,
+    np.column_stack: lambda arrays: manipulation.concat([x if np.ndim(x) > 1 else x[:, None] for x in arrays], axis=1),
     np.dot: _dot,
-    np.inner: _inner,
+    np.inner: lambda a, b: linalg.tensordot(a, b, axes=((-1,), (-1,))),
     np.outer: lambda a, b: linalg.outer(_flat(a), _flat(b)),
     np.tensordot: lambda a, b, axes=2: linalg.tensordot(a, b, axes=axes),
     np.shape: lambda x: x.shape,

@@ -28,7 +28,7 @@ class OpaqueArray(SecretArray):
     """
 
     __slots__ = ("_numbers",)
-    __array_ufunc__ = None
+    __array_ufunc__ = None  # type: ignore[assignment]
     """NumPy's operators leave the answer to ours."""
     _precedence = 1
 
