@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import tercet as tc
-from client.broken import Broken, breaking
+from client.stopped_uploads import Broken, breaking
 from node.trio_nodes import Nodes as Trio
 from tercet.client import orders
 from tercet.client.nodes import NodeClient, Nodes

@@ -17,7 +17,7 @@ import pyarrow.feather
 import pytest
 
 import tercet as tc
-from client.broken import Broken, breaking
+from client.stopped_uploads import Broken, breaking
 from node.trio_nodes import NAMES
 from node.trio_nodes import Nodes as Trio
 from ragged_uploads import SHAPES, counted, runs

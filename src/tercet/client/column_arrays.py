@@ -169,7 +169,7 @@ class DateArray(ColumnArray):
 
     def _composed(self, found: Sequence[NDArray[Any]]) -> Any:
         days = np.rint(np.asarray(self._numbers._composed(found), dtype=np.float64))
-        there = np.isfinite(days)  # the mean of no dates is none
+        there = np.isfinite(days)  # NaN is the mean of no dates
         dates = np.where(there, days, 0).astype(np.int64).astype("datetime64[D]")
         return np.where(there, dates, np.datetime64("NaT"))[()]
 

@@ -275,7 +275,7 @@ class _Proposing:
         return None
 
     def _numbers_as_written(self) -> str:
-        """Why most texts that are no numbers are none, and which option helps; empty if no option does."""
+        """Why most of the texts cannot be read as numbers, and which option helps; empty if no option does."""
         seen = self._seen
         examples = seen.examples
         if not examples:

@@ -129,7 +129,7 @@ def carry_out(
 ) -> ChangeOutcome:
     """Sign an order and have it carried out at all three nodes; a new one where another change was in the way.
 
-    `signed` is told of every order before it is sent. Raises Unsettled, or why the order was given up.
+    `signed` is told of every order before it is sent. Raises Unsettled, or the reason why the order failed.
     """
     deadline = time.monotonic() + BUSY_S
     while True:
@@ -291,7 +291,7 @@ def _agreed(nodes: Nodes, name: str, found: list[DatasetInfo | None]) -> Dataset
 
 @dataclass(frozen=True, slots=True)
 class ReceiptLine:
-    """A job that touched a dataset, and which nodes say so: all three, unless one of them hides it."""
+    """A job that used a dataset, and the nodes that report it: all three, unless one of them hides it."""
 
     receipt: Receipt
     nodes: tuple[str, ...]

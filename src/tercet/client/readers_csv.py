@@ -217,7 +217,9 @@ class CsvSource(Source):
             text = codecs.getincrementaldecoder(self._encoding)().decode(head)
             EncodingCheck(self._encoding).look(head, text, final=whole)
         except LookupError:
-            raise InputError(f"encoding {self._encoding!r} is not known", hint="utf-8, utf-16, latin-1, say") from None
+            raise InputError(
+                f"encoding {self._encoding!r} is not known", hint="name one such as utf-8, utf-16 or latin-1"
+            ) from None
         except OtherEncoding as error:
             raise self._other(error.encoding) from None
         except UnicodeError:

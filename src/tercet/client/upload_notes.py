@@ -47,7 +47,7 @@ class FinishedUpload(Body):
     owner: Digest
     dataset: str
     joined: bool
-    """Whether it brought columns, not rows."""
+    """Whether it added columns, not rows."""
     source: str
     upload: Identifier
 
