@@ -10,6 +10,7 @@ from typing import Any
 
 from tercet.plan.table.attributes import (
     NONE,
+    Approximation,
     Attributes,
     Bounds,
     Contraction,
@@ -22,6 +23,7 @@ from tercet.plan.table.attributes import (
 )
 from tercet.plan.table.operation import Call, Flow, Operation
 from tercet.plan.table.operations import CONSTANT, INPUT, OPERATIONS
+from tercet.plan.table.ops_functions import LOGARITHMS, POWERS, ROOTS
 from tercet.plan.types import Type, ValueKind, bool_type, limit
 
 PAGE = Path(__file__).parent / "operations.md"
@@ -62,6 +64,15 @@ def small(ring: int, *shape: int) -> Type:
 Example = tuple[str, list[Type], Attributes]
 
 
+def real(ring: int, power: bool) -> Example:
+    """Of a function: exponents from -5 to 5, else numbers below 2^20."""
+    frac = FRAC_BITS if ring == 64 else 40
+    lo, hi = (-5, 5) if power else (0, 1 << 20)
+    argument = Type(ValueKind.FIXED, (COUNT,), ring, frac, frac, lo << frac, hi << frac)
+    said = f"from {lo} to {hi}" if power else "below 2^20"
+    return f"{said}; 16 fractional bits, and 40", [argument], Approximation(frac, frac)
+
+
 def examples(ring: int) -> dict[str, list[Example]]:
     """For each operation that sends something: how the example is called, its inputs and attributes."""
     few, many = small(ring, COUNT), fixed(ring, COUNT)
@@ -92,6 +103,7 @@ def examples(ring: int) -> dict[str, list[Example]]:
         "normalise": [
             ("each x, below 2^60", [Type(ValueKind.INT, (COUNT,), ring, 0, 0, 0, (1 << 60) - 1)], Normalisation())
         ],
+        **{name: [real(ring, name in POWERS)] for name in (*POWERS, *LOGARITHMS, *ROOTS)},
         "and": [("", [bits, bits], NONE)],
         "negative": [("", [many], NONE)],
         "less": [("", [many, many], NONE)],

@@ -21,7 +21,7 @@ MADE = "<!-- made by docs/generate_reference.py; do not edit -->"
 def python_page() -> str:
     """Everything that `import tercet` gives, with its docstring."""
     import tercet
-    from tercet import linear_model
+    from tercet import linear_model, special
 
     lines = ["# Python reference", "", MADE, "", "What `import tercet as tc` gives.", ""]
     public = {name: getattr(tercet, name) for name in tercet.__all__ if not name.startswith("_")}
@@ -32,6 +32,9 @@ def python_page() -> str:
     lines += ["## Functions", ""]
     for name, function in sorted(functions.items()):
         lines += entry(f"tc.{name}", function, "###")
+    lines += ["## Special functions", "", "`tercet.special`, in the manner of SciPy.", ""]
+    for name in special.__all__:
+        lines += entry(f"tc.special.{name}", getattr(special, name), "###")
     lines += ["## Models", "", "`tercet.linear_model`, in the manner of scikit-learn.", ""]
     for name in linear_model.__all__:
         lines += class_entry(name, getattr(linear_model, name))

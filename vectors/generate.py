@@ -12,10 +12,10 @@ import json
 import sys
 from pathlib import Path
 
-from making import box, bundle, common, order, part, request
+from making import box, bundle, common, function, order, part, request
 
 FOLDER = Path(__file__).parent
-KINDS = (request, box, order, part, bundle)
+KINDS = (request, box, order, part, bundle, function)
 
 
 def made() -> dict[str, str]:

@@ -15,8 +15,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tercet import array, linear_model
-    from tercet.array import SecretArray, assume, concat, divide, explain, loop, persist, reveal, stack, where
+    from tercet import array, linear_model, special
+    from tercet.array import (
+        SecretArray,
+        assume,
+        concat,
+        divide,
+        exp,
+        exp2,
+        explain,
+        expm1,
+        log,
+        log1p,
+        log2,
+        log10,
+        loop,
+        persist,
+        reveal,
+        rsqrt,
+        sqrt,
+        stack,
+        where,
+    )
     from tercet.client.base import Measurement, load
     from tercet.client.connect import connect
     from tercet.client.local import EmulatedLink, local
@@ -61,13 +81,23 @@ __all__ = [
     "concat",
     "connect",
     "divide",
+    "exp",
+    "exp2",
     "explain",
+    "expm1",
     "linear_model",
     "load",
     "local",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
     "loop",
     "persist",
     "reveal",
+    "rsqrt",
+    "special",
+    "sqrt",
     "stack",
     "where",
 ]
@@ -82,6 +112,10 @@ _PLACES = {
     **dict.fromkeys(("LAN", "WAN", "Network"), "tercet.plan.network"),
     **dict.fromkeys(("EmulatedLink", "local"), "tercet.client.local"),
     **dict.fromkeys(
+        ("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "rsqrt", "sqrt"),
+        "tercet.array",
+    ),
+    **dict.fromkeys(
         ("SecretArray", "assume", "concat", "divide", "explain", "loop", "persist", "reveal", "stack", "where"),
         "tercet.array",
     ),
@@ -90,7 +124,7 @@ _PLACES = {
     "connect": "tercet.client.connect",
     "load": "tercet.client.base",
 }
-_MODULES = ("array", "linear_model")
+_MODULES = ("array", "linear_model", "special")
 
 
 def __getattr__(name: str) -> Any:

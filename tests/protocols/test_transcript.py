@@ -27,7 +27,7 @@ from tercet.plan.network import LAN, WAN, Network
 from tercet.plan.plan import Plan
 from tercet.plan.table.operations import BY_NAME
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
-from tercet.protocols import bits, compare, convert, equality, matrix, normalise, range_check, truncate
+from tercet.protocols import bits, compare, convert, equality, functions, matrix, normalise, range_check, truncate
 from tercet.protocols.compare_pc3 import is_negative_pc3
 from tercet.protocols.message import Words
 from tercet.protocols.product import multiply
@@ -95,6 +95,14 @@ def of_numbers(trio: Trio, ring: Ring, size: int) -> None:
         lambda scope, x: normalise.leading_factor(scope, x, 21),
         lambda scope, x: range_check.clip(scope, x, 3, 50),
     ]
+    power = functions.exponential("exp", 0, 4000, 16, 16, ring.bits)
+    for exact_inside in (False, True):
+        bodies.append(
+            lambda scope, x, exact=exact_inside: functions.elementwise(scope, x, functions.power, power, exact=exact)
+        )
+    for name, function in (("log", functions.logarithm), ("sqrt", functions.root)):
+        shape = functions.placed(name, 4000, 16, 16, ring.bits)
+        bodies.append(lambda scope, x, f=function, s=shape: functions.elementwise(scope, x, f, s, exact=False))
     for body in bodies:
         trio.run(body, x)
     trio.run(with_planes(9, lambda scope, planes, count: compare.carry_out(scope, planes, 9, count)), x)
@@ -169,6 +177,8 @@ def everything(session: Any, size: int) -> list[Any]:
     matrix = session.share(np.ones((size, 2)), (-1000, 1000), 16)
     return [
         (x * y).sum(),
+        *(f(x * 0.01) for f in (tc.exp, tc.exp2, tc.special.exp10)),
+        *(f(y) for f in (tc.log, tc.log2, tc.log10, tc.sqrt, tc.rsqrt)),
         x / y,
         tc.array.maximum(x * y, -1e18),
         tc.where(flag, x > y, x == y),

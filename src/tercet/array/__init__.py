@@ -70,6 +70,7 @@ from tercet.array.elementwise import (
     trunc,
     where,
 )
+from tercet.array.functions import exp, exp2, expm1, log, log1p, log2, log10, rsqrt, sqrt
 from tercet.array.linalg import matmul, outer, tensordot, vecdot
 from tercet.array.loops import loop
 from tercet.array.manipulation import (
@@ -157,8 +158,11 @@ __all__ = [
     "empty",
     "empty_like",
     "equal",
+    "exp",
+    "exp2",
     "expand_dims",
     "explain",
+    "expm1",
     "eye",
     "fixed",
     "flip",
@@ -178,6 +182,10 @@ __all__ = [
     "less",
     "less_equal",
     "linspace",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
     "logical_and",
     "logical_not",
     "logical_or",
@@ -213,8 +221,10 @@ __all__ = [
     "reveal",
     "roll",
     "round",
+    "rsqrt",
     "sign",
     "signbit",
+    "sqrt",
     "square",
     "squeeze",
     "stack",

@@ -28,8 +28,16 @@ def array_function(function: Callable[P, R]) -> Callable[P, R]:
     what `zeros`, `isfinite` or `reveal` gave. Called with an array of another kind (decimals, nullable, dates), it does
     what `_own_way` of that kind says, if it says anything.
     """
+    return array_function_beside(getattr(np, function.__name__))(function)
+
+
+def array_function_beside(public: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """As `array_function`, for functions that NumPy lacks: `public` is what is called with public arrays."""
+    return functools.partial(_dispatched, public)
+
+
+def _dispatched(public: Any, function: Callable[P, R]) -> Callable[P, R]:
     name = function.__name__
-    public = getattr(np, name)
     first = next(iter(inspect.signature(function).parameters))
     one_array, several = first == "x", first == "arrays"
 

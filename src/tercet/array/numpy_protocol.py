@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array import creation, elementwise, linalg, manipulation, statistics
+from tercet.array import creation, elementwise, functions, linalg, manipulation, statistics
 from tercet.array.core import SecretArray
 
 _UFUNCS: dict[Any, Callable[..., Any]] = {
     getattr(np, name): function
-    for module in (elementwise, linalg)
+    for module in (elementwise, functions, linalg)
     for name, function in vars(module).items()
     if isinstance(getattr(np, name, None), np.ufunc)
 } | {

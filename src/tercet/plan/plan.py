@@ -121,6 +121,8 @@ class PlanOperation:
     @property
     def rounds_by_coin(self) -> bool:
         """Whether a neighbour is chosen by a coin that the three parties know."""
+        if self.operation.coins_inside:
+            return not self.attrs.of(Approximation).exact
         return self.operation.by_coin and shift_of(self.attrs) > 0
 
 

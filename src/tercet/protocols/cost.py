@@ -69,6 +69,12 @@ class Depths:
             self.a, self.b = max(self.a, from_b), max(self.b, from_d, from_a)
         self.rounds = max(self.rounds, from_d, from_a, from_b)
 
+    def product(self) -> None:
+        """A and B exchange their parts of a product; D sends nothing."""
+        sent = self.a + 1, self.b + 1
+        self.rounds = max(self.rounds, *sent)
+        self.a, self.b = max(self.a, sent[1]), max(self.b, sent[0])
+
     def deal(self) -> None:
         """D passes a message to B."""
         self.b = max(self.b, self.d + 1)

@@ -11,7 +11,6 @@ Source: own; after Catrina and Saxena (FC 2010), who do it on bits.
 
 from __future__ import annotations
 
-from itertools import accumulate
 from typing import Any
 
 from tercet.protocols.adder import (
@@ -26,6 +25,7 @@ from tercet.protocols.adder import (
     digit_functions_cost,
     function,
 )
+from tercet.protocols.bit_sums import bit_sums, bit_sums_cost
 from tercet.protocols.bits import (
     bit_and,
     bit_and_cost,
@@ -37,14 +37,14 @@ from tercet.protocols.bits import (
     rows,
     select_rows,
 )
-from tercet.protocols.convert import bit_words, inject_piece, inject_piece_cost, signs, split_bits_form
+from tercet.protocols.convert import inject_piece, inject_piece_cost
 from tercet.protocols.cost import Cost, Depths
-from tercet.protocols.message import Fields, Planes, Words
+from tercet.protocols.message import Planes
 from tercet.protocols.pieces import cost_in_pieces, in_pieces
 from tercet.protocols.product import split_form
-from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Step, Together
-from tercet.ring import Array, Ring, empty_bytes, stack, to_planes, zero_bits
-from tercet.sharing import BitShare, Party, Purpose, Share
+from tercet.protocols.scope import Body, Scope, Together
+from tercet.ring import Ring, stack, to_planes, zero_bits
+from tercet.sharing import BitShare, Party, Share
 
 PIECE = 1 << 15
 
@@ -75,7 +75,7 @@ def _normalise(scope: Scope, x: Share, bits: int, even: bool, both: bool) -> Bod
     u = Share.empty(x.ring, (x.size,)) if both else None
 
     def piece(part: Scope, cut: slice) -> Body[None]:
-        results = yield from _piece(part, x[cut], _Shape(x.ring, bits, even), both)
+        results = yield from _piece(part, x[cut], LeadingDigits(x.ring, bits, even), both)
         for out, result in zip((v, u), results, strict=False):
             assert out is not None
             out.own[cut], out.next[cut] = result.own, result.next
@@ -84,7 +84,7 @@ def _normalise(scope: Scope, x: Share, bits: int, even: bool, both: bool) -> Bod
     return v, u
 
 
-class _Shape:
+class LeadingDigits:
     """The public numbers of one call.
 
     `digits` = m; the top one holds only 4 - `gap` bits. Per digit step the factor changes by 2^4, by 2^2 if `even`.
@@ -92,13 +92,14 @@ class _Shape:
     that of v 1 + sum weights'_j (1 - T'_j), where in the top digit T'_j is T_(j - gap), or 1 where j <= gap.
     """
 
-    def __init__(self, ring: Ring, bits: int, even: bool) -> None:
+    def __init__(self, ring: Ring, bits: int, even: bool, *, zero: bool = False) -> None:
         self.ring = ring
         self.bits = bits
         self.even = even
         self.digits = digit_count(bits)
         self.gap = self.digits * DIGIT_BITS - bits
-        self.thresholds = [2] if even else [1, 2, 3]
+        self.thresholds = [2] if even else [0, 1, 2, 3] if zero else [1, 2, 3]
+        """Of these j the answers T_j are wanted; that of 0, whether x is not 0, has no part in the weights."""
 
     def weights(self, upward: bool) -> list[int]:
         """2^t = 1 + T_1 + 2 T_2 + 4 T_3, and 2^(3-t) = 1 + (1 - T_3) + 2 (1 - T_2) + 4 (1 - T_1)."""
@@ -138,15 +139,15 @@ class _Shape:
         return wanted
 
 
-def _piece(scope: Scope, x: Share, shape: _Shape, both: bool) -> Body[list[Share]]:
+def _piece(scope: Scope, x: Share, shape: LeadingDigits, both: bool) -> Body[list[Share]]:
     ring, count = x.ring, x.size
     directions = [False, True] if both else [False]
-    answers, zeros = yield from _digit_answers(scope, x, shape)
+    answers, zeros = yield from digit_answers(scope, x, shape)
     selecting, *summing = scope.fork(1 + len(directions))
-    bodies: list[Body[Any]] = [_select(selecting, answers, zeros, shape, both)]
+    bodies: list[Body[Any]] = [select_answers(selecting, answers, zeros, shape, both)]
     if zeros is not None:
         bodies += [
-            _bit_sum(part, ring, zeros, *shape.coefficients(upward))
+            bit_sums(part, ring, zeros, [shape.coefficients(upward)])
             for part, upward in zip(summing, directions, strict=True)
         ]
     chosen, *high = yield Together(bodies)
@@ -157,7 +158,7 @@ def _piece(scope: Scope, x: Share, shape: _Shape, both: bool) -> Body[list[Share
         if zeros is None:
             start = _constant(part, ring, count, shape.coefficients(upward)[0])
         else:
-            start = high[directions.index(upward)]
+            (start,) = high[directions.index(upward)]
         selected = chosen[upward]
         weights = shape.weights(upward)
         bits = [(selected[j] if upward else bit_not(part, selected[j]), w) for j, w in enumerate(weights)]
@@ -179,7 +180,7 @@ def _scaled(scope: Scope, x: Share, weighted: list[tuple[BitShare, int]]) -> Bod
     return Share(x.ring, x.ring.add(x.own, more.own), x.ring.add(x.next, more.next))
 
 
-def _digit_answers(scope: Scope, x: Share, shape: _Shape) -> Body[tuple[BitShare, BitShare | None]]:
+def digit_answers(scope: Scope, x: Share, shape: LeadingDigits) -> Body[tuple[BitShare, BitShare | None]]:
     """Planes (thresholds, digits) of [digit >= 2^j], and for m > 1 (m - 1,) of "digit g and all above are zero"."""
     half = split_form(scope, x)
     planes = to_planes(half.value, shape.digits * DIGIT_BITS)
@@ -206,8 +207,8 @@ def _digit_answers(scope: Scope, x: Share, shape: _Shape) -> Body[tuple[BitShare
     return BitShare(count, own, following), from_top[::-1]
 
 
-def _select(
-    scope: Scope, answers: BitShare, zeros: BitShare | None, shape: _Shape, both: bool
+def select_answers(
+    scope: Scope, answers: BitShare, zeros: BitShare | None, shape: LeadingDigits, both: bool
 ) -> Body[dict[bool, BitShare]]:
     """The answers of the leading digit: {False: T' for v, True: T for u}."""
     count = answers.count
@@ -226,7 +227,7 @@ def _select(
     return {False: picked[0], True: picked[-1]}
 
 
-def _shifted_top(scope: Scope, answers: BitShare, shape: _Shape) -> BitShare:
+def _shifted_top(scope: Scope, answers: BitShare, shape: LeadingDigits) -> BitShare:
     """The answers with those of the top digit as if it were shifted up by `gap` bits."""
     own, following = answers.own.copy(), answers.next.copy()
     top = zero_bits(own[0, -1].shape)
@@ -242,65 +243,8 @@ def _shifted_top(scope: Scope, answers: BitShare, shape: _Shape) -> BitShare:
     return BitShare(answers.count, own, following)
 
 
-def _bit_sum(scope: Scope, ring: Ring, bits: BitShare, constant: int, coefficients: list[int]) -> Body[Share]:
-    """constant + sum of coefficient_k * bit_k, bits (k, words): one cross term a bit, one result.
-
-    A coefficient that is a multiple of 2^z needs its term only modulo 2^(w - z). Two rounds. As `cross_terms`.
-    """
-    count = bits.count
-    step = scope.step("sum")
-    half = split_bits_form(scope, bits)
-    shifts = [(c & -c).bit_length() - 1 for c in coefficients]
-    layouts = [Fields(ring.bits - shift, count) for shift in shifts]
-    one = Words(ring, (count,))
-    if scope.role is ProtocolRole.D:
-        terms = _drawn(step, layouts)
-        step.deal(
-            ProtocolRole.B,
-            *(
-                (layout, layout.ring.sub(bit_words(layout.ring, plane, count), term))
-                for plane, layout, term in zip(half, layouts, terms, strict=True)
-            ),
-        )
-        u_ad = step.words(Pair.AD, ring, (count,), Purpose.OUTPUT)
-        u_bd = step.words(Pair.BD, ring, (count,), Purpose.OUTPUT)
-        return Share(ring, u_bd, u_ad)
-    is_a = scope.role is ProtocolRole.A
-    mask = step.words(Pair.AD if is_a else Pair.BD, ring, (count,), Purpose.OUTPUT)
-    if is_a:
-        parts = _drawn(step, layouts)
-    else:
-        received = yield step.receive(ProtocolRole.D, *layouts)
-        parts = [received] if len(layouts) == 1 else received
-    total = ring.neg(mask)
-    public = ring.constant(constant, (count,))
-    for plane, layout, part, coefficient in zip(half, layouts, parts, coefficients, strict=True):
-        beta = bit_words(ring, plane, count)
-        term = ring.mul(signs(ring, beta), layout.ring.resize(part, ring))
-        total = ring.add(total, ring.scale(term, coefficient))
-        public = ring.add(public, ring.scale(beta, coefficient))
-    other = ProtocolRole.B if is_a else ProtocolRole.A
-    step.cross_term(other, one, total)
-    theirs = yield step.receive(other, one)
-    ab = ring.add(ring.add(total, theirs), public)
-    return Share(ring, mask, ab) if is_a else Share(ring, ab, mask)
-
-
-def _drawn(step: Step, layouts: list[Fields]) -> list[Array]:
-    """Uniform values of A and D for each layout, from one draw."""
-    ends = list(accumulate(layout.nbytes for layout in layouts))
-    drawn = empty_bytes(ends[-1])
-    step.fill(Pair.AD, drawn, Purpose.TERM)
-    return [layout.unpack(drawn[end - layout.nbytes : end].copy()) for layout, end in zip(layouts, ends, strict=True)]
-
-
-def _bit_sum_bytes(ring: Ring, count: int, coefficients: list[int]) -> int:
-    fields = sum(Fields(ring.bits - (c & -c).bit_length() + 1, count).nbytes for c in coefficients)
-    return fields + 2 * Words(ring, (count,)).nbytes
-
-
 def _cost(ring: Ring, count: int, bits: int, even: bool, both: bool) -> Cost:
-    shape = _Shape(ring, bits, even)
+    shape = LeadingDigits(ring, bits, even)
     directions = [False, True] if both else [False]
     number, digits = len(shape.thresholds), shape.digits
     depths = Depths()
@@ -321,7 +265,7 @@ def _cost(ring: Ring, count: int, bits: int, even: bool, both: bool) -> Cost:
             tables = 2 if both and shape.split_selection else 1
             total = total + Cost(1, 3 * Planes((tables * number,), size).nbytes)
             for upward in directions:
-                total = total + Cost(2, _bit_sum_bytes(ring, size, shape.coefficients(upward)[1]))
+                total = total + bit_sums_cost(ring, size, [shape.coefficients(upward)])
         for _ in directions:
             total = total + inject_piece_cost(ring, size, number)
         return total.total_bytes

@@ -229,22 +229,29 @@ def truncate_exact(
 
 
 def truncate_exact_split(
-    scope: Scope, z: Split, shift: int, *, nearest: bool = False, one_round: bool = False
+    scope: Scope, z: Split, shift: int, *, nearest: bool = False, one_round: bool = False, forks: bool = True
 ) -> Body[Share]:
-    """From the pair-and-solo form of a flat array; contract as `truncate_exact`."""
+    """From the pair-and-solo form of a flat array; contract as `truncate_exact`.
+
+    Without `forks`, for scopes that are nested too deeply, wrap and carry come one after the other: a round more.
+    """
     ring = z.ring
     value = z.value
     if scope.in_pair:
         offset = (1 << (ring.bits - 2)) + ((1 << (shift - 1)) if nearest else 0)
         value = ring.add(value, ring.from_ints([offset]))
-    wrapping, carrying = scope.fork(2)
-    wrapped, low = yield Together(
-        [
-            _shifted(wrapping, ring, value, shift),
-            _low_carry(carrying, ring, value, shift, one_round),
-        ]
-    )
-    scope.join([wrapping, carrying])
+    if forks:
+        wrapping, carrying = scope.fork(2)
+        wrapped, low = yield Together(
+            [
+                _shifted(wrapping, ring, value, shift),
+                _low_carry(carrying, ring, value, shift, one_round),
+            ]
+        )
+        scope.join([wrapping, carrying])
+    else:
+        wrapped = yield from _shifted(scope, ring, value, shift)
+        low = yield from _low_carry(scope, ring, value, shift, one_round)
     return Share(ring, ring.add(wrapped.own, low.own), ring.add(wrapped.next, low.next))
 
 

@@ -250,6 +250,16 @@ class Normalisation(Attributes):
 
 
 @dataclass(frozen=True, slots=True)
+class Approximation(Attributes):
+    """Of a function of real numbers: fractional bits that its argument has, and that its result is meant to have."""
+
+    argument_bits: Count
+    frac_bits: Count
+    exact: Flag = False
+    """Whether its truncations are exact inside, and not by coins."""
+
+
+@dataclass(frozen=True, slots=True)
 class LoopCount(Attributes):
     """How many passes a loop makes, and how many values it carries from one to the next."""
 

@@ -221,6 +221,8 @@ class Operation(Generic[A]):
     data: Data = Data.NOTHING
     by_coin: bool = False
     """Whether a shift among its attributes divides the result by 2^shift, to a neighbour that a coin chooses."""
+    coins_inside: bool = False
+    """Whether it truncates by coins inside, unless its attribute `exact` says otherwise."""
     public: tuple[int, ...] = ()
     """At which places among the inputs a public constant may stand, at one of them at most."""
     needs_public: bool = False

@@ -12,6 +12,7 @@ from tercet.errors import PlanError
 from tercet.plan.table.attributes import Attributes, LoopCount
 from tercet.plan.table.operation import Bounding, Data, Flow, Operation, Plain, only
 from tercet.plan.table.ops_bits import BITS
+from tercet.plan.table.ops_functions import FUNCTIONS
 from tercet.plan.table.ops_local import LOCAL
 from tercet.plan.table.ops_move import MOVES
 from tercet.plan.table.ops_products import PRODUCTS
@@ -72,6 +73,6 @@ LOOP = Operation(
 )
 """Its results are the carried values after the last pass."""
 
-OPERATIONS: tuple[Operation[Any], ...] = (INPUT, CONSTANT, *LOCAL, *MOVES, *PRODUCTS, *BITS, LOOP)
+OPERATIONS: tuple[Operation[Any], ...] = (INPUT, CONSTANT, *LOCAL, *MOVES, *PRODUCTS, *BITS, *FUNCTIONS, LOOP)
 BY_NAME: Mapping[str, Operation[Any]] = MappingProxyType({op.name: op for op in OPERATIONS})
 BY_CODE: Mapping[int, Operation[Any]] = MappingProxyType({op.code: op for op in OPERATIONS})

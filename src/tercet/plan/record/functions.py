@@ -1,0 +1,133 @@
+"""Functions of recorded values: the ring and scale of their argument, what is clipped, and refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tercet.errors import PlanError
+from tercet.plan.record import logic
+from tercet.plan.record.build import linear, number
+from tercet.plan.record.graph import Recorded
+from tercet.plan.record.public import DEFAULT_FRAC_BITS
+from tercet.plan.record.scale import in_ring, least_ring, renamed, settle
+from tercet.plan.table import real
+from tercet.plan.table.attributes import Approximation
+from tercet.plan.table.ops_functions import placed_shape, power_shape
+from tercet.plan.types import RINGS, Type, smallest_ring
+from tercet.protocols.functions import BELOW, GUARD
+
+_ONE = np.asarray(1)
+
+
+def exp(x: Recorded, base: str = "exp", plus: int = 0) -> Recorded:
+    """e^x, or 2^x and 10^x for the bases "exp2" and "exp10". Below 2^-6 of the last bit the result is 0 exactly.
+    `plus` is a whole number that is added before the result is rescaled.
+
+    PlanError, which says what to declare, if the result's bounds do not fit the largest ring.
+    """
+    x = number(x)
+    nominal = _nominal(x)
+    for candidate in _candidates(x):
+        least = _least_argument(base, candidate.type.frac_bits, nominal)
+        if candidate.type.lo < least:
+            candidate = _at_least(candidate, least)
+        found = _recorded(base, candidate, nominal, power_shape)
+        if found is not None:
+            return _meant(linear("add", found, np.asarray(plus)) if plus else found)
+    raise _too_large(base, x, nominal)
+
+
+def expm1(x: Recorded) -> Recorded:
+    """e^x - 1."""
+    return exp(x, plus=-1)
+
+
+def log(x: Recorded, base: str = "log") -> Recorded:
+    """The natural logarithm, or that to the base 2 or 10 ("log2", "log10"). Of x <= 0 it is that of the least x > 0."""
+    return _of_positive(x, base)
+
+
+def log1p(x: Recorded) -> Recorded:
+    """log(1 + x); the sum is exact."""
+    return log(linear("add", number(x), _ONE))
+
+
+def sqrt(x: Recorded) -> Recorded:
+    """The square root; of x < 0 it is 0."""
+    return _of_positive(x, "sqrt")
+
+
+def rsqrt(x: Recorded) -> Recorded:
+    """1 / sqrt(x); of x <= 0 it is 0."""
+    return _of_positive(x, "rsqrt")
+
+
+def _of_positive(x: Recorded, name: str) -> Recorded:
+    x = number(x)
+    nominal = _nominal(x)
+    for candidate in _candidates(x):
+        if candidate.type.lo < 0:
+            candidate = _at_least(candidate, 0)
+        found = _recorded(name, candidate, nominal, placed_shape)
+        if found is not None:
+            return _meant(found)
+    raise PlanError(
+        f"{name} of {x.type} to {nominal} fractional bits does not fit the largest ring",
+        hint="declare narrower bounds or fewer frac_bits for what it is of",
+    )
+
+
+def _meant(found: Recorded) -> Recorded:
+    """A result at the scale that is meant, in the least ring: what is revealed is then rounded to the nearest."""
+    return least_ring(settle(found))
+
+
+def _nominal(x: Recorded) -> int:
+    return max(x.type.nominal, DEFAULT_FRAC_BITS)
+
+
+def _candidates(x: Recorded) -> Iterator[Recorded]:
+    """The argument as it is and as it is meant, in both rings if they take it: the cheapest first."""
+    options = [x, settle(x)] if x.type.frac_bits > x.type.nominal else [x]
+    for ring_bits in RINGS:
+        for option in options:
+            needed = smallest_ring(option.type.lo, option.type.hi)
+            if needed is not None and needed <= ring_bits:
+                yield in_ring(option, ring_bits)
+
+
+def _at_least(x: Recorded, least: int) -> Recorded:
+    """The larger of x and a stored integer."""
+    larger = logic.maximum(renamed(x, 0, 0), np.asarray(least, dtype=object))
+    return renamed(larger, x.type.frac_bits, x.type.nominal)
+
+
+def _recorded(name: str, x: Recorded, nominal: int, shape: Callable[[str, Type, int], Any]) -> Recorded | None:
+    if shape(name, x.type, nominal) is None:
+        return None
+    attrs = Approximation(x.type.frac_bits, nominal, exact=x.graph.exact_rounding)
+    try:
+        return x.graph.node(name, (x,), attrs)
+    except PlanError:
+        return None
+
+
+def _least_argument(base: str, frac_bits: int, nominal: int) -> int:
+    """The stored integer below which powers are cut to 0."""
+    whole = -(nominal + GUARD + BELOW)
+    if base == "exp2":
+        return whole << frac_bits
+    # whole / log2 b, rounded up
+    inverse = real.logarithm("log" if base == "exp" else "log10", 2, 0, frac_bits + 8)
+    return -((-whole * inverse) >> 8)
+
+
+def _too_large(base: str, x: Recorded, nominal: int) -> PlanError:
+    hi = x.type.hi / 2.0**x.type.frac_bits
+    return PlanError(
+        f"{base} of values up to {hi:g} does not fit the largest ring with {nominal} fractional bits",
+        hint="declare narrower bounds for its argument, hold it with numpy.minimum(x, ...), or use fewer frac_bits",
+    )

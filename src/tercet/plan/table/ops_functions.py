@@ -1,0 +1,162 @@
+"""Functions of real numbers: each one operation, whose bounds follow from those of its argument.
+
+A result has more fractional bits than are meant (`nominal`), as a product has: the plan rescales it once, where it is
+used or revealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tercet.plan.table import real
+from tercet.plan.table.attributes import Approximation
+from tercet.plan.table.operation import Call, Flow, Operation, Plain, arity, need, numeric, only
+from tercet.plan.types import Type, ValueKind
+from tercet.protocols import functions
+from tercet.protocols.cost import Cost
+from tercet.protocols.scope import Body, Scope
+from tercet.ring import ring
+from tercet.sharing import Share
+
+_SURE_BITS = 5
+"""By how many bits the precision of a function is surely worse than the working scale."""
+
+POWERS = ("exp", "exp2", "exp10")
+LOGARITHMS = ("log", "log2", "log10")
+ROOTS = ("sqrt", "rsqrt")
+
+
+def power_shape(name: str, x: Type, frac_bits: int) -> functions.Exponential | None:
+    """The public numbers of a power of this argument; None if its ring does not take them."""
+    return functions.exponential(name, x.lo, x.hi, x.frac_bits, frac_bits, x.ring)
+
+
+def placed_shape(name: str, x: Type, frac_bits: int) -> functions.Placed | None:
+    """The same of a logarithm or root."""
+    return functions.placed(name, x.hi, x.frac_bits, frac_bits, x.ring)
+
+
+def _argument(inputs: Sequence[Type], attrs: Approximation) -> Type:
+    arity(inputs, 1)
+    numeric(*inputs)
+    need(attrs.argument_bits == inputs[0].frac_bits, "the attributes say another scale of the argument")
+    return inputs[0]
+
+
+def _power(name: str) -> Operation[Approximation]:
+    def shape(x: Type, attrs: Approximation) -> functions.Exponential:
+        found = power_shape(name, x, attrs.frac_bits)
+        need(found is not None, f"{name} of {x} to {attrs.frac_bits} fractional bits does not fit the ring 2^{x.ring}")
+        assert found is not None
+        return found
+
+    def infer(inputs: Sequence[Type], attrs: Approximation) -> Type:
+        x = _argument(inputs, attrs)
+        s = shape(x, attrs)
+        lo, hi = (real.power(name, end, x.frac_bits, s.out_bits) for end in (x.lo, x.hi))
+        sure = min(s.precision.scale - _SURE_BITS, attrs.frac_bits + 2)
+        lo -= (lo >> sure) + 2
+        if s.cuts:
+            lo -= 1 << max(0, s.out_bits - attrs.frac_bits - functions.GUARD + 1)
+        hi += (hi >> sure) + 2
+        return Type(ValueKind.FIXED, x.shape, x.ring, s.out_bits, attrs.frac_bits, max(0, lo), hi)
+
+    return _operation(
+        name,
+        {"exp": 96, "exp2": 97, "exp10": 98}[name],
+        {"exp": "e^x", "exp2": "2^x", "exp10": "10^x"}[name],
+        infer,
+        functions.power,
+        shape,
+        lambda value, x, out: real.power(name, value, x, out),
+        "whole part as bits, 2^rest by a polynomial, powers of two as sums of bits",
+    )
+
+
+def _placed(
+    name: str, code: int, summary: str, meaning: Callable[[int, int, int], int], function: Any, protocol: str
+) -> Operation[Approximation]:
+    def shape(x: Type, attrs: Approximation) -> functions.Placed:
+        found = placed_shape(name, x, attrs.frac_bits)
+        need(found is not None, f"{name} of {x} to {attrs.frac_bits} fractional bits does not fit the ring 2^{x.ring}")
+        assert found is not None
+        return found
+
+    def infer(inputs: Sequence[Type], attrs: Approximation) -> Type:
+        x = _argument(inputs, attrs)
+        need(x.lo >= 0, "takes numbers that are not negative")
+        s = shape(x, attrs)
+        out, sure = s.out_bits, s.precision.scale - _SURE_BITS
+        if name in LOGARITHMS:
+            least, most = (meaning(max(1, end), x.frac_bits, out) for end in (x.lo, x.hi))
+            off = 1 << out - sure
+            return Type(ValueKind.FIXED, x.shape, x.ring, out, attrs.frac_bits, least - off, most + off)
+        if name == "sqrt":
+            least, most = (meaning(end, x.frac_bits, out) for end in (x.lo, x.hi))
+        else:
+            least, most = (meaning(max(1, end), x.frac_bits, out) for end in (x.hi, x.lo))
+            least = 0 if x.lo == 0 else least
+        off = 1 << s.extra + 2 * s.digits
+        least = max(0, least - (least >> sure) - off) if least else 0
+        return Type(ValueKind.FIXED, x.shape, x.ring, out, attrs.frac_bits, least, most + (most >> sure) + off)
+
+    return _operation(name, code, summary, infer, function, shape, meaning, protocol)
+
+
+def _operation(
+    name: str,
+    code: int,
+    summary: str,
+    infer: Callable[[Sequence[Type], Approximation], Type],
+    function: Any,
+    shape: Callable[[Type, Approximation], Any],
+    meaning: Callable[[int, int, int], int],
+    protocol: str,
+) -> Operation[Approximation]:
+    def at_a_party(scope: Scope, call: Call[Approximation], x: Share) -> Body[Share]:
+        found = shape(call.inputs[0], call.attrs)
+        return (yield from functions.elementwise(scope, x, function, found, exact=call.attrs.exact))
+
+    def declared(call: Call[Approximation]) -> Cost:
+        (x,) = call.inputs
+        return functions.elementwise_cost(ring(x.ring), x.size, function, shape(x, call.attrs), exact=call.attrs.exact)
+
+    def plain(inputs: Sequence[Plain], attrs: Approximation, out: Type) -> Plain:
+        x = inputs[0]
+        values = [meaning(int(value), attrs.argument_bits, out.frac_bits) for value in x.reshape(-1)]
+        return np.array([*values, None], dtype=object)[:-1].reshape(x.shape)
+
+    return Operation(
+        name,
+        code,
+        summary,
+        Approximation,
+        infer,
+        only(at_a_party, declared),
+        plain,
+        local=False,
+        error="a quarter of the last bit, relative above 1, before it is rescaled",
+        protocol=protocol,
+        rows=Flow.EACH,
+        coins_inside=True,
+    )
+
+
+def _log(name: str) -> Callable[[int, int, int], int]:
+    return lambda value, frac_bits, out: real.logarithm(name, max(1, value), frac_bits, out)
+
+
+_BY_PLACE = "normalised by its leading one, a polynomial; the exponent comes back as sums of bits"
+
+FUNCTIONS: tuple[Operation[Any], ...] = (
+    *(_power(name) for name in POWERS),
+    *(
+        _placed(name, code, f"the logarithm to the base {base}", _log(name), functions.logarithm, _BY_PLACE)
+        for name, code, base in (("log", 99, "e"), ("log2", 100, "2"), ("log10", 101, "10"))
+    ),
+    _placed("sqrt", 102, "the square root", real.root, functions.root, _BY_PLACE),
+    _placed("rsqrt", 103, "1 / sqrt(x), and 0 of 0", real.inverse_root, functions.root, _BY_PLACE),
+)

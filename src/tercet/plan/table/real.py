@@ -1,0 +1,77 @@
+"""Functions of real numbers on stored integers, by integer arithmetic: what a function of the table means.
+
+Whoever reads a plan computes bounds with these, so that all have the same on every machine; the oracle its values.
+Every result is within one last bit of the function.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import isqrt
+
+from tercet.protocols.coefficients import CONSTANT_BITS, CONSTANTS
+
+_BITS = 130
+"""Of mantissas; a relative 2^-120 is left after all roundings."""
+_KNOWN = 1 << 12
+
+
+def shifted(value: int, left: int) -> int:
+    """value times 2^left, rounded to the nearest."""
+    if left >= 0:
+        return value << left
+    return (value + (1 << (-left - 1))) >> -left
+
+
+@lru_cache(maxsize=_KNOWN)
+def power(base: str, value: int, frac_bits: int, out_bits: int) -> int:
+    """b^(value / 2^frac_bits) times 2^out_bits, for b as "exp", "exp2" or "exp10"."""
+    name = {"exp": "log2_e", "exp10": "log2_10"}.get(base)
+    factor = 1 << CONSTANT_BITS if name is None else CONSTANTS[name]
+    y = value * factor
+    whole = y >> frac_bits + CONSTANT_BITS
+    part = y - (whole << frac_bits + CONSTANT_BITS)
+    # 2^part = e^(part ln 2)
+    rest = shifted(part * CONSTANTS["ln_2"], _BITS - frac_bits - 2 * CONSTANT_BITS)
+    total = term = 1 << _BITS
+    k = 1
+    while term:
+        term = (term * rest >> _BITS) // k
+        total += term
+        k += 1
+    return shifted(total, whole + out_bits - _BITS)
+
+
+@lru_cache(maxsize=_KNOWN)
+def logarithm(base: str, value: int, frac_bits: int, out_bits: int) -> int:
+    """log, log2 or log10 of value / 2^frac_bits for value > 0, times 2^out_bits."""
+    bits, roots = _BITS + 24, 8
+    place = value.bit_length() - 1
+    c = shifted(value, bits - place)  # in [1, 2]
+    for _ in range(roots):
+        c = isqrt(c << bits)
+    one = 1 << bits
+    t = ((c - one) << bits) // (c + one)
+    square, power_of_t, total, k = t * t >> bits, t, 0, 1
+    while power_of_t:
+        total += power_of_t // k
+        power_of_t = power_of_t * square >> bits
+        k += 2
+    mantissa = total << roots + 1  # ln c
+    if base == "log":
+        found = mantissa * (1 << CONSTANT_BITS) + ((place - frac_bits) * CONSTANTS["ln_2"] << bits)
+    else:
+        found = mantissa * CONSTANTS["log2_e"] + ((place - frac_bits) << bits + CONSTANT_BITS)
+        if base == "log10":
+            found = shifted(found * CONSTANTS["log10_2"], -CONSTANT_BITS)
+    return shifted(found, out_bits - bits - CONSTANT_BITS)
+
+
+def root(value: int, frac_bits: int, out_bits: int) -> int:
+    """sqrt(value / 2^frac_bits) times 2^out_bits, rounded down."""
+    return isqrt(max(0, shifted(value, 2 * out_bits - frac_bits)))
+
+
+def inverse_root(value: int, frac_bits: int, out_bits: int) -> int:
+    """1 / sqrt(value / 2^frac_bits) times 2^out_bits for value > 0, rounded down; 0 for 0."""
+    return isqrt((1 << 2 * out_bits + frac_bits) // value) if value > 0 else 0

@@ -1,0 +1,188 @@
+"""Functions of real numbers as analysts call them, against mpmath and NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+import tercet as tc
+from plan_trio import TrioSession
+from tercet.errors import PlanError
+from tercet.plan.plan import Plan
+from tercet.plan.record.graph import Graph
+
+OFFERED: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "exp": (tc.exp, mpmath.exp),
+    "exp2": (tc.exp2, lambda v: mpmath.mpf(2) ** v),
+    "exp10": (tc.special.exp10, lambda v: mpmath.mpf(10) ** v),
+    "expm1": (tc.expm1, mpmath.expm1),
+    "log": (tc.log, mpmath.log),
+    "log2": (tc.log2, lambda v: mpmath.log(v, 2)),
+    "log10": (tc.log10, mpmath.log10),
+    "log1p": (tc.log1p, mpmath.log1p),
+    "sqrt": (tc.sqrt, mpmath.sqrt),
+    "rsqrt": (tc.rsqrt, lambda v: 1 / mpmath.sqrt(v)),
+}
+POWERS = ("exp", "exp2", "exp10", "expm1")
+ACCURACY = [16, 20, 24, 40]
+
+
+def stored(session: TrioSession, values: list[int], bounds: tuple[int, int], frac_bits: int) -> Any:
+    """An array of these stored integers, declared to lie in bounds of stored integers."""
+    x = session.share(np.array([0] * len(values)), bounds=(-1, 1), frac_bits=frac_bits)
+    t = x.node.type
+    wide = type(t)(t.kind, t.shape, 64 if max(map(abs, bounds)) < 1 << 62 else 128, frac_bits, frac_bits, *bounds)
+    return tc.SecretArray._new(session, session._store(np.array(values, dtype=object), wide))
+
+
+def swept(lo: int, hi: int, seed: int, count: int) -> list[int]:
+    rng = np.random.default_rng(seed)
+    found = [lo, hi, *(v for v in (0, 1, 2, -1, lo + 1, hi - 1) if lo <= v <= hi)]
+    while len(found) < count:
+        size = int(rng.integers(1, max(-lo, hi).bit_length() + 1))
+        value = int.from_bytes(rng.bytes(16), "little") % (1 << size) * (1 if rng.random() < 0.6 else -1)
+        if lo <= value <= hi:
+            found.append(value)
+    return found
+
+
+@pytest.mark.parametrize("frac_bits", ACCURACY)
+@pytest.mark.parametrize("name", OFFERED)
+def test_at_most_two_last_bits(name: str, frac_bits: int) -> None:
+    """Within a plan, where a coin rounds; relative above 1. Within the bounds that the result has, always."""
+    function, true = OFFERED[name]
+    one = 1 << frac_bits
+    if name in POWERS:
+        ranges = [(-1000 * one, 9 * one), (-one, one // 3)]
+    else:
+        least = -one + 1 if name == "log1p" else 1
+        ranges = [(least, 1 << 60), (least, 5 * one), (one, 1 << (61 if frac_bits < 40 else 100))]
+    for seed, (lo, hi) in enumerate(ranges):
+        values = swept(lo, hi, seed, 150)
+        session = TrioSession(parties=True, seed=seed)
+        result = function(stored(session, values, (lo, hi), frac_bits))
+        kept = session.stored[tc.persist(result)[0].node.data]
+        assert result.frac_bits == frac_bits
+        with mpmath.workdps(50):
+            for value, found in zip(values, kept, strict=True):
+                wanted = true(mpmath.ldexp(value, -frac_bits))
+                error = abs(mpmath.ldexp(int(found), -frac_bits) - wanted) / max(1, abs(wanted))
+                assert error * one <= 2, (name, value)
+
+
+@pytest.mark.parametrize("name", OFFERED)
+def test_revealed_it_is_the_nearest(name: str) -> None:
+    function, true = OFFERED[name]
+    values = np.linspace(0.01, 7, 400)
+    shared = np.round(values * 65536) / 65536
+    session = TrioSession(parties=True)
+    found = function(session.share(values, bounds=(0, 7))).reveal()
+    exact = np.array([float(true(mpmath.mpf(value))) for value in shared])
+    assert np.max(np.abs(found - exact) / np.maximum(1, np.abs(exact))) * 65536 < 0.51
+    assert np.array_equal(found * 65536, np.round(found * 65536))
+    again = function(session.share(values, bounds=(0, 7))).reveal()
+    # coins inside are worth 2^-28 of a result: what is below 1 is the same again but where a half is that near
+    assert np.mean((found == again)[np.abs(exact) < 4]) > 0.98
+
+
+def test_outside_the_domain() -> None:
+    session = TrioSession(parties=True)
+    x = session.share(np.array([-5.0, 0.0, 1.0]), bounds=(-9, 9))
+    assert np.array_equal(tc.sqrt(x).reveal(), [0, 0, 1])
+    assert np.array_equal(tc.rsqrt(x).reveal(), [0, 0, 1])
+    least = np.round(np.log(2.0**-16) * 65536) / 65536
+    assert np.array_equal(tc.log(x).reveal(), [least, least, 0])
+    assert np.array_equal(tc.log1p(x).reveal(), [least, 0, np.round(np.log(2) * 65536) / 65536])
+    assert np.array_equal(tc.exp(session.share(np.array([-300.0, 0]), bounds=(-1000, 0))).reveal(), [0, 1])
+
+
+def test_bounds_of_results() -> None:
+    session = TrioSession()
+    x = session.share(np.array([2.0]), bounds=(1, 4))
+    last = 3 * 2.0**-16
+    for function, lo, hi in (
+        (tc.sqrt, 1, 2),
+        (tc.log, 0, np.log(4)),
+        (tc.exp, np.e, np.exp(4)),
+        (tc.rsqrt, 0.5, 1),
+        (tc.exp2, 2, 16),
+    ):
+        found = function(x).bounds
+        assert lo - last <= found[0] <= lo
+        assert hi <= found[1] <= hi * (1 + last)
+    assert tc.sqrt(session.share(np.array([0.0]), bounds=(0, 4))).bounds[0] == 0
+    assert tc.exp(session.share(np.array([0.0]), bounds=(-100, 4))).bounds[0] == 0
+
+
+def test_bounds_are_proven() -> None:
+    """Nodes derive them from the operation: nothing is claimed."""
+    session = TrioSession()
+    for name, (function, _) in OFFERED.items():
+        x = session.share(np.array([2.0]), bounds=(-1000, 8) if name in POWERS else (-3, 1000))
+        function(x).reveal()
+        plan = Plan.from_bytes(session.plans[-1].to_bytes())
+        assert not any(op.type.claimed for op in plan.operations), name
+
+
+def test_what_cannot_fit_is_refused_with_what_to_declare() -> None:
+    session = TrioSession()
+    x = session.share(np.array([2.0]), bounds=(-3, 200))
+    with pytest.raises(PlanError, match="exp of values up to 200 does not fit") as refused:
+        tc.exp(x)
+    assert "narrower bounds" in str(refused.value.hint)
+    assert tc.exp(tc.array.minimum(x, 20)).reveal().size == 1
+    with pytest.raises(PlanError, match="exp of values"):
+        tc.exp(session.share(np.array([2.0]), bounds=(-(2**20), 2**20)))
+
+
+def test_a_square_is_not_rescaled_before_its_root() -> None:
+    """Roots take what products give: of a small number's square it is the number."""
+    session = TrioSession(parties=True)
+    values = np.arange(0, 40) / 65536
+    x = session.share(values, bounds=(0, 100))
+    assert np.array_equal(tc.sqrt(x * x).reveal(), values)
+
+
+def test_integers_bools_and_quotients() -> None:
+    session = TrioSession(parties=True)
+    whole = session.share(np.array([1, 2, 9]), bounds=(0, 10))
+    assert np.max(np.abs(tc.sqrt(whole).reveal() - np.sqrt([1, 2, 9]))) < 2**-16
+    assert np.max(np.abs(tc.exp(whole / 4).reveal() - np.exp([0.25, 0.5, 2.25]))) < 2**-12
+    flag = session.share(np.array([True, False]))
+    assert np.max(np.abs(tc.exp(flag).reveal() - [np.e, 1])) < 2**-16
+
+
+def test_numpy_calls_them_and_plain_arrays_are_plain() -> None:
+    session = TrioSession(parties=True)
+    x = session.share(np.array([0.5, 2.0]), bounds=(0, 4))
+    for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt"):
+        ours, numpys = getattr(tc, name), getattr(np, name)
+        assert np.array_equal(numpys(x).reveal(), ours(x).reveal())
+        assert np.array_equal(ours(np.array([0.5, 2.0])), numpys([0.5, 2.0]))
+        assert getattr(x.__array_namespace__(), name) is ours
+    assert tc.rsqrt(np.array([4.0])) == 0.5
+    assert np.allclose(tc.special.exp10(np.array([2.0])), 100)
+    with pytest.raises(TypeError, match="cannot write a secret result"):
+        np.exp(x, out=np.empty(2))
+    with pytest.raises(TypeError, match="array"):
+        tc.exp(2.0)
+
+
+def test_exact_rounding_reaches_inside() -> None:
+    """A session that rounds to the nearest uses no coin in a function either, and gives the same always."""
+    found = []
+    for seed in range(2):
+        session = TrioSession(parties=True, seed=seed)
+        session._graph = Graph(exact_rounding=True)
+        x = session.share(np.linspace(-3, 3, 50), bounds=(-3, 3))
+        kept = tc.persist(tc.exp(x), tc.sqrt(x), tc.log(x))
+        found.append([list(session.stored[one.node.data]) for one in kept])
+        assert not any(op.rounds_by_coin for op in session.plans[-1].operations)
+    assert found[0] == found[1]
+    session = TrioSession()
+    tc.exp(session.share(np.array([1.0]), bounds=(-3, 3))).reveal()
+    assert any(op.rounds_by_coin for op in session.plans[-1].operations)

@@ -1,0 +1,211 @@
+"""Functions of real numbers at three parties: every word against mpmath, over the whole range that may be declared."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+from protocol_checks import SOLOS, open_words, run_counted
+from tercet.plan.table.ops_functions import LOGARITHMS, POWERS, ROOTS
+from tercet.protocols import functions
+from tercet.protocols.coefficients import COEFFICIENTS, CONSTANT_BITS, CONSTANTS
+from tercet.protocols.polynomial import blocks, used
+from tercet.sharing import PARTIES, Share
+from trio import Trio
+from vector_files import vectors
+
+DIGITS = 60
+TRUE: dict[str, Callable[[Any], Any]] = {
+    "exp": mpmath.exp,
+    "exp2": lambda v: mpmath.mpf(2) ** v,
+    "exp10": lambda v: mpmath.mpf(10) ** v,
+    "log": mpmath.log,
+    "log2": lambda v: mpmath.log(v, 2),
+    "log10": mpmath.log10,
+    "sqrt": mpmath.sqrt,
+    "rsqrt": lambda v: 1 / mpmath.sqrt(v),
+}
+SCALES = [(16, 64), (20, 64), (24, 64), (40, 128)]
+
+
+@pytest.mark.parametrize("vector", vectors("function"))
+def test_public_integers_are_those_of_the_vectors(vector: Any) -> None:
+    if "constants" in vector:
+        assert vector["coefficient_bits"] == CONSTANT_BITS
+        assert {name: int(value) for name, value in vector["constants"].items()} == dict(CONSTANTS)
+    else:
+        wanted = tuple(int(value) for value in vector["coefficients"])
+        assert COEFFICIENTS[vector["name"], vector["coefficient_bits"]] == wanted
+
+
+def test_every_table_has_a_vector() -> None:
+    known = {(v.values[0]["name"], v.values[0]["coefficient_bits"]) for v in vectors("function")}
+    assert known == {*COEFFICIENTS, ("constants", CONSTANT_BITS)}
+
+
+def test_sums_of_coefficients_leave_headroom() -> None:
+    for (_, bits), found in COEFFICIENTS.items():
+        p = functions.NARROW if bits == functions.NARROW.coefficient_bits else functions.WIDE
+        parts = blocks(found)
+        # a combination, and the whole polynomial, are at scale + coefficient_bits
+        assert used(parts) << p.scale < 1 << p.room
+        assert sum(map(abs, found)) << p.scale < 1 << p.room
+
+
+def test_blocks_are_the_same_polynomial() -> None:
+    for found in COEFFICIENTS.values():
+        parts = blocks(found)
+        size = len(parts[0])
+        with mpmath.workdps(DIGITS):
+            for angle in (0.1, 1.0, 2.5):
+                cosine = [mpmath.cos(k * mpmath.mpf(angle)) for k in range(len(found))]
+                baby = lambda part, c=cosine: sum(value * c[i] for i, value in enumerate(part))
+                other = sum(cosine[size * j] * baby(part) for j, part in enumerate(parts))
+                assert abs(other - baby(found)) < 1e-20 * sum(map(abs, found))
+
+
+def ends(name: str, frac_bits: int, ring_bits: int) -> tuple[int, int]:
+    """A range as wide as the ring takes."""
+    if name not in POWERS:
+        return 0, (1 << ring_bits - 2) - 1
+    lo = int(-(frac_bits + functions.GUARD + functions.BELOW) / float(TRUE_LOG2[name])) << frac_bits
+    for hi in range(120, 0, -1):
+        if functions.exponential(name, lo, hi << frac_bits, frac_bits, frac_bits, ring_bits) is not None:
+            return lo, hi << frac_bits
+    raise AssertionError
+
+
+TRUE_LOG2 = {"exp": 1.4427, "exp2": 1.0, "exp10": 3.3220}
+
+
+def points(rng: random.Random, lo: int, hi: int, count: int) -> list[int]:
+    """Both ends and beside, 0 and beside, powers of two and beside, dense ones of every size."""
+    found = {lo, lo + 1, hi, hi - 1, 0, 1, 2, 3, -1, -2}
+    for sign in (1, -1):
+        for k in range(max(-lo, hi).bit_length()):
+            found |= {sign * (1 << k) + d for d in (-1, 0, 1)}
+    found = {value for value in found if lo <= value <= hi}
+    while len(found) < count:
+        size = rng.randint(1, max(-lo, hi).bit_length())
+        value = rng.getrandbits(size) * rng.choice((1, -1)) if rng.random() < 0.5 else rng.randint(lo, hi)
+        if lo <= value <= hi:
+            found.add(value)
+    return sorted(found)
+
+
+def shape_of(name: str, lo: int, hi: int, frac_bits: int, ring_bits: int) -> tuple[Any, Any]:
+    """The generator and the public numbers."""
+    if name in POWERS:
+        return functions.power, functions.exponential(name, lo, hi, frac_bits, frac_bits, ring_bits)
+    body = functions.logarithm if name in LOGARITHMS else functions.root
+    return body, functions.placed(name, hi, frac_bits, frac_bits, ring_bits)
+
+
+def run(trio: Trio, name: str, values: list[int], ends: tuple[int, int], scale: tuple[int, int], exact: bool) -> Any:
+    """The result's integers, at the function's own scale, and the public numbers."""
+    frac_bits, ring_bits = scale
+    body, shape = shape_of(name, *ends, frac_bits, ring_bits)
+    assert shape is not None
+    ring = functions.PRECISIONS[ring_bits].ring
+    cost = functions.elementwise_cost(ring, len(values), body, shape, exact=exact)
+    of = lambda scope, x: functions.elementwise(scope, x, body, shape, exact=exact)
+    results = run_counted(trio, cost, of, trio.share(ring, values), solo=SOLOS[frac_bits % 3])
+    return open_words(results), shape
+
+
+def errors(name: str, values: list[int], found: list[int], shape: Any, frac_bits: int) -> list[Any]:
+    """In last bits, relative to results above 1."""
+    out = []
+    with mpmath.workdps(DIGITS):
+        for value, word in zip(values, found, strict=True):
+            if value == 0 and name not in POWERS:
+                assert word == 0 or name in LOGARITHMS
+                continue
+            true = TRUE[name](mpmath.ldexp(value, -frac_bits))
+            error = mpmath.ldexp(mpmath.ldexp(word, -shape.out_bits) - true, frac_bits)
+            out.append(float(error / max(1, abs(true))))
+    return out
+
+
+@pytest.mark.parametrize("exact", [False, True], ids=["coins", "exact"])
+@pytest.mark.parametrize("scale", SCALES, ids=str)
+@pytest.mark.parametrize("name", [*POWERS, *LOGARITHMS, *ROOTS])
+def test_the_whole_range(name: str, scale: tuple[int, int], exact: bool) -> None:
+    """Before the one rescaling that the plan does: a fifth of a last bit at most, so that two are never reached."""
+    rng = random.Random(name)
+    whole = ends(name, *scale)
+    narrow = (-3 << scale[0], 2 << scale[0]) if name in POWERS else (0, 100 << scale[0])
+    for number, (lo, hi) in enumerate((whole, narrow)):
+        values = points(rng, lo, hi, 200 if exact else 700)
+        trio = Trio(number)
+        found, shape = run(trio, name, values, (lo, hi), scale, exact)
+        error = errors(name, values, found, shape, scale[0])
+        assert max(map(abs, error)) < 0.2
+        assert abs(np.mean(error)) < (0.02 if scale[0] != 24 else 0.1)
+
+
+@pytest.mark.parametrize("scale", SCALES, ids=str)
+@pytest.mark.parametrize("name", ["exp", "log", "sqrt", "rsqrt"])
+def test_constant_inputs_have_no_bias(name: str, scale: tuple[int, int]) -> None:
+    for value in (0.3, 1.0, 2.71):
+        stored = round(value * 2 ** scale[0])
+        hi = 10 << scale[0]
+        found, shape = run(Trio(7), name, [stored] * 500, (-hi if name == "exp" else 0, hi), scale, False)
+        error = errors(name, [stored] * 500, found, shape, scale[0])
+        assert abs(np.mean(error)) < (0.02 if scale[0] != 24 else 0.3)
+
+
+def test_below_the_cut_it_is_exactly_zero() -> None:
+    scale = (16, 64)
+    lo, hi = ends("exp", *scale)
+    found, _ = run(Trio(8), "exp", [lo] * 300, (lo, hi), scale, False)
+    assert set(found) == {0}
+
+
+@pytest.mark.parametrize("size", [1, 63, 64, 4000, 40_000])
+def test_pieces(size: int) -> None:
+    """Cut or not: the same rounds for all, costs as declared, results right."""
+    rng = np.random.default_rng(size)
+    values = [int(v) for v in rng.integers(1, 1 << 30, size)]
+    for name in ("exp2", "log", "sqrt"):
+        given = [v - (1 << 29) for v in values] if name == "exp2" else values
+        given = [v >> 10 for v in given] if name == "exp2" else given
+        bound = (-(1 << 20), 1 << 20) if name == "exp2" else (0, 1 << 30)
+        found, shape = run(Trio(size), name, given, bound, (16, 64), False)
+        some = range(0, size, max(1, size // 50))
+        error = errors(name, [given[k] for k in some], [found[k] for k in some], shape, 16)
+        assert max(map(abs, error)) < 0.1
+
+
+@pytest.mark.parametrize("name", ["exp", "log", "sqrt"])
+def test_what_becomes_of_an_element_depends_on_it_alone(name: str) -> None:
+    """Whatever the words of others are, and however false their bounds: with the same draws it is the same word."""
+    scale = (16, 64)
+    lo, hi = (-5 << 16, 5 << 16) if name == "exp" else (0, 1 << 40)
+    body, shape = shape_of(name, lo, hi, *scale)
+    ring = functions.NARROW.ring
+    kept = [3 << 15, (1 << 63) - 5, 77]
+    seen = []
+    for seed in range(3):
+        trio = Trio(11)
+        x = trio.share(ring, [*kept, *[0] * 30])
+        others = np.random.default_rng(seed).integers(0, 1 << 63, 30).astype(np.uint64)
+        changed = {}
+        for p in PARTIES:
+            own, following = x[p].own.copy(), x[p].next.copy()
+            # one component of the others is another one; the draws and all else are the same
+            if p == PARTIES[0]:
+                own[len(kept) :] = others
+            if p.next == PARTIES[0]:
+                following[len(kept) :] = others
+            changed[p] = Share(ring, own, following)
+        results = trio.run(
+            lambda scope, x: functions.elementwise(scope, x, body, shape, exact=False), changed, solo=PARTIES[0]
+        )
+        seen.append(open_words(results)[: len(kept)])
+    assert seen[0] == seen[1] == seen[2]
