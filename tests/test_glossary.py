@@ -53,7 +53,7 @@ def public_names() -> list[str]:
     return [*names, *linear_model.__all__, *special.__all__, *commands(typer.main.get_command(app))]
 
 
-OTHERS = {"lan", "wan", "emulated", "linear", "regression", "accept"}
+OTHERS = {"p", "lan", "wan", "emulated", "linear", "regression", "accept"}
 """Parts of public names that stand for nothing by themselves: each is explained beside its whole name."""
 
 
