@@ -137,7 +137,6 @@ def _operation(
         infer,
         only(at_a_party, declared),
         plain,
-        local=False,
         error="a quarter of the last bit, relative above 1, before it is rescaled",
         protocol=protocol,
         rows=Flow.EACH,
