@@ -12,6 +12,8 @@ from tercet.plan.table.attributes import (
     NONE,
     Approximation,
     Attributes,
+    Axes,
+    BitCount,
     Bounds,
     Contraction,
     MatrixProduct,
@@ -30,6 +32,8 @@ PAGE = Path(__file__).parent / "operations.md"
 COUNT = 30_000
 FRAC_BITS = 16
 RINGS = (64, 128)
+PER_ELEMENT = ("normalise", "bits", "count")
+"""Operations whose costs are shown for each element that they take, not for each that they give."""
 
 INTRODUCTION = f"""\
 # Operations
@@ -111,6 +115,12 @@ def examples(ring: int) -> dict[str, list[Example]]:
         "number": [("", [bits], RingBits(ring))],
         "inject": [("", [bits, many], NONE)],
         "clip": [("", [many], Bounds(-1000, 1000))],
+        "bits": [("32 of each x", [many], BitCount(32))],
+        "count": [("each bit of one line", [bits], Axes((0,)))],
+        "sort": [
+            (f"one line, keys of {width} bits", [bool_type((width, 1, COUNT)), small(ring, 1, 1, COUNT)], NONE)
+            for width in (8, 32)
+        ],
     }
 
 
@@ -133,7 +143,7 @@ def cost_rows(operation: Operation[Any]) -> Iterable[str]:
                 _, inputs, attrs = found[place]
                 out = operation.infer(inputs, attrs)
                 cost = operation.cost(Call(tuple(inputs), attrs, out, number))
-                results = COUNT if operation.name == "normalise" else out.size
+                results = COUNT if operation.name in PER_ELEMENT else out.size
                 figures.append(f"{8 * cost.bytes_per_party / results:,.1f} in {cost.rounds}")
             name = f"`{operation.name}`" if first else ""
             first = False

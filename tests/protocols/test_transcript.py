@@ -27,13 +27,25 @@ from tercet.plan.network import LAN, WAN, Network
 from tercet.plan.plan import Plan
 from tercet.plan.table.operations import BY_NAME
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
-from tercet.protocols import bits, compare, convert, equality, functions, matrix, normalise, range_check, truncate
+from tercet.protocols import (
+    bits,
+    compare,
+    convert,
+    count,
+    equality,
+    functions,
+    matrix,
+    normalise,
+    range_check,
+    truncate,
+)
 from tercet.protocols.compare_pc3 import is_negative_pc3
 from tercet.protocols.message import Words
 from tercet.protocols.product import multiply
 from tercet.protocols.reshare import reshare
 from tercet.protocols.reveal import Window, reveal, reveal_bytes
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Together
+from tercet.protocols.sort import sort_rows
 from tercet.protocols.transcript import Statement
 from tercet.ring import RING64, RING128, Ring, to_planes
 from tercet.sharing import PARTIES, BitShare, Purpose, Share
@@ -131,6 +143,8 @@ def of_bits(trio: Trio) -> None:
     trio.run(lambda scope, x: reshare(scope, x), b)
     trio.run(lambda scope, x: bits.bit_and(scope, x, x), b)
     trio.run(bits.prefix_and, rows)
+    trio.run(lambda scope, x: count.count_lines(scope, x, 20), b)
+    trio.run(lambda scope, x, y: sort_rows(scope, x, [y], 2, 2), rows, trio.share(RING64, np.arange(80)))
     trio.run(lambda scope, x: bits.select_rows(scope, x, x), rows)
 
 
@@ -175,6 +189,7 @@ def everything(session: Any, size: int) -> list[Any]:
     whole = session.share(np.arange(size) % 70 * 2**22, (-(2**29), 2**29))
     flag = session.share(np.arange(size) % 3 == 0)
     matrix = session.share(np.ones((size, 2)), (-1000, 1000), 16)
+    few = session.share(np.arange(size) % 4, (0, 3))
     return [
         (x * y).sum(),
         *(f(x * 0.01) for f in (tc.exp, tc.exp2, tc.special.exp10)),
@@ -192,6 +207,8 @@ def everything(session: Any, size: int) -> list[Any]:
         tc.array.sum(matrix * matrix, axis=0),
         whole @ whole,
         tc.array.var(whole),
+        tc.array.bincount(few),
+        tc.array.sort(whole),
     ]
 
 

@@ -12,6 +12,7 @@ import sys as _sys
 from tercet.array import numpy_protocol as _numpy_protocol
 from tercet.array.conversion import __array_namespace_info__, astype, can_cast, result_type
 from tercet.array.core import SecretArray
+from tercet.array.counting import bincount, cumulative_prod, digitize, histogram, isin, searchsorted
 from tercet.array.creation import (
     arange,
     asarray,
@@ -93,6 +94,7 @@ from tercet.array.manipulation import (
     tile,
     unstack,
 )
+from tercet.array.ordering import argpartition, argsort, lexsort, partition, sort
 from tercet.array.results import assume, explain, persist, reveal
 from tercet.array.statistics import (
     all,
@@ -135,9 +137,12 @@ __all__ = [
     "arange",
     "argmax",
     "argmin",
+    "argpartition",
+    "argsort",
     "asarray",
     "assume",
     "astype",
+    "bincount",
     "bitwise_and",
     "bitwise_invert",
     "bitwise_or",
@@ -151,8 +156,10 @@ __all__ = [
     "clip",
     "concat",
     "count_nonzero",
+    "cumulative_prod",
     "cumulative_sum",
     "diff",
+    "digitize",
     "divide",
     "e",
     "empty",
@@ -173,14 +180,17 @@ __all__ = [
     "full_like",
     "greater",
     "greater_equal",
+    "histogram",
     "inf",
     "int64",
     "isdtype",
     "isfinite",
+    "isin",
     "isinf",
     "isnan",
     "less",
     "less_equal",
+    "lexsort",
     "linspace",
     "log",
     "log1p",
@@ -207,6 +217,7 @@ __all__ = [
     "ones",
     "ones_like",
     "outer",
+    "partition",
     "permute_dims",
     "persist",
     "pi",
@@ -222,8 +233,10 @@ __all__ = [
     "roll",
     "round",
     "rsqrt",
+    "searchsorted",
     "sign",
     "signbit",
+    "sort",
     "sqrt",
     "square",
     "squeeze",

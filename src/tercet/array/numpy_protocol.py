@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tercet.array import creation, elementwise, functions, linalg, manipulation, statistics
+from tercet.array import counting, creation, elementwise, functions, linalg, manipulation, ordering, statistics
 from tercet.array.core import SecretArray
 
 _UFUNCS: dict[Any, Callable[..., Any]] = {
@@ -33,6 +34,13 @@ _REDUCTIONS: dict[Any, Callable[..., Any]] = {
     np.logical_or: statistics.any,
 }
 
+_ACCUMULATIONS: dict[Any, Callable[..., Any]] = {
+    np.add: statistics.cumulative_sum,
+    np.multiply: counting.cumulative_prod,
+    np.minimum: partial(counting.running_extreme, greatest=False),
+    np.maximum: partial(counting.running_extreme, greatest=True),
+}
+
 
 def ufunc_call(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What `SecretArray.__array_ufunc__` answers."""
@@ -49,8 +57,10 @@ def ufunc_call(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
         axis = given.pop("axis", inputs[1] if len(inputs) > 1 else 0)
         _none_but(given, ("keepdims",), ufunc)
         return _REDUCTIONS[ufunc](inputs[0], axis=axis, **given)
-    if method == "accumulate" and ufunc is np.add:
-        return statistics.cumulative_sum(inputs[0], axis=given.get("axis", 0))
+    if method == "accumulate" and ufunc in _ACCUMULATIONS:
+        axis = given.pop("axis", inputs[1] if len(inputs) > 1 else 0)
+        _none_but(given, (), ufunc)
+        return _ACCUMULATIONS[ufunc](inputs[0], axis=axis)
     what = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
     raise _unsupported(what)
 
@@ -174,9 +184,40 @@ def _round(x: Any, decimals: int = 0) -> Any:
     return elementwise.round(x)
 
 
-def _cumsum(x: Any, axis: Any = None, dtype: Any = None) -> Any:
-    flat = x if axis is not None or x.ndim == 1 else x.reshape(-1)
-    return statistics.cumulative_sum(flat, axis=0 if axis is None else axis, dtype=dtype)
+def _running(function: Callable[..., Any]) -> Callable[..., Any]:
+    """NumPy goes over all elements where no axis is given."""
+
+    def call(x: Any, axis: Any = None, dtype: Any = None) -> Any:
+        flat = x if axis is not None or x.ndim == 1 else x.reshape(-1)
+        return function(flat, axis=0 if axis is None else axis, dtype=dtype)
+
+    return call
+
+
+def _sorting(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(x: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+        if kind is not None or order is not None:
+            raise TypeError("NumPy's kind and order are not offered for secret arrays: sorts are stable, by value")
+        return function(x if axis is not None else x.reshape(-1), axis=-1 if axis is None else axis)
+
+    return call
+
+
+def _partition(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(x: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
+        if kind != "introselect" or order is not None:
+            raise TypeError("NumPy's kind and order are not offered for secret arrays")
+        return function(x if axis is not None else x.reshape(-1), kth, axis=-1 if axis is None else axis)
+
+    return call
+
+
+def _isin(
+    element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None
+) -> Any:
+    if kind is not None:
+        raise TypeError("numpy.isin on secret arrays takes no kind: there is one way, an equality for each pair")
+    return counting.isin(element, test_elements, invert=invert)
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
@@ -191,7 +232,19 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.all: _extreme(statistics.all),
     np.argmin: lambda x, axis=None, *, keepdims=False: statistics.argmin(x, axis=axis, keepdims=bool(keepdims)),
     np.argmax: lambda x, axis=None, *, keepdims=False: statistics.argmax(x, axis=axis, keepdims=bool(keepdims)),
-    np.cumsum: _cumsum,
+    np.cumsum: _running(statistics.cumulative_sum),
+    np.cumprod: _running(counting.cumulative_prod),
+    np.cumulative_prod: counting.cumulative_prod,
+    np.isin: _isin,
+    np.sort: _sorting(ordering.sort),
+    np.argsort: _sorting(ordering.argsort),
+    np.lexsort: ordering.lexsort,
+    np.partition: _partition(ordering.partition),
+    np.argpartition: _partition(ordering.argpartition),
+    np.searchsorted: lambda a, v, side="left", sorter=None: counting.searchsorted(a, v, side=side, sorter=sorter),
+    np.digitize: counting.digitize,
+    np.bincount: counting.bincount,
+    np.histogram: counting.histogram,
     np.cumulative_sum: statistics.cumulative_sum,
     np.count_nonzero: statistics.count_nonzero,
     np.diff: lambda x, n=1, axis=-1: statistics.diff(x, axis=axis, n=n),

@@ -79,3 +79,21 @@ class Depths:
         """D passes a message to B."""
         self.b = max(self.b, self.d + 1)
         self.rounds = max(self.rounds, self.d + 1)
+
+    def open_once(self) -> None:
+        """Everyone passes a message to next: D to A, A to B, B to D."""
+        sent = self.d + 1, self.a + 1, self.b + 1
+        self.rounds = max(self.rounds, *sent)
+        self.a, self.b, self.d = max(self.a, sent[0]), max(self.b, sent[1]), max(self.d, sent[2])
+
+    def shuffle(self, *, back: bool = False) -> None:
+        """A (or on the way back B) passes a message to D, D one to the other, and these two one to each other."""
+        first, last = (self.b, self.a) if back else (self.a, self.b)
+        d, last = max(self.d, first + 1), max(last, self.d + 1)
+        d, last = max(d, last + 1), max(last, d + 1)
+        self.rounds = max(self.rounds, d, last)
+        self.d, self.a, self.b = (d, last, self.b) if back else (d, self.a, last)
+
+    def rotate(self) -> None:
+        """A is D from now on, B is A, and D is B."""
+        self.d, self.a, self.b = self.a, self.b, self.d

@@ -279,6 +279,15 @@ class Step:
         self._send(Statement.OPEN, party.prev, (layout, following))
         return self._expect(party.prev, layout), self._expect(party.next, layout)
 
+    def open_once(self, layout: Layout, own: Array) -> Receive:
+        """As `open`, but each component is sent by one of its two holders only: to next, which lacks it.
+
+        Gives the request for this party's missing component, from prev.
+        """
+        party = self.scope.party
+        self._send(Statement.OPEN, party.next, (layout, own))
+        return self._expect(party.prev, layout)
+
     def barrier(self) -> tuple[Receive, Receive]:
         """Tell both others that this party has come here, a byte of zeros each; gives the requests for their word."""
         party, layout = self.scope.party, _MARK

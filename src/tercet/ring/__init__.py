@@ -40,6 +40,7 @@ from tercet.ring.bits import (
     unpack_planes,
     word_count,
 )
+from tercet.ring.places import Places, flat_places, inverted, is_order, order_of, placed, taken
 from tercet.ring.ring import RING64, RING128, U128, Ring, encode, ring
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "Bytes",
     "Flags",
     "Kernels",
+    "Places",
     "Ring",
     "as_bits",
     "available_levels",
@@ -68,18 +70,24 @@ __all__ = [
     "empty_bytes",
     "encode",
     "equal",
+    "flat_places",
     "from_planes",
+    "inverted",
+    "is_order",
     "kernels",
     "leaf_deal",
     "leaf_eval",
     "move_axis",
+    "order_of",
     "pack_bits",
     "pack_fields",
     "pack_planes",
+    "placed",
     "put_bits",
     "retain_freed_memory",
     "ring",
     "stack",
+    "taken",
     "to_planes",
     "unpack_bits",
     "unpack_fields",

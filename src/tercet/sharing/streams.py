@@ -39,6 +39,9 @@ class Purpose(IntEnum):
     SCALE = 9
     BLIND = 10
     ZERO = 11
+    ORDER = 12
+    ORDER_AGAIN = 13
+    ORDER_LAST = 14
 
 
 ALL = 0

@@ -149,9 +149,10 @@ class Cut:
         return kind
 
     def _is_stored_sum(self, op: PlanOperation) -> bool:
-        """Whether it is the sum over all of a stored array of one axis."""
+        """Whether it is the sum over all of a stored array of numbers of one axis."""
         summed = self.plan.maker(op.inputs[0])
-        return len(op.inputs) == 1 and summed.is_input and len(summed.type.shape) == 1 and not op.type.shape
+        plain = summed.is_input and not summed.type.is_bool
+        return len(op.inputs) == 1 and plain and len(summed.type.shape) == 1 and not op.type.shape
 
     @staticmethod
     def _after(index: int, op: PlanOperation, step: AxisStep | None, axis: int) -> int:

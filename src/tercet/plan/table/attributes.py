@@ -267,6 +267,13 @@ class LoopCount(Attributes):
     carried: Count
 
 
+@dataclass(frozen=True, slots=True)
+class BitCount(Attributes):
+    """How many of the low bits of numbers are wanted."""
+
+    bits: Count
+
+
 Shifting: TypeAlias = Shift | Contraction | MatrixProduct
 """Attributes of operations whose results may be divided by 2^shift, to a neighbour by a coin."""
 

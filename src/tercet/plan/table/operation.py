@@ -114,6 +114,8 @@ class Flow(Enum):
     CONCAT = auto()
     STACKED = auto()
     """As EACH, with a new axis in front."""
+    ORDERED = auto()
+    """Places depend on values, so every element may be that of any row: it counts as single rows, and is not cut."""
     LOOP = auto()
 
 

@@ -1,0 +1,263 @@
+"""Counting and placing among bins, and running products and extremes, with NumPy's names. Nothing is opened."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tercet.array import elementwise, given, linalg, movement
+from tercet.array.conversion import as_type
+from tercet.array.core import SecretArray, apply, operand, shape_of
+from tercet.array.dispatch import array_function
+from tercet.array.manipulation import concat
+from tercet.errors import PlanError
+from tercet.plan.record import build, counting, logic
+from tercet.plan.record.build import Operand
+from tercet.plan.record.graph import Recorded
+from tercet.plan.record.scale import settle
+from tercet.plan.table.attributes import NewShape
+from tercet.plan.types import ValueKind
+
+MAX_BINS = 1 << 16
+_WHOLE_ONE_HOT_BITS = 7
+"""Up to so many bits a value's whole one-hot vector is cheaper than the two halves of which it is the product."""
+
+Choose = Callable[[Recorded, Recorded], Recorded]
+
+
+def _counted(x: SecretArray, axis: int) -> SecretArray:
+    """How many bools are set along an axis."""
+    return apply(lambda a: counting.count(a, (movement.normal_axis(axis, x.ndim),)), x)
+
+
+# ---- running products and extremes ----
+
+
+def _running(x: Recorded, axis: int, choose: Choose) -> Recorded:
+    """Of each place, the elements up to it taken together; 2 n of them are, in 2 log2 n steps."""
+    last = len(x.type.shape) - 1
+    order = [*(at for at in range(last + 1) if at != axis), axis]
+    lines = movement.permute(x, order)
+    shape = lines.type.shape
+    flat = movement.reshape(lines, (math.prod(shape[:-1]), shape[-1]))
+    found = movement.reshape(settle(_scanned(flat, choose)), shape)
+    return movement.permute(found, np.argsort(order).tolist())
+
+
+def _scanned(x: Recorded, choose: Choose) -> Recorded:
+    lines, length = x.type.shape
+    if length < 2:
+        return x
+    every = slice(None)
+    odd = _scanned(choose(*(movement.cut(x, [every, slice(at, length - length % 2, 2)]) for at in (0, 1))), choose)
+    pairs = odd.type.shape[1]
+    even = movement.cut(x, [every, slice(0, 1)])
+    if length > 2:
+        here = movement.cut(x, [every, slice(2, length, 2)])
+        even = movement.concat([even, choose(movement.cut(odd, [every, slice(0, here.type.shape[1])]), here)], 1)
+    both = [movement.reshape(movement.cut(part, [every, slice(0, pairs)]), (lines, pairs, 1)) for part in (even, odd)]
+    mixed = movement.reshape(movement.concat(both, 2), (lines, 2 * pairs))
+    return movement.concat([mixed, movement.cut(even, [every, slice(pairs, None)])], 1) if length % 2 else mixed
+
+
+@array_function
+def cumulative_prod(
+    x: SecretArray, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> SecretArray:
+    """The products of all elements up to each place of an axis: 2 n products in 2 log2(n) rounds, or two each of fixed
+    point, which are off by a last bit each. Nothing is opened. PlanError where bounds outgrow the rings, as those of
+    long lines do unless they are within -1 and 1. After NumPy's function of this name.
+    """
+    if axis is None:
+        if x.ndim != 1:
+            raise ValueError("cumulative_prod needs an axis for arrays of other than one dimension")
+        axis = 0
+    place = movement.normal_axis(axis, x.ndim)
+    result = apply(lambda a: _running(settle(build.number(a)), place, _product), x)
+    if include_initial:
+        ones = np.ones((*x.shape[:place], 1, *x.shape[place + 1 :]), dtype=np.int64)
+        result = concat([ones, result], axis=place)
+    return result if dtype is None else as_type(result, dtype)
+
+
+def _product(a: Recorded, b: Recorded) -> Recorded:
+    return settle(build.multiply(a, b))
+
+
+def running_extreme(x: SecretArray, axis: int, *, greatest: bool) -> SecretArray:
+    """The greatest, or least, of all elements up to each place of an axis: 2 n comparisons and choices, in 2 log2(n)
+    levels. Exact; nothing is opened. `np.maximum.accumulate` and `np.minimum.accumulate` call it.
+    """
+    choose = logic.maximum if greatest == (x._divisor > 0) else logic.minimum
+    place = movement.normal_axis(axis, x.ndim)
+    found = _running(settle(build.number(x._node)), place, choose)
+    return x._again(SecretArray._new(x._session, found, x._divisor))
+
+
+# ---- among others ----
+
+
+@array_function
+def isin(x1: Any, x2: Any, /, *, invert: bool = False) -> SecretArray:
+    """Whether each element of x1 is among those of x2, either of which may be secret: for each pair one equality, and
+    ANDs in log2 levels. Of public x2 each value counts once. Exact; nothing is opened. After NumPy's function.
+    """
+    if not isinstance(x2, SecretArray):
+        x2 = np.unique(given.array(x2, "the second operand"))
+    shape = shape_of(x1)
+    others = x2.reshape(-1)
+    if not others.size:
+        none = logic.bool_node(_any_node(x1, x2), np.zeros(shape, dtype=np.bool_))
+        found = SecretArray._new((x1 if isinstance(x1, SecretArray) else x2)._session, none)
+    else:
+        first = x1[..., None] if isinstance(x1, SecretArray) else np.asarray(x1)[..., None]
+        pairs = elementwise.equal(first, others)
+        found = apply(lambda a: logic.logical_not(logic.reduce_and(logic.logical_not(a), (len(shape),))), pairs)
+    return elementwise.logical_not(found) if invert else found
+
+
+def _any_node(*values: Any) -> Recorded:
+    node = next(value.node for value in values if isinstance(value, SecretArray))
+    return node if node.type.is_bool else logic.negative(node)
+
+
+@array_function
+def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> SecretArray:
+    """Where each element of x2 is to be put into x1, which is in ascending order; either may be secret.
+
+    It is the number of elements of x1 that are below, or with side="right" not above: a comparison for each pair, then
+    the bits of that number. Exact; nothing is opened; of an x1 that is not in order, this number. ValueError for
+    another side; TypeError for a secret sorter. After NumPy's function.
+    """
+    if side not in ("left", "right"):
+        raise ValueError(f"side is 'left' or 'right', not {str(side)[:20]!r}")
+    if isinstance(sorter, SecretArray):
+        raise TypeError("a sorter is public; sort the secret array first")
+    line = x1 if isinstance(x1, SecretArray) else given.array(x1, "the first operand")
+    if line.ndim != 1:
+        raise ValueError(f"searchsorted takes a line of values, not {line.ndim} dimensions")
+    if sorter is not None:
+        line = line[given.array(sorter, "a sorter")]
+    wanted = x2 if isinstance(x2, SecretArray) else given.array(x2, "the second operand")
+    if not line.shape[0] or not wanted.size:
+        like = next(value for value in (line, wanted) if isinstance(value, SecretArray))
+        zeros = build.shared_integers(build.total(like.node, tuple(range(like.ndim))), 0)
+        return SecretArray._new(like._session, build.broadcast_to(zeros, wanted.shape))
+    compare = elementwise.less if side == "left" else elementwise.less_equal
+    return _counted(compare(line, wanted[..., None]), -1)
+
+
+@array_function
+def digitize(x: Any, bins: Any, right: bool = False) -> SecretArray:
+    """The number of the bin that each element lies in, of public edges in ascending or descending order.
+
+    As many comparisons an element as there are edges, as `searchsorted`. Exact; nothing is opened. ValueError for
+    edges that are in no order. After NumPy's function.
+    """
+    if isinstance(bins, SecretArray):
+        raise TypeError("the edges of bins are public; searchsorted takes secret ones")
+    edges = given.array(bins, "bins")
+    if edges.ndim != 1:
+        raise ValueError(f"bins are one line of edges, not {edges.ndim} dimensions")
+    steps = np.diff(edges)
+    rising, side = bool((steps >= 0).all()), "left" if right else "right"
+    if not rising and (steps > 0).any():
+        raise ValueError("bins rise or fall throughout")
+    if rising:
+        return searchsorted(edges, x, side=side)
+    return edges.size - searchsorted(edges[::-1], x, side=side)
+
+
+# ---- counts of bins ----
+
+
+@array_function
+def bincount(x: SecretArray, weights: Any = None, minlength: int = 0) -> SecretArray:
+    """How often each integer from 0 on occurs in a line, or the sum of the weights where it does.
+
+    The length of the result is public and follows from x's upper bound: that and one, or `minlength` if it is more, so
+    zeros may stand at the end where NumPy's result, whose length would reveal the largest value, has ended. For k bits
+    of the bound the one-hot vectors take 2^k bits an element, and as many short fields; from 8 bits on, or with
+    weights, 2 * 2^(k/2) words instead. Exact; nothing is opened. Each count rests on all elements. ValueError where
+    x may be negative, PlanError where its bound makes more than 65,536 bins. After NumPy's function.
+    """
+    if x.ndim != 1:
+        raise ValueError(f"bincount takes a line of integers, not {x.ndim} dimensions")
+    node = build.number(x.node)
+    if node.type.kind is not ValueKind.INT:
+        raise TypeError("bincount takes integers; round first, or use histogram")
+    if node.type.lo < 0:
+        raise ValueError("bincount takes integers that cannot be negative; share them with bounds from 0 on, or clip")
+    length = max(node.type.hi + 1, given.integer(minlength, "minlength"))
+    if length > MAX_BINS:
+        raise PlanError(
+            f"bincount of values up to {node.type.hi} has {length} bins, more than {MAX_BINS}",
+            hint="clip the values, or state narrower bounds with tc.assume",
+        )
+    if weights is not None and shape_of(weights) != x.shape:
+        raise ValueError(f"{shape_of(weights)} weights for {x.shape} elements")
+    bits = counting.bits(node, max(1, node.type.hi.bit_length()))
+    if weights is None and len(bits) <= _WHOLE_ONE_HOT_BITS:
+        found = counting.count(counting.one_hot(bits), (1,))
+    else:
+        found = _matrix_counts(bits, None if weights is None else operand(weights))
+    found = movement.cut(found, [slice(0, min(length, node.type.hi + 1))])
+    result = SecretArray._new(x._session, found)
+    missing = length - found.type.shape[0]
+    return result if not missing else concat([result, np.zeros(missing, dtype=np.int64)])
+
+
+def _matrix_counts(bits: list[Recorded], weights: Operand | None) -> Recorded:
+    """Counts, or sums of weights, as the product of two matrices: one-hot vectors of the upper and the lower bits."""
+    half = max(1, len(bits) // 2)
+    low = counting.one_hot(bits[:half])
+    if weights is None:
+        lower = build.number(low)
+    elif isinstance(weights, Recorded):
+        lower = logic.inject(low, settle(build.number(weights)))
+    else:
+        lower = build.multiply(build.number(low), weights)
+    if len(bits) == 1:
+        return settle(build.total(lower, (1,)))
+    upper = build.number(counting.one_hot(bits[half:]))
+    found = settle(build.matmul(upper, movement.permute(lower, (1, 0))))
+    return found.graph.node("reshape", (found,), NewShape((math.prod(found.type.shape),)))
+
+
+@array_function
+def histogram(
+    x: SecretArray, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
+) -> tuple[SecretArray, NDArray[Any]]:
+    """How many elements lie in each bin, as a secret array, and the public edges: a number of equal bins in a public
+    `range`, or the edges themselves. The last bin includes its upper edge, as in NumPy.
+
+    One comparison an element and edge, then the bits of the count; with weights a word in their place. Edges are read
+    as the array would store them. Exact; nothing is opened. Each count rests on all elements. TypeError without a range
+    (the least and the greatest element are secret), and for `density`. After NumPy's function.
+    """
+    if density:
+        raise TypeError("histogram gives counts; divide them by their sum and the widths of the bins")
+    if isinstance(bins, str):
+        raise TypeError(f"bins={bins[:20]!r} would follow from the data; give their number and range, or their edges")
+    if np.ndim(bins) == 0:
+        if range is None:
+            raise TypeError("histogram takes range=(lowest, highest) here: the ends of the data are secret")
+        ends = tuple(given.real(end, "an end of range") for end in given.several(range, "range", "two numbers"))
+        edges = np.histogram_bin_edges(np.empty(0), bins, ends)
+    else:
+        edges = np.histogram_bin_edges(np.empty(0), given.array(bins, "bins"))
+    flat = x.reshape(-1)
+    if weights is not None and shape_of(weights) != x.shape:
+        raise ValueError(f"{shape_of(weights)} weights for {x.shape} elements")
+    reached = elementwise.greater_equal(flat, edges[:-1, None])
+    above = elementwise.greater(flat, edges[-1:, None])
+    flags = concat([reached, above], axis=0)
+    if weights is None:
+        beyond = _counted(flags, 1)
+    else:
+        beyond = linalg.matmul(flags, weights.reshape(-1) if isinstance(weights, SecretArray) else np.ravel(weights))
+    return beyond[:-1] - beyond[1:], edges

@@ -1,0 +1,79 @@
+"""Bits of recorded numbers, how many are set, and one-hot vectors: what ordering and counting are made of."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tercet.errors import PlanError
+from tercet.plan.record.build import broadcast_to, linear, number, total
+from tercet.plan.record.graph import Recorded
+from tercet.plan.record.logic import logical_and, logical_not, logical_xor
+from tercet.plan.record.scale import renamed
+from tercet.plan.table.attributes import Axes, Axis, BitCount, NewShape, Ranges
+from tercet.plan.types import limit
+
+
+def count(x: Recorded, axes: tuple[int, ...]) -> Recorded:
+    """How many bools are set along the axes, as integers; 3 rounds, and few bits for each bool."""
+    if not axes or not math.prod(x.type.shape[axis] for axis in axes):
+        return total(number(x), axes)
+    return x.graph.node("count", (x,), Axes(axes))
+
+
+def row(x: Recorded, at: int) -> Recorded:
+    """x[at]."""
+    shape = x.type.shape
+    ranges = Ranges(((at, 1, 1), *((0, length, 1) for length in shape[1:])))
+    return x.graph.node("reshape", (x.graph.node("slice", (x,), ranges),), NewShape(shape[1:]))
+
+
+def bits(x: Recorded, width: int) -> list[Recorded]:
+    """The `width` low bits of stored integers, the lowest first."""
+    if not width:
+        return []
+    planes = x.graph.node("bits", (x,), BitCount(width))
+    return [row(planes, at) for at in range(width)]
+
+
+def ordered_bits(x: Recorded) -> Recorded | None:
+    """Bits, along a new first axis and the lowest first, of integers in the order of x that are not negative; None
+    where all are the same.
+
+    As few as the bounds permit: those of x less its lower bound, where the ring has room for that, else of the two's
+    complement with its sign turned round.
+    """
+    x = renamed(number(x), 0, 0)
+    span = x.type.hi - x.type.lo
+    if not span:
+        return None
+    if span < limit(x.type.ring):
+        shifted = linear("subtract", x, np.asarray(x.type.lo, dtype=object)) if x.type.lo else x
+        return x.graph.node("bits", (shifted,), BitCount(span.bit_length()))
+    planes = x.graph.node("bits", (x,), BitCount(x.type.bits))
+    top = np.zeros((x.type.bits, *([1] * len(x.type.shape))), dtype=np.bool_)
+    top[-1] = True
+    return logical_xor(planes, top)
+
+
+def one_hot(planes: list[Recorded]) -> Recorded:
+    """Of integers, by their bits from the lowest on, the vector over all values: a new first axis of 2^k bools.
+
+    2^k - 2 ANDs in k - 1 rounds. PlanError without a bit.
+    """
+    if not planes:
+        raise PlanError("a one-hot vector of no bits")
+    hot = _both(logical_not(planes[0]), planes[0])
+    for plane in planes[1:]:
+        wide = broadcast_to(plane, hot.type.shape)
+        above = logical_and(hot, wide)
+        hot = hot.graph.node("concat", (logical_xor(hot, above), above), Axis(0))
+    return hot
+
+
+def _both(a: Recorded, b: Recorded) -> Recorded:
+    """Two arrays of one shape along a new first axis."""
+    shape = (1, *a.type.shape)
+    a, b = (x.graph.node("reshape", (x,), NewShape(shape)) for x in (a, b))
+    return a.graph.node("concat", (a, b), Axis(0))

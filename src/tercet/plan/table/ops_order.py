@@ -1,0 +1,172 @@
+"""Operations that ordering and counting rest on: numbers as bits, how many bits are set, rows by their keys."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tercet.plan.table.attributes import Attributes, Axes, BitCount
+from tercet.plan.table.operation import (
+    Call,
+    Flow,
+    Operation,
+    Plain,
+    arity,
+    boolean,
+    check_axes,
+    fewer,
+    need,
+    numeric,
+    only,
+)
+from tercet.plan.types import Type, ValueKind, bool_type
+from tercet.protocols.convert import words_to_bits, words_to_bits_cost
+from tercet.protocols.cost import NOTHING, Cost
+from tercet.protocols.count import count_lines, count_lines_cost
+from tercet.protocols.scope import Body, Scope
+from tercet.protocols.sort import sort_rows, sort_rows_cost
+from tercet.ring import cut_bits, pack_bits, unpack_bits
+from tercet.sharing import BitShare, Share
+
+
+def _infer_bits(inputs: Sequence[Type], attrs: BitCount) -> Type:
+    arity(inputs, 1)
+    numeric(*inputs)
+    need(1 <= attrs.bits <= inputs[0].ring, f"{attrs.bits} bits of the ring 2^{inputs[0].ring}")
+    return bool_type((attrs.bits, *inputs[0].shape))
+
+
+def _run_bits(scope: Scope, call: Call[BitCount], x: Share) -> Body[BitShare]:
+    planes = yield from words_to_bits(scope, x.flat(), call.attrs.bits)
+
+    def joined(rows: np.ndarray) -> np.ndarray:
+        if planes.count % 64 == 0:
+            return rows.reshape(-1)
+        return pack_bits(np.concatenate([unpack_bits(row, planes.count) for row in rows]))
+
+    return BitShare(call.out.size, joined(planes.own), joined(planes.next))
+
+
+def _plain_bits(inputs: Sequence[Plain], attrs: BitCount, out: Type) -> Plain:
+    x = np.asarray(inputs[0], dtype=object)
+    return np.array([(x >> bit) & 1 for bit in range(attrs.bits)], dtype=bool).reshape(out.shape)
+
+
+def _infer_count(inputs: Sequence[Type], attrs: Axes) -> Type:
+    arity(inputs, 1)
+    boolean(*inputs)
+    shape, axes = inputs[0].shape, attrs.axes
+    check_axes(axes, len(shape))
+    terms = math.prod(shape[axis] for axis in axes)
+    need(terms > 0, "counts along axes that have elements")
+    rest = tuple(length for axis, length in enumerate(shape) if axis not in axes)
+    return Type(ValueKind.INT, rest, 64, 0, 0, 0, terms)
+
+
+def _terms(call: Call[Axes]) -> int:
+    return math.prod(call.inputs[0].shape[axis] for axis in call.attrs.axes)
+
+
+def _run_count(scope: Scope, call: Call[Axes], x: BitShare) -> Body[Share]:
+    shape, axes = call.inputs[0].shape, call.attrs.axes
+    order = (*(axis for axis in range(len(shape)) if axis not in axes), *sorted(axes))
+
+    def lined(words: np.ndarray) -> np.ndarray:
+        if order == tuple(range(len(shape))):
+            return words
+        bits = unpack_bits(words, x.count).reshape(shape)
+        return pack_bits(np.ascontiguousarray(np.transpose(bits, order)).reshape(-1))
+
+    found = yield from count_lines(scope, BitShare(x.count, lined(x.own), lined(x.next)), _terms(call))
+    return found.reshape(call.out.shape)
+
+
+def _cost_count(call: Call[Axes]) -> Cost:
+    size = call.inputs[0].size
+    return count_lines_cost(size, _terms(call)) if size else NOTHING
+
+
+def _plain_count(inputs: Sequence[Plain], attrs: Axes, out: Type) -> Plain:
+    return np.asarray(np.count_nonzero(inputs[0], axis=attrs.axes)).astype(object)
+
+
+def _infer_sort(inputs: Sequence[Type], attrs: Attributes) -> Type:
+    arity(inputs, 2)
+    keys, rows = inputs
+    boolean(keys)
+    numeric(rows)
+    need(len(keys.shape) == 3 and len(rows.shape) == 3, "takes bits of keys, lines, places; and rows, lines, places")
+    need(keys.shape[1:] == rows.shape[1:], f"shapes {keys.shape} and {rows.shape} differ in lines or places")
+    need(keys.shape[0] > 0 and rows.shape[0] > 0, "takes one bit and one row at least")
+    return rows
+
+
+def _run_sort(digit_bits: int) -> Callable[..., Body[Share]]:
+    def run(scope: Scope, call: Call[Attributes], keys: BitShare, rows: Share) -> Body[Share]:
+        (bits, lines, length), number = call.inputs[0].shape, rows.shape[0]
+        count = lines * length
+
+        def planes(words: np.ndarray) -> np.ndarray:
+            return np.stack([cut_bits(words, bit * count, count) for bit in range(bits)])
+
+        parts = [rows[at].flat() for at in range(number)]
+        planed = BitShare(count, planes(keys.own), planes(keys.next))
+        found = yield from sort_rows(scope, planed, parts, lines, digit_bits)
+        own, following = (np.stack([getattr(part, side) for part in found]) for side in ("own", "next"))
+        return Share(rows.ring, own, following).reshape(call.out.shape)
+
+    return run
+
+
+def _cost_sort(digit_bits: int) -> Callable[[Call[Attributes]], Cost]:
+    def cost(call: Call[Attributes]) -> Cost:
+        bits, lines, length = call.inputs[0].shape
+        return sort_rows_cost(bits, lines * length, lines, digit_bits, [call.ring] * call.out.shape[0])
+
+    return cost
+
+
+def _plain_sort(inputs: Sequence[Plain], attrs: Attributes, out: Type) -> Plain:
+    keys, rows = np.asarray(inputs[0], dtype=bool), np.asarray(inputs[1], dtype=object)
+    order = np.lexsort(keys, axis=-1)
+    return np.take_along_axis(rows, np.broadcast_to(order, rows.shape), axis=2)
+
+
+ORDER: tuple[Operation[Any], ...] = (
+    Operation(
+        "bits",
+        128,
+        "the low bits of x, along a new first axis",
+        BitCount,
+        _infer_bits,
+        only(_run_bits, lambda c: words_to_bits_cost(c.inputs[0].size, c.attrs.bits)),
+        _plain_bits,
+        protocol="base-16 digits from dealt tables, Sklansky's network",
+        rows=Flow.STACKED,
+    ),
+    Operation(
+        "count",
+        129,
+        "how many are set, over axes",
+        Axes,
+        _infer_count,
+        only(_run_count, _cost_count),
+        _plain_count,
+        protocol="one cross term modulo 2^w, w one more than the bits of the length; its wrap as another",
+        rows=Flow.SUM,
+    ),
+    Operation(
+        "sort",
+        130,
+        "rows in the order of their keys, which are given as bits; stable",
+        Attributes,
+        _infer_sort,
+        fewer(_run_sort(2), _cost_sort(2), _run_sort(3), _cost_sort(3)),
+        _plain_sort,
+        protocol="radix sort by digits of 2 or 3 bits; shuffled places are opened (Chida et al. 2019)",
+        rows=Flow.ORDERED,
+    ),
+)

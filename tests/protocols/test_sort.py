@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+
+import numpy as np
+import pytest
+
+from protocol_checks import SOLOS, run_counted
+from tercet.errors import IntegrityError
+from tercet.protocols import sort
+from tercet.protocols.message import Fields, Words
+from tercet.protocols.scope import Body, Scope
+from tercet.protocols.shuffle import (
+    Movable,
+    Shuffle,
+    draw_shuffle,
+    open_shuffled,
+    shuffle,
+    shuffle_cost,
+    unshuffle,
+    word_column,
+)
+from tercet.protocols.sort import sort_rows, sort_rows_cost
+from tercet.protocols.transcript import Statement
+from tercet.ring import RING64, RING128, Places
+from tercet.sharing import PARTIES, BitShare, Party, Share
+from trio import Trio
+
+
+def share_planes(trio: Trio, keys: np.ndarray, bits: int) -> dict[Party, BitShare]:
+    """Keys as shared planes, the lowest bit first."""
+    rows = [trio.share_bits(keys >> bit & 1) for bit in range(bits)]
+    return {
+        party: BitShare(keys.size, *(np.stack([getattr(row[party], part) for row in rows]) for part in ("own", "next")))
+        for party in rows[0]
+    }
+
+
+def shares(column: Movable) -> Share:
+    return Share(RING64, column.own, column.next)
+
+
+@pytest.mark.parametrize("solo", SOLOS)
+def test_a_shuffle_permutes_each_line_and_can_be_undone(solo: Party) -> None:
+    trio = Trio(71)
+    for lines, length in [(1, 1), (1, 200), (3, 50), (40, 2)]:
+        count = lines * length
+        x, wide = trio.rng.integers(-(1 << 60), 1 << 60, count), trio.rng.integers(0, 1 << 60, count)
+        two = [Words(RING64, (count,)), Words(RING128, (count,))]
+
+        def body(scope: Scope, a: Share, b: Share, count: int = count, lines: int = lines) -> Body[list[Share]]:
+            by = draw_shuffle(scope, count, lines)
+            there = yield from shuffle(scope, [word_column(a), word_column(b)], by)
+            back = yield from unshuffle(scope, there, by)
+            return [Share(ring, c.own, c.next) for ring, c in zip((RING64, RING128) * 2, [*there, *back], strict=True)]
+
+        cost = shuffle_cost(two)
+        found = run_counted(trio, cost + cost, body, trio.share(RING64, x), trio.share(RING128, wide), solo=solo)
+        there, wide_there, back, wide_back = (Trio.open({p: found[p][k] for p in found}) for k in range(4))
+        assert np.array_equal(back, x) and np.array_equal(wide_back, wide)
+        assert np.array_equal(np.sort(there.reshape(lines, -1)), np.sort(x.reshape(lines, -1)))
+        paired = dict(zip(x.tolist(), wide.tolist(), strict=True))
+        assert [paired[value] for value in there.tolist()] == wide_there.tolist()
+        if length == 200:
+            assert not np.array_equal(there, x)
+
+
+@pytest.mark.parametrize("digit_bits", [1, 2, 3])
+def test_rows_are_sorted_stably(digit_bits: int) -> None:
+    trio = Trio(72)
+    for lines, length, bits in [(1, 1, 4), (1, 2, 1), (1, 100, 1), (1, 90, 5), (4, 25, 6), (30, 3, 7), (1, 64, 8)]:
+        keys = trio.rng.integers(0, 1 << bits, lines * length)
+        row, wide = np.arange(lines * length), trio.rng.integers(-(1 << 60), 1 << 60, lines * length)
+        cost = sort_rows_cost(bits, keys.size, lines, digit_bits, [RING64, RING128])
+        found = run_counted(
+            trio,
+            cost,
+            lambda s, k, a, b, lines=lines: sort_rows(s, k, [a, b], lines, digit_bits),
+            share_planes(trio, keys, bits),
+            trio.share(RING64, row),
+            trio.share(RING128, wide),
+        )
+        order = np.argsort(keys.reshape(lines, -1), axis=1, kind="stable") + np.arange(lines)[:, None] * length
+        assert np.array_equal(Trio.open({p: found[p][0] for p in found}), row[order.reshape(-1)])
+        assert np.array_equal(Trio.open({p: found[p][1] for p in found}), wide[order.reshape(-1)])
+
+
+def test_a_sort_costs_what_the_menu_says() -> None:
+    """32 bits of 100,000 keys: 266 bytes an element and party (functions.md)."""
+    cost = sort_rows_cost(32, 100_000, 1, 2, [])
+    applied = 4 * 17 + 3 * 17
+    assert (cost.total_bytes * 8 / 100_000 - applied) / 3 / 8 < 275
+    assert cost.rounds < 16 * 8 + 2
+
+
+@pytest.mark.parametrize("keys", [[0, 5], [5, 0]])
+def test_what_is_opened_is_uniform_given_all_that_a_party_knows(
+    keys: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two rows, two digits of two bits: of either opening, with both permutations known to a party, all eight cases
+    come equally often, whatever the order of the keys."""
+    trio = Trio(73)
+    known: dict[Party, list[tuple[int, ...]]] = {party: [] for party in PARTIES}
+
+    def drawing(scope: Scope, count: int, lines: int) -> Shuffle:
+        by = draw_shuffle(scope, count, lines)
+        # named by the component, as roles rotate
+        orders = {scope.component(pair): int(order[0]) for pair, order in by.orders.items()}
+        known[scope.party].append(tuple(orders[party] for party in sorted(orders)))
+        return by
+
+    def opening(scope: Scope, places: Movable, lines: int) -> Body[Places]:
+        rho = yield from open_shuffled(scope, places, lines)
+        known[scope.party][-1] += (int(rho[0]),)
+        return rho
+
+    monkeypatch.setattr(sort, "draw_shuffle", drawing)
+    monkeypatch.setattr(sort, "open_shuffled", opening)
+    runs = 400
+    for _ in range(runs):
+        trio.run(
+            lambda s, k, a: sort_rows(s, k, [a], 1, 2),
+            share_planes(trio, np.array(keys), 3),
+            trio.share(RING64, np.array([1, 2])),
+        )
+    for party in PARTIES:
+        for opened in range(2):
+            seen = Counter(known[party][opened::2])
+            expected = runs / 8
+            assert sum(seen.values()) == runs
+            assert sum((seen[case] - expected) ** 2 / expected for case in product((0, 1), repeat=3)) < 36, seen
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_messages_do_not_depend_on_the_keys(value: int) -> None:
+    trio = Trio(74)
+    keys = np.full(3000, value)
+    trio.run(lambda s, k, a: sort_rows(s, k, [a], 1, 2), share_planes(trio, keys, 8), trio.share(RING64, keys))
+    for party in PARTIES:
+        sent = [entry for entry in trio.post.transcripts[party].statements if entry.statement is not Statement.OPEN]
+        assert len(sent) > 10
+        for entry in sent:
+            if entry.to is None:
+                continue
+            payload = trio.post.boxes[(party, entry.to, entry.instance, entry.step)][0]
+            ones = np.unpackbits(payload)
+            assert abs(ones.mean() - 0.5) < 6 * 0.5 / ones.size**0.5
+
+
+def test_places_that_are_no_permutation_are_refused() -> None:
+    trio = Trio(75)
+    places = trio.share(RING64, [0, 0, 2])
+    with pytest.raises(IntegrityError, match="permutation"):
+        trio.run(lambda s, x: open_shuffled(s, Movable(Fields(2, 3), x.own & 3, x.next & 3), 1), places)
