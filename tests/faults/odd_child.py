@@ -63,7 +63,7 @@ def show_old_head(file: str, folder: Path) -> None:
 def say_two_things(file: str) -> None:
     from tercet.federation.api_peer import Abort
     from tercet.node.changes.coordinator import Transactions
-    from tercet.node.changes.verdicts import Verdicts
+    from tercet.node.changes.participant import Verdicts
 
     honest = Transactions._tell
 
@@ -108,7 +108,7 @@ def speak_for_another(file: str) -> None:
         forged = JobCancel(end=end.model_copy(update={"signer": "b"}))
         for party in identity.others:
             self._peers.ask(party, "POST", f"/peer/jobs/{job}/cancel", Noted, forged)
-        self.closing.end_here(job, end)
+        self.ends.end_here(job, end)
 
     Jobs.start_here = start_here  # type: ignore[method-assign]
 

@@ -19,13 +19,10 @@ from fastapi import FastAPI
 from tercet.federation.federation import Draft, Federation, NodeEntry
 from tercet.federation.identity import Member
 from tercet.node.http.access import Anyone, Gate, Operator, Owner, PeerCaller, RawBody
-from tercet.node.http.doors import HANDSHAKE_S, Door, Doors
-from tercet.node.http.handlers import tell_errors
-from tercet.node.http.protocol import protocol_of
-from tercet.node.http.sockets import bind, server_context
+from tercet.node.http.app import tell_errors
+from tercet.node.http.connections import HANDSHAKE_S, Door, Doors, bind, protocol_of, server_context
 from tercet.node.logs import node_log
-from tercet.node.metrics import Metrics
-from tercet.node.parts import NodeIdentity
+from tercet.node.parts import Metrics, NodeIdentity
 from tercet.node.peers import Peers
 from tercet.node.settings import NodeLimits, NodeSettings, Timeouts
 from tercet.transport.identity import tls_context

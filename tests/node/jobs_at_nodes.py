@@ -35,7 +35,7 @@ LINK = RowLink(name="lan", rtt_us=100, bandwidth_bits_s=10**9)
 Question = Callable[[SecretArray], SecretArray]
 
 
-class _Recording:
+class Recording:
     """Where expressions are recorded; runs nothing."""
 
     def __init__(self) -> None:
@@ -88,8 +88,8 @@ class Asked:
         ref = InputRef.of_column(home, dataset, info.version, info.manifest, "x")
         kind_of_x = Schema.parse(info.schema_).type("x", info.rows)
         if reads:
-            ref, kind_of_x = InputRef.of_kept(home, reads), self._type_of(reads)
-        runner: Any = _Recording()
+            ref, kind_of_x = InputRef.of_kept(home, reads), self.type_of(reads)
+        runner: Any = Recording()
         x = SecretArray._new(runner, runner.graph.input(ref.handle_bytes, kind_of_x))
         kind = OutputKind.PERSIST if keep else OutputKind.REVEAL
         self.plan: Plan = compile_plan([Wanted(question(x)._node, kind, kept_handle(home, keep) if keep else b"")], LAN)
@@ -109,7 +109,7 @@ class Asked:
         )
         self.bundle = make_bundle(self.member, self.header, self.plan.to_bytes())
 
-    def _type_of(self, kept: str) -> Type:
+    def type_of(self, kept: str) -> Type:
         listed = KeptList.model_validate(assert_ok(self.nodes.request("a", self.person, "GET", "/v1/kept")).json())
         found = next(info for info in listed.kept if info.name == kept)
         return read_type(base64.b64decode(found.arrays[0].label))

@@ -86,11 +86,11 @@ def verdict(folder: Path, columns: dict[str, Any], chunk: int = 0) -> bool:
     ranges = ranges_of(SCHEMA, SCHEMA.stored)
     trio = Trio(secrets.randbits(32))
     tags = {party: (bytes(16), bytes(16)) for party in PARTIES}
-    batches = {party: list(checking._batches(segments[party], chunk, ranges)) for party in PARTIES}
+    batches = {party: list(checking.batches(segments[party], chunk, ranges)) for party in PARTIES}
     for number in range(len(batches[PARTIES[0]])):
         mine = {party: batches[party][number] for party in PARTIES}
-        found = trio.run(lambda scope, segment, batch: checking._tag(scope, segment, batch), segments, mine)
-        tags = {party: checking._xor(tags[party], found[party]) for party in PARTIES}
+        found = trio.run(lambda scope, segment, batch: checking.tag_of(scope, segment, batch), segments, mine)
+        tags = {party: checking.xor_tags(tags[party], found[party]) for party in PARTIES}
     for party in PARTIES:
         assert tags[party.prev][1] == tags[party][0], "both holders have the same tag"
 
@@ -163,7 +163,7 @@ def test_one_word_outside(tmp_path: Path, name: str) -> None:
 
 def grouped(ranges: tuple[Range, ...], rows: int) -> list[tuple[int, list[str]]]:
     forms = dict(SCHEMA.stored)
-    return [(bits, [one.column for one in columns]) for _, bits, columns in checking._groups(forms, ranges, rows)]
+    return [(bits, [one.column for one in columns]) for _, bits, columns in checking.groups(forms, ranges, rows)]
 
 
 def test_columns_are_looked_at_by_as_few_bits_as_their_ranges_need() -> None:
@@ -239,5 +239,5 @@ def test_a_chunk_that_is_sent_again_while_many_are_checked(tmp_path: Path, swapp
     sent(swapped, 7)
     with pytest.raises(IntegrityError):
         for chunk, segment in piece.chunks:
-            for batch in checking._batches(segment, chunk, piece.ranges):
-                checking._read(segment, batch.form, [(one.column, first, rows) for one, first, rows in batch.items])
+            for batch in checking.batches(segment, chunk, piece.ranges):
+                checking.read_rows(segment, batch.form, [(one.column, first, rows) for one, first, rows in batch.items])

@@ -238,7 +238,7 @@ def test_a_head_without_end_is_cut(served: Served) -> None:
 
 
 def test_a_head_that_does_not_come_is_not_waited_for(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tercet.node.http.protocol.HEAD_S", 0.2)
+    monkeypatch.setattr("tercet.node.http.connections.HEAD_S", 0.2)
     for start in (b"", b"GET /heal"):
         with served.connect() as connection:
             connection.sendall(start)

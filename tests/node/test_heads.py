@@ -13,13 +13,13 @@ import pytest
 from commands_of_cli import tercet
 from node.jobs_at_nodes import Asked
 from node.test_jobs import audit
-from node.trio_nodes import NAMES, Nodes, assert_ok, make
+from node.trio_nodes import NAMES, Nodes, assert_ok, trio
 from node.zygote import Zygote
 from tercet.errors import Unreachable
 from tercet.federation.api import Decision
 from tercet.federation.api_peer import JobNews, SignedHead
+from tercet.node.daemon import Node
 from tercet.node.jobs.state import Job, QueuedState, assign
-from tercet.node.node import Node
 from tercet.node.settings import NodeSettings
 from tercet.node.worker.lanes import Reservations
 from tercet.sharing import Party
@@ -28,20 +28,14 @@ from tercet.store.audit_check import cross_check
 from tercet.store.jobs import JobRow
 
 VALUES = list(range(1, 11))
-ODD_CHILD = Path(__file__).parent.parent / "faults" / "odd_child.py"
 
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> Iterator[Nodes]:
     """Node c lies while there is a file `lie` in its folder."""
-    made = make(tmp_path_factory.mktemp("heads"), zygote=zygote)
-    made.children["c"] = [str(ODD_CHILD), "head=lie"]
-    try:
-        made.start()
+    with trio(tmp_path_factory.mktemp("heads"), zygote=zygote, odd={"c": "head=lie"}) as made:
         made.upload("d", [VALUES])
         yield made
-    finally:
-        made.close()
 
 
 def entries(nodes: Nodes, name: str, kind: str) -> list[dict[str, Any]]:
@@ -137,7 +131,7 @@ def test_the_head_that_goes_with_a_job_covers_its_entry_also_when_it_is_asked_fo
             return JobRow(job, BUNDLE, "3" * 64, "queued", now, now, None, None, now, DECISION.model_dump(), {})
 
         monkeypatch.setattr(node.context.store.jobs, "get", just_now)
-        news = node.rooms.jobs.news(JOB)
+        news = node.rooms.jobs.news.of(JOB)
         assert news.state == "queued" and news.head.number == taken[0]
     finally:
         node.stop()
@@ -204,7 +198,7 @@ def test_no_node_is_accused_of_an_old_head_because_it_does_not_answer_for_a_mome
             raise AssertionError("the job is ended")
 
         monkeypatch.setattr(node.rooms.peers, "ask", away)
-        monkeypatch.setattr(node.rooms.jobs.closing, "end", ended)
+        monkeypatch.setattr(node.rooms.jobs.ends, "end", ended)
         dispatcher._reservations = Reservations(1)
         lane = dispatcher._reservations.take_now(JOB, [])
         assert lane is not None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from node.jobs_at_nodes import Asked, long_chain
-from node.trio_nodes import NAMES, ROLES, Nodes, assert_ok, make
+from node.trio_nodes import NAMES, Nodes, assert_ok, everybody, make
 from tercet.federation.api import JobInfo
 from tercet.federation.identity import Member
 
@@ -22,9 +22,7 @@ VALUES = list(range(1, 11))
 
 def policy(people: dict[str, Member]) -> str:
     """Jobs on `free` run; node c changes the rule of the others."""
-    text = "version = 1\n"
-    for name, roles in ROLES.items():
-        text += f'[[people]]\nname = "{name}"\nfingerprint = "{people[name].card.fingerprint}"\nroles = {roles}\n'
+    text = everybody(people)
     text += '[[owners]]\npeople = ["*"]\ndatasets = ["*"]\nmay = ["create", "append", "withdraw", "drop", "refresh"]\n'
     for name in ("free", "held", "refused", "wide"):
         text += f'[[rules]]\nname = "{name}"\nanalysts = ["*"]\ndatasets = ["{name}"]\nmin_rows = 5\nkeep = true\n'

@@ -18,7 +18,7 @@ from tercet.federation.boxes import BoxInfo
 from tercet.node.jobs.ledger import Watch
 from tercet.node.jobs.results import KEPT_S, Results
 from tercet.node.parts import NodeIdentity
-from tercet.node.worker.failures import failure
+from tercet.node.worker.lanes import failure
 from tercet.node.worker.run import failed as worker_failed
 from tercet.sharing import PARTIES
 

@@ -77,8 +77,8 @@ STATES: tuple[State, ...] = (
     CheckingState(),
     StartingState(2, SESSION),
     RunningState(2, SESSION, 0.25),
-    FinishedState(2, SESSION, REPORT, BOXES),
-    SettlingState(2, SESSION, REPORT, BOXES),
+    FinishedState(REPORT, BOXES),
+    SettlingState(REPORT, BOXES),
     EndingState(end("failed"), "queued"),
     EndingState(end("cancelled"), "running"),
     EndingState(end("refused"), "held"),
@@ -115,10 +115,10 @@ ALLOWED: list[tuple[State, str, State]] = [
     (StartingState(2, SESSION), "begin", RunningState(2, SESSION, 0.0)),
     (RunningState(2, SESSION, 0.25), "progress", RunningState(2, SESSION, 0.5)),
     (RunningState(2, SESSION, 0.25), "look_again", RunningState(2, SESSION, 0.25)),
-    (RunningState(2, SESSION, 0.25), "finish", FinishedState(2, SESSION, REPORT, BOXES)),
-    (FinishedState(2, SESSION, REPORT, BOXES), "settle", SettlingState(2, SESSION, REPORT, BOXES)),
-    (FinishedState(2, SESSION, REPORT, BOXES), "complete", DoneState(REPORT, BOXES)),
-    (SettlingState(2, SESSION, REPORT, BOXES), "complete", DoneState(REPORT, BOXES)),
+    (RunningState(2, SESSION, 0.25), "finish", FinishedState(REPORT, BOXES)),
+    (FinishedState(REPORT, BOXES), "settle", SettlingState(REPORT, BOXES)),
+    (FinishedState(REPORT, BOXES), "complete", DoneState(REPORT, BOXES)),
+    (SettlingState(REPORT, BOXES), "complete", DoneState(REPORT, BOXES)),
     *((state, "stop", EndingState(end("cancelled"), state.told)) for state in ALIVE),
     *((state, "cancel", EndingState(end("cancelled"), state.told)) for state in ALIVE[:6]),
     (EndingState(end("failed"), "queued"), "close", FailedState(end("failed"))),
@@ -163,7 +163,7 @@ def test_every_state_with_every_event(state: State, event: str) -> None:
 @pytest.mark.parametrize("state", STATES, ids=named)
 def test_a_state_holds_what_it_has_and_nothing_else(state: State) -> None:
     held = {field.name for field in fields(state)}
-    laned = isinstance(state, StartingState | RunningState | FinishedState | SettlingState)
+    laned = isinstance(state, StartingState | RunningState)
     assert ({"lane", "session"} <= held) == laned
     assert ("end" in held) == isinstance(state, (EndingState, *WITHOUT_RESULT))
     assert ("boxes" in held) == isinstance(state, FinishedState | SettlingState | DoneState)

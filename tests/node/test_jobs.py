@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tercet as tc
-from node.jobs_at_nodes import Asked, _Recording, long_chain, total
-from node.trio_nodes import NAMES, SCHEMA, Nodes, assert_ok
+from node.jobs_at_nodes import Asked, Recording, long_chain, total
+from node.trio_nodes import NAMES, SCHEMA, Nodes, assert_ok, trio
 from tercet.array.core import SecretArray
 from tercet.errors import IntegrityError
 from tercet.federation.api import DatasetInfo, ExplainAnswer, JobInfo, JobList
@@ -375,7 +376,7 @@ def test_a_plan_with_very_many_outputs_is_told_in_short(nodes: Nodes, data: str)
     asked = Asked(nodes, data)
     (ref,) = asked.header.inputs
     for question, code in ((total, 202), (lambda x: x, 403)):
-        runner: Any = _Recording()
+        runner: Any = Recording()
         x = SecretArray._new(runner, runner.graph.input(ref.handle_bytes, SCHEMA.type("x", len(VALUES))))
         wanted = [Wanted((question(x) + number)._node, OutputKind.REVEAL, b"") for number in range(1500)]
         header = asked.header.model_copy(update={"job": fresh_id()})
@@ -414,3 +415,16 @@ def test_each_way_in_which_a_plan_reads_a_column_is_checked(nodes: Nodes) -> Non
     asked.bundle = make_bundle(asked.member, asked.header, asked.plan.to_bytes())
     for answer in asked.send().values():
         assert answer.status_code == 422 and "the plan reads it as" in answer.text, answer.text
+
+
+def test_a_refresh_that_is_due_begins_by_itself(tmp_path: Path) -> None:
+    with trio(tmp_path) as nodes:
+        nodes.upload("kept-fresh", [list(range(10))])
+        before = nodes.versions("kept-fresh")
+        nodes.terminate()
+        settings = tmp_path / NAMES[0] / "node.toml"
+        settings.write_text(settings.read_text().replace("[refresh]", "[refresh]\nevery_hours = 0.0001"))
+        nodes.start()
+        nodes.wait_for(lambda: all(after not in before for after in nodes.versions("kept-fresh")))
+        nodes.wait_for(lambda: len(set(nodes.versions("kept-fresh"))) == 1)
+        assert Asked(nodes, "kept-fresh").sent().result() == 45

@@ -12,9 +12,9 @@ import httpx
 import numpy as np
 import pytest
 
-from node.jobs_at_nodes import Asked, _Recording, long_chain, total
+from node.jobs_at_nodes import Asked, Recording, long_chain, total
 from node.test_decided_again import Changed
-from node.trio_nodes import NAMES, ROLES, SCHEMA, Nodes, assert_ok, make
+from node.trio_nodes import NAMES, SCHEMA, Nodes, assert_ok, everybody, trio
 from node.zygote import Zygote
 from tercet.array.core import SecretArray
 from tercet.federation.api_admin import AuditPage
@@ -23,8 +23,8 @@ from tercet.federation.bundle import InputRef, make_bundle, recipient
 from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Member
 from tercet.federation.orders import Refresh, Withdraw
-from tercet.node.worker.inputs import Inputs
-from tercet.node.worker.messages import JobOrder, KeptInput
+from tercet.node.worker.messages import JobOrder, KeptInput, LaneSession
+from tercet.node.worker.run import Inputs
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind
 from tercet.plan.record.compile import Wanted, compile_plan
@@ -52,9 +52,7 @@ DATASETS = {
 
 
 def policy(people: dict[str, Member]) -> str:
-    text = "version = 1\n"
-    for name, roles in ROLES.items():
-        text += f'[[people]]\nname = "{name}"\nfingerprint = "{people[name].card.fingerprint}"\nroles = {roles}\n'
+    text = everybody(people)
     text += '[[owners]]\npeople = ["*"]\ndatasets = ["*"]\nmay = ["create", "append", "columns", "withdraw"]\n'
     for name, more in DATASETS.items():
         covered = '["pool", "marks"]' if name in ("pool", "marks") else f'["{name}"]'
@@ -66,12 +64,8 @@ def policy(people: dict[str, Member]) -> str:
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> Iterator[Nodes]:
-    made = make(tmp_path_factory.mktemp("attacks"), policy, zygote=zygote)
-    try:
-        made.start()
+    with trio(tmp_path_factory.mktemp("attacks"), policy, zygote=zygote) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture
@@ -113,8 +107,8 @@ def asked_of(
     refs = [*found.header.inputs, *(InputRef.of_kept(nodes.federation.id, name) for name in names)]
     rows = nodes.version("a", dataset)
     assert rows is not None
-    types = [SCHEMA.type("x", rows[2]), *(found._type_of(name) for name in names)]
-    runner: Any = _Recording()
+    types = [SCHEMA.type("x", rows[2]), *(found.type_of(name) for name in names)]
+    runner: Any = Recording()
     given = [
         SecretArray._new(runner, runner.graph.input(ref.handle_bytes, t)) for ref, t in zip(refs, types, strict=True)
     ]
@@ -392,16 +386,13 @@ def test_workers_compare_which_shares_of_kept_arrays_go_in(tmp_path: Path) -> No
         kept = {"handle": "1" * 32, "name": "k", "label": "00", "generation": 1, "digests": ["2" * 64] * 3, **changed}
         order = JobOrder(
             job="3" * 32,
-            session="4" * 64,
-            places={},
+            lane=LaneSession(session="4" * 64, places={}, connect_s=1, flush_s=1),
             datasets={},
             columns=[],
             kept=[KeptInput(handle="1" * 32, kept=kept)],
             claimed=[],
             keep=[],
             results=str(tmp_path),
-            connect_s=1,
-            flush_s=1,
         )
         return Inputs(str(tmp_path), PARTIES[0], order, Verified()).label
 

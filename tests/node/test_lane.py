@@ -23,8 +23,8 @@ from tercet.federation.bundle import InputRef, JobHeader, RowLink, make_bundle, 
 from tercet.federation.identifiers import fresh_id
 from tercet.node.worker import main as lane
 from tercet.node.worker.launch import WorkerLauncher
-from tercet.node.worker.messages import Failed, JobOrder, LaneAddress, Setup, send
-from tercet.node.worker.pool import LaneEnd, LanePool
+from tercet.node.worker.messages import Failed, JobOrder, LaneAddress, LaneSession, Setup, send
+from tercet.node.worker.pool import START_S, LaneEnd, LanePool
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind
 from tercet.plan.record.compile import Wanted, compile_plan
@@ -52,6 +52,12 @@ def setup_of(party: int, folder: Path) -> Setup:
     )
 
 
+def ready(lanes: LanePool) -> bool:
+    """Whether the workers of all lanes become ready."""
+    lanes.start()
+    return all(lane.await_ready(time.monotonic() + START_S) for lane in lanes)
+
+
 class Trio:
     """Three lanes, one a node."""
 
@@ -65,7 +71,7 @@ class Trio:
             self.lanes.append(LanePool([self.listeners[number]], setup, one.identity.key, WorkerLauncher()))
         for lanes in self.lanes:
             lanes.start()
-        assert all(lanes.await_ready() for lanes in self.lanes)
+        assert all(ready(lanes) for lanes in self.lanes)
 
     def close(self) -> None:
         for lanes in self.lanes:
@@ -73,7 +79,7 @@ class Trio:
         for listener in self.listeners:
             listener.close()
 
-    def order(self, bundle: bytes, number: int, **changes: Any) -> JobOrder:
+    def order(self, bundle: bytes, number: int, session: str = "") -> JobOrder:
         read = read_bundle(bundle)
         places = {
             str(k + 1): LaneAddress(host="127.0.0.1", port=self.listeners[k].getsockname()[1])
@@ -82,18 +88,15 @@ class Trio:
         }
         found: dict[str, Any] = {
             "job": read.header.job,
-            "session": read.hash.hex(),
-            "places": places,
+            "lane": LaneSession(session=session or read.hash.hex(), places=places, connect_s=3.0, flush_s=5.0),
             "datasets": {},
             "columns": [],
             "kept": [],
             "claimed": [],
             "keep": [],
             "results": str(self.folder / f"{number}-{read.header.job}"),
-            "connect_s": 3.0,
-            "flush_s": 5.0,
         }
-        return JobOrder(**{**found, **changes})
+        return JobOrder(**found)
 
     def run(self, bundles: list[bytes], absent: int | None = None, seconds: float = 30.0) -> list[Any]:
         found: list[Any] = [None] * 3
@@ -184,27 +187,26 @@ def test_a_deadline_and_a_cancel_end_the_worker_and_the_next_job_has_a_fresh_one
     assert trio.lanes[0][0].run(order.job, order, data, time.monotonic() + 30, lambda _: None, lambda: True) is (
         LaneEnd.CANCELLED
     )
-    assert trio.lanes[0].await_ready()
+    assert ready(trio.lanes[0])
 
 
 def test_a_cancel_that_comes_too_late_does_not_end_the_next_job(trio: Trio, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who cancels a job whose worker has just answered would end, with the worker, the job of somebody else."""
     one = bundle()
     lane = trio.lanes[0][0]
-    worker = lane._worker
-    assert worker is not None
-    looked = type(worker.process).resident_bytes
+    pid = lane.state().pid
+    looked = ForkedProcess.resident_bytes
 
     def looks(process: ForkedProcess) -> int:
         """Asked once the answer has come: that is when the job is cancelled."""
-        if process is worker.process:
+        if process.pid == pid:
             lane.cancel(read_bundle(one).header.job)
         return looked(process)
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(worker.process), "resident_bytes", looks)
+        patch.setattr(ForkedProcess, "resident_bytes", looks)
         assert all(isinstance(answer, Failed) for answer in trio.run([one] * 3))
-    assert lane._worker is not worker
+    assert lane.state().pid != pid
     assert all(isinstance(answer, Failed) for answer in trio.run([bundle()] * 3))
 
 

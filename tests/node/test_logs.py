@@ -29,7 +29,7 @@ def test_a_line_has_time_level_event_node_and_fields() -> None:
     stream = io.StringIO()
     log = start_logging("a", "info", stream)
     log.bound(job="j1").info("job ended 100%", seconds=0.5, person="eve\nforged line")
-    log.debug("not shown")
+    logging.getLogger(LOGGER).debug("not shown")
     (line,) = lines(stream)
     assert line["event"] == "job ended 100%"
     assert (line["level"], line["node"], line["job"], line["seconds"]) == ("info", "a", "j1", 0.5)

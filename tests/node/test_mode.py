@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from node.jobs_at_nodes import _Recording, squares, total
+from node.jobs_at_nodes import Recording, squares, total
 from tercet.array.core import SecretArray
 from tercet.errors import PlanError
 from tercet.node.worker.mode import LOCAL_BYTES, PARTITION_BYTES, RunMode, choose_mode
@@ -19,7 +19,7 @@ ANY_BYTES = 1 << 40
 
 
 def mode(question: Any, rows: int, columns: int = 1, wanted: int = 0, memory: int = ANY_BYTES) -> RunMode:
-    runner: Any = _Recording()
+    runner: Any = Recording()
     kind = Type(ValueKind.INT, (rows,), 64, 0, 0, 0, 100)
     handles = [number.to_bytes(16, "little") for number in range(columns)]
     values = [question(SecretArray._new(runner, runner.graph.input(handle, kind))) for handle in handles]

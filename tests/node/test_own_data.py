@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from node.jobs_at_nodes import Asked, Question, _Recording
+from node.jobs_at_nodes import Asked, Question, Recording
 from node.trio_nodes import SCHEMA, Nodes
 from tercet.array.core import SecretArray
 from tercet.federation.bundle import InputRef, make_bundle
@@ -28,9 +28,9 @@ def with_own_version(nodes: Nodes, dataset: str, version: tuple[int, str, int], 
     number, manifest, rows = version
     column = InputRef.of_column(nodes.federation.id, dataset, number, manifest, "x")
     (array,) = asked.header.inputs
-    recorder = _Recording()
+    recorder = Recording()
     x = SecretArray._new(recorder, recorder.graph.input(column.handle_bytes, SCHEMA.type("x", rows)))  # type: ignore
-    y = SecretArray._new(recorder, recorder.graph.input(array.handle_bytes, asked._type_of(kept)))  # type: ignore
+    y = SecretArray._new(recorder, recorder.graph.input(array.handle_bytes, asked.type_of(kept)))  # type: ignore
     wanted = [Wanted(value._node, OutputKind.REVEAL, b"") for value in (y, x.sum())]
     asked.job = fresh_id()
     asked.plan = compile_plan(wanted, LAN)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from node.jobs_at_nodes import Asked, Question, total
-from node.trio_nodes import ROLES, Nodes, assert_ok, make
+from node.trio_nodes import Nodes, assert_ok, everybody, trio
 from node.zygote import Zygote
 from tercet.array.core import SecretArray
 from tercet.federation.bundle import make_bundle, recipient
@@ -18,10 +18,7 @@ HOMES = {"owner2": "ward-1", "analyst": "ward-1"}
 
 
 def policy(people: dict[str, Member]) -> str:
-    text = "version = 1\n"
-    for name, roles in ROLES.items():
-        text += f'[[people]]\nname = "{name}"\nfingerprint = "{people[name].card.fingerprint}"\nroles = {roles}\n'
-        text += f'organisation = "{HOMES[name]}"\n' if name in HOMES else ""
+    text = everybody(people, HOMES)
     text += '[[owners]]\npeople = ["*"]\ndatasets = ["*"]\nmay = ["create", "append", "columns", "withdraw"]\n'
     text += '[[rules]]\nname = "all"\nanalysts = ["*"]\ndatasets = ["*"]\nmin_rows = 5\nrecipients = ["*"]\n'
     return text + '[[rules]]\nname = "shows"\nanalysts = ["*"]\ndatasets = ["shown"]\nper_row = ["shown/x"]\n'
@@ -29,14 +26,10 @@ def policy(people: dict[str, Member]) -> str:
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> Iterator[Nodes]:
-    made = make(tmp_path_factory.mktemp("people"), policy, zygote=zygote, lanes=1)
-    try:
-        made.start()
+    with trio(tmp_path_factory.mktemp("people"), policy, zygote=zygote, lanes=1) as made:
         made.upload("pool", [list(range(30))], person="both")
         made.upload("pool", [[TARGET]], mode="append", person="owner")
         yield made
-    finally:
-        made.close()
 
 
 def asked(nodes: Nodes, question: Question, *others: str, person: str = "analyst", **more: str) -> Asked:

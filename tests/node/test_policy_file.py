@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tercet.errors import ConfigError, DatabaseLost
-from tercet.node.policy_file import PolicyFile
+from tercet.node.parts import PolicyFile
 from tercet.policy.rules import Policy
 from tercet.policy.template import TEMPLATE, trial
 

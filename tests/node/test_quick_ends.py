@@ -9,31 +9,25 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from commands_of_cli import tercet
 from node.jobs_at_nodes import Asked, long_chain
 from node.test_job_faults import workers
-from node.trio_nodes import Nodes, make
+from node.trio_nodes import ODD_CHILD, Nodes, trio
 from node.zygote import Zygote
 from tercet.federation.api import JobInfo
 
-ODD_CHILD = Path(__file__).parent.parent / "faults" / "odd_child.py"
 VALUES = list(range(1, 11))
 QUICK_S = 5.0
 
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> Iterator[Nodes]:
-    made = make(tmp_path_factory.mktemp("ends"), zygote=zygote)
-    try:
-        made.start()
+    with trio(tmp_path_factory.mktemp("ends"), zygote=zygote) as made:
         made.upload("d", [VALUES])
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

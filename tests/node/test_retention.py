@@ -11,7 +11,7 @@ from node.jobs_at_nodes import Asked
 from node.trio_nodes import NAMES, Nodes, assert_ok
 from tercet.errors import DiskFull, Gone, IntegrityError
 from tercet.federation.orders import MAX_AGE_S, MAX_AHEAD_S
-from tercet.node.node import Node
+from tercet.node.daemon import Node
 from tercet.node.settings import NodeLimits, NodeSettings
 
 VALUES = list(range(1, 11))

@@ -17,7 +17,7 @@ from node.trio_nodes import Nodes, assert_ok
 from tercet.federation import api_peer
 from tercet.federation.identifiers import fresh_id
 from tercet.node.http.app import make_routers
-from tercet.node.http.routes import peer, peer_jobs
+from tercet.node.http.routes import peer
 from tercet.node.settings import NodeLimits, Timeouts
 
 ROLES = ("owner", "analyst", "operator")
@@ -226,16 +226,15 @@ def test_the_table_of_routes_between_nodes_is_theirs() -> None:
             method, path = cells[0].split()
             listed.add((method, re.sub(r"\{\w+\}", "{}", path), cells[1], cells[2], cells[3] == "coordinator"))
     served = set()
-    for module, prefix in ((peer, "/peer"), (peer_jobs, "/peer/jobs")):
-        for route in ast.walk(ast.parse(inspect.getsource(module))):
-            if not isinstance(route, ast.FunctionDef) or not route.decorator_list:
-                continue
-            (decorator,) = route.decorator_list
-            assert isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Attribute)
-            (path_node,) = decorator.args
-            assert isinstance(path_node, ast.Constant) and route.returns is not None
-            bodies = [ast.unparse(arg.annotation) for arg in route.args.args if arg.arg == "body" and arg.annotation]
-            guarded = any(call in ast.unparse(route) for call in ("from_coordinator(peer)", "coordinates(peer)"))
-            path = prefix + re.sub(r"\{\w+\}", "{}", str(path_node.value))
-            served.add((decorator.func.attr.upper(), path, "".join(bodies), ast.unparse(route.returns), guarded))
+    for route in ast.walk(ast.parse(inspect.getsource(peer))):
+        if not isinstance(route, ast.FunctionDef) or not route.decorator_list:
+            continue
+        (decorator,) = route.decorator_list
+        assert isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Attribute)
+        (path_node,) = decorator.args
+        assert isinstance(path_node, ast.Constant) and route.returns is not None
+        bodies = [ast.unparse(arg.annotation) for arg in route.args.args if arg.arg == "body" and arg.annotation]
+        guarded = "coordinates(peer)" in ast.unparse(route)
+        path = "/peer" + re.sub(r"\{\w+\}", "{}", str(path_node.value))
+        served.add((decorator.func.attr.upper(), path, "".join(bodies), ast.unparse(route.returns), guarded))
     assert served == listed

@@ -11,8 +11,8 @@ from node.trio_nodes import make
 from tercet.errors import ConfigError
 from tercet.federation.federation import Federation
 from tercet.federation.identity import Card, Member
-from tercet.node import node as node_module
-from tercet.node.node import Node
+from tercet.node import daemon
+from tercet.node.daemon import Node
 from tercet.node.settings import NodeSettings
 from tercet.node.setup import NodePlace, create_federation, init_node
 from tercet.node.worker.launch import Started
@@ -90,7 +90,7 @@ def test_a_node_that_cannot_be_made_gives_back_what_it_opened(tmp_path: Path, mo
     for part in ("Metrics", "make_lanes", "Peers", "Checks", "CheckRounds", "Transactions", "Doubts", "Jobs", "Rooms"):
         launcher = NoWorkers()
         with monkeypatch.context() as patch, listen() as lane:
-            patch.setattr(node_module, part, fails)
+            patch.setattr(daemon, part, fails)
             with pytest.raises(ConfigError, match="it cannot be made"):
                 Node(settings, lane_sockets=[lane], launcher=launcher)
         assert launcher.closed, part

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 
 import tercet as tc
 from node.jobs_at_nodes import Asked, long_chain
-from node.trio_nodes import Nodes, assert_ok, make
+from node.trio_nodes import Nodes, assert_ok, trio
 from node.zygote import Zygote
 from tercet.errors import IntegrityError
 from tercet.federation.api import End, ErrorBody
@@ -20,21 +19,15 @@ from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Member
 from tercet.federation.requests import signed_headers
 
-ODD_CHILD = Path(__file__).parent.parent / "faults" / "odd_child.py"
 VALUES = list(range(1, 11))
 
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> Iterator[Nodes]:
     """Node c refuses jobs in the name of b while there is a file `lie` in its folder."""
-    made = make(tmp_path_factory.mktemp("signed"), zygote=zygote)
-    made.children["c"] = [str(ODD_CHILD), "refusal=lie"]
-    try:
-        made.start()
+    with trio(tmp_path_factory.mktemp("signed"), zygote=zygote, odd={"c": "refusal=lie"}) as made:
         made.upload("d", [VALUES])
         yield made
-    finally:
-        made.close()
 
 
 def card(nodes: Nodes, name: str) -> Any:

@@ -15,7 +15,7 @@ from tercet.federation.identity import Member
 from tercet.federation.verdicts import sign_verdict, sign_vote
 from tercet.node.changes.coordinator import Transactions
 from tercet.node.logs import node_log
-from tercet.node.metrics import Metrics
+from tercet.node.parts import Metrics
 from tercet.sharing import Party
 from tercet.store.change import Prepared
 

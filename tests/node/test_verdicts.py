@@ -5,14 +5,13 @@ from __future__ import annotations
 import shutil
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from commands_of_cli import tercet
 from node.test_jobs import audit
-from node.trio_nodes import NAMES, Nodes, assert_ok, make
+from node.trio_nodes import NAMES, Nodes, assert_ok, trio
 from node.zygote import Zygote
 from tercet.client import orders
 from tercet.client.nodes import Nodes as Clients
@@ -23,19 +22,12 @@ from tercet.federation.identifiers import fresh_id
 from tercet.federation.orders import Withdraw
 from tercet.federation.verdicts import check_equivocation, check_verdict, sign_verdict, sign_vote
 
-ODD_CHILD = Path(__file__).parent.parent / "faults" / "odd_child.py"
-
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> Iterator[Nodes]:
     """Node a, which coordinates, lies to those named in the file `lie` of its folder."""
-    made = make(tmp_path_factory.mktemp("verdicts"), zygote=zygote)
-    made.children["a"] = [str(ODD_CHILD), "verdict=lie"]
-    try:
-        made.start()
+    with trio(tmp_path_factory.mktemp("verdicts"), zygote=zygote, odd={"a": "verdict=lie"}) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

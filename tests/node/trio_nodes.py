@@ -22,7 +22,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +38,7 @@ from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Member
 from tercet.federation.orders import Action, CommitUpload, Order, SignedOrder, sign_order
 from tercet.federation.requests import signed_headers
-from tercet.node.http.sockets import bind
+from tercet.node.http.connections import bind
 from tercet.node.setup import NodePlace, create_federation
 from tercet.policy.template import trial
 from tercet.store.schema import Schema
@@ -380,6 +380,9 @@ def listening(place: socket.socket) -> socket.socket:
     return bind(*place.getsockname(), patience_s=START_S)
 
 
+ODD_CHILD = Path(__file__).parent.parent / "faults" / "odd_child.py"
+
+
 def make(
     folder: Path,
     policy: Callable[[dict[str, Member]], str] | None = None,
@@ -417,6 +420,15 @@ def everything(people: dict[str, Member]) -> str:
     return trial({name: (people[name].card.fingerprint, roles) for name, roles in ROLES.items()})
 
 
+def everybody(people: dict[str, Member], homes: Mapping[str, str] | None = None) -> str:
+    """The beginning of the text of a policy: all people in their roles; `homes`: the organisations of some."""
+    text = "version = 1\n"
+    for name, roles in ROLES.items():
+        text += f'[[people]]\nname = "{name}"\nfingerprint = "{people[name].card.fingerprint}"\nroles = {roles}\n'
+        text += f'organisation = "{homes[name]}"\n' if homes and name in homes else ""
+    return text
+
+
 @contextmanager
 def trio(
     folder: Path,
@@ -424,9 +436,11 @@ def trio(
     *,
     lanes: int = LANES,
     zygote: Zygote | None = None,
+    odd: dict[str, str] | None = None,
 ) -> Iterator[Nodes]:
-    """Three nodes that answer; killed at the end."""
+    """Three nodes that answer; killed at the end. `odd`: oddities of faults/odd_child.py, by the name of a node."""
     nodes = make(folder, policy, lanes=lanes, zygote=zygote)
+    nodes.children |= {name: [str(ODD_CHILD), oddity] for name, oddity in (odd or {}).items()}
     try:
         nodes.start()
         yield nodes

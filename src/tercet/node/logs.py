@@ -6,8 +6,12 @@ import json
 import logging
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import IO, Any
+
+from tercet.errors import TercetError
 
 LOGGER = "tercet.node"
 _QUIET = ("uvicorn", "uvicorn.error", "uvicorn.access", "alembic", "asyncio")
@@ -57,9 +61,6 @@ class Log:
         """Give a log that adds these fields to every line."""
         return Log(self._logger, {**self._fields, **fields})
 
-    def debug(self, event: str, **fields: object) -> None:
-        self._write(logging.DEBUG, event, fields)
-
     def info(self, event: str, **fields: object) -> None:
         self._write(logging.INFO, event, fields)
 
@@ -72,6 +73,16 @@ class Log:
     def defect(self, error: BaseException, **fields: object) -> None:
         """Log an unexpected exception: its class and where it was raised, without its text."""
         self._write(logging.ERROR, "defect", fields, error)
+
+    @contextmanager
+    def guarded(self, event: str, **fields: object) -> Iterator[None]:
+        """Log what is raised inside, and nothing more: for threads that go on whatever fails once."""
+        try:
+            yield
+        except TercetError as error:
+            self.warning(event, reason=error.message, **fields)
+        except Exception as error:
+            self.defect(error, **fields)
 
     def _write(self, level: int, event: str, fields: dict[str, object], error: BaseException | None = None) -> None:
         if self._logger.isEnabledFor(level):

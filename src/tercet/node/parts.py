@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tercet.errors import ConfigError, DiskFull, IntegrityError, NotFound
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from tercet.errors import ConfigError, DiskFull, IntegrityError, NotFound, TercetError
+from tercet.federation.api import ErrorBody
 from tercet.federation.api_peer import Hello, VersionHead
 from tercet.federation.federation import Federation
 from tercet.federation.identity import Card, Member
 from tercet.federation.orders import Order, SignedOrder, read_order
+from tercet.federation.refusals import error_body
 from tercet.node.logs import Log
-from tercet.node.metrics import Metrics
-from tercet.node.policy_file import PolicyFile
 from tercet.node.settings import NodeSettings
+from tercet.policy.rules import Policy
 from tercet.sharing import PARTIES, Party
 from tercet.store.audit import Audit
 from tercet.store.catalogue import RESTORED, Catalogue
@@ -78,6 +84,14 @@ class NodeIdentity:
     def party_name(self, party: Party) -> str:
         """The name of a party's node."""
         return self.federation.node(party).name
+
+    def error(self, kind: str, message: str, hint: str = "") -> ErrorBody:
+        """An error of this node, as it tells others and people."""
+        return ErrorBody(error=kind, message=message, hint=hint, node=self.name)
+
+    def told(self, error: TercetError) -> ErrorBody:
+        """The same of an exception: why this node could not begin or end a job or a check."""
+        return error_body(error, self.name)[1]
 
     def card_of(self, name: str) -> Card:
         """The card of a node of the federation. Raises ConfigError."""
@@ -161,6 +175,106 @@ class Store:
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
 
 
+class PolicyFile:
+    """The operator's `policy.toml`: the policy in force. It is read again when it changes; if it cannot be used, the
+    former stays in force. Thread-safe; `current` reads no file: the node calls `look` twice a second.
+
+    Who calls it: the gate and jobs, at every request. `changed` is called with the new policy before it comes into
+    force; if it raises, the one before stays. Raises ConfigError at the start if the file cannot be used.
+    """
+
+    def __init__(self, path: Path, changed: Callable[[Policy], None]) -> None:
+        self._path = path
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._stamp: tuple[int, int, int] | None = None
+        self.fault = ""
+        """Why the file as it is now is not in force; empty if it is."""
+        self.loaded = time.time()
+        """When the policy in force was read, unix seconds."""
+        self._policy = self._read()
+        changed(self._policy)
+
+    @property
+    def current(self) -> Policy:
+        """The policy in force now."""
+        return self._policy
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file in force, hexadecimal."""
+        return self._policy.digest
+
+    def look(self) -> None:
+        """Read the file again if it has changed; never raises."""
+        with self._lock:
+            try:
+                if self._stamp == self._stamp_now():
+                    return
+                policy = self._read()
+                if policy.digest != self._policy.digest:
+                    self._changed(policy)
+                    self.loaded = time.time()
+                self._policy, self.fault = policy, ""
+            except ConfigError as error:
+                self.fault = error.message
+            except OSError as error:
+                self.fault = f"cannot read {self._path}: {error.strerror}"
+            except TercetError as error:
+                # the audit could not record that this policy comes into force: try again at the next look
+                self._stamp = None
+                self.fault = error.message
+
+    def _stamp_now(self) -> tuple[int, int, int]:
+        found = self._path.stat()
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def _read(self) -> Policy:
+        # the stamp is taken first, so that a file that changes while it is read is read again
+        with suppress(OSError):
+            self._stamp = self._stamp_now()
+        return Policy.load(self._path)
+
+
+METRICS_TYPE = CONTENT_TYPE_LATEST
+_SECONDS = (0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
+
+
+class Metrics:
+    """The metrics of one node for Prometheus: counts, sizes and states, without names of people or columns.
+
+    In a registry of its own, as one process may hold several nodes.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry, buckets=_SECONDS)
+        self.requests = counter("tercet_requests", "Requests answered", ["method", "route", "status"])
+        self.request_seconds = histogram("tercet_request_seconds", "Seconds to answer", ["route"])
+        self.received_bytes = counter("tercet_received_bytes", "Bytes of request bodies")
+        self.upload_bytes = counter("tercet_upload_bytes", "Bytes of chunks stored")
+        self.refused = counter("tercet_refused", "Requests refused before a route", ["reason"])
+        self.jobs = counter("tercet_jobs", "Jobs by how they ended", ["state"])
+        self.jobs_now = gauge("tercet_jobs_now", "Jobs by the state they are in", ["state"])
+        self.job_seconds = histogram("tercet_job_seconds", "Seconds of a job")
+        self.job_bytes = counter("tercet_job_bytes", "Bytes that jobs sent to the other nodes")
+        self.lanes_busy = gauge("tercet_lanes_busy", "Lanes that run a job")
+        self.lanes = gauge("tercet_lanes", "Lanes there are")
+        self.dataset_rows = gauge("tercet_dataset_rows", "Visible rows", ["dataset"])
+        self.transactions = counter("tercet_transactions", "Transactions by outcome", ["state"])
+        self.in_doubt = gauge("tercet_transactions_open", "Transactions not yet ended here")
+        self.disk_free = gauge("tercet_disk_free_bytes", "Bytes free in the node's folder")
+        self.certificate_days = gauge("tercet_certificate_days", "Days until a certificate expires", ["node"])
+        self.peer_up = gauge("tercet_peer_up", "Whether the other node answered last time", ["node"])
+        self.disagreements = gauge("tercet_disagreements", "Things on which another node does not agree", ["node"])
+
+    def render(self) -> bytes:
+        """All metrics in Prometheus's text format."""
+        return generate_latest(self.registry)
+
+
 @dataclass(frozen=True)
 class NodeContext:
     """What every room of a node may use. Made once, by the node; immutable, and its parts are thread-safe."""
@@ -191,6 +305,12 @@ class NodeContext:
             return entry.name
         person = self.policy.current.person(fingerprint)
         return person.name if person is not None else fingerprint[:16]
+
+    def is_operator(self, fingerprint: str) -> bool:
+        """Whether somebody may act as an operator: a person of the policy, or any node with its own keys."""
+        person = self.policy.current.person(fingerprint)
+        operator = person is not None and "operator" in person.roles
+        return operator or self.identity.federation.find(fingerprint) is not None
 
     def read_order(self, signed: SignedOrder) -> tuple[Order, Card]:
         """Give what is ordered here and by whom.

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from tercet.errors import ConfigError, ProtocolViolation, TercetError, Timeout, Unreachable
 from tercet.federation.api_admin import PeerStatus
-from tercet.federation.api_peer import Hello, VersionHead
+from tercet.federation.api_peer import Hello, Noted, VersionHead
 from tercet.federation.https import Buffer, HttpAnswer, NodeConnections
 from tercet.federation.model import Body
 from tercet.federation.refusals import error_of
@@ -131,12 +131,21 @@ class Peers:
             what = f"{self.name(party)} answered with something that is no {answer.__name__}"
             raise ProtocolViolation(what, party=party) from None
 
+    def tell(self, party: Party, path: str, body: Body, event: str, **about: object) -> bool:
+        """Tell the node of `party` something; False, and `event` is logged, if it was not told or objects."""
+        try:
+            self.ask(party, "POST", path, Noted, body)
+        except TercetError as error:
+            self._context.log.warning(event, peer=self.name(party), reason=error.message, **about)
+            return False
+        return True
+
     def _ask(self, party: Party, method: str, path: str, body: Body | bytes | None, timeout: float | None) -> bytes:
         """The bytes of a good answer."""
         data = body.to_json() if isinstance(body, Body) else body
         headers = {} if data is None else {"Content-Type": "application/json"}
         seconds = timeout if timeout is not None else self._context.settings.timeouts.peer
-        answer = self._exchange(party, method, path, data, headers, seconds, terms=True)
+        answer = self.exchange(party, method, path, data, headers, seconds, terms=True)
         if answer.status < 300:
             return answer.data
         name, told = self.name(party), answer.error()
@@ -144,13 +153,7 @@ class Peers:
             raise ProtocolViolation(f"{name} answered {answer.status}", party=party)
         raise error_of(answer.status, told, name, party)
 
-    def relay(
-        self, party: Party, method: str, target: str, body: bytearray, headers: Mapping[str, str], timeout: float
-    ) -> HttpAnswer:
-        """Pass on a request that a person signed for that node, as it is; gives the node's answer. Raises as `ask`."""
-        return self._exchange(party, method, target, body, headers, timeout, terms=False)
-
-    def _exchange(
+    def exchange(
         self,
         party: Party,
         method: str,
@@ -159,8 +162,12 @@ class Peers:
         headers: Mapping[str, str],
         seconds: float,
         *,
-        terms: bool,
+        terms: bool = False,
     ) -> HttpAnswer:
+        """Send a request as it is, with this node's own terms or one that a person signed; gives the node's answer.
+
+        Raises Unreachable or Timeout.
+        """
         try:
             answer = self._connections[party].exchange(
                 method,
@@ -190,10 +197,6 @@ class Peers:
     def states(self) -> list[PeerState]:
         """What is known of the others, in the order of parties."""
         return [self._states[party] for party in sorted(self._states)]
-
-    def disagreements(self) -> list[str]:
-        """Everything on which another node disagrees with this one, in sentences."""
-        return [told for state in self.states() for told in state.disagreements]
 
     def name(self, party: Party) -> str:
         return self._identity.party_name(party)
@@ -239,13 +242,9 @@ class Peers:
             for party in self.others:
                 if self._wake.is_set():
                     return
-                try:
+                # this node's own catalogue may fail, and work again later
+                with self._context.log.guarded("others not looked at"):
                     self.look(party)
-                except TercetError as error:
-                    # this node's own catalogue failed, and may work again later: the thread goes on
-                    self._context.log.warning("others not looked at", reason=error.message)
-                except Exception as error:
-                    self._context.log.defect(error)
             everybody = all(state.up for state in self.states())
             if everybody:
                 pause = period

@@ -136,30 +136,28 @@ class NodeSettings(_Section):
         try:
             return cls.model_validate({**values, "base": path.resolve().parent})
         except ValidationError as error:
-            raise ConfigError(f"{path}: {_told(error)}", hint=_advice(error)) from None
-
-    def _at(self, path: str) -> Path:
-        return self.base / path
+            told, hint = _told(error)
+            raise ConfigError(f"{path}: {told}", hint=hint) from None
 
     @property
     def folder_path(self) -> Path:
-        return self._at(self.folder)
+        return self.base / self.folder
 
     @property
     def identity_path(self) -> Path:
-        return self._at(self.identity)
+        return self.base / self.identity
 
     @property
     def federation_path(self) -> Path:
-        return self._at(self.federation)
+        return self.base / self.federation
 
     @property
     def policy_path(self) -> Path:
-        return self._at(self.policy)
+        return self.base / self.policy
 
     @property
     def backup_path(self) -> Path:
-        return self._at(self.backup_folder)
+        return self.base / self.backup_folder
 
     @property
     def database_url(self) -> str:
@@ -167,17 +165,16 @@ class NodeSettings(_Section):
         return self.database or f"sqlite:///{self.folder_path / 'catalogue.sqlite'}"
 
 
-def _told(error: ValidationError) -> str:
+def _told(error: ValidationError) -> tuple[str, str]:
+    """What is wrong, with its key, and what to do."""
     first = error.errors(include_url=False, include_input=False)[0]
     key = ".".join(str(part) for part in first["loc"])
-    message = {"extra_forbidden": "no such setting", "missing": "is missing"}.get(first["type"], first["msg"].lower())
+    message, hint = {
+        "extra_forbidden": ("no such setting", "remove it, or correct its spelling"),
+        "missing": ("is missing", "add it"),
+    }.get(first["type"], (first["msg"].lower(), "correct this key"))
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{key}: {message}{more}"
-
-
-def _advice(error: ValidationError) -> str:
-    kind = error.errors(include_url=False, include_input=False)[0]["type"]
-    return {"extra_forbidden": "remove it, or correct its spelling", "missing": "add it"}.get(kind, "correct this key")
+    return f"{key}: {message}{more}", hint
 
 
 _TEMPLATE = """\

@@ -196,7 +196,11 @@ class CheckRounds:
         """
         ask = CheckAsk(chunks=chunks)
         held: dict[Party, dict[int, HeldChunk]] = {}
-        asked = {party: self._pool.submit(self._held, party, upload, ask) for party in self._peers.others}
+        path = f"/peer/uploads/{upload}/held"
+        asked = {
+            party: self._pool.submit(self._peers.ask, party, "POST", path, CheckHeld, ask)
+            for party in self._peers.others
+        }
         held[self._identity.me] = {one.chunk: one for one in self._checks.held(upload, ask).chunks}
         for party, answer in asked.items():
             held[party] = {one.chunk: one for one in answer.result().chunks}
@@ -213,9 +217,6 @@ class CheckRounds:
             found.append(one if len(runs) > 1 or "" in runs else None)
         return found
 
-    def _held(self, party: Party, upload: str, ask: CheckAsk) -> CheckHeld:
-        return self._peers.ask(party, "POST", f"/peer/uploads/{upload}/held", CheckHeld, ask)
-
     # -- a run at all three
 
     def _run(self, start: CheckStart) -> tuple[str, dict[Party, list[bool]]]:
@@ -229,13 +230,16 @@ class CheckRounds:
             raise unavailable("no lane became free to check the upload", hint="commit again when fewer jobs run")
         start = start.model_copy(update={"lane": lane})
         try:
-            told = {party: self._pool.submit(self._tell, party, run, start) for party in self._peers.others}
+            told = [
+                self._pool.submit(self._peers.ask, party, "POST", f"/peer/checks/{run}", CheckNews, start)
+                for party in self._peers.others
+            ]
             failures: list[TercetError] = []
             try:
                 self._checks.begin(run, start)
             except TercetError as error:
                 failures.append(error)
-            for one in told.values():
+            for one in told:
                 try:
                     one.result()
                 except TercetError as error:
@@ -243,7 +247,7 @@ class CheckRounds:
             passed, more = ({}, failures) if failures else self._ends(run)
             if more:
                 self._end_everywhere(run)
-                raise _worst(more)
+                raise worst(more)
             return run, passed
         finally:
             self._reservations.give(lane)
@@ -260,18 +264,17 @@ class CheckRounds:
         with suppress(TercetError):
             self._peers.ask(party, "POST", f"/peer/checks/{run}/end", CheckNews)
 
-    def _tell(self, party: Party, run: str, start: CheckStart) -> None:
-        self._peers.ask(party, "POST", f"/peer/checks/{run}", CheckNews, start)
-
     def _ends(self, run: str) -> tuple[dict[Party, list[bool]], list[TercetError]]:
         while (news := self._checks.news(run, _WAIT_S)).state == "running":
             pass
         passed, failures = {self._identity.me: news.passed}, self._errors(self._identity.me, news)
-        deadline = time.monotonic() + _AFTER_S
+        deadline, path = time.monotonic() + _AFTER_S, f"/peer/checks/{run}"
         for party in self._peers.others:
             pause = _PAUSE_S
             try:
-                while (news := self._news(party, run)).state == "running" and time.monotonic() < deadline:
+                while (
+                    news := self._peers.ask(party, "GET", path, CheckNews)
+                ).state == "running" and time.monotonic() < deadline:
                     time.sleep(pause)
                     pause = min(2 * pause, _LONGEST_PAUSE_S)
                 passed[party] = news.passed
@@ -279,9 +282,6 @@ class CheckRounds:
             except TercetError as error:
                 failures.append(error)
         return passed, failures
-
-    def _news(self, party: Party, run: str) -> CheckNews:
-        return self._peers.ask(party, "GET", f"/peer/checks/{run}", CheckNews)
 
     def _errors(self, party: Party, news: CheckNews) -> list[TercetError]:
         name = self._identity.party_name(party)
@@ -321,6 +321,6 @@ def _first(chunks: Sequence[CheckChunk], values: dict[int, int]) -> list[CheckCh
     return found
 
 
-def _worst(failures: list[TercetError]) -> TercetError:
-    """An objection says more than that somebody was not reached or has gone."""
+def worst(failures: list[TercetError]) -> TercetError:
+    """What is told of several: an objection says more than that somebody was not reached or has gone."""
     return min(failures, key=lambda error: isinstance(error, PartyError))

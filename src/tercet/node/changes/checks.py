@@ -18,8 +18,7 @@ from tercet.federation.api_peer import CheckAsk, CheckChunk, CheckHeld, CheckNew
 from tercet.federation.canonical import ascii_json
 from tercet.federation.refusals import conflict, error_of, too_many
 from tercet.node.parts import NodeContext
-from tercet.node.worker.failures import ended, failure, refused_here
-from tercet.node.worker.lanes import CONNECT_S, places
+from tercet.node.worker.lanes import ended, failure, lane_session
 from tercet.node.worker.messages import CheckDone, CheckOrder, ChunkOrder, Failed, PieceOrder
 from tercet.node.worker.pool import LaneEnd, LanePool
 from tercet.store.change import CheckChange, UploadChange
@@ -199,12 +198,11 @@ class Checks:
             mine.passed = self._settled(run, mine.start, task, result)
             self._context.at("check durable")
         except TercetError as error:
-            mine.error = refused_here(self._identity, error)
+            mine.error = self._identity.told(error)
             self._context.log.info("check not done", run=run, reason=error.message)
         except Exception as error:
             self._context.log.defect(error)
-            name = self._identity.name
-            mine.error = ErrorBody(error="defect", message=f"{name} met an error that nobody expected", node=name)
+            mine.error = self._identity.error("defect", f"{self._identity.name} met an error that nobody expected")
         else:
             seconds = round(time.monotonic() - began, 3)
             self._context.log.info("checked", run=run, passed=mine.passed, chunks=len(task.chunks), seconds=seconds)
@@ -216,13 +214,10 @@ class Checks:
         limits = self._context.settings.limits
         order = CheckOrder(
             job=run,
-            session=hashlib.sha256(b"tercet/1 check " + run.encode()).hexdigest(),
-            places=places(self._identity, start.lane),
+            lane=lane_session(self._context, start.lane, hashlib.sha256(b"tercet/1 check " + run.encode()).hexdigest()),
             agreed=task.agreed,
             described=task.schema.to_dict(),
             pieces=task.pieces,
-            connect_s=CONNECT_S,
-            flush_s=self._context.settings.timeouts.worker,
         )
         if start.lane >= len(lanes):
             raise PlanError(f"{self._identity.name} has {len(lanes)} lanes", hint="set as many at all three nodes")

@@ -3,7 +3,7 @@
     prepare   here first, then at both others at once; each durable before it answers, digests of components compared
     check     the values of an upload, under sharing (`check_rounds`); the bit is durable at all three before
     decide    one database transaction here: change visible, audit entry, the three votes, the signed verdict
-    tell      both others, until they have answered; they also ask themselves (`doubts`) when they hear nothing
+    tell      both others, until they have answered; they also ask themselves (`recovery`) when they hear nothing
 
 Before the decision a change can be given up: a transaction that the coordinator does not know as committed counts as
 aborted, and a node that has it prepared finds that out by asking. An aborted transaction stays aborted: a new attempt
@@ -16,9 +16,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 
-from tercet.errors import InputError, PartyError, PlanError, ProtocolViolation, TercetError
+from tercet.errors import InputError, PlanError, ProtocolViolation, TercetError
 from tercet.federation.api import ChangeOutcome
 from tercet.federation.api_admin import CheckReport
 from tercet.federation.api_peer import Abort, Commit, Prepare, PrepareAnswer, TransactionState
@@ -27,21 +26,13 @@ from tercet.federation.identity import Card
 from tercet.federation.orders import Refresh, SignedOrder, read_order
 from tercet.federation.refusals import conflict, forbidden
 from tercet.federation.verdicts import check_vote, sign_verdict
-from tercet.node.changes.check_rounds import CheckRounds
-from tercet.node.changes.participant import Participant, read_answer
-from tercet.node.changes.verdicts import Verdicts
+from tercet.node.changes.check_rounds import CheckRounds, worst
+from tercet.node.changes.participant import Participant, Verdicts, read_answer
 from tercet.node.logs import Log
 from tercet.node.parts import NodeContext
 from tercet.node.peers import Peers
 from tercet.sharing import PARTIES, Party
 from tercet.store.change import CheckChange, SegmentName, write_change
-
-
-@dataclass
-class _Running:
-    """A transaction under way in this process; the same request sent again waits for its end."""
-
-    done: threading.Event = field(default_factory=threading.Event)
 
 
 class Transactions:
@@ -69,7 +60,8 @@ class Transactions:
         self._check_rounds = check_rounds
         self._refresh = refresh
         self._lock = threading.Lock()
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, threading.Event] = {}
+        """Under way in this process, with their ends, for which the same request sent again waits."""
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="tercet transactions")
 
     def settle(self, in_doubt: Sequence[str]) -> None:
@@ -133,9 +125,9 @@ class Transactions:
             running = self._running.get(transaction)
             mine = running is None
             if running is None:
-                running = self._running[transaction] = _Running()
+                running = self._running[transaction] = threading.Event()
         if not mine:
-            running.done.wait()
+            running.wait()
         try:
             if (before := self._known(transaction)) is not None:
                 return before
@@ -146,15 +138,11 @@ class Transactions:
             if mine:
                 with self._lock:
                     del self._running[transaction]
-                running.done.set()
-
-    def outcome(self, transaction: str) -> ChangeOutcome:
-        """The outcome of a transaction. Raises a 404."""
-        return self._participant.outcome(transaction)
+                running.set()
 
     def state(self, transaction: str) -> TransactionState:
         """The answer to a node in doubt. A transaction that the coordinator does not know is aborted at once."""
-        if not self.coordinates:
+        if not self._identity.coordinates:
             return self._participant.state(transaction)
         with self._lock:
             if transaction in self._running:
@@ -170,11 +158,6 @@ class Transactions:
             return TransactionState(transaction=transaction, state="aborted", verdict=verdict)
         return found
 
-    @property
-    def coordinates(self) -> bool:
-        """Whether this node is the one that orders changes."""
-        return self._identity.coordinates
-
     # -- checks of what is visible
 
     def check_dataset(self, name: str) -> CheckReport:
@@ -183,9 +166,7 @@ class Transactions:
         Who calls it: the operator's route, and the dispatcher before it starts a job. Raises the error of a node that
         objects or fails, HttpError (503) if no lane becomes free, NotFound.
         """
-        if not self.coordinates:
-            coordinator = self._identity.federation.coordinator.name
-            raise conflict(f"checks are ordered at {coordinator}, which coordinates", hint=f"run it at {coordinator}")
+        self._check_coordinator("checks", "run it at")
         with self._check_rounds.turn(f"dataset {name}"):
             version = self._store.datasets.get(name)
             unchecked = version.unchecked
@@ -211,16 +192,16 @@ class Transactions:
                 failed=sorted(failed),
             )
 
-    def _check_coordinator(self) -> None:
-        if not self.coordinates:
+    def _check_coordinator(self, what: str = "changes", advice: str = "send it to") -> None:
+        if not self._identity.coordinates:
             name = self._identity.federation.coordinator.name
-            raise conflict(f"changes are ordered at {name}, which coordinates", hint=f"send it to {name}")
+            raise conflict(f"{what} are ordered at {name}, which coordinates", hint=f"{advice} {name}")
 
     def _known(self, transaction: str) -> ChangeOutcome | None:
         """The outcome, if there is one. Raises a 409 for a transaction that was aborted."""
         if self._participant.state(transaction).state not in ("committed", "aborted"):
             return None
-        outcome = self.outcome(transaction)
+        outcome = self._participant.outcome(transaction)
         if outcome.state == "aborted":
             raise conflict(f"this change was given up: {outcome.reason}"[:1000], hint="sign a new order to try again")
         return outcome
@@ -251,7 +232,7 @@ class Transactions:
         self._context.metrics.transactions.labels("committed").inc()
         self._tell(transaction, Commit(verdict=verdict, answers=[one.answer for one in ready]).to_json())
         self._context.at("told")
-        outcome = self.outcome(transaction)
+        outcome = self._participant.outcome(transaction)
         log.info("change committed", pending=outcome.pending, seconds=round(time.monotonic() - begun, 3))
         return outcome
 
@@ -269,8 +250,7 @@ class Transactions:
             except TercetError as error:
                 failures.append(error)
         if failures:
-            # an objection says more than a node that was not reached
-            raise min(failures, key=lambda error: isinstance(error, PartyError))
+            raise worst(failures)
         return [answers[party] for party in PARTIES]
 
     def _ask(self, party: Party, prepare: Prepare) -> PrepareAnswer:

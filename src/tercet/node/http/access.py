@@ -2,6 +2,10 @@
 
 The gate is an ASGI application and no dependency of routes: strangers are refused alike whether a route exists or not,
 and no byte of a body is read before its sender is known.
+
+It is the gateway, too: requests that are signed for another node are passed on to it, unchanged, and that node checks
+them like any other. So a gateway can delay a request, but it can neither read a part, as chunks must be sealed, nor
+alter, invent or repeat a request.
 """
 
 from __future__ import annotations
@@ -10,13 +14,13 @@ import asyncio
 import hashlib
 import re
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tercet.errors import TercetError
@@ -29,18 +33,17 @@ from tercet.federation.refusals import (
     conflict,
     error_body,
     forbidden,
+    not_found,
     retry_after,
     too_large,
     too_many,
     unavailable,
     unsigned,
 )
-from tercet.federation.requests import BadRequest, Claim, RequestFault, RequestGuard
-from tercet.node.http import gateway as relay
-from tercet.node.http.buckets import Buckets
-from tercet.node.http.doors import Doors
-from tercet.node.http.protocol import PEER_CERTIFICATE
-from tercet.node.parts import NodeContext
+from tercet.federation.requests import SEALED, BadRequest, Claim, RequestFault, RequestGuard
+from tercet.node.http.connections import PEER_CERTIFICATE, Doors
+from tercet.node.http.limits import BodyBudget, Buckets
+from tercet.node.parts import NodeContext, NodeIdentity
 from tercet.node.peers import CLOCK_S, DATE_HEADER, FEDERATION_HEADER, HELLO, PROTOCOL, PROTOCOL_HEADER, Peers
 from tercet.sharing import Party
 
@@ -56,6 +59,14 @@ _PEER = "tercet_peer"
 _BODY = "tercet_body"
 _CLAIM = "tercet_claim"
 _RELAY = "tercet_relay"
+_PREFIX = "/v1/gateway/"
+_GATEWAY = re.compile(r"^/v1/gateway/(?P<node>[A-Za-z0-9._@-]+)/(?P<rest>.*)$")
+_RELAYED_PATHS = re.compile(
+    r"^(?:me|datasets(?:/[^/?]+)?|uploads(?:/[^/?]+(?:/commit|/chunks/[^/?]+)?)?|withdrawals|widenings|transactions/[^/?]+)"
+    r"(?:\?.*)?$"
+)
+_RELAYED_HEADERS = ("content-type", "accept")
+_CHUNK_END = re.compile(r"/chunks/[^/]+$")
 _SLOWEST_BYTES_S = 64 << 10
 
 
@@ -135,7 +146,7 @@ class Gate:
         limits = context.settings.limits
         self._people = Buckets(limits.requests_per_second)
         self._strangers = Buckets(limits.strangers_per_second)
-        self._bodies = _Budget(
+        self._bodies = BodyBudget(
             limits.bodies_bytes, max(limits.bodies_bytes // 2, limits.chunk_bytes, limits.request_bytes)
         )
 
@@ -145,8 +156,14 @@ class Gate:
                 await self._app(scope, receive, send)
             return
         start = time.monotonic()
-        answered = _Answered(send)
-        held = 0
+        held = status = 0
+
+        async def answered(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
         try:
             try:
                 limit = await self._admit(scope)
@@ -154,7 +171,7 @@ class Gate:
                 body = await self._read(scope, receive, limit)
                 if (passed := scope["state"].get(_RELAY)) is not None:
                     response = await run_in_threadpool(
-                        relay.send, self._peers, passed, scope, body, self._context.settings.timeouts.worker
+                        _relay, self._peers, passed, scope, body, self._context.settings.timeouts.worker
                     )
                     await response(scope, receive, answered)
                     return
@@ -165,12 +182,12 @@ class Gate:
             try:
                 await self._app(scope, _replay(body, receive), answered)
             except Exception:
-                # answered and logged by now (`handlers`): the server need not log it again
-                if not answered.status:
+                # answered and logged by now (`app.tell_errors`): the server need not log it again
+                if not status:
                     raise
         finally:
             self._bodies.give(held, _who(scope))
-            self._count(scope, answered.status, time.monotonic() - start)
+            self._count(scope, status, time.monotonic() - start)
 
     async def _turn_away(self, error: TercetError, scope: Scope, receive: Receive, send: Send) -> None:
         self._context.metrics.refused.labels(getattr(error, "kind", type(error).__name__.lower())).inc()
@@ -253,8 +270,8 @@ class Gate:
             found.append(self._person(card, headers))
 
         guard = self._guard
-        if target.startswith(relay.PREFIX):
-            passed = relay.read(self._identity, scope["method"], target, headers)
+        if target.startswith(_PREFIX):
+            passed = _relayed(self._identity, scope["method"], target, headers)
             scope["state"][_RELAY] = passed
             guard, target = self._guards_of_others[passed.entry.name], passed.target
         try:
@@ -282,10 +299,11 @@ class Gate:
 
     def _reserve(self, scope: Scope, limit: int) -> int:
         """Reserve memory for the body before it is read; gives how many bytes."""
-        declared = _header(scope, b"content-length")
+        headers = Headers(scope=scope)
+        declared = headers.get("content-length")
         if declared is None:
             # a body without a declared length may take the limit; a request without a body has neither header
-            needed = limit if _header(scope, b"transfer-encoding") is not None else 0
+            needed = limit if "transfer-encoding" in headers else 0
         elif not _LENGTH.match(declared):
             raise too_large("the content length is no number")
         else:
@@ -337,45 +355,10 @@ class Gate:
 _METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH"})
 
 
-class _Budget:
-    """A budget of memory for bodies, of which one person cannot take all; used by the event loop's thread alone."""
-
-    def __init__(self, most: int, most_of_one: int) -> None:
-        self._left = most
-        self._most_of_one = most_of_one
-        self._taken: Counter[str] = Counter()
-
-    def take(self, count: int, who: str) -> bool:
-        if count > self._left or (who and self._taken[who] + count > self._most_of_one):
-            return False
-        self._left -= count
-        self._taken[who] += count
-        return True
-
-    def give(self, count: int, who: str) -> None:
-        self._left += count
-        self._taken[who] -= count
-        if not self._taken[who]:
-            del self._taken[who]
-
-
 def _who(scope: Scope) -> str:
     """The fingerprint of the calling person; empty for nodes and strangers."""
     caller: Caller | None = scope["state"].get(_CALLER)
     return "" if caller is None else caller.fingerprint
-
-
-class _Answered:
-    """Passes messages on, and remembers the status of the answer."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.status = 0
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-        await self._send(message)
 
 
 def _replay(body: bytearray, receive: Receive) -> Receive:
@@ -391,16 +374,47 @@ def _replay(body: bytearray, receive: Receive) -> Receive:
     return again
 
 
-def _header(scope: Scope, name: bytes) -> str | None:
-    for key, value in scope["headers"]:
-        if key == name:
-            found: str = value.decode("latin-1")
-            return found
-    return None
-
-
 def _seconds(text: str) -> float:
     try:
         return float(text)
     except ValueError:
         return float("nan")
+
+
+# -- the gateway
+
+
+@dataclass(frozen=True)
+class RelayedRequest:
+    """A request to be passed on to another node; `target` is the signed path and query."""
+
+    party: Party
+    entry: NodeEntry
+    target: str
+
+
+def _relayed(identity: NodeIdentity, method: str, target: str, headers: dict[str, str]) -> RelayedRequest:
+    """The node and path that a request is for. Raises for requests that are not passed on: all but those of owners'
+    uploads and changes, and chunks that are not sealed."""
+    found = _GATEWAY.match(target)
+    entry = next((e for e in identity.federation.nodes if found is not None and e.name == found["node"]), None)
+    if found is None or entry is None or entry.name == identity.name:
+        raise not_found("there is no such other node behind this gateway", hint="use a name of the federation file")
+    if not _RELAYED_PATHS.match(found["rest"]):
+        raise forbidden("only requests of owners are passed on to another node", hint="ask that node itself")
+    if method == "PUT" and _CHUNK_END.search(found["rest"]) and headers.get(SEALED) != "1":
+        raise HttpError(
+            422, "not-sealed", "a part that passes through another node must be sealed", hint="seal it to its node"
+        )
+    return RelayedRequest(identity.federation.party(entry.name), entry, f"/v1/{found['rest']}")
+
+
+def _relay(peers: Peers, passed: RelayedRequest, scope: Scope, body: bytearray, timeout: float) -> Response:
+    """Pass a request on and give the other node's answer; blocks. Raises Unreachable or Timeout."""
+    headers = {
+        key.decode("latin-1"): value.decode("latin-1")
+        for key, value in scope["headers"]
+        if key.startswith(b"tercet-") or key.decode("latin-1") in _RELAYED_HEADERS
+    }
+    answer = peers.exchange(passed.party, scope["method"], passed.target, body, headers, timeout)
+    return Response(answer.data, answer.status, media_type=answer.content_type)

@@ -1,32 +1,26 @@
-"""Puts the HTTP interface of a node together: routes, the gate before them, error handlers, OpenAPI description."""
+"""The HTTP interface of a node put together: routes, the gate before them, answers to errors, OpenAPI description."""
 
 from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from tercet.federation.api import ErrorBody
-from tercet.node.changes.check_rounds import CheckRounds
-from tercet.node.changes.checks import Checks
-from tercet.node.changes.coordinator import Transactions
-from tercet.node.changes.participant import Participant
-from tercet.node.changes.repair import Repair
-from tercet.node.changes.verdicts import Verdicts
+from tercet.errors import TercetError
+from tercet.federation.api import ErrorBody, Health, NodeInfo
+from tercet.federation.identifiers import fresh_id
+from tercet.federation.refusals import error_body, retry_after
 from tercet.node.http.access import OPEN, Gate
-from tercet.node.http.doors import Doors
-from tercet.node.http.handlers import tell_errors
-from tercet.node.http.health import HealthMonitor
-from tercet.node.http.routes import admin, changes, datasets, jobs, kept, open_routes, peer, peer_jobs, uploads
-from tercet.node.jobs.jobs import Jobs
-from tercet.node.parts import NodeContext
-from tercet.node.peers import Peers
-from tercet.node.worker.pool import LanePool
+from tercet.node.http.rooms import Rooms
+from tercet.node.http.routes import admin, changes, data, jobs, peer
+from tercet.node.logs import Log
+from tercet.node.parts import METRICS_TYPE
 
 _DESCRIPTION = """\
 One of the three nodes of a Tercet federation.
@@ -56,24 +50,6 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class Rooms:
-    """What the HTTP interface of a node calls. Made by the node."""
-
-    context: NodeContext
-    peers: Peers
-    doors: Doors
-    lanes: LanePool
-    participant: Participant
-    verdicts: Verdicts
-    repair: Repair
-    checks: Checks
-    check_rounds: CheckRounds
-    transactions: Transactions
-    jobs: Jobs
-    health: HealthMonitor
-
-
 def make_app(rooms: Rooms) -> ASGIApp:
     """Put the interface of a node together. Who calls it: the daemon; tests."""
     return Gate(make_routes(rooms), rooms.context, rooms.peers, rooms.doors)
@@ -81,20 +57,16 @@ def make_app(rooms: Rooms) -> ASGIApp:
 
 def make_routers(rooms: Rooms) -> list[APIRouter]:
     """All routes by subject; those first that are asked most, as routes are tried in turn."""
-    context, transactions = rooms.context, rooms.transactions
-    return [
-        jobs.router(context, rooms.jobs),
-        peer_jobs.router(context.identity, rooms.jobs),
-        peer.router(context, rooms.participant, rooms.verdicts, rooms.repair, rooms.checks, transactions),
-        datasets.router(context),
-        uploads.router(context, transactions, rooms.check_rounds),
-        changes.router(rooms.participant, transactions),
-        kept.router(context, transactions),
-        admin.router(
-            context, rooms.peers, rooms.lanes, rooms.verdicts, rooms.repair, transactions, rooms.jobs, rooms.health
-        ),
-        open_routes.router(context, rooms.health),
-    ]
+    made = (
+        jobs.router,
+        peer.router,
+        data.router,
+        changes.upload_router,
+        changes.router,
+        data.kept_router,
+        admin.router,
+    )
+    return [*(make(rooms) for make in made), _open_router(rooms)]
 
 
 def make_routes(rooms: Rooms) -> FastAPI:
@@ -122,6 +94,92 @@ def make_routes(rooms: Rooms) -> FastAPI:
             return Response(_description(app), media_type="application/json")
 
     return app
+
+
+def _open_router(rooms: Rooms) -> APIRouter:
+    """Routes without a signature; the gate counts them by address."""
+    routes = APIRouter(tags=["status"])
+
+    @routes.get("/healthz")
+    async def healthz() -> Health:
+        """Whether the process answers."""
+        return Health(ready=True)
+
+    @routes.get("/readyz", responses={503: {"model": Health, "description": "not ready"}})
+    def readyz(response: Response) -> Health:
+        """Whether this node can take part in a change or a job: catalogue, disk, certificate, the other two nodes."""
+        missing = rooms.missing()
+        if missing:
+            response.status_code = 503
+        return Health(ready=not missing, missing=missing)
+
+    @routes.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    def metrics() -> Response:
+        """Figures for Prometheus."""
+        return Response(rooms.figures(), media_type=METRICS_TYPE)
+
+    @routes.get("/v1/node")
+    async def info() -> NodeInfo:
+        """Who this node is, which federation it is of, and what it takes at most."""
+        return rooms.info()
+
+    return routes
+
+
+def tell_errors(app: FastAPI, name: str, log: Log) -> None:
+    """Answer every exception of a route with an `ErrorBody`; unexpected ones with the number of an incident only.
+
+    `name` is the node's."""
+
+    def told(status: int, body: ErrorBody, headers: dict[str, str] | None = None) -> Response:
+        return Response(body.model_dump_json(), status, headers, media_type="application/json")
+
+    async def on_purpose(request: Request, error: Exception) -> Response:
+        assert isinstance(error, TercetError)
+        status, body = error_body(error, name)
+        if status >= 500:
+            log.warning("failed", route=_route(request), reason=body.message)
+        elif status == 403:
+            log.info("refused", route=_route(request), reason=body.message)
+        return told(status, body, retry_after(status))
+
+    async def not_valid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        # the place and the reason, never the value: it may be long, or a secret that was sent to the wrong place
+        first = error.errors()[0] if error.errors() else {"loc": (), "msg": "not valid"}
+        where = ".".join(str(part)[:64] for part in first["loc"][:6])
+        body = ErrorBody(error="input", message=f"{where}: {first['msg']}"[:500], hint="see /openapi.json", node=name)
+        return told(422, body)
+
+    async def by_framework(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        kind = {404: "not-found", 405: "method"}.get(error.status_code, "request")
+        message = str(error.detail)[:200].lower()
+        return told(
+            error.status_code,
+            ErrorBody(error=kind, message=message, hint="see /openapi.json", node=name),
+            dict(error.headers or {}),
+        )
+
+    async def unexpected(request: Request, error: Exception) -> Response:
+        incident = fresh_id()[:8]
+        log.defect(error, incident=incident, route=_route(request), method=request.method)
+        body = ErrorBody(
+            error="defect",
+            message=f"this node met an error that nobody expected: incident {incident}",
+            hint="tell its operator the number of the incident",
+            node=name,
+        )
+        return told(500, body)
+
+    app.add_exception_handler(TercetError, on_purpose)
+    app.add_exception_handler(RequestValidationError, not_valid)
+    app.add_exception_handler(HTTPException, by_framework)
+    app.add_exception_handler(Exception, unexpected)
+
+
+def _route(request: Request) -> str:
+    return str(getattr(request.scope.get("route"), "path", "none"))
 
 
 def _description(app: FastAPI) -> bytes:

@@ -10,10 +10,9 @@ from typing import Any
 from tercet.errors import ConfigError, InputError, IntegrityError, PlanError
 from tercet.federation.bundle import Bundle, InputRef, kept_handle, read_bundle
 from tercet.federation.orders import MAX_AGE_S, MAX_AHEAD_S
-from tercet.node.jobs.brought import behind_kept, column_source
-from tercet.node.jobs.row_keys import RowKeys
+from tercet.node.jobs.known import RowKeys, behind_kept, column_source
 from tercet.node.parts import NodeContext
-from tercet.node.worker.mode import RunMode, choose_mode
+from tercet.node.worker.mode import ANY_VALUE_BYTES, RunMode, choose_mode
 from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.run.language import PlanLanguage, PlanProgram
 from tercet.plan.types import Type, bool_type, capacity_bits, write_type
@@ -25,9 +24,6 @@ from tercet.store.catalogue import FORGOTTEN
 from tercet.store.change import KeepArray, KeepChange
 from tercet.store.kept import KeptRow
 from tercet.store.version import DatasetVersion
-
-_ANY_VALUE_BYTES = 1 << 50
-"""No limit here: a streamed plan never has a whole value in memory, and `choose_mode` checks the memory of a job."""
 
 _FILE_BYTES = 512
 """What a box or a share file has beside its numbers."""
@@ -63,10 +59,6 @@ class Case:
     @property
     def hash(self) -> str:
         return self.bundle.hash.hex()
-
-    def revealed(self) -> list[int]:
-        """Indices of the outputs that go to the recipients."""
-        return [index for index, result in enumerate(self.program.results) if result.revealed]
 
     @property
     def stored_bytes(self) -> int:
@@ -178,7 +170,7 @@ class Admission:
         if before is not None and before.claimed == claimed:
             program = before.program
         else:
-            program = PlanLanguage(_ANY_VALUE_BYTES).read(bundle.plan, sorted(claimed))
+            program = PlanLanguage(ANY_VALUE_BYTES).read(bundle.plan, sorted(claimed))
         plan = program.plan
         # each way in which the plan reads an array, not only the last: the bounds of its type count as proven
         wanted = dict.fromkeys(plan.inputs())
@@ -290,7 +282,9 @@ class Admission:
             },
             keys=RowKeys(context, analyst),
             unchecked={
-                name: len(uploads) for name, version in case.versions.items() if (uploads := _unchecked(version))
+                name: len({segment.upload for segment in version.unchecked})
+                for name, version in case.versions.items()
+                if version.unchecked
             },
             now=context.now(),
             deadline_s=header.deadline - header.created,
@@ -319,11 +313,6 @@ def disclosed(case: Case, request: PolicyRequest) -> dict[int, Any]:
         return {}
     found = disclosures(request.plan, request.inputs, request.kept, persons=Persons(request.keys))
     return {keep.index: found[keep.index].stored() for keep in case.keeps}
-
-
-def _unchecked(version: DatasetVersion) -> list[str]:
-    """Uploads whose values nobody has checked."""
-    return sorted({segment.upload for segment in version.unchecked})
 
 
 def _check_type(what: str, wanted: Type, stored: Type) -> None:

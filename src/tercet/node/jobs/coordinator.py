@@ -20,7 +20,6 @@ from tercet.federation.api_peer import JobCancel, JobNews, JobPrepare, JobSettle
 from tercet.federation.identifiers import fresh_id
 from tercet.node.changes.checks import Checks
 from tercet.node.changes.coordinator import Transactions
-from tercet.node.jobs.closing import Closing
 from tercet.node.jobs.ends import Ends
 from tercet.node.jobs.ledger import Ledger
 from tercet.node.jobs.state import (
@@ -38,7 +37,6 @@ from tercet.node.jobs.state import (
 )
 from tercet.node.parts import NodeContext
 from tercet.node.peers import Peers
-from tercet.node.worker.failures import refused_here
 from tercet.node.worker.lanes import Reservations
 from tercet.sharing import Party
 from tercet.store.change import write_change
@@ -97,7 +95,6 @@ class Dispatcher:
         reservations: Reservations,
         ledger: Ledger,
         ends: Ends,
-        closing: Closing,
         begin: Callable[[str, JobStart], None],
     ) -> None:
         """`begin` starts a job at this node, given its identifier and what the others are told."""
@@ -109,7 +106,6 @@ class Dispatcher:
         self._reservations = reservations
         self._ledger = ledger
         self._ends = ends
-        self._closing = closing
         self._begin = begin
         self._condition = threading.Condition()
         self._awake = False
@@ -168,10 +164,9 @@ class Dispatcher:
         self.wake()
 
     def heard_of(self, job: str) -> Mapping[Party, JobNews]:
-        """The last news of the other nodes."""
+        """The last news of the other nodes, since the job has come."""
         with self._condition:
-            heard = self._heard.get(job)
-            return {} if heard is None else dict(heard.news)
+            return dict(self._heard.get(job, _Heard()).news)
 
     def _heard_now(self, job: Job) -> _Heard:
         """What was heard of a job, with what was heard before it came."""
@@ -213,13 +208,8 @@ class Dispatcher:
                     del self._after[job]
         for job, after, left in due:
             for party in left:
-                self._pool.submit(self._cancel, party, job, after.cancel)
-
-    def _cancel(self, party: Party, job: str, cancel: JobCancel) -> None:
-        try:
-            self._peers.ask(party, "POST", f"/peer/jobs/{job}/cancel", Noted, cancel)
-        except TercetError as error:
-            self._context.log.warning("failed job not ended", job=job, reason=error.message)
+                path = f"/peer/jobs/{job}/cancel"
+                self._pool.submit(self._peers.tell, party, path, after.cancel, "failed job not ended", job=job)
 
     # -- the thread
 
@@ -286,7 +276,7 @@ class Dispatcher:
             if news.bundle is not None and news.bundle != job.hash:
                 message = f"{name} holds another job of this number than {self._identity.name}"
                 error = ErrorBody(error="integrity", message=message, hint="nothing was run", node=name)
-                self._closing.end_with(job, error)
+                self._ends.end_with(job, error)
                 return True
             if news.state not in ("failed", "cancelled", "refused"):
                 continue
@@ -296,7 +286,7 @@ class Dispatcher:
                     heard.failed_at = time.monotonic()
                 if time.monotonic() - heard.failed_at < _OTHERS_END_S:
                     return False
-            self._closing.end(job, self._ends.heard(job, news.end, name))
+            self._ends.end(job, self._ends.heard(job, news.end, name))
             return True
         return False
 
@@ -309,7 +299,7 @@ class Dispatcher:
         except ProtocolViolation:
             name = self._identity.party_name(party)
             told = ErrorBody(error="protocol", message=f"{name} does not answer as this version does", node=name)
-            self._closing.end_with(job, told)
+            self._ends.end_with(job, told)
         except TercetError as error:
             self._cannot_ask(job, party, error)
         else:
@@ -323,14 +313,14 @@ class Dispatcher:
         if now is None or now.told != "queued":
             return
         if not isinstance(error, Unreachable | Timeout):
-            self._closing.end_with(job, refused_here(self._identity, error))
+            self._ends.end_with(job, self._identity.told(error))
             return
         heard, since = self._heard_now(job), time.monotonic()
         news = heard.news.get(party)
         # an operator may take days, and what waits since before a start of this node waits for the others' starts
         patient = (news is not None and news.state == "held") or job.created < self._context.started
         if not patient and since - heard.silent.setdefault(party, since) > _GONE_S:
-            self._closing.end_with(job, refused_here(self._identity, error))
+            self._ends.end_with(job, self._identity.told(error))
 
     # -- start
 
@@ -353,19 +343,15 @@ class Dispatcher:
         """Have uploads checked that nobody has checked: nodes that want it so do not start the job otherwise."""
         context = self._context
         for name in job.facts.unchecked:
-            try:
+            with context.log.guarded("dataset not checked", dataset=name, job=job.id):
                 uploads = {segment.upload for segment in context.store.datasets.get(name).unchecked}
                 if not uploads <= set(self._checks.has_failed(name)):
                     self._transactions.check_dataset(name)
-            except TercetError as error:
-                context.log.warning("dataset not checked", dataset=name, job=job.id, reason=error.message)
-            except Exception as error:
-                context.log.defect(error, job=job.id)
         self._step(job, checked)
         self.wake()
 
     def _start(self, job: Job, lane: int, session: str) -> None:
-        context, name = self._context, self._identity.name
+        context = self._context
         context.at("job starts")
         with self._condition:
             heard = self._heard.get(job.id)
@@ -377,15 +363,18 @@ class Dispatcher:
                 self._step(job, postpone)
                 return
             start = JobStart(bundle=job.hash, lane=lane, session=session, heads=heads)
-            told = [self._pool.submit(self._tell_start, party, job.id, start) for party in self._identity.others]
+            path = f"/peer/jobs/{job.id}/start"
+            told = [
+                self._pool.submit(self._peers.ask, party, "POST", path, Noted, start) for party in self._identity.others
+            ]
             self._begin(job.id, start)
             for one in told:
                 one.result()
         except TercetError as error:
-            self._closing.end_with(job, refused_here(self._identity, error))
+            self._ends.end_with(job, self._identity.told(error))
         except Exception as error:
             context.log.defect(error, job=job.id)
-            self._closing.end_with(job, ErrorBody(error="defect", message=f"{name} could not start it", node=name))
+            self._ends.end_with(job, self._identity.error("defect", f"{self._identity.name} could not start it"))
 
     def _heads(self, job: Job, heard: _Heard) -> list[SignedHead] | None:
         """The newest entries of all three audits: no lower than what was passed on with another job.
@@ -402,39 +391,31 @@ class Dispatcher:
             found.append(head)
         return found
 
-    def _tell_start(self, party: Party, job: str, start: JobStart) -> None:
-        self._peers.ask(party, "POST", f"/peer/jobs/{job}/start", Noted, start)
-
     # -- end
 
     def _settle(self, job: Job) -> None:
         """All three workers are done: have the job's change become visible, and tell how that went."""
-        context, name = self._context, self._identity.name
-        change = job.work.change
+        context, change = self._context, job.work.change
         assert change is not None
         error: ErrorBody | None = None
         try:
             context.at("job finished everywhere")
             self._transactions.run(Prepare(transaction=fresh_id(), job=job.id, change=write_change(change)))
         except TercetError as problem:
-            error = refused_here(self._identity, problem)
+            error = self._identity.told(problem)
         except Exception as problem:
             context.log.defect(problem, job=job.id)
-            error = ErrorBody(error="defect", message="what the job keeps could not be kept", node=name)
-        self._closing.settled(job.id, error)
+            error = self._identity.error("defect", "what the job keeps could not be kept")
+        self._ends.settled(job.id, error)
         body = JobSettle(done=error is None, error=error)
         for party in self._identity.others:
             self._pool.submit(self._tell_settled, party, job.id, body)
 
     def _tell_settled(self, party: Party, job: str, body: JobSettle) -> None:
         for _ in range(3):
-            try:
-                self._peers.ask(party, "POST", f"/peer/jobs/{job}/settle", Noted, body)
+            told = self._peers.tell(party, f"/peer/jobs/{job}/settle", body, "end of a job not told", job=job)
+            if told or self._stopping:
                 return
-            except TercetError as error:
-                self._context.log.warning("end of a job not told", job=job, reason=error.message)
-                if self._stopping:
-                    return
 
 
 _STEPS = (None, "held", "queued", "running", "finished")

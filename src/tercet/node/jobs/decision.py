@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,22 +15,24 @@ from tercet.federation.api import (
     REFUSED_HINT,
     Decision,
     DisclosureInfo,
-    End,
     ErrorBody,
     ExplainAnswer,
     in_lines,
 )
+from tercet.federation.api_grounds import SHOWN, Grounds, Passed
 from tercet.node.changes.checks import Checks
 from tercet.node.jobs.admission import Admission, Case, disclosed
 from tercet.node.jobs.ends import Ends
-from tercet.node.jobs.grounds import grounds, touched
 from tercet.node.jobs.ledger import Ledger
-from tercet.node.jobs.state import HeldState, Job, JobFacts, QueuedState, RefusedState, Work, look_again
+from tercet.node.jobs.state import HeldState, Job, JobFacts, QueuedState, RefusedState, Touched, Work, look_again
 from tercet.node.jobs.view import audited, row_info
 from tercet.node.parts import NodeContext
 from tercet.policy.decide import Deliberation, Ruling, RulingKind, explain
+from tercet.policy.request import InputSource, KeptSource
 from tercet.policy.rules import Policy, Unchecked
+from tercet.policy.sources import origins_of
 from tercet.store.change import KeepChange
+from tercet.store.version import DatasetVersion
 
 _TOLD_BYTES = 1 << 14
 """Of the reasons, and of the names of columns, in an answer and in an audit entry: plans may have many outputs."""
@@ -109,9 +111,13 @@ class Desk:
         return Decision(node=name, verdict=found.kind.value, rule=found.rule, reasons=told(found.reasons))
 
     def _state(self, case: Case, found: Ruling, decision: Decision) -> HeldState | QueuedState | RefusedState:
-        if found.kind is RulingKind.REFUSED:
-            return RefusedState(self._refusal(case, decision))
-        return HeldState() if found.kind is RulingKind.HELD else QueuedState()
+        if found.kind is not RulingKind.REFUSED:
+            return HeldState() if found.kind is RulingKind.HELD else QueuedState()
+        reasons = decision.because or "the policy does not allow it"
+        told = ErrorBody(
+            error="refused", message=reasons[:2000], hint=REFUSED_HINT, node=decision.node, rule=decision.rule
+        )
+        return RefusedState(self._ends.own(case.job, case.hash, "refused", told))
 
     def _record(self, job: Job, case: Case, found: Ruling, connection: Connection) -> None:
         """The row of a new job, and what it is charged."""
@@ -158,13 +164,6 @@ class Desk:
             "bits": found.bits,
             "keeps": len(case.keeps),
         }
-
-    def _refusal(self, case: Case, decision: Decision) -> End:
-        reasons = decision.because or "the policy does not allow it"
-        error = ErrorBody(
-            error="refused", message=reasons[:2000], hint=REFUSED_HINT, node=decision.node, rule=decision.rule
-        )
-        return self._ends.own(case.job, case.hash, "refused", error)
 
     def _check_names(self, case: Case, change: KeepChange) -> None:
         if not self._ledger.is_keeping(change):
@@ -307,3 +306,65 @@ def _told(found: Ruling) -> list[DisclosureInfo]:
         for one in found.disclosures
         for part in one.behind
     ]
+
+
+def grounds(case: Case, behind: list[str]) -> dict[str, Grounds]:
+    """On what the results rest, for each dataset of `behind`: claims and checks. Public; the same at every node."""
+    plan = case.program.plan
+    claimed = [index for index, output in enumerate(plan.outputs) if plan.type_of(output.value).claimed]
+    found = {}
+    for dataset in behind:
+        columns = {ref.column for ref in case.columns.values() if ref.dataset == dataset and ref.column is not None}
+        passed, unchecked = _checks(case.versions[dataset], columns) if columns else ([], 0)
+        found[dataset] = Grounds(
+            outputs=len(plan.outputs),
+            claimed=len(claimed),
+            claimed_outputs=claimed[:SHOWN],
+            checked=len(passed),
+            unchecked=unchecked,
+            checks=passed[:SHOWN],
+        )
+    return found
+
+
+def _checks(version: DatasetVersion, columns: set[str]) -> tuple[list[Passed], int]:
+    """The checks that the uploads behind these columns have passed, and how many of these uploads passed none."""
+    loose = {segment.segment for segment in version.unchecked}
+    passed: dict[tuple[str, str], Passed] = {}
+    unchecked = set()
+    for segment in version.segments:
+        if not columns.intersection(segment.names):
+            continue
+        if segment.segment in loose or segment.checked is None:
+            unchecked.add(segment.upload)
+        else:
+            stamp = segment.checked
+            one = Passed(upload=stamp.upload, protocol=stamp.protocol, ranges=stamp.digest)
+            passed[one.upload, one.ranges] = one
+    return [passed[key] for key in sorted(passed)], len(unchecked)
+
+
+def touched(inputs: Mapping[bytes, InputSource], found: Ruling) -> dict[str, Touched]:
+    """The datasets that a job depends on, directly and through kept results, with what is charged of each.
+
+    Nothing is charged where all rows are the analyst's own.
+    """
+    told: dict[str, dict[str, set[Any]]] = {}
+    for source in inputs.values():
+        for dataset, versions in origins_of(source).by_dataset().items():
+            one = told.setdefault(dataset, {"versions": set(), "columns": set(), "through": set()})
+            one["versions"].update(versions)
+            one["columns"].update(column for columns in versions.values() for column in columns)
+            if isinstance(source, KeptSource):
+                one["through"].add(source.name)
+    result: dict[str, Touched] = {}
+    for dataset, one in sorted(told.items()):
+        charge = found.charges.get(dataset)
+        result[dataset] = Touched(
+            versions=sorted(one["versions"]),
+            columns=sorted(one["columns"]),
+            through=sorted(one["through"]),
+            bits=charge.bits if charge is not None else 0,
+            kept=charge.kept if charge is not None else 0,
+        )
+    return result

@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 
 from tercet.errors import IntegrityError, NotFound, Refused, TercetError
 from tercet.federation.api import (
     REFUSED_HINT,
-    ChangeOutcome,
+    End,
     ErrorBody,
     ExplainAnswer,
     JobInfo,
     JobList,
     SignedRequest,
 )
-from tercet.federation.api_peer import JobCancel, JobNews, JobSettle, JobStart, Prepare, RefreshStart
+from tercet.federation.api_peer import JobCancel, JobSettle, JobStart, Prepare
 from tercet.federation.boxes import boxes_head
 from tercet.federation.ends import cancelled_by
 from tercet.federation.identity import Card
-from tercet.federation.orders import SignedOrder
 from tercet.federation.refusals import conflict, forbidden, not_found, too_many
 from tercet.node.changes.checks import Checks
 from tercet.node.changes.coordinator import Transactions
 from tercet.node.jobs import view
 from tercet.node.jobs.admission import Admission
-from tercet.node.jobs.closing import Closing
 from tercet.node.jobs.coordinator import Dispatcher
-from tercet.node.jobs.deadlines import Deadlines
 from tercet.node.jobs.decision import Desk
 from tercet.node.jobs.ends import Ends
-from tercet.node.jobs.heads import Heads
 from tercet.node.jobs.ledger import Ledger
 from tercet.node.jobs.news import News, given_up
 from tercet.node.jobs.plans import Plans
 from tercet.node.jobs.refresh import Refreshes
-from tercet.node.jobs.results import Results
-from tercet.node.jobs.retention import Retention
-from tercet.node.jobs.runs import JobRuns
+from tercet.node.jobs.results import Results, Retention
+from tercet.node.jobs.runs import Heads, JobRuns
 from tercet.node.jobs.state import (
     WITHOUT_RESULT,
     Conflict,
+    EndingState,
     FinishedState,
     Job,
     QueuedState,
@@ -61,6 +58,11 @@ from tercet.store.change import Change, KeepChange, RefreshChange
 from tercet.store.jobs import JobRow
 from tercet.store.origins import read_origins
 
+_LOOK_S = 1.0
+_TELL_AGAIN_S = 3.0
+_COORDINATOR_S = 2.5
+_SETTLE_S = 120.0
+"""How long after its deadline a job that has something to keep waits for the coordinator's word."""
 _REASON = 2000
 """Characters of a reason in the audit, whose entries are bounded."""
 _HELD = "tercet node jobs --state held lists those that wait for you"
@@ -85,53 +87,26 @@ class Jobs:
         self._context = context
         self._peers = peers
         self._lanes = lanes
-        self.ends = Ends(context)
-        self.ledger = Ledger(context, self.ends)
+        self.ledger = Ledger(context)
+        self.ends = Ends(context, peers, self.ledger, lanes)
         self.results = Results(context.settings.folder_path / "results")
         self.retention = Retention(context, self.results)
         self.admission = Admission(context)
         self.desk = Desk(context, checks, self.ledger, self.admission, self.ends)
         self.plans = Plans(context, self.admission, self.desk, self.results)
         self.heads = Heads(context, peers)
-        self.closing = Closing(context, peers, self.ledger, self.ends, lanes)
-        self._news = News(context, peers, self.ledger, self.ends, self.closing)
-        self.runs = JobRuns(context, lanes, self.ledger, self.closing)
+        self.runs = JobRuns(context, lanes, self.ledger, self.ends)
         self.dispatcher = Dispatcher(
-            context,
-            peers,
-            transactions,
-            checks,
-            reservations,
-            self.ledger,
-            self.ends,
-            self.closing,
-            self.start_here,
+            context, peers, transactions, checks, reservations, self.ledger, self.ends, self.start_here
         )
         self.refreshes = Refreshes(
-            context,
-            peers,
-            transactions,
-            reservations,
-            self.ledger,
-            self.ends,
-            self.closing,
-            self.runs,
-            self.dispatcher,
+            context, peers, transactions, reservations, self.ledger, self.ends, self.runs, self.dispatcher
         )
-        self.deadlines = Deadlines(
-            context,
-            lanes,
-            self.ledger,
-            self.ends,
-            self.closing,
-            self._news,
-            self.runs,
-            self.dispatcher,
-            self.refreshes,
-            self.retention,
-        )
-        self.closing.changed = self._changed
-        self._news.here = self.dispatcher.wake
+        self.news = News(context, peers, self.ledger, self.ends)
+        self.news.here = self.dispatcher.wake
+        self.ends.changed = self._changed
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._look_on, name="tercet job deadlines", daemon=True)
 
     @property
     def coordinates(self) -> bool:
@@ -140,11 +115,11 @@ class Jobs:
 
     def start(self) -> None:
         """Fail what ran when the node ended last, take up what waited, forget what is old, start threads and lanes."""
-        self.results.tidy(self.ledger.recover(self.plans.stored))
+        self.results.tidy(self.ledger.recover(self.plans.stored, self._interrupted))
         self.retention.look()
         self._lanes.start()
         self.dispatcher.start()
-        self.deadlines.start()
+        self._thread.start()
 
     def stop(self) -> None:
         """End lanes and threads; jobs that run fail by name."""
@@ -153,14 +128,52 @@ class Jobs:
         self.dispatcher.stop()
         self._lanes.stop()
         self.runs.stop()
-        self.deadlines.stop()
-        self._news.stop()
-        self.closing.shut_down()
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.news.stop()
+        self.ends.shut_down()
 
     def _changed(self, job: Job, ran: bool) -> None:
         if ran and isinstance(job.state, WITHOUT_RESULT) and job.work.recorded:
             self.dispatcher.failed(job.id, job.state.end)
-        self._news.tell(job)
+        self.news.tell(job)
+
+    def _look_on(self) -> None:
+        """Look at all jobs every second: deadlines, ends not written down yet, news that the coordinator missed."""
+        while not self._stopped.wait(_LOOK_S):
+            with self._context.log.guarded("jobs not looked after"):
+                for job in self.ledger.all():
+                    self._look_at(job)
+                self.retention.look()
+                self.refreshes.scheduled()
+                self._lanes.tend()
+
+    def _look_at(self, job: Job) -> None:
+        identity = self._context.identity
+        late = self._context.now() - job.deadline
+        waits = job.told in ("queued", "held") or isinstance(job.state, FinishedState) or not job.work.recorded
+        if isinstance(job.state, EndingState):
+            if not self.runs.works_at(job.id):
+                # its end could not be written down when it came
+                self.ends.close(job.id)
+        # the coordinator speaks first: it knows who was waited for
+        elif job.told in ("queued", "held") and late > (0.0 if identity.coordinates else _COORDINATOR_S):
+            message = f"the job was still {job.told} at its deadline"
+            if waited := ", ".join(self.dispatcher.waiting_for(job)):
+                message += f"; {waited} had not accepted it"
+            self.ends.fail_here(job, identity.error("expired", message, "ask again"))
+        elif isinstance(job.state, FinishedState | SettlingState) and late > _SETTLE_S:
+            coordinator = identity.federation.coordinator.name
+            self.ends.settled(job.id, None if job.work.visible(job) else given_up(coordinator))
+        elif waits and not identity.coordinates and self.news.seconds_since_told(job) > _TELL_AGAIN_S:
+            # the coordinator may have been started anew
+            self.news.tell(job)
+
+    def _interrupted(self, job: Job) -> End:
+        identity = self._context.identity
+        error = identity.error("interrupted", f"{identity.name} was started anew while the job ran", "ask again")
+        return self.ends.own(job.id, job.hash, "failed", error)
 
     # -- from analysts
 
@@ -190,7 +203,7 @@ class Jobs:
             store.audit.record("job turned away", {**turned, "reason": error.message[:_REASON]})
             raise
         job = self.desk.decide(case, self.plans.work)
-        self._news.tell(job)
+        self.news.tell(job)
         if isinstance(job.state, RefusedState):
             reasons = job.decision.because or "the policy does not allow it"
             raise Refused(reasons, node=self._context.identity.name, rule=job.decision.rule, hint=REFUSED_HINT)
@@ -256,9 +269,9 @@ class Jobs:
         """
         live = self.ledger.get(job)
         if live is not None:
-            error = ErrorBody(error="cancelled", message=cancelled_by(name), node=self._context.identity.name)
+            error = self._context.identity.error("cancelled", cancelled_by(name))
             try:
-                self.closing.cancel(live, self.ends.own(job, live.hash, "cancelled", error, request))
+                self.ends.cancel(live, self.ends.own(job, live.hash, "cancelled", error, request))
             except Conflict:
                 now = self.ledger.get(job)
                 if now is not None and isinstance(now.state, SettlingState):
@@ -274,19 +287,19 @@ class Jobs:
         try:
             after = self.ledger.change(
                 job,
-                lambda now: self._approved(now, name, reason) if approve else self._denied(now, name, reason),
+                lambda now: (
+                    let_through(now, f"{name} approved it. {reason}".strip())
+                    if approve
+                    else self._denied(now, name, reason)
+                ),
                 audit=audit,
             )
         except Conflict:
             live = self.ledger.get(job)
             state = self.row(job).state if live is None else live.told
             raise conflict(f"the job is {state}, not held", hint=_HELD) from None
-        self._news.tell(after)
+        self.news.tell(after)
         return self.info(job)
-
-    @staticmethod
-    def _approved(job: Job, name: str, reason: str) -> Job:
-        return let_through(job, f"{name} approved it. {reason}".strip())
 
     def _denied(self, job: Job, name: str, reason: str) -> Job:
         here = self._context.identity.name
@@ -300,10 +313,6 @@ class Jobs:
         return deny(job, self.ends.own(job.id, job.hash, "refused", error))
 
     # -- from the coordinator and other nodes
-
-    def news(self, job: str) -> JobNews:
-        """How a job stands here."""
-        return self._news.of(job)
 
     def start_here(self, job: str, start: JobStart) -> None:
         """Run a job that all three nodes have accepted, as the coordinator says.
@@ -330,36 +339,25 @@ class Jobs:
             raise conflict(f"the job is {error.state} at {name}, not queued") from None
         except TercetError:
             if not self.coordinates:
-                self._postpone(job)
+                with suppress(Conflict):  # it was ended meanwhile
+                    self.ledger.change(job, postpone)
             raise
         self.runs.begin(running)
-
-    def _postpone(self, job: str) -> None:
-        with suppress(Conflict):  # it was ended meanwhile
-            self.ledger.change(job, postpone)
-
-    def refresh_here(self, job: str, start: RefreshStart) -> None:
-        """The coordinator says that a refresh starts."""
-        self.refreshes.join(job, start)
 
     def settle_here(self, job: str, settle: JobSettle) -> None:
         """The coordinator says what became of what a job keeps."""
         live = self.ledger.get(job)
         if live is not None and isinstance(live.state, FinishedState | SettlingState):
             gave_up = given_up(self._context.identity.federation.coordinator.name)
-            self.closing.settled(job, None if settle.done else settle.error or gave_up)
+            self.ends.settled(job, None if settle.done else settle.error or gave_up)
 
     def cancel_here(self, job: str, cancel: JobCancel, teller: str) -> None:
         """Another node ends a job, or passes on who did."""
         live = self.ledger.get(job)
         if live is not None and live.hash == cancel.end.bundle:
-            self.closing.end_here(job, self.ends.heard(live, cancel.end, teller))
+            self.ends.end_here(job, self.ends.heard(live, cancel.end, teller))
 
     # -- changes that follow from jobs
-
-    def refresh(self, signed: SignedOrder) -> ChangeOutcome:
-        """Re-randomise a dataset at all nodes; at the coordinator, blocks until it is visible or has failed."""
-        return self.refreshes.run(signed)
 
     def vouch(self, prepare: Prepare, change: Change) -> None:
         """Raise unless this node's own job stands behind a change of kind keep or refresh."""
@@ -383,7 +381,3 @@ class Jobs:
         for job in self.ledger.all():
             if isinstance(job.work.change, RefreshChange) and job.work.change.dataset in behind:
                 raise conflict(f"the shares of {job.work.change.dataset} are being refreshed", hint="ask again soon")
-
-    def counts(self) -> dict[str, int]:
-        """How many jobs are in each state, of those not at their end."""
-        return self.ledger.counts()

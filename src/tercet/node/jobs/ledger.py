@@ -10,9 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from tercet.federation.api import ErrorBody
+from tercet.federation.api import End
 from tercet.node.jobs import view
-from tercet.node.jobs.ends import Ends
 from tercet.node.jobs.state import WITHOUT_RESULT, Conflict, DoneState, EndingState, Job, QueuedState, Work, close
 from tercet.node.parts import NodeContext
 from tercet.store.audit import JOB_KIND, Told
@@ -71,9 +70,8 @@ class Ledger:
     `node.jobs`; whoever has to act on a job's state and change it in one step holds `lock`.
     """
 
-    def __init__(self, context: NodeContext, ends: Ends) -> None:
+    def __init__(self, context: NodeContext) -> None:
         self._context = context
-        self._ends = ends
         self._jobs: dict[str, Job] = {}
         self.lock = threading.RLock()
         self.watch = Watch()
@@ -224,20 +222,12 @@ class Ledger:
 
     # -- after a restart
 
-    def recover(self, work_of: Callable[[KeepChange | None], Work]) -> set[str]:
+    def recover(self, work_of: Callable[[KeepChange | None], Work], interrupted: Callable[[Job], End]) -> set[str]:
         """Fail what ran when the node ended, take up what waited; gives the jobs that have results."""
-        name = self._context.identity.name
-        error = ErrorBody(
-            error="interrupted",
-            message=f"{name} was started anew while the job ran",
-            hint="ask again",
-            node=name,
-        )
         for row in reversed(list(self._rows(("running", "queued", "held")))):
             job = view.job_of_row(row, work_of(view.read_info(row).kept_change))
             if row.state == "running":
-                end = self._ends.own(job.id, job.hash, "failed", error)
-                self._jobs[job.id] = replace(job, state=EndingState(end, "running"))
+                self._jobs[job.id] = replace(job, state=EndingState(interrupted(job), "running"))
                 self.change(job.id, close)
             else:
                 self._jobs[job.id] = job

@@ -11,24 +11,21 @@ from tercet.federation.api import ErrorBody
 from tercet.federation.api_peer import JobNews
 from tercet.federation.refusals import HttpError
 from tercet.node.jobs import view
-from tercet.node.jobs.closing import Closing
 from tercet.node.jobs.ends import Ends
 from tercet.node.jobs.ledger import Ledger
 from tercet.node.jobs.state import Job
 from tercet.node.parts import NodeContext
 from tercet.node.peers import Peers
-from tercet.node.worker.failures import refused_here
 
 
 class News:
     """Sends and answers `JobNews`. Thread-safe. Who calls it: `Jobs` at every change that the coordinator waits for."""
 
-    def __init__(self, context: NodeContext, peers: Peers, ledger: Ledger, ends: Ends, closing: Closing) -> None:
+    def __init__(self, context: NodeContext, peers: Peers, ledger: Ledger, ends: Ends) -> None:
         self._context = context
         self._peers = peers
         self._ledger = ledger
         self._ends = ends
-        self._closing = closing
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="tercet jobs")
         self._told_at: dict[str, float] = {}
         self._stopping = False
@@ -83,8 +80,7 @@ class News:
             context.log.warning("coordinator not told of a job", job=job.id, reason=error.message)
             if isinstance(error, HttpError) and error.kind == "conflict" and job.told in ("held", "queued"):
                 # another federation file, protocol or time: the two cannot work together at all
-                told = refused_here(context.identity, error)
-                self._closing.end_here(job.id, self._ends.own(job.id, job.hash, "failed", told))
+                self._ends.fail_here(job, context.identity.told(error))
         except Exception as error:
             context.log.defect(error, job=job.id)
 
@@ -93,10 +89,9 @@ class News:
         coordinator = self._context.identity.federation.coordinator.name
         if there.bundle is None and not job.work.recorded:
             # it was decided or given up there; nodes that have the change ready ask what became of it
-            told = given_up(coordinator)
-            self._closing.end_here(job.id, self._ends.own(job.id, job.hash, "failed", told))
+            self._ends.fail_here(job, given_up(coordinator))
         elif there.bundle == job.hash and there.state in ("failed", "cancelled", "refused") and not job.final:
-            self._closing.end_here(job.id, self._ends.heard(job, there.end, coordinator))
+            self._ends.end_here(job.id, self._ends.heard(job, there.end, coordinator))
 
 
 def given_up(coordinator: str) -> ErrorBody:

@@ -15,7 +15,7 @@ from tercet.node.jobs.decision import Desk
 from tercet.node.jobs.results import Results
 from tercet.node.jobs.state import EndingState, Job, RunningState
 from tercet.node.parts import NodeContext
-from tercet.node.worker.lanes import CONNECT_S, places
+from tercet.node.worker.lanes import lane_session
 from tercet.node.worker.messages import ColumnInput, JobOrder, KeptInput, KeptOutput, WorkDone
 from tercet.plan.types import write_type
 from tercet.store.change import KeepChange
@@ -33,55 +33,18 @@ class PlanWork:
     plans: Plans = field(repr=False)
     recorded: bool = True
 
-    def order(self, job: Job) -> tuple[Body, bytes]:
+    def order(self, job: Job) -> tuple[JobOrder, bytes]:
         """Look at the job again, then give its order. Raises Refused, IntegrityError, DiskFull, Conflict, ..."""
-        return self.plans.order(job, self.read)
-
-    def done(self, answer: Body) -> tuple[JobReport | None, Sequence[BoxInfo]]:
-        """Make the file of results durable."""
-        assert isinstance(answer, WorkDone)
-        return self.plans.done(answer)
-
-    def tidy(self, job: Job) -> None:
-        """Delete boxes and kept arrays of a job that ends without a result."""
-        if isinstance(job.state, EndingState):
-            self.plans.drop(job, self.change, ran=job.state.ran)
-
-    def visible(self, job: Job) -> bool:
-        """Whether this job keeps what it was to keep."""
-        return self.change is not None and self.plans.is_kept(job, self.change)
-
-
-class Plans:
-    """What the work of plans needs of a node. Thread-safe. Who calls it: `Jobs` makes `PlanWork` with it."""
-
-    def __init__(self, context: NodeContext, admission: Admission, desk: Desk, results: Results) -> None:
-        self._context = context
-        self._admission = admission
-        self._desk = desk
-        self._results = results
-
-    def work(self, case: Case, change: KeepChange | None) -> PlanWork:
-        """The work of a bundle that was just let in."""
-        return PlanWork(change, case if len(case.bundle.data) <= _REMEMBERED_BYTES else None, self)
-
-    def stored(self, change: KeepChange | None) -> PlanWork:
-        """The work of a bundle that is in the catalogue."""
-        return PlanWork(change, None, self)
-
-    def order(self, job: Job, read: Case | None) -> tuple[JobOrder, bytes]:
-        """See `PlanWork.order`."""
-        context = self._context
-        bundle = read.bundle if read is not None else self._stored(job)
+        plans, context = self.plans, self.plans.context
+        bundle = self.read.bundle if self.read is not None else plans.bundle(job)
         # versions and kept arrays may have gone since, or been checked
-        case = self._admission.read(bundle, read)
+        case = plans.admission.read(bundle, self.read)
         context.store.check_space(case.stored_bytes)
-        self._desk.decide_again(job, case)
+        plans.desk.decide_again(job, case)
         assert isinstance(job.state, RunningState)
         order = JobOrder(
             job=job.id,
-            session=job.state.session,
-            places=places(context.identity, job.state.lane),
+            lane=lane_session(context, job.state.lane, job.state.session),
             datasets={name: version.describe() for name, version in case.versions.items()},
             columns=[
                 ColumnInput(handle=handle.hex(), column=stored_name(case.versions, ref), dataset=ref.dataset or "")
@@ -93,38 +56,59 @@ class Plans:
                 KeptOutput(index=keep.index, handle=keep.handle, type_hex=write_type(keep.type).hex())
                 for keep in case.keeps
             ],
-            results=str(self._results.path(job.id)),
-            connect_s=CONNECT_S,
-            flush_s=context.settings.timeouts.worker,
+            results=str(plans.results.path(job.id)),
         )
         context.at("job handed over")
         return order, bundle.data
 
-    def _stored(self, job: Job) -> Bundle:
+    def done(self, answer: Body) -> tuple[JobReport | None, Sequence[BoxInfo]]:
+        """Make the file of results durable."""
+        assert isinstance(answer, WorkDone)
+        if answer.boxes:
+            self.plans.results.settle()
+        self.plans.context.metrics.job_bytes.inc(sum(answer.report.nbytes))
+        return answer.report, answer.boxes
+
+    def tidy(self, job: Job) -> None:
+        """Delete boxes and kept arrays of a job that ends without a result.
+
+        The store keeps what is visible, or is ready and waits for the decision.
+        """
+        if isinstance(job.state, EndingState):
+            self.plans.results.drop(job.id)
+            if job.state.ran and self.change is not None:
+                for array in self.change.arrays:
+                    self.plans.context.store.kept.discard(array.handle)
+
+    def visible(self, job: Job) -> bool:
+        """Whether this job keeps what it was to keep."""
+        kept = self.plans.context.store.kept
+        try:
+            return self.change is not None and all(kept.get(one.handle).job == job.id for one in self.change.arrays)
+        except NotFound:
+            return False
+
+
+@dataclass(frozen=True)
+class Plans:
+    """What the work of plans needs of a node. Thread-safe. Who calls it: `Jobs` makes `PlanWork` with it."""
+
+    context: NodeContext
+    admission: Admission
+    desk: Desk
+    results: Results
+
+    def work(self, case: Case, change: KeepChange | None) -> PlanWork:
+        """The work of a bundle that was just let in."""
+        return PlanWork(change, case if len(case.bundle.data) <= _REMEMBERED_BYTES else None, self)
+
+    def stored(self, change: KeepChange | None) -> PlanWork:
+        """The work of a bundle that is in the catalogue."""
+        return PlanWork(change, None, self)
+
+    def bundle(self, job: Job) -> Bundle:
         """The bundle as the catalogue has it. Its signature was verified when it came."""
-        bundle = read_bundle(self._context.store.jobs.bundle(job.id), verified=True)
+        bundle = read_bundle(self.context.store.jobs.bundle(job.id), verified=True)
         if bundle.hash.hex() != job.hash:
             raise IntegrityError("the stored bundle is not the one that was let in", hint="check the node's catalogue")
         return bundle
-
-    def done(self, answer: WorkDone) -> tuple[JobReport, Sequence[BoxInfo]]:
-        """See `PlanWork.done`."""
-        if answer.boxes:
-            self._results.settle()
-        self._context.metrics.job_bytes.inc(sum(answer.report.nbytes))
-        return answer.report, answer.boxes
-
-    def drop(self, job: Job, change: KeepChange | None, *, ran: bool) -> None:
-        """Delete what a job has left; the store keeps what is visible, or is ready and waits for the decision."""
-        self._results.drop(job.id)
-        if ran and change is not None:
-            for array in change.arrays:
-                self._context.store.kept.discard(array.handle)
-
-    def is_kept(self, job: Job, change: KeepChange) -> bool:
-        """See `PlanWork.visible`."""
-        kept = self._context.store.kept
-        try:
-            return all(kept.get(array.handle).job == job.id for array in change.arrays)
-        except NotFound:
-            return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -18,7 +18,6 @@ from tercet.federation.model import Body
 from tercet.federation.orders import Order, Refresh, SignedOrder, sign_order
 from tercet.federation.refusals import conflict, error_of, forbidden, unavailable
 from tercet.node.changes.coordinator import Transactions
-from tercet.node.jobs.closing import Closing
 from tercet.node.jobs.coordinator import Dispatcher
 from tercet.node.jobs.ends import Ends
 from tercet.node.jobs.ledger import Ledger
@@ -34,9 +33,8 @@ from tercet.node.jobs.state import (
 )
 from tercet.node.parts import NodeContext
 from tercet.node.peers import Peers
-from tercet.node.worker.lanes import CONNECT_S, Reservations, places
+from tercet.node.worker.lanes import Reservations, lane_session
 from tercet.node.worker.messages import RefreshOrder
-from tercet.sharing import Party
 from tercet.store.change import RefreshChange, write_change
 from tercet.store.files import place, remove_folder
 from tercet.store.kept_files import kept_place
@@ -53,12 +51,24 @@ class RefreshWork:
     """A refresh as the work of a job. It has no row: the change that it ends in is in the audit."""
 
     change: RefreshChange
-    refreshes: Refreshes = field(repr=False)
+    context: NodeContext = field(repr=False)
+    failed: Callable[[str, ErrorBody], None] = field(repr=False)
+    """Called with the job and the error with which it ends here."""
     recorded: bool = False
 
     def order(self, job: Job) -> tuple[Body, bytes]:
         """The worker's order. Raises NotFound or Gone for what is there no more."""
-        return self.refreshes.order(job, self.change), b""
+        assert isinstance(job.state, RunningState)
+        store, change = self.context.store, self.change
+        order = RefreshOrder(
+            job=job.id,
+            lane=lane_session(self.context, job.state.lane, job.state.session),
+            dataset=change.dataset,
+            version=store.datasets.get(change.dataset, change.version).describe(),
+            kept=[store.kept.get(handle).describe() for handle in sorted(change.kept)],
+        )
+        self.context.at("refresh handed over")
+        return order, b""
 
     def done(self, answer: Body) -> tuple[JobReport | None, Sequence[BoxInfo]]:
         """Nothing: the worker has made its files durable."""
@@ -66,11 +76,27 @@ class RefreshWork:
 
     def tidy(self, job: Job) -> None:
         """Delete what the worker wrote, unless it is or may become visible."""
-        self.refreshes.tidy(job, self.change)
+        store, change = self.context.store, self.change
+        if isinstance(job.state, EndingState):
+            self.failed(job.id, job.state.end.error)
+        known = store.changes.find(job.id)
+        if known is not None and known.state != "aborted":
+            return
+        try:
+            version = store.datasets.get(change.dataset, change.version)
+        except TercetError:
+            return  # withdrawn or replaced meanwhile: nothing of this generation can be told from another's
+        for segment in version.segments:
+            following = replace(segment, generation=segment.generation + 1)
+            remove_folder(place(segment.folder, following.place_name))
+        for array in store.kept.resting_on(change.dataset):
+            if change.kept.get(array.handle) == array.generation:
+                remove_folder(kept_place(store.folder, array.handle, array.generation + 1))
 
     def visible(self, job: Job) -> bool:
         """Whether the change is committed here."""
-        return self.refreshes.is_committed(job)
+        known = self.context.store.changes.find(job.id)
+        return known is not None and known.state == "committed"
 
 
 class Refreshes:
@@ -89,7 +115,6 @@ class Refreshes:
         reservations: Reservations,
         ledger: Ledger,
         ends: Ends,
-        closing: Closing,
         runs: JobRuns,
         dispatcher: Dispatcher,
     ) -> None:
@@ -99,7 +124,6 @@ class Refreshes:
         self._reservations = reservations
         self._ledger = ledger
         self._ends = ends
-        self._closing = closing
         self._runs = runs
         self._dispatcher = dispatcher
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="tercet refresh")
@@ -119,7 +143,6 @@ class Refreshes:
 
         Raises the error of the node where it failed, HttpError (503) if no lane becomes free, NotFound.
         """
-        identity = self._context.identity
         order, dataset = self._read(signed)
         version = self._context.store.datasets.get(dataset)
         job = order.transaction
@@ -148,19 +171,21 @@ class Refreshes:
                 self._give_up(entered, error)
                 raise
             else:
-                self._closing.settled(job, None)
+                self._ends.settled(job, None)
                 return outcome
             finally:
                 del self._failed[job]
-                for party in identity.others:
-                    self._pool.submit(self._tell_settled, party, job)
+                self._tell(f"/peer/jobs/{job}/settle", JobSettle(done=True))
         finally:
             self._reservations.give(lane)
 
     def _run_everywhere(self, job: Job, start: RefreshStart) -> None:
         """Have the three workers do it; returns when all are done."""
         context = self._context
-        told = [self._pool.submit(self._tell, party, job.id, start) for party in context.identity.others]
+        path = f"/peer/jobs/{job.id}/refresh"
+        told = [
+            self._pool.submit(self._peers.ask, party, "POST", path, Noted, start) for party in context.identity.others
+        ]
         self._runs.begin(job)
         for one in told:
             one.result()
@@ -189,6 +214,10 @@ class Refreshes:
                 raise Unreachable(f"{name} was started anew while the refresh ran", party=party, hint="order it again")
             self._dispatcher.heard(party, job.id, there)
 
+    def _note_failed(self, job: str, error: ErrorBody) -> None:
+        if job in self._failed:
+            self._failed[job] = error
+
     def _all_finished(self, job: Job) -> bool:
         """Whether the workers of all three nodes are done. Raises the error of the node that failed."""
         identity = self._context.identity
@@ -204,29 +233,21 @@ class Refreshes:
         here = now is not None and isinstance(now.state, FinishedState)
         return here and all(news is not None and news.state == "finished" for news in others)
 
-    def _tell(self, party: Party, job: str, start: RefreshStart) -> None:
-        self._peers.ask(party, "POST", f"/peer/jobs/{job}/refresh", Noted, start)
-
     def _give_up(self, job: Job, error: TercetError) -> None:
         context = self._context
-        name = context.identity.name
-        told = ErrorBody(error="failed", message=error.message[:2000], hint="", node=name)
         context.log.warning("refresh failed", job=job.id, reason=error.message)
+        told = context.identity.error("failed", error.message[:2000])
         end = self._ends.own(job.id, job.hash, "failed", told)
-        body = JobCancel(end=end)
-        for party in context.identity.others:
-            self._pool.submit(self._quietly, party, f"/peer/jobs/{job.id}/cancel", body)
-        self._closing.end_here(job.id, end)
+        self._tell(f"/peer/jobs/{job.id}/cancel", JobCancel(end=end))
+        self._ends.end_here(job.id, end)
 
-    def _tell_settled(self, party: Party, job: str) -> None:
-        self._quietly(party, f"/peer/jobs/{job}/settle", JobSettle(done=True))
+    def _tell(self, path: str, body: Body) -> None:
+        """Tell both others, and wait for neither.
 
-    def _quietly(self, party: Party, path: str, body: Body) -> None:
-        try:
-            self._peers.ask(party, "POST", path, Noted, body)
-        except TercetError as error:
-            # it forgets the refresh at its deadline; what became of the change it asks the coordinator
-            self._context.log.warning("end of a refresh not told", reason=error.message)
+        One that is not told forgets the refresh at its deadline, and asks the coordinator what became of the change.
+        """
+        for party in self._context.identity.others:
+            self._pool.submit(self._peers.tell, party, path, body, "end of a refresh not told")
 
     # -- at every node
 
@@ -269,7 +290,7 @@ class Refreshes:
             deadline=now + context.settings.limits.job_seconds,
             decision=Decision(node=context.identity.name, verdict="accepted"),
             state=StartingState(start.lane, start.session),
-            work=RefreshWork(change, self),
+            work=RefreshWork(change, context, self._note_failed),
         )
         try:
             self._ledger.adopt(entered)
@@ -277,58 +298,13 @@ class Refreshes:
             raise conflict("this refresh runs already") from None
         return self._ledger.change(job, begin)
 
-    def order(self, job: Job, change: RefreshChange) -> RefreshOrder:
-        """See `RefreshWork.order`."""
-        context = self._context
-        assert isinstance(job.state, RunningState)
-        version = context.store.datasets.get(change.dataset, change.version)
-        order = RefreshOrder(
-            job=job.id,
-            session=job.state.session,
-            places=places(context.identity, job.state.lane),
-            dataset=change.dataset,
-            version=version.describe(),
-            kept=[context.store.kept.get(handle).describe() for handle in sorted(change.kept)],
-            connect_s=CONNECT_S,
-            flush_s=context.settings.timeouts.worker,
-        )
-        context.at("refresh handed over")
-        return order
-
-    def is_committed(self, job: Job) -> bool:
-        """See `RefreshWork.visible`."""
-        known = self._context.store.changes.find(job.id)
-        return known is not None and known.state == "committed"
-
-    def tidy(self, job: Job, change: RefreshChange) -> None:
-        """See `RefreshWork.tidy`."""
-        if job.id in self._failed and isinstance(job.state, EndingState):
-            self._failed[job.id] = job.state.end.error
-        store = self._context.store
-        known = store.changes.find(job.id)
-        if known is not None and known.state != "aborted":
-            return
-        try:
-            version = store.datasets.get(change.dataset, change.version)
-        except TercetError:
-            return  # withdrawn or replaced meanwhile: nothing of this generation can be told from another's
-        for segment in version.segments:
-            following = replace(segment, generation=segment.generation + 1)
-            remove_folder(place(segment.folder, following.place_name))
-        for array in store.kept.resting_on(change.dataset):
-            if change.kept.get(array.handle) == array.generation:
-                remove_folder(kept_place(store.folder, array.handle, array.generation + 1))
-
     def _read(self, signed: SignedOrder) -> tuple[Order, str]:
         """The order and its dataset, if this node's policy lets its signer refresh."""
         context = self._context
         order, card = context.read_order(signed)
         if not isinstance(order.action, Refresh):
             raise PlanError(f"an order to {order.action.action} is no refresh")
-        person = context.policy.current.person(card.fingerprint)
-        if context.identity.federation.find(card.fingerprint) is None and (
-            person is None or "operator" not in person.roles
-        ):
+        if not context.is_operator(card.fingerprint):
             raise forbidden(f"{card.name} is no operator at this node")
         return order, order.action.dataset
 
@@ -357,9 +333,5 @@ class Refreshes:
             created=int(context.now()),
             action=Refresh(dataset=dataset),
         )
-        try:
+        with context.log.guarded("scheduled refresh failed", dataset=dataset):
             self.run(sign_order(context.identity.member, order))
-        except TercetError as error:
-            context.log.warning("scheduled refresh failed", dataset=dataset, reason=error.message)
-        except Exception as error:
-            context.log.defect(error)

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from pydantic import ConfigDict, Field
 
@@ -41,6 +41,8 @@ from tercet.federation.api_grounds import Grounds
 from tercet.federation.boxes import BoxInfo
 from tercet.federation.model import Body
 from tercet.store.change import KeepChange, RefreshChange
+
+S = TypeVar("S")
 
 
 class Touched(Body):
@@ -110,21 +112,21 @@ class RunningState:
 
 
 @dataclass(frozen=True)
-class FinishedState:
-    told: ClassVar[JobStateName] = "running"
-    lane: int
-    session: str
+class _Result:
     report: JobReport | None
     boxes: tuple[BoxInfo, ...]
 
 
-@dataclass(frozen=True)
-class SettlingState:
+class FinishedState(_Result):
     told: ClassVar[JobStateName] = "running"
-    lane: int
-    session: str
-    report: JobReport | None
-    boxes: tuple[BoxInfo, ...]
+
+
+class SettlingState(_Result):
+    told: ClassVar[JobStateName] = "running"
+
+
+class DoneState(_Result):
+    told: ClassVar[JobStateName] = "done"
 
 
 @dataclass(frozen=True)
@@ -140,28 +142,20 @@ class EndingState:
 
 
 @dataclass(frozen=True)
-class DoneState:
-    told: ClassVar[JobStateName] = "done"
-    report: JobReport | None
-    boxes: tuple[BoxInfo, ...]
+class _WithoutResult:
+    end: End
 
 
-@dataclass(frozen=True)
-class FailedState:
+class FailedState(_WithoutResult):
     told: ClassVar[JobStateName] = "failed"
-    end: End
 
 
-@dataclass(frozen=True)
-class CancelledState:
+class CancelledState(_WithoutResult):
     told: ClassVar[JobStateName] = "cancelled"
-    end: End
 
 
-@dataclass(frozen=True)
-class RefusedState:
+class RefusedState(_WithoutResult):
     told: ClassVar[JobStateName] = "refused"
-    end: End
 
 
 State = (
@@ -251,9 +245,11 @@ def name_of(state: State | type[State]) -> str:
     return (state if isinstance(state, type) else type(state)).__name__.removesuffix("State").lower()
 
 
-def _from(job: Job, wanted: type[State], *allowed: type[State]) -> None:
+def _from(job: Job, wanted: type[State], *allowed: type[S]) -> S:
+    """The state of a job that is in an allowed one. Raises Conflict."""
     if not isinstance(job.state, allowed):
         raise Conflict(name_of(job.state), name_of(wanted))
+    return job.state
 
 
 def approve(job: Job, reason: str) -> Job:
@@ -300,16 +296,13 @@ def postpone(job: Job) -> Job:
 
 def begin(job: Job) -> Job:
     """All three nodes have shown good audit heads; written down together with them."""
-    _from(job, RunningState, StartingState)
-    assert isinstance(job.state, StartingState)
-    return replace(job, state=RunningState(job.state.lane, job.state.session))
+    state = _from(job, RunningState, StartingState)
+    return replace(job, state=RunningState(state.lane, state.session))
 
 
 def progress(job: Job, fraction: float) -> Job:
     """The worker says how far it is, from 0 to 1."""
-    _from(job, RunningState, RunningState)
-    assert isinstance(job.state, RunningState)
-    return replace(job, state=replace(job.state, progress=fraction))
+    return replace(job, state=replace(_from(job, RunningState, RunningState), progress=fraction))
 
 
 def look_again(job: Job, decision: Decision, facts: JobFacts) -> Job:
@@ -321,23 +314,20 @@ def look_again(job: Job, decision: Decision, facts: JobFacts) -> Job:
 def finish(job: Job, report: JobReport | None, boxes: Sequence[BoxInfo]) -> Job:
     """The worker is done, and what it wrote is durable."""
     _from(job, FinishedState, RunningState)
-    assert isinstance(job.state, RunningState)
-    return replace(job, state=FinishedState(job.state.lane, job.state.session, report, tuple(boxes)))
+    return replace(job, state=FinishedState(report, tuple(boxes)))
 
 
 def settle(job: Job) -> Job:
     """The transaction that makes the job's change visible begins: at the coordinator before it asks the other nodes, at
     these when they prepare."""
-    _from(job, SettlingState, FinishedState)
-    assert isinstance(job.state, FinishedState)
-    return replace(job, state=SettlingState(job.state.lane, job.state.session, job.state.report, job.state.boxes))
+    state = _from(job, SettlingState, FinishedState)
+    return replace(job, state=SettlingState(state.report, state.boxes))
 
 
 def complete(job: Job) -> Job:
     """The job has its result: it has no change, or the change is visible."""
-    _from(job, DoneState, FinishedState, SettlingState)
-    assert isinstance(job.state, FinishedState | SettlingState)
-    return replace(job, state=DoneState(job.state.report, job.state.boxes))
+    state: _Result = _from(job, DoneState, FinishedState, SettlingState)
+    return replace(job, state=DoneState(state.report, state.boxes))
 
 
 def stop(job: Job, end: End) -> Job:

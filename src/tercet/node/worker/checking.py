@@ -11,12 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from tercet.engine.channel import JobChannel
-from tercet.engine.failure import Report
 from tercet.engine.job import JobRun
 from tercet.engine.scheduler import Scheduler
 from tercet.errors import IntegrityError
 from tercet.node.worker.messages import CheckDone, CheckOrder, ChunkTag, Failed, PieceOrder
-from tercet.node.worker.run import Worker, failed, run_in_session
+from tercet.node.worker.run import Worker, run_in_session
 from tercet.protocols.range_check import (
     TAG_BYTES,
     RangeRun,
@@ -61,8 +60,7 @@ def run_check(worker: Worker, order: CheckOrder, progress: Callable[[float], Non
         result, _, _ = run.compute(lambda streams, channel: _check(run, pieces, streams, channel, window, progress))
         return result
 
-    result = run_in_session(worker, order.job, order.session, order.places, order.connect_s, order.flush_s, work)
-    return failed(result) if isinstance(result, Report) else result
+    return run_in_session(worker, order.job, order.lane, work)
 
 
 @dataclass
@@ -101,7 +99,7 @@ class _Piece:
 
     def add(self, chunk: int, tag: Tag) -> None:
         """Take in the tag of some of a chunk's values."""
-        self.tags[chunk] = _xor(self.tags.get(chunk, _ZERO), tag)
+        self.tags[chunk] = xor_tags(self.tags.get(chunk, _ZERO), tag)
 
     def checked(self) -> list[ChunkTag]:
         """The tags of the chunks that were named one by one."""
@@ -115,11 +113,11 @@ class _Piece:
     def total(self) -> Tag:
         total = bytes.fromhex(self.order.own), bytes.fromhex(self.order.next)
         for tag in self.tags.values():
-            total = _xor(total, tag)
+            total = xor_tags(total, tag)
         return total
 
 
-def _xor(one: Tag, other: Tag) -> Tag:
+def xor_tags(one: Tag, other: Tag) -> Tag:
     own, following = (bytes(a ^ b for a, b in zip(*pair, strict=True)) for pair in zip(one, other, strict=True))
     return own, following
 
@@ -140,10 +138,10 @@ class _Batch:
         return sum(rows for _, _, rows in self.items)
 
 
-def _batches(segment: StoredSegment, chunk: int, ranges: tuple[Range, ...]) -> Iterator[_Batch]:
+def batches(segment: StoredSegment, chunk: int, ranges: tuple[Range, ...]) -> Iterator[_Batch]:
     """All values of a chunk that can be wrong: words, and bits of which some are missing."""
     begins, rows = chunk * segment.chunk_rows, segment.rows_of(chunk)
-    for form, bits, columns in _groups(dict(segment.columns), ranges, rows):
+    for form, bits, columns in groups(dict(segment.columns), ranges, rows):
         items: list[tuple[Range, int, int]] = []
         room = BATCH
         for one in columns:
@@ -159,7 +157,7 @@ def _batches(segment: StoredSegment, chunk: int, ranges: tuple[Range, ...]) -> I
             yield _Batch(form, bits, items)
 
 
-def _groups(
+def groups(
     forms: dict[str, StoredForm], ranges: tuple[Range, ...], rows: int
 ) -> Iterator[tuple[StoredForm, int, list[Range]]]:
     """Columns that are looked at together, and by how many bits: as few as the widest of them needs.
@@ -199,10 +197,10 @@ def _check(
     scheduler = Scheduler(channel, run.timeout)
     for piece in pieces:
         for chunk, segment in piece.chunks:
-            for batch in _batches(segment, chunk, piece.ranges):
+            for batch in batches(segment, chunk, piece.ranges):
                 number += 1
                 scope = Scope(run.party, streams, channel, number << 32, solo=PARTIES[number % 3])
-                scheduler.start(_tag(scope, segment, batch), partial(piece.add, chunk))
+                scheduler.start(tag_of(scope, segment, batch), partial(piece.add, chunk))
                 # small ones cost by their number
                 waiting += max(batch.count, _LEAST)
                 if waiting >= window:
@@ -226,19 +224,21 @@ def _opened(passed: list[bool | None], at: int, bits: object) -> None:
     passed[at] = bool(bits[0])  # type: ignore[index]
 
 
-def _tag(scope: Scope, segment: StoredSegment, batch: _Batch) -> Body[Tag]:
+def tag_of(scope: Scope, segment: StoredSegment, batch: _Batch) -> Body[Tag]:
     """The tag of a batch: zero if every value is as it should be."""
     nullable = [item for item in batch.items if item[0].nullable]
     masks = [(one.column + VALIDITY, first, rows) for one, first, rows in nullable]
-    valid = scope.input(_read(segment, StoredForm.BITS, masks))
-    values = scope.input(_read(segment, batch.form, [(one.column, first, rows) for one, first, rows in batch.items]))
+    valid = scope.input(read_rows(segment, StoredForm.BITS, masks))
+    values = scope.input(
+        read_rows(segment, batch.form, [(one.column, first, rows) for one, first, rows in batch.items])
+    )
     assert isinstance(valid, BitShare)
     if isinstance(values, BitShare):
         parts = yield from not_false(scope, values, valid)
     elif not nullable:
         parts = yield from out_of_range(scope, values, _runs(batch.items), batch.bits)
     else:
-        own = scope.input(_read(segment, batch.form, [(one.column, first, rows) for one, first, rows in nullable]))
+        own = scope.input(read_rows(segment, batch.form, [(one.column, first, rows) for one, first, rows in nullable]))
         assert isinstance(own, Share)
         range_of, missing = scope.fork(2)
         bodies = [
@@ -255,7 +255,7 @@ def _runs(items: list[tuple[Range, int, int]]) -> list[RangeRun]:
     return [RangeRun(rows, one.lo, one.hi) for one, _, rows in items]
 
 
-def _read(segment: StoredSegment, form: StoredForm, items: list[tuple[str, int, int]]) -> Share | BitShare:
+def read_rows(segment: StoredSegment, form: StoredForm, items: list[tuple[str, int, int]]) -> Share | BitShare:
     """Rows of columns of one form, one behind the other."""
     out = empty(form, sum(rows for _, _, rows in items))
     at = 0

@@ -1,4 +1,4 @@
-"""The lanes of a node as its supervisor uses them: made from the settings, where the others' are, which are taken."""
+"""The lanes of a node as its supervisor uses them: made from the settings, which are taken, why work in them failed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from socket import socket
 
+from tercet.engine.failure import Cause, Report
+from tercet.federation.api import ErrorBody
 from tercet.federation.api_admin import LaneStatus
+from tercet.federation.refusals import error_body
 from tercet.node.parts import NodeContext, NodeIdentity
 from tercet.node.worker.launch import Launcher
-from tercet.node.worker.messages import LaneAddress, PartyNumber, Setup
-from tercet.node.worker.pool import LanePool
+from tercet.node.worker.messages import Failed, LaneAddress, LaneSession, PartyNumber, Setup
+from tercet.node.worker.pool import LaneEnd, LanePool
 from tercet.sharing import Party
 
 CONNECT_S = 10.0
@@ -21,6 +24,7 @@ CONNECT_S = 10.0
 _LANE_S = 30.0
 """How long a lane stays taken when another node does not say that its worker is done."""
 _TURN_S = 1.0
+_MESSAGE, _HINT = 2000, 1000
 
 
 def make_lanes(context: NodeContext, listeners: Sequence[socket], launcher: Launcher) -> LanePool:
@@ -44,13 +48,15 @@ def make_lanes(context: NodeContext, listeners: Sequence[socket], launcher: Laun
     return lanes
 
 
-def places(identity: NodeIdentity, lane: int) -> dict[PartyNumber, LaneAddress]:
-    """Where the workers of this lane are at the other two nodes. Raises ConfigError for a port that cannot be."""
-    found: dict[PartyNumber, LaneAddress] = {}
+def lane_session(context: NodeContext, lane: int, session: str) -> LaneSession:
+    """The session of one order in this lane. Raises ConfigError for a port that cannot be."""
+    identity = context.identity
+    places: dict[PartyNumber, LaneAddress] = {}
     for party in identity.others:
         host, port = identity.federation.node(party).lane(lane)
-        found[str(int(party))] = LaneAddress(host=host, port=port)  # type: ignore[index]
-    return found
+        places[str(int(party))] = LaneAddress(host=host, port=port)  # type: ignore[index]
+    flush_s = context.settings.timeouts.worker
+    return LaneSession(session=session, places=places, connect_s=CONNECT_S, flush_s=flush_s)
 
 
 def lane_statuses(lanes: LanePool) -> list[LaneStatus]:
@@ -65,6 +71,43 @@ def missing_workers(lanes: LanePool) -> list[str]:
     """What keeps jobs from running in any lane; empty if nothing does."""
     states = lanes.states()
     return [] if not states or any(one.ready for one in states) else ["the workers load"]
+
+
+def failure(identity: NodeIdentity, job: str, failed: Failed) -> ErrorBody:
+    """The error of a job that failed in the workers; they have put the names of nodes into its texts."""
+    report = Report(
+        Cause(failed.cause), failed.witness, failed.party, failed.operation, failed.step, failed.reason, failed.hint
+    )
+    blamed = failed.party or failed.witness
+    where = identity.party_name(Party(blamed)) if blamed else identity.name
+    _, body = error_body(report.error(bytes.fromhex(job)), where)
+    facts = [f"node {where}"] + [
+        f"{what} {value}" for what, value in (("operation", failed.operation), ("step", failed.step)) if value
+    ]
+    message = f"{failed.reason} ({', '.join(facts)})"
+    return body.model_copy(update={"message": message[:_MESSAGE], "hint": failed.hint[:_HINT]})
+
+
+def ended(identity: NodeIdentity, why: LaneEnd) -> ErrorBody:
+    """The error of a job whose worker was ended here."""
+    name = identity.name
+    return identity.error(
+        *{
+            LaneEnd.DEADLINE: (
+                "expired",
+                f"the job was not done at its deadline, and {name} ended it",
+                "give it more time",
+            ),
+            LaneEnd.CANCELLED: ("cancelled", f"the job was ended at {name}"),
+            LaneEnd.STOPPED: ("interrupted", f"{name} was stopped while the job ran", "ask again when it runs"),
+            LaneEnd.DIED: (
+                "interrupted",
+                f"the worker of {name} that ran the job ended unexpectedly",
+                "ask again; see that node's log",
+            ),
+            LaneEnd.BUSY: ("busy", f"the lane of {name} did not become free", "ask again"),
+        }[why]
+    )
 
 
 @dataclass

@@ -26,30 +26,24 @@ class Started(Protocol):
     @property
     def control(self) -> socket.socket:
         """The socket on which the worker is told and answers (`worker.messages`)."""
-        ...
 
     @property
     def pid(self) -> int: ...
 
     def ended(self) -> bool:
         """Whether the process has ended."""
-        ...
 
     def exit_status(self) -> int | None:
         """The exit status, negative for a signal; None while the process runs, and if nobody heard it."""
-        ...
 
     def resident_bytes(self) -> int:
         """The memory that it has, with what it shares with other processes; 0 if that cannot be found out."""
-        ...
 
     def kill(self) -> None:
         """End the process; does not wait."""
-        ...
 
     def close(self) -> None:
         """End the process, wait until it has ended (2 seconds at most), and give everything back."""
-        ...
 
 
 class Launcher(Protocol):
@@ -57,11 +51,9 @@ class Launcher(Protocol):
 
     def start(self, lane: int, listener: socket.socket) -> Started:
         """Start a worker that accepts its peers at `listener`. Raises ConfigError if that is not possible."""
-        ...
 
     def close(self) -> None:
         """Start no more; the workers that still run end by themselves."""
-        ...
 
 
 class WorkerLauncher:

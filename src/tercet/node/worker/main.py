@@ -24,8 +24,8 @@ from tercet.federation.model import Body
 from tercet.node.logs import start_logging
 from tercet.node.worker.checking import run_check
 from tercet.node.worker.messages import CheckOrder, JobOrder, Ready, RefreshOrder, Setup, WorkProgress, receive, send
-from tercet.node.worker.refreshing import run_refresh
-from tercet.node.worker.run import Worker, failed, run_plan
+from tercet.node.worker.mode import ANY_VALUE_BYTES
+from tercet.node.worker.run import Worker, failed, run_plan, run_refresh
 from tercet.plan.run.language import PlanLanguage
 from tercet.process import forbid_core_dumps
 from tercet.ring import retain_freed_memory
@@ -35,8 +35,6 @@ from tercet.transport import Identity
 _PROGRESS_S = 0.25
 _FORGET_S = 60.0
 _KEEP_BYTES = 64 << 20
-_ANY_VALUE_BYTES = 1 << 50
-"""No limit for one value: a streamed plan never holds one whole, and `mode` checks the memory of a whole job."""
 
 
 def main(control_fd: int, listener_fd: int, leash_fd: int) -> int:
@@ -92,7 +90,7 @@ def _worker(setup: Setup, key: bytes, listener: socket.socket) -> Worker:
         Identity(certificates[setup.party - 1], key),
         dict(zip(PARTIES, certificates, strict=True)),
         listener,
-        PlanLanguage(_ANY_VALUE_BYTES),
+        PlanLanguage(ANY_VALUE_BYTES),
         setup.memory_bytes,
     )
 

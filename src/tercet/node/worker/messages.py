@@ -15,7 +15,6 @@ nevertheless, as workers read what comes from outside.
 from __future__ import annotations
 
 import socket
-from enum import IntEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, ValidationError
@@ -40,21 +39,6 @@ TagText = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
 PartyNumber = Literal["1", "2", "3"]
 
 
-class MessageKind(IntEnum):
-    """What a message is; supervisor to worker first, then worker to supervisor."""
-
-    SETUP = 1
-    JOB = 2
-    REFRESH = 3
-    CHECK = 4
-    READY = 16
-    PROGRESS = 17
-    FINISHED = 18
-    FAILED = 19
-    REFRESHED = 20
-    CHECKED = 21
-
-
 class Setup(Body):
     """Once, at the start. The data is the node's private key (PEM)."""
 
@@ -76,6 +60,15 @@ class LaneAddress(Body):
 
     host: Annotated[str, StringConstraints(max_length=300)]
     port: Annotated[int, Field(ge=0, le=65535)]
+
+
+class LaneSession(Body):
+    """With whom the workers of one lane connect for one order, and how long they wait for each other."""
+
+    session: Digest
+    places: dict[PartyNumber, LaneAddress]
+    connect_s: Seconds
+    flush_s: Seconds
 
 
 class ColumnInput(Body):
@@ -114,8 +107,7 @@ class JobOrder(Body):
     """Run a plan; the data is the bundle."""
 
     job: Identifier
-    session: Digest
-    places: dict[PartyNumber, LaneAddress]
+    lane: LaneSession
     datasets: dict[DatasetName, PublicJson]
     """Versions that are read, as the store describes them."""
     columns: list[ColumnInput]
@@ -125,21 +117,16 @@ class JobOrder(Body):
     keep: list[KeptOutput]
     results: FilePath
     """A file for the boxes."""
-    connect_s: Seconds
-    flush_s: Seconds
 
 
 class RefreshOrder(Body):
     """Write the next generation of every segment of a dataset version, and of the arrays that were made of it."""
 
     job: Identifier
-    session: Digest
-    places: dict[PartyNumber, LaneAddress]
+    lane: LaneSession
     dataset: DatasetName
     version: PublicJson
     kept: list[PublicJson]
-    connect_s: Seconds
-    flush_s: Seconds
 
 
 class PieceOrder(Body):
@@ -160,15 +147,12 @@ class CheckOrder(Body):
     """Find out under sharing whether values are in the ranges that a schema gives them."""
 
     job: Identifier
-    session: Digest
-    places: dict[PartyNumber, LaneAddress]
+    lane: LaneSession
     agreed: Digest
     """Of all that must be alike at the three nodes: what is checked against which ranges."""
     described: PublicJson
     """The schema, as the store describes it."""
     pieces: Annotated[list[PieceOrder], Field(min_length=1, max_length=1 << 16)]
-    connect_s: Seconds
-    flush_s: Seconds
 
 
 class WorkProgress(Body):
@@ -224,18 +208,19 @@ class Ready(Body):
     pid: int
 
 
-_MODELS: dict[MessageKind, type[Body]] = {
-    MessageKind.SETUP: Setup,
-    MessageKind.JOB: JobOrder,
-    MessageKind.REFRESH: RefreshOrder,
-    MessageKind.CHECK: CheckOrder,
-    MessageKind.READY: Ready,
-    MessageKind.PROGRESS: WorkProgress,
-    MessageKind.FINISHED: WorkDone,
-    MessageKind.FAILED: Failed,
-    MessageKind.REFRESHED: RefreshDone,
-    MessageKind.CHECKED: CheckDone,
+_MODELS: dict[int, type[Body]] = {
+    1: Setup,
+    2: JobOrder,
+    3: RefreshOrder,
+    4: CheckOrder,
+    16: Ready,
+    17: WorkProgress,
+    18: WorkDone,
+    19: Failed,
+    20: RefreshDone,
+    21: CheckDone,
 }
+"""By kind: what a worker is told, then what it answers."""
 _KINDS = {model: kind for kind, model in _MODELS.items()}
 
 
@@ -256,7 +241,7 @@ def receive(sock: socket.socket) -> tuple[Body, bytes] | None:
     reader = Reader(head, "message between worker and supervisor", ProtocolViolation)
     magic = reader.raw(len(MAGIC))
     version, kind, zero, text_bytes, data_bytes = (reader.number(form) for form in "BBHIQ")
-    if magic != MAGIC or version != VERSION or zero or kind not in tuple(MessageKind):
+    if magic != MAGIC or version != VERSION or zero or kind not in _MODELS:
         raise ProtocolViolation("a worker and its supervisor are of different versions")
     if text_bytes > _MAX_TEXT_BYTES or data_bytes > _MAX_DATA_BYTES:
         raise ProtocolViolation(f"a message between worker and supervisor of {text_bytes + data_bytes} bytes")
@@ -264,7 +249,7 @@ def receive(sock: socket.socket) -> tuple[Body, bytes] | None:
     if text is None or data is None:
         return None
     try:
-        return _MODELS[MessageKind(kind)].model_validate_json(text), data
+        return _MODELS[kind].model_validate_json(text), data
     except ValidationError:
         raise ProtocolViolation("a message between worker and supervisor cannot be read") from None
 

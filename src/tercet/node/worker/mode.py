@@ -11,6 +11,8 @@ from tercet.plan.rows.cut import Refusal
 from tercet.plan.run.memory import peak_bytes
 from tercet.plan.run.passes import Passes, Streamed, split
 
+ANY_VALUE_BYTES = 1 << 50
+"""No limit for one value: a streamed plan never holds one whole, and `choose_mode` checks the memory of a job."""
 WHOLE_BYTES = 256 << 20
 """A plan that needs no more is run whole."""
 PARTITION_BYTES = 128 << 20

@@ -277,12 +277,6 @@ class LanePool:
         for lane in self._lanes:
             lane.start()
 
-    def await_ready(self, seconds: float = START_S) -> bool:
-        """Start the workers and wait until all are ready; False if one is not in time. For tests."""
-        deadline = time.monotonic() + seconds
-        self.start()
-        return all([lane.await_ready(deadline) for lane in self._lanes])
-
     def tend(self) -> None:
         """Replace workers that have ended by themselves while nothing ran in their lanes."""
         for lane in self._lanes:

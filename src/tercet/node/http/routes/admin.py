@@ -22,18 +22,11 @@ from tercet.federation.api_admin import (
 )
 from tercet.federation.identifiers import DatasetName, MemberName
 from tercet.federation.refusals import conflict
-from tercet.node.changes.coordinator import Transactions
-from tercet.node.changes.repair import Repair
-from tercet.node.changes.verdicts import Verdicts
 from tercet.node.http.access import Operator
-from tercet.node.http.health import HealthMonitor
-from tercet.node.http.routes.datasets import dataset_info
-from tercet.node.http.routes.open_routes import node_info
-from tercet.node.jobs.jobs import Jobs
+from tercet.node.http.rooms import Rooms
+from tercet.node.http.routes.data import dataset_list
 from tercet.node.parts import NodeContext
-from tercet.node.peers import Peers
 from tercet.node.worker.lanes import lane_statuses
-from tercet.node.worker.pool import LanePool
 from tercet.store import backup as backups
 
 After = Annotated[int, Query(ge=0, lt=1 << 62)]
@@ -48,18 +41,10 @@ def _public_files(context: NodeContext) -> dict[str, bytes]:
     return found | {"card.pem": context.identity.member.card.pem().encode()}
 
 
-def router(
-    context: NodeContext,
-    peers: Peers,
-    lanes: LanePool,
-    verdicts: Verdicts,
-    repair: Repair,
-    transactions: Transactions,
-    jobs: Jobs,
-    health: HealthMonitor,
-) -> APIRouter:
+def router(rooms: Rooms) -> APIRouter:
     """Routes of operators."""
     routes = APIRouter(prefix="/v1/admin", tags=["operator"])
+    context = rooms.context
 
     def head() -> ChainHead:
         signed = context.store.audit.head()
@@ -77,13 +62,13 @@ def router(
     @routes.get("/status")
     def status(caller: Operator) -> NodeStatus:
         """Everything about this node at a glance."""
-        missing = health.missing()
+        missing = rooms.missing()
         return NodeStatus(
-            node=node_info(context),
+            node=rooms.info(),
             health=Health(ready=not missing, missing=missing),
-            peers=[state.status() for state in peers.states()],
-            lanes=lane_statuses(lanes),
-            jobs=jobs.counts(),
+            peers=[state.status() for state in rooms.peers.states()],
+            lanes=lane_statuses(rooms.lanes),
+            jobs=rooms.jobs.ledger.counts(),
             datasets=len(context.store.datasets.names()),
             uploads=len(context.store.uploads.open(None)),
             stored_bytes=context.store.stored_bytes(),
@@ -92,17 +77,13 @@ def router(
             policy=policy(),
             in_doubt=[doubt.transaction for doubt in context.store.changes.in_doubt()],
             audit=head(),
-            warnings=[warning[:500] for warning in health.warnings()],
+            warnings=[warning[:500] for warning in rooms.warnings()],
         )
 
     @routes.get("/datasets")
     def datasets(caller: Operator) -> DatasetList:
         """All datasets of this node."""
-        changing = context.store.changes.changing()
-        found = [context.store.version(name) for name in context.store.datasets.names()]
-        return DatasetList(
-            datasets=[dataset_info(context, one, changing, caller.fingerprint) for one in found if one is not None]
-        )
+        return dataset_list(context, caller.fingerprint)
 
     @routes.post("/backup")
     def backup(body: BackupOrder, caller: Operator) -> BackupInfo:
@@ -138,30 +119,30 @@ def router(
     @routes.post("/nodes/{name}/accept-head")
     def accept_head(name: Annotated[MemberName, Path()], body: OperatorReason, caller: Operator) -> ChainHead:
         """Accept the next audit head of another node although it is lower, as after a restore from a backup."""
-        jobs.heads.accept(name, by=caller.name, reason=body.reason)
+        rooms.jobs.heads.accept(name, by=caller.name, reason=body.reason)
         context.log.info("lower head to be accepted", person=caller.name, peer=name)
         return head()
 
     @routes.post("/datasets/{name}/check")
     def check(name: Annotated[DatasetName, Path()], caller: Operator) -> CheckReport:
         """Check under sharing that the values of a dataset which nobody has checked are in their ranges."""
-        found = transactions.check_dataset(name)
+        found = rooms.transactions.check_dataset(name)
         context.log.info("dataset checked", person=caller.name, dataset=name, failed=found.failed)
         return found
 
     @routes.post("/repair")
     def repair_changes(body: RepairOrder, caller: Operator) -> RepairReport:
         """Carry out here the changes that the other nodes have committed, with the votes of all three as proof."""
-        wanted = [body.transaction] if body.transaction is not None else repair.missing()
+        wanted = [body.transaction] if body.transaction is not None else rooms.repair.missing()
         done, failed = [], {}
         for transaction in wanted:
             try:
-                done.append(repair.run(transaction, caller.name))
+                done.append(rooms.repair.run(transaction, caller.name))
             except TercetError as error:
                 if body.transaction is not None:
                     raise
                 failed[transaction] = " ".join(error.message.split())[:500]
-        return RepairReport(repaired=done, failed=failed, proofs=verdicts.found())
+        return RepairReport(repaired=done, failed=failed, proofs=rooms.verdicts.found())
 
     @routes.post("/policy/reload")
     def reload(caller: Operator) -> PolicyInfo:

@@ -14,9 +14,8 @@ from tercet.federation.api import MAX_PAGE, MAX_WAIT_S, ExplainAnswer, JobInfo, 
 from tercet.federation.api_admin import OperatorReason
 from tercet.federation.identifiers import Identifier
 from tercet.node.http.access import Analyst, AnalystOrOperator, Anyone, Caller, Operator, RawBody
-from tercet.node.http.turns import Turns
-from tercet.node.jobs.jobs import Jobs
-from tercet.node.parts import NodeContext
+from tercet.node.http.limits import Turns
+from tercet.node.http.rooms import Rooms
 
 Job = Annotated[Identifier, Path()]
 State = Annotated[JobStateName | None, Query()]
@@ -29,10 +28,10 @@ _BUNDLE = {"requestBody": {"required": True, "content": _BINARY}}
 _BOXES: dict[int | str, dict[str, Any]] = {200: {"description": "the boxes", "content": _BINARY}}
 
 
-def router(context: NodeContext, jobs: Jobs) -> APIRouter:
-    """All routes of jobs but those between nodes; `tercet.node.http.app` includes it."""
+def router(rooms: Rooms) -> APIRouter:
+    """All routes of jobs but those between nodes."""
     routes = APIRouter(tags=["jobs"])
-    jobs, limits = jobs, context.settings.limits
+    context, jobs, limits = rooms.context, rooms.jobs, rooms.context.settings.limits
     turns = Turns(limits.analyses, limits.analyses_of_one)
 
     def visible(job: str, caller: Caller) -> None:

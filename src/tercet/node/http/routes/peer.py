@@ -1,4 +1,4 @@
-"""Routes between nodes except those of jobs: the comparison of nodes, changes, checks. The gate admits nodes only."""
+"""Routes between nodes, which the gate admits alone; see the table in `tercet.federation.api_peer`."""
 
 from __future__ import annotations
 
@@ -16,45 +16,81 @@ from tercet.federation.api_peer import (
     Commit,
     EntryHash,
     Hello,
+    JobCancel,
+    JobNews,
+    JobPrepare,
+    JobSettle,
+    JobStart,
+    Noted,
     Prepare,
     PrepareAnswer,
+    RefreshStart,
     TransactionState,
     Verdict,
     VersionList,
     WholeChange,
 )
 from tercet.federation.identifiers import DatasetName, Identifier
-from tercet.federation.refusals import forbidden, not_found
-from tercet.node.changes.checks import Checks
-from tercet.node.changes.coordinator import Transactions
-from tercet.node.changes.participant import Participant
-from tercet.node.changes.repair import Repair
-from tercet.node.changes.verdicts import Verdicts
+from tercet.federation.refusals import conflict, forbidden, not_found
 from tercet.node.http.access import CallingNode, PeerCaller
-from tercet.node.parts import NodeContext
+from tercet.node.http.rooms import Rooms
 
-Transaction = Annotated[Identifier, Path()]
+Id = Annotated[Identifier, Path()]
 After = Annotated[int, Query(ge=0, lt=1 << 62)]
 
 
-def router(
-    context: NodeContext,
-    participant: Participant,
-    verdicts: Verdicts,
-    repair: Repair,
-    checks: Checks,
-    transactions: Transactions,
-) -> APIRouter:
-    """Routes of transactions and of the comparison of nodes."""
+def _check_same(transaction: str, verdict: Verdict) -> None:
+    if verdict.transaction != transaction:
+        raise IntegrityError("the verdict is about another change than the path")
+
+
+def router(rooms: Rooms) -> APIRouter:
+    """Routes of jobs, changes and checks, and of the comparison of nodes."""
     routes = APIRouter(prefix="/peer", include_in_schema=False)
+
+    context, participant, verdicts = rooms.context, rooms.participant, rooms.verdicts
+    checks, repair, jobs = rooms.checks, rooms.repair, rooms.jobs
 
     def coordinates(peer: CallingNode) -> None:
         if peer.name != context.identity.federation.coordinator.name:
             raise forbidden(f"{peer.name} does not coordinate", hint="compare the federation files")
 
-    def same(transaction: str, verdict: Verdict) -> None:
-        if verdict.transaction != transaction:
-            raise IntegrityError("the verdict is about another change than the path")
+    @routes.post("/jobs/{job}/prepare")
+    def prepare_job(job: Id, body: JobPrepare, peer: PeerCaller) -> JobNews:
+        coordinates(peer)
+        return jobs.news.of(job)
+
+    @routes.post("/jobs/{job}/news")
+    def news(job: Id, body: JobNews, peer: PeerCaller) -> JobNews:
+        if not jobs.coordinates:
+            raise conflict(f"{context.identity.name} does not coordinate")
+        if body.head.node != peer.name:
+            raise forbidden("a node tells of its own audit chain only")
+        jobs.dispatcher.heard(peer.party, job, body)
+        return jobs.news.of(job)
+
+    @routes.post("/jobs/{job}/start")
+    def start(job: Id, body: JobStart, peer: PeerCaller) -> Noted:
+        coordinates(peer)
+        jobs.start_here(job, body)
+        return Noted()
+
+    @routes.post("/jobs/{job}/refresh")
+    def refresh(job: Id, body: RefreshStart, peer: PeerCaller) -> Noted:
+        coordinates(peer)
+        jobs.refreshes.join(job, body)
+        return Noted()
+
+    @routes.post("/jobs/{job}/settle")
+    def settle(job: Id, body: JobSettle, peer: PeerCaller) -> Noted:
+        coordinates(peer)
+        jobs.settle_here(job, body)
+        return Noted()
+
+    @routes.post("/jobs/{job}/cancel")
+    def cancel(job: Id, body: JobCancel, peer: PeerCaller) -> Noted:
+        jobs.cancel_here(job, body, peer.name)
+        return Noted()
 
     @routes.get("/hello")
     def hello(peer: PeerCaller) -> Hello:
@@ -68,32 +104,32 @@ def router(
         return participant.prepare(body)
 
     @routes.post("/transactions/{transaction}/commit")
-    def commit(transaction: Transaction, body: Commit, peer: PeerCaller) -> TransactionState:
+    def commit(transaction: Id, body: Commit, peer: PeerCaller) -> TransactionState:
         """Make a change visible that the coordinator has decided."""
         coordinates(peer)
-        same(transaction, body.verdict)
+        _check_same(transaction, body.verdict)
         return verdicts.hear(body.verdict, body.answers, "", peer.name)
 
     @routes.post("/transactions/{transaction}/abort")
-    def abort(transaction: Transaction, body: Abort, peer: PeerCaller) -> TransactionState:
+    def abort(transaction: Id, body: Abort, peer: PeerCaller) -> TransactionState:
         """Undo a prepared change, and refuse that transaction from now on."""
         coordinates(peer)
-        same(transaction, body.verdict)
+        _check_same(transaction, body.verdict)
         return verdicts.hear(body.verdict, [], f"{peer.name}: {body.reason}"[:500], peer.name)
 
     @routes.post("/transactions/{transaction}/show")
-    def show(transaction: Transaction, body: Abort, peer: PeerCaller) -> TransactionState:
+    def show(transaction: Id, body: Abort, peer: PeerCaller) -> TransactionState:
         """Hear from another participant that the coordinator gave a change up, and say what is known of it here."""
-        same(transaction, body.verdict)
+        _check_same(transaction, body.verdict)
         return verdicts.hear(body.verdict, [], f"{peer.name}: {body.reason}"[:500], peer.name)
 
     @routes.get("/transactions/{transaction}")
-    def state(transaction: Transaction, peer: PeerCaller) -> TransactionState:
+    def state(transaction: Id, peer: PeerCaller) -> TransactionState:
         """What is known here of a change, for a node in doubt."""
-        return transactions.state(transaction)
+        return rooms.transactions.state(transaction)
 
     @routes.get("/transactions/{transaction}/whole")
-    def whole(transaction: Transaction, peer: PeerCaller) -> WholeChange:
+    def whole(transaction: Id, peer: PeerCaller) -> WholeChange:
         """A committed change with its proof, for a node that lacks it."""
         return repair.whole(transaction)
 
@@ -111,25 +147,25 @@ def router(
         return VersionList(versions=repair.versions(name, after))
 
     @routes.post("/uploads/{upload}/held")
-    def held(upload: Transaction, body: CheckAsk, peer: PeerCaller) -> CheckHeld:
+    def held(upload: Id, body: CheckAsk, peer: PeerCaller) -> CheckHeld:
         """Which chunks of an upload are here."""
         coordinates(peer)
         return checks.held(upload, body)
 
     @routes.post("/checks/{run}")
-    def check(run: Transaction, body: CheckStart, peer: PeerCaller) -> CheckNews:
+    def check(run: Id, body: CheckStart, peer: PeerCaller) -> CheckNews:
         """Start this node's worker for a check."""
         coordinates(peer)
         return checks.begin(run, body)
 
     @routes.post("/checks/{run}/end")
-    def ended(run: Transaction, peer: PeerCaller) -> CheckNews:
+    def ended(run: Id, peer: PeerCaller) -> CheckNews:
         """End a check that has failed elsewhere."""
         coordinates(peer)
         return checks.end(run)
 
     @routes.get("/checks/{run}")
-    def checked(run: Transaction, peer: PeerCaller) -> CheckNews:
+    def checked(run: Id, peer: PeerCaller) -> CheckNews:
         """How a check stands here."""
         coordinates(peer)
         return checks.news(run)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tercet.errors import ProtocolViolation
-from tercet.node.worker.messages import MessageKind, Ready, WorkProgress, receive, send
+from tercet.node.worker.messages import Ready, WorkProgress, receive, send
 
 
 def through(data: bytes) -> object:
@@ -65,7 +65,7 @@ MESSAGE = raw(WorkProgress(fraction=0.5))
         MESSAGE[:6] + b"\x01" + MESSAGE[7:],
         MESSAGE[:8] + b"\xff\xff\xff\xff" + MESSAGE[12:],
         MESSAGE[:12] + b"\xff" * 8 + MESSAGE[20:],
-        MESSAGE[:5] + bytes([MessageKind.FINISHED]) + MESSAGE[6:],
+        MESSAGE[:5] + bytes([18]) + MESSAGE[6:],
         MESSAGE.replace(b"0.5", b"7.5"),
         MESSAGE.replace(b"fraction", b"fractiom"),
     ],

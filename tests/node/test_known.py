@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tercet.errors import Gone
-from tercet.node.jobs import row_keys
-from tercet.node.jobs.row_keys import RowKeys
+from tercet.node.jobs import known
+from tercet.node.jobs.known import RowKeys
 from tercet.policy.persons import APART
 from tercet.store.version import layout_of
 
@@ -62,7 +62,7 @@ def test_of_that_version_and_layout_only(monkeypatch: pytest.MonkeyPatch) -> Non
     assert RowKeys(node(None), "owner")("d", LAYOUT, frozenset([2])) is APART
     for person in ("owner", "stranger"):
         assert RowKeys(node(Version(key=False)), person)("d", LAYOUT, frozenset([2])) is None
-    monkeypatch.setattr(row_keys, "MAX_NUMBERED", 2)
+    monkeypatch.setattr(known, "MAX_NUMBERED", 2)
     for person in ("owner", "stranger"):
         assert RowKeys(node(Version()), person)("d", LAYOUT, frozenset([2])) is APART
 

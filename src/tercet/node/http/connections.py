@@ -1,8 +1,8 @@
-"""Limits on open connections: few for strangers of each address; known people and nodes are counted apart from them.
+"""Connections of a node: its listening sockets and TLS, how many may be open, and the HTTP protocol on each.
 
 A connection is counted once it is accepted, before TLS, so that a silent one costs nothing but its place:
 
-    opened    the handshake has to end within `HANDSHAKE_S`, the first request's head within `protocol.HEAD_S` after it
+    opened    the handshake has to end within `HANDSHAKE_S`, the first request's head within `HEAD_S` after it
     greeted   the handshake is done; still a stranger's, counted with its address (of IPv6 its /64)
     known     a request of a known person or a node was let through: counted with that person, never against strangers
 
@@ -14,13 +14,65 @@ free of that rule, so that a flood from elsewhere, or from behind the same route
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import os
 import socket
+import ssl
+import time
 from collections import Counter, OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tercet.errors import ConfigError
+from tercet.node.parts import NodeIdentity
+from tercet.transport.identity import tls_context
+
+_BACKLOG = 256
+_AGAIN_S = 0.1
+
+
+def bind(host: str, port: int, *, patience_s: float = 0.0) -> socket.socket:
+    """A listening socket. Raises ConfigError if the address is not free within `patience_s` seconds.
+
+    The workers of a node that was killed live on for a moment, and hold the ports of its lanes.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return _bound(host, port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() >= deadline:
+                raise ConfigError(
+                    f"cannot listen at {host}:{port}: {error.strerror}", hint="is another node running there?"
+                ) from None
+        time.sleep(_AGAIN_S)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(_BACKLOG)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def server_context(identity: NodeIdentity) -> ssl.SSLContext:
+    """TLS 1.3 with the node's certificate; a caller that shows one must be another node of the federation."""
+    others = [entry.card.certificate for entry in identity.federation.nodes if entry.name != identity.name]
+    context = tls_context(identity.member.identity, others, server=True)
+    # people have no certificate to show: they sign each request
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
 
 HANDSHAKE_S = 5.0
 _AT_ONCE = 64
@@ -200,3 +252,76 @@ def _hang_up(guest: socket.socket) -> None:
     # asyncio owns the socket, sees its end and closes it
     with suppress(OSError):
         guest.shutdown(socket.SHUT_RDWR)
+
+
+HEAD_BYTES = 32 << 10
+HEAD_S = 10.0
+PEER_CERTIFICATE = "tercet_peer_certificate"
+
+
+class NodeProtocol(HttpToolsProtocol):
+    """Adds the client's TLS certificate to each request's state; closes connections with long or slow heads.
+
+    httptools does not limit the size of a head, and uvicorn does not limit the time.
+    """
+
+    _head_timer: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+    _in_head = True
+    _peer: bytes | None = None
+    doors: Doors | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        tls = transport.get_extra_info("ssl_object")
+        self._peer = tls.getpeercert(True) if tls is not None else None
+        if self.doors is not None and self.client is not None:
+            self.doors.greeted(self.client)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_timer()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._forget_timer()
+        self._in_head = True
+        self._head_timer = self.loop.call_later(HEAD_S, self._too_slow)
+
+    def _forget_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _too_slow(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            if self._head_timer is None:
+                self._await_head()
+            self._head_bytes += len(data)
+        super().data_received(data)
+        # the count may include the first bytes of the body: it is compared only while the head is incomplete
+        if self._in_head and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("Request head too long.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"][PEER_CERTIFICATE] = self._peer
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._head_bytes = 0
+        self._forget_timer()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._in_head = True
+
+
+def protocol_of(doors: Doors) -> type[NodeProtocol]:
+    """The protocol class for a node with these connection limits; the daemon gives it to uvicorn."""
+    return type("DoorProtocol", (NodeProtocol,), {"doors": doors})

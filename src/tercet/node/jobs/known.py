@@ -1,13 +1,19 @@
-"""Which rows and columns of a dataset a person has uploaded, and so knows already when they ask or receive."""
+"""What people know of a dataset, or may see of it: the rows and columns that they have uploaded, and public keys."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, TypeAlias
 
 from sqlalchemy import Connection
 
+from tercet.errors import NotFound
+from tercet.node.parts import NodeContext
+from tercet.policy.persons import APART, MAX_NUMBERED, Apart
 from tercet.policy.request import Brought, ColumnSource, Stretches, united
+from tercet.policy.rules import Policy
 from tercet.store.datasets import visible
+from tercet.store.keys import KeyValues
 from tercet.store.origins import read_origins
 from tercet.store.segments import Segment
 from tercet.store.version import DatasetVersion, layout_of
@@ -52,14 +58,14 @@ def is_marked(segments: Sequence[Segment], column: str, people: People) -> bool:
     return any(rows.get(base) not in people for base in theirs)
 
 
-def rows_of(segments: Sequence[Segment], column: str, people: People) -> Stretches:
-    """The stretches of rows that they have brought, with what this column holds there."""
+def rows_of(segments: Sequence[Segment], column: str | None, people: People) -> Stretches:
+    """The stretches of rows that they have brought, with what this column holds there; None: whatever column."""
     owners = {segment.base: segment.owner for segment in segments if column in segment.names}
     found: list[tuple[int, int]] = []
     at = 0
     for segment in segments:
         if not segment.joined:
-            if segment.owner in people and owners.get(segment.segment) in people:
+            if segment.owner in people and (column is None or owners.get(segment.segment) in people):
                 found.append((at, at + segment.rows))
             at += segment.rows
     return tuple(found)
@@ -67,14 +73,7 @@ def rows_of(segments: Sequence[Segment], column: str, people: People) -> Stretch
 
 def known_to(version: DatasetVersion, people: People) -> Stretches:
     """The stretches of rows that they have brought, whoever has brought further columns of them."""
-    found: list[tuple[int, int]] = []
-    at = 0
-    for segment in version.segments:
-        if not segment.joined:
-            if segment.owner in people:
-                found.append((at, at + segment.rows))
-            at += segment.rows
-    return united(tuple(found), ())
+    return united(rows_of(version.segments, None, people), ())
 
 
 def behind_kept(connection: Connection, disclosure: object, people: People) -> Mapping[tuple[str, str], Brought]:
@@ -86,11 +85,54 @@ def behind_kept(connection: Connection, disclosure: object, people: People) -> M
     for origin in read_origins(disclosure):
         segments = visible(connection, origin.dataset, origin.version)
         key = origin.dataset, layout_of(segments)
-        for one in _brought(segments, origin.columns, people):
+        for column in sorted(origin.columns):
+            one = Brought(rows_of(segments, column, people), marked=is_marked(segments, column, people))
             found[key] = found[key].beside(one) if key in found else one
     return found
 
 
-def _brought(segments: Sequence[Segment], columns: Iterable[str], people: People) -> Iterator[Brought]:
-    for column in sorted(columns):
-        yield Brought(rows_of(segments, column, people), marked=is_marked(segments, column, people))
+_Answer: TypeAlias = KeyValues | Literal[Apart.APART] | None
+
+
+class RowKeys:
+    """Reads the keys that one analyst may use; those read are remembered, for one request."""
+
+    def __init__(self, context: NodeContext, analyst: str) -> None:
+        self._context = context
+        self._analyst = analyst
+        self._known: dict[tuple[str, str], _Answer] = {}
+
+    def __call__(self, dataset: str, layout: str, versions: frozenset[int]) -> _Answer:
+        """The keys of a dataset's rows in this layout; None if there are none.
+
+        APART if they are more than decisions compare, if the version is no more, or if neither a rule nor rows of
+        theirs let the analyst use the keys. Raises IntegrityError.
+        """
+        if (dataset, layout) not in self._known:
+            self._known[dataset, layout] = self._read(dataset, layout, versions)
+        return self._known[dataset, layout]
+
+    def _read(self, dataset: str, layout: str, versions: frozenset[int]) -> _Answer:
+        # a refresh ends the versions before it, and leaves rows where they are
+        for number in (*sorted(versions), None):
+            try:
+                found = self._context.store.datasets.get(dataset, number)
+                if layout_of(found.segments) != layout:
+                    continue
+                column = found.schema.key
+                if column is None:
+                    return None
+                if found.rows > MAX_NUMBERED or not may_see_keys(self._context.policy.current, self._analyst, found):
+                    return APART
+                return found.read_keys(column.name)
+            except NotFound:
+                continue
+        return APART
+
+
+def may_see_keys(policy: Policy, person: str, version: DatasetVersion) -> bool:
+    """Whether somebody may work with the public keys of a dataset's rows: they own some, or a rule names them."""
+    column = version.schema.key
+    if column is None:
+        return False
+    return person in version.owners or policy.may_see_keys(person, version.name, column.name)

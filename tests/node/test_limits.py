@@ -1,4 +1,4 @@
-"""Turns at reading bundles: one person's large plans wait for each other, not others for them."""
+"""Limits on what callers ask: token buckets, and turns at reading bundles, so that nobody waits for somebody else's."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from node.jobs_at_nodes import Asked
 from node.trio_nodes import Nodes, assert_ok
@@ -15,8 +17,33 @@ from tercet.array.core import SecretArray
 from tercet.codec import Writer
 from tercet.federation.bundle import make_bundle
 from tercet.federation.refusals import HttpError
-from tercet.node.http.turns import WAITING_OF_ONE, Turns
+from tercet.node.http.limits import WAITING_OF_ONE, Buckets, Turns
 from tercet.plan.plan import MAGIC, VERSION
+
+
+def test_a_burst_then_the_rate() -> None:
+    buckets = Buckets(2.0, burst_s=5.0)
+    assert [buckets.take("a", 0.0) for _ in range(11)] == [True] * 10 + [False]
+    assert buckets.take("b", 0.0)
+    assert buckets.take("a", 0.5)
+    assert not buckets.take("a", 0.5)
+
+
+@given(st.lists(st.floats(0, 3), max_size=200), st.floats(0.1, 20))
+def test_never_more_than_burst_and_rate(pauses: list[float], rate: float) -> None:
+    buckets = Buckets(rate, burst_s=5.0)
+    now, taken = 0.0, 0
+    for pause in pauses:
+        now += pause
+        taken += buckets.take("a", now)
+    assert taken <= max(1.0, 5 * rate) + rate * now + 1e-6
+
+
+def test_memory_is_bounded() -> None:
+    buckets = Buckets(1.0)
+    for number in range(20_000):
+        buckets.take(str(number), 0.0)
+    assert len(buckets) <= 10_000
 
 
 def test_one_person_waits_for_himself_and_not_for_others() -> None:

@@ -1,12 +1,21 @@
-"""Repairs a node that lacks changes: fetches what the other nodes have committed, with proof, and carries it out.
+"""Recovery of changes: those that are undecided for a while, and those that a node lacks.
 
-A split can be left by a coordinator that lied while this node could not ask, by a node restored from a backup, or by a
-coordinator that decided otherwise than it told. A commit that all three nodes voted for stands: its verdict, its votes
-and its order are fetched from another node, checked against the federation file, and the change is made ready here
-anew. It is committed only if what is ready is exactly what this node itself voted for.
+`Doubts` settles what is prepared and undecided: the coordinator aborts what it began and never decided, and tells again
+the nodes that did not answer; the others ask it, and each other. So every change ends after any crash.
+
+`Repair` brings a node to the state of the other two. A split can be left by a coordinator that lied while this node
+could not ask, by a node restored from a backup, or by a coordinator that decided otherwise than it told. A commit that
+all three nodes voted for stands: its verdict, its votes and its order are fetched from another node, checked against
+the federation file, and the change is made ready here anew. It is committed only if what is ready is exactly what this
+node itself voted for.
 """
 
 from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from sqlalchemy import select
 
@@ -15,13 +24,74 @@ from tercet.federation.api_admin import Repaired
 from tercet.federation.api_peer import Verdict, VersionList, VersionMade, WholeChange
 from tercet.federation.refusals import not_found
 from tercet.federation.verdicts import answer_digest, check_verdict, check_vote
-from tercet.node.changes.participant import Participant, read_answer
-from tercet.node.changes.verdicts import Verdicts
+from tercet.node.changes.coordinator import Transactions
+from tercet.node.changes.participant import Participant, Verdicts, read_answer
 from tercet.node.parts import NodeContext
 from tercet.node.peers import Peers
 from tercet.sharing import Party
 from tercet.store.change import UploadChange, read_change, write_change
 from tercet.store.tables import VERSIONS
+
+_LOOK_S = 0.5
+
+
+class Doubts:
+    """Settles changes that are ready here and not decided. Who calls it: the node, at its start and end."""
+
+    def __init__(
+        self, context: NodeContext, participant: Participant, verdicts: Verdicts, transactions: Transactions
+    ) -> None:
+        self._context = context
+        self._participant = participant
+        self._verdicts = verdicts
+        self._transactions = transactions
+        self._seen: dict[str, float] = {}
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._settle_on, name="tercet doubts", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; what is in doubt from before the start is asked about at once."""
+        long_ago = time.monotonic() - self._context.settings.timeouts.doubt
+        self._seen = dict.fromkeys(self._participant.in_doubt(), long_ago)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; what is in doubt stays in doubt until the next start."""
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _settle_on(self) -> None:
+        usual = min(_LOOK_S, self._context.settings.timeouts.doubt)
+        pause = usual
+        while not self._wake.is_set():
+            try:
+                self._settle()
+                pause = usual
+            except TercetError as error:
+                self._context.log.warning("changes not settled", reason=error.message)
+                pause = min(2 * pause, 8.0)
+            except Exception as error:
+                # a defect must not end the thread, or datasets would stay locked
+                self._context.log.defect(error)
+                pause = min(2 * pause, 8.0)
+            self._wake.wait(pause)
+
+    def _settle(self) -> None:
+        in_doubt = self._participant.in_doubt()
+        self._context.metrics.in_doubt.set(len(in_doubt))
+        if self._context.identity.coordinates:
+            self._transactions.settle(in_doubt)
+        else:
+            self._ask(in_doubt)
+
+    def _ask(self, in_doubt: Sequence[str]) -> None:
+        now = time.monotonic()
+        self._seen = {one: self._seen.get(one, now) for one in in_doubt}
+        for transaction, since in self._seen.items():
+            if now - since >= self._context.settings.timeouts.doubt and self._verdicts.settle(transaction):
+                self._context.log.info("doubt settled", transaction=transaction)
+
 
 _PAGE = 1000
 
@@ -71,8 +141,8 @@ class Repair:
         for party in self._peers.others:
             names = self._peers.look(party).differing
             for name in names:
-                here = {one.transaction for one in self._all_versions(name)}
-                for one in self._versions_at(party, name):
+                here = {one.transaction for one in _paged(partial(self.versions, name))}
+                for one in _paged(partial(self._versions_at, party, name)):
                     if one.transaction not in here:
                         found.setdefault(one.transaction)
         for entry in self._verdicts.contested():
@@ -81,21 +151,9 @@ class Repair:
                 found.setdefault(entry)
         return list(found)
 
-    def _all_versions(self, dataset: str) -> list[VersionMade]:
-        found: list[VersionMade] = []
-        while page := self.versions(dataset, found[-1].version if found else 0):
-            found += page
-        return found
-
-    def _versions_at(self, party: Party, dataset: str) -> list[VersionMade]:
-        found: list[VersionMade] = []
-        while True:
-            after = found[-1].version if found else 0
-            path = f"/peer/datasets/{dataset}/versions?after={after}"
-            page = self._peers.ask(party, "GET", path, VersionList).versions
-            if not page or page[0].version <= after:
-                return found
-            found += page
+    def _versions_at(self, party: Party, dataset: str, after: int) -> list[VersionMade]:
+        path = f"/peer/datasets/{dataset}/versions?after={after}"
+        return [one for one in self._peers.ask(party, "GET", path, VersionList).versions if one.version > after]
 
     def run(self, transaction: str, by: str) -> Repaired:
         """Carry out one change here, exactly as it was voted for; `by` is the operator who orders it.
@@ -158,3 +216,11 @@ class Repair:
             return party, whole
         assert trouble is not None
         raise trouble
+
+
+def _paged(after: Callable[[int], list[VersionMade]]) -> Iterator[VersionMade]:
+    """All versions, of which `after` gives a page: those after a number."""
+    last = 0
+    while page := after(last):
+        yield from page
+        last = page[-1].version

@@ -11,8 +11,7 @@ import pytest
 
 from node.gate_server import Served, gate, read_answer
 from node.test_gate import head, parsed, request
-from tercet.node.http.doors import Door, Doors, home_of
-from tercet.node.http.sockets import bind
+from tercet.node.http.connections import Door, Doors, bind, home_of
 from tercet.node.settings import NodeLimits
 
 LIMITS = NodeLimits(connections=16, connections_of_one=6, requests_per_second=1000.0, strangers_per_second=1000.0)

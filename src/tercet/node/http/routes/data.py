@@ -1,7 +1,9 @@
-"""Routes that read datasets, public keys and receipts, and tell callers who they are to this node."""
+"""Routes that read what the nodes hold: datasets, public keys, receipts, kept arrays and models; who the caller is."""
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -9,25 +11,34 @@ from fastapi import APIRouter, Path, Query
 from tercet.errors import InputError
 from tercet.federation.api import (
     MAX_PAGE,
+    ChangeOutcome,
     DatasetInfo,
     DatasetList,
+    DisclosureInfo,
     Me,
     SegmentInfo,
 )
-from tercet.federation.api_data import MAX_KEYS, KeyPage, Receipt, ReceiptList
-from tercet.federation.identifiers import DatasetName
+from tercet.federation.api_data import MAX_KEYS, KeptArray, KeptInfo, KeptList, KeyPage, Receipt, ReceiptList
+from tercet.federation.identifiers import DatasetName, KeptName
 from tercet.federation.identity import expiring
-from tercet.federation.refusals import forbidden
-from tercet.node.http.access import Anyone, OwnerOrOperator
-from tercet.node.jobs.brought import known_to
-from tercet.node.jobs.row_keys import may_see_keys
+from tercet.federation.orders import DropKept, SignedOrder
+from tercet.federation.refusals import forbidden, not_found
+from tercet.node.http.access import AnalystOrOperator, Anyone, Caller, OwnerOrOperator
+from tercet.node.http.rooms import Rooms
+from tercet.node.jobs.known import known_to, may_see_keys
 from tercet.node.parts import NodeContext
+from tercet.plan.types import write_type
+from tercet.store.kept import KeptResult, KeptRow
+from tercet.store.origins import read_origins
 from tercet.store.version import DatasetVersion
 from tercet.store.widening import agreements
+
+_LINE = 500
 
 Dataset = Annotated[DatasetName, Path()]
 After = Annotated[int, Query(ge=0, lt=1 << 62)]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+Kept = Annotated[KeptName, Path()]
 KeyLimit = Annotated[int, Query(ge=1, le=MAX_KEYS)]
 
 
@@ -65,8 +76,15 @@ def dataset_info(context: NodeContext, found: DatasetVersion, changing: dict[str
     )
 
 
-def router(context: NodeContext) -> APIRouter:
-    """Routes that only read."""
+def dataset_list(context: NodeContext, caller: str) -> DatasetList:
+    """All datasets, as they are told to `caller`."""
+    changing = context.store.changes.changing()
+    return DatasetList(datasets=[dataset_info(context, one, changing, caller) for one in context.store.versions()])
+
+
+def router(rooms: Rooms) -> APIRouter:
+    """Routes of datasets."""
+    context = rooms.context
     routes = APIRouter(prefix="/v1", tags=["datasets"])
 
     @routes.get("/me")
@@ -85,11 +103,7 @@ def router(context: NodeContext) -> APIRouter:
     @routes.get("/datasets")
     def datasets(caller: Anyone) -> DatasetList:
         """All datasets."""
-        changing = context.store.changes.changing()
-        found = [context.store.version(name) for name in context.store.datasets.names()]
-        return DatasetList(
-            datasets=[dataset_info(context, one, changing, caller.fingerprint) for one in found if one is not None]
-        )
+        return dataset_list(context, caller.fingerprint)
 
     @routes.get("/datasets/{name}")
     def dataset(name: Dataset, caller: Anyone) -> DatasetInfo:
@@ -143,5 +157,81 @@ def router(context: NodeContext) -> APIRouter:
             ],
             next=rows[-1].number if len(rows) == limit else None,
         )
+
+    return routes
+
+
+def kept_router(rooms: Rooms) -> APIRouter:
+    """Routes of what analysts keep; the name of a model's array has a slash."""
+    context = rooms.context
+    routes = APIRouter(prefix="/v1/kept", tags=["kept"])
+
+    def array(stored: KeptRow) -> KeptArray:
+        return KeptArray(
+            name=stored.name or stored.handle,
+            handle=stored.handle,
+            label=base64.b64encode(write_type(stored.type)).decode(),
+            shape=list(stored.type.shape),
+            description=str(stored.type)[:500],
+        )
+
+    def told(result: KeptResult) -> KeptInfo:
+        return KeptInfo(
+            name=result.name,
+            owner=result.owner,
+            owner_name=context.name_of(result.owner),
+            job=result.job,
+            arrays=[array(one) for one in result.arrays],
+            model=result.model,
+            made_of=made_of(result.arrays),
+            disclosures=[each for number, one in enumerate(result.arrays) for each in told_disclosures(number, one)],
+            created=result.created,
+            expires=result.expires,
+        )
+
+    def told_disclosures(number: int, stored: KeptRow) -> list[DisclosureInfo]:
+        """Those that the job stored with the array (`policy.disclosure.Disclosure.stored`)."""
+        parts = stored.disclosure.get("rows", []) if isinstance(stored.disclosure, dict) else []
+        return [
+            DisclosureInfo(
+                output=number,
+                dataset=part["dataset"],
+                state=part["state"],
+                rows=part["count"] if part["state"] == "aggregate" else min(1, part["count"]),
+                numbers=stored.type.size,
+            )
+            for part in parts
+        ]
+
+    def made_of(arrays: Sequence[KeptRow]) -> list[str]:
+        found: dict[tuple[str, int], set[str]] = {}
+        for stored in arrays:
+            for one in read_origins(stored.disclosure):
+                found.setdefault((one.dataset, one.version), set()).update(one.columns)
+        return [
+            f"{dataset} (version {version}): {', '.join(sorted(columns))}"[:_LINE]
+            for (dataset, version), columns in sorted(found.items())
+        ]
+
+    def may(owner: str, caller: Caller) -> bool:
+        return owner == caller.fingerprint or "operator" in caller.roles
+
+    @routes.get("")
+    def kept(caller: AnalystOrOperator) -> KeptList:
+        """What the caller keeps; operators see all."""
+        return KeptList(kept=[told(result) for result in context.store.kept.results() if may(result.owner, caller)])
+
+    @routes.get("/{name:path}")
+    def one(name: Kept, caller: AnalystOrOperator) -> KeptInfo:
+        """One kept array or model."""
+        result = context.store.kept.result(name, None if "operator" in caller.roles else caller.fingerprint)
+        if not may(result.owner, caller):
+            raise not_found("nothing of yours is kept under that name")
+        return told(result)
+
+    @routes.delete("/{name:path}")
+    def drop(name: Kept, body: SignedOrder, caller: AnalystOrOperator) -> ChangeOutcome:
+        """Delete a kept array, or a model with all its arrays, at all three nodes; at the coordinator."""
+        return rooms.transactions.order(body, caller.card, DropKept, about=name)
 
     return routes

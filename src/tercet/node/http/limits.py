@@ -1,13 +1,48 @@
-"""Turns for analysing bundles: limits how many plans are read at once, in all and for one person, fairly."""
+"""Limits on what callers ask: requests a second, bundles being read, memory of bodies."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tercet.federation.refusals import too_many
+
+_KEPT = 10_000
+BURST_S = 5.0
+"""Who was quiet for this long may ask for as much at once."""
+
+
+class Buckets:
+    """One token bucket a key: `rate` tokens a second, `BURST_S` seconds' worth at once. Thread-safe.
+
+    Who calls it: the gate, with a person's fingerprint or a stranger's address.
+    """
+
+    def __init__(self, rate: float, burst_s: float = BURST_S) -> None:
+        self._rate = rate
+        self._most = max(1.0, rate * burst_s)
+        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._levels)
+
+    def take(self, key: str, now: float) -> bool:
+        """Take one token; False, and nothing taken, if there is none. `now` in seconds of a clock that only rises."""
+        with self._lock:
+            level, then = self._levels.get(key, (self._most, now))
+            level = min(self._most, level + (now - then) * self._rate)
+            taken = level >= 1.0
+            self._levels[key] = (level - 1.0 if taken else level, now)
+            self._levels.move_to_end(key)
+            if len(self._levels) > _KEPT:
+                # the one quiet for longest, whose bucket is most likely full again
+                self._levels.popitem(last=False)
+            return taken
+
 
 WAITING_OF_ONE = 8
 """How many bundles of one person wait for a turn, beside those being read."""
@@ -80,3 +115,25 @@ class Turns:
         line.remove(turn)
         if not line:
             del self._waiting[who]
+
+
+class BodyBudget:
+    """A budget of memory for bodies, of which one person cannot take all; used by the event loop's thread alone."""
+
+    def __init__(self, most: int, most_of_one: int) -> None:
+        self._left = most
+        self._most_of_one = most_of_one
+        self._taken: Counter[str] = Counter()
+
+    def take(self, count: int, who: str) -> bool:
+        if count > self._left or (who and self._taken[who] + count > self._most_of_one):
+            return False
+        self._left -= count
+        self._taken[who] += count
+        return True
+
+    def give(self, count: int, who: str) -> None:
+        self._left += count
+        self._taken[who] -= count
+        if not self._taken[who]:
+            del self._taken[who]
