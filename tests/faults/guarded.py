@@ -13,7 +13,7 @@ from pathlib import Path
 from faults.doors import Doors
 from node.trio_nodes import LANES, NAMES, ROLES, Nodes, bound, everything
 from tercet.federation.identity import Member
-from tercet.node.setup import NodePlace, create_federation
+from tercet.node.settings import NodePlace, create_federation
 
 ODD_CHILD = Path(__file__).with_name("odd_child.py")
 SETTINGS = {

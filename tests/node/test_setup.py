@@ -13,8 +13,7 @@ from tercet.federation.federation import Federation
 from tercet.federation.identity import Card, Member
 from tercet.node import daemon
 from tercet.node.daemon import Node
-from tercet.node.settings import NodeSettings
-from tercet.node.setup import NodePlace, create_federation, init_node
+from tercet.node.settings import NodePlace, NodeSettings, create_federation, init_node
 from tercet.node.worker.launch import Started
 from tercet.policy.rules import Policy
 from tercet.transport import listen

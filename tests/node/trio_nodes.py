@@ -39,7 +39,7 @@ from tercet.federation.identity import Member
 from tercet.federation.orders import Action, CommitUpload, Order, SignedOrder, sign_order
 from tercet.federation.requests import signed_headers
 from tercet.node.http.connections import bind
-from tercet.node.setup import NodePlace, create_federation
+from tercet.node.settings import NodePlace, create_federation
 from tercet.policy.template import trial
 from tercet.store.schema import Schema
 from tercet.store.splitting import split_chunk

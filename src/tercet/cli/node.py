@@ -51,7 +51,7 @@ def init(
     It gets an identity, commented settings and policy, and the public entry for the federation file. Nothing that
     is there already is overwritten.
     """
-    from tercet.node.setup import init_node
+    from tercet.node.settings import init_node
 
     reached = address or (name if listen in ("0.0.0.0", "::") else listen)
     entry = init_node(

@@ -49,7 +49,7 @@ def create(folder: Path, first_port: int, people: Mapping[str, Sequence[str]], *
     Raises ConfigError if something stands in the way; nothing there is overwritten.
     """
     from tercet.federation.identity import Member
-    from tercet.node.setup import NodePlace, create_federation
+    from tercet.node.settings import NodePlace, create_federation
     from tercet.policy.template import trial
 
     strange = [path.name for path in folder.iterdir()]
