@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tercet.errors import ConfigError, ProtocolViolation, Timeout, Unreachable
 from tercet.transport import Aborted, Address, Element, MessageLimits, SessionPeer, TcpEndpoint, receive
-from tercet.transport.failure import translate
+from tercet.transport.connection import translate
 from tercet.transport.frame import HEADER_BYTES, VERSION, pack
 from transport.sessions import JOB, settle, tcp_endpoints
 

@@ -29,7 +29,6 @@ from tercet.transport import (
     Identity,
     SessionPeer,
     connect,
-    dials,
     emulate,
     listen,
     memory_endpoints,
@@ -180,11 +179,7 @@ def _start_processes(timeout: float, link: EmulatedLink | None, threads: int) ->
         }
         everybody = {**contacts, SessionPeer.CLIENT: Contact(identities[SessionPeer.CLIENT].certificate)}
         for me, listener in listeners.items():
-            others = {
-                peer: contact if dials(me, peer) else Contact(contact.certificate)
-                for peer, contact in everybody.items()
-                if peer != me
-            }
+            others = {peer: contact for peer, contact in everybody.items() if peer != me}
             shape = None if link is None else (link.rtt_s, link.bandwidth_bits_s)
             trio.start(PartySettings(me, identities[me], others, session, timeout, threads, shape, SPIN_S), listener)
         try:

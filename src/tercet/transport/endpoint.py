@@ -12,12 +12,11 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from tercet.errors import PartyError, Unreachable
 from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameHeader, FrameKind
 from tercet.transport.inbox import Inbox
-from tercet.transport.life import Life
 from tercet.transport.messages import (
     EXPECTED,
     LABELS,
@@ -26,23 +25,95 @@ from tercet.transport.messages import (
     Buffer,
     Bytes,
     Control,
-    JobStats,
     Message,
     MessageLimits,
     PeerNames,
     SessionPeer,
     Slot,
-    Stats,
     Who,
     as_bytes,
     violation,
 )
 
-if TYPE_CHECKING:
-    from tercet.transport.link import TimedLink
-
+_HEARTBEAT = 1 << 63
+"""Numbers of pings from here on hold the time at which the ping was sent, in milliseconds."""
+_LONGEST_MS = (1 << 32) - 1
 _header = partial(tuple.__new__, FrameHeader)
 """A header of eight fields, without the cost of passing them by name."""
+
+
+class Life:
+    """When a party of the session was last known to compute, so that who waits can tell slow work from a standstill.
+
+    A party that runs a job and is not waiting is at work. A waiting party learns of work at the others from messages
+    that it receives and from the answers to its pings, each of which carries the age of what the other side knows. If
+    all three parties wait for each other, these ages only grow, and each of them gives up. A stopped party answers no
+    pings. Moments are of CLOCK_MONOTONIC, in seconds.
+    """
+
+    __slots__ = ("seen_at", "working")
+
+    def __init__(self) -> None:
+        self.seen_at = time.monotonic()
+        """The last moment at which some party was known to be at work."""
+        self.working = False
+        """Whether this side computes, rather than waits for a message or for something to do."""
+
+    def __repr__(self) -> str:
+        return f"Life({'at work' if self.working else 'waiting'})"
+
+    def see(self) -> None:
+        """Note that part of a message was received: its sender is at work."""
+        self.seen_at = time.monotonic()
+
+    def question(self) -> int:
+        """The number of a ping that asks for an age."""
+        return _HEARTBEAT | int(time.monotonic() * 1000)
+
+    def is_question(self, number: int) -> bool:
+        """Whether a ping's number came from `question`."""
+        return number >= _HEARTBEAT
+
+    def age_ms(self) -> int:
+        """What a ping is answered with."""
+        if self.working:
+            return 0
+        # rounded up: if ages became smaller on their way, three waiting parties would wait for ever
+        return min(_LONGEST_MS, int((time.monotonic() - self.seen_at) * 1000) + 1)
+
+    def hear(self, question: int, age_ms: int) -> None:
+        """Note the answer to a ping. Its age counts from when the ping was sent, so a slow answer is not recent."""
+        asked_ms = question - _HEARTBEAT
+        self.seen_at = max(self.seen_at, min(time.monotonic(), (asked_ms - age_ms) / 1000))
+
+
+class TimedLink:
+    """An emulated link for benchmarks and tests: a round trip time and a bandwidth, the same on each directed link.
+
+    The sender stamps each frame with the time at which it would have arrived; the receiver holds it back until then.
+    All processes of a machine share CLOCK_MONOTONIC. Frames to and from the client pass undelayed.
+    """
+
+    __slots__ = ("_free_at", "_seconds_per_byte", "bandwidth_bits_s", "rtt_s")
+
+    def __init__(self, rtt_s: float, bandwidth_bits_s: float) -> None:
+        if rtt_s < 0 or bandwidth_bits_s <= 0:
+            raise ValueError("a link has rtt_s >= 0 and bandwidth_bits_s > 0")
+        self.rtt_s = rtt_s
+        self.bandwidth_bits_s = bandwidth_bits_s
+        self._seconds_per_byte = 8.0 / bandwidth_bits_s
+        self._free_at = [0.0, 0.0, 0.0, 0.0]
+
+    def __repr__(self) -> str:
+        return f"TimedLink(rtt_s={self.rtt_s:g}, bandwidth_bits_s={self.bandwidth_bits_s:g})"
+
+    def stamp(self, frm: Who, to: Who, nbytes: int) -> float:
+        """Give the arrival time of `nbytes` handed to the link now; 0.0 for a link with the client."""
+        if not frm or not to:
+            return 0.0
+        start = max(time.monotonic(), self._free_at[to])
+        self._free_at[to] = sent = start + nbytes * self._seconds_per_byte
+        return sent + self.rtt_s / 2
 
 
 class Endpoint(ABC):
@@ -56,7 +127,6 @@ class Endpoint(ABC):
         self.names = names
         """What the texts of errors call each peer."""
         self.limits = limits or MessageLimits()
-        self.stats = Stats()
         self.failed: dict[SessionPeer, PartyError] = {}
         """Peers that are gone, with the error that says why."""
         self.pongs: deque[tuple[SessionPeer, int, float]] = deque(maxlen=1024)
@@ -90,16 +160,11 @@ class Endpoint(ABC):
         """Accept and send messages of `job`; a job id serves once."""
         self._errors.extend(self.inbox.open(job))
 
-    def close_job(self, job: bytes) -> JobStats:
-        """Forget the job; frames of it that still come are dropped. Gives what was sent in it."""
-        box = self.inbox.close(job)
+    def close_job(self, job: bytes) -> None:
+        """Forget the job; frames of it that still come are dropped."""
+        self.inbox.close(job)
         name = job.hex()
         self._errors = deque(error for error in self._errors if error.job != name)
-        return box.stats
-
-    def job_stats(self, job: bytes) -> JobStats:
-        """What was sent in an open job so far."""
-        return self.inbox.jobs[job].stats
 
     # -- sending
 
@@ -131,13 +196,6 @@ class Endpoint(ABC):
         ready_at = 0.0 if link is None else link.stamp(self.me, to, nbytes + HEADER_BYTES)
         self._transmit(to, _header((1, element, job, operation, step, depth, ready_at, nbytes)), *views)
         sent.add(key)
-        counts = box.stats
-        counts.bytes_to[to] += nbytes
-        counts.messages_to[to] += 1
-        counts = stats = self.stats
-        counts.bytes_to[to] += nbytes
-        counts.messages_to[to] += 1
-        stats.overhead_bytes += HEADER_BYTES
 
     def send_control(self, to: Who, kind: int, body: Sequence[Buffer] = ()) -> None:
         """Send a command of the floors above; the buffers follow each other on the wire and are not copied."""
@@ -159,7 +217,6 @@ class Endpoint(ABC):
         nbytes = sum(len(part) for part in body)
         ready_at = 0.0 if self._link is None else self._link.stamp(self.me, to, nbytes + HEADER_BYTES)
         self._transmit(to, FrameHeader(kind, Element.BYTES, job, operation, step, 0, ready_at, nbytes), *body)
-        self.stats.overhead_bytes += HEADER_BYTES + nbytes
 
     # -- receiving
 
@@ -266,27 +323,18 @@ class Endpoint(ABC):
 
     def check_length(self, frm: SessionPeer, header: FrameHeader) -> None:
         """Refuse a frame that is too long, before anything is allocated for it."""
-        kind, length, limits = header.kind, header.length, self.limits
-        if kind == FrameKind.MESSAGE:
-            limit = limits.message_bytes
-        elif kind == FrameKind.CONTROL:
-            limit = limits.control_bytes - self._control_bytes
-            if len(self._controls) >= limits.early_messages:
-                raise violation("too many commands that nobody takes", frm)
-        elif kind == FrameKind.ABORT:
-            limit = limits.abort_bytes
-        elif kind == FrameKind.PING:
-            limit = limits.ping_bytes
-        else:
-            limit = 0
+        kind, _, job, operation, step, _, _, length = header
+        limits = self.limits
+        if kind == FrameKind.CONTROL and len(self._controls) >= limits.early_messages:
+            raise violation("too many commands that nobody takes", frm)
+        limit = {
+            FrameKind.MESSAGE: limits.message_bytes,
+            FrameKind.CONTROL: limits.control_bytes - self._control_bytes,
+            FrameKind.ABORT: limits.abort_bytes,
+            FrameKind.PING: limits.ping_bytes,
+        }.get(kind, 0)  # type: ignore[call-overload]
         if length > limit:
-            raise violation(
-                f"a frame of {length} bytes, at most {limit} are accepted",
-                frm,
-                header.job,
-                header.operation,
-                header.step,
-            )
+            raise violation(f"a frame of {length} bytes, at most {limit} are accepted", frm, job, operation, step)
 
     def complete_other(self, frm: SessionPeer, header: FrameHeader, body: memoryview) -> None:
         """A frame that is no message is here whole."""
@@ -358,3 +406,11 @@ class Endpoint(ABC):
     def complain(self, error: PartyError) -> None:
         """Raise the error once from `progress`."""
         self._errors.append(error)
+
+
+def emulate(endpoint: Endpoint, *, rtt_s: float, bandwidth_bits_s: float) -> None:
+    """Lay an emulated link on everything this endpoint sends to and receives from other parties.
+
+    Every party of the session must do so: an endpoint without a link ignores the stamps of others.
+    """
+    endpoint._link = TimedLink(rtt_s, bandwidth_bits_s)

@@ -19,8 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tercet.errors import ConfigError, PartyError, ProtocolViolation, TercetError, Unreachable
-from tercet.transport.connection import Connection
-from tercet.transport.failure import translate
+from tercet.transport.connection import Connection, translate
 from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameKind, pack, unpack
 from tercet.transport.identity import Identity, check_validity, tls_context
 from tercet.transport.messages import LABELS, MessageLimits, PeerNames, SessionPeer, Who
@@ -110,8 +109,6 @@ _CONNECTING, _SHAKING, _HELLO = range(3)
 class _Attempt:
     """A connection on its way, from the socket to the HELLO."""
 
-    __slots__ = ("connection", "deadline", "dialled", "peer", "spoke", "state", "where")
-
     def __init__(
         self, peer: SessionPeer | None, sock: socket.socket, context: ssl.SSLContext, where: str, deadline: float
     ) -> None:
@@ -128,34 +125,27 @@ class _Refused(Exception):
     """The accepting side refuses a caller; the reason is sent to the caller."""
 
 
+@dataclass(eq=False)
 class _Meeting:
-    def __init__(
-        self,
-        me: SessionPeer,
-        identity: Identity,
-        contacts: Mapping[SessionPeer, Contact],
-        listener: socket.socket | None,
-        session: bytes,
-        timeout_s: float,
-        names: PeerNames,
-    ) -> None:
-        self.me = me
-        self.names = names
-        self.identity = identity
-        self.contacts = contacts
-        self.listener = listener
-        self.session = session
-        self.timeout_s = timeout_s
-        self.deadline = time.monotonic() + timeout_s
+    me: SessionPeer
+    identity: Identity
+    contacts: Mapping[SessionPeer, Contact]
+    listener: socket.socket | None
+    session: bytes = field(repr=False)
+    timeout_s: float
+    names: PeerNames
+
+    def __post_init__(self) -> None:
+        self.deadline = time.monotonic() + self.timeout_s
         self.done: dict[SessionPeer, Connection] = {}
         self.attempts: dict[int, _Attempt] = {}
-        self.retry_at: dict[SessionPeer, float] = {peer: 0.0 for peer in contacts if dials(me, peer)}
+        self.retry_at: dict[SessionPeer, float] = {peer: 0.0 for peer in self.contacts if dials(self.me, peer)}
         self.retry_s: dict[SessionPeer, float] = dict.fromkeys(self.retry_at, _RETRY_S)
         self.last_error: dict[SessionPeer, str] = {}
         self.turned_away = ""
         self.poll = select.poll()
-        callers = [contact.certificate for peer, contact in contacts.items() if not dials(me, peer)]
-        self.server_context = tls_context(identity, callers, server=True) if callers else None
+        callers = [contact.certificate for peer, contact in self.contacts.items() if not dials(self.me, peer)]
+        self.server_context = tls_context(self.identity, callers, server=True) if callers else None
 
     def run(self) -> list[Connection]:
         blocking = None

@@ -10,7 +10,6 @@ import ssl
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Self
 
 from cryptography import x509
@@ -19,8 +18,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tercet.errors import ConfigError
-
-_KEY_FILE_MODE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,42 +61,6 @@ class Identity:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         return cls(certificate.public_bytes(serialization.Encoding.DER), pem)
-
-    @property
-    def fingerprint(self) -> str:
-        return fingerprint(self.certificate)
-
-    def save(self, certificate: Path, key: Path) -> None:
-        """Write both as PEM; the key file is made new, readable by its owner only."""
-        descriptor = os.open(key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _KEY_FILE_MODE)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(self.key)
-        certificate.write_text(ssl.DER_cert_to_PEM_cert(self.certificate))
-
-    @classmethod
-    def load(cls, certificate: Path, key: Path) -> Self:
-        """Read what `save` wrote; refuse a key that others may read."""
-        try:
-            if key.stat().st_mode & 0o077:
-                raise ConfigError(f"others may read the private key {key}", hint=f"chmod 600 {key}")
-            return cls(load_certificate(certificate), key.read_bytes())
-        except OSError as error:
-            raise ConfigError(f"cannot read an identity: {error}") from None
-
-
-def load_certificate(path: Path) -> bytes:
-    """Read a PEM certificate; give it as DER."""
-    try:
-        return ssl.PEM_cert_to_DER_cert(path.read_text().strip())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read the certificate {path}: {error}") from None
-
-
-def fingerprint(certificate: bytes) -> str:
-    """Give the SHA-256 of a certificate, to compare by eye."""
-    digest = hashes.Hash(hashes.SHA256())
-    digest.update(certificate)
-    return digest.finalize().hex(":")
 
 
 def check_validity(certificate: bytes, whose: str) -> None:

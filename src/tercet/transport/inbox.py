@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tercet.errors import PartyError, ProtocolViolation
-from tercet.transport.early import Early
 from tercet.transport.frame import JOB_BYTES, MAX_DEPTH, Element, FrameHeader
 from tercet.transport.messages import (
     ARRIVING,
@@ -67,7 +66,7 @@ class Inbox:
             self._unexpected_bytes[key & 3] += slot.nbytes
         return box.aborts
 
-    def close(self, job: bytes) -> Box:
+    def close(self, job: bytes) -> None:
         """Forget the job; frames of it that still come are dropped."""
         box = self.jobs.pop(job)
         self.closed[job] = None
@@ -81,7 +80,6 @@ class Inbox:
                 slot.waker = None
                 slot.payload = None
         box.slots.clear()
-        return box
 
     def expect(self, frm: Who, address: Address, element: Element, nbytes: int, waker: object = None) -> bool:
         """Say what will be taken; True when it is here already.
@@ -232,3 +230,48 @@ class _Unasked:
 
 
 _UNASKED = _Unasked()
+
+
+class Early:
+    """Messages of jobs that are not open at this endpoint yet, within limits until the job opens.
+
+    A party that opens a job later than another receives its first messages early. Each peer has limits of its own, so
+    that one that sends too many messages does not use up the room of the others.
+    """
+
+    __slots__ = ("_boxes", "_bytes", "_limits", "_messages")
+
+    def __init__(self, limits: MessageLimits) -> None:
+        self._limits = limits
+        self._boxes: dict[bytes, tuple[Box, list[tuple[SessionPeer, int]]]] = {}
+        self._messages = [0] * len(PEERS)
+        self._bytes = [0] * len(PEERS)
+
+    def __repr__(self) -> str:
+        return f"Early({len(self._boxes)} jobs, {sum(self._bytes)} bytes)"
+
+    def __len__(self) -> int:
+        return len(self._boxes)
+
+    def admit(self, frm: SessionPeer, job: bytes, nbytes: int) -> Box:
+        """The box for a message of this length. Raises ProtocolViolation when its sender has sent too much."""
+        limits = self._limits
+        if self._messages[frm] >= limits.early_messages or self._bytes[frm] + nbytes > limits.early_bytes:
+            raise violation("too many messages of a job that is not open", frm, job)
+        box, counted = self._boxes.setdefault(job, (Box(), []))
+        counted.append((frm, nbytes))
+        self._messages[frm] += 1
+        self._bytes[frm] += nbytes
+        return box
+
+    def abort(self, error: Aborted, frm: SessionPeer, job: bytes) -> None:
+        """Note that a peer gave up a job that is not open here."""
+        self.admit(frm, job, len(error.body)).aborts.append(error)
+
+    def release(self, job: bytes) -> Box:
+        """Take out the box of a job that is opened now; an empty one if nothing was received."""
+        box, counted = self._boxes.pop(job, (None, []))
+        for frm, nbytes in counted:
+            self._messages[frm] -= 1
+            self._bytes[frm] -= nbytes
+        return box or Box()

@@ -7,7 +7,6 @@ There is no backpressure: what is queued is memory that the sender holds anyway.
 from __future__ import annotations
 
 from queue import Empty, SimpleQueue
-from time import perf_counter
 from typing import TypeAlias
 
 import numpy as np
@@ -43,13 +42,10 @@ class MemoryEndpoint(Endpoint):
         if self._closed:
             raise ValueError("the endpoint is closed")
         if timeout > 0.0 and inbox.empty():
-            start = perf_counter()
             try:
                 item = inbox.get(True, timeout)
             except Empty:
                 return
-            finally:
-                self.stats.waiting_s += perf_counter() - start
             self._accept(*item)
         for _ in range(inbox.qsize()):
             self._accept(*inbox.get())

@@ -1,4 +1,4 @@
-"""What endpoints exchange and count: peers, addresses, messages, limits; and the slots that messages arrive in."""
+"""What endpoints exchange: peers, addresses, messages, limits; and the slots that messages arrive in."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class Address(NamedTuple):
     step: int
 
 
+@dataclass(slots=True, eq=False)
 class Message:
     """A delivered message.
 
@@ -54,28 +55,17 @@ class Message:
     (`payload.flags.writeable` tells, for code that wants to compute in place).
     """
 
-    __slots__ = ("depth", "payload")
-
-    def __init__(self, payload: Bytes, depth: int) -> None:
-        self.payload = payload
-        self.depth = depth
-
-    def __repr__(self) -> str:
-        return f"Message({self.payload.nbytes} bytes, depth {self.depth})"
+    payload: Bytes = field(repr=False)
+    depth: int
 
 
+@dataclass(slots=True, eq=False)
 class Control:
     """A delivered command of the floors above."""
 
-    __slots__ = ("body", "kind", "sender")
-
-    def __init__(self, sender: SessionPeer, kind: int, body: memoryview) -> None:
-        self.sender = sender
-        self.kind = kind
-        self.body = body
-
-    def __repr__(self) -> str:
-        return f"Control(from {self.sender.label}, kind {self.kind}, {len(self.body)} bytes)"
+    sender: SessionPeer
+    kind: int
+    body: memoryview = field(repr=False)
 
 
 class Aborted(PartyError):
@@ -108,51 +98,21 @@ class MessageLimits:
     (RFC 8446, section 5.5)."""
 
 
-@dataclass(slots=True)
-class JobStats:
-    """What this endpoint sent in one job, by peer number; payloads only."""
-
-    bytes_to: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
-    messages_to: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
-
-    @property
-    def bytes_to_parties(self) -> int:
-        return sum(self.bytes_to[1:])
-
-    @property
-    def messages_to_parties(self) -> int:
-        return sum(self.messages_to[1:])
-
-
-@dataclass(slots=True)
-class Stats(JobStats):
-    """What this endpoint sent in all."""
-
-    overhead_bytes: int = 0
-    """Headers of all frames, and the bodies of those that are no messages."""
-    waiting_s: float = 0.0
-    """Time spent asleep for want of anything to read or write."""
-    renewals: int = 0
-    """How often connections got fresh keys."""
-
-
 EXPECTED, ARRIVING, READY, DEAD = range(4)
 
 
+@dataclass(slots=True, eq=False)
 class Slot:
     """One awaited or arriving message: its key in its box, and where it is, or (`payload`, before) is to be put."""
 
-    __slots__ = ("box", "depth", "element", "key", "nbytes", "payload", "state", "waker")
-
-    def __init__(self, box: Box, key: int, state: int, element: int, nbytes: int, depth: int, waker: object) -> None:
-        self.box = box
-        self.key = key
-        self.state = state
-        self.element = element
-        self.nbytes = nbytes
-        self.depth = depth
-        self.waker = waker
-        self.payload: Bytes | None = None
+    box: Box
+    key: int
+    state: int
+    element: int
+    nbytes: int
+    depth: int
+    waker: object
+    payload: Bytes | None = field(default=None, repr=False)
 
 
 class Box:
@@ -161,12 +121,11 @@ class Box:
     Keys pack (operation, step, peer) into one integer: a third of a tuple's memory, and as fast.
     """
 
-    __slots__ = ("aborts", "sent", "slots", "stats")
+    __slots__ = ("aborts", "sent", "slots")
 
     def __init__(self) -> None:
         self.slots: dict[int, Slot | None] = {}
         self.sent: set[int] = set()
-        self.stats = JobStats()
         self.aborts: list[Aborted] = []
 
 

@@ -18,9 +18,8 @@ from contextlib import suppress
 import numpy as np
 
 from tercet.errors import ProtocolViolation, Timeout, Unreachable
-from tercet.transport.connection import RECORD_BYTES, Connection, KeyStage
+from tercet.transport.connection import RECORD_BYTES, Connection, KeyStage, translate
 from tercet.transport.endpoint import Endpoint
-from tercet.transport.failure import translate
 from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameHeader, FrameKind, pack, unpack
 from tercet.transport.messages import (
     DEAD,
@@ -62,6 +61,8 @@ class TcpEndpoint(Endpoint):
         `spin_s`: how long to look for news before going to sleep.
         """
         super().__init__(me, limits, names)
+        self.renewals = 0
+        """How often connections got fresh keys."""
         self._timeout_s = timeout_s
         self._linger_s = linger_s
         self._spin_s = spin_s
@@ -209,25 +210,21 @@ class TcpEndpoint(Endpoint):
                 self._write(connection)
 
     def _sleep(self, timeout: float) -> list[tuple[int, int]]:
-        start = time.monotonic()
-        try:
-            if self._spin_s:
-                stop = start + min(self._spin_s, timeout)
-                while time.monotonic() < stop:
-                    os.sched_yield()  # the peer may be waiting for this very core
-                    events = self._poll_now(0)
-                    if events:
-                        return events
-                timeout -= self._spin_s
-            if timeout < 0.001 or (self._held and timeout < 0.002):
-                # poll counts in milliseconds; an emulated link wants better
-                time.sleep(min(max(timeout, 0.0), 0.0001))
-                return self._poll_now(0)
-            if self._held:
-                timeout -= 0.001
-            return self._poll_now(min(timeout, _MAX_SLEEP_S) * 1000.0)
-        finally:
-            self.stats.waiting_s += time.monotonic() - start
+        if self._spin_s:
+            stop = time.monotonic() + min(self._spin_s, timeout)
+            while time.monotonic() < stop:
+                os.sched_yield()  # the peer may be waiting for this very core
+                events = self._poll_now(0)
+                if events:
+                    return events
+            timeout -= self._spin_s
+        if timeout < 0.001 or (self._held and timeout < 0.002):
+            # poll counts in milliseconds; an emulated link wants better
+            time.sleep(min(max(timeout, 0.0), 0.0001))
+            return self._poll_now(0)
+        if self._held:
+            timeout -= 0.001
+        return self._poll_now(min(timeout, _MAX_SLEEP_S) * 1000.0)
 
     def _read(self, connection: Connection) -> None:
         raw = self._raw
@@ -398,7 +395,7 @@ class TcpEndpoint(Endpoint):
             connection.stage = KeyStage.STEADY
             connection.queue.extend(connection.later)
             connection.later.clear()
-            self.stats.renewals += 1
+            self.renewals += 1
         if connection.writable:
             self._write(connection)
         return done
