@@ -28,7 +28,6 @@ from rich.table import Table
 
 import tercet as tc
 from tercet.cli import processes
-from tercet.cli.starter import Starter
 from tercet.cli.up import NODES, create, launch
 from tercet.linear_model import LinearRegression
 from tercet.store.schema import Schema
@@ -80,7 +79,7 @@ def three_nodes() -> Iterator[Path]:
         folder = Path(name)
         create(folder, 7700, {"owner": ["owner"], "analyst": ["analyst", "owner"], "operator": ["operator"]})
         try:
-            with Starter() as starter:
+            with processes.starter() as starter:
                 launch(folder, lambda _: None, starter)
             yield folder
         finally:

@@ -24,7 +24,6 @@ from typer.testing import CliRunner
 
 from tercet.cli import processes
 from tercet.cli.app import app
-from tercet.cli.starter import Starter
 from tercet.federation.federation import Federation
 
 GUIDES = Path(__file__).parents[1] / "docs" / "guides"
@@ -88,7 +87,7 @@ class Machines:
                 file.write(step.text)
         for place in step.where.split() if step.what in ("start", "stop") else ():
             if step.what == "start":
-                with Starter() as starter:
+                with processes.starter() as starter:
                     processes.start(self.root / place, starter)
             else:
                 processes.stop([self.root / place])

@@ -6,7 +6,7 @@ import secrets
 
 import numpy as np
 
-from tercet.cli.seen import BINS, Component, distribution
+from tercet.cli.report import BINS, Component, distribution
 from tercet.sharing import PARTIES
 
 WORDS = 10_000

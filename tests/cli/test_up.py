@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 from commands_of_cli import tercet, told
 from tercet.cli import processes, up
 from tercet.cli.app import app
-from tercet.cli.errors import Exit
 from tercet.cli.options import UP_FOLDER
+from tercet.cli.output import Exit
 
 ROWS = 90
 

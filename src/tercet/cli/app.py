@@ -7,9 +7,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tercet.cli import ask, audit, data, federation, identity, node, operator, trial, widen
-from tercet.cli.errors import told_in_words
-from tercet.cli.output import say
+from tercet.cli import ask, audit, data, federation, identity, node, operator, schema, trial
+from tercet.cli.output import say, told_in_words
 
 
 class _Told(TyperGroup):
@@ -58,12 +57,12 @@ def tercet(
     """
 
 
-for commands in (trial.COMMANDS, data.COMMANDS, widen.COMMANDS, ask.COMMANDS):
+for commands in (trial.COMMANDS, data.COMMANDS, ask.COMMANDS):
     for command, epilog in commands.items():
         app.command(epilog=epilog)(command)
 for command, epilog in operator.COMMANDS.items():
     node.app.command(epilog=epilog)(command)
-app.add_typer(data.schema, name="schema")
+app.add_typer(schema.app, name="schema")
 app.add_typer(identity.app, name="identity")
 app.add_typer(node.app, name="node")
 app.add_typer(federation.app, name="federation")

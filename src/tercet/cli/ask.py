@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tercet.cli.errors import Exit
 from tercet.cli.listing import SHORT, one_job, show_jobs
 from tercet.cli.options import AnalystOption, FederationOption, JsonOption, example, federation_path, identity_path
-from tercet.cli.output import amount, bar, console, grid, moment, print_json, rows, say
+from tercet.cli.output import Exit, amount, bar, console, grid, moment, print_json, rows, say
 from tercet.errors import InputError
 
 if TYPE_CHECKING:
@@ -164,12 +163,10 @@ def explain(
     if as_json:
         print_json({"decisions": [each.model_dump(mode="json") for each in found.decisions], "plan": str(found)})
     else:
-        console().print(str(found), markup=False, soft_wrap=True)
+        say(str(found))
         for text in dict.fromkeys(found.texts.values()):
             who = [node for node, told in found.texts.items() if told == text]
-            console().print(
-                f"\nAs {', '.join(who)} see{'s' * (len(who) == 1)} it:\n{text}", markup=False, soft_wrap=True
-            )
+            say(f"\nAs {', '.join(who)} see{'s' * (len(who) == 1)} it:\n{text}")
     verdicts = {each.verdict for each in found.decisions}
     if verdicts != {"accepted"}:
         raise typer.Exit(Exit.REFUSED if "refused" in verdicts else Exit.HELD)
@@ -220,8 +217,8 @@ def fit(
     elif as_json:
         print_json({"saved": save})
     else:
-        console().print(f"The model is kept at the nodes as {save}, opened by nobody.", markup=False)
-        console().print(f"In Python: tercet.load({save!r}, net).predict(...)", markup=False)
+        say(f"The model is kept at the nodes as {save}, opened by nobody.")
+        say(f"In Python: tercet.load({save!r}, net).predict(...)")
     show_cost(cost, as_json=as_json)
 
 
@@ -305,7 +302,7 @@ def result(
         print_json([np.asarray(value).tolist() for value in values])
     else:
         for value in values:
-            console().print(str(value), markup=False)
+            say(str(value))
 
 
 def jobs(federation: FederationOption = None, identity: AnalystOption = None, as_json: JsonOption = False) -> None:
@@ -328,7 +325,7 @@ def cancel(job: JobArgument, federation: FederationOption = None, identity: Anal
         net.cancel(whole)
         infos = net.job(whole)
     told = ", ".join(f"{info.state} at {info.decision.node}" for info in infos)
-    console().print(f"Job {whole} is {told}.", markup=False)
+    say(f"Job {whole} is {told}.")
 
 
 # -- what is kept
@@ -363,7 +360,7 @@ def drop(
         typer.confirm(f"Delete {name} at all three nodes?", abort=True)
     with connected(federation, identity) as net:
         net.drop(name)
-    console().print(f"Deleted {name} at all three nodes.", markup=False)
+    say(f"Deleted {name} at all three nodes.")
 
 
 COMMANDS: dict[Callable[..., None], str] = {

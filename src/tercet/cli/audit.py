@@ -12,7 +12,7 @@ import typer
 
 from tercet.cli.listing import SHORT
 from tercet.cli.options import FederationOption, JsonOption, example, load_federation
-from tercet.cli.output import console, grid, moment, print_json, rows
+from tercet.cli.output import console, grid, moment, print_json, rows, say
 from tercet.errors import ConfigError, IntegrityError
 from tercet.federation.text import counted
 
@@ -64,7 +64,7 @@ def verify(
             lines.append((path, name, len(entries), entries[0].time, entries[-1].time, state))
         console().print(rows(grid("file", "node", "entries", "from", "to", "", right=(2,)), lines))
         for line in defects[:_DEFECTS]:
-            console().print(line, markup=False)
+            say(line)
         if len(chains) > 1 and not defects:
             console().print("The records agree with each other.")
     if defects:

@@ -1,11 +1,9 @@
-"""Commands of owners: describe data, upload it, list it, see receipts, withdraw it."""
+"""Commands of owners: upload data, list it, see receipts, withdraw it, agree to wider bounds."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,8 +12,8 @@ import typer
 from tercet.cli.listing import show_datasets
 from tercet.cli.options import FederationOption, JsonOption, OwnerOption, example, found, load_federation, load_identity
 from tercet.cli.output import amount, bar, console, grid, moment, not_final, print_json, rows, say
-from tercet.cli.reading import AS_SAID, reads
-from tercet.errors import ConfigError, InputError
+from tercet.cli.reading import AS_SAID, Missing, MissingOption, SourceArgument, SqlOption, open_rows, reads
+from tercet.errors import InputError
 from tercet.federation.text import counted
 
 if TYPE_CHECKING:
@@ -30,191 +28,13 @@ schema = typer.Typer(no_args_is_help=True, help="What the columns of a dataset m
 
 _STDIN = "-"
 
-SourceArgument = Annotated[
-    str,
-    typer.Argument(metavar="FILE", help="CSV (also .gz, .bz2, .zst), Excel, Parquet or Arrow; - is standard input."),
-]
-SqlOption = Annotated[
-    tuple[str, str] | None,
-    typer.Option("--sql", metavar="URL QUERY", help="Read from a database instead, by an SQLAlchemy URL."),
-]
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="The name of the dataset.")]
-SchemaArgument = Annotated[Path, typer.Argument(metavar="SCHEMA", help="The schema file.")]
 OperatorOption = Annotated[
     Path | None,
     typer.Option(
         "--identity", "-i", metavar="FILE", help="An operator's identity; without it operator.pem or identity.pem."
     ),
 ]
-
-
-class Missing(StrEnum):
-    """What happens to rows in which a value is missing."""
-
-    REFUSE = "refuse"
-    DROP = "drop"
-
-
-MissingOption = Annotated[
-    Missing, typer.Option("--missing", help="Refuse the upload if a value is missing, or drop such rows.")
-]
-
-
-def open_rows(source: str, sql: tuple[str, str] | None, reading: Reading, schema: Schema | None = None) -> Source:
-    """The rows that the command line names, read as it and the schema say. Raises InputError."""
-    from tercet.client.readers import open_source
-
-    if sql is not None:
-        if source:
-            raise InputError("a file and --sql are both named", hint="name one of them")
-        return open_source(sql[0], query=sql[1], reading=reading, schema=schema)
-    if not source:
-        raise InputError("nothing to read is named", hint="name a file, - for standard input, or --sql URL QUERY")
-    what: Any = sys.stdin.buffer if source == _STDIN else source
-    return open_source(what, reading=reading, schema=schema)
-
-
-# -- schema
-
-
-@schema.command(
-    epilog=example(
-        "tercet schema infer patients.csv --out patients.toml",
-        "tercet schema infer umsatz.csv --decimal , --day-first --na -99 --out umsatz.toml",
-        'tercet schema infer --sql sqlite:///ward.db "SELECT age, bmi FROM patients"',
-    )
-)
-@reads
-def infer(
-    source: SourceArgument = "",
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="A new file; else it is printed.")
-    ] = None,
-    key: Annotated[
-        list[str] | None,
-        typer.Option("--key", metavar="COLUMN", help="The column that names the rows, to join by: it becomes PUBLIC."),
-    ] = None,
-    category: Annotated[
-        list[str] | None,
-        typer.Option("--category", metavar="COLUMN", help="Take all texts of it as categories: they become PUBLIC."),
-    ] = None,
-    sql: SqlOption = None,
-    reading: Reading = AS_SAID,
-) -> None:
-    """Propose a schema for a table; read and correct it.
-
-    It says of each column its kind, bounds and decimals. All of that is public. Bounds are rounded outward from what
-    the data holds; put what a value can be. The schema remembers how the table is read, so that schema check and upload
-    need no options again.
-    """
-    from tercet.client.infer import infer as propose
-    from tercet.client.infer import summary
-
-    proposal = propose(open_rows(source, sql, reading), keys=key or [], categories=category or [])
-    if out is None:
-        say(proposal.to_toml(), nl=False)
-        return
-    _write_new(out, proposal.to_toml())
-    screen = console()
-    screen.print(rows(grid("column", "kind", "values"), summary(proposal)))
-    if proposal.notes:
-        screen.print()
-    for note in proposal.notes:
-        screen.print(f"Look at this: {note}", markup=False)
-    screen.print(f"\n{out} is written. All of it is public: read it and correct it before you upload.", markup=False)
-
-
-def _write_new(out: Path, text: str) -> None:
-    try:
-        with out.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise ConfigError(f"{out} exists", hint="name a new file, or move it away") from None
-    except OSError as error:
-        raise ConfigError(f"cannot write {out}: {error.strerror}") from None
-
-
-@schema.command(epilog=example("tercet schema merge north.toml south.toml --out both.toml"))
-def merge(
-    paths: Annotated[list[Path], typer.Argument(metavar="SCHEMA...", help="The schema files, one of each owner.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="A new file; else it is printed.")
-    ] = None,
-) -> None:
-    """Make one schema of those of several owners.
-
-    Do it before the first of them uploads. Bounds are widened to hold those of all, categories are put together, the
-    finer exactness is taken; what changed is said. Columns must be the same in all of them.
-    """
-    from tercet.client.merge import merge as together
-    from tercet.store.schema import Schema
-
-    merged = together([Schema.load(path) for path in paths], [str(path) for path in paths])
-    if out is None:
-        say(merged.schema.to_toml(), nl=False)
-        screen = console(err=True)
-    else:
-        _write_new(out, merged.schema.to_toml())
-        screen = console()
-        show_schema(merged.schema)
-    for note in merged.notes or ("the schemas agree already",):
-        screen.print(f"Merged: {note}", markup=False, soft_wrap=True)
-
-
-@schema.command(epilog=example("tercet schema show patients.toml"))
-def show(path: SchemaArgument, as_json: JsonOption = False) -> None:
-    """Show a schema as a table."""
-    from tercet.store.schema import Schema
-
-    loaded = Schema.load(path)
-    if as_json:
-        print_json(loaded.to_dict())
-        return
-    show_schema(loaded)
-
-
-def show_schema(loaded: Schema) -> None:
-    """The columns, a line each."""
-    lines = []
-    for column in loaded.columns:
-        values = ", ".join(column.categories) if column.categories else ""
-        if column.lo is not None:
-            values = f"{column.lo} to {column.hi}"
-        exact = f"steps of 2^-{column.scale_bits}" if column.scale_bits else ""
-        if column.digits is not None:
-            exact = f"{counted(column.digits, 'digit')}, exact"
-        kind = "key (PUBLIC)" if column.is_key else str(column.kind) + (", nullable" if column.nullable else "")
-        lines.append((column.name, kind, values, exact, column.description))
-    console().print(rows(grid("column", "kind", "values", "exactness", "description"), lines))
-
-
-@schema.command(epilog=example("tercet schema check patients.toml patients.csv"))
-@reads
-def check(
-    path: SchemaArgument,
-    source: SourceArgument = "",
-    sql: SqlOption = None,
-    missing: MissingOption = Missing.REFUSE,
-    reading: Reading = AS_SAID,
-) -> None:
-    """Check a schema file, and a table against it; nothing is sent.
-
-    An error names row and column, never a value.
-    """
-    from tercet.client.chunks import check as check_rows
-    from tercet.store.schema import Schema
-
-    loaded = Schema.load(path)
-    if not source and sql is None:
-        console().print(f"{path} is in order: {counted(len(loaded.columns), 'column')}.", markup=False)
-        return
-    opened = open_rows(source, sql, reading, loaded)
-    count, dropped = check_rows(opened, loaded, missing.value)
-    left_out = f"; {counted(dropped, 'row')} with missing values would be left out" if dropped else ""
-    console().print(
-        f"{opened.name} fits {path}: {counted(count, 'row')}, {counted(len(loaded.columns), 'column')}{left_out}.",
-        markup=False,
-    )
 
 
 # -- upload, withdraw
@@ -334,21 +154,19 @@ def _show_report(report: UploadReport, what: str, mode: str) -> None:
     more = " more" if mode == "append" else ""
     rate = report.values / report.seconds if report.seconds else 0
     screen = console()
-    screen.print(
+    say(
         f"{report.dataset} {what} {report.rows:,}{more} rows, visible at {_where(report.pending)} "
         f"(version {report.version}). "
-        f"{report.values:,} values, {amount(report.nbytes)} sent in {report.seconds:.1f} s ({rate:,.0f} values/s).",
-        markup=False,
-        soft_wrap=True,
+        f"{report.values:,} values, {amount(report.nbytes)} sent in {report.seconds:.1f} s ({rate:,.0f} values/s)."
     )
     if mode == "append":
-        screen.print("They were added to the rows that were there.", markup=False)
+        say("They were added to the rows that were there.")
     if not report.remembered:
-        screen.print("This is not remembered: the same command would add the rows once more.", markup=False)
+        say("This is not remembered: the same command would add the rows once more.")
     if report.dropped:
         screen.print(f"{counted(report.dropped, 'row')} with missing values left out.")
     if report.pending:
-        screen.print(not_final(report.pending), markup=False)
+        say(not_final(report.pending))
 
 
 def withdraw(
@@ -393,6 +211,41 @@ def refresh(
         _told(renew(nodes, dataset), f"Refreshed {dataset}")
 
 
+def widen(
+    dataset: DatasetArgument,
+    schema_file: Annotated[
+        Path, typer.Option("--schema", "-s", metavar="FILE", help="The dataset's schema with wider bounds.")
+    ],
+    federation: FederationOption = None,
+    identity: OwnerOption = None,
+) -> None:
+    """Agree to wider bounds, or more categories, of a dataset.
+
+    It must be one in which you have rows. Nothing is uploaded again. Every owner who has rows calls it with the same
+    bounds; when the last one has, the dataset has them at all three nodes.
+    """
+    from tercet.client.orders import dataset as one_dataset
+    from tercet.client.orders import widen as agree
+    from tercet.store.schema import Schema
+
+    wider = Schema.load(schema_file)
+    with owner_nodes(federation, identity) as nodes:
+        outcome = agree(nodes, dataset, wider)
+        if outcome.unsigned:
+            say(not_final(outcome.unsigned))
+        if outcome.version is not None:
+            say(f"All owners agree: {dataset} has the wider bounds, at all three nodes (version {outcome.version}).")
+            return
+        found = one_dataset(nodes, dataset)
+    me = nodes.member.card.fingerprint
+    agreed = next((set(owners) for owners in found.agreeing if me in owners), {me})
+    left = sorted({segment.owner_name for segment in found.segments if segment.owner not in agreed})
+    say(
+        f"Your agreement is noted at all three nodes. It takes effect when all owners of rows agree; yet to agree: "
+        f"{', '.join(left)}."
+    )
+
+
 def _where(unsigned: Sequence[str]) -> str:
     return "the nodes that have signed it" if unsigned else "all three nodes"
 
@@ -400,9 +253,9 @@ def _where(unsigned: Sequence[str]) -> str:
 def _told(outcome: ChangeOutcome, what: str) -> None:
     version = "" if outcome.version is None else f"; now version {outcome.version}"
     held = "" if outcome.rows is None else f", {counted(outcome.rows, 'row')}"
-    console().print(f"{what} at {_where(outcome.unsigned)}{version}{held}.", markup=False)
+    say(f"{what} at {_where(outcome.unsigned)}{version}{held}.")
     if outcome.unsigned:
-        console().print(not_final(outcome.unsigned), markup=False)
+        say(not_final(outcome.unsigned))
 
 
 # -- lists
@@ -445,7 +298,7 @@ def receipts(
         print_json([{**line.receipt.model_dump(mode="json"), "nodes": line.nodes} for line in listed])
         return
     if not listed:
-        console().print(f"No job has touched {dataset}.", markup=False)
+        say(f"No job has touched {dataset}.")
         return
     lines = []
     for line in listed:
@@ -483,4 +336,5 @@ COMMANDS: dict[Callable[..., None], str] = {
     receipts: example("tercet receipts patients"),
     withdraw: example("tercet withdraw patients"),
     refresh: example("tercet refresh patients --identity identity.pem"),
+    widen: example("tercet widen weather --schema wider.toml"),
 }

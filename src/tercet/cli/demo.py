@@ -15,10 +15,8 @@ import numpy as np
 
 from tercet.cli import processes, up
 from tercet.cli.operator import audit_entries
-from tercet.cli.own_node import own_node
-from tercet.cli.report import Screen
-from tercet.cli.seen import distribution, held_by_nodes
-from tercet.cli.starter import Starter
+from tercet.cli.options import own_node
+from tercet.cli.report import Screen, distribution, held_by_nodes
 from tercet.cli.tables import FloatArray, Owner, TrainingTable, checked, diabetes, hand_out, read
 from tercet.errors import ConfigError, InputError, IntegrityError, Refused
 
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from tercet.client import Measurement
     from tercet.client.upload_notes import Mode
     from tercet.federation.federation import Federation
+    from tercet.process import ForkServer
     from tercet.store.audit import Entry
     from tercet.store.schema import Schema
 
@@ -118,7 +117,7 @@ class _Demo:
         people: dict[str, Sequence[str]] = {_identity(owner): ["owner"] for owner in self._owners}
         names = [name for name, _ in _columns(self._whole)]
         try:
-            with screen.progress() as step, Starter() as starter:
+            with screen.progress() as step, processes.starter() as starter:
                 starter.load()
                 step("making keys for three nodes, three owners and an analyst")
                 up.create(self._folder, _first_port(), {**people, "analyst": ["analyst"]}, lanes=1)
@@ -137,7 +136,7 @@ class _Demo:
         finally:
             processes.stop([self._folder / node for node in up.NODES])
 
-    def _launch(self, step: Callable[[str], None], starter: Starter) -> Federation:
+    def _launch(self, step: Callable[[str], None], starter: ForkServer) -> Federation:
         try:
             return up.launch(self._folder, step, starter)[0]
         except ConfigError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tercet.cli.options import FEDERATION, JsonOption, example, federation_path
-from tercet.cli.output import console, facts, grouped, moment, print_json
+from tercet.cli.output import console, facts, grouped, moment, print_json, say
 from tercet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,11 +61,11 @@ def add(
             names = ", ".join(old.name for old in draft.nodes)
             raise ConfigError(f"{path} has its {NODES} nodes already: {names}", hint="begin another federation file")
         draft = draft.add(node)
-        console().print(f"{node.name} {'is replaced' if known else 'is added'}.", markup=False)
+        say(f"{node.name} {'is replaced' if known else 'is added'}.")
     draft.save(path)
     missing = NODES - len(draft.nodes)
     if missing:
-        console().print(f"{path} needs {missing} more.", markup=False)
+        say(f"{path} needs {missing} more.")
     else:
         console().print(f"{path} is complete. Send it to the other operators, and compare: tercet federation show")
 
@@ -91,10 +91,10 @@ def show(
         return
     screen = console()
     digest = _digest(draft)
-    screen.print(facts({"federation": draft.name, "file": path, "fingerprint of the file": digest and grouped(digest)}))
+    facts({"federation": draft.name, "file": path, "fingerprint of the file": digest and grouped(digest)})
     for number, node in enumerate(draft.nodes, 1):
         screen.print()
-        screen.print(facts(_told(node, number)))
+        facts(_told(node, number))
     if not digest:
         screen.print(f"\nThe file is not complete: it names {len(draft.nodes)} of three nodes.")
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from tercet.cli.options import JsonOption, example
-from tercet.cli.output import console, facts, grouped, moment, print_json, say
+from tercet.cli.output import facts, grouped, moment, print_json, say
 
 app = typer.Typer(no_args_is_help=True, help="Keys of a person, and the public card of them.")
 
@@ -44,15 +44,13 @@ def new(
     private, public = folder / f"{name}.pem", folder / f"{name}.card.pem"
     member.save(private)
     public.write_text(member.card.pem(), encoding="ascii")
-    console().print(
-        facts(
-            {
-                "identity": f"{private} (private: keep it, show it to nobody)",
-                "card": f"{public} (public: send it to the operators)",
-                "fingerprint": grouped(member.card.fingerprint),
-                "valid until": moment(member.card.not_after),
-            }
-        )
+    facts(
+        {
+            "identity": f"{private} (private: keep it, show it to nobody)",
+            "card": f"{public} (public: send it to the operators)",
+            "fingerprint": grouped(member.card.fingerprint),
+            "valid until": moment(member.card.not_after),
+        }
     )
 
 
@@ -80,12 +78,10 @@ def show(
         print_json({"name": card.name, "fingerprint": card.fingerprint, "not_after": card.not_after.isoformat()})
     else:
         left = card.days_left()
-        console().print(
-            facts(
-                {
-                    "name": card.name,
-                    "fingerprint": grouped(card.fingerprint),
-                    "valid until": f"{moment(card.not_after)} ({left} days)" if left >= 0 else "it has ended",
-                }
-            )
+        facts(
+            {
+                "name": card.name,
+                "fingerprint": grouped(card.fingerprint),
+                "valid until": f"{moment(card.not_after)} ({left} days)" if left >= 0 else "it has ended",
+            }
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tercet.cli.output import amount, console, facts, grid, moment, print_json, rows
+from tercet.cli.output import amount, console, facts, grid, moment, print_json, rows, say
 from tercet.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def show_jobs(
     for number, others in otherwise.items():
         for node, told in others.items():
             words = f"job {number[:SHORT]}: {node} tells otherwise: {_state(told)}, rests on {_rests_on(told)}"
-            console().print(words, markup=False, soft_wrap=True)
+            say(words)
 
 
 def _rests_on(job: JobInfo) -> str:
@@ -82,28 +82,26 @@ def show_job(job: JobInfo, *, as_json: bool) -> None:
         print_json(job.model_dump(mode="json"))
         return
     decision = f"{job.decision.verdict}{f' by rule {job.decision.rule}' if job.decision.rule else ''}"
-    console().print(
-        facts(
-            {
-                "job": job.job,
-                "state": _state(job),
-                "analyst": f"{job.analyst_name} ({job.analyst[:16]})",
-                "purpose": job.purpose,
-                "datasets": ", ".join(job.datasets),
-                "charged": ", ".join(f"{bits:,} bits of {name}" for name, bits in job.charged.items()),
-                "rests on": "\n".join(f"{name}: {'; '.join(one.words())}" for name, one in sorted(job.grounds.items())),
-                "asked": moment(job.created),
-                "finished": moment(job.finished),
-                "at": f"{job.decision.node}: {decision}",
-                "because": "" if job.explanation else "\n".join(job.decision.reasons),
-                "error": f"{job.error.message}" if job.error else "",
-                "peak memory": amount(job.report.peak_bytes) if job.report and job.report.peak_bytes else "",
-                "bundle": job.bundle,
-            }
-        )
+    facts(
+        {
+            "job": job.job,
+            "state": _state(job),
+            "analyst": f"{job.analyst_name} ({job.analyst[:16]})",
+            "purpose": job.purpose,
+            "datasets": ", ".join(job.datasets),
+            "charged": ", ".join(f"{bits:,} bits of {name}" for name, bits in job.charged.items()),
+            "rests on": "\n".join(f"{name}: {'; '.join(one.words())}" for name, one in sorted(job.grounds.items())),
+            "asked": moment(job.created),
+            "finished": moment(job.finished),
+            "at": f"{job.decision.node}: {decision}",
+            "because": "" if job.explanation else "\n".join(job.decision.reasons),
+            "error": f"{job.error.message}" if job.error else "",
+            "peak memory": amount(job.report.peak_bytes) if job.report and job.report.peak_bytes else "",
+            "bundle": job.bundle,
+        }
     )
     if job.explanation:
-        console().print(f"\n{job.explanation}", markup=False, soft_wrap=True)
+        say(f"\n{job.explanation}")
 
 
 def show_datasets(datasets: Sequence[DatasetInfo], *, as_json: bool) -> None:

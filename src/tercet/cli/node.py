@@ -13,9 +13,8 @@ import typer
 from tercet.cli import processes
 from tercet.cli import unit as units
 from tercet.cli.federation import ENTRY_SUFFIX, write_entry
-from tercet.cli.options import FEDERATION, example
+from tercet.cli.options import FEDERATION, SETTINGS, NodeOption, bracketed, example, load_settings, local_url, own_node
 from tercet.cli.output import amount, console, facts, grouped, moment, say
-from tercet.cli.own_node import SETTINGS, NodeOption, bracketed, load_settings, local_url, own_node
 from tercet.errors import ConfigError
 from tercet.federation.text import counted
 
@@ -68,25 +67,21 @@ def init(
     public = folder / f"{name}{ENTRY_SUFFIX}"
     write_entry(public, entry)
     ports = f"{worker_port}" if lanes == 1 else f"{worker_port} to {worker_port + lanes - 1}"
-    screen = console()
-    screen.print(
-        facts(
-            {
-                "node": name,
-                "folder": f"{folder.resolve()} (private: keys and, later, shares)",
-                "settings": folder / SETTINGS,
-                "policy": f"{folder / 'policy.toml'} (lets nobody do anything yet)",
-                "entry": f"{public} (public: for the federation file)",
-                "fingerprint": grouped(entry.fingerprint),
-                "valid until": moment(entry.card.not_after),
-                "open the ports": f"{port} to owners, analysts and the two other nodes; {ports} to the two nodes only",
-            }
-        )
+    facts(
+        {
+            "node": name,
+            "folder": f"{folder.resolve()} (private: keys and, later, shares)",
+            "settings": folder / SETTINGS,
+            "policy": f"{folder / 'policy.toml'} (lets nobody do anything yet)",
+            "entry": f"{public} (public: for the federation file)",
+            "fingerprint": grouped(entry.fingerprint),
+            "valid until": moment(entry.card.not_after),
+            "open the ports": f"{port} to owners, analysts and the two other nodes; {ports} to the two nodes only",
+        }
     )
-    screen.print(
+    say(
         f"\nNext: send {public.name} to whoever makes the federation file, put the finished {FEDERATION} into the\n"
-        "folder, compare fingerprints (tercet federation show), write policy.toml, then: tercet node run",
-        markup=False,
+        "folder, compare fingerprints (tercet federation show), write policy.toml, then: tercet node run"
     )
 
 
@@ -139,27 +134,23 @@ def rotate(
     coming = current.with_name(f"{current.stem}.next{current.suffix}")
     federation = Federation.load(settings.federation_path)
     mine = federation.node(federation.party(settings.name))
-    screen = console()
     if not finish:
         member = Member.create(settings.name)
         member.save(coming)
         public = settings.base / f"{settings.name}{ENTRY_SUFFIX}"
         write_entry(public, mine.model_copy(update={"certificate": member.card.pem()}))
-        screen.print(
-            facts(
-                {
-                    "new identity": f"{coming} (private, not in use yet)",
-                    "new entry": f"{public} (public: for the federation file)",
-                    "new fingerprint": grouped(member.card.fingerprint),
-                    "valid until": moment(member.card.not_after),
-                }
-            )
+        facts(
+            {
+                "new identity": f"{coming} (private, not in use yet)",
+                "new entry": f"{public} (public: for the federation file)",
+                "new fingerprint": grouped(member.card.fingerprint),
+                "valid until": moment(member.card.not_after),
+            }
         )
-        screen.print(
+        say(
             f"\nNext: one operator runs `tercet federation add {public.name}`; all nodes, owners and analysts get the\n"
             "new federation file. At a time that you agree on: stop the nodes, put the file into place,\n"
-            "`tercet node rotate --finish` here, start the nodes.",
-            markup=False,
+            "`tercet node rotate --finish` here, start the nodes."
         )
         return
     card = Card.load(coming)
@@ -178,14 +169,12 @@ def rotate(
     kept_card.write_text(old.pem(), encoding="ascii")
     current.rename(kept)
     coming.rename(current)
-    screen.print(
-        facts(
-            {
-                "in use now": f"{current} ({card.fingerprint[:16]})",
-                "old identity": f"{kept} (delete it when the nodes work)",
-                "old card": f"{kept_card} (keep it: tercet audit verify --card needs it)",
-            }
-        )
+    facts(
+        {
+            "in use now": f"{current} ({card.fingerprint[:16]})",
+            "old identity": f"{kept} (delete it when the nodes work)",
+            "old card": f"{kept_card} (keep it: tercet audit verify --card needs it)",
+        }
     )
 
 
@@ -208,15 +197,13 @@ def backup(
     with own_node(node) as own:
         done = own.post("/v1/admin/backup", BackupOrder(path=target), BackupInfo)
     versions = ", ".join(f"{name} (version {version})" for name, version in done.versions.items())
-    console().print(
-        facts(
-            {
-                "backup": done.path,
-                "size": f"{amount(done.nbytes)} in {counted(done.files, 'file')}",
-                "datasets": versions or "none",
-                "audit": counted(done.audit.number, "entry"),
-            }
-        )
+    facts(
+        {
+            "backup": done.path,
+            "size": f"{amount(done.nbytes)} in {counted(done.files, 'file')}",
+            "datasets": versions or "none",
+            "audit": counted(done.audit.number, "entry"),
+        }
     )
 
 
@@ -240,12 +227,10 @@ def restore(
         done = put_back(source, catalogue, settings.folder_path)
     finally:
         catalogue.close()
-    console().print(
-        facts(
-            {
-                "restored": f"{settings.folder_path}, as it was {done.created}",
-                "size": f"{amount(done.bytes)} in {counted(done.files, 'file')}",
-            }
-        )
+    facts(
+        {
+            "restored": f"{settings.folder_path}, as it was {done.created}",
+            "size": f"{amount(done.bytes)} in {counted(done.files, 'file')}",
+        }
     )
     console().print("\nNext: tercet node run, then tercet node status: it compares with the other nodes.")

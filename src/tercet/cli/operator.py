@@ -11,11 +11,9 @@ from urllib.parse import quote, urlencode
 import typer
 
 from tercet.cli.audit import show_entries
-from tercet.cli.errors import Exit
 from tercet.cli.listing import one_job, show_datasets, show_job, show_jobs
-from tercet.cli.options import JsonOption, example
-from tercet.cli.output import amount, console, facts, grid, moment, print_json, rows
-from tercet.cli.own_node import SETTINGS, NodeOption, own_node
+from tercet.cli.options import SETTINGS, JsonOption, NodeOption, example, own_node
+from tercet.cli.output import Exit, amount, console, facts, grid, moment, print_json, rows, say
 from tercet.errors import ConfigError
 from tercet.federation.text import counted
 
@@ -48,24 +46,22 @@ def _show_status(found: NodeStatus) -> None:
     waits = f"NOT READY: {'; '.join(found.health.missing)}"
     jobs = ", ".join(f"{count} {state}" for state, count in found.jobs.items() if count) or "none"
     problem = f", NOT IN FORCE as it is now: {found.policy.error}" if found.policy.error else ""
-    screen.print(
-        facts(
-            {
-                "node": f"{info.name}, party {info.party} of {info.federation_name}",
-                "state": "ready" if found.health.ready else waits,
-                "running": f"{info.software}, since {moment(info.started)}",
-                "workers": f"{busy} of {len(found.lanes)} busy",
-                "jobs": jobs,
-                "storage": f"{counted(found.datasets, 'dataset')}, {amount(found.stored_bytes)}; "
-                f"{amount(found.free_bytes)} free",
-                "uploads": f"{found.uploads} open" if found.uploads else "",
-                "catalogue": found.catalogue,
-                "policy": f"{found.policy.people} people, {counted(found.policy.rules, 'rule')}, "
-                f"loaded {moment(found.policy.loaded)}{problem}",
-                "audit": f"{counted(found.audit.number, 'entry')}, newest {found.audit.hash[:16]}",
-                "in doubt": ", ".join(found.in_doubt),
-            }
-        )
+    facts(
+        {
+            "node": f"{info.name}, party {info.party} of {info.federation_name}",
+            "state": "ready" if found.health.ready else waits,
+            "running": f"{info.software}, since {moment(info.started)}",
+            "workers": f"{busy} of {len(found.lanes)} busy",
+            "jobs": jobs,
+            "storage": f"{counted(found.datasets, 'dataset')}, {amount(found.stored_bytes)}; "
+            f"{amount(found.free_bytes)} free",
+            "uploads": f"{found.uploads} open" if found.uploads else "",
+            "catalogue": found.catalogue,
+            "policy": f"{found.policy.people} people, {counted(found.policy.rules, 'rule')}, "
+            f"loaded {moment(found.policy.loaded)}{problem}",
+            "audit": f"{counted(found.audit.number, 'entry')}, newest {found.audit.hash[:16]}",
+            "in doubt": ", ".join(found.in_doubt),
+        }
     )
     lines = [
         (
@@ -81,7 +77,7 @@ def _show_status(found: NodeStatus) -> None:
     screen.print()
     screen.print(rows(grid("other node", "", "round trip", "its clock", "software", "data", right=(2, 3)), lines))
     for warning in found.warnings:
-        screen.print(f"\nwarning: {warning}", markup=False)
+        say(f"\nwarning: {warning}")
 
 
 def jobs(
@@ -127,7 +123,7 @@ def _rule(verdict: str, job: str, reason: str, node: Path) -> None:
         found = _find_job(own, job)
         info = own.post(f"/v1/admin/jobs/{found.job}/{verdict}", OperatorReason(reason=reason), JobInfo)
     waiting = f"; waiting for {', '.join(info.waiting_for)}" if info.waiting_for else ""
-    console().print(f"Job {info.job} of {info.analyst_name} is {info.state} here{waiting}.", markup=False)
+    say(f"Job {info.job} of {info.analyst_name} is {info.state} here{waiting}.")
 
 
 def accept_head(
@@ -144,7 +140,7 @@ def accept_head(
 
     with own_node(node) as own:
         own.post(f"/v1/admin/nodes/{quote(name, safe='')}/accept-head", OperatorReason(reason=reason), ChainHead)
-    console().print(f"The next audit head of {name} is taken, whichever it is.", markup=False)
+    say(f"The next audit head of {name} is taken, whichever it is.")
 
 
 def check(
@@ -161,13 +157,12 @@ def check(
 
     with own_node(node) as own:
         found = own.post(f"/v1/admin/datasets/{quote(dataset, safe='')}/check", None, CheckReport)
-    screen = console()
     for upload in found.passed:
-        screen.print(f"Upload {upload} of {dataset} passed.", markup=False)
+        say(f"Upload {upload} of {dataset} passed.")
     for upload in found.failed:
-        screen.print(f"Upload {upload} of {dataset} did NOT pass: some value is outside its range.", markup=False)
+        say(f"Upload {upload} of {dataset} did NOT pass: some value is outside its range.")
     if not found.passed and not found.failed:
-        screen.print(f"All of {dataset} has been checked.", markup=False)
+        say(f"All of {dataset} has been checked.")
     if found.failed:
         raise typer.Exit(Exit.ERROR)
 
@@ -188,16 +183,15 @@ def repair(
 
     with own_node(node) as own:
         found = own.post("/v1/admin/repair", RepairOrder(transaction=transaction or None), RepairReport)
-    screen = console()
     for one in found.repaired:
         about = f" of {one.dataset}" if one.dataset else ""
-        screen.print(f"Change {one.transaction}{about} was {one.was} here, and is committed now.", markup=False)
+        say(f"Change {one.transaction}{about} was {one.was} here, and is committed now.")
     for name, why in found.failed.items():
-        screen.print(f"Change {name} is NOT repaired: {why}", markup=False)
+        say(f"Change {name} is NOT repaired: {why}")
     for proof in found.proofs:
-        screen.print(f"Proven: {proof} (see tercet node audit).", markup=False)
+        say(f"Proven: {proof} (see tercet node audit).")
     if not found.repaired and not found.failed:
-        screen.print("This node has every change that the others have.", markup=False)
+        say("This node has every change that the others have.")
     if found.failed:
         raise typer.Exit(Exit.ERROR)
 
@@ -244,9 +238,7 @@ def audit(
     with own_node(node) as own:
         if export is not None:
             count = _export(own, export)
-            console().print(
-                f"{export}: {counted(count, 'entry')}. Check them: tercet audit verify {export}", markup=False
-            )
+            say(f"{export}: {counted(count, 'entry')}. Check them: tercet audit verify {export}")
             return
         head = own.get("/v1/admin/audit?after=0&limit=1", _page()).head
         found = own.get(f"/v1/admin/audit?after={max(0, head.number - last)}&limit={last}", _page())

@@ -1,4 +1,4 @@
-"""Printing for commands: tables, amounts, times, progress, JSON; hidden characters are made visible."""
+"""Printing for commands: tables, amounts, times, progress, JSON, errors; hidden characters are made visible."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import IntEnum
 from typing import Any, TextIO, cast
 
 import typer
@@ -30,6 +31,7 @@ from rich.segment import Segment
 from rich.table import Table as Grid
 from rich.text import Text
 
+from tercet.errors import Refused, TercetError
 from tercet.federation.text import plain, plain_json
 
 _PIPE_WIDTH = 1 << 16
@@ -89,15 +91,15 @@ def rows(made: Grid, lines: Sequence[Sequence[object]]) -> Grid:
     return made
 
 
-def facts(pairs: Mapping[str, object]) -> Grid:
-    """Names and values, one pair a line; empty values are left out."""
+def facts(pairs: Mapping[str, object]) -> None:
+    """Print names and values, one pair a line; empty values are left out."""
     made = Grid(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     made.add_column(style="bold", no_wrap=True)
     made.add_column(overflow="fold")
     for name, value in pairs.items():
         if value not in (None, ""):
             made.add_row(name, escape(str(value)))
-    return made
+    console().print(made)
 
 
 def print_json(data: Any) -> None:
@@ -180,3 +182,47 @@ def bar(where: Console, text: str, total: float | None) -> Iterator[Callable[[fl
     with Progress(*columns, console=where, transient=True, disable=not where.is_terminal) as bars:
         task = bars.add_task(escape(text), total=total)
         yield lambda count: bars.update(task, completed=count)
+
+
+# -- errors
+
+
+class Exit(IntEnum):
+    """Exit statuses; 2 is a command line that cannot be read, as everywhere."""
+
+    OK = 0
+    ERROR = 1
+    USAGE = 2
+    REFUSED = 3
+    """A node's policy does not allow it."""
+    HELD = 4
+    """It waits until an operator approves."""
+    INTERRUPTED = 130
+
+
+@contextmanager
+def told_in_words() -> Iterator[None]:
+    """Print a TercetError as `tercet: error:` and `tercet: hint:`; other exceptions are defects and pass through."""
+    try:
+        yield
+    except TercetError as error:
+        raise typer.Exit(tell(error)) from None
+    except KeyboardInterrupt:
+        say("tercet: interrupted", err=True)
+        raise typer.Exit(Exit.INTERRUPTED) from None
+
+
+def tell(error: TercetError) -> Exit:
+    """Print an error and its hint to standard error; give the exit status for it."""
+    say(f"tercet: error: {told(error)}", err=True)
+    if error.hint:
+        say(f"tercet: hint: {error.hint}", err=True)
+    return Exit.REFUSED if isinstance(error, Refused) else Exit.ERROR
+
+
+def told(error: TercetError) -> str:
+    """The text of an error without its hint; of a refusal with its node and rule."""
+    if not isinstance(error, Refused) or not error.node:
+        return error.message
+    by = f" by rule {error.rule}" if error.rule else ""
+    return f"node {error.node} refuses{by}:{'' if error.message.startswith(chr(10)) else ' '}{error.message}"

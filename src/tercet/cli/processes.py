@@ -1,4 +1,9 @@
-"""Node processes of `tercet up` and the demo: start them, wait until they are ready, find them again, end them."""
+"""Node processes of `tercet up` and the demo: start them, wait until they are ready, find them again, end them.
+
+A process loads the code of a node once and then forks nodes: three start in little more time than one. All of them are
+on one machine anyway: they share the layout of memory (ASLR) and what is read-only in it. Nodes that are to protect
+anything are started one by one, by `tercet node run`.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +13,21 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tercet.cli.starter import LOG_FILE, Starter
-from tercet.errors import ConfigError
+from tercet.errors import ConfigError, TercetError
+from tercet.process import ForkServer, forbid_core_dumps, serve, set_name
 
 if TYPE_CHECKING:
     from tercet.federation.federation import Federation
 
-PID_FILE = "node.pid"
+PID_FILE, LOG_FILE = "node.pid", "node.log"
 LOOPBACK = "127.0.0.1"
 READY_S = 60.0
 """Seconds that a node may take until it answers and sees the other two."""
@@ -37,6 +43,19 @@ _LAST_PORT = 32000
 _SILENT = ["it does not answer"]
 _STATE, _START_TICKS = 0, 19
 """Places in /proc/PID/stat, counted behind the name."""
+_CODE = "from tercet.cli.processes import main; raise SystemExit(main())"
+_LOADED_WHEN_USED = (
+    "anyio._backends._asyncio",
+    "cryptography.hazmat.backends.openssl.backend",
+    "h11",
+    "httpcore",
+    "pydantic.v1",
+    "sqlalchemy.dialects.sqlite",
+    "sqlite3",
+    "uvicorn.lifespan.off",
+    "uvicorn.loops.asyncio",
+)
+"""What libraries load when a node first uses them: here once for all nodes."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +100,22 @@ def running(folder: Path) -> Process | None:
     return process if process.alive else None
 
 
-def start(folder: Path, starter: Starter) -> Process:
-    """Start the node of this folder and note its process there. Raises ConfigError if it ended at once."""
-    process = Process.of(starter.start(folder))
+def starter() -> closing[ForkServer]:
+    """What starts nodes, for `tercet up` and the demo. It ends with the context, and the nodes stay."""
+    return closing(ForkServer(_CODE, apart=True))
+
+
+def start(folder: Path, starter: ForkServer) -> Process:
+    """Start the node of this folder in a session of its own, its log appended to a file there; note its process there.
+
+    Raises ConfigError if that is not possible, or if it ended at once.
+    """
+    try:
+        node = starter.start(os.fsencode(folder.resolve()))
+    except OSError:
+        raise ConfigError(f"the node in {folder} could not be started") from None
+    node.leave()
+    process = Process.of(node.pid)
     if process is None:
         raise ConfigError(f"the node in {folder} ended at once:\n{last_words(folder)}", hint=f"see {folder / LOG_FILE}")
     (folder / PID_FILE).write_text(json.dumps({"pid": process.pid, "began": process.began}) + "\n", encoding="utf-8")
@@ -201,3 +233,44 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+# -- the process that forks them
+
+
+def main() -> int:
+    """Load the code of a node, then fork one for each folder that is asked for."""
+    forbid_core_dumps()
+    import tercet.node.daemon  # noqa: F401
+
+    for name in _LOADED_WHEN_USED:
+        with suppress(ImportError):
+            import_module(name)
+    return serve(_run, "tercet nodes")
+
+
+def _run(argument: bytes, fds: list[int]) -> int:
+    """Be the node of this folder."""
+    os.close(*fds)
+    os.setsid()
+    folder = Path(os.fsdecode(argument))
+    set_name("tercet node")
+    with open(folder / LOG_FILE, "ab", opener=_private) as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    from tercet.node.daemon import run
+    from tercet.node.settings import FILE, NodeSettings
+    from tercet.node.worker.launch import WorkerLauncher
+
+    with closing(WorkerLauncher.fork()) as launcher:
+        try:
+            run(NodeSettings.load(folder / FILE), launcher=launcher)
+        except TercetError as error:
+            from tercet.cli.output import tell
+
+            return tell(error)
+    return 0
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -11,8 +11,7 @@ import typer
 
 from tercet.cli import processes
 from tercet.cli.options import FEDERATION, UP_FOLDER, example
-from tercet.cli.output import console, steps
-from tercet.cli.starter import Starter
+from tercet.cli.output import console, say, steps
 from tercet.cli.up import FIRST_PORT, NODES, PEOPLE, create, launch, locked, show_nodes
 from tercet.errors import ConfigError
 
@@ -34,16 +33,16 @@ def up(
     developing. For real use, three organisations each run `tercet node init` and `tercet node run`.
     """
     screen, began = console(), time.monotonic()
-    with steps(screen) as step, locked(folder), Starter() as starter:
+    with steps(screen) as step, locked(folder), processes.starter() as starter:
         if not (folder / FEDERATION).exists():
             starter.load()  # while keys are made
             step("making three nodes and three identities")
             create(folder, port, {role: [role] for role in PEOPLE})
         federation, started = launch(folder, step, starter)
     what = "are ready" if started else "were running already"
-    screen.print(f"\nThree nodes {what}, after {time.monotonic() - began:.1f} s.\n", markup=False)
+    say(f"\nThree nodes {what}, after {time.monotonic() - began:.1f} s.\n")
     show_nodes(folder, federation)
-    screen.print(_next_steps(folder), markup=False, soft_wrap=True)
+    say(_next_steps(folder))
 
 
 def down(folder: _FolderArgument = Path(UP_FOLDER)) -> None:
@@ -57,7 +56,7 @@ def down(folder: _FolderArgument = Path(UP_FOLDER)) -> None:
     with locked(folder):
         ended = processes.stop([folder / node for node in NODES])
     told = f"Stopped {', '.join(path.name for path in ended)}." if ended else "No node was running."
-    console().print(f"{told} Their data stays in {folder}; `tercet up` starts them again.", markup=False)
+    say(f"{told} Their data stays in {folder}; `tercet up` starts them again.")
 
 
 def demo(

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tercet.cli import processes
-from tercet.cli.options import FEDERATION
+from tercet.cli.options import FEDERATION, load_settings
 from tercet.cli.output import console, grid, rows
-from tercet.cli.own_node import load_settings
-from tercet.cli.starter import LOG_FILE, Starter
 from tercet.errors import ConfigError
 
 if TYPE_CHECKING:
     from tercet.federation.federation import Federation
+    from tercet.process import ForkServer
 
 NODES = ("node-1", "node-2", "node-3")
 PEOPLE = ("owner", "analyst", "operator")
@@ -70,7 +69,7 @@ def create(folder: Path, first_port: int, people: Mapping[str, Sequence[str]], *
     )
 
 
-def launch(folder: Path, step: Callable[[str], None], starter: Starter) -> tuple[Federation, bool]:
+def launch(folder: Path, step: Callable[[str], None], starter: ForkServer) -> tuple[Federation, bool]:
     """Start those nodes of the folder that do not run, and wait for all; give whether any was started."""
     from tercet.federation.federation import Federation
 
@@ -113,6 +112,6 @@ def show_nodes(folder: Path, federation: Federation) -> None:
     lines = []
     for number, node in enumerate(federation.nodes, 1):
         found = processes.running(folder / node.name)
-        log = folder / node.name / LOG_FILE
+        log = folder / node.name / processes.LOG_FILE
         lines.append((number, node.name, node.url, found.pid if found else "not running", log))
     console().print(rows(grid("party", "node", "address", "process", "log", right=(0,)), lines))

@@ -40,10 +40,10 @@ class Connection:
     incoming: ssl.MemoryBIO
     outgoing: ssl.MemoryBIO
 
-    def __init__(
-        self, peer: SessionPeer | None, sock: socket.socket, context: ssl.SSLContext, *, dialled: bool
-    ) -> None:
-        self.peer = peer
+    peer: SessionPeer
+    """Known from its HELLO on; who dials knows it before."""
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext, *, dialled: bool) -> None:
         self.sock = sock
         self.context = context
         self.dialled = dialled
@@ -73,7 +73,7 @@ class Connection:
         self.records = 0
 
     def __repr__(self) -> str:
-        return f"Connection(peer {self.peer}, {self.queued_bytes} bytes queued)"
+        return f"Connection({self.queued_bytes} bytes queued)"
 
 
 _ALERTS = {

@@ -112,7 +112,7 @@ class _Attempt:
     def __init__(
         self, peer: SessionPeer | None, sock: socket.socket, context: ssl.SSLContext, where: str, deadline: float
     ) -> None:
-        self.connection = Connection(peer, sock, context, dialled=peer is not None)
+        self.connection = Connection(sock, context, dialled=peer is not None)
         self.peer = peer
         self.dialled = peer is not None
         self.state = _CONNECTING if self.dialled else _SHAKING
@@ -304,10 +304,10 @@ class _Meeting:
                 raise ProtocolViolation("not the HELLO that is due", party=int(peer))
         else:
             peer = self._recognise(connection, header.kind, header.step, header.job, header.length)
-            connection.peer = attempt.peer = peer
+            attempt.peer = peer
             self._hello(connection)
             self._emit(connection)
-        connection.filled = 0
+        connection.peer, connection.filled = peer, 0
         self.poll.unregister(fd)
         del self.attempts[fd]
         self.done[peer] = connection

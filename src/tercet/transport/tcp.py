@@ -71,8 +71,6 @@ class TcpEndpoint(Endpoint):
         self._poll = select.poll()
         self._raw = memoryview(bytearray(_RECEIVE_BYTES))
         for connection in connections:
-            if connection.peer is None:
-                raise ValueError("a connection has no peer")
             self._by_peer[connection.peer] = connection
             self._by_fd[connection.sock.fileno()] = connection
             self._poll.register(connection.sock, select.POLLIN)
@@ -185,10 +183,7 @@ class TcpEndpoint(Endpoint):
                 deadline, queued = time.monotonic() + self._timeout_s, connection.queued_bytes
             left = deadline - time.monotonic()
             if left <= 0.0:
-                peer = connection.peer
-                raise Timeout(
-                    f"a peer read nothing for {self._timeout_s:g} s", party=None if peer is None else int(peer)
-                )
+                raise Timeout(f"a peer read nothing for {self._timeout_s:g} s", party=int(connection.peer))
             self._pump(left)
 
     def _unsent(self) -> bool:
@@ -251,7 +246,6 @@ class TcpEndpoint(Endpoint):
     def _decode(self, connection: Connection) -> bool:
         """Decrypt and sort what has come in; False when the connection is of no more use."""
         tls, incoming, peer = connection.tls, connection.incoming, connection.peer
-        assert peer is not None
         try:
             if connection.stage is KeyStage.SHAKING and not self._shake(connection):
                 return True
@@ -298,7 +292,6 @@ class TcpEndpoint(Endpoint):
         """Take frames out of the scratch buffer; of one that is not whole, begin to take the body."""
         scratch, filled, position = connection.scratch, connection.filled, 0
         peer = connection.peer
-        assert peer is not None
         while filled - position >= HEADER_BYTES:
             header = unpack(scratch, position)
             position += HEADER_BYTES
@@ -404,7 +397,6 @@ class TcpEndpoint(Endpoint):
 
     def _ended(self, connection: Connection) -> None:
         header, peer = connection.header, connection.peer
-        assert peer is not None
         if peer not in self._departed:
             if header is None:
                 where = {}
@@ -420,7 +412,6 @@ class TcpEndpoint(Endpoint):
 
     def _lost(self, connection: Connection, error: OSError) -> None:
         peer = connection.peer
-        assert peer is not None
         if isinstance(error, ConnectionError):
             self._ended(connection)
             return
@@ -433,7 +424,6 @@ class TcpEndpoint(Endpoint):
 
     def _garbage(self, connection: Connection, error: ProtocolViolation) -> None:
         peer = connection.peer
-        assert peer is not None
         if error.party is None:
             error = violation(error.reason, peer)
         self.lose(peer, error)
@@ -456,11 +446,8 @@ class TcpEndpoint(Endpoint):
         if self._closed:
             return
         for connection in list(self._by_fd.values()):
-            if connection.peer is not None:
-                try:
-                    self._transmit(connection.peer, FrameHeader(FrameKind.BYE, Element.BYTES, NO_JOB, 0, 0, 0, 0.0, 0))
-                except Unreachable:
-                    continue
+            with suppress(Unreachable):
+                self._transmit(connection.peer, FrameHeader(FrameKind.BYE, Element.BYTES, NO_JOB, 0, 0, 0, 0.0, 0))
         self.flush(self._linger_s)
         for connection in list(self._by_fd.values()):
             if connection.open:
