@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,8 +58,17 @@ def run_into_failure(net: Session, disturb: Callable[[int], None], victim: Party
     return caught.value, time.monotonic() - began - wait
 
 
-@pytest.mark.parametrize("victim", PARTIES)
-def test_a_killed_party_is_named_by_all(victim: Party) -> None:
+def with_every_party(check: Callable[[Party], None]) -> None:
+    """Three sessions at once, since each waits most of its time; one party of each is the victim."""
+    with ThreadPoolExecutor(len(PARTIES)) as pool:
+        list(pool.map(check, PARTIES))
+
+
+def test_a_killed_party_is_named_by_all() -> None:
+    with_every_party(kill)
+
+
+def kill(victim: Party) -> None:
     with slow_processes() as net:
         error, took = run_into_failure(net, lambda pid: os.kill(pid, signal.SIGKILL), victim)
         assert isinstance(error, Unreachable) and error.party == victim and error.job
@@ -73,8 +83,11 @@ def test_a_killed_party_is_named_by_all(victim: Party) -> None:
         assert again._run(reveal_plan(put(again, 4)))[0] == 4
 
 
-@pytest.mark.parametrize("victim", PARTIES)
-def test_a_stalled_party_is_named_by_all(victim: Party) -> None:
+def test_a_stalled_party_is_named_by_all() -> None:
+    with_every_party(stall)
+
+
+def stall(victim: Party) -> None:
     with slow_processes() as net:
         error, took = run_into_failure(net, lambda pid: os.kill(pid, signal.SIGSTOP), victim)
         assert isinstance(error, Timeout) and error.party == victim and error.job
@@ -167,8 +180,11 @@ def fail(net: Session, products: int = 4) -> tuple[TercetError, float]:
     return caught.value, time.monotonic() - began
 
 
-@pytest.mark.parametrize("wicked", PARTIES)
-def test_a_dropped_message_is_named(wicked: Party) -> None:
+def test_a_dropped_message_is_named() -> None:
+    with_every_party(lose_a_message)
+
+
+def lose_a_message(wicked: Party) -> None:
     with faulty(at_second_product(drop), wicked) as net:
         error, took = fail(net)
         assert isinstance(error, Timeout)

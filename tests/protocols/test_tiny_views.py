@@ -158,26 +158,17 @@ def test_injection(one_round: bool, bits: int) -> None:
     """A bit times a number modulo 4: whatever two components a party holds of both, the third ones change nothing."""
     ring, runs = TinyRing(2), 1 << bits
 
-    def run(number: dict[Party, int], bit: dict[Party, int]) -> Any:
-        def body(scope: Scope) -> Body[Share]:
-            mine = scope.party, scope.party.next
-            x = Share(ring, *(full(number[p], runs) for p in mine))
-            b = BitShare(runs, *(pack_bits(np.full(runs, bit[p], np.uint8)) for p in mine))
+    seen: dict[Any, str] = {}
+    for values in product(range(4), range(4), range(4), (0, 1), (0, 1), (0, 1)):
+        number, bit = (dict(zip(PARTIES, three, strict=True)) for three in (values[:3], values[3:]))
+
+        def body(scope: Scope, number: Any = number, bit: Any = bit) -> Body[Share]:
+            x, b = held_words(ring, number, scope.party, runs), held_bits(bit, scope.party, runs)
             return inject_piece(scope, [(b, 1)], x, one_round=one_round)
 
-        return tiny_views(body, ring=2, field=2, bits=bits, solo=SOLO)
-
-    for party in PARTIES:
-        for own, following, own_bit, following_bit in product(range(4), range(4), (0, 1), (0, 1)):
-            first = None
-            for third in range(4):
-                for bit in (0, 1):
-                    number = {party: own, party.next: following, party.prev: third}
-                    bits_held = {party: own_bit, party.next: following_bit, party.prev: bit}
-                    views, results = run(number, bits_held)
-                    first = first or views[party]
-                    assert views[party] == first
-                    assert opened(results, 2) == {sum(number.values()) * (sum(bits_held.values()) % 2) % 4}
+        views, results = tiny_views(body, ring=2, field=2, bits=bits, solo=SOLO)
+        assert opened(results, 2) == {sum(number.values()) * (sum(bit.values()) % 2) % 4}
+        same_for_same_shares(seen, views, number, bit)
 
 
 @pytest.mark.parametrize(("one_round", "bits"), [(False, 6), (True, 8)])
@@ -224,40 +215,39 @@ def test_product() -> None:
     """Modulo 4, elementwise: whatever two components a party holds of both factors, the third ones change nothing."""
     ring, bits = TinyRing(2), 6
     runs = 1 << bits
+    seen: dict[Any, str] = {}
+    for values in product(range(4), repeat=6):
+        x, y = (dict(zip(PARTIES, three, strict=True)) for three in (values[:3], values[3:]))
+
+        def body(scope: Scope, x: Any = x, y: Any = y) -> Body[Share]:
+            mine = (held_words(ring, words, scope.party, runs) for words in (x, y))
+            return bilinear(scope, Elementwise(ring, (runs,)), *mine)
+
+        views, results = tiny_views(body, ring=2, field=2, bits=bits, solo=SOLO)
+        assert opened(results, 2) == {sum(x.values()) * sum(y.values()) % 4}
+        same_for_same_shares(seen, views, x, y)
+
+
+def same_for_same_shares(
+    seen: dict[Any, str], views: dict[Party, str], x: dict[Party, int], y: dict[Party, int]
+) -> None:
+    """What a party sees is what it saw before with the same two components of both, whatever the third ones are."""
     for party in PARTIES:
-        for x_own, x_next, y_own, y_next in product(range(4), repeat=4):
-            first = None
-            for third in range(4):
-                for other in range(4):
-                    x = {party: x_own, party.next: x_next, party.prev: third}
-                    y = {party: y_own, party.next: y_next, party.prev: other}
-
-                    def body(scope: Scope, x: Any = x, y: Any = y) -> Body[Share]:
-                        mine = (held_words(ring, words, scope.party, runs) for words in (x, y))
-                        return bilinear(scope, Elementwise(ring, (runs,)), *mine)
-
-                    views, results = tiny_views(body, ring=2, field=2, bits=bits, solo=SOLO)
-                    first = first or views[party]
-                    assert views[party] == first
-                    assert opened(results, 2) == {sum(x.values()) * sum(y.values()) % 4}
+        held = party, x[party], x[party.next], y[party], y[party.next]
+        assert seen.setdefault(held, views[party]) == views[party]
 
 
 def test_and() -> None:
-    for party in PARTIES:
-        for a_own, a_next, b_own, b_next in product((0, 1), repeat=4):
-            first = None
-            for third in (0, 1):
-                for other in (0, 1):
-                    a = {party: a_own, party.next: a_next, party.prev: third}
-                    b = {party: b_own, party.next: b_next, party.prev: other}
+    seen: dict[Any, str] = {}
+    for values in product((0, 1), repeat=6):
+        a, b = (dict(zip(PARTIES, three, strict=True)) for three in (values[:3], values[3:]))
 
-                    def body(scope: Scope, a: Any = a, b: Any = b) -> Body[BitShare]:
-                        return bit_and(scope, *(held_bits(bits, scope.party, 64) for bits in (a, b)))
+        def body(scope: Scope, a: Any = a, b: Any = b) -> Body[BitShare]:
+            return bit_and(scope, *(held_bits(bits, scope.party, 64) for bits in (a, b)))
 
-                    views, results = tiny_views(body, ring=64, field=1, bits=6, solo=SOLO, drawn=3)
-                    first = first or views[party]
-                    assert views[party] == first
-                    assert opened_bits(results) == {sum(a.values()) * sum(b.values()) % 2}
+        views, results = tiny_views(body, ring=64, field=1, bits=6, solo=SOLO, drawn=3)
+        assert opened_bits(results) == {sum(a.values()) * sum(b.values()) % 2}
+        same_for_same_shares(seen, views, a, b)
 
 
 def test_number_to_bits() -> None:
