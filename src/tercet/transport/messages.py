@@ -58,6 +58,9 @@ class Message:
     payload: Bytes = field(repr=False)
     depth: int
 
+    def __repr__(self) -> str:
+        return f"Message({self.payload.nbytes} bytes, depth {self.depth})"
+
 
 @dataclass(slots=True, eq=False)
 class Control:
