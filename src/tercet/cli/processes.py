@@ -34,8 +34,9 @@ READY_S = 60.0
 END_S = 10.0
 """Seconds between SIGTERM and SIGKILL."""
 _POLL_S = 0.02
-_ASK_S = 0.1
-"""Between two looks whether a node that answers is ready; nodes answer a stranger ten times a second."""
+_QUICK_LOOKS, _ASK_S = 20, 0.1
+"""After so many looks whether a node that answers is ready, the time between two: it answers a stranger 50 times at
+once, then ten times a second."""
 _PROBE_S = 2.0
 _LAST_LINES = 5
 _LAST_PORT = 32000
@@ -133,6 +134,7 @@ def await_ready(federation: Federation, folders: Sequence[Path], started: Sequen
     """
     deadline = time.monotonic() + READY_S
     for node, folder, process in zip(federation.nodes, folders, started, strict=True):
+        looks = 0
         while missing := waits_for(node.url, node.card.certificate):
             if not process.alive:
                 raise ConfigError(
@@ -144,7 +146,8 @@ def await_ready(federation: Federation, folders: Sequence[Path], started: Sequen
                     hint=f"the nodes run: tercet node status --node {folder} says more, and so does "
                     f"{folder / LOG_FILE}; tercet down stops them",
                 )
-            time.sleep(_POLL_S if missing == _SILENT else _ASK_S)
+            looks += missing != _SILENT
+            time.sleep(_POLL_S if looks < _QUICK_LOOKS else _ASK_S)
 
 
 def answers(url: str, certificate: bytes, path: str) -> bool:
