@@ -52,7 +52,7 @@ def connected(
     who = identity_path(identity, "analyst")
     nodes = federation_path(federation)
     with (
-        bar(console(err=True), "the nodes work", 1.0) if wait is not None else nullcontext(_quiet) as done,
+        bar(console(err=True), "the nodes work", 1.0) if wait is not None else nullcontext(lambda done: None) as done,
         connect(nodes, who, remember=who.parent / JOBS_FOLDER, progress=done, **options) as net,
     ):
         net.wait_if_held = bool(wait)
@@ -64,10 +64,6 @@ def connected(
     say(f"tercet: {held.message}", err=True)
     say(f"tercet: hint: when it is approved: tercet result {held.job[:SHORT]}", err=True)
     raise typer.Exit(Exit.HELD)
-
-
-def _quiet(done: float) -> None:
-    """Shows nothing."""
 
 
 # -- queries

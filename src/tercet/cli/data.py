@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,15 +18,11 @@ from tercet.federation.text import counted
 
 if TYPE_CHECKING:
     from tercet.client.nodes import Nodes
-    from tercet.client.sources import Source
-    from tercet.client.upload import UploadProgress, UploadReport
+    from tercet.client.upload import UploadReport
+    from tercet.client.upload_notes import Mode
     from tercet.federation.api import ChangeOutcome
     from tercet.store.reading import Reading
     from tercet.store.schema import Schema
-
-schema = typer.Typer(no_args_is_help=True, help="What the columns of a dataset mean: proposed, shown, checked.")
-
-_STDIN = "-"
 
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="The name of the dataset.")]
 OperatorOption = Annotated[
@@ -40,13 +36,11 @@ OperatorOption = Annotated[
 # -- upload, withdraw
 
 
-@contextmanager
-def owner_nodes(federation: Path | None, identity: Path | None, via: str | None = None) -> Iterator[Nodes]:
-    """The three nodes, asked as an owner."""
+def owner_nodes(federation: Path | None, identity: Path | None, via: str | None = None) -> Nodes:
+    """The three nodes, asked as an owner; to be closed."""
     from tercet.client.nodes import Nodes
 
-    with Nodes(load_federation(federation), load_identity(identity, "owner"), via=via) as nodes:
-        yield nodes
+    return Nodes(load_federation(federation), load_identity(identity, "owner"), via=via)
 
 
 @reads
@@ -82,6 +76,7 @@ def upload(
     remembers it); --again adds the rows a second time. Standard input and databases are not remembered.
     Values out of bounds are refused before anything becomes visible.
     """
+    from tercet.client.upload import upload as send
     from tercet.store.schema import Schema
 
     if not dataset:
@@ -89,16 +84,25 @@ def upload(
     given = None if schema_file is None else Schema.load(schema_file)
     opened = open_rows(source, sql, reading, given)
     with owner_nodes(federation, identity, via) as nodes:
-        mode = "columns" if join else _mode(nodes, dataset, given)
-        with _progress(f"{opened.name} to {dataset}") as told:
-            report = _send(nodes, opened, dataset, given, mode, missing, again, told)
+        mode: Mode = "columns" if join else _mode(nodes, dataset, given)
+        with bar(console(err=True), f"{opened.name} to {dataset}", 1.0) as done:
+            report = send(
+                nodes,
+                opened,
+                dataset=dataset,
+                schema=given,
+                mode=mode,
+                missing=missing.value,
+                progress=lambda told: done(told.fraction or 0.0),
+                again=again,
+            )
     if as_json:
-        print_json(report.__dict__ if hasattr(report, "__dict__") else _fields(report))
+        print_json(asdict(report))
         return
     _show_report(report, {"create": "is made, with", "append": "has", "columns": "has new columns for"}[mode], mode)
 
 
-def _mode(nodes: Nodes, dataset: str, given: Schema | None) -> str:
+def _mode(nodes: Nodes, dataset: str, given: Schema | None) -> Mode:
     """Whether the upload makes the dataset or adds rows. Raises InputError where a schema is missing or another one."""
     from tercet.client.orders import listed
     from tercet.store.schema import Schema
@@ -118,36 +122,6 @@ def _mode(nodes: Nodes, dataset: str, given: Schema | None) -> str:
     if given is not None:
         Schema.parse(known[dataset].schema_).check_same(given)
     return "append"
-
-
-def _send(
-    nodes: Nodes,
-    opened: Source,
-    dataset: str,
-    given: Schema | None,
-    mode: Any,
-    missing: Missing,
-    again: bool,
-    told: Callable[[UploadProgress], None],
-) -> UploadReport:
-    from tercet.client.upload import upload as send
-
-    return send(
-        nodes, opened, dataset=dataset, schema=given, mode=mode, missing=missing.value, progress=told, again=again
-    )
-
-
-@contextmanager
-def _progress(text: str) -> Iterator[Callable[[UploadProgress], None]]:
-    """A bar on standard error, by the part of the source that is read or else by rows."""
-    with bar(console(err=True), text, 1.0) as done:
-        yield lambda progress: done(progress.fraction or 0.0)
-
-
-def _fields(report: UploadReport) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(report)
 
 
 def _show_report(report: UploadReport, what: str, mode: str) -> None:

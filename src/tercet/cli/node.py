@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from tercet.cli import processes
-from tercet.cli import unit as units
 from tercet.cli.federation import ENTRY_SUFFIX, write_entry
 from tercet.cli.options import FEDERATION, SETTINGS, NodeOption, bracketed, example, load_settings, local_url, own_node
 from tercet.cli.output import amount, console, facts, grouped, moment, say
@@ -21,6 +20,7 @@ from tercet.federation.text import counted
 app = typer.Typer(no_args_is_help=True, help="Run a node, and decide what it takes part in.")
 
 PORT, FIRST_WORKER_PORT = 7643, 7650
+COMMAND = Path("/opt/tercet/bin/tercet")
 
 
 @app.command(
@@ -102,14 +102,14 @@ def run(node: NodeOption = Path(SETTINGS)) -> None:
 
 @app.command(epilog=example("tercet node unit > /etc/systemd/system/tercet-node.service"))
 def unit(
-    folder: Annotated[Path, typer.Option("--folder", help="The node's folder.")] = units.FOLDER,
-    command: Annotated[Path, typer.Option("--command", help="Where the command tercet is installed.")] = units.COMMAND,
-    user: Annotated[str, typer.Option("--user", help="The account that the node runs as.")] = units.USER,
+    folder: Annotated[Path, typer.Option("--folder", help="The node's folder.")] = Path("/var/lib/tercet"),
+    command: Annotated[Path, typer.Option("--command", help="Where the command tercet is installed.")] = COMMAND,
+    user: Annotated[str, typer.Option("--user", help="The account that the node runs as.")] = "tercet",
 ) -> None:
     """Print a hardened systemd unit; its head says how to use it."""
     if not folder.is_absolute() or not command.is_absolute():
         raise ConfigError("systemd wants whole paths", hint="begin --folder and --command with /")
-    say(units.unit(folder, command, user), nl=False)
+    say(_UNIT.format(folder=folder, command=command, user=user), nl=False)
 
 
 # -- keys
@@ -234,3 +234,73 @@ def restore(
         }
     )
     console().print("\nNext: tercet node run, then tercet node status: it compares with the other nodes.")
+
+
+_UNIT = """\
+# One Tercet node as a service. Made by: tercet node unit
+#
+#   useradd --system --home-dir {folder} --shell /usr/sbin/nologin {user}
+#   install -d -m 700 -o {user} -g {user} {folder}
+#   cp tercet-node.service /etc/systemd/system/ && systemctl daemon-reload
+#   systemctl enable --now tercet-node && journalctl -u tercet-node -f
+
+[Unit]
+Description=Tercet node
+Wants=network-online.target time-sync.target
+After=network-online.target time-sync.target
+# a node that cannot start (a wrong setting) is not started again for ever
+StartLimitIntervalSec=300
+StartLimitBurst=5
+
+[Service]
+Type=exec
+User={user}
+Group={user}
+WorkingDirectory={folder}
+ExecStart={command} node run --node {folder}/node.toml
+Restart=on-failure
+RestartSec=2
+# the node ends its workers and finishes what it writes; after this, all of them are killed
+KillMode=mixed
+TimeoutStopSec=30
+UMask=0077
+# shares and keys must not reach a disk through a core dump or swap
+LimitCORE=0
+MemorySwapMax=0
+LimitNOFILE=65536
+
+# the node's folder is all that it may write
+ProtectSystem=strict
+ReadWritePaths={folder}
+ProtectHome=true
+PrivateTmp=true
+PrivateDevices=true
+PrivateIPC=true
+PrivateUsers=true
+
+# no privileges, and no way to get any
+NoNewPrivileges=true
+CapabilityBoundingSet=
+AmbientCapabilities=
+RestrictSUIDSGID=true
+LockPersonality=true
+RestrictNamespaces=true
+RestrictRealtime=true
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged
+SystemCallErrorNumber=EPERM
+ProtectClock=true
+ProtectControlGroups=true
+ProtectHostname=true
+ProtectKernelLogs=true
+ProtectKernelModules=true
+ProtectKernelTunables=true
+ProtectProc=invisible
+MemoryDenyWriteExecute=true
+
+[Install]
+WantedBy=multi-user.target
+"""
+"""The systemd unit of a node; `deploy/tercet-node.service` is its text for the usual places."""

@@ -20,7 +20,7 @@ from tercet.federation.text import counted
 if TYPE_CHECKING:
     from tercet.client.nodes import NodeClient
     from tercet.federation.api import JobInfo, PublicJson
-    from tercet.federation.api_admin import AuditPage, NodeStatus
+    from tercet.federation.api_admin import NodeStatus
 
 _ID_DIGITS = 32
 _PAGE = 1000
@@ -233,6 +233,7 @@ def audit(
 
     It is a signed chain that anybody can check offline: see tercet audit verify.
     """
+    from tercet.federation.api_admin import AuditPage
     from tercet.store.audit import Entry
 
     with own_node(node) as own:
@@ -240,22 +241,18 @@ def audit(
             count = _export(own, export)
             say(f"{export}: {counted(count, 'entry')}. Check them: tercet audit verify {export}")
             return
-        head = own.get("/v1/admin/audit?after=0&limit=1", _page()).head
-        found = own.get(f"/v1/admin/audit?after={max(0, head.number - last)}&limit={last}", _page())
+        head = own.get("/v1/admin/audit?after=0&limit=1", AuditPage).head
+        found = own.get(f"/v1/admin/audit?after={max(0, head.number - last)}&limit={last}", AuditPage)
     show_entries([Entry.model_validate(entry) for entry in found.entries], as_json=as_json)
-
-
-def _page() -> type[AuditPage]:
-    from tercet.federation.api_admin import AuditPage
-
-    return AuditPage
 
 
 def audit_entries(own: NodeClient) -> Iterator[PublicJson]:
     """All entries of a node's audit, oldest first."""
+    from tercet.federation.api_admin import AuditPage
+
     after = 0
     while True:
-        page = own.get(f"/v1/admin/audit?after={after}&limit={_PAGE}", _page())
+        page = own.get(f"/v1/admin/audit?after={after}&limit={_PAGE}", AuditPage)
         yield from page.entries
         if page.next is None:
             return
