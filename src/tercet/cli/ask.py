@@ -159,7 +159,7 @@ def explain(
     if as_json:
         print_json({"decisions": [each.model_dump(mode="json") for each in found.decisions], "plan": str(found)})
     else:
-        say(str(found))
+        console().print(str(found), markup=False, soft_wrap=True)
         for text in dict.fromkeys(found.texts.values()):
             who = [node for node, told in found.texts.items() if told == text]
             say(f"\nAs {', '.join(who)} see{'s' * (len(who) == 1)} it:\n{text}")
