@@ -10,12 +10,14 @@ import math as _math
 import sys as _sys
 
 from tercet.array import numpy_protocol as _numpy_protocol
-from tercet.array.conversion import __array_namespace_info__, astype, can_cast, result_type
 from tercet.array.core import SecretArray
 from tercet.array.counting import bincount, cumulative_prod, digitize, histogram, isin, searchsorted
 from tercet.array.creation import (
+    __array_namespace_info__,
     arange,
     asarray,
+    astype,
+    can_cast,
     empty,
     empty_like,
     eye,
@@ -24,6 +26,7 @@ from tercet.array.creation import (
     linspace,
     ones,
     ones_like,
+    result_type,
     tril,
     triu,
     zeros,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from tercet.array import numeric, quotients
@@ -48,7 +49,7 @@ def multiply(a: Any, b: Any) -> SecretArray:
 
 def square(x: SecretArray) -> SecretArray:
     """x * x; as `multiply`."""
-    return _product(quotients.squared, (x,), (x, x))
+    return _product(lambda factor: quotients.multiply(factor, factor), (x,), (x, x))
 
 
 def divide(a: Any, b: SecretArray) -> SecretArray:
@@ -238,7 +239,11 @@ def _normalised_square(session: Any, nodes: Sequence[Recorded], wide: Sequence[i
         kept = side.like(inject(there[1], inject(there[0], side._node)))
         sides.append(_scaled(kept, factors[0], factors[1], sum(bits) // 2, most))
     above = numeric.at_precision(exactly(quotients.multiply, *sides), WORKING_BITS)
-    below = exactly(quotients.maximum, numeric.at_precision(exactly(quotients.multiply, *norms), WORKING_BITS), _LEAST)
+    below = exactly(
+        partial(quotients.extreme, smallest=False),
+        numeric.at_precision(exactly(quotients.multiply, *norms), WORKING_BITS),
+        _LEAST,
+    )
     return exactly(_quotient, above, below)
 
 

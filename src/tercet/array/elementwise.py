@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import Any, ParamSpec
 
 import numpy as np
 
-from tercet.array import division, movement, numbers, quotients
+from tercet.array import division, movement, numbers, quotients, rounding
 from tercet.array.core import SecretArray, apply, as_quotient, exactly, pending, session_of
 from tercet.array.dispatch import array_function
 from tercet.array.quotients import Quotient, Value
@@ -34,6 +35,10 @@ def _of_one(name: str, record: Callable[..., Any], what: str) -> Callable[[Any],
     return _named(name, function, what)
 
 
+def _rounded(name: str, how: Callable[..., Recorded], what: str) -> Callable[[Any], SecretArray]:
+    return _of_one(name, partial(quotients.to_integer, how), what)
+
+
 def _of_two(name: str, record: Callable[..., Any], what: str) -> Callable[[Any, Any], SecretArray]:
     """A function of the namespace of two arrays, one of which may be public."""
 
@@ -55,26 +60,12 @@ def _bools(*values: Value) -> list[Operand]:
     return found
 
 
-def _and(a: Value, b: Value) -> Recorded:
-    return logic.logical_and(*_bools(a, b))
+def _logical(function: Callable[..., Recorded]) -> Callable[..., Recorded]:
+    return lambda *values: function(*_bools(*values))
 
 
-def _or(a: Value, b: Value) -> Recorded:
-    return logic.logical_or(*_bools(a, b))
-
-
-def _xor(a: Value, b: Value) -> Recorded:
-    return logic.logical_xor(*_bools(a, b))
-
-
-def _not(x: Value) -> Recorded:
-    (found,) = _bools(x)
-    assert isinstance(found, Recorded)
-    return logic.logical_not(found)
-
-
-def _below_zero(x: Value) -> Recorded:
-    return quotients.less(x, np.asarray(0))
+def _not_of(function: Callable[[Value, Value], Recorded]) -> Callable[[Value, Value], Recorded]:
+    return lambda a, b: logic.logical_not(function(a, b))
 
 
 def _number(x: Value) -> Quotient:
@@ -82,33 +73,33 @@ def _number(x: Value) -> Quotient:
     return Quotient(build.number(x.node), x.divisor, x.line)
 
 
-add = _of_two("add", quotients.add, "x1 + x2; bools count as 0 and 1.")
-subtract = _of_two("subtract", quotients.subtract, "x1 - x2.")
+add = _of_two("add", partial(quotients.linear, "add"), "x1 + x2; bools count as 0 and 1.")
+subtract = _of_two("subtract", partial(quotients.linear, "subtract"), "x1 - x2.")
 negative = _of_one("negative", quotients.negative, "-x.")
 positive = _of_one("positive", _number, "x; bools as 0 and 1.")
 abs = _of_one("abs", quotients.absolute, "|x|.")
 sign = _of_one("sign", quotients.sign, "-1, 0 or 1.")
-signbit = _of_one("signbit", _below_zero, "x < 0.")
-floor = _of_one("floor", quotients.floor, "The greatest integer not above x, as a secret integer; exact.")
-ceil = _of_one("ceil", quotients.ceil, "The least integer not below x, as a secret integer; exact.")
-trunc = _of_one("trunc", quotients.trunc, "x rounded towards zero, as a secret integer; exact.")
-round = _of_one("round", quotients.nearest, "The nearest integer, halves to the even one, as a secret integer; exact.")
-minimum = _of_two("minimum", quotients.minimum, "The smaller of two.")
-maximum = _of_two("maximum", quotients.maximum, "The larger of two.")
+signbit = _of_one("signbit", lambda x: quotients.less(x, np.asarray(0)), "x < 0.")
+floor = _rounded("floor", rounding.floor, "The greatest integer not above x, as a secret integer; exact.")
+ceil = _rounded("ceil", rounding.ceil, "The least integer not below x, as a secret integer; exact.")
+trunc = _rounded("trunc", rounding.trunc, "x rounded towards zero, as a secret integer; exact.")
+round = _rounded("round", rounding.nearest, "The nearest integer, halves to the even one, as a secret integer; exact.")
+minimum = _of_two("minimum", partial(quotients.extreme, smallest=True), "The smaller of two.")
+maximum = _of_two("maximum", partial(quotients.extreme, smallest=False), "The larger of two.")
 less = _of_two("less", quotients.less, "x1 < x2; exact.")
-less_equal = _of_two("less_equal", quotients.less_equal, "x1 <= x2; exact.")
-greater = _of_two("greater", quotients.greater, "x1 > x2; exact.")
-greater_equal = _of_two("greater_equal", quotients.greater_equal, "x1 >= x2; exact.")
+less_equal = _of_two("less_equal", lambda a, b: logic.logical_not(quotients.less(b, a)), "x1 <= x2; exact.")
+greater = _of_two("greater", lambda a, b: quotients.less(b, a), "x1 > x2; exact.")
+greater_equal = _of_two("greater_equal", _not_of(quotients.less), "x1 >= x2; exact.")
 equal = _of_two("equal", quotients.equal, "x1 == x2; exact.")
-not_equal = _of_two("not_equal", quotients.not_equal, "x1 != x2; exact.")
-logical_and = _of_two("logical_and", _and, "x1 AND x2, of bools.")
-logical_or = _of_two("logical_or", _or, "x1 OR x2, of bools.")
-logical_xor = _of_two("logical_xor", _xor, "x1 XOR x2, of bools; no communication.")
-logical_not = _of_one("logical_not", _not, "NOT x, of bools; no communication.")
-bitwise_and = _of_two("bitwise_and", _and, "x1 AND x2, of bools.")
-bitwise_or = _of_two("bitwise_or", _or, "x1 OR x2, of bools.")
-bitwise_xor = _of_two("bitwise_xor", _xor, "x1 XOR x2, of bools; no communication.")
-bitwise_invert = _of_one("bitwise_invert", _not, "NOT x, of bools; no communication.")
+not_equal = _of_two("not_equal", _not_of(quotients.equal), "x1 != x2; exact.")
+logical_and = _of_two("logical_and", _logical(logic.logical_and), "x1 AND x2, of bools.")
+logical_or = _of_two("logical_or", _logical(logic.logical_or), "x1 OR x2, of bools.")
+logical_xor = _of_two("logical_xor", _logical(logic.logical_xor), "x1 XOR x2, of bools; no communication.")
+logical_not = _of_one("logical_not", _logical(logic.logical_not), "NOT x, of bools; no communication.")
+bitwise_and = _of_two("bitwise_and", _logical(logic.logical_and), "x1 AND x2, of bools.")
+bitwise_or = _of_two("bitwise_or", _logical(logic.logical_or), "x1 OR x2, of bools.")
+bitwise_xor = _of_two("bitwise_xor", _logical(logic.logical_xor), "x1 XOR x2, of bools; no communication.")
+bitwise_invert = _of_one("bitwise_invert", _logical(logic.logical_not), "NOT x, of bools; no communication.")
 
 
 # ---- products, quotients, powers ----
@@ -230,22 +221,16 @@ def _drawn_in(x: Any, low: Any, high: Any) -> SecretArray | None:
     return SecretArray._new(x.device, x._node.graph.node("clip", (x._node,), Bounds(int(lo), int(hi))))
 
 
-@array_function
-def isfinite(x: Any, /) -> Any:
-    """True everywhere, in public: secret numbers are always finite."""
-    return np.ones(_secret(x, "isfinite").shape, dtype=np.bool_)
+def _everywhere(name: str, answer: bool, what: str) -> Callable[[Any], Any]:
+    def function(x: Any, /) -> Any:
+        return np.full(_secret(x, name).shape, answer)
+
+    return _named(name, function, what)
 
 
-@array_function
-def isnan(x: Any, /) -> Any:
-    """False everywhere, in public."""
-    return np.zeros(_secret(x, "isnan").shape, dtype=np.bool_)
-
-
-@array_function
-def isinf(x: Any, /) -> Any:
-    """False everywhere, in public."""
-    return np.zeros(_secret(x, "isinf").shape, dtype=np.bool_)
+isfinite = _everywhere("isfinite", True, "True everywhere, in public: secret numbers are always finite.")
+isnan = _everywhere("isnan", False, "False everywhere, in public.")
+isinf = _everywhere("isinf", False, "False everywhere, in public.")
 
 
 @array_function

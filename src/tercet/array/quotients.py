@@ -93,18 +93,6 @@ def _beside_numbers(x: Quotient, k: NDArray[Any], *, below: bool) -> Recorded:
     return logic.stored_below(node, high) if below else logic.stored_above(node, low)
 
 
-def greater(a: Value, b: Value) -> Recorded:
-    return less(b, a)
-
-
-def less_equal(a: Value, b: Value) -> Recorded:
-    return logic.logical_not(less(b, a))
-
-
-def greater_equal(a: Value, b: Value) -> Recorded:
-    return logic.logical_not(less(a, b))
-
-
 def equal(a: Value, b: Value) -> Recorded:
     """a == b; as `less`."""
     a, b = (_positive(x) if isinstance(x, Quotient) else x for x in (a, b))
@@ -118,10 +106,6 @@ def equal(a: Value, b: Value) -> Recorded:
     if a.divisor == 1:
         return logic.equal(a.node, b)
     return logic.stored_equal(build.number(a.node), *thresholds(b, a.node.type, a.divisor))
-
-
-def not_equal(a: Value, b: Value) -> Recorded:
-    return logic.logical_not(equal(a, b))
 
 
 def _multiplied_out(a: Quotient, b: Quotient) -> tuple[Recorded, Recorded]:
@@ -156,30 +140,10 @@ def absolute(x: Quotient) -> Quotient:
 # ---- rounding ----
 
 
-def floor(x: Quotient) -> Recorded:
-    """The greatest integer not above x; exact."""
-    return _to_integer(x, rounding.floor)
-
-
-def ceil(x: Quotient) -> Recorded:
-    """The least integer not below x; exact."""
-    return _to_integer(x, rounding.ceil)
-
-
-def trunc(x: Quotient) -> Recorded:
-    """x rounded towards zero; exact."""
-    return _to_integer(x, rounding.trunc)
-
-
-def nearest(x: Quotient) -> Recorded:
-    """x rounded to the nearest integer, halves to the even one; exact."""
-    return _to_integer(x, rounding.nearest)
-
-
-def _to_integer(x: Quotient, how: Any) -> Recorded:
+def to_integer(how: Callable[[Recorded, Fraction], Recorded], x: Quotient) -> Recorded:
+    """x rounded to an integer by a function of `rounding`; exact."""
     x = _positive(x)
-    result: Recorded = how(rounding.integers_of(x.node), ratio(x))
-    return result
+    return how(rounding.integers_of(x.node), ratio(x))
 
 
 def floor_divide(x: Quotient, k: int | float) -> Recorded:
@@ -314,12 +278,10 @@ def _over_one_divisor(function: Callable[[Operand, Operand], Recorded], a: Value
     return Quotient(function(resolved(a), resolved(b)))
 
 
-def add(a: Value, b: Value) -> Quotient:
-    return replace(_over_one_divisor(partial(build.linear, "add"), a, b), line=_sum_of_lines(a, b, 1))
-
-
-def subtract(a: Value, b: Value) -> Quotient:
-    return replace(_over_one_divisor(partial(build.linear, "subtract"), a, b), line=_sum_of_lines(a, b, -1))
+def linear(name: str, a: Value, b: Value) -> Quotient:
+    """The sum of two (`name` is "add"), or their difference ("subtract")."""
+    found = _over_one_divisor(partial(build.linear, name), a, b)
+    return replace(found, line=_sum_of_lines(a, b, 1 if name == "add" else -1))
 
 
 def _sum_of_lines(a: Value, b: Value, sign: int) -> Line | None:
@@ -394,10 +356,6 @@ def _exact_product(a: Value, b: Value) -> Quotient | None:
     return Quotient(product, a.divisor * b.divisor)
 
 
-def squared(x: Value) -> Quotient:
-    return multiply(x, x)
-
-
 def rounded_before(product: Quotient, *factors: Value) -> bool:
     """Whether a product of single numbers is one of factors that were rounded for it."""
     if product.node.type.shape:
@@ -413,17 +371,8 @@ def select(condition: Recorded, a: Value, b: Value) -> Quotient:
     return _over_one_divisor(partial(logic.select, condition), a, b)
 
 
-def minimum(a: Value, b: Value) -> Quotient:
-    """The smaller of two."""
-    return _extreme(a, b, smallest=True)
-
-
-def maximum(a: Value, b: Value) -> Quotient:
-    """The larger of two."""
-    return _extreme(a, b, smallest=False)
-
-
-def _extreme(a: Value, b: Value, *, smallest: bool) -> Quotient:
+def extreme(a: Value, b: Value, *, smallest: bool) -> Quotient:
+    """The smaller, or the larger, of two."""
     together = brought_together(a, b)
     if together is not None:
         x, y, divisor = together

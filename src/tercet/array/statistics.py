@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from tercet.array import elementwise, given, movement
-from tercet.array.conversion import as_type
 from tercet.array.core import ONE, SecretArray, pending
+from tercet.array.creation import as_type
 from tercet.array.dispatch import array_function
 from tercet.array.manipulation import concat
 from tercet.array.opaque import Root
