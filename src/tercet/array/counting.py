@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.array import elementwise, given, linalg, movement
-from tercet.array.conversion import as_type
 from tercet.array.core import SecretArray, apply, operand, shape_of
+from tercet.array.creation import as_type
 from tercet.array.dispatch import array_function
 from tercet.array.manipulation import concat
 from tercet.errors import PlanError
