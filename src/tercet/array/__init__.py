@@ -98,6 +98,7 @@ from tercet.array.manipulation import (
     unstack,
 )
 from tercet.array.ordering import argpartition, argsort, lexsort, partition, sort
+from tercet.array.quantiles import median, percentile, quantile
 from tercet.array.results import assume, explain, persist, reveal
 from tercet.array.statistics import (
     all,
@@ -209,6 +210,7 @@ __all__ = [
     "max",
     "maximum",
     "mean",
+    "median",
     "min",
     "minimum",
     "moveaxis",
@@ -221,12 +223,14 @@ __all__ = [
     "ones_like",
     "outer",
     "partition",
+    "percentile",
     "permute_dims",
     "persist",
     "pi",
     "positive",
     "pow",
     "prod",
+    "quantile",
     "reciprocal",
     "remainder",
     "repeat",

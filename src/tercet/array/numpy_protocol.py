@@ -8,7 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array import counting, creation, elementwise, functions, linalg, manipulation, ordering, statistics
+from tercet.array import (
+    counting,
+    creation,
+    elementwise,
+    functions,
+    linalg,
+    manipulation,
+    ordering,
+    quantiles,
+    statistics,
+)
 from tercet.array.core import SecretArray
 
 _UFUNCS: dict[Any, Callable[..., Any]] = {
@@ -212,6 +222,15 @@ def _partition(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _quantile(function: Callable[..., Any]) -> Callable[..., Any]:
+    def call(x: Any, q: Any, axis: Any = None, *, method: str = "linear", keepdims: Any = False, **rest: Any) -> Any:
+        if any(value is not None and value is not False for value in rest.values()):
+            raise TypeError(f"{', '.join(rest)} of NumPy's quantiles are not offered for secret arrays")
+        return function(x, q, axis, method=method, keepdims=bool(keepdims))
+
+    return call
+
+
 def _isin(
     element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None
 ) -> Any:
@@ -236,6 +255,9 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.cumprod: _running(counting.cumulative_prod),
     np.cumulative_prod: counting.cumulative_prod,
     np.isin: _isin,
+    np.median: _extreme(quantiles.median),
+    np.quantile: _quantile(quantiles.quantile),
+    np.percentile: _quantile(quantiles.percentile),
     np.sort: _sorting(ordering.sort),
     np.argsort: _sorting(ordering.argsort),
     np.lexsort: ordering.lexsort,

@@ -57,6 +57,12 @@ def ordered_bits(x: Recorded) -> Recorded | None:
     return logical_xor(planes, top)
 
 
+def lowest(x: Recorded) -> int:
+    """What `ordered_bits` counts from: the stored integer whose bits are all zero."""
+    fits = x.type.hi - x.type.lo < limit(x.type.ring)
+    return x.type.lo if fits else -(1 << x.type.bits - 1)
+
+
 def one_hot(planes: list[Recorded]) -> Recorded:
     """Of integers, by their bits from the lowest on, the vector over all values: a new first axis of 2^k bools.
 

@@ -1,0 +1,111 @@
+"""Medians and quantiles agree with NumPy, by all its methods; nothing of single rows is in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tercet.array as tc
+from array_strategies import check, numeric, share
+from plan_trio import TrioSession
+from tercet.plan.network import LAN
+from tercet.plan.plan import OutputKind
+from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.rows.cut import Cut
+from tercet.plan.rows.states import Aggregate, Rows
+from tercet.plan.rows.track import track
+
+METHODS = [
+    "inverted_cdf",
+    "averaged_inverted_cdf",
+    "closest_observation",
+    "interpolated_inverted_cdf",
+    "hazen",
+    "weibull",
+    "linear",
+    "median_unbiased",
+    "normal_unbiased",
+    "lower",
+    "higher",
+    "midpoint",
+    "nearest",
+]
+SOME = settings(max_examples=12)
+parties = st.sampled_from([False, False, False, True])
+
+
+@given(x=numeric(), run=parties, keepdims=st.booleans(), data=st.data())
+@SOME
+def test_median(x: Any, run: bool, keepdims: bool, data: Any) -> None:
+    axes = st.lists(st.integers(0, max(0, x.ndim - 1)), min_size=1, max_size=max(1, x.ndim), unique=True).map(tuple)
+    axis = data.draw(st.none() | st.integers(-x.ndim, x.ndim - 1) | axes) if x.ndim else None
+    secret = share(TrioSession(parties=run), x)
+    check(tc.median(secret, axis=axis, keepdims=keepdims), np.asarray(np.median(x, axis=axis, keepdims=keepdims)))
+    check(np.median(secret, axis=axis), np.asarray(np.median(x, axis=axis)))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(x=numeric(st.sampled_from([(1,), (2,), (7,), (10,), (3, 4)])), run=parties)
+@settings(max_examples=5)
+def test_quantiles_by_every_method(method: str, x: Any, run: bool) -> None:
+    session, q = TrioSession(parties=run), [0.0, 0.25, 0.5, 0.9, 1.0, 1 / 3]
+    secret = share(session, x)
+    for at in (0.3, q, [[0.1, 0.8]]):
+        check(tc.quantile(secret, at, axis=-1, method=method), np.quantile(x, at, axis=-1, method=method), error=1e-4)
+        assert tc.quantile(secret, at, method=method).dtype == (
+            secret.dtype if np.quantile(x, at, method=method).dtype == x.dtype else tc.float64
+        )
+    check(np.percentile(secret, 30, method=method), np.asarray(np.percentile(x, 30, method=method)), error=1e-4)
+    check(np.quantile(secret / -4, q, method=method), np.quantile(x / -4, q, method=method), error=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("lo", "hi"), [(0, 1), (5, 5), (-3, 4), (1000, 1006), (-(1 << 61), (1 << 61) - 1), (-(1 << 62) + 1, (1 << 62) - 1)]
+)
+def test_at_the_ends_of_ranges(lo: int, hi: int) -> None:
+    values = [hi, lo, lo + (hi - lo) // 2, hi, lo]
+    x = TrioSession(parties=True).share(np.array(values, dtype=object), bounds=(lo, hi))
+    found = tc.quantile(x, [0, 0.5, 0.75, 1], method="lower").reveal().tolist()
+    assert found == [sorted(values)[at] for at in (0, 2, 3, 4)]
+
+
+def test_ties_and_quotients() -> None:
+    session = TrioSession(parties=True)
+    x = np.random.default_rng(7).integers(0, 3, (40, 3))
+    secret = session.share(x, bounds=(0, 7))
+    check(tc.median(secret, axis=0), np.median(x, axis=0))
+    check(tc.median(secret > 0), np.asarray(np.median(x > 0)))
+    check(tc.median(secret / 8), np.asarray(np.median(x / 8)))
+    assert tc.median(secret).explain().rounds < 3 * 10 + 12
+
+
+def test_a_median_is_an_aggregate_over_all_rows() -> None:
+    x = TrioSession().share(np.arange(9) % 5, bounds=(0, 15))
+    plan = compile_plan([Wanted(tc.median(x).node, OutputKind.REVEAL)], LAN)
+    ((handle, _),) = plan.inputs()
+    (found,) = track(plan, {handle: {"d": Rows(0, 9)}})
+    assert isinstance(found["d"], Aggregate) and found["d"].count == 9
+    assert Cut(plan, {handle}, 9).passes == 4
+
+
+def test_a_sorted_value_is_not() -> None:
+    x = TrioSession().share(np.arange(9) % 5, bounds=(0, 15))
+    plan = compile_plan([Wanted(tc.sort(x)[4].node, OutputKind.REVEAL)], LAN)
+    ((handle, _),) = plan.inputs()
+    assert not isinstance(track(plan, {handle: {"d": Rows(0, 9)}})[0]["d"], Aggregate)
+
+
+def test_what_is_refused() -> None:
+    x = share(TrioSession(), np.arange(4))
+    with pytest.raises(ValueError, match="between"):
+        tc.quantile(x, 1.5)
+    with pytest.raises(ValueError, match="no elements"):
+        tc.median(x[:0])
+    with pytest.raises(ValueError, match=r"method|valid"):
+        tc.quantile(x, 0.5, method="best")
+    with pytest.raises(TypeError, match="weights"):
+        np.quantile(x, 0.5, method="inverted_cdf", weights=[1, 2, 3, 4])
