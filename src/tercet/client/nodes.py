@@ -100,14 +100,10 @@ class NodeClient:
         """GET; the answer as a model."""
         return self.checked(answer, self.request("GET", target, timeout=timeout))
 
-    def post(
-        self, target: str, body: Body | Buffer | None, answer: type[M], *, method: str = "POST", patient: bool = False
-    ) -> M:
-        """POST (or another method) of a model as JSON, or of bytes; the answer as a model."""
-        if isinstance(body, Body):
-            data = self.request(method, target, [body.to_json()], json_body=True, patient=patient)
-        else:
-            data = self.request(method, target, [] if body is None else [body], patient=patient)
+    def post(self, target: str, body: Body | Buffer | None, answer: type[M], *, patient: bool = False) -> M:
+        """POST of a model as JSON, or of bytes; the answer as a model."""
+        content = [] if body is None else [body.to_json() if isinstance(body, Body) else body]
+        data = self.request("POST", target, content, json_body=isinstance(body, Body), patient=patient)
         return self.checked(answer, data)
 
     def info(self) -> NodeInfo:

@@ -10,9 +10,9 @@ import threading
 import unicodedata
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, TypeVar
+from typing import BinaryIO, Generic, TypeVar
 
 import pyarrow as pa
 
@@ -38,8 +38,6 @@ class Source(ABC):
     """How many rows it has, if that is known before reading."""
     repeatable: bool = True
     """Whether it can be read more than once."""
-    first_row: int = 1
-    """The number that messages give to its first row."""
     path: Path | None = None
     """The file, if it is one."""
     reading: Reading = AS_IT_IS
@@ -150,9 +148,9 @@ def headers_of(source: Source, schema: Schema) -> list[str]:
 class _Ahead(Generic[T]):
     """Items that a thread makes in advance; the thread ends before the interpreter does."""
 
-    def __init__(self, items: Iterator[T], depth: int) -> None:
+    def __init__(self, items: Iterator[T]) -> None:
         self._items = items
-        self._queue: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
+        self._queue: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(1)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="tercet reader", daemon=True)
         # a thread that returns from a library while the interpreter ends can crash the process
@@ -202,6 +200,6 @@ def _end(stop: threading.Event, thread: threading.Thread) -> None:
         thread.join(_END_S)
 
 
-def prefetched(items: Any, depth: int = 1) -> Iterator[Any]:
-    """The same items, made by another thread while the caller works on the last one; at most `depth` wait."""
-    return iter(_Ahead(iter(items), depth))
+def prefetched(items: Iterable[T]) -> Iterator[T]:
+    """The same items, made by another thread while the caller works on the last one; at most one waits."""
+    return iter(_Ahead(iter(items)))
