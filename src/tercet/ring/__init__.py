@@ -1,4 +1,4 @@
-"""The lowest floor: arithmetic on arrays modulo 2^64 and 2^128, bits, fixed point; native kernels and their twin."""
+"""The lowest floor: arithmetic on arrays modulo 2^64 and 2^128, bits, fixed point; native kernels."""
 
 from tercet.ring._native import Kernels, available_levels, kernels
 from tercet.ring.arrays import (
