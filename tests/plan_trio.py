@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+import plan_oracle as oracle
 from tercet.array.core import Runner, SecretArray
 from tercet.learn.reasons import KNOWN
 from tercet.plan.network import LAN, Network
 from tercet.plan.plan import OutputKind, Plan, PlanOperation, operand_handle, result_of
 from tercet.plan.record.compile import Wanted, compile_plan
 from tercet.plan.record.graph import Graph, Recorded
-from tercet.plan.run import oracle
 from tercet.plan.run.execute import constant
 from tercet.plan.types import Type, ValueKind, bool_type, smallest_ring
 from tercet.protocols.scope import Scope

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+import plan_oracle as oracle
 from tercet.plan.plan import Plan, PlanOperation, operand_handle, result_of
-from tercet.plan.run import oracle
 from tercet.plan.table.ops_bits import difference_bits
 from tercet.plan.table.ops_products import normalised_bits
 from tercet.plan.types import Type

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import plan_oracle as oracle
 from plan_trio import TrioSession
 from random_plans import Drawn, drawn_plans
 from tercet.array import loop
@@ -27,7 +28,6 @@ from tercet.plan.rows.facts import Facts
 from tercet.plan.rows.places import NOWHERE, Partition, RowOrder
 from tercet.plan.rows.states import Aggregate, Rows, RowState, Spread, state_from_json, state_to_json
 from tercet.plan.rows.track import follow, track
-from tercet.plan.run import oracle
 from tercet.plan.table.attributes import LoopCount
 from tercet.plan.table.operation import Flow
 from tercet.plan.table.operations import BY_NAME, OPERATIONS

@@ -119,7 +119,7 @@ def assume(x: SecretArray, bounds: tuple[float, float]) -> SecretArray:
         raise TypeError(f"bounds are two finite numbers, (lo, hi), not {bounds!r}") from None
     if lo > hi:
         raise PlanError(f"bounds {bounds} are empty")
-    return SecretArray._new(x._session, scale.assumed(a, math.floor(lo), math.ceil(hi)))
+    return SecretArray._new(x._session, scale.bounded(a, math.floor(lo), math.ceil(hi), ASSUMED))
 
 
 # ---- checks of assumptions ----

@@ -10,7 +10,7 @@ from tercet.plan.record.graph import Recorded
 from tercet.plan.table.attributes import Bounds, Rounding, Scale, Shift, StatedBounds, shift_of
 from tercet.plan.table.operation import Algebra, Flow
 from tercet.plan.table.operations import BY_NAME
-from tercet.plan.table.reasons import ASSUMED, DERIVED, Reason
+from tercet.plan.table.reasons import DERIVED, Reason
 from tercet.plan.types import MAX_FRAC_BITS, limit, smallest_ring
 
 CHAIN_LENGTH = 8
@@ -159,11 +159,6 @@ def product_within(a: Recorded, b: Recorded, lo: int, hi: int, reason: Reason) -
     factors = in_ring(a, ring_bits), in_ring(b, ring_bits)
     product = a.graph.node("multiply_within", factors, _stated(a, lo, hi, reason))
     return a.graph.node("clip", (product,), Bounds(lo, hi)) if a.graph.enforced_bounds else product
-
-
-def assumed(x: Recorded, lo: int, hi: int) -> Recorded:
-    """The value with bounds that the analyst vouches for."""
-    return bounded(x, lo, hi, ASSUMED)
 
 
 def fitting_ring(lo: int, hi: int, what: str, operands: Sequence[Recorded]) -> int:

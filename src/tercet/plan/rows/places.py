@@ -211,9 +211,6 @@ class RowOrder:
     def __repr__(self) -> str:
         return f"RowOrder({self.count} rows at {self.length} places)"
 
-    def _pieces(self) -> tuple[Ints, Ints, Ints]:
-        return self.edges, self.first, self.step
-
     def at(self, places: Ints) -> Ints:
         """The rows at these places."""
         where = np.searchsorted(self.edges, places, side="right") - 1
@@ -294,7 +291,8 @@ class RowOrder:
         full = [part for part in parts if part.length]
         if not full:
             return RowOrder.nowhere(0)
-        return RowOrder(np.concatenate(edges), *(np.concatenate([p._pieces()[k] for p in full]) for k in (1, 2)))
+        first, step = ([part.first for part in full], [part.step for part in full])
+        return RowOrder(np.concatenate(edges), np.concatenate(first), np.concatenate(step))
 
     def _runs(self, classes: Partition) -> tuple[Ints, Ints, Ints]:
         """Stretches of rows (from, to) with the label that their places have; what is no run is listed."""

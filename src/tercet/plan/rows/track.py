@@ -45,8 +45,9 @@ from tercet.plan.rows.facts import (
     summed,
     unchanging,
 )
-from tercet.plan.rows.places import Ints, Partition, RowOrder, TooManyPieces
+from tercet.plan.rows.places import Partition, RowOrder, TooManyPieces
 from tercet.plan.rows.states import RowNumbers, Rows, RowState, Spread, restored
+from tercet.plan.table.operation import Constant
 from tercet.plan.table.ops_products import wide_block
 from tercet.protocols.matrix import blocks
 from tercet.ring import ring, unpack_bits
@@ -232,7 +233,7 @@ class _Tracker:
             case Taken(axis):
                 indices = operands[1]
                 assert not isinstance(indices, Facts)
-                places = _indices(indices)
+                places = Constant(indices.view(ring(8 * indices.dtype.itemsize).dtype)).places
                 return along(facts, shape, axis, lambda order: order.take(places), lambda part: part.take(places))
             case Chained(axis):
                 return prefixed(facts, axis)
@@ -317,8 +318,3 @@ def _sliced(facts: Facts, chosen: Mapping[int, tuple[int, int, int]]) -> Facts:
             lambda part, at=(start, count, step): part.slice(*at),  # type: ignore[misc]
         )
     return facts
-
-
-def _indices(array: Public) -> Ints:
-    words = array.view(ring(8 * array.dtype.itemsize).dtype)
-    return (words if words.dtype == np.uint64 else words["lo"]).astype(np.int64)

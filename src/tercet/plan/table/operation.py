@@ -68,6 +68,12 @@ class Constant:
 
     words: NDArray[Any]
 
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """Numbers that are places along an axis, whatever the ring."""
+        words = self.words if self.words.dtype == np.uint64 else self.words["lo"]
+        return words.astype(np.int64)
+
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[A]):

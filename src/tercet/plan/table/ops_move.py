@@ -107,7 +107,7 @@ def _infer_take(inputs: Sequence[Type], attrs: Axis) -> Type:
 
 
 def _run_take(scope: Scope, call: Call[Axis], x: Value, indices: Constant) -> Value:
-    where = indices.words.astype(np.int64) if indices.words.dtype == np.uint64 else indices.words["lo"].astype(np.int64)
+    where = indices.places
 
     def taken(array: NDArray[Any], attrs: Axis, shape: tuple[int, ...]) -> NDArray[Any]:
         return np.take(array, where, axis=attrs.axis)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import plan_oracle as oracle
 from plan_trio import TrioSession, share_plain
 from random_plans import Drawn, drawn_plans
 from tercet.engine.job import JobResult
@@ -21,7 +22,6 @@ from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.record.compile import Wanted, compile_plan
 from tercet.plan.record.scale import settle
 from tercet.plan.rows.cut import Refusal
-from tercet.plan.run import oracle
 from tercet.plan.run.execute import execute
 from tercet.plan.run.passes import Passes, Streamed, partitions, split
 from tercet.plan.run.streaming import Gather, LaneRun, RowsOutput, execute_streamed
