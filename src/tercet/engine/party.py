@@ -126,15 +126,13 @@ class PartyLoop:
                     if not self._obey(control):
                         return
         except TercetError as error:
-            self._tell_client(Report.of(error, int(self.party)))
+            report = Report.of(error, int(self.party))
+            with suppress(PartyError):  # the client may have gone, and knows by that
+                self._endpoint.send_control(SessionPeer.CLIENT, Command.FAILED, [report.encode()])
             raise
         finally:
             if self._keys is not None:
                 self._keys.wipe()
-
-    def _tell_client(self, report: Report) -> None:
-        with suppress(PartyError):  # it may have gone, and knows by that
-            self._endpoint.send_control(SessionPeer.CLIENT, Command.FAILED, [report.encode()])
 
     def _next(self) -> Control | None:
         """Wait for a command; None when the client is gone."""

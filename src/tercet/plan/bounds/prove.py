@@ -146,13 +146,12 @@ def result_type(operation: Operation[Any], inputs: Sequence[Term], attrs: Attrib
 
 def marked(found: Type, operation: Operation[Any], inputs: Sequence[Term], attrs: Attributes) -> Type:
     """The type with the mark that follows from the operation and from those of its inputs."""
-    claimed = not found.is_bool and _is_claimed(operation, inputs, attrs)
+    claimed = (
+        not found.is_bool
+        and operation.bounds is not Bounding.ENFORCED
+        and (
+            any(term.type.claimed for term in inputs)
+            or (operation.bounds is Bounding.STATED and not is_proven(operation, inputs, attrs))
+        )
+    )
     return found if found.claimed == claimed else found.with_claim(claimed)
-
-
-def _is_claimed(operation: Operation[Any], inputs: Sequence[Term], attrs: Attributes) -> bool:
-    if operation.bounds is Bounding.ENFORCED:
-        return False
-    if any(term.type.claimed for term in inputs):
-        return True
-    return operation.bounds is Bounding.STATED and not is_proven(operation, inputs, attrs)

@@ -88,7 +88,9 @@ def divide(a: Operand, b: Recorded) -> Recorded:
         raise PlanError("the divisor is 0 everywhere, by its bounds", hint="declare the bounds that it has")
     flip: Recorded | None = None
     if b.type.hi <= 0:
-        return divide(negate(a) if isinstance(a, Recorded) else _opposite(a), negate(b))
+        # also of the least int64
+        opposite = negate(a) if isinstance(a, Recorded) else -a if a.dtype.kind == "f" else -a.astype(object)
+        return divide(opposite, negate(b))
     if b.type.lo < 0:
         flip = negative(b)
         b = _flipped(flip, b)
@@ -145,11 +147,6 @@ def _upper(bound: int, a: Recorded, b: Recorded, nominal: int) -> int:
 
 def _error(quotient: int) -> int:
     return (quotient >> RELATIVE_BITS - 1) + 3
-
-
-def _opposite(a: NDArray[Any]) -> NDArray[Any]:
-    """-a, also of the least int64."""
-    return np.asarray(-a.astype(object) if a.dtype.kind != "f" else -a)
 
 
 def _numerator_bits(a: NDArray[Any], b: Recorded) -> int:

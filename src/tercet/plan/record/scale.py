@@ -169,18 +169,14 @@ def fitting_ring(lo: int, hi: int, what: str, operands: Sequence[Recorded]) -> i
     return ring_bits
 
 
-def _is_arrangement(x: Recorded) -> bool:
-    """Whether it holds its input's integers, in another ring or shape."""
-    return x.operation.algebra is Algebra.RING or x.operation.rows in (Flow.RESHAPE, Flow.BROADCAST)
-
-
 def overflow(lo: int, hi: int, what: str, operands: Sequence[Recorded]) -> PlanError:
     """The refusal of a plan that would overflow: how large, and through which operations."""
     reached = max(-lo, hi).bit_length()
     chain: list[str] = []
     node: Recorded | None = max(operands, key=lambda n: n.type.magnitude, default=None)
     while node is not None and len(chain) < CHAIN_LENGTH:
-        if not chain or not _is_arrangement(node):
+        arranged = node.operation.algebra is Algebra.RING or node.operation.rows in (Flow.RESHAPE, Flow.BROADCAST)
+        if not chain or not arranged:
             chain.append(f"{node.operation.name}: {node.type}")
         node = max(node.inputs, key=lambda n: n.type.magnitude, default=None)
     return PlanError(

@@ -106,12 +106,10 @@ class _Walk:
         for value in set(map(maker_of, op.inputs)):
             self._uses[value] -= 1
             if not self._uses[value] and value not in self._kept:
-                self._release(self._memory.pop(value))
-
-    def _release(self, memory: _Block) -> None:
-        memory.holders -= 1
-        if not memory.holders:
-            self._alive -= memory.nbytes
+                memory = self._memory.pop(value)
+                memory.holders -= 1
+                if not memory.holders:
+                    self._alive -= memory.nbytes
 
     def _made(self, index: int, op: PlanOperation) -> _Block:
         """The memory of a result: its own, or that of the operand of which it is a view."""

@@ -41,10 +41,6 @@ def _is_integer(value: Any) -> bool:
     return type(value) is int and value.bit_length() < 8 * (MAX_INTEGER_BYTES - 1)
 
 
-def _flag(reader: Reader) -> bool:
-    return reader.count(1) == 1
-
-
 def _several(form: Form[T]) -> Form[tuple[T, ...]]:
     def write(out: Writer, values: tuple[T, ...]) -> None:
         out.count(len(values))
@@ -70,18 +66,12 @@ def _read_range(reader: Reader) -> tuple[int, int, int]:
 
 
 def _is_range(value: Any) -> bool:
-    return (
-        type(value) is tuple
-        and len(value) == 3
-        and _is_count(value[0])
-        and _is_count(value[1])
-        and _is_integer(value[2])
-    )
+    return type(value) is tuple and len(value) == 3 and all(map(_is_count, value[:2])) and _is_integer(value[2])
 
 
 _COUNT: Form[int] = Form(_is_count, Writer.count, lambda reader: reader.count(MAX_NUMBER))
 _INTEGER: Form[int] = Form(_is_integer, Writer.integer, Reader.integer)
-_FLAG: Form[bool] = Form(lambda value: type(value) is bool, Writer.count, _flag)
+_FLAG: Form[bool] = Form(lambda value: type(value) is bool, Writer.count, lambda reader: reader.count(1) == 1)
 _COUNTS = _several(_COUNT)
 _RANGES: Form[tuple[tuple[int, int, int], ...]] = _several(Form(_is_range, _write_range, _read_range))
 

@@ -113,17 +113,9 @@ def _run_xor(scope: Scope, call: Call[Attributes], x: BitShare, y: BitShare | Co
     return _on_first(scope, x, y.words)
 
 
-def _run_not(scope: Scope, call: Call[Attributes], x: BitShare) -> BitShare:
-    return _on_first(scope, x, np.full(x.own.shape, ~np.uint64(0)))
-
-
 def _on_first(scope: Scope, x: BitShare, words: np.ndarray) -> BitShare:
     own = x.own ^ words if scope.party is Party.P1 else x.own
     return BitShare(x.count, own, x.next ^ words if scope.party.next is Party.P1 else x.next)
-
-
-def _run_mask(scope: Scope, call: Call[Attributes], x: BitShare, y: Constant) -> BitShare:
-    return BitShare(x.count, x.own & y.words, x.next & y.words)
 
 
 def _run_number(scope: Scope, call: Call[RingBits], x: BitShare, *, one_round: bool) -> Body[Share]:
@@ -198,7 +190,7 @@ BITS: tuple[Operation[Any], ...] = (
         "NOT x",
         Attributes,
         _infer_not,
-        only(_run_not),
+        only(lambda s, c, x: _on_first(s, x, np.full(x.own.shape, ~np.uint64(0)))),
         lambda inputs, attrs, out: ~_plain(inputs)[0],
         rows=Flow.EACH,
         algebra=Algebra.NOT,
@@ -209,7 +201,7 @@ BITS: tuple[Operation[Any], ...] = (
         "x AND public bools",
         Attributes,
         _infer_pair,
-        only(_run_mask),
+        only(lambda s, c, x, y: BitShare(x.count, x.own & y.words, x.next & y.words)),
         lambda inputs, attrs, out: np.logical_and(*_plain(inputs)),
         rows=Flow.WEIGHED,
         public=(1,),

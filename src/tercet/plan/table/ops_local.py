@@ -77,17 +77,13 @@ def _infer_neg(x: Type, attrs: Attributes) -> Type:
     return x.with_bounds(-x.hi, -x.lo)
 
 
-def _each(scope: Scope, x: Share, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Share:
+def _each(x: Share, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Share:
     return Share(x.ring, change(x.own), change(x.next))
 
 
 @two_numbers
 def _infer_scale(a: Type, b: Type, attrs: Attributes) -> Type:
     return product_type(a, b, broadcast(a, b))
-
-
-def _run_scale(scope: Scope, call: Call[Attributes], x: Share, k: Constant) -> Share:
-    return _each(scope, x, lambda words: x.ring.mul(words, k.words))
 
 
 @one_number
@@ -148,8 +144,8 @@ def matmul_type(a: Type, b: Type) -> Type:
 
 def _run_matmul_const(scope: Scope, call: Call[PublicMatrix], x: Share, k: Constant) -> Share:
     if call.attrs.in_front:
-        return _each(scope, x, lambda words: x.ring.matmul(k.words, words))
-    return _each(scope, x, lambda words: x.ring.matmul(words, k.words))
+        return _each(x, lambda words: x.ring.matmul(k.words, words))
+    return _each(x, lambda words: x.ring.matmul(words, k.words))
 
 
 @one_number
@@ -208,7 +204,7 @@ LOCAL: tuple[Operation[Any], ...] = (
         "-x",
         Attributes,
         _infer_neg,
-        only(lambda s, c, x: _each(s, x, x.ring.neg)),
+        only(lambda s, c, x: _each(x, x.ring.neg)),
         _pointwise(lambda a: -a),
         rows=Flow.EACH,
         algebra=Algebra.NEGATE,
@@ -219,7 +215,7 @@ LOCAL: tuple[Operation[Any], ...] = (
         "x times public numbers",
         Attributes,
         _infer_scale,
-        only(_run_scale),
+        only(lambda s, c, x, k: _each(x, lambda words: x.ring.mul(words, k.words))),
         _pointwise(lambda a, b: a * b),
         rows=Flow.WEIGHED,
         algebra=Algebra.SCALE,
@@ -232,7 +228,7 @@ LOCAL: tuple[Operation[Any], ...] = (
         "the same value with more fractional bits",
         Shift,
         _infer_shl,
-        only(lambda s, c, x: _each(s, x, lambda w: x.ring.shl(w, c.attrs.shift))),
+        only(lambda s, c, x: _each(x, lambda w: x.ring.shl(w, c.attrs.shift))),
         lambda inputs, attrs, out: np.asarray(inputs[0] * (1 << attrs.shift), dtype=object),
         rows=Flow.EACH,
         algebra=Algebra.SHIFT_LEFT,
@@ -243,7 +239,7 @@ LOCAL: tuple[Operation[Any], ...] = (
         "sum over axes",
         Axes,
         _infer_sum,
-        only(lambda s, c, x: _each(s, x, lambda w: x.ring.sum(w, axis=c.attrs.axes) if c.attrs.axes else w)),
+        only(lambda s, c, x: _each(x, lambda w: x.ring.sum(w, axis=c.attrs.axes) if c.attrs.axes else w)),
         _plain_sum,
         rows=Flow.SUM,
         algebra=Algebra.SUM,
@@ -254,7 +250,7 @@ LOCAL: tuple[Operation[Any], ...] = (
         "prefix sums along an axis",
         Axis,
         _infer_cumsum,
-        only(lambda s, c, x: _each(s, x, lambda w: x.ring.cumsum(w, c.attrs.axis))),
+        only(lambda s, c, x: _each(x, lambda w: x.ring.cumsum(w, c.attrs.axis))),
         lambda inputs, attrs, out: np.add.accumulate(inputs[0], axis=attrs.axis) if inputs[0].size else inputs[0],
         rows=Flow.PREFIX,
     ),

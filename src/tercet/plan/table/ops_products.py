@@ -290,10 +290,6 @@ def _plain_matmul(inputs: Sequence[Plain], attrs: MatrixProduct, out: Type) -> P
     return _floored(np.asarray(np.matmul(inputs[0], inputs[1]), dtype=object), attrs.shift)
 
 
-def _plain_round(inputs: Sequence[Plain], attrs: Rounding, out: Type) -> Plain:
-    return _floored(inputs[0] + (attrs.nearest << (attrs.shift - 1)), attrs.shift)
-
-
 def _exact(scope: Scope, call: Call[Rounding], x: Share) -> Body[Share]:
     result = yield from truncate_exact(scope, x.flat(), call.attrs.shift, nearest=call.attrs.nearest)
     return result.reshape(call.out.shape)
@@ -377,7 +373,7 @@ PRODUCTS: tuple[Operation[Any], ...] = (
         Rounding,
         _infer_floor,
         only(_exact, lambda c: truncate_exact_cost(c.ring, c.out.size, c.attrs.shift)),
-        _plain_round,
+        lambda inputs, attrs, out: _floored(inputs[0] + (attrs.nearest << (attrs.shift - 1)), attrs.shift),
         protocol="TR-exact: truncation with the true carry",
         rows=Flow.EACH,
         algebra=Algebra.ROUND,
