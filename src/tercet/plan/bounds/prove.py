@@ -122,13 +122,8 @@ def _normalised(term: Term) -> Bounds | None:
     return (top // 2 if lo else 0), top - 1
 
 
-def _chosen(term: Term) -> Bounds | None:
-    found = _selected(term)
-    return _flipped(term) if found is None else found
-
-
 PROVERS: Mapping[ProofRule, Prover] = {
-    ProofRule.SELECTION: _chosen,
+    ProofRule.SELECTION: lambda term: _selected(term) or _flipped(term),
     ProofRule.NORMALISATION: _normalised,
     ProofRule.RELATION: related,
 }

@@ -50,7 +50,7 @@ def _product(term: Term) -> Bounds | None:
     a, b = term.inputs
     if not is_same(a, b):
         return _moment(term) if term.operation.algebra is Algebra.CONTRACT else None
-    lo, hi = square(*bounds(a))
+    lo, hi = square(a.type.lo, a.type.hi)
     terms, shift = 1, shift_of(term.attrs)
     if term.operation.algebra is Algebra.CONTRACT:
         terms = math.prod(a.type.shape[axis] for axis in term.attrs.of(Contraction).axes)
@@ -62,11 +62,6 @@ def _product(term: Term) -> Bounds | None:
 def square(lo: int, hi: int) -> Bounds:
     """Bounds of x^2 for x in [lo, hi]."""
     return (0 if lo <= 0 <= hi else min(lo * lo, hi * hi)), max(lo * lo, hi * hi)
-
-
-def bounds(term: Term) -> Bounds:
-    """Those of its type, and of the value that is narrowed to it."""
-    return term.type.lo, term.type.hi
 
 
 # ---- sums whose terms meet again ----

@@ -54,24 +54,29 @@ def rescaled(x: Recorded, excess: int) -> Recorded:
     if x.graph.exact_rounding:
         return nearest(x, excess)
     x = as_recorded(x)  # a product is rescaled with its exchange; what is derived of it is derived of the result, too
-    longest = x.type.ring - 3
-    while excess > longest:
-        step = min(excess - longest, longest)
+    for step in _steps(x, excess):
         x = x.graph.node("rescale", (x,), Shift(step))
-        excess -= step
-    return x.graph.node("rescale", (x,), Shift(excess))
+    return x
+
+
+def _steps(x: Recorded, excess: int) -> list[int]:
+    """By how many bits a value is divided in turn, where one truncation does not take all of them."""
+    longest = x.type.ring - 3
+    steps = []
+    while excess > longest:
+        steps.append(min(excess - longest, longest))
+        excess -= steps[-1]
+    return [*steps, excess]
 
 
 def nearest(x: Recorded, excess: int) -> Recorded:
     """The value with `excess` fractional bits less, rounded to the nearest: by nothing but the value itself."""
     if x.type.hi + (1 << (excess - 1)) >= limit(x.type.ring):
         x = in_ring(x, fitting_ring(x.type.lo, x.type.hi + (1 << (excess - 1)), "a rounding", (x,)))
-    longest = x.type.ring - 3
-    while excess > longest:
-        step = min(excess - longest, longest)
+    *floors, last = _steps(x, excess)
+    for step in floors:
         x = x.graph.node("round", (x,), Rounding(step))  # floors in turn are the floor of all
-        excess -= step
-    return x.graph.node("round", (x,), Rounding(excess, nearest=True))
+    return x.graph.node("round", (x,), Rounding(last, nearest=True))
 
 
 def reproducible(x: Recorded) -> Recorded:

@@ -111,17 +111,13 @@ class AxisMeaning:
     weighed: bool = False
     cancels: bool = False
 
-    def meets(self, place: int) -> bool:
-        """Whether the elements of operand `place` meet those of the others."""
-        return place == 0 or not isinstance(self.step, Taken)
-
     def to_meeting(self, place: int, axis: int) -> int:
         """The axis of operand `place`, where they meet."""
         return axis + (axis >= self.inserted[place]) if self.inserted else axis
 
     def from_meeting(self, place: int, axis: int) -> int | None:
         """The axis of operand `place` that goes to `axis` where they meet; None if it has none of its own."""
-        if not self.meets(place):
+        if place and isinstance(self.step, Taken):
             return None
         if not self.inserted:
             return axis

@@ -15,8 +15,9 @@ from tercet.errors import PlanError
 from tercet.plan.table.attributes import Attributes
 from tercet.plan.types import Type
 from tercet.protocols.cost import NOTHING, Cost
-from tercet.protocols.scope import Scope
+from tercet.protocols.scope import Body, Scope
 from tercet.ring import Ring, ring
+from tercet.sharing import Share
 
 
 class Security(Enum):
@@ -262,6 +263,12 @@ def by_rounds(run: Callable[..., Any], cost: Callable[..., Cost]) -> tuple[Varia
     """The variants of an operation whose protocol has a form of one round: `one_round` chooses it, in code and cost."""
     quick = partial(run, one_round=True), partial(cost, one_round=True)
     return fewer(partial(run, one_round=False), partial(cost, one_round=False), *quick)
+
+
+def shaped(call: Call[A], body: Body[Share]) -> Body[Share]:
+    """A body that works on flat shares, with the shape of the call's result."""
+    result = yield from body
+    return result.reshape(call.out.shape)
 
 
 def need(condition: bool, message: str) -> None:

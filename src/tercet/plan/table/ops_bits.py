@@ -26,6 +26,7 @@ from tercet.plan.table.operation import (
     numeric,
     one_number,
     only,
+    shaped,
     two_numbers,
 )
 from tercet.plan.types import Type, ValueKind, bool_type, limit, magnitude
@@ -37,7 +38,6 @@ from tercet.protocols.cost import Cost
 from tercet.protocols.equality import is_zero, is_zero_cost, is_zero_hamming, is_zero_hamming_cost
 from tercet.protocols.range_check import clip, clip_cost
 from tercet.protocols.scope import Body, Scope
-from tercet.ring import ring
 from tercet.sharing import BitShare, Party, Share
 
 
@@ -118,26 +118,11 @@ def _on_first(scope: Scope, x: BitShare, words: np.ndarray) -> BitShare:
     return BitShare(x.count, own, x.next ^ words if scope.party.next is Party.P1 else x.next)
 
 
-def _run_number(scope: Scope, call: Call[RingBits], x: BitShare, *, one_round: bool) -> Body[Share]:
-    result = yield from bit_to_words(scope, x, ring(call.attrs.ring), one_round=one_round)
-    return result.reshape(call.out.shape)
-
-
-def _run_inject(scope: Scope, call: Call[Attributes], bit: BitShare, x: Share, *, one_round: bool) -> Body[Share]:
-    result = yield from inject(scope, bit, x.flat(), one_round=one_round)
-    return result.reshape(call.out.shape)
-
-
 @one_number
 def _infer_clip(x: Type, attrs: Bounds) -> Type:
     lo, hi = attrs.lo, attrs.hi
     need(lo <= hi and magnitude(lo, hi) < limit(x.ring), f"bounds [{lo}, {hi}] are empty or fit no ring")
     return replace(x, lo=lo, hi=hi, claimed=False)
-
-
-def _run_clip(scope: Scope, call: Call[Bounds], x: Share) -> Body[Share]:
-    result = yield from clip(scope, x.flat(), call.attrs.lo, call.attrs.hi)
-    return result.reshape(call.out.shape)
 
 
 def _plain(inputs: Sequence[Plain]) -> list[Plain]:
@@ -156,7 +141,10 @@ BITS: tuple[Operation[Any], ...] = (
         "x drawn in to bounds, which hold then whatever x is",
         Bounds,
         _infer_clip,
-        only(_run_clip, lambda c: clip_cost(c.ring, c.out.size)),
+        only(
+            lambda s, c, x: shaped(c, clip(s, x.flat(), c.attrs.lo, c.attrs.hi)),
+            lambda c: clip_cost(c.ring, c.out.size),
+        ),
         lambda inputs, attrs, out: _clipped(np.asarray(inputs[0], dtype=object), attrs.lo, attrs.hi),
         protocol="two comparisons of the whole word, one AND, bit injection",
         rows=Flow.EACH,
@@ -262,7 +250,10 @@ BITS: tuple[Operation[Any], ...] = (
         "1 where x, else 0",
         RingBits,
         _infer_number,
-        by_rounds(_run_number, lambda c, one_round: bit_to_words_cost(c.ring, c.out.size, one_round=one_round)),
+        by_rounds(
+            lambda s, c, x, one_round: shaped(c, bit_to_words(s, x, c.ring, one_round=one_round)),
+            lambda c, one_round: bit_to_words_cost(c.ring, c.out.size, one_round=one_round),
+        ),
         lambda inputs, attrs, out: _plain(inputs)[0].astype(object) * 1,
         protocol="one cross term",
         rows=Flow.EACH,
@@ -273,7 +264,10 @@ BITS: tuple[Operation[Any], ...] = (
         "x where the bit is set, else 0",
         Attributes,
         _infer_inject,
-        by_rounds(_run_inject, lambda c, one_round: inject_cost(c.ring, c.out.size, one_round=one_round)),
+        by_rounds(
+            lambda s, c, bit, x, one_round: shaped(c, inject(s, bit, x.flat(), one_round=one_round)),
+            lambda c, one_round: inject_cost(c.ring, c.out.size, one_round=one_round),
+        ),
         lambda inputs, attrs, out: np.where(_plain(inputs[:1])[0], np.asarray(inputs[1], dtype=object), 0),
         protocol="three cross terms (bit injection)",
         rows=Flow.EACH,

@@ -35,6 +35,7 @@ from tercet.plan.table.operation import (
     product_type,
     rescaled,
     same,
+    shaped,
     two_numbers,
 )
 from tercet.plan.table.ops_local import check_stated, matmul_type
@@ -159,10 +160,9 @@ def _run_contract(scope: Scope, call: Call[Contraction], x: Share, y: Share) -> 
         return Share(z.ring, *(np.transpose(part, order).reshape(terms, columns) for part in (z.own, z.next)))
 
     if call.attrs.wide:
-        result = yield from contract_wide(scope, arranged(x), arranged(y), wide_block(call.inputs, _terms(call)))
-    else:
-        result = yield from contract(scope, arranged(x), arranged(y), call.attrs.shift)
-    return result.reshape(call.out.shape)
+        block = wide_block(call.inputs, _terms(call))
+        return shaped(call, contract_wide(scope, arranged(x), arranged(y), block))
+    return shaped(call, contract(scope, arranged(x), arranged(y), call.attrs.shift))
 
 
 def _terms(call: Call[Contraction]) -> int:
@@ -290,11 +290,6 @@ def _plain_matmul(inputs: Sequence[Plain], attrs: MatrixProduct, out: Type) -> P
     return _floored(np.asarray(np.matmul(inputs[0], inputs[1]), dtype=object), attrs.shift)
 
 
-def _exact(scope: Scope, call: Call[Rounding], x: Share) -> Body[Share]:
-    result = yield from truncate_exact(scope, x.flat(), call.attrs.shift, nearest=call.attrs.nearest)
-    return result.reshape(call.out.shape)
-
-
 PRODUCTS: tuple[Operation[Any], ...] = (
     Operation(
         "multiply",
@@ -372,7 +367,10 @@ PRODUCTS: tuple[Operation[Any], ...] = (
         "floor or nearest at fewer fractional bits",
         Rounding,
         _infer_floor,
-        only(_exact, lambda c: truncate_exact_cost(c.ring, c.out.size, c.attrs.shift)),
+        only(
+            lambda s, c, x: shaped(c, truncate_exact(s, x.flat(), c.attrs.shift, nearest=c.attrs.nearest)),
+            lambda c: truncate_exact_cost(c.ring, c.out.size, c.attrs.shift),
+        ),
         lambda inputs, attrs, out: _floored(inputs[0] + (attrs.nearest << (attrs.shift - 1)), attrs.shift),
         protocol="TR-exact: truncation with the true carry",
         rows=Flow.EACH,
