@@ -128,6 +128,16 @@ def test_an_operation_takes_attributes_of_its_own_class() -> None:
         x.graph.node("reshape", (x,), attributes.Shift(1))
 
 
+def test_attributes_are_read_as_those_of_their_class() -> None:
+    read: Attributes = attributes.StatedBounds(-3, 4, 1)
+    assert read.of(attributes.StatedBounds).reason == 1
+    assert read.of(attributes.Bounds).lo == -3
+    with pytest.raises(TypeError, match="the class Shift are expected, not StatedBounds"):
+        read.of(attributes.Shift)
+    assert attributes.shift_of(read) == 0
+    assert attributes.shift_of(attributes.Contraction((0,), 5)) == attributes.shift_of(attributes.Rounding(5)) == 5
+
+
 # ---- variants ----
 
 

@@ -8,7 +8,6 @@ parties sent early. Tests compare it with measured runs: it is right within a fa
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tercet.plan.plan import OutputKind, Plan, PlanOperation, maker_of
@@ -149,19 +148,8 @@ class _Walk:
             return sums + (copied or max(t.component_bytes for t in types))
         if op.operation.local:
             return 0
-        words = max(_words(t) for t in (*types, op.type))
-        return (
-            copied
-            + words
-            + _MESSAGES * op.operation.cost(self._plan.call(index)).total_bytes // 3
-            + _broadcast(op, types)
-        )
-
-
-def _words(t: Type) -> int:
-    return t.size if t.is_bool else t.size * t.word_bytes
-
-
-def _broadcast(op: PlanOperation, types: Sequence[Type]) -> int:
-    """Operands that are repeated to the result's shape before they meet."""
-    return sum(value_bytes(t) * op.type.size // max(1, t.size) for t in types if 0 < t.size < op.type.size)
+        words = max(t.size if t.is_bool else t.component_bytes for t in (*types, op.type))
+        sent = _MESSAGES * op.operation.cost(self._plan.call(index)).total_bytes // 3
+        # operands are repeated to the result's shape before they meet
+        repeated = sum(value_bytes(t) * op.type.size // t.size for t in types if 0 < t.size < op.type.size)
+        return copied + words + sent + repeated

@@ -17,6 +17,7 @@ from tercet.plan.table.operation import (
     Flow,
     Operation,
     Plain,
+    Variant,
     arity,
     boolean,
     broadcast,
@@ -71,25 +72,30 @@ def _infer_less(a: Type, b: Type, attrs: Attributes) -> Type:
     return bool_type(broadcast(a, b))
 
 
-def _run_less(protocol: Callable[..., Body[BitShare]]) -> Callable[..., Body[BitShare]]:
-    def run(scope: Scope, call: Call[Attributes], a: Share, b: Share) -> Body[BitShare]:
-        words = a.ring
-        difference = Share(words, words.sub(a.own, b.own), words.sub(a.next, b.next))
-        return protocol(scope, difference.flat(), difference_bits(*call.inputs))
-
-    return run
+_Test = tuple[Callable[..., Body[BitShare]], Callable[[int, int], Cost]]
+"""A protocol that tests numbers, and its cost for so many of so many bits."""
+_NEGATIVE: tuple[_Test, _Test] = ((is_negative, is_negative_cost), (is_negative_pc3, is_negative_pc3_cost))
+_ZERO: tuple[_Test, _Test] = ((is_zero, is_zero_cost), (is_zero_hamming, is_zero_hamming_cost))
 
 
-def _cost_less(cost: Callable[[int, int], Cost]) -> Callable[[Call[Attributes]], Cost]:
-    return lambda call: cost(call.out.size, difference_bits(*call.inputs))
+def _difference(a: Share, b: Share) -> Share:
+    return Share(a.ring, a.ring.sub(a.own, b.own), a.ring.sub(a.next, b.next))
 
 
-def _run_test(protocol: Callable[..., Body[BitShare]]) -> Callable[..., Body[BitShare]]:
-    return lambda scope, call, x: protocol(scope, x.flat(), call.inputs[0].bits)
+def _tests(tests: tuple[_Test, _Test]) -> tuple[Variant, Variant]:
+    """Variants that test one array, or the difference of two."""
 
+    def bits(call: Call[Attributes]) -> int:
+        return difference_bits(*call.inputs) if len(call.inputs) > 1 else call.inputs[0].bits
 
-def _cost_test(cost: Callable[[int, int], Cost]) -> Callable[[Call[Attributes]], Cost]:
-    return lambda call: cost(call.out.size, call.inputs[0].bits)
+    def variant(test: _Test) -> tuple[Callable[..., Body[BitShare]], Callable[[Call[Attributes]], Cost]]:
+        def run(scope: Scope, call: Call[Attributes], *x: Share) -> Body[BitShare]:
+            tested = x[0] if len(x) == 1 else _difference(*x)
+            return test[0](scope, tested.flat(), bits(call))
+
+        return run, lambda call: test[1](call.out.size, bits(call))
+
+    return fewer(*variant(tests[0]), *variant(tests[1]))
 
 
 def _infer_number(inputs: Sequence[Type], attrs: RingBits) -> Type:
@@ -201,12 +207,7 @@ BITS: tuple[Operation[Any], ...] = (
         "x < 0",
         Attributes,
         _infer_test,
-        fewer(
-            _run_test(is_negative),
-            _cost_test(is_negative_cost),
-            _run_test(is_negative_pc3),
-            _cost_test(is_negative_pc3_cost),
-        ),
+        _tests(_NEGATIVE),
         lambda inputs, attrs, out: np.asarray(inputs[0] < 0, dtype=bool),
         protocol="radix-16 table leaf and carry tree; PC-3 (after Damgard et al. 2007, SecureNN 2019)",
         rows=Flow.EACH,
@@ -218,12 +219,7 @@ BITS: tuple[Operation[Any], ...] = (
         "x < y, over the whole range of both",
         Attributes,
         _infer_less,
-        fewer(
-            _run_less(is_negative),
-            _cost_less(is_negative_cost),
-            _run_less(is_negative_pc3),
-            _cost_less(is_negative_pc3_cost),
-        ),
+        _tests(_NEGATIVE),
         lambda inputs, attrs, out: np.asarray(inputs[0] < inputs[1], dtype=bool),
         protocol="as negative, on the difference",
         rows=Flow.EACH,
@@ -234,12 +230,7 @@ BITS: tuple[Operation[Any], ...] = (
         "x == 0",
         Attributes,
         _infer_test,
-        fewer(
-            _run_test(is_zero),
-            _cost_test(is_zero_cost),
-            _run_test(is_zero_hamming),
-            _cost_test(is_zero_hamming_cost),
-        ),
+        _tests(_ZERO),
         lambda inputs, attrs, out: np.asarray(inputs[0] == 0, dtype=bool),
         protocol="AND tree; Hamming distance and one-hot",
         rows=Flow.EACH,
