@@ -12,12 +12,14 @@ import numpy as np
 from federations import NODE_NAMES, member
 from tercet.client.encode import encode_array, stored_values
 from tercet.errors import Gone, IntegrityError
-from tercet.federation.canonical import ascii_json
+from tercet.federation.api_peer import SignedHead
+from tercet.federation.identity import Card
+from tercet.federation.model import ascii_json
 from tercet.plan.types import bool_type
 from tercet.ring import pack_bits, ring
-from tercet.sharing import PARTIES, BitShare, Party, Share
+from tercet.sharing import PARTIES, BitShare, Party, Share, expand_seed
 from tercet.store.audit import Audit
-from tercet.store.backup import restore
+from tercet.store.backup import restore, versions
 from tercet.store.catalogue import Catalogue
 from tercet.store.change import (
     Change,
@@ -30,16 +32,15 @@ from tercet.store.change import (
 )
 from tercet.store.changes import Changes
 from tercet.store.datasets import Datasets
+from tercet.store.files import Verified
 from tercet.store.jobs import JobRows
 from tercet.store.kept import Kept
-from tercet.store.kept_files import described_segment
-from tercet.store.keys import key_values
-from tercet.store.schema import Schema
-from tercet.store.segment_writer import SegmentWriter
-from tercet.store.segments import StoredSegment, Value
-from tercet.store.splitting import split_chunk
+from tercet.store.kept_files import described_segment, read_kept
+from tercet.store.keys import key_values, read_keys
+from tercet.store.part import Part, component_digests, split_chunk
+from tercet.store.schema import Schema, StoredForm
+from tercet.store.segments import SegmentWriter, StoredSegment, Value
 from tercet.store.uploads import Uploads
-from tercet.store.verified import Verified
 from tercet.store.version import DatasetVersion
 
 OWNER, OTHER = "a" * 64, "b" * 64
@@ -98,6 +99,19 @@ class OneStore:
     def array(self, handle: str) -> StoredSegment:
         """The files of a kept array."""
         return described_segment(self.folder, self.party, self.kept.get(handle).describe(), verified=Verified())
+
+    def shares(self, name: str) -> Share | BitShare:
+        """Those of a kept array, as a worker reads them."""
+        return read_kept(self.folder, self.party, self.kept.get(name).describe(), verified=Verified())
+
+    def versions(self) -> dict[str, Any]:
+        with self.catalogue.read() as connection:
+            return versions(connection)
+
+    def note_head(self, head: SignedHead, card: Card, job: str = "") -> None:
+        """Write another node's head into the chain, as with a job."""
+        with self.catalogue.write() as connection:
+            self.audit.append(connection, *self.audit.checked_head(connection, head, card, job))
 
     def places(self) -> set[str]:
         """Folders of share files on disk."""
@@ -197,6 +211,28 @@ class ThreeStores:
         schema = versions[0].schema
         bits = column not in schema  # the validity of a column
         return stored_values(words, bool_type((stop - start,)) if bits else schema.type(column, stop - start))
+
+
+def part_value(part: Part, name: str) -> Any:
+    """The shares of a secret column of a part; the values of a key column."""
+    header, column = part.header, part.header.column(name)
+    if not column.form.secret:
+        return read_keys(part.content(column, column.own_at), column.form, header.rows, name)
+    dtype = np.dtype(np.uint64) if column.form is StoredForm.BITS else ring(column.form.ring_bits).dtype
+    own, following = (
+        np.frombuffer(part.content(column, at) if words else expand_seed(seed, column.size), dtype)
+        for at, words, seed in (
+            (column.own_at, header.own_words, column.own_seed),
+            (column.next_at, header.next_words, column.next_seed),
+        )
+    )
+    bits = column.form is StoredForm.BITS
+    return BitShare(header.rows, own, following) if bits else Share(ring(column.form.ring_bits), own, following)
+
+
+def part_digests(part: Part) -> tuple[bytes, bytes]:
+    """Of the components own and next."""
+    return component_digests(part.header, part.hashes())
 
 
 def damages(version: DatasetVersion) -> list[str]:

@@ -19,10 +19,9 @@ from tercet.client import asking
 from tercet.client.asking import fetch
 from tercet.client.nodes import Nodes
 from tercet.errors import InputError, ProtocolViolation
-from tercet.federation.api import JobInfo
-from tercet.federation.boxes import boxes_head
+from tercet.federation.api_jobs import JobInfo
+from tercet.federation.boxes import boxes_head, seal_result
 from tercet.federation.identity import Member
-from tercet.federation.sealing import seal_result
 from tercet.plan.types import Type, ValueKind, element_bits
 from tercet.protocols.reveal import TAGS_BYTES
 from tercet.ring import pack_fields

@@ -15,7 +15,7 @@ from tercet.client.orders import withdraw
 from tercet.errors import IntegrityError, PartyError, Refused
 from tercet.federation.api import ChangeOutcome
 from tercet.federation.identity import Member
-from tercet.federation.outcomes import sign_outcome
+from tercet.federation.statements import sign_outcome
 from tercet.store.schema import Column, ColumnKind, Schema
 
 MISSING = 404, {"error": "not-found", "message": "no such change is known here"}

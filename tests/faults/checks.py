@@ -14,13 +14,12 @@ from faults.actions import Actions
 from faults.guarded import Guarded
 from faults.ledger import Ledger, label_of
 from node.trio_nodes import NAMES, assert_ok
-from tercet.federation.api import DatasetInfo, DatasetList, JobList
+from tercet.federation.api import DatasetInfo, DatasetList
 from tercet.federation.api_admin import AuditPage, NodeStatus
-from tercet.federation.api_data import KeptList
+from tercet.federation.api_jobs import JobList, KeptList
 from tercet.node.settings import NodeSettings
 from tercet.sharing import PARTIES
-from tercet.store.audit import Entry
-from tercet.store.audit_check import cross_check
+from tercet.store.audit import Entry, cross_check
 from tercet.store.catalogue import Catalogue
 from tercet.store.datasets import Datasets
 from tercet.store.files import PARTS, TEMPORARY

@@ -92,7 +92,7 @@ def say_two_things(file: str) -> None:
 def speak_for_another(file: str) -> None:
     from tercet.federation.api import ErrorBody
     from tercet.federation.api_peer import JobCancel, Noted
-    from tercet.federation.ends import sign_end
+    from tercet.federation.statements import sign_end
     from tercet.node.jobs.jobs import Jobs
 
     honest = Jobs.start_here

@@ -12,10 +12,10 @@ from typing import Any, get_args, get_origin
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from tercet.federation import api, api_admin, api_data, api_peer
+from tercet.federation import api, api_admin, api_jobs, api_peer
 from tercet.federation.model import Body, Shown
 
-MODULES = (api, api_admin, api_data, api_peer)
+MODULES = (api, api_admin, api_jobs, api_peer)
 
 
 def bodies() -> list[type[Body]]:

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from tercet.federation.canonical import ascii_json, canonical_json
+from tercet.federation.model import ascii_json, canonical_json
 
 VALUE = {"z": [1, -2.5, True, None, 1e20], "a": {"Größe": 'x\n"y" \u2028', "A": 2**62}, "": "\U0001f600"}
 

@@ -6,7 +6,7 @@ import pytest
 
 from federations import member
 from tercet.errors import IntegrityError
-from tercet.federation.sealing import open_part, open_result, part_context, result_context, seal_part, seal_result
+from tercet.federation.boxes import open_part, open_result, part_context, result_context, seal_part, seal_result
 from tercet.sharing import Party
 
 UPLOAD, JOB = "0a" * 16, "0b" * 16

@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from tercet.errors import IntegrityError, PlanError, TercetError
+from tercet.federation.boxes import open_part, part_context, result_context
 from tercet.federation.bundle import read_bundle
 from tercet.federation.identity import KeyPurpose, Member, labelled
 from tercet.federation.orders import SignedOrder, read_order
 from tercet.federation.requests import BadRequest, RequestGuard, signed_bytes
-from tercet.federation.sealing import open_part, part_context, result_context
 from tercet.sharing import Party
 from tercet.transport.identity import Identity
 from vector_files import FOLDER, members, vectors

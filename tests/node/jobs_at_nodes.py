@@ -14,13 +14,12 @@ import numpy as np
 from node.trio_nodes import NAMES, Nodes, assert_ok
 from tercet.array import loop
 from tercet.array.core import SecretArray
-from tercet.federation.api import DatasetInfo, JobInfo
-from tercet.federation.api_data import KeptList
-from tercet.federation.boxes import read_boxes
+from tercet.federation.api import DatasetInfo
+from tercet.federation.api_jobs import JobInfo, KeptList
+from tercet.federation.boxes import open_result, read_boxes
 from tercet.federation.bundle import InputRef, JobHeader, OutputRef, RowLink, kept_handle, make_bundle, recipient
-from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Member
-from tercet.federation.sealing import open_result
+from tercet.federation.model import fresh_id
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.record.compile import Wanted, compile_plan

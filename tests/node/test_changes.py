@@ -11,7 +11,7 @@ import pytest
 
 from node.trio_nodes import NAMES, Nodes, assert_ok, parts
 from tercet.federation.api import ChangeOutcome
-from tercet.federation.identifiers import fresh_id
+from tercet.federation.model import fresh_id
 from tercet.federation.orders import CommitUpload, Withdraw
 from tercet.store.part import Part
 

@@ -19,13 +19,11 @@ from tercet.node.worker.run import Worker
 from tercet.protocols.scope import Body, Scope
 from tercet.ring import RING64, RING128, pack_bits
 from tercet.sharing import PARTIES, Party
-from tercet.store.files import Space, chunk_file, place, place_name, trailer, write_file
-from tercet.store.part import Part
+from tercet.store.files import Space, Verified, chunk_file, place, place_name, trailer, write_file
+from tercet.store.part import Part, split_chunk
 from tercet.store.schema import Schema, StoredForm
 from tercet.store.segments import Segment, StoredSegment
-from tercet.store.splitting import split_chunk
 from tercet.store.stamps import Range, ranges_of
-from tercet.store.verified import Verified
 from trio import Trio
 
 SCHEMA = Schema.parse(

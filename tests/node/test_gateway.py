@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from node.trio_nodes import NAMES, SCHEMA, Nodes, assert_ok, parts
-from tercet.federation.identifiers import fresh_id
+from tercet.federation.boxes import seal_part
+from tercet.federation.model import fresh_id
 from tercet.federation.orders import CommitUpload
-from tercet.federation.sealing import seal_part
 
 SEALED = {"tercet-sealed": "1"}
 

@@ -16,15 +16,14 @@ from node.test_jobs import audit
 from node.trio_nodes import NAMES, Nodes, assert_ok, trio
 from node.zygote import Zygote
 from tercet.errors import Unreachable
-from tercet.federation.api import Decision
+from tercet.federation.api_jobs import Decision
 from tercet.federation.api_peer import JobNews, SignedHead
 from tercet.node.daemon import Node
 from tercet.node.jobs.state import Job, QueuedState, assign
 from tercet.node.settings import NodeSettings
 from tercet.node.worker.lanes import Reservations
 from tercet.sharing import Party
-from tercet.store.audit import JOB_KIND, Entry
-from tercet.store.audit_check import cross_check
+from tercet.store.audit import JOB_KIND, Entry, cross_check
 from tercet.store.jobs import JobRow
 
 VALUES = list(range(1, 11))

@@ -8,7 +8,8 @@ from types import FunctionType
 
 import pytest
 
-from tercet.federation.api import Decision, End, ErrorBody, JobReport
+from tercet.federation.api import ErrorBody
+from tercet.federation.api_jobs import Decision, End, JobReport
 from tercet.federation.api_peer import SignedHead
 from tercet.federation.boxes import BoxInfo
 from tercet.federation.model import Body

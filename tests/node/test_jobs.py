@@ -15,13 +15,13 @@ from node.jobs_at_nodes import Asked, Recording, long_chain, total
 from node.trio_nodes import NAMES, SCHEMA, Nodes, assert_ok, trio
 from tercet.array.core import SecretArray
 from tercet.errors import IntegrityError
-from tercet.federation.api import DatasetInfo, ExplainAnswer, JobInfo, JobList
+from tercet.federation.api import DatasetInfo
 from tercet.federation.api_admin import AuditPage
-from tercet.federation.api_data import KeptList, ReceiptList
+from tercet.federation.api_jobs import ExplainAnswer, JobInfo, JobList, KeptList, ReceiptList
 from tercet.federation.bundle import make_bundle
-from tercet.federation.ends import check_info
-from tercet.federation.identifiers import fresh_id
+from tercet.federation.model import fresh_id
 from tercet.federation.orders import Refresh
+from tercet.federation.statements import check_info
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.record.compile import Wanted, compile_plan

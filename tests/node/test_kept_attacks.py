@@ -18,10 +18,10 @@ from node.trio_nodes import NAMES, SCHEMA, Nodes, assert_ok, everybody, trio
 from node.zygote import Zygote
 from tercet.array.core import SecretArray
 from tercet.federation.api_admin import AuditPage
-from tercet.federation.api_data import KeptInfo, ReceiptList
+from tercet.federation.api_jobs import KeptInfo, ReceiptList
 from tercet.federation.bundle import InputRef, make_bundle, recipient
-from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Member
+from tercet.federation.model import fresh_id
 from tercet.federation.orders import Refresh, Withdraw
 from tercet.node.worker.messages import JobOrder, KeptInput, LaneSession
 from tercet.node.worker.run import Inputs
@@ -31,9 +31,9 @@ from tercet.plan.record.compile import Wanted, compile_plan
 from tercet.sharing import PARTIES, Share
 from tercet.store.catalogue import Catalogue
 from tercet.store.datasets import Datasets
+from tercet.store.files import Verified
 from tercet.store.jobs import JobRows, UsedRow
 from tercet.store.kept import Kept
-from tercet.store.verified import Verified
 
 AGES = [18 + (37 * k) % 70 for k in range(40)]
 

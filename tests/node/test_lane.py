@@ -20,7 +20,7 @@ import pytest
 
 from federations import member
 from tercet.federation.bundle import InputRef, JobHeader, RowLink, make_bundle, read_bundle, recipient
-from tercet.federation.identifiers import fresh_id
+from tercet.federation.model import fresh_id
 from tercet.node.worker import main as lane
 from tercet.node.worker.launch import WorkerLauncher
 from tercet.node.worker.messages import Failed, JobOrder, LaneAddress, LaneSession, Setup, send

@@ -10,7 +10,7 @@ from node.jobs_at_nodes import Asked, Question, Recording
 from node.trio_nodes import SCHEMA, Nodes
 from tercet.array.core import SecretArray
 from tercet.federation.bundle import InputRef, make_bundle
-from tercet.federation.identifiers import fresh_id
+from tercet.federation.model import fresh_id
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind
 from tercet.plan.record.compile import Wanted, compile_plan

@@ -17,7 +17,7 @@ from node.jobs_at_nodes import Asked, long_chain
 from node.test_job_faults import workers
 from node.trio_nodes import ODD_CHILD, Nodes, trio
 from node.zygote import Zygote
-from tercet.federation.api import JobInfo
+from tercet.federation.api_jobs import JobInfo
 
 VALUES = list(range(1, 11))
 QUICK_S = 5.0

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from node.gate_server import gate_context
 from node.trio_nodes import Nodes, assert_ok
 from tercet.federation import api_peer
-from tercet.federation.identifiers import fresh_id
+from tercet.federation.model import fresh_id
 from tercet.node.http.app import make_routers
 from tercet.node.http.routes import peer
 from tercet.node.settings import NodeLimits, Timeouts

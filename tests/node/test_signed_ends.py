@@ -13,11 +13,12 @@ from node.jobs_at_nodes import Asked, long_chain
 from node.trio_nodes import Nodes, assert_ok, trio
 from node.zygote import Zygote
 from tercet.errors import IntegrityError
-from tercet.federation.api import End, ErrorBody
-from tercet.federation.ends import check_end, check_info, request_of, sign_end
-from tercet.federation.identifiers import fresh_id
+from tercet.federation.api import ErrorBody
+from tercet.federation.api_jobs import End
 from tercet.federation.identity import Member
+from tercet.federation.model import fresh_id
 from tercet.federation.requests import signed_headers
+from tercet.federation.statements import check_end, check_info, request_of, sign_end
 
 VALUES = list(range(1, 11))
 

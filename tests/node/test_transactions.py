@@ -10,9 +10,9 @@ import pytest
 from tercet.errors import DatabaseLost, InputError, IntegrityError, StorageError, TercetError, Unreachable
 from tercet.federation.api import ChangeOutcome
 from tercet.federation.api_peer import Prepare, PrepareAnswer, TransactionState, Verdict
-from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Member
-from tercet.federation.verdicts import sign_verdict, sign_vote
+from tercet.federation.model import fresh_id
+from tercet.federation.statements import sign_verdict, sign_vote
 from tercet.node.changes.coordinator import Transactions
 from tercet.node.logs import node_log
 from tercet.node.parts import Metrics

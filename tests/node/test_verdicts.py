@@ -18,9 +18,9 @@ from tercet.client.nodes import Nodes as Clients
 from tercet.errors import IntegrityError
 from tercet.federation.api import ChangeOutcome
 from tercet.federation.api_peer import Verdict
-from tercet.federation.identifiers import fresh_id
+from tercet.federation.model import fresh_id
 from tercet.federation.orders import Withdraw
-from tercet.federation.verdicts import check_equivocation, check_verdict, sign_verdict, sign_vote
+from tercet.federation.statements import check_equivocation, check_verdict, sign_verdict, sign_vote
 
 
 @pytest.fixture(scope="module")

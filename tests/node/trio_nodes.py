@@ -34,15 +34,15 @@ import numpy as np
 from node.zygote import Child, Zygote
 from tercet.federation.api import ChangeOutcome, DatasetInfo, UploadBegin
 from tercet.federation.federation import Federation
-from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Member
+from tercet.federation.model import fresh_id
 from tercet.federation.orders import Action, CommitUpload, Order, SignedOrder, sign_order
 from tercet.federation.requests import signed_headers
 from tercet.node.http.connections import bind
 from tercet.node.settings import NodePlace, create_federation
 from tercet.policy.template import trial
+from tercet.store.part import split_chunk
 from tercet.store.schema import Schema
-from tercet.store.splitting import split_chunk
 
 NAMES = ("a", "b", "c")
 START_S = 30.0

@@ -21,9 +21,18 @@ from tercet.plan.rows.states import Aggregate, Rows
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 from tercet.policy.decide import Ruling, RulingKind, decide, explain
 from tercet.policy.disclosure import disclosures
-from tercet.policy.request import BudgetUse, Charge, ColumnSource, InputSource, KeptSource, PolicyRequest
+from tercet.policy.request import (
+    NO_TERMS,
+    BudgetUse,
+    Charge,
+    ColumnSource,
+    InputSource,
+    KeptSource,
+    PolicyRequest,
+    Terms,
+    read_terms,
+)
 from tercet.policy.rules import Policy
-from tercet.policy.terms import NO_TERMS, Terms, read_terms
 
 N = 30
 ADA, BOB, EVE = "ad" * 32, "b0" * 32, "ee" * 32

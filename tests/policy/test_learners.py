@@ -13,7 +13,8 @@ from policy.test_decide import ADA, BOB, Data, N, policy, refused
 from tercet.plan.rows import track as followed
 from tercet.policy.decide import RulingKind, decide
 from tercet.policy.disclosure import disclosures
-from tercet.policy.request import Brought, ColumnSource, InputSource, KeptSource, PolicyRequest, united
+from tercet.policy.persons import united
+from tercet.policy.request import Brought, ColumnSource, InputSource, KeptSource, PolicyRequest
 from tercet.policy.rules import Policy
 
 TO_ALL = 'recipients = ["*"]\n'

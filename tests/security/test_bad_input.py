@@ -24,12 +24,12 @@ from node.jobs_at_nodes import Asked
 from node.trio_nodes import NAMES, Nodes, assert_ok, parts, trio
 from tercet.federation.api import ChangeOutcome
 from tercet.federation.api_peer import Prepare
+from tercet.federation.boxes import seal_part
 from tercet.federation.bundle import make_bundle
-from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Member
+from tercet.federation.model import fresh_id
 from tercet.federation.orders import CommitUpload, Order, Withdraw, sign_order
 from tercet.federation.requests import SEALED
-from tercet.federation.sealing import seal_part
 from tercet.node.peers import DATE_HEADER, FEDERATION_HEADER, PROTOCOL, PROTOCOL_HEADER
 from tercet.transport.frame import FrameKind, pack
 from tercet.transport.identity import tls_context

@@ -35,9 +35,8 @@ from tercet.client.connect import connect
 from tercet.client.nodes import Nodes as Client
 from tercet.client.upload import upload
 from tercet.errors import IntegrityError
-from tercet.federation.boxes import read_boxes
+from tercet.federation.boxes import open_result, read_boxes
 from tercet.federation.identity import Member
-from tercet.federation.sealing import open_result
 from tercet.sharing import PARTIES, Party
 from tercet.store.catalogue import Catalogue
 from tercet.store.datasets import Datasets

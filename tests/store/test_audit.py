@@ -12,8 +12,17 @@ from federations import NODE_NAMES, member
 from tercet.errors import InputError, IntegrityError
 from tercet.federation.api_peer import SignedHead
 from tercet.federation.identity import Card, KeyPurpose, Member, encode_base64url
-from tercet.store.audit import NO_HASH, Audit, Entry, check_head, head_message, timestamp
-from tercet.store.audit_check import cross_check, read_entries, verify
+from tercet.store.audit import (
+    NO_HASH,
+    Audit,
+    Entry,
+    check_head,
+    cross_check,
+    head_message,
+    read_entries,
+    timestamp,
+    verify,
+)
 from tercet.store.catalogue import Catalogue
 from tercet.store.tables import AUDIT
 from three_stores import ThreeStores, exported
@@ -115,10 +124,9 @@ def countersigned(stores: ThreeStores, rounds: int = 2) -> list[tuple[list[Card]
             node.audit.record("job", {"number": number, "job": "0" * 32})
         heads = [node.audit.head() for node in stores.nodes]
         for node in stores.nodes:
-            with node.catalogue.write() as connection:
-                for other, head in zip(stores.nodes, heads, strict=True):
-                    if other is not node:
-                        node.audit.countersign(connection, head, other.member.card, "0" * 32)
+            for other, head in zip(stores.nodes, heads, strict=True):
+                if other is not node:
+                    node.note_head(head, other.member.card, "0" * 32)
     return [([node.member.card], list(node.audit.entries())) for node in stores.nodes]
 
 
@@ -159,8 +167,8 @@ def test_heads_are_checked_before_they_are_written_down(quick_stores: ThreeStore
         head.model_copy(update={"node": third.member.name}),
         third.audit.head(),
     ):
-        with pytest.raises(IntegrityError), first.catalogue.write() as connection:
-            first.audit.countersign(connection, wrong, second.member.card)
+        with pytest.raises(IntegrityError):
+            first.note_head(wrong, second.member.card)
     assert list(first.audit.entries()) == []
 
 
@@ -173,17 +181,13 @@ def test_heads_do_not_go_back(quick_stores: ThreeStores) -> None:
     second.audit.record("job", {"job": "1" * 32})
     new = second.audit.head()
 
-    def countersign(head: SignedHead) -> None:
-        with first.catalogue.write() as connection:
-            first.audit.countersign(connection, head, card, "1" * 32)
-
-    countersign(new)
-    countersign(second.audit.head())  # nothing has happened there meanwhile
+    first.note_head(new, card, "1" * 32)
+    first.note_head(second.audit.head(), card, "1" * 32)  # nothing has happened there meanwhile
     with pytest.raises(IntegrityError, match=r"shows entry 1 .* after it showed entry 2: an old head"):
-        countersign(old)
+        first.note_head(old, card, "1" * 32)
     other = signed_head(second.member, 2, "2" * 64)
     with pytest.raises(IntegrityError, match="two different entries 2"):
-        countersign(other)
+        first.note_head(other, card, "1" * 32)
     chains = [([node.member.card], list(node.audit.entries())) for node in (first, second)]
     assert len(chains[0][1]) == 2 and cross_check(chains) == []
 
@@ -195,9 +199,9 @@ def test_heads_do_not_go_back(quick_stores: ThreeStores) -> None:
     # an operator who knows of a restore takes it
     first.audit.record("head accepted", {"node": NODE_NAMES[2]})
     with pytest.raises(IntegrityError, match="two different entries"):
-        countersign(signed_head(second.member, 1, "2" * 64))
+        first.note_head(signed_head(second.member, 1, "2" * 64), card, "1" * 32)
     first.audit.record("head accepted", {"node": NODE_NAMES[1]})
-    countersign(old)
+    first.note_head(old, card, "1" * 32)
 
 
 def test_an_old_head_is_found_offline_by_the_job_that_it_came_with(quick_stores: ThreeStores) -> None:
@@ -209,9 +213,8 @@ def test_an_old_head_is_found_offline_by_the_job_that_it_came_with(quick_stores:
     old = second.audit.head()
     for node in (first, second):
         node.audit.record("job", job)
-    with first.catalogue.write() as connection:
-        first.audit.countersign(connection, old, second.member.card, "1" * 32)
-        first.audit.countersign(connection, second.audit.head(), second.member.card, "2" * 32)
+    first.note_head(old, second.member.card, "1" * 32)
+    first.note_head(second.audit.head(), second.member.card, "2" * 32)
     found = cross_check([([node.member.card], list(node.audit.entries())) for node in (first, second)])
     assert len(found) == 2 and all(line.startswith(f"{NODE_NAMES[1]}: ") for line in found)
     assert "it took job 11111111 in with entry 2" in found[0] and "an old head" in found[0]

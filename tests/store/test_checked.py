@@ -8,10 +8,10 @@ import pytest
 
 from tercet.errors import IntegrityError, NotFound
 from tercet.sharing import PARTIES
-from tercet.store import checked, stamps
-from tercet.store.checked import CheckedChunk, CheckedChunks, chunks_digest, triple
+from tercet.store import stamps, uploads
 from tercet.store.schema import Schema
 from tercet.store.stamps import Range, Stamp, ranges_of, stamp_of
+from tercet.store.uploads import CheckedChunk, CheckedChunks, chunks_digest, triple
 from three_stores import MORE, OTHER, OWNER, SCHEMA, ThreeStores, patients
 
 
@@ -179,7 +179,7 @@ def test_chunks_that_another_protocol_checked_are_checked_anew(
     digests = ("a" * 64, "b" * 64, "c" * 64)
     old, new = (CheckedChunk(chunk, "1" * 32, change.parts[0], digests, b"o" * 16, b"n" * 16) for chunk in (0, 1))
     with monkeypatch.context() as then:
-        then.setattr(checked, "PROTOCOL", 1)
+        then.setattr(uploads, "PROTOCOL", 1)
         rows.put(change.upload, [old])
         assert rows.of(change.upload) == {0: old}
     rows.put(change.upload, [new])

@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 
 from tercet.errors import Gone, InputError, IntegrityError, NotFound
 from tercet.sharing import PARTIES, Share
-from tercet.store import verified as verified_module
-from tercet.store.files import PartFile, damaged
+from tercet.store import files as verified_module
+from tercet.store.files import FRESH_S, PartFile, Verified, damaged
 from tercet.store.schema import Schema
 from tercet.store.segments import StoredSegment
-from tercet.store.verified import FRESH_S, Verified
 from tercet.store.version import DatasetVersion, layout_of
 from three_stores import OTHER, OneStore, ThreeStores, damages, opened, patients
 

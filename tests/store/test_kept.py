@@ -15,9 +15,9 @@ from tercet.ring import ring, unpack_bits
 from tercet.sharing import PARTIES, BitShare, Share, expand_seed, split, split_bits
 from tercet.store import kept_files as kept_module
 from tercet.store.change import Change, DropChange, KeepChange
+from tercet.store.files import Verified
 from tercet.store.kept import Kept
 from tercet.store.kept_files import read_kept, read_label, write_kept, write_label
-from tercet.store.verified import Verified
 from three_stores import OTHER, OWNER, OneStore, ThreeStores, cut, opened, patients
 
 JOB = "0" * 32
@@ -58,7 +58,7 @@ def keep(arrays: list[dict[str, Any]], **fields: Any) -> KeepChange:
 
 
 def value(stores: ThreeStores, name: str) -> Any:
-    return opened([node.kept.read(name) for node in stores.nodes])
+    return opened([node.shares(name) for node in stores.nodes])
 
 
 def test_keep_read_drop(stores: ThreeStores) -> None:

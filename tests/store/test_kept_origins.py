@@ -10,13 +10,13 @@ import pytest
 
 from store.test_kept import JOB, keep, value, written
 from tercet.errors import Busy, Gone, IntegrityError, NotFound
-from tercet.store.backup import backup, restore, versions
+from tercet.store.backup import backup, restore
 from tercet.store.catalogue import Catalogue
 from tercet.store.change import RefreshChange, WithdrawChange, check_prepared
 from tercet.store.kept import Kept
 from tercet.store.kept_files import write_label
 from tercet.store.origins import read_origins
-from three_stores import MORE, OTHER, OWNER, ThreeStores, patients
+from three_stores import MORE, OTHER, OWNER, OneStore, ThreeStores, patients
 
 AGES = np.arange(40) % 120
 
@@ -158,9 +158,9 @@ def test_a_refresh_takes_what_was_kept_of_the_dataset_with_it(stores: ThreeStore
     handle = kept(stores, "ages", ("patients", 1, ["age"]))
     other = kept(stores, "others", ("visits", 1, ["age"]))
     digests = stores.nodes[0].kept.get("ages").digests
-    before = [node.kept.read("ages") for node in stores.nodes]
+    before = [node.shares("ages") for node in stores.nodes]
     stores.do(refreshed(stores))
-    after = [node.kept.read("ages") for node in stores.nodes]
+    after = [node.shares("ages") for node in stores.nodes]
     for node in stores.nodes:
         info = node.kept.get("ages")
         assert info.generation == 1 and info.digests != digests
@@ -286,14 +286,15 @@ def test_a_backup_has_kept_arrays_with_all_that_is_known_of_them(quick_stores: T
     backup(node.catalogue, node.folder, tmp_path / "copy")
     catalogue = Catalogue(f"sqlite:///{tmp_path}/again.sqlite")
     restore(tmp_path / "copy", catalogue, tmp_path / "again")
-    assert versions(catalogue) == versions(node.catalogue)
-    again = Kept(catalogue, tmp_path / "again", node.party)
-    info = again.get("ages")
-    assert info.generation == 1 and read_origins(info.disclosure)[0].columns == {"age"}
-    np.testing.assert_array_equal(again.read("ages").own, node.kept.read("ages").own)
-    with pytest.raises(Gone, match="withdrawn"):
-        again.get("gone")
     catalogue.close()
+    again = OneStore(node.party, f"sqlite:///{tmp_path}/again.sqlite", tmp_path / "again")
+    assert again.versions() == node.versions()
+    info = again.kept.get("ages")
+    assert info.generation == 1 and read_origins(info.disclosure)[0].columns == {"age"}
+    np.testing.assert_array_equal(again.shares("ages").own, node.shares("ages").own)
+    with pytest.raises(Gone, match="withdrawn"):
+        again.kept.get("gone")
+    again.close()
 
 
 def test_who_owns_what_is_behind(quick_stores: ThreeStores) -> None:

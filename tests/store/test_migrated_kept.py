@@ -18,7 +18,9 @@ from tercet.errors import Gone, NotFound
 from tercet.sharing import PARTIES
 from tercet.store.backup import backup, restore, versions
 from tercet.store.catalogue import Catalogue
+from tercet.store.files import Verified
 from tercet.store.kept import Kept
+from tercet.store.kept_files import read_kept
 from tercet.store.sweep import sweep
 from tercet.store.tables import SEGMENTS
 from three_stores import OWNER, OneStore
@@ -34,7 +36,8 @@ def rows(table: str) -> list[dict[str, Any]]:
 
 def check(catalogue: Catalogue, folder: Path) -> None:
     """All that was kept is there as it was, and what has gone says why."""
-    assert versions(catalogue) == MANIFEST["versions"]
+    with catalogue.read() as connection:
+        assert versions(connection) == MANIFEST["versions"]
     kept = Kept(catalogue, folder, PARTIES[0])
     before = {row["handle"]: row for row in rows("kept")}
     assert {array.handle for one in kept.results() for array in one.arrays} == set(before)
@@ -49,7 +52,7 @@ def check(catalogue: Catalogue, folder: Path) -> None:
         assert (info.generation, info.created, info.expires) == (row["generation"], row["created"], row["expires"])
         assert list(info.digests) == json.loads(row["digests"]) and info.disclosure == json.loads(row["disclosure"])
         assert info.describe()["label"] == row["label"] and info.terms is None
-        assert kept.read(handle) is not None
+        assert read_kept(folder, PARTIES[0], info.describe(), verified=Verified()) is not None
     assert kept.get("ages").handle == kept.get(kept.get("ages").handle).handle
     model = kept.result("risk")
     assert kept.results()[0] == model and [one.model is None for one in kept.results()] == [False, True, True]
@@ -110,6 +113,7 @@ def test_a_catalogue_without_anything_kept(kind: str, new_url: Callable[[str, st
     try:
         catalogue.upgrade("0001")
         catalogue.upgrade()
-        assert versions(catalogue) == {"datasets": {}, "kept": {}}
+        with catalogue.read() as connection:
+            assert versions(connection) == {"datasets": {}, "kept": {}}
     finally:
         catalogue.close()

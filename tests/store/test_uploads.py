@@ -14,8 +14,8 @@ import pytest
 from tercet.errors import Busy, ConfigError, DiskFull, Gone, InputError, NotFound, StorageError
 from tercet.store.change import check_prepared
 from tercet.store.files import chunk_file, folder_lock, place
+from tercet.store.part import split_chunk
 from tercet.store.schema import Schema
-from tercet.store.splitting import split_chunk
 from three_stores import MORE, OTHER, OWNER, SCHEMA, OneStore, ThreeStores, encoded, patients
 
 ID = "0123456789abcdef" * 2

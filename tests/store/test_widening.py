@@ -10,8 +10,8 @@ import pytest
 from tercet.errors import InputError, NotFound
 from tercet.federation.orders import Wider
 from tercet.store.change import WidenChange
+from tercet.store.dataset_changes import agreements, widened, widenings
 from tercet.store.schema import Schema
-from tercet.store.widening import agreements, widened, widenings
 from three_stores import OTHER, OWNER, ThreeStores
 
 SCHEMA = Schema.parse(

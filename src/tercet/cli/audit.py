@@ -49,7 +49,7 @@ def verify(
     Each entry must be bound to the one before and be signed by its node. Nodes sign each other's newest entry at
     every job; with the records of several, a changed, removed or cut-off entry of one shows in the others.
     """
-    from tercet.store.audit_check import cross_check
+    from tercet.store.audit import cross_check
 
     nodes = load_federation(federation)
     chains = [(path, *_chain(path, nodes, card or [])) for path in files]
@@ -120,7 +120,7 @@ def _short(value: Any) -> str:
 
 
 def _read(path: Path) -> list[Entry]:
-    from tercet.store.audit_check import read_entries
+    from tercet.store.audit import read_entries
 
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

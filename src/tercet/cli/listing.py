@@ -9,7 +9,8 @@ from tercet.cli.output import amount, console, facts, grid, moment, print_json, 
 from tercet.errors import InputError
 
 if TYPE_CHECKING:
-    from tercet.federation.api import DatasetInfo, JobInfo
+    from tercet.federation.api import DatasetInfo
+    from tercet.federation.api_jobs import JobInfo
 
 SHORT = 8
 """Digits of an identifier that lists show; commands take any beginning that only one job has."""

@@ -27,15 +27,13 @@ from tercet.errors import (
     TercetError,
     Timeout,
 )
-from tercet.federation.api import REFUSED_HINT, Decision, ExplainAnswer, JobInfo, JobList
-from tercet.federation.boxes import boxes_bytes, read_boxes
+from tercet.federation.api_jobs import REFUSED_HINT, Decision, ExplainAnswer, JobInfo, JobList
+from tercet.federation.boxes import boxes_bytes, open_result, read_boxes
 from tercet.federation.bundle import JobHeader
-from tercet.federation.ends import check_info
-from tercet.federation.identifiers import Identifier
 from tercet.federation.identity import BOX_OVERHEAD_BYTES
-from tercet.federation.model import Body, faults
+from tercet.federation.model import Body, Identifier, faults
 from tercet.federation.refusals import error_of
-from tercet.federation.sealing import open_result
+from tercet.federation.statements import check_info
 from tercet.plan.record.explain import Explanation
 from tercet.plan.types import Type, read_type, window, write_type
 from tercet.protocols.reveal import put_together, reveal_bytes

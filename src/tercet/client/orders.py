@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from tercet.client.nodes import NodeClient, Nodes
 from tercet.errors import Busy, IntegrityError, PartyError, TercetError
-from tercet.federation.api import ChangeOutcome, DatasetInfo, DatasetList
-from tercet.federation.api_data import KeptInfo, KeptList, KeyPage, Receipt, ReceiptList
-from tercet.federation.identifiers import fresh_id
+from tercet.federation.api import ChangeOutcome, DatasetInfo, DatasetList, KeyPage
+from tercet.federation.api_jobs import KeptInfo, KeptList, Receipt, ReceiptList
+from tercet.federation.model import fresh_id
 from tercet.federation.orders import Action, DropKept, Order, Refresh, SignedOrder, Widen, Withdraw, sign_order
-from tercet.federation.outcomes import check_outcome
-from tercet.policy.request import united
+from tercet.federation.statements import check_outcome
+from tercet.policy.persons import united
+from tercet.store.dataset_changes import widenings
 from tercet.store.schema import Schema
-from tercet.store.widening import widenings
 
 SETTLE_S = 5.0
 """How long nodes that have not heard of a decision are asked again."""

@@ -28,12 +28,12 @@ from tercet.client.table import Table
 from tercet.client.upload import UploadReport, upload, upload_private
 from tercet.client.upload_notes import Mode, UploadNotes
 from tercet.errors import InputError, IntegrityError, PlanError, TercetError
-from tercet.federation.api import ChangeOutcome, DatasetInfo, ExplainAnswer, JobInfo
-from tercet.federation.api_data import KeptInfo
+from tercet.federation.api import ChangeOutcome, DatasetInfo
+from tercet.federation.api_jobs import ExplainAnswer, JobInfo, KeptInfo
 from tercet.federation.bundle import InputRef, JobHeader, OutputRef, RowLink, column_handle, kept_handle, make_bundle
 from tercet.federation.bundle import recipient as recipient_entry
-from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Card
+from tercet.federation.model import fresh_id
 from tercet.learn.model import SecretModel
 from tercet.learn.reasons import KNOWN
 from tercet.plan.network import Network

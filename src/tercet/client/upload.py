@@ -31,15 +31,15 @@ from tercet.client.sources import Source, prefetched
 from tercet.client.upload_notes import FinishedUpload, Mode, UnfinishedUpload, UploadNotes, refuse_again
 from tercet.errors import InputError, TercetError
 from tercet.federation.api import ChangeOutcome, ChunkState, DatasetInfo, UploadBegin, UploadState
+from tercet.federation.boxes import seal_part
 from tercet.federation.https import Buffer
-from tercet.federation.identifiers import fresh_id, is_dataset_name
+from tercet.federation.model import fresh_id, is_dataset_name
 from tercet.federation.orders import CommitUpload, Order, SignedOrder
 from tercet.federation.requests import SEALED
-from tercet.federation.sealing import seal_part
 from tercet.plan.types import ValueKind
 from tercet.sharing import PARTIES
+from tercet.store.part import split_chunk
 from tercet.store.schema import Column, ColumnKind, Schema
-from tercet.store.splitting import split_chunk
 
 IN_FLIGHT = 2
 """The number of chunks that are on their way at a time."""

@@ -16,10 +16,9 @@ from tercet.client.chunks import Missing
 from tercet.client.nodes import Nodes
 from tercet.errors import InputError
 from tercet.federation.api import DatasetList, SegmentInfo
-from tercet.federation.clock import local_time
-from tercet.federation.identifiers import Digest, Identifier
-from tercet.federation.model import Body
+from tercet.federation.model import Body, Digest, Identifier
 from tercet.federation.orders import SignedOrder
+from tercet.federation.text import local_time
 
 Mode = Literal["create", "append", "columns"]
 

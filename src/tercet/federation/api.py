@@ -58,19 +58,18 @@ expired (410). Times are unix seconds; `wait` is 30 at most.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 
-from tercet.federation.api_grounds import Grounds
-from tercet.federation.clock import local_time
-from tercet.federation.identifiers import ColumnName, DatasetName, Digest, Identifier, KeptName, Line, MemberName
-from tercet.federation.model import Body, Shown
-from tercet.federation.text import counted
+from tercet.federation.model import Body, ColumnName, DatasetName, Digest, Identifier, Line, MemberName, Shown
+from tercet.federation.text import counted, local_time
 
 MAX_WAIT_S = 30
 MAX_PAGE = 1000
+MAX_KEYS = 20_000
+"""Of one page of public keys."""
 SHORT = 8
 """Digits of a job's identifier that people see; commands take any beginning that only one job has."""
 
@@ -91,6 +90,14 @@ class ErrorBody(Body):
     hint: Annotated[str, StringConstraints(max_length=1 << 14)] = ""
     node: Line = ""
     rule: Line = ""
+
+
+def error_fields(body: Any) -> ErrorBody | None:
+    """The error in a decoded JSON answer, or None if it is something else (a proxy's page). Clients call it."""
+    try:
+        return ErrorBody.model_validate(body)
+    except ValueError:
+        return None
 
 
 class Health(Body):
@@ -212,6 +219,20 @@ class DatasetList(Body):
     datasets: list[DatasetInfo]
 
 
+Key = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)] | Annotated[str, StringConstraints(max_length=1024)]
+"""An integer, or text."""
+
+
+class KeyPage(Body):
+    """Some of the public keys of a dataset's rows, in the order of its rows."""
+
+    column: ColumnName
+    version: Count
+    values: Annotated[list[Key], Field(max_length=MAX_KEYS)]
+    next: Count | None = None
+    """Where to go on; None if these were the last."""
+
+
 # --- uploads
 
 
@@ -279,7 +300,7 @@ class ChangeOutcome(Shown):
     signer: MemberName | Literal[""] = ""
     """The node that answers, once it is final there."""
     signature: Annotated[str, Field(repr=False, max_length=88)] = ""
-    """Its signature, under everything but `pending`: see `federation.outcomes`."""
+    """Its signature, under everything but `pending`: see `federation.statements`."""
     unsigned: list[MemberName] = Field(default_factory=list)
     """Filled by clients: nodes that have not signed the same yet. While there are any, it is not final."""
 
@@ -296,176 +317,3 @@ class ChangeOutcome(Shown):
             yield f"still to be told: {', '.join(self.pending)}"
         if self.unsigned:
             yield f"NOT FINAL: not signed by {' and '.join(self.unsigned)}"
-
-
-# --- jobs
-
-Verdict = Literal["accepted", "held", "refused"]
-JobKind = Literal["plan", "refresh"]
-JobStateName = Literal["held", "queued", "running", "done", "failed", "cancelled", "refused"]
-FINAL_STATES = ("done", "failed", "cancelled", "refused")
-
-
-REFUSED_HINT = (
-    "ask in another way, or ask the operator to allow it; tercet explain (in Python explain()) tells beforehand what "
-    "each node says"
-)
-
-
-def in_lines(reasons: Sequence[str]) -> str:
-    """Reasons for people: several of them (of several outputs, say) each in a line of its own, none twice."""
-    distinct = list(dict.fromkeys(reasons))
-    return distinct[0] if len(distinct) == 1 else "".join(f"\n  {reason}" for reason in distinct)
-
-
-class Decision(Body):
-    """What one node's policy says: by which rule, and why, for people to read."""
-
-    node: MemberName
-    verdict: Verdict
-    rule: Line = ""
-    reasons: list[Text] = Field(default_factory=list)
-
-    @property
-    def because(self) -> str:
-        """The reasons for people."""
-        return in_lines(self.reasons)
-
-
-class OutputInfo(Body):
-    """An output of a job: revealed (a box of so many bytes waits) or kept under a name."""
-
-    index: Count
-    kept: KeptName | Literal[""] = ""
-    nbytes: Count = 0
-    expires: Time | None = None
-
-
-class JobReport(Body):
-    """What a job took at this node, in all and for the plan's operations, as far as they took anything."""
-
-    seconds: Annotated[float, Field(ge=0)]
-    waiting_s: Annotated[float, Field(ge=0)]
-    peak_bytes: Count = 0
-    index: list[int] = Field(default_factory=list)
-    rounds: list[int] = Field(default_factory=list)
-    nbytes: list[int] = Field(default_factory=list)
-    compute_s: list[float] = Field(default_factory=list)
-
-
-class SignedRequest(Body):
-    """The head of a person's signed request, shown as proof of what they asked: see `federation.requests`."""
-
-    certificate: Annotated[str, StringConstraints(max_length=8192)]
-    date: Annotated[str, StringConstraints(max_length=16)]
-    nonce: Annotated[str, StringConstraints(max_length=32)]
-    content: Digest
-    signature: Annotated[str, StringConstraints(max_length=88)]
-
-
-class End(Body):
-    """How a job ended that did not end well, in the words and with the signature of the node where it did first.
-
-    `request` is that of the person who cancelled it: see `federation.ends`.
-    """
-
-    job: Identifier
-    bundle: Digest
-    state: Literal["cancelled", "failed", "refused"]
-    error: ErrorBody
-    signer: MemberName
-    request: SignedRequest | None = None
-    signature: Annotated[str, StringConstraints(max_length=88)]
-
-
-class JobInfo(Shown):
-    """A job as this node sees it."""
-
-    job: Identifier
-    kind: JobKind = "plan"
-    analyst: Digest
-    analyst_name: Line
-    purpose: Line = ""
-    bundle: Digest
-    """Hash of the signed bundle."""
-    datasets: list[DatasetName] = Field(default_factory=list)
-    charged: dict[DatasetName, Count] = Field(default_factory=dict)
-    """Bits that what it reveals of each can carry: what budgets count."""
-    grounds: Annotated[dict[DatasetName, Grounds], Field(repr=False)] = Field(default_factory=dict)
-    """Of each dataset: on what the results rest. Signed with the end."""
-    state: JobStateName
-    decision: Decision
-    explanation: Annotated[Text, Field(repr=False)] = ""
-    position: Count | None = None
-    """Jobs before it in the queue."""
-    progress: Annotated[float, Field(ge=0, le=1)] = 0.0
-    waiting_for: list[MemberName] = Field(default_factory=list)
-    """Nodes that have not accepted it yet, as the coordinator knows."""
-    error: ErrorBody | None = None
-    created: Time
-    deadline: Time
-    started: Time | None = None
-    finished: Time | None = None
-    outputs: list[OutputInfo] = Field(default_factory=list)
-    report: Annotated[JobReport | None, Field(repr=False)] = None
-    end: Annotated[End | None, Field(repr=False)] = None
-    """Who ended it, and how, signed by that node; of a job that did not end well."""
-    signature: Annotated[str, Field(repr=False, max_length=88)] = ""
-    """This node's, once the job is at its end here: see `federation.ends`."""
-
-    @property
-    def final(self) -> bool:
-        return self.state in FINAL_STATES
-
-    def _facts(self) -> Iterator[str]:
-        yield self.job[:SHORT]
-        yield f"running, {self.progress:.0%}" if self.state == "running" else self.state
-        yield f"{self.analyst_name} at {local_time(self.created)}"
-        if self.datasets:
-            yield f"of {', '.join(self.datasets)}"
-        if self.started and self.finished:
-            yield f"took {self.finished - self.started:.2f} s"
-        if self.purpose:
-            yield f"purpose {self.purpose!r}"
-        if self.error is not None:
-            yield f"error: {self.error.message}"
-
-
-class JobList(Body):
-    """Newest first; `after` of the next page is `next`, if there is one."""
-
-    jobs: list[JobInfo]
-    next: Identifier | None = None
-
-
-class DisclosureInfo(Body):
-    """What one output says about one dataset: as `plan.rows` found it."""
-
-    output: Count
-    dataset: DatasetName
-    state: Literal["rows", "spread", "aggregate"]
-    rows: Count
-    """The least number of rows behind every number."""
-    numbers: Count
-    claimed: bool = False
-    """Whether bounds behind it are claimed and not proven, so that the result may be wrong."""
-
-
-class ExplainAnswer(Body):
-    """What a node would decide, and why; nothing is run or counted."""
-
-    decision: Decision
-    text: Text
-    disclosures: list[DisclosureInfo] = Field(default_factory=list)
-    peak_bytes: Count = 0
-    """Memory that the job would take here, as estimated."""
-    partition_rows: Count = 0
-    """Rows of a partition, if it would be streamed."""
-
-
-def error_fields(body: Any) -> ErrorBody | None:
-    """The error in a decoded JSON answer, or None if it is something else (a proxy's page). Clients call it."""
-    try:
-        return ErrorBody.model_validate(body)
-    except ValueError:
-        return None

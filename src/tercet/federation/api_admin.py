@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from tercet.federation.api import Count, Health, NodeInfo, PublicJson, Time
-from tercet.federation.identifiers import DatasetName, Digest, Identifier, Line, MemberName
-from tercet.federation.model import Body
+from tercet.federation.model import Body, DatasetName, Digest, Identifier, Line, MemberName
 
 
 class OperatorReason(Body):

@@ -31,9 +31,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from tercet.federation.api import Count, Decision, End, ErrorBody, JobStateName, PublicJson, Time
-from tercet.federation.identifiers import DatasetName, Digest, Identifier, Line, MemberName
-from tercet.federation.model import Body
+from tercet.federation.api import Count, ErrorBody, PublicJson, Time
+from tercet.federation.api_jobs import Decision, End, JobStateName
+from tercet.federation.model import Body, DatasetName, Digest, Identifier, Line, MemberName
 from tercet.federation.orders import SignedOrder
 
 NODES = 3

@@ -24,9 +24,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from tercet.errors import ConfigError, PlanError
-from tercet.federation.identifiers import ColumnName, DatasetName, Digest, Identifier, KeptName, Line
 from tercet.federation.identity import MAX_CERTIFICATE_BYTES, SIGNATURE_BYTES, Card, KeyPurpose, Member
-from tercet.federation.model import Body, Canonical
+from tercet.federation.model import Body, Canonical, ColumnName, DatasetName, Digest, Identifier, KeptName, Line
 
 MAGIC = b"tercetJB"
 VERSION = 1

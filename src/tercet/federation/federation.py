@@ -14,10 +14,8 @@ import tomli_w
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from tercet.errors import ConfigError
-from tercet.federation.canonical import canonical_json
-from tercet.federation.identifiers import Identifier, Line, MemberName, fresh_id
 from tercet.federation.identity import Card
-from tercet.federation.model import Body, faults
+from tercet.federation.model import Body, Identifier, Line, MemberName, canonical_json, faults, fresh_id
 from tercet.sharing import PARTIES, Party
 
 NODES = len(PARTIES)

@@ -180,6 +180,14 @@ class Card:
                 hint="the message was changed on its way, or signed with another key or for another node",
             ) from None
 
+    def verify_text(self, purpose: KeyPurpose, message: bytes, signature: str) -> None:
+        """As `verify`, of what `Member.sign_text` gave."""
+        try:
+            decoded = decode_base64url(signature)
+        except ValueError:
+            raise IntegrityError(f"the signature ({purpose}) of {self.name} is broken: it is not base64url") from None
+        self.verify(purpose, message, decoded)
+
     def seal(self, purpose: KeyPurpose, context: bytes, data: Data) -> bytes:
         """Encrypt for this member alone (HPKE, RFC 9180, base mode); 48 bytes longer. 1 ms for a mebibyte.
 
@@ -285,6 +293,10 @@ class Member:
         way = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
         r, s = utils.decode_dss_signature(self._signer.sign(labelled(purpose, message), way))
         return r.to_bytes(_NUMBER_BYTES, "big") + s.to_bytes(_NUMBER_BYTES, "big")
+
+    def sign_text(self, purpose: KeyPurpose, message: bytes) -> str:
+        """As `sign`, in base64url."""
+        return encode_base64url(self.sign(purpose, message))
 
     def open(self, purpose: KeyPurpose, context: bytes, box: Data) -> bytes:
         """Give what `Card.seal` put in. Raises IntegrityError for anything else."""

@@ -12,10 +12,9 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from tercet.errors import ConfigError, IntegrityError, PlanError
-from tercet.federation.clock import utc_time
-from tercet.federation.identifiers import DatasetName, Digest, Identifier, KeptName
-from tercet.federation.identity import Card, KeyPurpose, Member, decode_base64url, encode_base64url
-from tercet.federation.model import Body, Canonical
+from tercet.federation.identity import Card, KeyPurpose, Member, decode_base64url
+from tercet.federation.model import Body, Canonical, DatasetName, Digest, Identifier, KeptName
+from tercet.federation.text import utc_time
 
 MAX_AGE_S = 86_400
 """An order may wait this long at the coordinator."""
@@ -105,7 +104,7 @@ def sign_order(member: Member, order: Order) -> SignedOrder:
     return SignedOrder(
         order=text.decode(),
         certificate=base64.b64encode(member.card.certificate).decode("ascii"),
-        signature=encode_base64url(member.sign(KeyPurpose.ORDER, text)),
+        signature=member.sign_text(KeyPurpose.ORDER, text),
     )
 
 

@@ -18,8 +18,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from tercet.errors import ConfigError, IntegrityError
-from tercet.federation.clock import utc_time
-from tercet.federation.identifiers import ID_BYTES, fresh_nonce
 from tercet.federation.identity import (
     MAX_CERTIFICATE_BYTES,
     SIGNATURE_BYTES,
@@ -29,6 +27,8 @@ from tercet.federation.identity import (
     decode_base64url,
     encode_base64url,
 )
+from tercet.federation.model import ID_BYTES, fresh_nonce
+from tercet.federation.text import utc_time
 
 CERTIFICATE, NODE, DATE, NONCE, CONTENT, SIGNATURE = (
     "tercet-certificate",
@@ -117,7 +117,7 @@ def signed_headers(
         DATE: date,
         NONCE: nonce,
         CONTENT: body_sha256_hex,
-        SIGNATURE: encode_base64url(member.sign(KeyPurpose.REQUEST, message)),
+        SIGNATURE: member.sign_text(KeyPurpose.REQUEST, message),
     }
 
 

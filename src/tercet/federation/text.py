@@ -1,8 +1,9 @@
-"""Makes text from outside safe for a terminal: invisible characters could control it, or reverse the order of words."""
+"""Text for people: without hidden characters, which could control a terminal or reverse words; counts and moments."""
 
 from __future__ import annotations
 
 import unicodedata
+from datetime import UTC, datetime
 
 _HIDDEN = frozenset(("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
 """Categories of Unicode: controls, formats (direction marks, joiners of no width), surrogates, private and unassigned
@@ -48,3 +49,13 @@ def checked_plain(text: str) -> str:
             "it holds characters that are not seen (controls, direction marks, line breaks): take them out"
         )
     return text
+
+
+def utc_time(when: float) -> str:
+    """Unix seconds as a date and time of day in UTC, to the second."""
+    return f"{datetime.fromtimestamp(when, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def local_time(when: float) -> str:
+    """Unix seconds as a date and time of day in this machine's zone, to the minute."""
+    return f"{datetime.fromtimestamp(when, UTC).astimezone():%Y-%m-%d %H:%M %Z}".rstrip()

@@ -12,6 +12,7 @@ from tercet.learn.reasons import KNOWN
 from tercet.plan.plan import OutputKind
 from tercet.plan.record.explain import Narrowed, narrowed
 from tercet.plan.rows.track import Allowance
+from tercet.policy.behind import counted_rows, foreign_columns, joint_rows, origins_of
 from tercet.policy.disclosure import (
     Disclosure,
     columns_text,
@@ -20,8 +21,7 @@ from tercet.policy.disclosure import (
     operations_used,
 )
 from tercet.policy.persons import Persons
-from tercet.policy.request import Charge, ColumnSource, InputSource, KeptSource, PolicyRequest
-from tercet.policy.rows_behind import counted_rows, joint_rows
+from tercet.policy.request import Charge, ColumnName, ColumnSource, InputSource, KeptSource, PolicyRequest, Terms
 from tercet.policy.rules import (
     ALL,
     SELF,
@@ -34,8 +34,6 @@ from tercet.policy.rules import (
     Rule,
     Unchecked,
 )
-from tercet.policy.sources import foreign_columns, origins_of
-from tercet.policy.terms import ColumnName, Terms
 
 DAY_S = 86_400.0
 

@@ -11,12 +11,9 @@ from tercet.plan.plan import OutputKind, Plan, PlanOperation, maker_of
 from tercet.plan.rows.states import RowNumbers, RowState, Spread
 from tercet.plan.rows.track import Allowance, track
 from tercet.plan.types import capacity_bits
-from tercet.policy.partners import known_beside
-from tercet.policy.persons import Persons, kind_of
-from tercet.policy.request import InputSource, KeptSource, united
-from tercet.policy.rows_behind import RowsBehind
-from tercet.policy.sources import InputFacts, Origins, ReadColumn, known_of, written
-from tercet.policy.terms import ColumnName
+from tercet.policy.behind import InputFacts, Origins, ReadColumn, RowsBehind, known_of, written
+from tercet.policy.persons import Persons, kind_of, known_beside, united
+from tercet.policy.request import ColumnName, InputSource, KeptSource
 
 _SHOWN = 6
 MAX_FLOWS = 1 << 20

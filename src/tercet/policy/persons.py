@@ -1,15 +1,15 @@
-"""Which rows of several datasets belong to one person: those with equal public keys."""
+"""Which rows of datasets belong to one person, by equal public keys, and which a person knows something about."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.plan.rows.places import RowOrder
+from tercet.plan.rows.places import Ints, RowOrder
 from tercet.plan.rows.states import RowNumbers
 from tercet.store.keys import KeyValues, Texts, as_arrow
 
@@ -18,6 +18,10 @@ MAX_NUMBERED = 1 << 21
 MAX_ROWS = 1 << 44
 """More rows than a dataset has: those of different kinds have numbers in stretches of their own, so that none are one
 person's."""
+
+
+Stretches: TypeAlias = tuple[tuple[int, int], ...]
+"""Ranges of rows (from, to), in order, none touching the next."""
 
 
 class Apart(Enum):
@@ -144,3 +148,59 @@ def _numbers(codes: Mapping[DatasetLayout, NDArray[np.int64]]) -> dict[DatasetLa
     number = np.empty(many, np.int64)
     number[np.lexsort((place, -count))] = np.arange(many)
     return {name: RowOrder.of_rows(number[one]) for name, one in codes.items()}
+
+
+def united(one: Stretches, other: Stretches) -> Stretches:
+    """Rows that are in either."""
+    found: list[tuple[int, int]] = []
+    for start, stop in sorted((*one, *other)):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(stop, found[-1][1])
+        else:
+            found.append((start, stop))
+    return tuple(found)
+
+
+def known_beside(known: Mapping[str, Stretches], numbering: Mapping[str, RowNumbers]) -> dict[str, Stretches]:
+    """Of each of several datasets, the rows that a person knows, and those of the same people as rows known elsewhere.
+
+    Called once for each output of a plan. A row that is joined with one that the person has brought is marked by it: a
+    1 in one of them and zeros elsewhere would make a sum of products that row's number. `numbering` as in
+    `plan.rows.track`.
+    """
+    if len(known) < 2 or not any(known.values()):
+        return dict(known)
+    numbers: Stretches = ()
+    for name, stretches in known.items():
+        numbers = united(numbers, _numbers_of(stretches, numbering.get(name, 0)))
+    return {name: _rows_of(numbers, numbering.get(name, 0)) for name in known}
+
+
+def _numbers_of(rows: Stretches, numbering: RowNumbers) -> Stretches:
+    if isinstance(numbering, int):
+        return tuple((start + numbering, stop + numbering) for start, stop in rows)
+    places = [np.arange(start, min(stop, numbering.length), dtype=np.int64) for start, stop in rows]
+    return _stretches(np.sort(numbering.at(np.concatenate(places)))) if places else ()
+
+
+def _rows_of(numbers: Stretches, numbering: RowNumbers) -> Stretches:
+    if isinstance(numbering, int):
+        return tuple(_shifted(numbers, numbering))
+    mine = numbering.at(np.arange(numbering.length, dtype=np.int64))
+    edges = np.array([edge for one in numbers for edge in one], np.int64)
+    return _stretches(np.flatnonzero(np.searchsorted(edges, mine, side="right") % 2 == 1))
+
+
+def _shifted(numbers: Stretches, begins: int) -> Iterable[tuple[int, int]]:
+    for start, stop in numbers:
+        low, high = max(start - begins, 0), min(stop - begins, MAX_ROWS)
+        if low < high:
+            yield low, high
+
+
+def _stretches(ascending: Ints) -> Stretches:
+    if not ascending.size:
+        return ()
+    ends = np.flatnonzero(np.append(np.diff(ascending) != 1, True))
+    starts = np.append(0, ends[:-1] + 1)
+    return tuple(zip(ascending[starts].tolist(), (ascending[ends] + 1).tolist(), strict=True))

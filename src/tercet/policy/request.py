@@ -1,17 +1,63 @@
-"""What a policy decides about: a job, the sources of its inputs, and what its analyst has used of budgets."""
+"""What a policy decides about: a job, the sources of its inputs, the terms on which these were kept, budgets used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
+from tercet.errors import IntegrityError
 from tercet.plan.plan import Plan
-from tercet.policy.persons import KeysOf, no_keys
-from tercet.policy.terms import NO_TERMS, Terms
+from tercet.policy.persons import KeysOf, Stretches, no_keys, united
 
-Stretches: TypeAlias = tuple[tuple[int, int], ...]
-"""Ranges of rows (from, to), in order, none touching the next."""
+ColumnName = tuple[str, str]
+"""Dataset and column."""
+UNKNOWN = 1 << 62
+"""The `min_rows` of a result whose rule is not known: more rows than any dataset has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The strictest of all rules behind a kept result. Each node writes down its own, as each has a policy of its own.
+
+    `rules` are their names; `min_rows` the most rows that any of them asks for behind a number; `shown` the columns of
+    which all of them let single rows be revealed.
+    """
+
+    rules: tuple[str, ...] = ()
+    min_rows: int = 0
+    shown: frozenset[ColumnName] = frozenset()
+
+    @classmethod
+    def of(
+        cls, rule: str, min_rows: int, shown: Iterable[ColumnName], before: Mapping[Terms, frozenset[ColumnName]]
+    ) -> Self:
+        """Those on which a rule that shows these columns lets something be kept that was made of results kept
+        `before`, each of which has these columns in it."""
+        names = {rule}.union(*(one.rules for one in before))
+        allowed = frozenset(shown).difference(*(columns - one.shown for one, columns in before.items()))
+        return cls(tuple(sorted(names)), max([min_rows, *(one.min_rows for one in before)]), allowed)
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON; `read_terms` gives it back."""
+        shown = [list(column) for column in sorted(self.shown)]
+        return {"rules": list(self.rules), "min_rows": self.min_rows, "shown": shown}
+
+
+NO_TERMS = Terms()
+
+
+def read_terms(data: Any) -> Terms:
+    """What `Terms.stored` wrote; without anything, the strictest. Raises IntegrityError for anything else."""
+    if data is None:
+        return Terms(min_rows=UNKNOWN)
+    try:
+        assert isinstance(data, Mapping) and set(data) == {"rules", "min_rows", "shown"}
+        names, least, shown = data["rules"], data["min_rows"], data["shown"]
+        assert all(isinstance(name, str) for name in names) and type(least) is int
+        return Terms(tuple(names), least, frozenset((str(dataset), str(column)) for dataset, column in shown))
+    except (AssertionError, KeyError, TypeError, ValueError):
+        raise IntegrityError("the terms on which a result was kept cannot be read") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +77,6 @@ class Brought:
         mixed = self.mixed or other.mixed or self.rows != other.rows
         rows = self.rows if self.rows == other.rows else united(self.rows, other.rows)
         return Brought(rows, mixed, self.marked or other.marked)
-
-
-def united(one: Stretches, other: Stretches) -> Stretches:
-    """Rows that are in either."""
-    found: list[tuple[int, int]] = []
-    for start, stop in sorted((*one, *other)):
-        if found and start <= found[-1][1]:
-            found[-1] = found[-1][0], max(stop, found[-1][1])
-        else:
-            found.append((start, stop))
-    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

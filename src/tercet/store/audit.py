@@ -1,7 +1,8 @@
 """The audit chain: an append-only record, each entry bound to the one before it and signed by the node.
 
 An entry's hash covers everything but its signature, and the hash of the entry before; the signature is over that hash.
-Heads of the other nodes' chains are entries too, so that none can rewrite its history alone; `audit_check` compares.
+Heads of the other nodes' chains are entries too, so that none can rewrite its history alone; `verify` and `cross_check`
+check exported chains offline.
 """
 
 from __future__ import annotations
@@ -9,21 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
-from sqlalchemy import Connection, insert, select
+from pydantic import Field, StringConstraints, ValidationError
+from sqlalchemy import Connection, Row, insert, select
 
-from tercet.errors import IntegrityError
+from tercet.errors import InputError, IntegrityError
 from tercet.federation.api import PublicJson
 from tercet.federation.api_peer import SignedHead
-from tercet.federation.canonical import ascii_json
-from tercet.federation.identifiers import Digest
-from tercet.federation.identity import Card, KeyPurpose, Member, decode_base64url, encode_base64url
-from tercet.federation.model import Body
+from tercet.federation.identity import Card, KeyPurpose, Member
+from tercet.federation.model import Body, Digest, ascii_json, faults
 from tercet.store.catalogue import Catalogue
 from tercet.store.tables import AUDIT
 
@@ -108,7 +107,7 @@ class Audit:
                 prev=prev,
                 hash=digest,
                 signer=signer,
-                signature=encode_base64url(self._member.sign(KeyPurpose.AUDIT, bytes.fromhex(digest))),
+                signature=self._member.sign_text(KeyPurpose.AUDIT, bytes.fromhex(digest)),
             )
             entries.append(entry)
             rows.append({**entry.model_dump(exclude={"details"}), "details": text.decode()})
@@ -134,19 +133,15 @@ class Audit:
             hash=digest,
             time=moment,
             started=self._started,
-            signature=encode_base64url(self._member.sign(KeyPurpose.HEAD, message)),
+            signature=self._member.sign_text(KeyPurpose.HEAD, message),
         )
 
-    def countersign(self, connection: Connection, head: SignedHead, card: Card, job: str = "") -> Entry:
-        """Write another node's head into this chain, after checking that it signed it, and that it is not an old one.
-
-        Raises IntegrityError for a head that the node did not sign, that is lower than the last one written down of
-        it, or of the same number and another hash: a chain only grows.
-        """
-        return self.append(connection, *self.checked_head(connection, head, card, job))
-
     def checked_head(self, connection: Connection, head: SignedHead, card: Card, job: str = "") -> Told:
-        """As `countersign`, but gives the entry in place of appending it."""
+        """The entry with another node's head, after checking that it signed it, and that it is not an old one.
+
+        Raises IntegrityError for a head that the node did not sign, that is lower than the last one in this chain, or
+        of the same number and another hash: a chain only grows.
+        """
         check_head(head, card)
         last = self._last_head(connection, head.node)
         if last is not None and (fault := head_fault(last, head)):
@@ -183,7 +178,7 @@ class Audit:
                     select(AUDIT).where(AUDIT.c.number >= start).order_by(AUDIT.c.number).limit(page)
                 ).all()
             for row in rows:
-                yield Entry.model_validate({**row._mapping, "details": json.loads(row.details)})
+                yield _entry(row)
             if len(rows) < page:
                 return
             start = rows[-1].number + 1
@@ -194,7 +189,11 @@ class Audit:
         wanted = select(AUDIT).where(AUDIT.c.kind == kind).order_by(AUDIT.c.number.desc()).limit(limit)
         with self.catalogue.read() as connection:
             rows = connection.execute(wanted).all()
-        return [Entry.model_validate({**row._mapping, "details": json.loads(row.details)}) for row in rows]
+        return [_entry(row) for row in rows]
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry.model_validate({**row._mapping, "details": json.loads(row.details)})
 
 
 def entry_hash(number: int, moment: str, kind: str, details: dict[str, Any], prev: str, signer: str) -> str:
@@ -212,11 +211,8 @@ def check_head(head: SignedHead, card: Card) -> None:
     """Raise IntegrityError unless that member signed this head."""
     if head.node != card.name:
         raise IntegrityError(f"this is a head of {head.node}, not of {card.name}")
-    try:
-        signature = decode_base64url(head.signature)
-    except ValueError:
-        raise IntegrityError(f"the signature of a head of {head.node} is broken") from None
-    card.verify(KeyPurpose.HEAD, head_message(head.node, head.number, head.hash, head.time, head.started), signature)
+    message = head_message(head.node, head.number, head.hash, head.time, head.started)
+    card.verify_text(KeyPurpose.HEAD, message, head.signature)
 
 
 def read_head(details: dict[str, Any]) -> SignedHead:
@@ -239,3 +235,128 @@ def head_fault(last: SignedHead, head: SignedHead) -> str:
 def timestamp(moment: float) -> str:
     """Unix seconds as UTC in ISO 8601, with microseconds: sorts as it reads."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+Chain = tuple[Sequence[Card], Sequence[Entry]]
+"""A node's cards (today's, and earlier ones where it has renewed its identity), and its whole chain."""
+
+
+def read_entries(lines: Iterable[str]) -> list[Entry]:
+    """Read entries, each a line of JSON, as `tercet node audit` writes them. Raises InputError naming the line."""
+    entries = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            entries.append(Entry.model_validate(json.loads(line)))
+        except ValidationError as error:
+            raise InputError(f"line {number} is no audit entry: {faults(error)}") from None
+        except (ValueError, RecursionError):
+            raise InputError(f"line {number} is no audit entry: it is no JSON") from None
+    return entries
+
+
+def verify(entries: Sequence[Entry], cards: Sequence[Card]) -> list[str]:
+    """Check a whole chain; gives a line for every defect, none if it is whole.
+
+    Finds entries that were edited, removed (except at the end: that is for `cross_check`), added or put elsewhere, and
+    entries that the node did not sign. Costs 0.1 ms an entry.
+    """
+    found: list[str] = []
+    by_fingerprint = {card.fingerprint: card for card in cards}
+    prev, number = NO_HASH, 0
+    for entry in entries:
+        number += 1
+        if entry.number != number:
+            found.append(f"entry {entry.number} stands where entry {number} should be")
+            number = entry.number
+        if entry.prev != prev:
+            found.append(f"entry {entry.number} does not follow the entry before it")
+        if entry.hash != entry.computed_hash():
+            found.append(f"entry {entry.number} was changed: its hash is another")
+        prev = entry.hash
+        card = by_fingerprint.get(entry.signer)
+        if card is None:
+            found.append(f"entry {entry.number} is signed by {entry.signer[:16]}, which is not this node")
+            continue
+        try:
+            card.verify_text(KeyPurpose.AUDIT, bytes.fromhex(entry.hash), entry.signature)
+        except IntegrityError:
+            found.append(f"entry {entry.number} has a signature that is not one of {card.name}")
+    return found
+
+
+def cross_check(chains: Sequence[Chain]) -> list[str]:
+    """Check every chain, and the heads that each has of the others against those; gives a line for every defect.
+
+    Names a node that removed, replaced or rewrote entries which another node had countersigned, and a node that
+    gave an old head, after which its entries would have no countersignature.
+    """
+    found: list[str] = []
+    by_name = {cards[0].name: (cards, entries) for cards, entries in chains}
+    for cards, entries in chains:
+        found += [f"{cards[0].name}: {line}" for line in verify(entries, cards)]
+    jobs = {name: _first_of_jobs(entries) for name, (_, entries) in by_name.items()}
+    for cards, entries in chains:
+        last: dict[str, SignedHead] = {}
+        for entry in entries:
+            if entry.kind == HEAD_KIND:
+                found += _check_countersigned(cards[0].name, entry, by_name, jobs, last)
+            elif entry.kind == HEAD_ACCEPTED_KIND:
+                last.pop(str(entry.details.get("node")), None)
+    return found
+
+
+def _first_of_jobs(entries: Sequence[Entry]) -> dict[str, int]:
+    """The number of the first entry of each job in a chain."""
+    found: dict[str, int] = {}
+    for entry in entries:
+        if entry.kind == JOB_KIND:
+            found.setdefault(str(entry.details.get("job")), entry.number)
+    return found
+
+
+def _check_countersigned(
+    holder: str, entry: Entry, chains: dict[str, Chain], jobs: dict[str, dict[str, int]], last: dict[str, SignedHead]
+) -> list[str]:
+    where = f"{holder}: entry {entry.number}"
+    try:
+        head = read_head(entry.details)
+    except ValidationError:
+        return [f"{where} holds no head"]
+    before, last[head.node] = last.get(head.node), head
+    if before is not None and (fault := head_fault(before, head)):
+        return [f"{head.node}: {holder} holds signed heads that go back (entry {entry.number}): {fault}"]
+    chain = chains.get(head.node)
+    if chain is None:
+        return []
+    cards, entries = chain
+    if not any(_signed(head, card) for card in cards):
+        return [f"{where} holds a head that {head.node} did not sign"]
+    if head.number == 0:
+        return [] if head.hash == NO_HASH else [f"{where} holds a head of {head.node} that fits no chain"]
+    if head.number > len(entries):
+        return [
+            f"{head.node}: its chain ends at entry {len(entries)}, but {holder} holds its signed head of entry "
+            f"{head.number}: entries were removed"
+        ]
+    if entries[head.number - 1].hash != head.hash:
+        return [f"{head.node}: entry {head.number} is not the one that it signed for {holder}: history was rewritten"]
+    if job := entry.details.get("job"):
+        taken = jobs[head.node].get(str(job))
+        if taken is None:
+            return [f"{head.node}: its chain has no entry of job {str(job)[:8]}, in which it took part with {holder}"]
+        if taken > head.number:
+            return [
+                f"{head.node}: it took job {str(job)[:8]} in with entry {taken}, and showed {holder} entry "
+                f"{head.number} as its newest after that: an old head"
+            ]
+    return []
+
+
+def _signed(head: SignedHead, card: Card) -> bool:
+    try:
+        check_head(head, card)
+    except IntegrityError:
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""Backup of one node while it runs, restore into an empty place, and whether the versions of three nodes fit.
+"""Backup of one node while it runs, and restore into an empty place.
 
 A backup is a folder: `catalogue.jsonl` (every row, of one moment, in a form that either kind of database takes),
 `parts/` (share files; hard links where possible, since they never change), `extra/`, and `manifest.json` with a hash of
@@ -14,7 +14,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ from typing import Any
 from sqlalchemy import Connection, MetaData, func, insert, select, text
 
 from tercet.errors import ConfigError, Gone, InputError, IntegrityError, StorageError
-from tercet.federation.canonical import ascii_json
-from tercet.federation.clock import utc_time
+from tercet.federation.model import ascii_json
+from tercet.federation.text import utc_time
 from tercet.store.catalogue import RESTORE_UNTOLD, RESTORED, Catalogue
 from tercet.store.datasets import names, version_row
 from tercet.store.files import PARTS, SUFFIX, PartFile, make_folder, sync_folder, translated, write_file
@@ -111,7 +111,7 @@ def _backup(catalogue: Catalogue, folder: Path, target: Path, extra: Mapping[str
         digest = _dump(connection, target / _CATALOGUE)
         there = referred(connection)
         chunks = {segment.place_name: segment.chunks for segment in segments_there(connection)}
-        fit = _versions(connection)
+        fit = versions(connection)
     files = _copy_parts(folder / PARTS, target / PARTS, there, chunks)
     for name, data in extra.items():
         make_folder(target / _EXTRA, "the backup")
@@ -169,33 +169,8 @@ def restore(
     return _summary(source, manifest)
 
 
-def versions(catalogue: Catalogue) -> dict[str, Any]:
+def versions(connection: Connection) -> dict[str, Any]:
     """What this node has, to compare with others: datasets (version, manifest, rows), kept arrays (digests)."""
-    with catalogue.read() as connection:
-        return _versions(connection)
-
-
-def compare(summaries: Sequence[Mapping[str, Any]], nodes: Sequence[str]) -> list[str]:
-    """A line for every difference between the nodes, with their names; no line if there is none."""
-    found = []
-    for kind in ("datasets", "kept"):
-        for name in sorted({name for summary in summaries for name in summary[kind]}):
-            states = [_shown(summary[kind].get(name)) for summary in summaries]
-            if len(set(states)) > 1:
-                told = ", ".join(f"{node} has {state}" for node, state in zip(nodes, states, strict=True))
-                found.append(f"{kind.removesuffix('s')} {name}: {told}")
-    return found
-
-
-def _shown(state: Any) -> str:
-    if state is None:
-        return "nothing"
-    if isinstance(state, Mapping):
-        return f"version {state['version']} ({state['manifest'][:16]}, {state['rows']:,} rows)"
-    return str(hashlib.sha256(ascii_json(state)).hexdigest()[:16])
-
-
-def _versions(connection: Connection) -> dict[str, Any]:
     datasets = {}
     current = {row.name: row.version for row in connection.execute(select(DATASETS.c.name, DATASETS.c.version))}
     for name in names(connection):
@@ -237,15 +212,16 @@ def _from_json(value: Any) -> Any:
 def _load(connection: Connection, path: Path, expected: str) -> None:
     """Put the rows of a dump into empty tables, as they were when it was made."""
     if _file_hash(path) != expected:
-        raise IntegrityError(f"the backup is damaged: {_CATALOGUE} is not what was written", hint="use another backup")
+        raise _damaged(f"{_CATALOGUE} is not what was written")
     tables = MetaData()
     tables.reflect(connection)
     for table in tables.sorted_tables:
         if table.name in METADATA.tables and connection.execute(select(func.count()).select_from(table)).scalar():
             raise ConfigError("there is something in the catalogue already", hint="restore into an empty database")
-    for line in _lines(path):
-        table = tables.tables[line["table"]]
-        connection.execute(insert(table).values({name: _from_json(value) for name, value in line["row"].items()}))
+    with open(path, "rb") as file:
+        for line in map(json.loads, file):
+            table = tables.tables[line["table"]]
+            connection.execute(insert(table).values({name: _from_json(value) for name, value in line["row"].items()}))
     if connection.dialect.name == "postgresql":
         # rows were inserted with their numbers, so the sequence has not advanced
         connection.execute(
@@ -254,12 +230,6 @@ def _load(connection: Connection, path: Path, expected: str) -> None:
                 "(SELECT COALESCE(MAX(number), 0) + 1 FROM receipts), false)"
             )
         )
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    with open(path, "rb") as file:
-        for line in file:
-            yield json.loads(line)
 
 
 # -- files
@@ -326,15 +296,19 @@ def _file_facts(path: Path) -> dict[str, Any]:
 def _restore_part(source: Path, target: Path, name: str, facts: Mapping[str, Any]) -> None:
     place, _, file = name.partition("/")
     if not file.endswith(SUFFIX) or "/" in file or place in ("", ".", ".."):
-        raise IntegrityError("the backup is damaged: it has a file of another name", hint="use another backup")
+        raise _damaged("it has a file of another name")
     make_folder(target / place, "the store")
     try:
         _copy(source / place / file, target / place / file)
     except Gone:
-        raise IntegrityError(f"the backup is damaged: {name} is missing", hint="use another backup") from None
+        raise _damaged(f"{name} is missing") from None
     if _file_facts(target / place / file) != facts:
-        raise IntegrityError(f"the backup is damaged: {name} is not what was written", hint="use another backup")
+        raise _damaged(f"{name} is not what was written")
     PartFile.open(target / place / file, None, "the backup").verify()
+
+
+def _damaged(why: str) -> IntegrityError:
+    return IntegrityError(f"the backup is damaged: {why}", hint="use another backup")
 
 
 def _file_hash(path: Path) -> str:
@@ -342,7 +316,7 @@ def _file_hash(path: Path) -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise IntegrityError(f"the backup is damaged: {path.name}: {error.strerror}", hint="use another") from None
+        raise _damaged(f"{path.name}: {error.strerror}") from None
 
 
 def _read_manifest(source: Path) -> dict[str, Any]:
@@ -352,7 +326,7 @@ def _read_manifest(source: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{source} is no backup: {error}") from None
     if hashlib.sha256(data).hexdigest() != expected:
-        raise IntegrityError(f"the backup is damaged: {_MANIFEST} is not what was written", hint="use another backup")
+        raise _damaged(f"{_MANIFEST} is not what was written")
     manifest: dict[str, Any] = json.loads(data)
     if manifest.get("format") != FORMAT:
         raise ConfigError(f"a backup of format {manifest.get('format')}, this version of tercet knows {FORMAT}")

@@ -14,38 +14,35 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from tercet.errors import Busy, InputError, IntegrityError, NotFound, TercetError
-from tercet.federation.canonical import ascii_json
+from tercet.federation.model import ascii_json
 from tercet.sharing import Party
 from tercet.store.audit import Audit, timestamp
 from tercet.store.catalogue import RESTORE_UNTOLD, Catalogue
 from tercet.store.change import (
+    FAILED,
+    PASSED,
     Change,
     ChangeResult,
     CheckChange,
     DropChange,
     Effect,
+    InDoubt,
     KeepChange,
+    KnownChange,
     Prepared,
     RefreshChange,
     UploadChange,
     WidenChange,
     WithdrawChange,
-    check_prepared,
-    write_change,
-)
-from tercet.store.change_rows import (
-    FAILED,
-    PASSED,
-    InDoubt,
-    KnownChange,
     answered,
-    as_dict,
     change_in,
+    check_prepared,
     insert_row,
     known_in,
     result_in,
@@ -53,16 +50,23 @@ from tercet.store.change_rows import (
     text_of,
     told_of,
     update_of,
+    write_change,
 )
-from tercet.store.checked import clear_checks
-from tercet.store.dataset_changes import apply_dataset, plan_check, plan_refresh, plan_upload, plan_withdraw
+from tercet.store.dataset_changes import (
+    apply_dataset,
+    apply_widen,
+    plan_check,
+    plan_refresh,
+    plan_upload,
+    plan_widen,
+    plan_withdraw,
+)
 from tercet.store.datasets import Datasets, dataset_lock
 from tercet.store.files import place, remove_folder
 from tercet.store.kept_changes import apply_drop, apply_keep, kept_locks, plan_drop, plan_keep
 from tercet.store.sweep import sweep, sweep_ended
 from tercet.store.tables import CHANGES, LOCKS
-from tercet.store.uploads import Uploads, set_state
-from tercet.store.widening import apply_widen, plan_widen
+from tercet.store.uploads import Uploads, clear_checks, set_state
 
 _EVIDENCE_BYTES = 1 << 14
 
@@ -162,7 +166,7 @@ class Changes:
                 answers=json.dumps([answer.model_dump(mode="json") for answer in answers]),
                 verdict=text_of(verdict),
                 waiting="".join(str(int(party)) for party in sorted(waiting)),
-                result=ascii_json(as_dict(result)).decode(),
+                result=ascii_json(asdict(result)).decode(),
             )
             told = told_of(transaction, change, effect, result, json.loads(row.evidence))
             self._audit.append(connection, change.kind, told | ({"verdict": verdict} if verdict else {}))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, bindparam, insert, select
 
 from tercet.errors import Gone, InputError, NotFound
-from tercet.federation.canonical import ascii_json
+from tercet.federation.model import ascii_json
 from tercet.sharing import Party
 from tercet.store.catalogue import Catalogue
+from tercet.store.files import Verified
 from tercet.store.schema import MAX_SCHEMA_BYTES, Schema
-from tercet.store.segments import Segment
+from tercet.store.segments import Segment, StoredSegment
 from tercet.store.tables import DATASETS, SCHEMAS, SEGMENTS, VERSIONS
-from tercet.store.verified import Verified
 from tercet.store.version import DatasetVersion
 
 WHICH = "see which there are: tercet datasets (in Python net.datasets())"
@@ -46,6 +47,11 @@ def with_schema(table: Table) -> Select[tuple[object, ...]]:
     columns = [column for column in table.c if column.name != "schema"]
     found: Select[tuple[object, ...]] = select(*columns, SCHEMAS.c.text.label("schema"))
     return found.join_from(table, SCHEMAS, SCHEMAS.c.digest == table.c.schema)
+
+
+def schema_in(row: Row[Any]) -> Schema:
+    """The schema in a row of `with_schema`."""
+    return Schema.parse(json.loads(row.schema))
 
 
 _NAMED = select(DATASETS).where(DATASETS.c.name == bindparam("dataset"))
@@ -118,22 +124,20 @@ class Datasets:
         _check_there(connection, name, number, current)
         if not row.rows:
             raise Gone(f"all rows of dataset {name} have been withdrawn", hint=WHICH)
-        segments = visible(connection, name, number)
-        return DatasetVersion.load(
-            self.folder,
-            self.party,
-            {
-                "name": name,
-                "version": number,
-                "manifest": row.manifest,
-                "rows": row.rows,
-                "schema": json.loads(row.schema),
-                "created": dataset.created,
-                "changed": row.created,
-                "refreshed": dataset.refreshed,
-                "segments": [segment.describe() for segment in segments],
-            },
-            verified=Verified(),
+        where, verified = (self.folder, self.party, f"dataset {name}"), Verified()
+        return DatasetVersion(
+            name=name,
+            version=number,
+            manifest=row.manifest,
+            rows=row.rows,
+            schema=schema_in(row),
+            created=dataset.created,
+            changed=row.created,
+            refreshed=dataset.refreshed,
+            segments=tuple(
+                StoredSegment.stored(segment, *where, verified=verified)
+                for segment in visible(connection, name, number)
+            ),
         )
 
 
@@ -188,17 +192,9 @@ def segment_values(segment: Segment, dataset: str, version: int) -> dict[str, An
 def segment_of(row: Row[Any]) -> Segment:
     return Segment.load(
         {
-            "segment": row.segment,
-            "generation": row.generation,
-            "owner": row.owner,
-            "upload": row.upload,
-            "base": row.base,
-            "position": row.position,
-            "rows": row.rows,
-            "chunk_rows": row.chunk_rows,
+            **{each.name: row._mapping[each.name] for each in fields(Segment)},
             "columns": json.loads(row.columns),
             "digests": json.loads(row.digests),
-            "created": row.created,
             "checked": json.loads(row.checked) if row.checked else None,
         }
     )

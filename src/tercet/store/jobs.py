@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from tercet.errors import Gone, IntegrityError, NotFound
-from tercet.federation.canonical import ascii_json
+from tercet.federation.model import ascii_json
 from tercet.store.catalogue import FORGOTTEN, Catalogue
 from tercet.store.tables import JOBS, RECEIPTS, SPENT
 
@@ -144,14 +144,10 @@ class JobRows:
         values: dict[str, Any] = {"updated": now}
         if state is not None:
             values["state"] = state
-        if started:
-            values["started"] = now
-        if ended:
-            values["ended"] = now
-        if decision is not None:
-            values["decision"] = ascii_json(decision).decode()
-        if info is not None:
-            values["info"] = ascii_json(info).decode()
+        values |= {name: now for name, wanted in (("started", started), ("ended", ended)) if wanted}
+        for name, data in (("decision", decision), ("info", info)):
+            if data is not None:
+                values[name] = ascii_json(data).decode()
         changed = update(JOBS).where(JOBS.c.job == job)
         if only_from is not None:
             changed = changed.where(JOBS.c.state.in_(only_from))
@@ -222,21 +218,7 @@ class JobRows:
         )
         with self.catalogue.read() as connection:
             rows = connection.execute(wanted).all()
-        return [
-            ReceiptRow(
-                row.number,
-                row.job,
-                row.dataset,
-                row.version,
-                row.analyst,
-                row.bundle_hash or details.get("bundle") or "0" * 64,
-                row.state,
-                row.at,
-                details,
-            )
-            for row in rows
-            for details in [json.loads(row.details)]
-        ]
+        return [_receipt(row) for row in rows]
 
     def spend(
         self, connection: Connection, *, job: str, person: str, dataset: str, rule: str, bits: int, kept: int
@@ -322,17 +304,13 @@ class JobRows:
             return [_job(row) for row in connection.execute(wanted)]
 
 
+def _receipt(row: Row[Any]) -> ReceiptRow:
+    details = json.loads(row.details)
+    bundle = row.bundle_hash or details.get("bundle") or "0" * 64
+    return ReceiptRow(**{**row._mapping, "details": details, "bundle_hash": bundle})
+
+
 def _job(row: Row[Any]) -> JobRow:
-    return JobRow(
-        row.job,
-        row.bundle_hash,
-        row.analyst,
-        row.state,
-        row.received,
-        row.updated,
-        row.started,
-        row.ended,
-        row.deadline,
-        json.loads(row.decision),
-        json.loads(row.info),
-    )
+    values = dict(row._mapping)
+    decision, info = json.loads(values.pop("decision")), json.loads(values.pop("info"))
+    return JobRow(hash=values.pop("bundle_hash"), decision=decision, info=info, **values)

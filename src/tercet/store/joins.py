@@ -21,8 +21,7 @@ from tercet.sharing import BitShare, Share
 from tercet.store.files import Space, make_folder, place, place_name, remove_folder
 from tercet.store.keys import KeyValues, as_arrow
 from tercet.store.schema import StoredForm
-from tercet.store.segment_writer import SegmentWriter, derived_salts
-from tercet.store.segments import Segment, StoredSegment, Value, join_keys
+from tercet.store.segments import Segment, SegmentWriter, StoredSegment, Value, derived_salts, join_keys
 from tercet.store.version import DatasetVersion
 
 Columns = tuple[tuple[str, StoredForm], ...]

@@ -17,14 +17,13 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, or_
 
 from tercet.errors import Gone, NotFound
 from tercet.plan.types import Type
-from tercet.sharing import BitShare, Party, Share
+from tercet.sharing import Party
 from tercet.store.catalogue import Catalogue
 from tercet.store.files import remove_folder
-from tercet.store.kept_files import kept_dataset, kept_place, kept_title, read_kept, read_label, write_label
+from tercet.store.kept_files import kept_dataset, kept_place, kept_title, read_label, write_label
 from tercet.store.origins import Behind, Ended, read_origins
 from tercet.store.sweep import sweep_ended
 from tercet.store.tables import KEPT, LOCKS, SEGMENTS
-from tercet.store.verified import Verified
 
 T = TypeVar("T")
 _AGAIN = "run its job again, on what is there now"
@@ -128,10 +127,6 @@ class Kept:
             arrays = [_array(row) for row in resting(connection, dataset)]
         return [array for array in arrays if not self._is_over(array)]
 
-    def read(self, name: str) -> Share | BitShare:
-        """Its shares, in its shape (bools packed, flat). Raises as `get`, and IntegrityError for a damaged file."""
-        return read_kept(self.folder, self.party, self.get(name).describe(), verified=Verified())
-
     def results(self) -> Sequence[KeptResult]:
         """Models by name, then arrays that are of no model, newest first."""
         with self.catalogue.read() as connection:
@@ -177,8 +172,6 @@ class Kept:
 
 _THERE = KEPT.c.ended.is_(None)
 _MODELS = select(KEPT).where(KEPT.c.public.is_not(None), _THERE)
-
-
 _BATCH = 1000
 _FORGOTTEN = {"label": None, "public": None, "disclosure": None, "terms": None}
 """Fields that are deleted when an array or model ends."""

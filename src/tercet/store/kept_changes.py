@@ -10,8 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, or_, select
 
 from tercet.errors import Busy, Gone, InputError, NotFound
-from tercet.federation.canonical import ascii_json
-from tercet.federation.identifiers import fresh_id
+from tercet.federation.model import ascii_json, fresh_id
 from tercet.store.change import (
     Change,
     DropChange,

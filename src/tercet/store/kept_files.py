@@ -9,11 +9,9 @@ from typing import Any
 from tercet.plan.types import Type, read_type, write_type
 from tercet.ring import word_count
 from tercet.sharing import BitShare, Party, Share
-from tercet.store.files import Space, place, place_name
+from tercet.store.files import Space, Verified, place, place_name
 from tercet.store.schema import StoredForm
-from tercet.store.segment_writer import SegmentWriter, derived_salts
-from tercet.store.segments import Segment, StoredSegment, empty
-from tercet.store.verified import Verified
+from tercet.store.segments import Segment, SegmentWriter, StoredSegment, derived_salts, empty
 
 _COLUMN = "value"
 _CHUNK_ROWS = 1 << 20

@@ -30,7 +30,7 @@ from pydantic import (
 )
 
 from tercet.errors import ConfigError, InputError
-from tercet.federation.canonical import ascii_json
+from tercet.federation.model import ascii_json
 from tercet.federation.text import checked_plain, plain
 from tercet.plan.types import MAX_FRAC_BITS, Type, ValueKind, bool_type, smallest_ring
 from tercet.store.reading import AS_IT_IS, Reading

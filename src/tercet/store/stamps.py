@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tercet.federation.canonical import ascii_json
+from tercet.federation.model import ascii_json
 from tercet.store.schema import VALIDITY, Schema, StoredForm
 
 PROTOCOL = 2

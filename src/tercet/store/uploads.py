@@ -2,27 +2,30 @@
 
 The catalogue has what was announced; which chunks have arrived is read from the files. So a chunk costs no transaction,
 and after a crash an upload continues with the chunks that are whole.
+
+The values of a chunk may be checked while the owner still sends others; `CheckedChunks` has the results.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from tercet.errors import Busy, Gone, InputError, IntegrityError, NotFound, TercetError
-from tercet.sharing import Party
+from tercet.federation.model import ascii_json
+from tercet.sharing import PARTIES, Party
 from tercet.store.catalogue import Catalogue
-from tercet.store.checked import clear_checks
-from tercet.store.datasets import current_version, keep_schema, version_row, visible, with_schema
+from tercet.store.datasets import current_version, keep_schema, schema_in, version_row, visible, with_schema
 from tercet.store.files import (
     PartFile,
     Space,
@@ -38,7 +41,8 @@ from tercet.store.files import (
 )
 from tercet.store.part import Part
 from tercet.store.schema import Schema
-from tercet.store.tables import UPLOADS
+from tercet.store.stamps import PROTOCOL
+from tercet.store.tables import CHECKS, UPLOADS
 
 MODES = ("create", "append", "columns")
 MAX_CHUNKS = 1 << 20
@@ -185,18 +189,10 @@ class Uploads:
 
         Costs 0.1 ms a chunk. A damaged chunk is left out, to be sent again.
         """
-        info = self.info(upload)
-        if info.state not in ("open", "prepared"):
+        if self.info(upload).state not in ("open", "prepared"):
             return []
-        folder = self._folder(upload)
-        found = []
-        for chunk in chunk_numbers(folder):
-            try:
-                file = PartFile.open(chunk_file(folder, chunk), len(info.schema.stored), f"upload {upload[:8]}")
-            except (IntegrityError, Gone):
-                continue
-            found.append(ChunkInfo(file.header.chunk, file.header.part.hex(), file.header.rows))
-        return found
+        files = self.held(upload, chunk_numbers(self._folder(upload))).values()
+        return [ChunkInfo(file.header.chunk, file.header.part.hex(), file.header.rows) for file in files]
 
     def held(self, upload: str, chunks: Iterable[int]) -> dict[int, PartFile]:
         """Those of these chunks that are here whole, by number: headers and digests. Raises NotFound."""
@@ -265,7 +261,7 @@ def check_fits(connection: Connection, dataset: str, mode: str, schema: Schema) 
         return
     if mode == "create":
         raise InputError(f"there is a dataset {dataset} already", hint="append rows to it, or choose another name")
-    there = Schema.parse(json.loads(row.schema))
+    there = schema_in(row)
     if mode == "append":
         if any(segment.joined for segment in visible(connection, dataset, version)):
             raise InputError(
@@ -293,8 +289,7 @@ def _row(connection: Connection, upload: str) -> Row[Any] | None:
 
 
 def _info(row: Row[Any]) -> UploadInfo:
-    schema = Schema.parse(json.loads(row.schema))
-    return UploadInfo(row.upload, row.dataset, row.owner, row.mode, schema, row.state, row.created, row.touched)
+    return UploadInfo(**{**row._mapping, "schema": schema_in(row)})
 
 
 def _not_open(upload: str, state: str | None) -> TercetError:
@@ -302,3 +297,90 @@ def _not_open(upload: str, state: str | None) -> TercetError:
         # if it is aborted, chunks are accepted again
         return Busy(f"upload {upload[:8]} is being made visible", hint="wait for what becomes of it, and try again")
     return Gone(f"upload {upload[:8]} is {state}", hint="begin another")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedChunk:
+    """The result of checking one chunk at this node; `part` and `digests` name the components that were checked.
+
+    The tags of one chunk from different runs do not belong together: `run` tells them apart. Digests are of components
+    1, 2 and 3; `own` and `next` are this node's components of the tag.
+    """
+
+    chunk: int
+    run: str
+    part: str
+    digests: tuple[str, str, str]
+    own: bytes = field(repr=False)
+    next: bytes = field(repr=False)
+
+    def held_by(self, party: Party) -> tuple[str, str]:
+        """The digests of the two components that this party has."""
+        return self.digests[party - 1], self.digests[party.next - 1]
+
+
+class CheckedChunks:
+    """Called by the supervisor. Threads may use it at once."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def __repr__(self) -> str:
+        return "CheckedChunks()"
+
+    def of(self, upload: str, first: int = 0, last: int = 1 << 30) -> dict[int, CheckedChunk]:
+        """Chunks first to last (included), by number; those that another protocol checked count as unchecked."""
+        wanted = select(CHECKS).where(
+            CHECKS.c.upload == upload,
+            CHECKS.c.chunk >= first,
+            CHECKS.c.chunk <= last,
+            CHECKS.c.protocol == PROTOCOL,
+        )
+        with self._catalogue.read() as connection:
+            rows = connection.execute(wanted.order_by(CHECKS.c.chunk)).all()
+        found = {}
+        for row in rows:
+            one, two, three = json.loads(row.digests)
+            found[row.chunk] = CheckedChunk(row.chunk, row.run, row.part, (one, two, three), row.own, row.next)
+        return found
+
+    def put(self, upload: str, chunks: Iterable[CheckedChunk]) -> None:
+        """Store results, in place of earlier ones of these chunks. Does nothing if the upload is no longer open."""
+        with self._catalogue.write() as connection:
+            state = connection.execute(select(UPLOADS.c.state).where(UPLOADS.c.upload == upload)).scalar()
+            if state not in ("open", "prepared"):
+                return
+            for chunk in chunks:
+                connection.execute(delete(CHECKS).where(CHECKS.c.upload == upload, CHECKS.c.chunk == chunk.chunk))
+                connection.execute(
+                    insert(CHECKS).values(
+                        upload=upload,
+                        chunk=chunk.chunk,
+                        run=chunk.run,
+                        part=chunk.part,
+                        digests=ascii_json(list(chunk.digests)).decode(),
+                        own=chunk.own,
+                        next=chunk.next,
+                        protocol=PROTOCOL,
+                    )
+                )
+
+
+def clear_checks(connection: Connection, upload: str) -> None:
+    """Delete the results of an upload that was committed or discarded."""
+    connection.execute(delete(CHECKS).where(CHECKS.c.upload == upload))
+
+
+def chunks_digest(chunks: Iterable[CheckedChunk]) -> str:
+    """A hash of chunks and of the runs that checked them. Where it differs between nodes, tags do not fit together."""
+    found = hashlib.sha256(b"tercet/1 checked chunks\0")
+    for chunk in chunks:
+        found.update(ascii_json([chunk.chunk, chunk.run, chunk.part, list(chunk.digests)]) + b"\n")
+    return found.hexdigest()
+
+
+def triple(pairs: dict[Party, tuple[str, str]]) -> tuple[str, str, str] | None:
+    """The digests of components 1, 2 and 3 from what each party says of its own and next; None where copies differ."""
+    if any(pairs[party.prev][1] != pairs[party][0] for party in PARTIES):
+        return None
+    return pairs[Party.P1][0], pairs[Party.P2][0], pairs[Party.P3][0]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from tercet.errors import InputError
-from tercet.federation.canonical import ascii_json
+from tercet.federation.model import ascii_json
 from tercet.ring import ring
 from tercet.sharing import BitShare, Party, Share
+from tercet.store.files import Verified
 from tercet.store.keys import KeyValues
 from tercet.store.schema import Schema, StoredForm
 from tercet.store.segments import Segment, StoredSegment, empty, join_keys
-from tercet.store.verified import Verified
 
 
 @dataclass(frozen=True)
@@ -132,14 +132,8 @@ class DatasetVersion:
     def describe(self) -> dict[str, Any]:
         """All that a worker needs to read this version without a catalogue, as JSON data; nothing secret."""
         return {
-            "name": self.name,
-            "version": self.version,
-            "manifest": self.manifest,
-            "rows": self.rows,
+            **{each.name: getattr(self, each.name) for each in fields(self)},
             "schema": self.schema.to_dict(),
-            "created": self.created,
-            "changed": self.changed,
-            "refreshed": self.refreshed,
             "segments": [segment.describe() for segment in self.segments],
         }
 
@@ -151,17 +145,7 @@ class DatasetVersion:
             StoredSegment.stored(Segment.load(segment), folder, party, what, verified=verified)
             for segment in data["segments"]
         )
-        return cls(
-            data["name"],
-            data["version"],
-            data["manifest"],
-            data["rows"],
-            Schema.parse(data["schema"]),
-            segments,
-            data["created"],
-            data["changed"],
-            data["refreshed"],
-        )
+        return cls(**{**data, "schema": Schema.parse(data["schema"]), "segments": segments})
 
 
 def layout_of(segments: Iterable[Segment]) -> str:

@@ -30,7 +30,7 @@ from tercet.federation.api_peer import (
     HeldChunk,
     Prepare,
 )
-from tercet.federation.identifiers import fresh_id
+from tercet.federation.model import fresh_id
 from tercet.federation.refusals import error_of, unavailable
 from tercet.node.changes.checks import Checks
 from tercet.node.parts import NodeContext
@@ -39,9 +39,9 @@ from tercet.node.worker.lanes import Reservations
 from tercet.protocols.range_check import BATCH
 from tercet.sharing import PARTIES, Party
 from tercet.store.change import UploadChange, read_change
-from tercet.store.checked import triple
 from tercet.store.schema import Schema
 from tercet.store.stamps import ranges_of
+from tercet.store.uploads import triple
 from tercet.store.version import DatasetVersion
 
 _RUN_VALUES = 4 * BATCH

@@ -15,18 +15,17 @@ from dataclasses import dataclass, field
 from tercet.errors import IntegrityError, PlanError, TercetError
 from tercet.federation.api import ErrorBody
 from tercet.federation.api_peer import CheckAsk, CheckChunk, CheckHeld, CheckNews, CheckStart, HeldChunk
-from tercet.federation.canonical import ascii_json
+from tercet.federation.model import ascii_json
 from tercet.federation.refusals import conflict, error_of, too_many
 from tercet.node.parts import NodeContext
 from tercet.node.worker.lanes import ended, failure, lane_session
 from tercet.node.worker.messages import CheckDone, CheckOrder, ChunkOrder, Failed, PieceOrder
 from tercet.node.worker.pool import LaneEnd, LanePool
 from tercet.store.change import CheckChange, UploadChange
-from tercet.store.checked import CheckedChunk, CheckedChunks, chunks_digest
 from tercet.store.schema import Schema
 from tercet.store.segments import Segment
 from tercet.store.stamps import PROTOCOL
-from tercet.store.uploads import UploadInfo
+from tercet.store.uploads import CheckedChunk, CheckedChunks, UploadInfo, chunks_digest
 
 _HOUR_S = 3600.0
 _RUNS_KEPT = 256

@@ -18,8 +18,7 @@ from tercet.plan.run.language import PlanLanguage, PlanProgram
 from tercet.plan.types import Type, bool_type, capacity_bits, write_type
 from tercet.policy.disclosure import disclosures
 from tercet.policy.persons import Persons
-from tercet.policy.request import BudgetUse, InputSource, KeptSource, PolicyRequest
-from tercet.policy.terms import read_terms
+from tercet.policy.request import BudgetUse, InputSource, KeptSource, PolicyRequest, read_terms
 from tercet.store.catalogue import FORGOTTEN
 from tercet.store.change import KeepArray, KeepChange
 from tercet.store.kept import KeptRow

@@ -15,9 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tercet.errors import ProtocolViolation, TercetError, Timeout, Unreachable
-from tercet.federation.api import FINAL_STATES, End, ErrorBody
+from tercet.federation.api import ErrorBody
+from tercet.federation.api_jobs import FINAL_STATES, End
 from tercet.federation.api_peer import JobCancel, JobNews, JobPrepare, JobSettle, JobStart, Noted, Prepare, SignedHead
-from tercet.federation.identifiers import fresh_id
+from tercet.federation.model import fresh_id
 from tercet.node.changes.checks import Checks
 from tercet.node.changes.coordinator import Transactions
 from tercet.node.jobs.ends import Ends

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tercet.errors import IntegrityError, NotFound
-from tercet.federation.api import JobReport
+from tercet.federation.api_jobs import JobReport
 from tercet.federation.boxes import BoxInfo
 from tercet.federation.bundle import Bundle, read_bundle
 from tercet.federation.model import Body

@@ -10,11 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from tercet.errors import IntegrityError, PlanError, TercetError, Unreachable
-from tercet.federation.api import ChangeOutcome, Decision, ErrorBody, JobReport
+from tercet.federation.api import ChangeOutcome, ErrorBody
+from tercet.federation.api_jobs import Decision, JobReport
 from tercet.federation.api_peer import JobCancel, JobNews, JobPrepare, JobSettle, Noted, Prepare, RefreshStart
 from tercet.federation.boxes import BoxInfo
-from tercet.federation.identifiers import fresh_id
-from tercet.federation.model import Body
+from tercet.federation.model import Body, fresh_id
 from tercet.federation.orders import Order, Refresh, SignedOrder, sign_order
 from tercet.federation.refusals import conflict, error_of, forbidden, unavailable
 from tercet.node.changes.coordinator import Transactions

@@ -36,8 +36,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar
 from pydantic import ConfigDict, Field
 
 from tercet.errors import TercetError
-from tercet.federation.api import Decision, End, JobReport, JobStateName
-from tercet.federation.api_grounds import Grounds
+from tercet.federation.api_jobs import Decision, End, Grounds, JobReport, JobStateName
 from tercet.federation.boxes import BoxInfo
 from tercet.federation.model import Body
 from tercet.store.change import KeepChange, RefreshChange

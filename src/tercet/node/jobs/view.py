@@ -8,11 +8,10 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from tercet.federation.api import Decision, End, JobInfo, JobReport, JobStateName, OutputInfo
-from tercet.federation.api_grounds import Grounds
+from tercet.federation.api_jobs import Decision, End, Grounds, JobInfo, JobReport, JobStateName, OutputInfo
 from tercet.federation.api_peer import JobNews, SignedHead
 from tercet.federation.boxes import BoxInfo
-from tercet.federation.ends import sign_info
+from tercet.federation.statements import sign_info
 from tercet.node.jobs.results import KEPT_S
 from tercet.node.jobs.state import (
     WITHOUT_RESULT,

@@ -21,10 +21,10 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from tercet.codec import Reader, Writer
 from tercet.errors import ProtocolViolation
-from tercet.federation.api import JobReport, PublicJson
+from tercet.federation.api import PublicJson
+from tercet.federation.api_jobs import JobReport
 from tercet.federation.boxes import BoxInfo
-from tercet.federation.identifiers import DatasetName, Digest, Identifier, Line, MemberName
-from tercet.federation.model import Body
+from tercet.federation.model import Body, DatasetName, Digest, Identifier, Line, MemberName
 
 MAGIC = b"TRLN"
 VERSION = 1

@@ -20,7 +20,7 @@ from tercet.federation.api_admin import (
     RepairOrder,
     RepairReport,
 )
-from tercet.federation.identifiers import DatasetName, MemberName
+from tercet.federation.model import DatasetName, MemberName
 from tercet.federation.refusals import conflict
 from tercet.node.http.access import Operator
 from tercet.node.http.rooms import Rooms

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from tercet.federation.api import MAX_PAGE, MAX_WAIT_S, ExplainAnswer, JobInfo, JobList, JobStateName
+from tercet.federation.api import MAX_PAGE, MAX_WAIT_S
 from tercet.federation.api_admin import OperatorReason
-from tercet.federation.identifiers import Identifier
+from tercet.federation.api_jobs import ExplainAnswer, JobInfo, JobList, JobStateName
+from tercet.federation.model import Identifier
 from tercet.node.http.access import Analyst, AnalystOrOperator, Anyone, Caller, Operator, RawBody
 from tercet.node.http.limits import Turns
 from tercet.node.http.rooms import Rooms

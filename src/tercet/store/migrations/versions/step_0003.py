@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from tercet.federation.identifiers import fresh_id
+from tercet.federation.model import fresh_id
 from tercet.store.datasets import segment_values
 from tercet.store.kept_files import kept_dataset, kept_segment, read_label
 from tercet.store.tables import KEPT, SEGMENTS
