@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from store.test_kept import keep, value, written
 from tercet.errors import Busy, Gone, InputError, IntegrityError, NotFound
 from tercet.sharing import Party
+from tercet.store import changes, sweep
 from tercet.store.change import (
+    DropChange,
     Prepared,
     RefreshChange,
     SegmentDigests,
@@ -20,7 +25,8 @@ from tercet.store.change import (
     WithdrawChange,
     check_prepared,
 )
-from tercet.store.files import chunk_file, place
+from tercet.store.files import chunk_file, place, remove_folder
+from tercet.store.kept_files import write_label
 from three_stores import MORE, OTHER, OWNER, SCHEMA, OneStore, ThreeStores, patients
 
 
@@ -356,3 +362,66 @@ def test_a_damaged_upload_is_not_committed(quick_stores: ThreeStores) -> None:
         node.changes.prepare(secrets.token_hex(16), change)
     assert [info.chunk for info in node.uploads.chunks(change.upload)] == [0]
     assert node.uploads.info(change.upload).schema == SCHEMA
+
+
+class Delayed:
+    """Stands for `remove_folder`: the first that calls it waits until another thread is done, or for a second."""
+
+    def __init__(self) -> None:
+        self.begun, self.others = threading.Event(), threading.Event()
+
+    def __call__(self, folder: Path) -> None:
+        if not self.begun.is_set():
+            self.begun.set()
+            self.others.wait(1)
+        remove_folder(folder)
+
+    def run(self, late: Callable[[], Any], other: Callable[[], Any]) -> None:
+        """`other` begins when `late` is about to delete its first folder."""
+        thread = threading.Thread(target=late)
+        thread.start()
+        assert self.begun.wait(10)
+        try:
+            other()
+        finally:
+            self.others.set()
+            thread.join(60)
+
+
+def test_a_delayed_sweep_leaves_what_was_kept_anew_under_the_name(stores: ThreeStores, monkeypatch: Any) -> None:
+    node, late = stores.nodes[0], Delayed()
+    handle, kind = written(stores, [1, 2])
+    change = keep([{"handle": handle, "name": "sums", "label": write_label(kind)}])
+    stores.do(change)
+    with monkeypatch.context() as patched:
+        patched.setattr(changes, "sweep_ended", lambda *_: None)
+        stores.do(DropChange(owner=OWNER, arrays=[handle]))
+
+    def anew() -> None:
+        for each in stores.nodes:
+            sweep.sweep_ended(each.catalogue, each.folder)
+        written(stores, [3, 4], handle)
+        stores.do(change)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sweep, "remove_folder", late)
+        late.run(lambda: sweep.sweep_ended(node.catalogue, node.folder), anew)
+    assert value(stores, "sums").tolist() == [3, 4]
+
+
+def test_a_delayed_abort_leaves_what_the_next_refresh_wrote(stores: ThreeStores, monkeypatch: Any) -> None:
+    node, late = stores.nodes[0], Delayed()
+    stores.upload("patients", patients(100))
+    transaction, _ = stores.prepare(stores.refreshed("patients"))
+    for each in stores.nodes[1:]:
+        each.changes.abort(transaction)
+
+    def again() -> None:
+        # a node tells of the end of a change when it is free for the next
+        node.changes.abort(transaction)
+        stores.do(stores.refreshed("patients"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(changes, "remove_folder", late)
+        late.run(lambda: node.changes.abort(transaction), again)
+    assert stores.values("patients", "age").tolist() == patients(100)["age"].tolist()

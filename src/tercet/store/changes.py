@@ -392,7 +392,6 @@ class Changes:
         verdict: dict[str, Any] | None = None,
         change: Change | None = None,
     ) -> None:
-        folders: Sequence[str] = ()
         with self.catalogue.write() as connection:
             row = row_of(connection, transaction)
             if row is None:
@@ -409,9 +408,9 @@ class Changes:
             elif row.state == "committed":
                 raise InputError(f"transaction {transaction[:8]} is committed", hint="it cannot be aborted any more")
             elif row.state != "aborted":
-                folders = self._undo(connection, row, reason, verdict)
-        for name in folders:
-            remove_folder(place(self._datasets.folder, name))
+                # within the transaction: behind it another change may write files under the same names
+                for name in self._undo(connection, row, reason, verdict):
+                    remove_folder(place(self._datasets.folder, name))
 
     def _undo(
         self, connection: Connection, row: Row[Any], reason: str, verdict: dict[str, Any] | None = None

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from sqlalchemy import Connection, and_, bindparam, select, update
+from sqlalchemy import Connection, select, update
 
 from tercet.store.catalogue import Catalogue
 from tercet.store.change import Effect
@@ -15,21 +15,23 @@ from tercet.store.files import PARTS, TEMPORARY, Space, place, place_name, remov
 from tercet.store.segments import Segment
 from tercet.store.tables import CHANGES, SEGMENTS, UPLOADS
 
+_ENDED = (SEGMENTS.c.to_version.is_not(None), SEGMENTS.c.removed.is_(False))
+
 
 def sweep_ended(catalogue: Catalogue, folder: Path) -> None:
     """Delete the files of segments that have ended. Called after every commit, at start, and when arrays expire."""
-    wanted = select(SEGMENTS).where(SEGMENTS.c.to_version.is_not(None), SEGMENTS.c.removed.is_(False))
+    wanted = select(SEGMENTS).where(*_ENDED)
     with catalogue.read() as connection:
-        ended = connection.execute(wanted).all()
-    if not ended:
-        return
-    for row in ended:
-        remove_folder(place(folder, segment_of(row).place_name))
+        if connection.execute(wanted.limit(1)).first() is None:
+            return
     with catalogue.write() as connection:
-        names = ("dataset", "segment", "base", "generation")
-        which = and_(*(SEGMENTS.c[name] == bindparam(f"of_{name}") for name in names))
-        rows = [{f"of_{name}": row._mapping[name] for name in names} for row in ended]
-        connection.execute(update(SEGMENTS).where(which).values(removed=True), rows)
+        # folders go within the transaction: once these rows say `removed`, new files may come under the same names
+        ended = connection.execute(wanted).all()
+        there = referred(connection)
+        for row in ended:
+            if (name := segment_of(row).place_name) not in there:
+                remove_folder(place(folder, name))
+        connection.execute(update(SEGMENTS).where(*_ENDED).values(removed=True))
 
 
 def sweep(catalogue: Catalogue, folder: Path) -> None:
