@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tercet.errors import ConfigError
-from tercet.policy.rules import TEMPLATE, OwnerAction, PersonRole, Policy, line_of
-from tercet.policy.template import trial
+from tercet.policy.rules import OwnerAction, PersonRole, Policy, line_of
+from tercet.policy.template import TEMPLATE, trial
 
 ADA, CLINIC = "ad" * 32, "c1" * 32
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.errors import IntegrityError
+from tercet.federation.text import counted
 from tercet.plan.rows.places import NOWHERE, Ints, Partition, TooManyPieces
 from tercet.plan.rows.states import Aggregate, Rows, RowState, Spread, state_from_json, state_to_json
 from tercet.policy.persons import Stretches, united
@@ -47,9 +48,9 @@ class RowsBehind:
         match self.state:
             case Aggregate():
                 besides = f" besides rows of {learner or 'their own'}" if self.own else ""
-                return f"over at least {counted_rows(self.rows)}{besides}"
+                return f"over at least {counted(self.rows, 'row')}{besides}"
             case Rows(_, count):
-                return f"row by row for {counted_rows(count)}"
+                return f"row by row for {counted(count, 'row')}"
             case Spread():
                 return "in a way that may show single rows (as MIN, MAX or a product of rows would)"
 
@@ -86,15 +87,10 @@ class RowsBehind:
         foreign = ~known & ~_within(starts, self.given)
         count = int(state.classes.labels.max(initial=-1)) + 1
         hiding, hidden = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        for counted, which in ((hiding, ~known), (hidden, foreign)):
+        for rows, which in ((hiding, ~known), (hidden, foreign)):
             which = which & (labels != NOWHERE)
-            np.add.at(counted, labels[which], lengths[which])
+            np.add.at(rows, labels[which], lengths[which])
         return int(hiding[(hidden > 0) | self.mixed].min(initial=state.count))
-
-
-def counted_rows(count: int) -> str:
-    """So many rows, in words."""
-    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def joint_rows(outputs: Iterable[tuple[int, Sequence[RowsBehind]]]) -> dict[str, tuple[int, list[int]]]:

@@ -146,7 +146,7 @@ def _numbering(known: Iterable[InputFacts], persons: Persons) -> dict[str, RowNu
         for one in (*source.foreign, *source.own):
             read = {version for dataset, version, _ in source.origins.read if dataset == one.dataset}
             versions.setdefault((one.dataset, one.layout), set()).update(read)
-    return {_named(*layout): numbers for layout, numbers in persons.numbering(versions).items()}
+    return {_space(*layout): numbers for layout, numbers in persons.numbering(versions).items()}
 
 
 def _still_joined(
@@ -158,17 +158,13 @@ def _still_joined(
     """
     if not isinstance(source, KeptSource) or source.brought is None or not any(one.own for one in behind):
         return behind
-    if len({kind_of(numbering.get(_space(one), 0)) for one in behind}) < 2:
+    if len({kind_of(numbering.get(_space(one.dataset, one.layout), 0)) for one in behind}) < 2:
         return behind
     return tuple(replace(one, state=Spread(one.state.count)) for one in behind)
 
 
-def _space(one: RowsBehind) -> str:
+def _space(dataset: str, layout: str) -> str:
     """The name that row tracking gets for a dataset in one layout."""
-    return _named(one.dataset, one.layout)
-
-
-def _named(dataset: str, layout: str) -> str:
     return f"{dataset}\n{layout}"
 
 
@@ -180,11 +176,13 @@ def _tracked(
     numbering: Mapping[str, RowNumbers],
 ) -> list[tuple[RowsBehind, ...]]:
     """What each output says about the rows, given what each input does."""
-    states = {handle: {_space(one): one.state for one in behind} for handle, behind in inputs.items()}
+    states = {
+        handle: {_space(one.dataset, one.layout): one.state for one in behind} for handle, behind in inputs.items()
+    }
     found = track(plan, states, weights_allowed=weights_allowed, allowance=allowance, numbering=numbering)
     whose: dict[str, RowsBehind] = {}
     for one in (one for behind in inputs.values() for one in behind):
-        key = _space(one)
+        key = _space(one.dataset, one.layout)
         whose[key] = whose[key].beside(one) if key in whose else one
     return [_beside_partners(whose, of, numbering) for of in found]
 

@@ -18,9 +18,8 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, ValidationError
 
 from tercet.errors import ConfigError
-from tercet.federation.model import Body, DatasetName, Digest, Identifier, Line, MemberName
+from tercet.federation.model import Body, Digest, Identifier, Line, MemberName, is_dataset_name
 from tercet.plan.table.operations import BY_NAME
-from tercet.policy.template import TEMPLATE
 
 _HEADER = re.compile(r"^\s*(\[\[?)([^\]]+)\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
@@ -407,21 +406,9 @@ class Policy(Body):
                     elif name != ALL and not rule.covers_dataset(dataset):
                         wrong.append((("rules", index, field), f"{name!r}: {dataset} is not among its datasets"))
             for name in rule.datasets:
-                if name != ALL and not _is_dataset(name):
+                if name != ALL and not is_dataset_name(name):
                     wrong.append((("rules", index, "datasets"), f"{name!r} cannot be the name of a dataset"))
         return wrong
-
-
-class _Dataset(Body):
-    name: DatasetName
-
-
-def _is_dataset(name: str) -> bool:
-    try:
-        _Dataset(name=name)
-    except ValidationError:
-        return False
-    return True
 
 
 def _fault(name: str, text: str, faults: list[tuple[tuple[int | str, ...], str]]) -> ConfigError:
@@ -440,21 +427,3 @@ def _and(names: Collection[str]) -> str:
 
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
-
-
-__all__ = [
-    "ALL",
-    "SELF",
-    "TEMPLATE",
-    "AcceptedBounds",
-    "Approved",
-    "Budget",
-    "JobLimits",
-    "OwnerAction",
-    "Ownership",
-    "Person",
-    "PersonRole",
-    "Policy",
-    "Rule",
-    "named",
-]

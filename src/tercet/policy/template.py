@@ -116,34 +116,35 @@ asserted_bounds = "any"               # bounds that a plan does not prove are cl
 """
 
 
+_TRIAL = """\
+# For trying things: everybody below may do everything in their roles. No policy for data that matter;
+# `tercet node init` writes one that lets nobody in, with everything explained.
+
+version = 1
+{people}
+[[owners]]
+people = ["*"]
+datasets = ["*"]
+may = ["create", "append", "columns", "withdraw", "widen", "refresh", "drop"]
+
+[[rules]]
+name = "trial"
+analysts = ["*"]
+datasets = ["*"]
+min_rows = 5
+cohort = 5
+combine_datasets = true
+mix_versions = true
+"""
+
+
 def trial(people: Mapping[str, tuple[str, Sequence[str]]]) -> str:
     """A policy under which these people (name: fingerprint, roles) may do everything in their roles, from 5 rows on.
 
     Called by `tercet up` and the demonstration; no policy for data that matter.
     """
-    lines = [
-        "# For trying things: everybody below may do everything in their roles. No policy for data that matter;",
-        "# `tercet node init` writes one that lets nobody in, with everything explained.",
-        "",
-        "version = 1",
-    ]
+    people_ = ""
     for name, (fingerprint, roles) in people.items():
         listed = ", ".join(f'"{role}"' for role in roles)
-        lines += ["", "[[people]]", f'name = "{name}"', f'fingerprint = "{fingerprint}"', f"roles = [{listed}]"]
-    lines += [
-        "",
-        "[[owners]]",
-        'people = ["*"]',
-        'datasets = ["*"]',
-        'may = ["create", "append", "columns", "withdraw", "widen", "refresh", "drop"]',
-        "",
-        "[[rules]]",
-        'name = "trial"',
-        'analysts = ["*"]',
-        'datasets = ["*"]',
-        "min_rows = 5",
-        "cohort = 5",
-        "combine_datasets = true",
-        "mix_versions = true",
-    ]
-    return "\n".join([*lines, ""])
+        people_ += f'\n[[people]]\nname = "{name}"\nfingerprint = "{fingerprint}"\nroles = [{listed}]\n'
+    return _TRIAL.format(people=people_)
