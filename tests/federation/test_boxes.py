@@ -1,4 +1,4 @@
-"""All boxes of a job in one answer: what is written is read, and nothing else is."""
+"""Boxes open for whom and what they were sealed; of all boxes of a job in one answer, what is written is read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tercet.errors import ProtocolViolation
-from tercet.federation.boxes import boxes_bytes, boxes_head, read_boxes
+from federations import member
+from tercet.errors import IntegrityError, ProtocolViolation
+from tercet.federation.boxes import (
+    boxes_bytes,
+    boxes_head,
+    open_part,
+    open_result,
+    part_context,
+    read_boxes,
+    result_context,
+    seal_part,
+    seal_result,
+)
+from tercet.sharing import Party
 
 
 def written(boxes: dict[int, bytes]) -> bytes:
@@ -56,3 +68,36 @@ def test_whatever_is_read_is_written_the_same(tail: bytes, at: int) -> None:
 def test_everything_else_is_refused(data: bytes, told: str) -> None:
     with pytest.raises(ProtocolViolation, match=told):
         read_boxes(data)
+
+
+UPLOAD, JOB = "0a" * 16, "0b" * 16
+
+
+def test_a_part_opens_as_that_chunk_of_that_upload_at_that_node() -> None:
+    a, b = member("hospital-a"), member("hospital-b")
+    box = seal_part(a.card, UPLOAD, 3, b"part")
+    assert open_part(a, UPLOAD, 3, box) == b"part"
+    for who, upload, chunk in ((b, UPLOAD, 3), (a, JOB, 3), (a, UPLOAD, 4)):
+        with pytest.raises(IntegrityError):
+            open_part(who, upload, chunk, box)
+
+
+def test_a_result_opens_as_that_output_of_that_job_of_that_node() -> None:
+    anna = member("anna")
+    box = seal_result(anna.card, JOB, 1, Party.P2, b"result")
+    assert open_result(anna, JOB, 1, Party.P2, box) == b"result"
+    for who, job, output, party in (
+        (member("ben"), JOB, 1, Party.P2),
+        (anna, UPLOAD, 1, Party.P2),
+        (anna, JOB, 0, Party.P2),
+        (anna, JOB, 1, Party.P1),
+    ):
+        with pytest.raises(IntegrityError):
+            open_result(who, job, output, party, box)
+    with pytest.raises(IntegrityError):
+        open_part(anna, JOB, 1, box)
+
+
+def test_contexts_have_the_bytes_that_the_vectors_describe() -> None:
+    assert part_context(UPLOAD, 258) == b"\x0a" * 16 + bytes([2, 1, 0, 0, 0, 0, 0, 0])
+    assert result_context(JOB, 258, Party.P3) == b"\x0b" * 16 + bytes([2, 1, 0, 0, 3])

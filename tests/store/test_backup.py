@@ -7,13 +7,11 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from tercet.errors import ConfigError, IntegrityError, StorageError
-from tercet.store import backup as backups
 from tercet.store.backup import backup, restore
 from tercet.store.catalogue import RESTORED, Catalogue
 from three_stores import ThreeStores, damages, patients, restored
@@ -168,20 +166,20 @@ def test_data_that_change_meanwhile(quick_stores: ThreeStores, tmp_path: Path, m
     stores = quick_stores
     fill(stores)
     node = stores.nodes[0]
-    real: Any = backups._copy_parts
+    link = os.link
     done: list[int] = []
 
-    def copying(*arguments: Any) -> Any:
+    def linked(source: Path, target: Path) -> None:
         if not done:
             done.append(1)
             stores.withdraw("others")
-        return real(*arguments)
+        link(source, target)
 
-    monkeypatch.setattr(backups, "_copy_parts", copying)
+    monkeypatch.setattr(os, "link", linked)
     made = backup(node.catalogue, node.folder, tmp_path / "backup")
     assert list(made.versions["datasets"]) == ["patients"]
     restored(node, tmp_path / "backup", f"sqlite:///{tmp_path}/a.sqlite", tmp_path / "again").close()
-    monkeypatch.setattr(backups, "_copy_parts", lambda *_: (_ for _ in ()).throw(backups.Gone("x")))
+    monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(FileNotFoundError()))
     with pytest.raises(StorageError, match="at another time"):
         backup(node.catalogue, node.folder, tmp_path / "never")
     assert list((tmp_path / "never").iterdir()) == []

@@ -256,7 +256,7 @@ def test_sums_are_remembered_while_the_file_is_as_it_was(filled: ThreeStores, mo
         StoredSegment, "_pieces", lambda self, *args: pieces.append(args[3].name) or original(self, *args)
     )
     now[0] = FRESH_S
-    assert add_up() == everything and len(verified._files) == everything // 2
+    assert add_up() == everything and repr(verified) == f"Verified({everything // 2} files)"
     path = next(path for path in files_of(node) if path.parent.name.endswith(".1"))
     os.utime(path, ns=(1, 1))
     assert add_up() == 2
@@ -297,13 +297,18 @@ def test_sums_are_bounded_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> None
     now[0] = FRESH_S + 1
     assert verified.sum_of(files[1], "age", True) is None and verified.sum_of(files[2], "age", True) is not None
     verified.forget()
-    assert list(verified._files) == [files[2]] and verified._sums == 2
+    assert repr(verified) == "Verified(1 files)"
     now[0] = FRESH_S + 2
     verified.add_sum(files[2], "age", True, b"87654321")
-    assert verified._sums == 1 and verified.sum_of(files[2], "age", False) is None
+    assert verified.sum_of(files[2], "age", True) == b"87654321" and verified.sum_of(files[2], "age", False) is None
     now[0] *= 2
     verified.forget()
-    assert not verified._files and not verified._sums
+    assert repr(verified) == "Verified(0 files)"
+    # what was forgotten takes no room: all that fits is there
+    for file in files[:2]:
+        for own in (True, False):
+            verified.add_sum(file, "age", own, b"12345678")
+    assert all(verified.sum_of(file, "age", own) for file in files[:2] for own in (True, False))
 
 
 def test_exchanged_files_are_found(filled: ThreeStores) -> None:
