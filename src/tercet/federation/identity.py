@@ -243,13 +243,10 @@ class Member:
 
         Raises ConfigError if the file is there already: keys are never overwritten.
         """
-        seal_key = self._opener.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE_MODE)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(self.card.pem().encode() + self.identity.key + seal_key)
+                file.write(self.card.pem().encode() + self.identity.key + _private_pem(self._opener))
                 file.flush()
                 os.fsync(file.fileno())
         except FileExistsError:
@@ -280,10 +277,7 @@ class Member:
                 f"{path} is no identity: it holds {len(signers)} signing and {len(openers)} seal keys",
                 hint="name the file with the private keys, not a card",
             )
-        pem = signers[0].private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        return cls._join(Identity(card.certificate, pem), openers[0])
+        return cls._join(Identity(card.certificate, _private_pem(signers[0])), openers[0])
 
     def sign(self, purpose: KeyPurpose, message: bytes) -> bytes:
         """Sign for a purpose: ECDSA P-256 with SHA-256, 64 bytes. Costs 0.05 ms.
@@ -338,6 +332,11 @@ def expiring(cards: Sequence[Card], now: datetime | None = None, *, days: int = 
         for card in cards
         if (left := card.days_left(now)) < days
     ]
+
+
+def _private_pem(key: ec.EllipticCurvePrivateKey | X25519PrivateKey) -> bytes:
+    pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return key.private_bytes(pem, pkcs8, serialization.NoEncryption())
 
 
 def _suite() -> hpke.Suite:

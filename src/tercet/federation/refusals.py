@@ -86,14 +86,9 @@ def unavailable(message: str, hint: str = "try again later") -> HttpError:
 
 def error_body(error: TercetError, node: str) -> tuple[int, ErrorBody]:
     """The HTTP status and body for an error; `node` is the name of the node that answers."""
-    status, kind = 500, "error"
+    status, kind = next(((code, name) for name, code, base in KINDS if isinstance(error, base)), (500, "error"))
     if isinstance(error, HttpError):
         status, kind = error.status, error.kind
-    else:
-        for name, code, base in KINDS:
-            if isinstance(error, base):
-                status, kind = code, name
-                break
     if isinstance(error, Refused):
         return status, ErrorBody(
             error=kind, message=error.message, hint=error.hint, node=error.node or node, rule=error.rule
