@@ -36,9 +36,9 @@ from tercet.store.files import Verified
 from tercet.store.jobs import JobRows
 from tercet.store.kept import Kept
 from tercet.store.kept_files import described_segment, read_kept
-from tercet.store.keys import key_values, read_keys
+from tercet.store.keys import Texts, read_keys
 from tercet.store.part import Part, component_digests, split_chunk
-from tercet.store.schema import Schema, StoredForm
+from tercet.store.schema import KeyType, Schema, StoredForm
 from tercet.store.segments import SegmentWriter, StoredSegment, Value
 from tercet.store.uploads import Uploads
 from tercet.store.version import DatasetVersion
@@ -213,6 +213,12 @@ class ThreeStores:
         return stored_values(words, bool_type((stop - start,)) if bits else schema.type(column, stop - start))
 
 
+def texts(values: Sequence[str]) -> Texts:
+    encoded = [value.encode() for value in values]
+    offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+    return Texts(offsets, np.frombuffer(b"".join(encoded), np.uint8))
+
+
 def part_value(part: Part, name: str) -> Any:
     """The shares of a secret column of a part; the values of a key column."""
     header, column = part.header, part.header.column(name)
@@ -261,7 +267,7 @@ def encoded(schema: Schema, rows: Mapping[str, Any]) -> dict[str, Any]:
             continue
         column = schema[name]
         if column.is_key:
-            found[name] = key_values(values, column.form)
+            found[name] = texts(values) if column.key is KeyType.TEXT else np.asarray(values, np.int64)
         else:
             bounds = column.bounds
             if column.digits is not None:

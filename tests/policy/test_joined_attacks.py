@@ -18,6 +18,7 @@ from tercet.policy.persons import APART, KeysOf, Persons
 from tercet.policy.request import Brought, ColumnSource, KeptSource
 from tercet.policy.rules import Policy
 from tercet.store.keys import KeyValues, Texts
+from three_stores import texts as texts_of
 
 RULES = 'combine_datasets = true\nmin_rows = 5\nrecipients = ["*"]\n'
 ALLOWED = Policy.parse(PEOPLE + RULE.replace('["patients"]', '["*"]') + RULES)
@@ -25,7 +26,7 @@ HERE = np.arange(N)
 
 
 def names(rows: Any) -> Texts:
-    return Texts.of([f"p{int(row):02}" for row in rows])
+    return texts_of([f"p{int(row):02}" for row in rows])
 
 
 def of(keys: Mapping[str, Any]) -> KeysOf:

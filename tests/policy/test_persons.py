@@ -13,7 +13,8 @@ from tercet.plan.rows.places import RowOrder
 from tercet.plan.rows.states import RowNumbers
 from tercet.policy import persons
 from tercet.policy.persons import APART, MAX_ROWS, Persons, numbered
-from tercet.store.keys import KeyValues, Texts
+from tercet.store.keys import KeyValues
+from three_stores import texts as texts_of
 
 A, B, C, D = (("a", "1"), ("b", "1"), ("c", "1"), ("d", "1"))
 keys = st.lists(st.integers(-3, 12), unique=True, max_size=9)
@@ -29,7 +30,7 @@ def at(order: RowNumbers | None, count: int) -> list[int]:
 def test_one_number_for_one_key(a: list[int], b: list[int], c: list[int], texts: bool) -> None:
     given = {name: values for name, values in ((A, a), (B, b), (C, c))}
     made: dict[tuple[str, str], KeyValues] = {
-        name: Texts.of([f"p{value}ä" for value in values]) if texts else np.array(values, np.int64)
+        name: texts_of([f"p{value}ä" for value in values]) if texts else np.array(values, np.int64)
         for name, values in given.items()
     }
     found = numbered(made)
@@ -51,7 +52,7 @@ def test_what_says_nothing_stays_as_it_is() -> None:
 
 def test_rows_that_are_told_apart_otherwise_never_meet() -> None:
     """By keys of text, by those of integers, by positions, or not at all: no two of these have a number in common."""
-    here, there, texts = np.arange(5), np.arange(5)[::-1].copy(), Texts.of(["4", "1"])
+    here, there, texts = np.arange(5), np.arange(5)[::-1].copy(), texts_of(["4", "1"])
     twice = np.array([4, 4, 1])
     for keys, more in (
         # a key that stands twice names no one row; integers and texts are never equal
@@ -60,7 +61,7 @@ def test_rows_that_are_told_apart_otherwise_never_meet() -> None:
         ({A: here, C: there, B: texts}, {}),
         ({A: here, C: there}, {"positions": True}),
         ({A: here, C: there}, {"apart": [B, D]}),
-        ({A: here, B: Texts.of(["4", "4"]), C: there}, {"apart": [D], "positions": True}),
+        ({A: here, B: texts_of(["4", "4"]), C: there}, {"apart": [D], "positions": True}),
         ({}, {"apart": [A, B]}),
     ):
         found = numbered(keys, **more)  # type: ignore[arg-type]

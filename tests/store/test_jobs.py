@@ -46,7 +46,8 @@ def add(jobs: JobRows, number: int, state: str = "queued", analyst: str = ANALYS
 def test_a_job_is_known_until_it_is_forgotten(jobs: JobRows, clock: Clock) -> None:
     row = add(jobs, 1)
     assert jobs.get(job_id(1)) == row and jobs.bundle(job_id(1)) == b"\0bundle\xff"
-    assert jobs.knows(job_id(1)) and not jobs.knows(job_id(2))
+    with pytest.raises(NotFound):
+        jobs.get(job_id(2))
     with pytest.raises(IntegrityError, match="was sent before"):
         add(jobs, 1)
     with jobs.catalogue.write() as connection:
@@ -66,7 +67,7 @@ def test_a_job_is_known_until_it_is_forgotten(jobs: JobRows, clock: Clock) -> No
     assert jobs.forget(clock.now) == [job_id(1)]
     assert float(jobs.catalogue.fact(FORGOTTEN) or 0) == row.received
     # one that has not ended stays, and so does what is on record
-    assert not jobs.knows(job_id(1)) and jobs.knows(job_id(2))
+    assert [row.job for row in jobs.list()] == [job_id(3), job_id(2)]
     assert [receipt.bundle_hash for receipt in jobs.receipts("d")] == ["b"]
     for missing in (jobs.get, jobs.bundle):
         with pytest.raises(NotFound):
@@ -140,7 +141,7 @@ def test_budgets_count_for_people_whatever_the_rule(jobs: JobRows, clock: Clock)
             jobs.spend(connection, job=job_id(number), **spent)  # type: ignore[arg-type]
         # a job on two datasets is one job
         jobs.spend(connection, job=job_id(0), rule="r", person=ANALYST, dataset="y", bits=2, kept=0)
-        assert jobs.used(start, person=ANALYST, connection=connection) == UsedRow(3, 27, 4)
+    assert jobs.used(start, person=ANALYST) == UsedRow(3, 27, 4)
     assert jobs.used(start) == UsedRow(4, 38, 6) and jobs.used(start + 1) == UsedRow(0, 0, 0)
     assert jobs.used(start, person=ANALYST, dataset="x") == UsedRow(2, 18, 3)
     assert jobs.used(start, person=ANALYST, dataset="x", besides=job_id(3)) == UsedRow(1, 5, 0)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tercet.errors import InputError
 from tercet.ring import unpack_bits
 from tercet.sharing import PARTIES, Party, check_doubly_held
-from tercet.store.keys import Texts, key_values
+from tercet.store.keys import Texts
 from tercet.store.part import HEADER_BYTES, RECORD, Part, content_bytes, explicit_component, split_chunk
 from tercet.store.schema import Schema, StoredForm
-from three_stores import SCHEMA, encoded, opened, part_digests, part_value, patients
+from three_stores import SCHEMA, encoded, opened, part_digests, part_value, patients, texts
 
 UPLOAD = bytes(range(16))
 ROWS = 70
@@ -194,19 +194,9 @@ def test_malformed_keys(offsets: list[int], text: bytes, match: str) -> None:
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=8)))
 def test_texts(values: list[str]) -> None:
-    keys = Texts.of(values)
+    keys = texts(values)
     assert keys.tolist() == values and len(keys) == len(values)
     assert keys[1:3].tolist() == values[1:3] and keys[5:2].tolist() == []
-
-
-def test_keys_of_the_wrong_kind() -> None:
-    with pytest.raises(InputError, match="no text"):
-        key_values([1, 2], StoredForm.KEY_TEXT)
-    with pytest.raises(InputError, match="no integer"):
-        key_values(["1"], StoredForm.KEY_INTEGER)
-    with pytest.raises(InputError, match="above"):
-        key_values(np.array([2**63], np.uint64), StoredForm.KEY_INTEGER)
-    assert key_values([-5], StoredForm.KEY_INTEGER).tolist() == [-5]
 
 
 def test_columns_that_are_not_the_schema() -> None:

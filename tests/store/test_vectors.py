@@ -11,10 +11,10 @@ import pytest
 from tercet.errors import InputError
 from tercet.ring import pack_bits, ring
 from tercet.sharing import PARTIES, BitShare, Party, Upload, check_doubly_held, expand_seed
-from tercet.store.keys import KeyValues, key_values
+from tercet.store.keys import KeyValues
 from tercet.store.part import Part, assemble, explicit_component
 from tercet.store.schema import Schema, StoredForm
-from three_stores import cut, opened, part_digests, part_value
+from three_stores import cut, opened, part_digests, part_value, texts
 from vector_files import vectors
 
 WORDS = {
@@ -36,9 +36,9 @@ def stored(vector: dict[str, Any], schema: Schema) -> dict[str, Any]:
         if form is StoredForm.BITS:
             found[name] = pack_bits(np.array(values, np.bool_))
         elif form is StoredForm.KEY_TEXT:
-            found[name] = key_values(values, form)
+            found[name] = texts(values)
         elif form is StoredForm.KEY_INTEGER:
-            found[name] = key_values(np.array([int(value) for value in values], np.int64), form)
+            found[name] = np.array([int(value) for value in values], np.int64)
         else:
             numbers = np.array([int(value) for value in values], object)
             found[name] = ring(form.ring_bits).from_ints(numbers)

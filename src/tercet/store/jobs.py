@@ -96,7 +96,7 @@ class JobRows:
         info: dict[str, Any] | None = None,
     ) -> JobRow:
         """Record a new job. Raises IntegrityError if its identifier is known here: a replay (see also `forget`)."""
-        if self.knows(job, connection):
+        if connection.execute(_KNOWN, {"wanted": job}).first() is not None:
             raise IntegrityError(
                 f"job {job[:8]} was sent before", hint="a job's identifier is used once; make a new job"
             )
@@ -119,13 +119,6 @@ class JobRows:
             },
         )
         return JobRow(job, hash, analyst, state, now, now, None, None, deadline, decision, info or {})
-
-    def knows(self, job: str, connection: Connection | None = None) -> bool:
-        """Whether an identifier was seen here, and not forgotten."""
-        if connection is None:
-            with self.catalogue.read() as own:
-                return self.knows(job, own)
-        return connection.execute(_KNOWN, {"wanted": job}).first() is not None
 
     def update(
         self,
@@ -153,12 +146,10 @@ class JobRows:
             changed = changed.where(JOBS.c.state.in_(only_from))
         return connection.execute(changed.values(**values)).rowcount == 1
 
-    def get(self, job: str, connection: Connection | None = None) -> JobRow:
+    def get(self, job: str) -> JobRow:
         """Raises NotFound."""
-        if connection is None:
-            with self.catalogue.read() as own:
-                return self.get(job, own)
-        row = connection.execute(_ONE, {"wanted": job}).first()
+        with self.catalogue.read() as connection:
+            row = connection.execute(_ONE, {"wanted": job}).first()
         if row is None:
             raise NotFound(f"there is no job {job[:8]}")
         return _job(row)
@@ -237,21 +228,12 @@ class JobRows:
         connection.execute(delete(SPENT).where(SPENT.c.job == job))
 
     def used(
-        self,
-        since: float,
-        *,
-        person: str | None = None,
-        dataset: str | None = None,
-        besides: str = "",
-        connection: Connection | None = None,
+        self, since: float, *, person: str | None = None, dataset: str | None = None, besides: str = ""
     ) -> UsedRow:
         """What was counted from `since` (unix seconds) on, of whatever is given, without the job `besides`.
 
         Under all rules: it does not matter which rule allowed what a person has learned.
         """
-        if connection is None:
-            with self.catalogue.read() as own:
-                return self.used(since, person=person, dataset=dataset, besides=besides, connection=own)
         wanted = select(
             func.count(SPENT.c.job.distinct()),
             func.coalesce(func.sum(SPENT.c.bits), 0),
@@ -260,7 +242,8 @@ class JobRows:
         for column, value in ((SPENT.c.person, person), (SPENT.c.dataset, dataset)):
             if value is not None:
                 wanted = wanted.where(column == value)
-        jobs, bits, kept = connection.execute(wanted).one()
+        with self.catalogue.read() as connection:
+            jobs, bits, kept = connection.execute(wanted).one()
         return UsedRow(int(jobs), int(bits), int(kept))
 
     def forget(self, older_than: float) -> Sequence[str]:

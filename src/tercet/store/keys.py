@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -26,20 +25,6 @@ class Texts:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    @classmethod
-    def of(cls, values: Sequence[str]) -> Texts:
-        """Raises InputError for a text of more than 1024 bytes, or what is no text."""
-        try:
-            encoded = [value.encode() for value in values]
-        except (AttributeError, UnicodeEncodeError):
-            raise InputError("a key of kind text has a value that is no text") from None
-        lengths = np.fromiter((len(value) for value in encoded), np.int64, len(encoded))
-        if lengths.size and int(lengths.max()) > MAX_KEY_BYTES:
-            raise InputError(f"a key has more than {MAX_KEY_BYTES} bytes")
-        offsets = np.zeros(len(encoded) + 1, np.int64)
-        np.cumsum(lengths, out=offsets[1:])
-        return cls(offsets, np.frombuffer(b"".join(encoded), np.uint8))
-
     def tolist(self) -> list[str]:
         data, offsets = self.data.tobytes(), self.offsets.tolist()
         return [data[start:stop].decode() for start, stop in pairwise(offsets)]
@@ -56,18 +41,6 @@ class Texts:
 
 KeyValues = NDArray[np.int64] | Texts
 """The values of a key column: integers, or texts."""
-
-
-def key_values(values: Any, form: StoredForm) -> KeyValues:
-    """A key column as an owner has it: a sequence of texts, or integers of 64 bits. Raises InputError."""
-    if form is StoredForm.KEY_TEXT:
-        return values if isinstance(values, Texts) else Texts.of(values)
-    array = np.asarray(values)
-    if array.dtype.kind not in "iu" and array.size:
-        raise InputError("a key of kind integer has a value that is no integer of 64 bits")
-    if array.dtype.kind == "u" and array.size and int(array.max()) > np.iinfo(np.int64).max:
-        raise InputError("a key is above 2^63 - 1")
-    return array.astype(np.int64).reshape(-1)
 
 
 def key_buffers(values: KeyValues) -> list[memoryview]:

@@ -302,7 +302,7 @@ def split_chunk(
     """Split one chunk of rows; gives the bytes for nodes 1, 2 and 3, each as a list of buffers to send one by one.
 
     Called by the owner. `columns` has, for every name of `Schema.stored`, its ring words as `client.encode` makes them
-    (packed bits for bools and for validity), or the values of a key column (`keys.key_values`). `rows` is at most
+    (packed bits for bools and for validity), or the values of a key column (`keys.KeyValues`). `rows` is at most
     4,194,304 and the same for all chunks of an upload but the last, which may have fewer; all others a multiple of 64.
     `upload` and `part` are 16 bytes, public; `part` names this splitting of the chunk and is drawn if left out. The
     explicit component is in the lists of its two holders without a copy. Costs 16 bytes a value of 64 bits on the wire,
