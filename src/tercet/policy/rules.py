@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -21,64 +22,13 @@ from tercet.errors import ConfigError
 from tercet.federation.model import Body, Digest, Identifier, Line, MemberName, is_dataset_name
 from tercet.plan.table.operations import BY_NAME
 
-_HEADER = re.compile(r"^\s*(\[\[?)([^\]]+)\]\]?\s*(#.*)?$")
-_KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
-_PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
-
-
-def line_of(text: str, place: Sequence[int | str]) -> int:
-    """The line (from 1) of the key or table at this place, or of what is nearest around it; 0 if nothing is.
-
-    Reads headers and keys only, which is enough for a file of tables and lists: an element inside a list has the line
-    of its key.
-    """
-    best, line = 0, 0
-    counts: dict[tuple[int | str, ...], int] = {}
-    table: tuple[int | str, ...] = ()
-    for number, content in enumerate(text.split("\n"), 1):
-        if header := _HEADER.match(content):
-            table = _resolved(_parts(header[2]), counts, header[1] == "[[")
-            found = table
-        elif key := _KEY.match(content):
-            found = (*table, *_parts(key[1]))
-        else:
-            continue
-        depth = _common(found, place)
-        # of equals the first, as a table may go on below; but nothing that is not on the way there
-        if depth > best and (depth == len(found) or depth == len(place)):
-            best, line = depth, number
-    return line
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    return tuple(part.strip("\"'") for part in _PART.findall(name))
-
-
-def _resolved(names: tuple[str, ...], counts: dict[tuple[int | str, ...], int], new: bool) -> tuple[int | str, ...]:
-    """A header's name with the number of each table of a list."""
-    path: tuple[int | str, ...] = ()
-    for index, name in enumerate(names):
-        path = (*path, name)
-        if index == len(names) - 1 and new:
-            counts[path] = counts.get(path, -1) + 1
-        if path in counts:
-            path = (*path, counts[path])
-    return path
-
-
-def _common(a: Sequence[int | str], b: Sequence[int | str]) -> int:
-    depth = 0
-    for x, y in zip(a, b, strict=False):
-        if x != y:
-            break
-        depth += 1
-    return depth
-
-
 MAX_LISTED = 10_000
 MAX_BYTES = 4 << 20
 ALL = "*"
 SELF = "self"
+_HEADER = re.compile(r"^\s*(\[\[?)([^\]]+)\]\]?\s*(#.*)?$")
+_KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
+_PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 
 
 class PersonRole(StrEnum):
@@ -131,6 +81,9 @@ def _chosen(kind: type[StrEnum]) -> Callable[[Any], Any]:
     return choose
 
 
+Place = tuple[int | str, ...]
+"""Where something is in the file: table, number in an array of tables, key."""
+Fault = tuple[Place, str]
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 _Fingerprint = Annotated[Digest, BeforeValidator(_plain_hex)]
 _Names = Annotated[tuple[_Text, ...], BeforeValidator(_listed), Field(max_length=MAX_LISTED)]
@@ -298,8 +251,7 @@ class Policy(Body):
             raise _fault(
                 name, text, [(fault["loc"], _lower(fault["msg"]).removeprefix("value error, ")) for fault in faults]
             ) from None
-        wrong = policy._references()
-        if wrong:
+        if wrong := list(policy._references()):
             raise _fault(name, text, wrong)
         return policy
 
@@ -363,55 +315,54 @@ class Policy(Body):
     def _by_fingerprint(self) -> dict[str, Person]:
         return {person.fingerprint: person for person in self.people}
 
-    def _references(self) -> list[tuple[tuple[int | str, ...], str]]:
-        """Names that are not known or appear twice, each with its place in the file."""
-        wrong: list[tuple[tuple[int | str, ...], str]] = []
+    def _references(self) -> Iterator[Fault]:
+        """Names that are not known or appear twice."""
         for part, seen in (("people", "name"), ("people", "fingerprint"), ("rules", "name"), ("approved", "name")):
-            values: dict[str, int] = {}
+            known: set[str] = set()
             for index, item in enumerate(getattr(self, part)):
                 value = getattr(item, seen)
-                if value in values:
-                    wrong.append(((part, index, seen), f"{seen} {value!r} appears twice"))
-                values.setdefault(value, index)
+                if value in known:
+                    yield (part, index, seen), f"{seen} {value!r} appears twice"
+                known.add(value)
         if shared := {rule.name for rule in self.rules} & {plan.name for plan in self.approved}:
-            wrong.append((("approved",), f"{_and(sorted(shared))} names a rule as well"))
+            yield ("approved",), f"{_and(sorted(shared))} names a rule as well"
         for index, person in enumerate(self.people):
             if person.name in (SELF, ALL):
-                wrong.append((("people", index, "name"), f"{person.name!r} is a reserved word"))
-        for part, field, words in (
-            ("owners", "people", {ALL}),
-            ("rules", "analysts", {ALL}),
-            ("rules", "recipients", {ALL, SELF}),
-            ("approved", "analysts", {ALL}),
-            ("approved", "recipients", {ALL, SELF}),
+                yield ("people", index, "name"), f"{person.name!r} is a reserved word"
+        for part, field, words, role in (
+            ("owners", "people", {ALL}, PersonRole.OWNER),
+            ("rules", "analysts", {ALL}, PersonRole.ANALYST),
+            ("rules", "recipients", {ALL, SELF}, None),
+            ("approved", "analysts", {ALL}, PersonRole.ANALYST),
+            ("approved", "recipients", {ALL, SELF}, None),
         ):
-            wanted = {"people": PersonRole.OWNER, "analysts": PersonRole.ANALYST}.get(field)
-            for index, item in enumerate(getattr(self, part)):
-                for name in getattr(item, field):
-                    person_ = self.person_named(name)
-                    if name not in words and person_ is None:
-                        wrong.append(((part, index, field), f"{name!r} is not among the people"))
-                    elif person_ is not None and wanted is not None and wanted not in person_.roles:
-                        wrong.append(((part, index, field), f"{name} does not have the role {wanted.value!r}"))
-        for index, rule in enumerate(self.rules):
-            for field in ("operations", "denied_operations"):
-                for name in getattr(rule, field):
-                    if name not in BY_NAME and name != ALL:
-                        wrong.append((("rules", index, field), f"{name!r} is no operation; see the list of operations"))
-            for field in ("columns", "per_row"):
-                for name in getattr(rule, field):
-                    dataset, slash, _ = name.partition("/")
-                    if name != ALL and not slash:
-                        wrong.append((("rules", index, field), f"{name!r} is not of the form dataset/column"))
-                    elif name != ALL and not rule.covers_dataset(dataset):
-                        wrong.append((("rules", index, field), f"{name!r}: {dataset} is not among its datasets"))
-            for name in rule.datasets:
-                if name != ALL and not is_dataset_name(name):
-                    wrong.append((("rules", index, "datasets"), f"{name!r} cannot be the name of a dataset"))
-        return wrong
+            for _, place, name in self._names(part, field):
+                named_ = self.person_named(name)
+                if name not in words and named_ is None:
+                    yield place, f"{name!r} is not among the people"
+                elif named_ is not None and role is not None and role not in named_.roles:
+                    yield place, f"{name} does not have the role {role.value!r}"
+        for _, place, name in self._names("rules", "operations", "denied_operations"):
+            if name not in BY_NAME and name != ALL:
+                yield place, f"{name!r} is no operation; see the list of operations"
+        for rule, place, name in self._names("rules", "columns", "per_row"):
+            dataset, slash, _ = name.partition("/")
+            if name != ALL and not slash:
+                yield place, f"{name!r} is not of the form dataset/column"
+            elif name != ALL and not rule.covers_dataset(dataset):
+                yield place, f"{name!r}: {dataset} is not among its datasets"
+        for _, place, name in self._names("rules", "datasets"):
+            if name != ALL and not is_dataset_name(name):
+                yield place, f"{name!r} cannot be the name of a dataset"
+
+    def _names(self, part: str, *fields: str) -> Iterator[tuple[Any, Place, str]]:
+        """Every name in these lists of an array of tables, with its table and place."""
+        for index, item in enumerate(getattr(self, part)):
+            for field in fields:
+                yield from ((item, (part, index, field), name) for name in getattr(item, field))
 
 
-def _fault(name: str, text: str, faults: list[tuple[tuple[int | str, ...], str]]) -> ConfigError:
+def _fault(name: str, text: str, faults: Sequence[Fault]) -> ConfigError:
     lines = []
     for place, message in faults[:5]:
         line = line_of(text, place)
@@ -427,3 +378,43 @@ def _and(names: Collection[str]) -> str:
 
 def _lower(text: str) -> str:
     return text[:1].lower() + text[1:]
+
+
+def line_of(text: str, place: Sequence[int | str]) -> int:
+    """The line (from 1) of the key or table at this place, or of what is nearest around it; 0 if nothing is.
+
+    Reads headers and keys only, which is enough for a file of tables and lists: an element inside a list has the line
+    of its key.
+    """
+    best, line = 0, 0
+    counts: dict[Place, int] = {}
+    table: Place = ()
+    for number, content in enumerate(text.split("\n"), 1):
+        if header := _HEADER.match(content):
+            table = _resolved(_parts(header[2]), counts, header[1] == "[[")
+            found = table
+        elif key := _KEY.match(content):
+            found = (*table, *_parts(key[1]))
+        else:
+            continue
+        depth = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(found, place, strict=False)))
+        # of equals the first, as a table may go on below; but nothing that is not on the way there
+        if depth > best and (depth == len(found) or depth == len(place)):
+            best, line = depth, number
+    return line
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(part.strip("\"'") for part in _PART.findall(name))
+
+
+def _resolved(names: tuple[str, ...], counts: dict[Place, int], new: bool) -> Place:
+    """A header's name with the number of each table of a list."""
+    path: Place = ()
+    for index, name in enumerate(names):
+        path = (*path, name)
+        if index == len(names) - 1 and new:
+            counts[path] = counts.get(path, -1) + 1
+        if path in counts:
+            path = (*path, counts[path])
+    return path

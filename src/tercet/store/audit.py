@@ -67,6 +67,10 @@ class Entry(Body):
         return entry_hash(self.number, self.time, self.kind, self.details, self.prev, self.signer)
 
 
+Chain = tuple[Sequence[Card], Sequence[Entry]]
+"""A node's cards (today's, and earlier ones where it has renewed its identity), and its whole chain."""
+
+
 class Audit:
     """Called by everything that changes or decides something at the node. Threads may use it at once."""
 
@@ -235,10 +239,6 @@ def head_fault(last: SignedHead, head: SignedHead) -> str:
 def timestamp(moment: float) -> str:
     """Unix seconds as UTC in ISO 8601, with microseconds: sorts as it reads."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-Chain = tuple[Sequence[Card], Sequence[Entry]]
-"""A node's cards (today's, and earlier ones where it has renewed its identity), and its whole chain."""
 
 
 def read_entries(lines: Iterable[str]) -> list[Entry]:

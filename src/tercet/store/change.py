@@ -29,7 +29,10 @@ from tercet.store.tables import CHANGES
 MAX_CHUNKS = 1 << 20
 MAX_KEPT = 4096
 MAX_SEGMENTS = 1 << 16
+PASSED, FAILED = "passed", "failed"
+"""The result of checking an upload's values at this node; "" until the check has ended."""
 Count = Annotated[int, Field(ge=0, lt=1 << 31)]
+_SHOWN = 20
 
 
 class UploadChange(Body):
@@ -252,11 +255,6 @@ def agreed_digests(answers: Sequence[Prepared]) -> list[tuple[str, str, str]]:
     """The digests of components 1, 2 and 3 of every new segment, in order; `check_prepared` compared the copies."""
     pieces = zip(*(answer.digests for answer in answers), strict=True)
     return [(of_one.own, of_two.own, of_three.own) for of_one, of_two, of_three in pieces]
-
-
-PASSED, FAILED = "passed", "failed"
-"""The result of checking an upload's values at this node; "" until the check has ended."""
-_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)

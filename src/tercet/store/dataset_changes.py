@@ -56,6 +56,9 @@ from tercet.store.tables import AGREEMENTS, DATASETS, SEGMENTS, VERSIONS
 from tercet.store.uploads import Uploads, check_fits
 from tercet.store.version import manifest_of
 
+_MOST_PROPOSALS = 64
+"""How many proposals may wait for one dataset."""
+
 
 def plan_upload(datasets: Datasets, uploads: Uploads, change: UploadChange) -> Effect:
     """Plan an upload: a new dataset, more rows, or more columns. Raises InputError, IntegrityError."""
@@ -282,10 +285,6 @@ class Before:
         }
 
 
-_MOST = 64
-"""How many proposals may wait for one dataset."""
-
-
 def widened(schema: Schema, wanted: Sequence[Wider]) -> Schema:
     """The schema with wider columns. Raises InputError for what is narrower, unknown, or unlike what is stored."""
     by_name = {each.column: each for each in wanted}
@@ -384,8 +383,10 @@ def plan_widen(datasets: Datasets, change: WidenChange) -> Effect:
         wider = widened(before.schema, change.columns)
         proposal = hashlib.sha256(f"{before.schema.digest} {wider.digest}".encode()).hexdigest()
         waiting = _agreements(connection, change.dataset)
-    if proposal not in waiting and len(waiting) >= _MOST:
-        raise InputError(f"{_MOST} proposals wait for dataset {change.dataset} already", hint="agree on one of them")
+    if proposal not in waiting and len(waiting) >= _MOST_PROPOSALS:
+        raise InputError(
+            f"{_MOST_PROPOSALS} proposals wait for dataset {change.dataset} already", hint="agree on one of them"
+        )
     agreed = sorted({*waiting.get(proposal, ()), change.owner})
     facts = before.facts("widen", wider, [])
     facts |= {"proposal": proposal, "agreed": agreed, "owners": owners, "owner": change.owner}

@@ -39,6 +39,12 @@ TEMPORARY = ".new-"
 _TRAILER = b"tercet/1 part file\0"
 _MAX_BUFFERS = 512
 _READ_BYTES = 1 << 22
+FRESH_S: Final = 3600.0
+"""After so many seconds a file is read again, because errors of a disk do not change a file's times."""
+_MOST_FILES: Final = 1 << 14
+_MOST_SUMS: Final = 1 << 16
+FileId = tuple[int, int, int, int, int]
+"""Identifies the contents of a file: it changes when the file is written to or replaced."""
 
 
 class Space(StrEnum):
@@ -285,21 +291,11 @@ def damaged(path: Path, what: str, why: str) -> IntegrityError:
     )
 
 
-FRESH_S: Final = 3600.0
-"""After so many seconds a file is read again, because errors of a disk do not change a file's times."""
-_MOST_FILES: Final = 1 << 14
-_MOST_SUMS: Final = 1 << 16
-
-
 @dataclass(slots=True)
 class _File:
     since: float
     contents: set[int] = field(default_factory=set)
     sums: dict[tuple[str, bool], bytes] = field(default_factory=dict, repr=False)
-
-
-FileId = tuple[int, int, int, int, int]
-"""Identifies the contents of a file: it changes when the file is written to or replaced."""
 
 
 def file_id(descriptor: int) -> FileId:

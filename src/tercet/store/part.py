@@ -56,7 +56,7 @@ MAX_STORED = 2 * MAX_COLUMNS
 _NO_SEED = bytes(SEED_BYTES)
 
 Buffer = bytes | bytearray | memoryview
-Words = NDArray[Any]
+Buffers = list[bytes | memoryview]
 
 
 def explicit_component(chunk: int) -> Party:
@@ -291,9 +291,6 @@ def component_digests(header: PartHeader, hashes: Sequence[bytes]) -> tuple[byte
                 digest.update(b"S" + (column.own_seed if is_own else column.next_seed))
         found.append(digest.digest())
     return found[0], found[1]
-
-
-Buffers = list[bytes | memoryview]
 
 
 def split_chunk(
