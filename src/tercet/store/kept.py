@@ -29,6 +29,11 @@ T = TypeVar("T")
 _AGAIN = "run its job again, on what is there now"
 _REMEMBERED_S = 400 * 86_400.0
 """How long the reason why an array has gone is stored, in seconds."""
+_THERE = KEPT.c.ended.is_(None)
+_MODELS = select(KEPT).where(KEPT.c.public.is_not(None), _THERE)
+_BATCH = 1000
+_FORGOTTEN = {"label": None, "public": None, "disclosure": None, "terms": None}
+"""Fields that are deleted when an array or model ends."""
 
 
 @dataclass(frozen=True)
@@ -168,13 +173,6 @@ class Kept:
 
     def _is_over(self, array: KeptRow) -> bool:
         return array.expires is not None and array.expires <= self._clock()
-
-
-_THERE = KEPT.c.ended.is_(None)
-_MODELS = select(KEPT).where(KEPT.c.public.is_not(None), _THERE)
-_BATCH = 1000
-_FORGOTTEN = {"label": None, "public": None, "disclosure": None, "terms": None}
-"""Fields that are deleted when an array or model ends."""
 
 
 def kept_lock(name: str) -> str:
