@@ -17,8 +17,8 @@ def is_plain(text: str) -> bool:
 
 
 def counted(count: int, noun: str) -> str:
-    """A number with its noun: 1 row, 2,000 rows, 2 entries."""
-    several = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    """A number with its noun: 1 row, 2,000 rows, 2 entries, 2 arrays."""
+    several = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
     return f"{count:,} {noun if count == 1 else several}"
 
 
