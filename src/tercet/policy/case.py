@@ -17,7 +17,7 @@ from tercet.policy.rules import ALL, SELF, Budget, Policy, Rule
 DAY_S = 86_400.0
 
 
-class Case:
+class PolicyCase:
     """One request under one policy. What is worked out of plan and inputs is remembered; what was used of budgets is
     read whenever it is asked for."""
 

@@ -13,7 +13,7 @@ from tercet.learn.reasons import KNOWN
 from tercet.plan.plan import OutputKind
 from tercet.plan.record.explain import Narrowed, narrowed
 from tercet.policy.behind import origins_of
-from tercet.policy.case import Case
+from tercet.policy.case import PolicyCase
 from tercet.policy.disclosure import Disclosure, listed
 from tercet.policy.request import Charge, ColumnName, ColumnSource, KeptSource, PolicyRequest, Terms
 from tercet.policy.rules import AcceptedBounds, AcceptedRounding, Approved, PersonRole, Policy, Rule, Unchecked
@@ -82,7 +82,7 @@ def _unchecked(dataset: str, count: int) -> str:
     return f"dataset {dataset} has {counted(count, 'upload')} whose values nobody has checked against their ranges"
 
 
-class Deliberation(Case):
+class Deliberation(PolicyCase):
     """A case and its ruling. `ruling` may be called again: it then reads again what was used of budgets, and works out
     nothing else anew."""
 
