@@ -68,7 +68,7 @@ def test_no_print(path: Path) -> None:
 
 
 RANDOMNESS = {
-    "federation.identifiers": "identifiers and nonces, which are public",
+    "federation.model": "identifiers and nonces, which are public",
     "sharing.keys": "fresh seeds of pair keys",
     "sharing.share": "an owner's split of an input",
     "transport.handshake": "session identifiers, which are public",

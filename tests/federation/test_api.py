@@ -143,8 +143,8 @@ def test_the_words_of_a_node_do_not_steer_a_terminal() -> None:
 
 
 def test_reasons_stand_in_lines_of_their_own_and_none_twice() -> None:
-    assert api.in_lines([]) == ""
-    assert api.in_lines(["output 1 reveals"]) == "output 1 reveals"
-    assert api.in_lines(["output 1 reveals", "output 2 reveals", "output 1 reveals"]) == (
+    assert api_jobs.in_lines([]) == ""
+    assert api_jobs.in_lines(["output 1 reveals"]) == "output 1 reveals"
+    assert api_jobs.in_lines(["output 1 reveals", "output 2 reveals", "output 1 reveals"]) == (
         "\n  output 1 reveals\n  output 2 reveals"
     )
