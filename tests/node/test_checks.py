@@ -22,8 +22,8 @@ from tercet.node.worker.pool import Lane, LaneEnd
 from tercet.protocols.range_check import BATCH
 from tercet.ring import RING64, RING128, pack_bits
 from tercet.sharing import Party
+from tercet.store.part import split_chunk
 from tercet.store.schema import VALIDITY, Schema
-from tercet.store.splitting import split_chunk
 
 LIMIT = 2**40
 

@@ -13,7 +13,7 @@ import pytest
 
 from node.jobs_at_nodes import Asked, long_chain
 from node.trio_nodes import NAMES, Nodes, assert_ok, everybody, make
-from tercet.federation.api import JobInfo
+from tercet.federation.api_jobs import JobInfo
 from tercet.federation.identity import Member
 
 TIMEOUT_S = 2

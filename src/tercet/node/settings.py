@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from tercet.errors import ConfigError
 from tercet.federation.federation import Draft, Federation, NodeEntry
-from tercet.federation.identifiers import MemberName
 from tercet.federation.identity import Member
+from tercet.federation.model import MemberName
 from tercet.policy.template import TEMPLATE
 
 MIB = 1 << 20

@@ -21,11 +21,11 @@ from tercet.errors import InputError, PlanError, ProtocolViolation, TercetError
 from tercet.federation.api import ChangeOutcome
 from tercet.federation.api_admin import CheckReport
 from tercet.federation.api_peer import Abort, Commit, Prepare, PrepareAnswer, TransactionState
-from tercet.federation.identifiers import fresh_id
 from tercet.federation.identity import Card
+from tercet.federation.model import fresh_id
 from tercet.federation.orders import Refresh, SignedOrder, read_order
 from tercet.federation.refusals import conflict, forbidden
-from tercet.federation.verdicts import check_vote, sign_verdict
+from tercet.federation.statements import check_vote, sign_verdict
 from tercet.node.changes.check_rounds import CheckRounds, worst
 from tercet.node.changes.participant import Participant, Verdicts, read_answer
 from tercet.node.logs import Log

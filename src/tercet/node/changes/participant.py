@@ -25,9 +25,15 @@ from tercet.federation.api import ChangeOutcome
 from tercet.federation.api_peer import Abort, Prepare, PrepareAnswer, TransactionState, Verdict
 from tercet.federation.identity import Card
 from tercet.federation.orders import CommitUpload, DropKept, Order, Refresh, Widen, Withdraw
-from tercet.federation.outcomes import sign_outcome
 from tercet.federation.refusals import not_found
-from tercet.federation.verdicts import check_equivocation, check_verdict, check_vote, sign_verdict, sign_vote
+from tercet.federation.statements import (
+    check_equivocation,
+    check_verdict,
+    check_vote,
+    sign_outcome,
+    sign_verdict,
+    sign_vote,
+)
 from tercet.node.changes.checks import Checks
 from tercet.node.parts import NodeContext
 from tercet.node.peers import Peers

@@ -23,7 +23,7 @@ from tercet.errors import IntegrityError, TercetError
 from tercet.federation.api_admin import Repaired
 from tercet.federation.api_peer import Verdict, VersionList, VersionMade, WholeChange
 from tercet.federation.refusals import not_found
-from tercet.federation.verdicts import answer_digest, check_verdict, check_vote
+from tercet.federation.statements import answer_digest, check_verdict, check_vote
 from tercet.node.changes.coordinator import Transactions
 from tercet.node.changes.participant import Participant, Verdicts, read_answer
 from tercet.node.parts import NodeContext

@@ -24,8 +24,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tercet.errors import TercetError
-from tercet.federation.api import SignedRequest
-from tercet.federation.ends import request_of
+from tercet.federation.api_jobs import SignedRequest
 from tercet.federation.federation import NodeEntry
 from tercet.federation.identity import Card
 from tercet.federation.refusals import (
@@ -41,6 +40,7 @@ from tercet.federation.refusals import (
     unsigned,
 )
 from tercet.federation.requests import SEALED, BadRequest, Claim, RequestFault, RequestGuard
+from tercet.federation.statements import request_of
 from tercet.node.http.connections import PEER_CERTIFICATE, Doors
 from tercet.node.http.limits import BodyBudget, Buckets
 from tercet.node.parts import NodeContext, NodeIdentity

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from tercet.errors import TercetError
 from tercet.federation.api import ErrorBody, Health, NodeInfo
-from tercet.federation.identifiers import fresh_id
+from tercet.federation.model import fresh_id
 from tercet.federation.refusals import error_body, retry_after
 from tercet.node.http.access import OPEN, Gate
 from tercet.node.http.rooms import Rooms

@@ -11,15 +11,17 @@ from typing import Any
 from sqlalchemy import Connection
 
 from tercet.errors import Busy, IntegrityError, Refused
-from tercet.federation.api import (
+from tercet.federation.api import ErrorBody
+from tercet.federation.api_jobs import (
     REFUSED_HINT,
+    SHOWN,
     Decision,
     DisclosureInfo,
-    ErrorBody,
     ExplainAnswer,
+    Grounds,
+    Passed,
     in_lines,
 )
-from tercet.federation.api_grounds import SHOWN, Grounds, Passed
 from tercet.node.changes.checks import Checks
 from tercet.node.jobs.admission import Admission, Case, disclosed
 from tercet.node.jobs.ends import Ends
@@ -27,10 +29,10 @@ from tercet.node.jobs.ledger import Ledger
 from tercet.node.jobs.state import HeldState, Job, JobFacts, QueuedState, RefusedState, Touched, Work, look_again
 from tercet.node.jobs.view import audited, row_info
 from tercet.node.parts import NodeContext
+from tercet.policy.behind import origins_of
 from tercet.policy.decide import Deliberation, Ruling, RulingKind, explain
 from tercet.policy.request import InputSource, KeptSource
 from tercet.policy.rules import Policy, Unchecked
-from tercet.policy.sources import origins_of
 from tercet.store.change import KeepChange
 from tercet.store.version import DatasetVersion
 

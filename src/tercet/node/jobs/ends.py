@@ -11,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from tercet.errors import IntegrityError, TercetError
-from tercet.federation.api import End, ErrorBody, JobReport, SignedRequest
+from tercet.federation.api import ErrorBody
+from tercet.federation.api_jobs import End, JobReport, SignedRequest
 from tercet.federation.api_peer import Ending, JobCancel, Noted
 from tercet.federation.boxes import BoxInfo
-from tercet.federation.ends import check_end, sign_end, who_cancelled
 from tercet.federation.identity import Card
+from tercet.federation.statements import check_end, sign_end, who_cancelled
 from tercet.node.jobs.ledger import Ledger
 from tercet.node.jobs.state import Conflict, EndingState, Job, RunningState, cancel, close, complete, finish, stop
 from tercet.node.parts import NodeContext

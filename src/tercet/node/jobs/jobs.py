@@ -7,20 +7,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from tercet.errors import IntegrityError, NotFound, Refused, TercetError
-from tercet.federation.api import (
-    REFUSED_HINT,
-    End,
-    ErrorBody,
-    ExplainAnswer,
-    JobInfo,
-    JobList,
-    SignedRequest,
-)
+from tercet.federation.api import ErrorBody
+from tercet.federation.api_jobs import REFUSED_HINT, End, ExplainAnswer, JobInfo, JobList, SignedRequest
 from tercet.federation.api_peer import JobCancel, JobSettle, JobStart, Prepare
 from tercet.federation.boxes import boxes_head
-from tercet.federation.ends import cancelled_by
 from tercet.federation.identity import Card
 from tercet.federation.refusals import conflict, forbidden, not_found, too_many
+from tercet.federation.statements import cancelled_by
 from tercet.node.changes.checks import Checks
 from tercet.node.changes.coordinator import Transactions
 from tercet.node.jobs import view

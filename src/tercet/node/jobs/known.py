@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from tercet.errors import NotFound
 from tercet.node.parts import NodeContext
-from tercet.policy.persons import APART, MAX_NUMBERED, Apart
-from tercet.policy.request import Brought, ColumnSource, Stretches, united
+from tercet.policy.persons import APART, MAX_NUMBERED, Apart, Stretches, united
+from tercet.policy.request import Brought, ColumnSource
 from tercet.policy.rules import Policy
 from tercet.store.datasets import visible
 from tercet.store.keys import KeyValues

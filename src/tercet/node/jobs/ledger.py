@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from tercet.federation.api import End
+from tercet.federation.api_jobs import End
 from tercet.node.jobs import view
 from tercet.node.jobs.state import WITHOUT_RESULT, Conflict, DoneState, EndingState, Job, QueuedState, Work, close
 from tercet.node.parts import NodeContext

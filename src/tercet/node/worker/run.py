@@ -26,10 +26,9 @@ from tercet.engine.failure import KEPT_BITS, KEPT_INSTANCES, RESERVED_INSTANCES,
 from tercet.engine.job import JobResult, JobRun, run_job
 from tercet.engine.scheduler import Scheduler
 from tercet.errors import PlanError, TercetError
-from tercet.federation.api import JobReport
-from tercet.federation.boxes import BoxInfo
+from tercet.federation.api_jobs import JobReport
+from tercet.federation.boxes import BoxInfo, seal_result
 from tercet.federation.bundle import Bundle, JobHeader
-from tercet.federation.sealing import seal_result
 from tercet.node.worker.messages import (
     Failed,
     JobOrder,
@@ -48,10 +47,9 @@ from tercet.protocols.reshare import reshare
 from tercet.protocols.scope import Body, Scope
 from tercet.ring import Bytes
 from tercet.sharing import PARTIES, BitShare, Party, Purpose, Share, Streams
+from tercet.store.files import Verified
 from tercet.store.kept_files import described_segment, read_kept, write_kept
-from tercet.store.segment_writer import SegmentWriter
-from tercet.store.segments import StoredSegment, Value
-from tercet.store.verified import Verified
+from tercet.store.segments import SegmentWriter, StoredSegment, Value
 from tercet.store.version import DatasetVersion
 from tercet.transport import Contact, Endpoint, Identity, SessionPeer, connect
 

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Header, Path
 
 from tercet.errors import InputError, Refused
 from tercet.federation.api import ChangeOutcome, ChunkState, UploadBegin, UploadState
-from tercet.federation.identifiers import Identifier
+from tercet.federation.boxes import open_part
+from tercet.federation.model import Identifier
 from tercet.federation.orders import CommitUpload, Refresh, SignedOrder, Widen, Withdraw
 from tercet.federation.refusals import not_found, too_large, too_many
-from tercet.federation.sealing import open_part
 from tercet.node.http.access import Anyone, Caller, Operator, Owner, OwnerOrOperator, RawBody
 from tercet.node.http.rooms import Rooms
 from tercet.store.schema import Schema

@@ -9,18 +9,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from tercet.errors import InputError
-from tercet.federation.api import (
-    MAX_PAGE,
-    ChangeOutcome,
-    DatasetInfo,
-    DatasetList,
-    DisclosureInfo,
-    Me,
-    SegmentInfo,
-)
-from tercet.federation.api_data import MAX_KEYS, KeptArray, KeptInfo, KeptList, KeyPage, Receipt, ReceiptList
-from tercet.federation.identifiers import DatasetName, KeptName
+from tercet.federation.api import MAX_KEYS, MAX_PAGE, ChangeOutcome, DatasetInfo, DatasetList, KeyPage, Me, SegmentInfo
+from tercet.federation.api_jobs import DisclosureInfo, KeptArray, KeptInfo, KeptList, Receipt, ReceiptList
 from tercet.federation.identity import expiring
+from tercet.federation.model import DatasetName, KeptName
 from tercet.federation.orders import DropKept, SignedOrder
 from tercet.federation.refusals import forbidden, not_found
 from tercet.node.http.access import AnalystOrOperator, Anyone, Caller, OwnerOrOperator
@@ -28,10 +20,10 @@ from tercet.node.http.rooms import Rooms
 from tercet.node.jobs.known import known_to, may_see_keys
 from tercet.node.parts import NodeContext
 from tercet.plan.types import write_type
+from tercet.store.dataset_changes import agreements
 from tercet.store.kept import KeptResult, KeptRow
 from tercet.store.origins import read_origins
 from tercet.store.version import DatasetVersion
-from tercet.store.widening import agreements
 
 _LINE = 500
 

@@ -30,7 +30,7 @@ from tercet.federation.api_peer import (
     VersionList,
     WholeChange,
 )
-from tercet.federation.identifiers import DatasetName, Identifier
+from tercet.federation.model import DatasetName, Identifier
 from tercet.federation.refusals import conflict, forbidden, not_found
 from tercet.node.http.access import CallingNode, PeerCaller
 from tercet.node.http.rooms import Rooms
