@@ -19,8 +19,9 @@ from tercet.federation.text import counted
 
 if TYPE_CHECKING:
     from tercet.client.nodes import NodeClient
-    from tercet.federation.api import JobInfo, PublicJson
+    from tercet.federation.api import PublicJson
     from tercet.federation.api_admin import NodeStatus
+    from tercet.federation.api_jobs import JobInfo
 
 _ID_DIGITS = 32
 _PAGE = 1000
@@ -116,8 +117,8 @@ def deny(
 
 
 def _rule(verdict: str, job: str, reason: str, node: Path) -> None:
-    from tercet.federation.api import JobInfo
     from tercet.federation.api_admin import OperatorReason
+    from tercet.federation.api_jobs import JobInfo
 
     with own_node(node) as own:
         found = _find_job(own, job)
@@ -197,7 +198,7 @@ def repair(
 
 
 def _all_jobs(own: NodeClient, state: str) -> list[JobInfo]:
-    from tercet.federation.api import JobList
+    from tercet.federation.api_jobs import JobList
 
     query = f"?{urlencode({'state': state})}" if state else ""
     return own.get(f"/v1/admin/jobs{query}", JobList).jobs
@@ -205,7 +206,7 @@ def _all_jobs(own: NodeClient, state: str) -> list[JobInfo]:
 
 def _find_job(own: NodeClient, start: str) -> JobInfo:
     """The one job whose identifier begins so. Raises InputError."""
-    from tercet.federation.api import JobInfo
+    from tercet.federation.api_jobs import JobInfo
 
     if len(start) == _ID_DIGITS:
         return own.get(f"/v1/jobs/{quote(start, safe='')}", JobInfo)
