@@ -25,7 +25,7 @@ from tercet.plan.table.attributes import (
 )
 from tercet.plan.table.operation import Call, Flow, Operation
 from tercet.plan.table.operations import CONSTANT, INPUT, OPERATIONS
-from tercet.plan.table.ops_functions import LOGARITHMS, POWERS, ROOTS
+from tercet.plan.table.ops_functions import LOGARITHMS, POWERS, ROOTS, TAIL_OPERATIONS
 from tercet.plan.types import Type, ValueKind, bool_type, limit
 
 PAGE = Path(__file__).parent / "operations.md"
@@ -77,6 +77,13 @@ def real(ring: int, power: bool) -> Example:
     return f"{said}; 16 fractional bits, and 40", [argument], Approximation(frac, frac)
 
 
+def tail(ring: int) -> Example:
+    """Of a function that has a limit: numbers from 0 to 3."""
+    frac = FRAC_BITS if ring == 64 else 40
+    argument = Type(ValueKind.FIXED, (COUNT,), ring, frac, frac, 0, 3 << frac)
+    return "16 fractional bits, and 40", [argument], Approximation(frac, frac)
+
+
 def examples(ring: int) -> dict[str, list[Example]]:
     """For each operation that sends something: how the example is called, its inputs and attributes."""
     few, many = small(ring, COUNT), fixed(ring, COUNT)
@@ -108,6 +115,7 @@ def examples(ring: int) -> dict[str, list[Example]]:
             ("each x, below 2^60", [Type(ValueKind.INT, (COUNT,), ring, 0, 0, 0, (1 << 60) - 1)], Normalisation())
         ],
         **{name: [real(ring, name in POWERS)] for name in (*POWERS, *LOGARITHMS, *ROOTS)},
+        **{name: [tail(ring)] for name in TAIL_OPERATIONS},
         "and": [("", [bits, bits], NONE)],
         "negative": [("", [many], NONE)],
         "less": [("", [many, many], NONE)],

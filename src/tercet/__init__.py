@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tercet import array, linear_model, special
+    from tercet import array, linear_model, nn, special
     from tercet.array import (
         SecretArray,
         assume,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         rsqrt,
         sqrt,
         stack,
+        tanh,
         where,
     )
     from tercet.client.base import Measurement, load
@@ -93,12 +94,14 @@ __all__ = [
     "log2",
     "log10",
     "loop",
+    "nn",
     "persist",
     "reveal",
     "rsqrt",
     "special",
     "sqrt",
     "stack",
+    "tanh",
     "where",
 ]
 
@@ -112,7 +115,7 @@ _PLACES = {
     **dict.fromkeys(("LAN", "WAN", "Network"), "tercet.plan.network"),
     **dict.fromkeys(("EmulatedLink", "local"), "tercet.client.local"),
     **dict.fromkeys(
-        ("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "rsqrt", "sqrt"),
+        ("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "rsqrt", "sqrt", "tanh"),
         "tercet.array",
     ),
     **dict.fromkeys(
@@ -124,7 +127,7 @@ _PLACES = {
     "connect": "tercet.client.connect",
     "load": "tercet.client.base",
 }
-_MODULES = ("array", "linear_model", "special")
+_MODULES = ("array", "linear_model", "nn", "special")
 
 
 def __getattr__(name: str) -> Any:

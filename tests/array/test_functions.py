@@ -27,6 +27,23 @@ OFFERED: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "sqrt": (tc.sqrt, mpmath.sqrt),
     "rsqrt": (tc.rsqrt, lambda v: 1 / mpmath.sqrt(v)),
 }
+NORMAL = lambda v: mpmath.erfc(-v / mpmath.sqrt(2)) / 2
+LOGISTIC = lambda v: 1 / (1 + mpmath.exp(-v))
+INNER = lambda v: mpmath.sqrt(2 / mpmath.pi) * (v + mpmath.mpf("0.044715") * v**3)
+TAILS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "tanh": (tc.tanh, mpmath.tanh),
+    "expit": (tc.special.expit, LOGISTIC),
+    "erf": (tc.special.erf, mpmath.erf),
+    "erfc": (tc.special.erfc, mpmath.erfc),
+    "ndtr": (tc.special.ndtr, NORMAL),
+    "softplus": (tc.special.softplus, lambda v: max(v, 0) + mpmath.log1p(mpmath.exp(-abs(v)))),
+    "log_expit": (tc.special.log_expit, lambda v: min(v, 0) - mpmath.log1p(mpmath.exp(-abs(v)))),
+    "relu": (tc.nn.relu, lambda v: max(v, mpmath.mpf(0))),
+    "silu": (tc.nn.silu, lambda v: v * LOGISTIC(v)),
+    "gelu": (tc.nn.gelu, lambda v: v * NORMAL(v)),
+    "gelu tanh": (lambda x: tc.nn.gelu(x, approximate="tanh"), lambda v: v * (1 + mpmath.tanh(INNER(v))) / 2),
+}
+LIMITS = {"tanh": (-1, 1), "expit": (0, 1), "erf": (-1, 1), "erfc": (2, 0), "ndtr": (0, 1)}
 POWERS = ("exp", "exp2", "exp10", "expm1")
 ACCURACY = [16, 20, 24, 40]
 
@@ -72,6 +89,67 @@ def test_at_most_two_last_bits(name: str, frac_bits: int) -> None:
                 wanted = true(mpmath.ldexp(value, -frac_bits))
                 error = abs(mpmath.ldexp(int(found), -frac_bits) - wanted) / max(1, abs(wanted))
                 assert error * one <= 2, (name, value)
+
+
+@pytest.mark.parametrize("frac_bits", ACCURACY)
+@pytest.mark.parametrize("name", TAILS)
+def test_what_has_limits_is_at_most_two_last_bits_off(name: str, frac_bits: int) -> None:
+    """For arguments of any size, and within bounds that need no comparison."""
+    function, true = TAILS[name]
+    one = 1 << frac_bits
+    for seed, (lo, hi) in enumerate([(-1000 * one, 1000 * one), (-2 * one, 2 * one), (one, 40 * one), (-9 * one, 0)]):
+        values = swept(lo, hi, seed, 120 if seed else 250)
+        session = TrioSession(parties=True, seed=seed)
+        result = function(stored(session, values, (lo, hi), frac_bits))
+        kept = session.stored[tc.persist(result)[0].node.data]
+        with mpmath.workdps(50):
+            for value, found in zip(values, kept, strict=True):
+                x = mpmath.ldexp(value, -frac_bits)
+                wanted = true(x)
+                error = abs(mpmath.ldexp(int(found), -frac_bits) - wanted) / max(1, abs(wanted))
+                assert error * one <= 2, (name, value)
+                if name in LIMITS and abs(x) > 45:
+                    assert int(found) == LIMITS[name][x > 0] * one
+        assert not any(op.type.claimed for op in Plan.from_bytes(session.plans[-1].to_bytes()).operations)
+
+
+@pytest.mark.parametrize("name", TAILS)
+def test_what_has_limits_is_the_nearest_where_revealed(name: str) -> None:
+    function, true = TAILS[name]
+    values = np.linspace(-9, 9, 300)
+    shared = np.round(values * 65536) / 65536
+    session = TrioSession(parties=True)
+    found = function(session.share(values, bounds=(-10, 10))).reveal()
+    exact = np.array([float(true(mpmath.mpf(value))) for value in shared])
+    assert np.max(np.abs(found - exact)) * 65536 < 0.6
+    assert np.allclose(function(values), [float(true(mpmath.mpf(value))) for value in values], rtol=1e-10, atol=1e-12)
+
+
+def test_bounds_of_what_has_limits() -> None:
+    session = TrioSession()
+    last = 2.0**-16
+    x = session.share(np.array([2.0]), bounds=(-1000, 1000))
+    for function, lo, hi in (
+        (tc.tanh, -1, 1),
+        (tc.special.expit, 0, 1),
+        (tc.special.erfc, 0, 2),
+        (tc.nn.relu, 0, 1000),
+        (tc.nn.silu, -0.2785, 1000),
+        (tc.nn.gelu, -0.1701, 1000),
+        (tc.special.softplus, 0, 1000.6932),
+    ):
+        found = function(x).bounds
+        assert lo - last <= found[0] <= lo + 0.0001
+        assert hi - 0.0001 <= found[1] <= hi + last
+    assert tc.nn.relu(session.share(np.array([2.0]), bounds=(1, 3))).bounds == (1, 3)
+
+
+def test_refusals_of_what_has_limits() -> None:
+    session = TrioSession()
+    with pytest.raises(PlanError, match="44 are the most"):
+        tc.tanh(session.share(np.array([0]), bounds=(-1, 1), frac_bits=50))
+    with pytest.raises(ValueError, match="'none' and 'tanh'"):
+        tc.nn.gelu(session.share(np.array([0.5])), approximate="erf")
 
 
 @pytest.mark.parametrize("name", OFFERED)
@@ -159,7 +237,7 @@ def test_integers_bools_and_quotients() -> None:
 def test_numpy_calls_them_and_plain_arrays_are_plain() -> None:
     session = TrioSession(parties=True)
     x = session.share(np.array([0.5, 2.0]), bounds=(0, 4))
-    for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt"):
+    for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "tanh"):
         ours, numpys = getattr(tc, name), getattr(np, name)
         assert np.array_equal(numpys(x).reveal(), ours(x).reveal())
         assert np.array_equal(ours(np.array([0.5, 2.0])), numpys([0.5, 2.0]))

@@ -12,8 +12,8 @@ import pytest
 
 from protocol_checks import SOLOS, open_words, run_counted
 from tercet.plan.table.ops_functions import LOGARITHMS, POWERS, ROOTS
-from tercet.protocols import functions
-from tercet.protocols.coefficients import COEFFICIENTS, CONSTANT_BITS, CONSTANTS
+from tercet.protocols import functions, tails
+from tercet.protocols.coefficients import COEFFICIENTS, CONSTANT_BITS, CONSTANTS, TAILS
 from tercet.protocols.polynomial import blocks, used
 from tercet.sharing import PARTIES, Share
 from trio import Trio
@@ -35,7 +35,10 @@ SCALES = [(16, 64), (20, 64), (24, 64), (40, 128)]
 
 @pytest.mark.parametrize("vector", vectors("function"))
 def test_public_integers_are_those_of_the_vectors(vector: Any) -> None:
-    if "constants" in vector:
+    if "limit_quarters" in vector:
+        wanted = tuple(int(value) for value in vector["coefficients"])
+        assert TAILS[vector["name"], vector["frac_bits"]] == (vector["limit_quarters"], wanted)
+    elif "constants" in vector:
         assert vector["coefficient_bits"] == CONSTANT_BITS
         assert {name: int(value) for name, value in vector["constants"].items()} == dict(CONSTANTS)
     else:
@@ -44,13 +47,21 @@ def test_public_integers_are_those_of_the_vectors(vector: Any) -> None:
 
 
 def test_every_table_has_a_vector() -> None:
-    known = {(v.values[0]["name"], v.values[0]["coefficient_bits"]) for v in vectors("function")}
+    found = [v.values[0] for v in vectors("function")]
+    known = {(v["name"], v["coefficient_bits"]) for v in found if "frac_bits" not in v}
     assert known == {*COEFFICIENTS, ("constants", CONSTANT_BITS)}
+    assert {(v["name"], v["frac_bits"]) for v in found if "frac_bits" in v} == set(TAILS)
+
+
+def tables() -> list[tuple[functions.Precision, tuple[int, ...]]]:
+    """All coefficients, with the precision that they are for."""
+    narrow, wide = functions.NARROW, functions.WIDE
+    found = [(narrow if bits == narrow.coefficient_bits else wide, c) for (_, bits), c in COEFFICIENTS.items()]
+    return found + [(narrow if bits <= 24 else wide, c) for (_, bits), (_, c) in TAILS.items()]
 
 
 def test_sums_of_coefficients_leave_headroom() -> None:
-    for (_, bits), found in COEFFICIENTS.items():
-        p = functions.NARROW if bits == functions.NARROW.coefficient_bits else functions.WIDE
+    for p, found in tables():
         parts = blocks(found)
         # a combination, and the whole polynomial, are at scale + coefficient_bits
         assert used(parts) << p.scale < 1 << p.room
@@ -58,7 +69,7 @@ def test_sums_of_coefficients_leave_headroom() -> None:
 
 
 def test_blocks_are_the_same_polynomial() -> None:
-    for found in COEFFICIENTS.values():
+    for _, found in tables():
         parts = blocks(found)
         size = len(parts[0])
         with mpmath.workdps(DIGITS):
@@ -96,6 +107,46 @@ def points(rng: random.Random, lo: int, hi: int, count: int) -> list[int]:
         if lo <= value <= hi:
             found.add(value)
     return sorted(found)
+
+
+PHI = lambda u: mpmath.erfc(u / mpmath.sqrt(2)) / 2
+INNER = lambda u: mpmath.sqrt(2 / mpmath.pi) * (u + mpmath.mpf("0.044715") * u**3)
+TRUE_TAILS: dict[str, Callable[[Any], Any]] = {
+    "erf": mpmath.erf,
+    "tanh": mpmath.tanh,
+    "softplus": lambda u: mpmath.log1p(mpmath.exp(-u)),
+    "silu": lambda u: u / (1 + mpmath.exp(u)),
+    "gelu": lambda u: u * PHI(u),
+    "gelu_tanh": lambda u: u * (1 - mpmath.tanh(INNER(u))) / 2,
+}
+
+
+@pytest.mark.parametrize("exact", [False, True], ids=["coins", "exact"])
+@pytest.mark.parametrize("scale", SCALES, ids=str)
+@pytest.mark.parametrize("name", TRUE_TAILS)
+def test_tails(name: str, scale: tuple[int, int], exact: bool) -> None:
+    """The whole of [0, L], before the one rescaling: half a last bit at most."""
+    frac_bits, ring_bits = scale
+    end = tails.tail_end(name, frac_bits, frac_bits)
+    values = [*points(random.Random(name), 0, end, 200 if exact else 500), end]
+    shape = tails.tail(name, end, frac_bits, frac_bits, ring_bits)
+    assert shape is not None
+    ring = functions.PRECISIONS[ring_bits].ring
+    cost = functions.elementwise_cost(ring, len(values), tails.tail_of, shape, exact=exact)
+    of = lambda scope, x: functions.elementwise(scope, x, tails.tail_of, shape, exact=exact)
+    found = open_words(run_counted(Trio(3), cost, of, trio_share(ring, values)))
+    error = []
+    with mpmath.workdps(DIGITS):
+        for value, word in zip(values, found, strict=True):
+            wrong = mpmath.ldexp(word, -shape.out_bits) - TRUE_TAILS[name](mpmath.ldexp(value, -frac_bits))
+            error.append(float(mpmath.ldexp(wrong, frac_bits)))
+    assert max(map(abs, error)) < (0.1 if frac_bits != 24 else 0.5)
+    assert abs(np.mean(error)) < (0.02 if frac_bits != 24 else 0.1)
+
+
+def trio_share(ring: Any, values: list[int]) -> Any:
+    """Shares for any trio."""
+    return Trio(4).share(ring, values)
 
 
 def shape_of(name: str, lo: int, hi: int, frac_bits: int, ring_bits: int) -> tuple[Any, Any]:

@@ -50,9 +50,44 @@ def constants() -> dict[str, Any]:
     }
 
 
+def tails() -> dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]]:
+    """Functions of u >= 0 that reach a limit: the function, and how far it is from there."""
+    phi = lambda u: mpmath.erfc(u / mpmath.sqrt(2)) / 2
+    expit = lambda u: 1 / (1 + mpmath.exp(u))
+    inner = lambda u: mpmath.sqrt(2 / mpmath.pi) * (u + mpmath.mpf("0.044715") * u**3)
+    gelu_tanh = lambda u: u * (1 - mpmath.tanh(inner(u))) / 2
+    return {
+        "erf": (mpmath.erf, mpmath.erfc),
+        "tanh": (mpmath.tanh, lambda u: 1 - mpmath.tanh(u)),
+        "softplus": (lambda u: mpmath.log1p(mpmath.exp(-u)),) * 2,
+        "silu": (lambda u: u * expit(u),) * 2,
+        "gelu": (lambda u: u * phi(u),) * 2,
+        "gelu_tanh": (gelu_tanh,) * 2,
+    }
+
+
+ACCURACY = ((16, NARROW), (20, NARROW), (24, NARROW), (44, WIDE))
+"""For results with so many fractional bits at most."""
+
+
+def tail_series(name: str, frac_bits: int, bits: int) -> tuple[int, list[int]]:
+    """L in quarters, beyond which the function is its limit within 2^-(frac_bits + 6); coefficients on [0, L]."""
+    function, rest = tails()[name]
+    small = mpmath.mpf(2) ** -(frac_bits + 6)
+    quarters = 8
+    while rest(mpmath.mpf(quarters) / 4) > small:
+        quarters += 1
+    place = _on(mpmath.mpf(0), mpmath.mpf(quarters) / 4)
+    found = chebyshev(lambda t: function(place(t)), 90, bits)
+    kept = len(found)
+    while sum(map(abs, found[kept - 1 :])) < mpmath.mpf(2) ** (bits - frac_bits - 6):
+        kept -= 1
+    return quarters, found[:kept]
+
+
 def chebyshev(function: Callable[[Any], Any], degree: int, bits: int) -> list[int]:
     """Coefficients of the interpolation in more points than the degree, cut there, times 2^bits."""
-    points = 2 * degree + 40
+    points = degree + 40
     angles = [mpmath.pi * (2 * k + 1) / (2 * points) for k in range(points)]
     values = [function(mpmath.cos(angle)) for angle in angles]
     found = []
@@ -74,6 +109,21 @@ def make() -> Iterator[tuple[str, dict[str, object]]]:
                         "name": name,
                         "coefficient_bits": bits,
                         "coefficients": [str(value) for value in chebyshev(function, degree, bits)],
+                    },
+                )
+        for name in tails():
+            for frac_bits, (bits, _) in ACCURACY:
+                quarters, found = tail_series(name, frac_bits, bits)
+                yield (
+                    f"function_ok_{name}_{frac_bits}.json",
+                    {
+                        "kind": "function",
+                        "expect": "ok",
+                        "name": name,
+                        "frac_bits": frac_bits,
+                        "limit_quarters": quarters,
+                        "coefficient_bits": bits,
+                        "coefficients": [str(value) for value in found],
                     },
                 )
         yield (

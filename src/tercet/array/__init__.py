@@ -74,7 +74,7 @@ from tercet.array.elementwise import (
     trunc,
     where,
 )
-from tercet.array.functions import exp, exp2, expm1, log, log1p, log2, log10, rsqrt, sqrt
+from tercet.array.functions import exp, exp2, expm1, log, log1p, log2, log10, rsqrt, sqrt, tanh
 from tercet.array.linalg import matmul, outer, tensordot, vecdot
 from tercet.array.loops import loop
 from tercet.array.manipulation import (
@@ -253,6 +253,7 @@ __all__ = [
     "sum",
     "take",
     "take_along_axis",
+    "tanh",
     "tensordot",
     "tile",
     "tril",

@@ -105,6 +105,19 @@ def _flipped(term: Term) -> Bounds | None:
     return (0 if _is_sign_of(where[0], x) else -largest), largest
 
 
+def _one_sided(term: Term) -> Bounds | None:
+    """x where it is negative, or where it is not, else 0."""
+    where = _where(term)
+    if where is None:
+        return None
+    bit, x = where
+    if _is_sign_of(bit, x):
+        return min(x.type.lo, 0), 0
+    if bit.operation.algebra is Algebra.NOT and _is_sign_of(same_integer(bit.inputs[0]), x):
+        return 0, max(x.type.hi, 0)
+    return None
+
+
 def _normalised(term: Term) -> Bounds | None:
     """A row of `normalise`: the power of two, or the product or complement, of x in [lo, hi]."""
     term = same_integer(term)
@@ -123,7 +136,7 @@ def _normalised(term: Term) -> Bounds | None:
 
 
 PROVERS: Mapping[ProofRule, Prover] = {
-    ProofRule.SELECTION: lambda term: _selected(term) or _flipped(term),
+    ProofRule.SELECTION: lambda term: _selected(term) or _flipped(term) or _one_sided(term),
     ProofRule.NORMALISATION: _normalised,
     ProofRule.RELATION: related,
 }

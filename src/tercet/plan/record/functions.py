@@ -29,14 +29,14 @@ def exp(x: Recorded, base: str = "exp", plus: int = 0) -> Recorded:
     PlanError, which says what to declare, if the result's bounds do not fit the largest ring.
     """
     x = number(x)
-    nominal = _nominal(x)
+    nominal = nominal_of(x)
     for candidate in _candidates(x):
         least = _least_argument(base, candidate.type.frac_bits, nominal)
         if candidate.type.lo < least:
             candidate = _at_least(candidate, least)
         found = _recorded(base, candidate, nominal, power_shape)
         if found is not None:
-            return _meant(linear("add", found, np.asarray(plus)) if plus else found)
+            return meant(linear("add", found, np.asarray(plus)) if plus else found)
     raise _too_large(base, x, nominal)
 
 
@@ -67,25 +67,26 @@ def rsqrt(x: Recorded) -> Recorded:
 
 def _of_positive(x: Recorded, name: str) -> Recorded:
     x = number(x)
-    nominal = _nominal(x)
+    nominal = nominal_of(x)
     for candidate in _candidates(x):
         if candidate.type.lo < 0:
             candidate = _at_least(candidate, 0)
         found = _recorded(name, candidate, nominal, placed_shape)
         if found is not None:
-            return _meant(found)
+            return meant(found)
     raise PlanError(
         f"{name} of {x.type} to {nominal} fractional bits does not fit the largest ring",
         hint="declare narrower bounds or fewer frac_bits for what it is of",
     )
 
 
-def _meant(found: Recorded) -> Recorded:
+def meant(found: Recorded) -> Recorded:
     """A result at the scale that is meant, in the least ring: what is revealed is then rounded to the nearest."""
     return least_ring(settle(found))
 
 
-def _nominal(x: Recorded) -> int:
+def nominal_of(x: Recorded) -> int:
+    """The fractional bits that a function of x has."""
     return max(x.type.nominal, DEFAULT_FRAC_BITS)
 
 

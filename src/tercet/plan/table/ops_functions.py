@@ -7,6 +7,7 @@ used or revealed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ from tercet.plan.table import real
 from tercet.plan.table.attributes import Approximation
 from tercet.plan.table.operation import Call, Flow, Operation, Plain, arity, need, numeric, only
 from tercet.plan.types import Type, ValueKind
-from tercet.protocols import functions
+from tercet.protocols import functions, tails
+from tercet.protocols.coefficients import TAILS
 from tercet.protocols.cost import Cost
+from tercet.protocols.functions import PRECISIONS
 from tercet.protocols.scope import Body, Scope
 from tercet.ring import ring
 from tercet.sharing import Share
@@ -71,7 +74,7 @@ def _power(name: str) -> Operation[Approximation]:
         infer,
         functions.power,
         shape,
-        lambda value, x, out: real.power(name, value, x, out),
+        _each(lambda value, x, out: real.power(name, value, x, out)),
         "whole part as bits, 2^rest by a polynomial, powers of two as sums of bits",
     )
 
@@ -103,7 +106,16 @@ def _placed(
         least = max(0, least - (least >> sure) - off) if least else 0
         return Type(ValueKind.FIXED, x.shape, x.ring, out, attrs.frac_bits, least, most + (most >> sure) + off)
 
-    return _operation(name, code, summary, infer, function, shape, meaning, protocol)
+    return _operation(name, code, summary, infer, function, shape, _each(meaning), protocol)
+
+
+def _each(meaning: Callable[[int, int, int], int]) -> Callable[[Sequence[Plain], Approximation, Type], Plain]:
+    def plain(inputs: Sequence[Plain], attrs: Approximation, out: Type) -> Plain:
+        x = inputs[0]
+        values = [meaning(int(value), attrs.argument_bits, out.frac_bits) for value in x.reshape(-1)]
+        return np.array([*values, None], dtype=object)[:-1].reshape(x.shape)
+
+    return plain
 
 
 def _operation(
@@ -113,7 +125,7 @@ def _operation(
     infer: Callable[[Sequence[Type], Approximation], Type],
     function: Any,
     shape: Callable[[Type, Approximation], Any],
-    meaning: Callable[[int, int, int], int],
+    plain: Callable[[Sequence[Plain], Approximation, Type], Plain],
     protocol: str,
 ) -> Operation[Approximation]:
     def at_a_party(scope: Scope, call: Call[Approximation], x: Share) -> Body[Share]:
@@ -123,11 +135,6 @@ def _operation(
     def declared(call: Call[Approximation]) -> Cost:
         (x,) = call.inputs
         return functions.elementwise_cost(ring(x.ring), x.size, function, shape(x, call.attrs), exact=call.attrs.exact)
-
-    def plain(inputs: Sequence[Plain], attrs: Approximation, out: Type) -> Plain:
-        x = inputs[0]
-        values = [meaning(int(value), attrs.argument_bits, out.frac_bits) for value in x.reshape(-1)]
-        return np.array([*values, None], dtype=object)[:-1].reshape(x.shape)
 
     return Operation(
         name,
@@ -150,6 +157,62 @@ def _log(name: str) -> Callable[[int, int, int], int]:
 
 _BY_PLACE = "normalised by its leading one, a polynomial; the exponent comes back as sums of bits"
 
+TAIL_LIMITS: dict[str, tuple[int, Fraction]] = {
+    "erf": (1, Fraction(1)),
+    "tanh": (1, Fraction(1)),
+    "softplus": (0, Fraction(6932, 10000)),
+    "silu": (0, Fraction(2785, 10000)),
+    "gelu": (0, Fraction(1701, 10000)),
+    "gelu_tanh": (0, Fraction(1701, 10000)),
+}
+"""What each function of `protocols.tails` reaches, and a number that it does not pass."""
+
+
+def _tail(name: str, code: int, summary: str) -> Operation[Approximation]:
+    operation = f"tail_{name}"
+
+    def shape(x: Type, attrs: Approximation) -> tails.Tail:
+        found = tails.tail(name, x.hi, x.frac_bits, attrs.frac_bits, x.ring)
+        need(found is not None, f"{operation} of {x} to {attrs.frac_bits} fractional bits does not fit here")
+        assert found is not None
+        return found
+
+    def value(u: int, frac_bits: int, nominal: int, out: int) -> int:
+        found = tails.accuracy(nominal)
+        assert found is not None
+        quarters, coefficients = TAILS[name, found]
+        bits = PRECISIONS[tails.tail_ring(nominal)].coefficient_bits
+        # t = 2 u / L - 1
+        t = min((8 * u << _SERIES_BITS - frac_bits) // quarters, 2 << _SERIES_BITS) - (1 << _SERIES_BITS)
+        return real.series(coefficients, bits, t, _SERIES_BITS, out)
+
+    def infer(inputs: Sequence[Type], attrs: Approximation) -> Type:
+        x = _argument(inputs, attrs)
+        need(x.lo >= 0, "takes numbers that are not negative")
+        need(x.frac_bits <= _SERIES_BITS, "an argument with so many fractional bits")
+        s = shape(x, attrs)
+        known = tails.accuracy(attrs.frac_bits)
+        assert known is not None
+        # what is computed is off by coins, and is monotonous up to the error of the polynomial
+        off = 1 << s.out_bits - min(s.precision.scale - _SURE_BITS, known + _SURE_BITS)
+        limit, most = TAIL_LIMITS[name]
+        ends = sorted(value(end, x.frac_bits, attrs.frac_bits, s.out_bits) for end in (x.lo, x.hi))
+        highest = int(most * (1 << s.out_bits))
+        lo, hi = ends if limit or name == "softplus" else (0, highest)
+        lo, hi = lo - off, min(hi, highest) + off
+        return Type(ValueKind.FIXED, x.shape, x.ring, s.out_bits, attrs.frac_bits, lo, hi)
+
+    def plain(inputs: Sequence[Plain], attrs: Approximation, out: Type) -> Plain:
+        x = inputs[0]
+        values = [value(int(u), attrs.argument_bits, attrs.frac_bits, out.frac_bits) for u in x.reshape(-1)]
+        return np.array([*values, None], dtype=object)[:-1].reshape(x.shape)
+
+    return _operation(operation, code, summary, infer, tails.tail_of, shape, plain, "a polynomial (tails)")
+
+
+_SERIES_BITS = 124
+TAIL_OPERATIONS = tuple(f"tail_{name}" for name in TAIL_LIMITS)
+
 FUNCTIONS: tuple[Operation[Any], ...] = (
     *(_power(name) for name in POWERS),
     *(
@@ -158,4 +221,10 @@ FUNCTIONS: tuple[Operation[Any], ...] = (
     ),
     _placed("sqrt", 102, "the square root", real.root, functions.root, _BY_PLACE),
     _placed("rsqrt", 103, "1 / sqrt(x), and 0 of 0", real.inverse_root, functions.root, _BY_PLACE),
+    _tail("erf", 104, "erf of u in [0, L]; 1 beyond L"),
+    _tail("tanh", 105, "tanh of u in [0, L]; 1 beyond L"),
+    _tail("softplus", 106, "log(1 + e^-u) of u in [0, L]; 0 beyond L"),
+    _tail("silu", 107, "u / (1 + e^u) of u in [0, L]; 0 beyond L"),
+    _tail("gelu", 108, "u times the normal distribution's tail above u, of u in [0, L]; 0 beyond L"),
+    _tail("gelu_tanh", 109, "the same with tanh in place of erf, of u in [0, L]; 0 beyond L"),
 )

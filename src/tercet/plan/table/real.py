@@ -75,3 +75,13 @@ def root(value: int, frac_bits: int, out_bits: int) -> int:
 def inverse_root(value: int, frac_bits: int, out_bits: int) -> int:
     """1 / sqrt(value / 2^frac_bits) times 2^out_bits for value > 0, rounded down; 0 for 0."""
     return isqrt((1 << 2 * out_bits + frac_bits) // value) if value > 0 else 0
+
+
+def series(coefficients: tuple[int, ...], coefficient_bits: int, t: int, t_bits: int, out_bits: int) -> int:
+    """The sum of c_k T_k(t / 2^t_bits) for t in [-1, 1], of coefficients times 2^coefficient_bits, times 2^out_bits."""
+    # Clenshaw's recurrence
+    newest, older = 0, 0
+    for coefficient in reversed(coefficients[1:]):
+        newest, older = (coefficient << t_bits) + (2 * t * newest >> t_bits) - older, newest
+    total = (coefficients[0] << t_bits) + (t * newest >> t_bits) - older
+    return shifted(total, out_bits - coefficient_bits - t_bits)
