@@ -52,17 +52,24 @@ def constants() -> dict[str, Any]:
 
 def tails() -> dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]]:
     """Functions of u >= 0 that reach a limit: the function, and how far it is from there."""
-    phi = lambda u: mpmath.erfc(u / mpmath.sqrt(2)) / 2
-    expit = lambda u: 1 / (1 + mpmath.exp(u))
-    inner = lambda u: mpmath.sqrt(2 / mpmath.pi) * (u + mpmath.mpf("0.044715") * u**3)
-    gelu_tanh = lambda u: u * (1 - mpmath.tanh(inner(u))) / 2
+
+    def below(u: Any) -> Any:
+        return mpmath.erfc(u / mpmath.sqrt(2)) / 2
+
+    def expit(u: Any) -> Any:
+        return 1 / (1 + mpmath.exp(u))
+
+    def about_below(u: Any) -> Any:
+        inner = mpmath.sqrt(2 / mpmath.pi) * (u + mpmath.mpf("0.044715") * u**3)
+        return (1 - mpmath.tanh(inner)) / 2
+
     return {
         "erf": (mpmath.erf, mpmath.erfc),
         "tanh": (mpmath.tanh, lambda u: 1 - mpmath.tanh(u)),
         "softplus": (lambda u: mpmath.log1p(mpmath.exp(-u)),) * 2,
         "silu": (lambda u: u * expit(u),) * 2,
-        "gelu": (lambda u: u * phi(u),) * 2,
-        "gelu_tanh": (gelu_tanh,) * 2,
+        "gelu": (lambda u: u * below(u),) * 2,
+        "gelu_tanh": (lambda u: u * about_below(u),) * 2,
     }
 
 
