@@ -8,7 +8,7 @@ nothing, is in docs/security/shuffles.md; `open_shuffled` is the only way in whi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tercet.errors import IntegrityError
 from tercet.protocols.cost import Cost
@@ -22,9 +22,9 @@ from tercet.sharing import Purpose, Share
 class Movable:
     """One party's part of a flat array: ring words, residues modulo 2^w, or with `xor` groups of bits in words."""
 
-    layout: Words | Fields
-    own: Array
-    next: Array
+    layout: Words | Fields = field(repr=False)
+    own: Array = field(repr=False)
+    next: Array = field(repr=False)
     xor: bool = False
 
     def add(self, a: Array, b: Array) -> Array:
