@@ -13,6 +13,8 @@ import tercet.array as tc
 from array_strategies import any_kind, arrays, check, empty_shapes, numeric, shapes, share
 from plan_trio import TrioSession
 from tercet.plan.network import LAN, WAN
+from tercet.plan.plan import OutputKind, Plan
+from tercet.plan.record.compile import Wanted, compile_plan
 
 SOME = settings(max_examples=15)
 parties = st.sampled_from([False, False, True])
@@ -97,6 +99,37 @@ def test_partition(x: Any, run: bool) -> None:
         assert np.array_equal(np.take_along_axis(x, order, -1), np.sort(x))
 
 
+@given(size=st.sampled_from([0, 1, 2, 9, 40]), run=parties, descending=st.booleans(), seed=st.integers(0, 99))
+@SOME
+def test_arrays_ride_along(size: int, run: bool, descending: bool, seed: int) -> None:
+    session, rng = TrioSession(parties=run), np.random.default_rng(seed)
+    key, flag = rng.integers(-3, 3, size), rng.integers(0, 2, size).astype(bool)
+    real, table = rng.integers(-99, 99, size) / 8, rng.integers(0, 9, (size, 2, 2))
+    wide = rng.integers(-9, 9, size)
+    secret = [session.share(key, bounds=(-3, 3)), session.share(flag), session.share(real, bounds=(-20, 20))]
+    riders = [*secret, session.share(table, bounds=(0, 9)), session.share(wide, bounds=(-(1 << 90), 1 << 90))]
+    found = tc.sort_by(secret[0], *riders, descending=descending)
+    order = ordered(key, 0, descending)
+    for result, plain, before in zip(found, [key, flag, real, table, wide], riders, strict=True):
+        assert result.dtype == before.dtype and result.bounds == before.bounds and result.shape == before.shape
+        assert np.array_equal(result.reveal(), plain[order])
+        assert not result.node.type.claimed
+    both = tc.sort_by([secret[0], secret[1]], secret[2] / -3)[0]
+    check(both, real[np.lexsort([key, flag])] / -3)
+    front = tc.sort_by(secret[1], secret[0], descending=True)[0]
+    check(front, np.concatenate([key[flag], key[~flag]]))
+
+
+def test_what_a_plan_says_of_sorted_bounds_is_proven_at_nodes() -> None:
+    session = TrioSession()
+    x, y = session.share(np.arange(5), bounds=(0, 7)), session.share(np.arange(5), bounds=(-100, 100))
+    first, second = tc.sort_by(x, x, y)
+    plan = compile_plan([Wanted(each.node, OutputKind.REVEAL) for each in (first, second)], LAN)
+    read = Plan.from_bytes(plan.to_bytes())
+    types = [read.type_of(output.value) for output in read.outputs]
+    assert [(t.lo, t.hi, t.claimed) for t in types] == [(0, 7, False), (-100, 100, False)]
+
+
 def test_what_is_refused() -> None:
     x = share(TrioSession(), np.arange(4))
     with pytest.raises(TypeError, match="kind"):
@@ -111,3 +144,7 @@ def test_what_is_refused() -> None:
         tc.lexsort([x, np.arange(4)])
     with pytest.raises(ValueError, match="shape"):
         tc.lexsort([x, x[:2]])
+    with pytest.raises(TypeError, match="sort_by"):
+        tc.sort_by(x, np.arange(4))
+    with pytest.raises(ValueError, match="shapes"):
+        tc.sort_by(x, x[:2])

@@ -97,7 +97,7 @@ from tercet.array.manipulation import (
     tile,
     unstack,
 )
-from tercet.array.ordering import argpartition, argsort, lexsort, partition, sort
+from tercet.array.ordering import argpartition, argsort, lexsort, partition, sort, sort_by
 from tercet.array.quantiles import median, percentile, quantile
 from tercet.array.results import assume, explain, persist, reveal
 from tercet.array.statistics import (
@@ -244,6 +244,7 @@ __all__ = [
     "sign",
     "signbit",
     "sort",
+    "sort_by",
     "sqrt",
     "square",
     "squeeze",

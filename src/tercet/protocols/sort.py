@@ -123,51 +123,63 @@ def _planes_of(column: Movable, width: int, rho: Places) -> BitShare:
 
 
 def _destinations(scope: Scope, monomials: BitShare, width: int, lines: int, w: int) -> Body[Movable]:
-    """Where each element of a line goes in a stable order of its digit: 3 rounds."""
+    """Where each element of a line goes in a stable order of its digit: 3 rounds.
+
+    With s_j the place of an element if its digit is j, and [j] whether it is, the place is the sum of [j] s_j: s_0 and
+    the sum over j > 0 of [j] (s_j - s_0), which as a sum over monomials has as many products as these are.
+    """
     count = monomials.count
-    subsets = _subsets(width)
     numbers = yield from _residues(scope, monomials, w)
-    one = RING64.constant(1, (count,)).copy()
-
-    def hot(parts: Array, digit: int, ones: Array | None) -> Array:
-        """[the digit is this], by inclusion and exclusion: products of all sets of bits that contain its own."""
-        inside = {at for at in range(width) if digit >> at & 1}
-        total = RING64.zeros(count) if inside or ones is None else ones
-        for place, chosen in enumerate(subsets):
-            if inside <= set(chosen):
-                term = parts[place]
-                odd = (len(chosen) - len(inside)) % 2
-                total = RING64.sub(total, term) if odd else RING64.add(total, term)
-        return total
-
     first, second = scope.party is Party.P1, scope.party.next is Party.P1
-    halves = [
-        [hot(parts, digit, one if known else None) for digit in range(1 << width)]
-        for parts, known in ((numbers.own, first), (numbers.next, second))
-    ]
-    places = [_places(side, lines) for side in halves]
-    minus = [RING64.constant(-1, (count,)) if known else RING64.zeros(count) for known in (first, second)]
-    (e_own, e_next), (s_own, s_next) = halves, places
+    (s_own, k_own), (s_next, k_next) = (
+        _places(parts, width, lines, known) for parts, known in ((numbers.own, first), (numbers.next, second))
+    )
     step = scope.step("places")
     mine = step.zero_words(RING64, (count,))
-    for j in range(1 << width):
-        own, following = RING64.add(s_own[j], minus[0]), RING64.add(s_next[j], minus[1])
-        mine = RING64.mul_add(e_own[j], RING64.add(own, following), mine)
-        mine = RING64.mul_add(e_next[j], own, mine)
-    mine, layout = RING64.low(mine, w), Fields(w, count)
-    theirs = yield step.product_around(layout, mine)
-    return Movable(layout, mine, theirs)
+    for own, following, ours, theirs in zip(numbers.own, numbers.next, k_own, k_next, strict=True):
+        mine = RING64.mul_add(own, RING64.add(ours, theirs), mine, out=mine)
+        mine = RING64.mul_add(following, ours, mine, out=mine)
+    layout = Fields(w, count)
+    received = yield step.product_around(layout, mine)
+    own, following = RING64.add(RING64.low(mine, w), s_own), RING64.add(received, s_next)
+    return Movable(layout, RING64.low(own, w, out=own), RING64.low(following, w, out=following))
 
 
-def _places(hot: list[Array], lines: int) -> list[Array]:
-    """For each digit, the last place of those up to here: how many have it so far, and how many a smaller one."""
+def _places(monomials: Array, width: int, lines: int, known: bool) -> tuple[Array, list[Array]]:
+    """Of one component: s_0, and for each monomial the factor that the sum of [j] (s_j - s_0) has there.
+
+    s_j counts the elements up to here whose digit is j, and all those of the line whose digit is smaller, less one.
+    `known`: whether public numbers belong to this component.
+    """
+    subsets = [frozenset(chosen) for chosen in _subsets(width)]
+    running = [RING64.cumsum(words.reshape(lines, -1), axis=1) for words in monomials]
+    length = running[0].shape[1]
+    upto = RING64.cumsum(RING64.constant(int(known), (length,)).copy())
+    places: dict[frozenset[int], Array] = {}
     below = RING64.zeros((lines, 1))
-    found = []
-    for words in hot:
-        sums = RING64.cumsum(words.reshape(lines, -1), axis=1)
-        found.append(RING64.add(sums, below).reshape(-1))
+    for digit in range(1 << width):
+        bits = frozenset(at for at in range(width) if digit >> at & 1)
+        # [j] is the product of its bits, less where another is set, by inclusion and exclusion
+        sums = RING64.zeros((lines, length)) if bits else RING64.add(RING64.zeros((lines, length)), upto)
+        for chosen, words in zip(subsets, running, strict=True):
+            if bits <= chosen:
+                odd = len(chosen - bits) % 2
+                sums = RING64.sub(sums, words, out=sums) if odd else RING64.add(sums, words, out=sums)
+        places[bits] = RING64.add(sums, below)
         below = RING64.add(below, sums[:, -1:])
-    return found
+    nothing = places.pop(frozenset())
+    steps = {bits: RING64.sub(words, nothing) for bits, words in places.items()}
+    factors = []
+    for chosen in subsets:
+        total = steps[chosen]
+        for bits in subsets:
+            if bits < chosen:
+                odd = len(chosen - bits) % 2
+                total = RING64.sub(total, steps[bits]) if odd else RING64.add(total, steps[bits])
+        factors.append(total.reshape(-1))
+    if known:
+        nothing = RING64.sub(nothing, RING64.from_ints([1]))
+    return nothing.reshape(-1), factors
 
 
 def _residues(scope: Scope, planes: BitShare, w: int) -> Body[Share]:

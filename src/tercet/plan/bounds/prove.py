@@ -22,7 +22,7 @@ from typing import Any
 
 from tercet.plan.bounds.relations import related
 from tercet.plan.bounds.terms import Bounds, Term, is_same, same_integer
-from tercet.plan.table.attributes import Attributes, Normalisation, Ranges, StatedBounds
+from tercet.plan.table.attributes import Attributes, Axis, Normalisation, Ranges, StatedBounds
 from tercet.plan.table.operation import Algebra, Bounding, Flow, Operation
 from tercet.plan.table.reasons import ProofRule
 from tercet.plan.types import Type
@@ -135,10 +135,29 @@ def _normalised(term: Term) -> Bounds | None:
     return (top // 2 if lo else 0), top - 1
 
 
+def _arranged(term: Term) -> Bounds | None:
+    """Some rows of a sort of arrays that were put one below the other: those of one of these."""
+    term = same_integer(term)
+    source = term.inputs[0] if term.operation.rows is Flow.SLICE else None
+    if source is None or source.operation.rows is not Flow.ORDERED:
+        return None
+    joined, (start, count, step) = source.inputs[1], term.attrs.of(Ranges).ranges[0]
+    if joined.operation.rows is not Flow.CONCAT or joined.attrs.of(Axis).axis or step != 1:
+        return None
+    first = 0
+    for part in joined.inputs:
+        following = first + part.type.shape[0]
+        if first <= start and start + count <= following:
+            return part.type.lo, part.type.hi
+        first = following
+    return None
+
+
 PROVERS: Mapping[ProofRule, Prover] = {
     ProofRule.SELECTION: lambda term: _selected(term) or _flipped(term) or _one_sided(term),
     ProofRule.NORMALISATION: _normalised,
     ProofRule.RELATION: related,
+    ProofRule.ARRANGEMENT: _arranged,
 }
 """All are tried, whatever reason a plan states."""
 

@@ -30,6 +30,8 @@ class ProofRule(Enum):
     """The two results of `normalise`."""
     RELATION = auto()
     """The same value occurs more than once among what a value comes from (`plan.bounds.relations`)."""
+    ARRANGEMENT = auto()
+    """Rows of a sort are rows that went into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ REMAINDER: Final = Reason(9, "a remainder is smaller than the divisor", ProofRul
 TRUNCATED: Final = Reason(10, "what a truncation drops is less than one step of it")
 DERIVED: Final = Reason(11, "the operations that it comes from give no more", ProofRule.RELATION)
 """What `plan.bounds.relations` finds; recorded wherever that is narrower than an operation's own type."""
+ARRANGED: Final = Reason(16, "a row of a sort has the elements that went in", ProofRule.ARRANGEMENT)
 
 
 class Reasons:
@@ -99,6 +102,7 @@ BUILT_IN: Final = Reasons(
         REMAINDER,
         TRUNCATED,
         DERIVED,
+        ARRANGED,
     )
 )
 _BUILT_IN_NUMBERS: Final = frozenset(reason.number for reason in BUILT_IN)
