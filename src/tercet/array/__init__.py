@@ -74,7 +74,23 @@ from tercet.array.elementwise import (
     trunc,
     where,
 )
-from tercet.array.functions import exp, exp2, expm1, log, log1p, log2, log10, rsqrt, sqrt, tanh
+from tercet.array.functions import (
+    acosh,
+    asinh,
+    atanh,
+    exp,
+    exp2,
+    expm1,
+    hypot,
+    log,
+    log1p,
+    log2,
+    log10,
+    logaddexp,
+    rsqrt,
+    sqrt,
+    tanh,
+)
 from tercet.array.linalg import matmul, outer, tensordot, vecdot
 from tercet.array.loops import loop
 from tercet.array.manipulation import (
@@ -135,6 +151,7 @@ __all__ = [
     "SecretArray",
     "__array_namespace_info__",
     "abs",
+    "acosh",
     "add",
     "all",
     "any",
@@ -144,8 +161,10 @@ __all__ = [
     "argpartition",
     "argsort",
     "asarray",
+    "asinh",
     "assume",
     "astype",
+    "atanh",
     "bincount",
     "bitwise_and",
     "bitwise_invert",
@@ -185,6 +204,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "histogram",
+    "hypot",
     "inf",
     "int64",
     "isdtype",
@@ -200,6 +220,7 @@ __all__ = [
     "log1p",
     "log2",
     "log10",
+    "logaddexp",
     "logical_and",
     "logical_not",
     "logical_or",

@@ -1,4 +1,4 @@
-"""Functions of real numbers: exponentials, logarithms, roots and tanh.
+"""Functions of real numbers: exponentials, logarithms, roots, hyperbolic functions and what inverts them.
 
 Results are within one last bit within a plan, and the nearest where they are revealed, up to a tenth of a last bit; of
 results above 1 relative to them. They have 16 fractional bits, or those of x if these are more. Costs are bits a party
@@ -116,3 +116,37 @@ def tanh(x: Any, /) -> SecretArray:
     `tercet.protocols.tails`.
     """
     return of_one(x, "tanh", tails.tanh)
+
+
+@array_function
+def asinh(x: Any, /) -> SecretArray:
+    """The inverse of sinh: a root, a logarithm and the sign. Costs about those of `sqrt` and `log` together."""
+    return of_one(x, "asinh", functions.asinh)
+
+
+@array_function
+def acosh(x: Any, /) -> SecretArray:
+    """The inverse of cosh; of x <= 1 it is 0. Costs about those of `sqrt` and `log` together."""
+    return of_one(x, "acosh", functions.acosh)
+
+
+@array_function
+def atanh(x: Any, /) -> SecretArray:
+    """The inverse of tanh: half the difference of two logarithms, side by side.
+
+    Beyond -1 and 1 the logarithm of what is not positive is that of the least positive number at x's scale. Costs twice
+    those of `log`.
+    """
+    return of_one(x, "atanh", functions.atanh)
+
+
+@array_function
+def hypot(x1: Any, x2: Any, /) -> SecretArray:
+    """sqrt(x1^2 + x2^2), of the sum before it is rescaled. Costs 128 bits more than `sqrt`."""
+    return apply(functions.hypot, x1, x2)
+
+
+@array_function
+def logaddexp(x1: Any, x2: Any, /) -> SecretArray:
+    """log(e^x1 + e^x2), right for any size. Costs 85 bits more than `tercet.special.softplus`."""
+    return apply(tails.logaddexp, x1, x2)

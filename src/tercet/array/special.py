@@ -30,6 +30,10 @@ def _plain_log_expit(x: Any) -> Any:
     return -np.logaddexp(0, -np.asarray(x))
 
 
+def _plain_logit(x: Any) -> Any:
+    return np.log(x) - np.log1p(-np.asarray(x))
+
+
 def _plain_softplus(x: Any) -> Any:
     return np.logaddexp(0, x)
 
@@ -67,6 +71,15 @@ def expit(x: Any, /) -> SecretArray:
 def log_expit(x: Any, /) -> SecretArray:
     """log(expit(x)), right for any x. Costs as `softplus`."""
     return of_one(x, "log_expit", tails.log_expit)
+
+
+@array_function_beside(_plain_logit)
+def logit(x: Any, /) -> SecretArray:
+    """log(x / (1 - x)): two logarithms side by side, rescaled once. Costs twice those of `tercet.log`.
+
+    Beyond 0 and 1 the logarithm of what is not positive is that of the least positive number at x's scale.
+    """
+    return of_one(x, "logit", functions.logit)
 
 
 @array_function_beside(_plain_softplus)

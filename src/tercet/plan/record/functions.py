@@ -9,13 +9,14 @@ import numpy as np
 
 from tercet.errors import PlanError
 from tercet.plan.record import logic
-from tercet.plan.record.build import linear, number
+from tercet.plan.record.build import Operand, linear, multiply, negate, number
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import DEFAULT_FRAC_BITS
-from tercet.plan.record.scale import in_ring, least_ring, renamed, settle
+from tercet.plan.record.scale import bounded, in_ring, least_ring, renamed, settle
 from tercet.plan.table import real
 from tercet.plan.table.attributes import Approximation
 from tercet.plan.table.ops_functions import placed_shape, power_shape
+from tercet.plan.table.reasons import SELECTED
 from tercet.plan.types import RINGS, Type, smallest_ring
 from tercet.protocols.functions import BELOW, GUARD
 
@@ -47,7 +48,7 @@ def expm1(x: Recorded) -> Recorded:
 
 def log(x: Recorded, base: str = "log") -> Recorded:
     """The natural logarithm, or that to the base 2 or 10 ("log2", "log10"). Of x <= 0 it is that of the least x > 0."""
-    return _of_positive(x, base)
+    return meant(_of_positive(x, base))
 
 
 def log1p(x: Recorded) -> Recorded:
@@ -57,15 +58,60 @@ def log1p(x: Recorded) -> Recorded:
 
 def sqrt(x: Recorded) -> Recorded:
     """The square root; of x < 0 it is 0."""
-    return _of_positive(x, "sqrt")
+    return meant(_of_positive(x, "sqrt"))
 
 
 def rsqrt(x: Recorded) -> Recorded:
     """1 / sqrt(x); of x <= 0 it is 0."""
-    return _of_positive(x, "rsqrt")
+    return meant(_of_positive(x, "rsqrt"))
+
+
+def hypot(a: Operand, b: Operand) -> Recorded:
+    """sqrt(a^2 + b^2); the sum is taken before it is rescaled."""
+    return sqrt(linear("add", *(multiply(x, x) if isinstance(x, Recorded) else np.asarray(x) ** 2 for x in (a, b))))
+
+
+def atanh(x: Recorded) -> Recorded:
+    """(log(1 + x) - log(1 - x)) / 2, rescaled once; beyond -1 and 1 with the least logarithm."""
+    x = number(x)
+    return _halved(linear("subtract", *(_of_positive(linear(name, _ONE, x), "log") for name in ("add", "subtract"))))
+
+
+def logit(x: Recorded) -> Recorded:
+    """log(x) - log(1 - x), rescaled once; beyond 0 and 1 with the least logarithm."""
+    x = number(x)
+    return meant(linear("subtract", _of_positive(x, "log"), _of_positive(linear("subtract", _ONE, x), "log")))
+
+
+def asinh(x: Recorded) -> Recorded:
+    """The sign of x times log(|x| + sqrt(x^2 + 1)), with the square and the root before they are rescaled."""
+    x = number(x)
+    u = negate(x) if x.type.hi <= 0 else logic.absolute(x)
+    result = _of_positive(linear("add", u, _of_positive(linear("add", multiply(u, u), _ONE), "sqrt")), "log")
+    if x.type.lo >= 0:
+        return meant(result)
+    if x.type.hi <= 0:
+        return meant(negate(result))
+    largest = result.type.magnitude
+    flipped = linear("subtract", result, logic.inject(logic.negative(x), linear("add", result, result)))
+    return meant(bounded(flipped, -largest, largest, SELECTED))
+
+
+def acosh(x: Recorded) -> Recorded:
+    """log(x + sqrt(x^2 - 1)) likewise; of x < 1 it is that of 1, 0."""
+    x = number(x)
+    one = 1 << x.type.frac_bits
+    u = x if x.type.lo >= one else _at_least(x, one)
+    return meant(_of_positive(linear("add", u, _of_positive(linear("subtract", multiply(u, u), _ONE), "sqrt")), "log"))
+
+
+def _halved(x: Recorded) -> Recorded:
+    """x / 2, at the scale that x is meant to have."""
+    return meant(renamed(x, x.type.frac_bits + 1, x.type.nominal))
 
 
 def _of_positive(x: Recorded, name: str) -> Recorded:
+    """A logarithm or root, not rescaled yet."""
     x = number(x)
     nominal = nominal_of(x)
     for candidate in _candidates(x):
@@ -73,7 +119,7 @@ def _of_positive(x: Recorded, name: str) -> Recorded:
             candidate = _at_least(candidate, 0)
         found = _recorded(name, candidate, nominal, placed_shape)
         if found is not None:
-            return meant(found)
+            return found
     raise PlanError(
         f"{name} of {x.type} to {nominal} fractional bits does not fit the largest ring",
         hint="declare narrower bounds or fewer frac_bits for what it is of",

@@ -8,7 +8,7 @@ import numpy as np
 
 from tercet.errors import PlanError
 from tercet.plan.record import logic
-from tercet.plan.record.build import linear, multiply, negate, number
+from tercet.plan.record.build import Operand, linear, multiply, negate, number
 from tercet.plan.record.functions import meant, nominal_of
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.logic import inject, logical_not, negative
@@ -80,6 +80,11 @@ def log_expit(x: Recorded) -> Recorded:
     x = number(x)
     below = bounded(inject(negative(x), x), min(0, x.type.lo), 0, SELECTED) if x.type.hi > 0 else x
     return meant(linear("subtract", below, _ending(x, "softplus")))
+
+
+def logaddexp(a: Operand, b: Operand) -> Recorded:
+    """log(e^a + e^b) = max(a, b) + log(1 + e^-|a - b|)."""
+    return meant(linear("add", logic.maximum(a, b), _ending(linear("subtract", a, b), "softplus")))
 
 
 def silu(x: Recorded) -> Recorded:
