@@ -167,6 +167,8 @@ def test_histogram_refuses_what_would_follow_from_the_data() -> None:
     ]:
         with pytest.raises(TypeError, match=match):
             tc.histogram(x, **options)
+    with pytest.raises(PlanError, match="bins"):
+        tc.histogram(x, 2**62, (0, 1))
 
 
 def test_what_a_count_costs() -> None:

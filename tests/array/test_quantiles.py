@@ -107,5 +107,8 @@ def test_what_is_refused() -> None:
         tc.median(x[:0])
     with pytest.raises(ValueError, match=r"method|valid"):
         tc.quantile(x, 0.5, method="best")
+    for odd in (np.ones(2, complex), ["a"], x):
+        with pytest.raises(TypeError, match="public"):
+            tc.quantile(x, odd)
     with pytest.raises(TypeError, match="weights"):
         np.quantile(x, 0.5, method="inverted_cdf", weights=[1, 2, 3, 4])

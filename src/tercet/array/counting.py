@@ -247,7 +247,10 @@ def histogram(
         if range is None:
             raise TypeError("histogram takes range=(lowest, highest) here: the ends of the data are secret")
         ends = tuple(given.real(end, "an end of range") for end in given.several(range, "range", "two numbers"))
-        edges = np.histogram_bin_edges(np.empty(0), bins, ends)
+        number = given.integer(bins, "the number of bins")
+        if number > MAX_BINS:
+            raise PlanError(f"histogram has {number} bins, more than {MAX_BINS}")
+        edges = np.histogram_bin_edges(np.empty(0), number, ends)
     else:
         edges = np.histogram_bin_edges(np.empty(0), given.array(bins, "bins"))
     flat = x.reshape(-1)

@@ -80,8 +80,16 @@ def _weights(length: int, q: NDArray[np.float64], method: str) -> tuple[NDArray[
     return lower, weights
 
 
-def _quantiles(x: SecretArray, q: Any, axis: Any, method: str, keepdims: bool) -> SecretArray:
-    places = np.asarray(given.array(q, "q"), dtype=np.float64)
+def _public_places(q: Any) -> NDArray[np.float64]:
+    if isinstance(q, SecretArray):
+        raise TypeError("quantiles are public")
+    places = given.array(q, "q")
+    if places.dtype.kind not in "biuf" and places.size:
+        raise TypeError(f"quantiles are public numbers, not {places.dtype}")
+    return places.astype(np.float64)
+
+
+def _quantiles(x: SecretArray, places: NDArray[np.float64], axis: Any, method: str, keepdims: bool) -> SecretArray:
     if places.size and not ((places >= 0) & (places <= 1)).all():
         raise ValueError("quantiles are between 0 and 1, percentiles between 0 and 100")
     axes = movement.normal_axes(axis, x.ndim)
@@ -130,7 +138,7 @@ def median(x: SecretArray, /, *, axis: Any = None, keepdims: bool = False) -> Se
     even number), 10 rounds for each bit. Nothing is opened; each result rests on all n values. ValueError for no
     elements. After NumPy's function.
     """
-    return _quantiles(x, 0.5, axis, "linear", keepdims)
+    return _quantiles(x, np.asarray(0.5), axis, "linear", keepdims)
 
 
 @array_function
@@ -143,7 +151,7 @@ def quantile(
     Costs as `median` for each element that a quantile needs, the bits of the values once. ValueError for no elements,
     for q outside [0, 1] and for a method that NumPy does not have. After NumPy's function.
     """
-    return _quantiles(x, q, axis, method, keepdims)
+    return _quantiles(x, _public_places(q), axis, method, keepdims)
 
 
 @array_function
@@ -151,4 +159,4 @@ def percentile(
     x: SecretArray, q: Any, axis: Any = None, *, method: str = "linear", keepdims: bool = False
 ) -> SecretArray:
     """The public percentiles q, from 0 to 100; as `quantile`."""
-    return _quantiles(x, np.asarray(given.array(q, "q"), dtype=np.float64) / 100, axis, method, keepdims)
+    return _quantiles(x, _public_places(q) / 100, axis, method, keepdims)
