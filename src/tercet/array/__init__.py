@@ -92,6 +92,7 @@ from tercet.array.functions import (
     tanh,
 )
 from tercet.array.linalg import matmul, outer, tensordot, vecdot
+from tercet.array.lookup import lookup
 from tercet.array.loops import loop
 from tercet.array.manipulation import (
     broadcast_arrays,
@@ -225,6 +226,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "lookup",
     "loop",
     "matmul",
     "matrix_transpose",

@@ -12,6 +12,7 @@ from tercet.array import given, movement
 from tercet.array.core import ONE, SecretArray, operand, session_of
 from tercet.array.dispatch import array_function
 from tercet.array.elementwise import shared, shared_bools
+from tercet.array.lookup import lookup
 from tercet.plan.record import build
 from tercet.plan.record.graph import Recorded
 from tercet.plan.table import operation
@@ -216,7 +217,9 @@ def unstack(x: SecretArray, /, *, axis: int = 0) -> tuple[SecretArray, ...]:
 
 @array_function
 def take(x: SecretArray, indices: Any, /, *, axis: int | None = None) -> SecretArray:
-    """Elements at public indices of one axis."""
+    """Elements at public indices of one axis; at secret ones as `lookup`, for a line or with an axis."""
+    if isinstance(indices, SecretArray) and (axis is not None or x.ndim == 1):
+        return lookup(x, indices, axis=axis or 0)
     chosen = _public_indices(indices)
     if axis is None:
         if x.ndim != 1:

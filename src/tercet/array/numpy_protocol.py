@@ -161,7 +161,9 @@ def _squeeze(x: Any, axis: Any = None) -> Any:
     return manipulation.squeeze(x, axes)
 
 
-def _take(x: Any, indices: Any, axis: Any = None) -> Any:
+def _take(x: Any, indices: Any, axis: Any = None, *, mode: str = "raise") -> Any:
+    if mode != "raise" and (mode != "clip" or not isinstance(indices, SecretArray)):
+        raise TypeError("numpy.take on secret arrays has no mode; secret indices are clipped")
     return manipulation.take(x if axis is not None else x.reshape(-1), indices, axis=0 if axis is None else axis)
 
 

@@ -1,0 +1,78 @@
+"""Elements of a table at secret places. Nothing is opened."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tercet.array import elementwise, given, movement
+from tercet.array.core import SecretArray, operand, session_of
+from tercet.plan.record import build, counting
+from tercet.plan.record.graph import Recorded
+from tercet.plan.record.scale import settle
+from tercet.plan.types import ValueKind
+
+MAX_ENTRIES = 1 << 16
+
+
+def lookup(table: Any, indices: SecretArray, *, axis: int = 0) -> SecretArray:
+    """The elements, along an axis of a public or secret table, at secret integer places. Places outside the table are
+    drawn in to its ends, negative ones to 0; nothing says that they were.
+
+    `take`, and `np.take` of a secret table, call it for such places. For n entries of c elements the two halves of a
+    place's one-hot vector take 2 sqrt(n) words a place, a public table c more, a secret one c (sqrt(n) + 1); about 20
+    rounds. Exact. Nothing is opened; each result depends on its place and, of a secret table, on all its entries. Its
+    bounds are those of a sum of all entries: `assume` narrows them.
+    TypeError for places that are not secret integers, ValueError for a table of no entries or of more than 65,536.
+    """
+    if not isinstance(indices, SecretArray):
+        raise TypeError("lookup takes secret indices; public ones go into brackets, or into take")
+    places = SecretArray._new(indices._session, build.number(indices._node))
+    if indices._divisor != 1 or places._type.kind is not ValueKind.INT:
+        raise TypeError("indices are secret integers: floor or round them first")
+    session = session_of(table, indices) if isinstance(table, SecretArray) else indices._session
+    source = table if isinstance(table, SecretArray) else given.array(table, "a table")
+    place = movement.normal_axis(axis, source.ndim)
+    entries = source.shape[place]
+    if not 0 < entries <= MAX_ENTRIES:
+        raise ValueError(f"a table has 1 to {MAX_ENTRIES} entries, not {entries}")
+    order = [place, *(at for at in range(source.ndim) if at != place)]
+    fits = places._type.lo >= 0 and places._type.hi < entries
+    inside = (places if fits else elementwise.clip(places, 0, entries - 1)).reshape(-1)
+    bits = counting.bits(inside._node, max(1, (entries - 1).bit_length()))
+    low = build.number(counting.one_hot(bits[: (len(bits) + 1) // 2]))
+    high = build.number(counting.one_hot(bits[(len(bits) + 1) // 2 :])) if len(bits) > 1 else None
+    rest = [source.shape[at] for at in order[1:]]
+    shape, width = (entries, math.prod(rest)), low.type.shape[0]
+    rows = (1 if high is None else high.type.shape[0]) * width
+    if isinstance(source, SecretArray):
+        lines = movement.reshape(movement.permute(settle(build.number(operand_node(source))), order), shape)
+        if rows > entries:
+            nothing = build.broadcast_to(elementwise.zeros_of(lines), (rows - entries, shape[1]))
+            lines = movement.concat([lines, nothing], 0)
+        halves = movement.permute(movement.reshape(lines, (rows // width, width, shape[1])), (0, 2, 1))
+        chosen = build.matmul(halves, low)
+    else:
+        public = np.zeros((rows, shape[1]), source.dtype)
+        public[:entries] = source.transpose(order).reshape(shape)
+        flat = public.reshape(rows // width, width, shape[1]).transpose(0, 2, 1)
+        chosen = build.matmul(np.ascontiguousarray(flat.reshape(-1, width)), low)
+        chosen = movement.reshape(chosen, (rows // width, shape[1], inside.size))
+    if high is None:
+        found = movement.reshape(chosen, chosen.type.shape[1:])
+    else:
+        each = movement.reshape(high, (high.type.shape[0], 1, inside.size))
+        found = build.contract(chosen, build.broadcast_to(each, chosen.type.shape), (0,))
+    found = movement.reshape(settle(found), (*rest, *indices.shape))
+    ndim = len(rest)
+    moved = [*range(place), *range(ndim, ndim + indices.ndim), *range(place, ndim)]
+    return SecretArray._new(session, movement.permute(found, moved))
+
+
+def operand_node(x: SecretArray) -> Recorded:
+    """What a secret table holds, its divisor taken in."""
+    node = operand(x)
+    assert isinstance(node, Recorded)
+    return node
