@@ -25,7 +25,7 @@ from tercet.plan.table.attributes import (
 )
 from tercet.plan.table.operation import Call, Flow, Operation
 from tercet.plan.table.operations import CONSTANT, INPUT, OPERATIONS
-from tercet.plan.table.ops_functions import LOGARITHMS, POWERS, ROOTS, TAIL_OPERATIONS
+from tercet.plan.table.ops_functions import LOGARITHMS, POWERS, ROOTS, SINES, TAIL_OPERATIONS
 from tercet.plan.types import Type, ValueKind, bool_type, limit
 
 PAGE = Path(__file__).parent / "operations.md"
@@ -115,6 +115,7 @@ def examples(ring: int) -> dict[str, list[Example]]:
             ("each x, below 2^60", [Type(ValueKind.INT, (COUNT,), ring, 0, 0, 0, (1 << 60) - 1)], Normalisation())
         ],
         **{name: [real(ring, name in POWERS)] for name in (*POWERS, *LOGARITHMS, *ROOTS)},
+        **{name: [real(ring, True)] for name in SINES},
         **{name: [tail(ring)] for name in TAIL_OPERATIONS},
         "and": [("", [bits, bits], NONE)],
         "negative": [("", [many], NONE)],

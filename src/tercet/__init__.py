@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         assume,
         atanh,
         concat,
+        cos,
         divide,
         exp,
         exp2,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         persist,
         reveal,
         rsqrt,
+        sin,
         sqrt,
         stack,
         tanh,
@@ -89,6 +91,7 @@ __all__ = [
     "atanh",
     "concat",
     "connect",
+    "cos",
     "divide",
     "exp",
     "exp2",
@@ -108,6 +111,7 @@ __all__ = [
     "persist",
     "reveal",
     "rsqrt",
+    "sin",
     "special",
     "sqrt",
     "stack",
@@ -122,7 +126,7 @@ _ERRORS = (
 )
 _FUNCTIONS = (
     *("acosh", "asinh", "atanh", "exp", "exp2", "expm1", "hypot", "log", "log1p", "log2", "log10", "logaddexp"),
-    *("rsqrt", "sqrt", "tanh"),
+    *("cos", "rsqrt", "sin", "sqrt", "tanh"),
 )
 _PLACES = {
     **dict.fromkeys(_ERRORS, "tercet.errors"),

@@ -96,6 +96,8 @@ MADE: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], list[tuple[flo
     "acosh": (tc.acosh, mpmath.acosh, [(1, 1000), (1, 1.25)]),
     "atanh": (tc.atanh, mpmath.atanh, [(-0.9375, 0.9375), (0, 0.5)]),
     "logit": (tc.special.logit, lambda v: mpmath.log(v) - mpmath.log1p(-v), [(0.0625, 0.9375), (0.125, 0.5)]),
+    "sin": (tc.sin, mpmath.sin, [(-1000, 1000), (0, 1), (2, 4), (-(2**19), 2**19)]),
+    "cos": (tc.cos, mpmath.cos, [(-1000, 1000), (0, 1), (1, 3), (-(2**19), 2**19)]),
     "hypot": (lambda x: tc.hypot(x, 3), lambda v: mpmath.hypot(v, 3), [(-1000, 1000), (0, 1)]),
     "logaddexp": (
         lambda x: tc.logaddexp(x, 0.5),
@@ -122,7 +124,9 @@ def test_what_is_made_of_others_is_at_most_two_last_bits_off(name: str, frac_bit
                 error = abs(mpmath.ldexp(int(found), -frac_bits) - wanted) / max(1, abs(wanted))
                 assert error * one <= 2, (name, value)
             for bound, end in zip(result.bounds, (lo, hi), strict=True):
-                if low * high >= 0 or name in ("asinh", "atanh", "logit"):
+                if name in ("sin", "cos"):
+                    assert abs(bound) < 1 + 2 / one
+                elif low * high >= 0 or name in ("asinh", "atanh", "logit"):
                     # as tight as the function permits; of logaddexp, up to log 2
                     room = 0.7 if name == "logaddexp" else 0.001
                     assert abs(bound - float(true(mpmath.ldexp(end, -frac_bits)))) < room
@@ -196,6 +200,23 @@ def test_bounds_of_what_has_limits() -> None:
         assert lo - last <= found[0] <= lo + 0.0001
         assert hi - 0.0001 <= found[1] <= hi + last
     assert tc.nn.relu(session.share(np.array([2.0]), bounds=(1, 3))).bounds == (1, 3)
+
+
+def test_bounds_of_sine_and_cosine() -> None:
+    session = TrioSession()
+    for lo, hi, sine, cosine in (
+        (0, 1, (0, np.sin(1)), (np.cos(1), 1)),
+        (2, 4, (np.sin(4), np.sin(2)), (-1, np.cos(4))),
+        (-1, 2, (np.sin(-1), 1), (np.cos(2), 1)),
+        (4, 11, (-1, 1), (-1, 1)),
+        (-3, -2, (np.sin(-2), np.sin(-3)), (np.cos(3), np.cos(2))),
+    ):
+        x = session.share(np.array([(lo + hi) / 2]), bounds=(lo, hi))
+        for function, wanted in ((tc.sin, sine), (tc.cos, cosine)):
+            found = function(x).bounds
+            least, most = min(wanted), max(wanted)
+            assert least - 2**-14 < found[0] <= least + 2**-16
+            assert most - 2**-16 <= found[1] < most + 2**-14
 
 
 def test_refusals_of_what_has_limits() -> None:
@@ -291,7 +312,7 @@ def test_integers_bools_and_quotients() -> None:
 def test_numpy_calls_them_and_plain_arrays_are_plain() -> None:
     session = TrioSession(parties=True)
     x = session.share(np.array([0.5, 2.0]), bounds=(0, 4))
-    for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "tanh"):
+    for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "tanh", "sin", "cos"):
         ours, numpys = getattr(tc, name), getattr(np, name)
         assert np.array_equal(numpys(x).reveal(), ours(x).reveal())
         assert np.array_equal(ours(np.array([0.5, 2.0])), numpys([0.5, 2.0]))

@@ -23,6 +23,9 @@ def test_every_function_is_within_a_last_bit(frac_bits: int, out: int) -> None:
                     assert close(real.power(base, sign * value, frac_bits, out), mpmath.mpf(number) ** (sign * x), out)
             for base, log in (("log", mpmath.log), ("log2", lambda v: mpmath.log(v, 2)), ("log10", mpmath.log10)):
                 assert close(real.logarithm(base, value, frac_bits, out), log(x), out)
+            for sign in (1, -1):
+                assert close(real.sine(sign * value, frac_bits, 0, out), sign * mpmath.sin(x), out)
+                assert close(real.sine(sign * value, frac_bits, 1, out), mpmath.cos(x), out)
             assert close(real.root(value, frac_bits, out), mpmath.sqrt(x), out)
             assert close(real.inverse_root(value, frac_bits, out), 1 / mpmath.sqrt(x), out)
     assert real.root(0, frac_bits, out) == real.inverse_root(0, frac_bits, out) == 0

@@ -12,7 +12,7 @@ import pytest
 
 from protocol_checks import SOLOS, open_words, run_counted
 from tercet.plan.table.ops_functions import LOGARITHMS, POWERS, ROOTS
-from tercet.protocols import functions, tails
+from tercet.protocols import functions, tails, turns
 from tercet.protocols.coefficients import COEFFICIENTS, CONSTANT_BITS, CONSTANTS, TAILS
 from tercet.protocols.polynomial import blocks, used
 from tercet.sharing import PARTIES, Share
@@ -141,6 +141,33 @@ def test_tails(name: str, scale: tuple[int, int], exact: bool) -> None:
             wrong = mpmath.ldexp(word, -shape.out_bits) - TRUE_TAILS[name](mpmath.ldexp(value, -frac_bits))
             error.append(float(mpmath.ldexp(wrong, frac_bits)))
     assert max(map(abs, error)) < (0.1 if frac_bits != 24 else 0.5)
+    assert abs(np.mean(error)) < (0.02 if frac_bits != 24 else 0.1)
+
+
+@pytest.mark.parametrize("exact", [False, True], ids=["coins", "exact"])
+@pytest.mark.parametrize("scale", SCALES, ids=str)
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_turns(name: str, scale: tuple[int, int], exact: bool) -> None:
+    """As far as the ring takes arguments, before the one rescaling."""
+    frac_bits, ring_bits = scale
+    end = 1 << frac_bits
+    while turns.turn(name, -2 * end, 2 * end, frac_bits, frac_bits, ring_bits) is not None:
+        end *= 2
+    assert end >> frac_bits >= {16: 1 << 13, 20: 1 << 9, 24: 1 << 5, 40: 1 << 30}[frac_bits]
+    values = points(random.Random(name), -end, end, 200 if exact else 500)
+    shape = turns.turn(name, -end, end, frac_bits, frac_bits, ring_bits)
+    assert shape is not None
+    ring = functions.PRECISIONS[ring_bits].ring
+    cost = functions.elementwise_cost(ring, len(values), turns.sine, shape, exact=exact)
+    of = lambda scope, x: functions.elementwise(scope, x, turns.sine, shape, exact=exact)
+    found = open_words(run_counted(Trio(3), cost, of, trio_share(ring, values)))
+    true = mpmath.sin if name == "sin" else mpmath.cos
+    error = []
+    with mpmath.workdps(DIGITS):
+        for value, word in zip(values, found, strict=True):
+            wrong = mpmath.ldexp(word, -shape.out_bits) - true(mpmath.ldexp(value, -frac_bits))
+            error.append(float(mpmath.ldexp(wrong, frac_bits)))
+    assert max(map(abs, error)) < (0.2 if frac_bits != 24 else 0.5)
     assert abs(np.mean(error)) < (0.02 if frac_bits != 24 else 0.1)
 
 

@@ -39,6 +39,7 @@ from tercet.protocols import (
     range_check,
     tails,
     truncate,
+    turns,
 )
 from tercet.protocols.compare_pc3 import is_negative_pc3
 from tercet.protocols.message import Words
@@ -113,6 +114,8 @@ def of_numbers(trio: Trio, ring: Ring, size: int) -> None:
         bodies.append(
             lambda scope, x, exact=exact_inside: functions.elementwise(scope, x, functions.power, power, exact=exact)
         )
+    of_turns = turns.turn("cos", 0, 4000, 16, 16, ring.bits)
+    bodies.append(lambda scope, x: functions.elementwise(scope, x, turns.sine, of_turns, exact=False))
     of_tails = tails.tail("silu", 4000, 16, 16 if ring is RING64 else 40, ring.bits)
     bodies.append(lambda scope, x: functions.elementwise(scope, x, tails.tail_of, of_tails, exact=False))
     for name, function in (("log", functions.logarithm), ("sqrt", functions.root)):
@@ -197,7 +200,7 @@ def everything(session: Any, size: int) -> list[Any]:
         (x * y).sum(),
         *(f(x * 0.01) for f in (tc.exp, tc.exp2, tc.special.exp10)),
         *(f(y) for f in (tc.log, tc.log2, tc.log10, tc.sqrt, tc.rsqrt)),
-        *(f(x) for f in (tc.tanh, tc.special.erf, tc.special.softplus, tc.nn.silu, tc.nn.gelu)),
+        *(f(x) for f in (tc.sin, tc.cos, tc.tanh, tc.special.erf, tc.special.softplus, tc.nn.silu, tc.nn.gelu)),
         tc.nn.gelu(x, approximate="tanh"),
         x / y,
         tc.array.maximum(x * y, -1e18),

@@ -37,6 +37,8 @@ def series() -> dict[str, tuple[Callable[[Any], Any], int, int]]:
         "log10": (_upper(mpmath.log10), 10, 19),
         "sqrt": (_upper(mpmath.sqrt), 10, 18),
         "rsqrt": (_upper(lambda c: 1 / mpmath.sqrt(c)), 11, 20),
+        "sin_quarter": (lambda t: mpmath.sin(mpmath.pi * t / 2), 12, 18),
+        "cos_quarter": (lambda t: mpmath.cos(mpmath.pi * t / 2), 12, 18),
     }
 
 
@@ -45,6 +47,7 @@ def constants() -> dict[str, Any]:
     return {
         "log2_e": 1 / mpmath.log(2),
         "log2_10": mpmath.log(10, 2),
+        "inverse_turn": 1 / (2 * mpmath.pi),
         "ln_2": mpmath.log(2),
         "log10_2": mpmath.log10(2),
     }

@@ -42,19 +42,33 @@ def chebyshev(a: Arithmetic, t: Any, coefficients: tuple[int, ...], scale: int, 
     sums of coefficients: at most 2^(ring - 3 - scale), which `tests/protocols/test_functions.py` checks of all that are
     used here.
     """
-    parts = blocks(coefficients)
-    size = len(parts[0])
+    (value,) = yield from chebyshev_several(a, t, [coefficients], scale, shift)
+    return value
+
+
+def chebyshev_several(
+    a: Arithmetic, t: Any, tables: Sequence[tuple[int, ...]], scale: int, shift: int
+) -> Body[list[Any]]:
+    """`chebyshev` of several polynomials of one degree, which have all T_k in common."""
+    several = [blocks(one) for one in tables]
+    size, number = len(several[0][0]), len(several[0]) - 1
     babies = yield from _steps(a, t, size, scale)
 
     def giants(inner: Arithmetic) -> Body[list[Any]]:
-        return (yield from _steps(inner, babies[size - 1], len(parts) - 1, scale))
+        return (yield from _steps(inner, babies[size - 1], number, scale))
 
     def rescaled(part: Sequence[int]) -> Any:
         return lambda inner: inner.shifted(_combined(inner, babies, part, scale), scale)
 
-    found, *rest = yield from a.together([giants, *(rescaled(part) for part in parts[1:])])
-    lowest = _combined(a, babies, parts[0], scale)
-    return (yield from a.dot(list(zip(found, rest, strict=True)), shift, plus=lowest))
+    found, *rest = yield from a.together([giants, *(rescaled(part) for parts in several for part in parts[1:])])
+
+    def summed(k: int) -> Any:
+        pairs = list(zip(found, rest[k * number : (k + 1) * number], strict=True))
+        return lambda inner: inner.dot(pairs, shift, plus=_combined(inner, babies, several[k][0], scale))
+
+    if len(several) == 1:
+        return [(yield from summed(0)(a))]
+    return (yield from a.together([summed(k) for k in range(len(several))]))
 
 
 def _combined(a: Arithmetic, babies: Sequence[Any], part: Sequence[int], scale: int) -> Any:

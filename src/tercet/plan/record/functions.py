@@ -15,7 +15,7 @@ from tercet.plan.record.public import DEFAULT_FRAC_BITS
 from tercet.plan.record.scale import bounded, in_ring, least_ring, renamed, settle
 from tercet.plan.table import real
 from tercet.plan.table.attributes import Approximation
-from tercet.plan.table.ops_functions import placed_shape, power_shape
+from tercet.plan.table.ops_functions import placed_shape, power_shape, turn_shape
 from tercet.plan.table.reasons import SELECTED
 from tercet.plan.types import RINGS, Type, smallest_ring
 from tercet.protocols.functions import BELOW, GUARD
@@ -64,6 +64,20 @@ def sqrt(x: Recorded) -> Recorded:
 def rsqrt(x: Recorded) -> Recorded:
     """1 / sqrt(x); of x <= 0 it is 0."""
     return meant(_of_positive(x, "rsqrt"))
+
+
+def sine(x: Recorded, name: str) -> Recorded:
+    """sin(x), or cos(x) by the name "cos"."""
+    x = number(x)
+    nominal = nominal_of(x)
+    for candidate in _candidates(x):
+        found = _recorded(name, candidate, nominal, turn_shape)
+        if found is not None:
+            return meant(found)
+    raise PlanError(
+        f"{name} of {x.type} to {nominal} fractional bits does not fit the largest ring",
+        hint="declare narrower bounds or fewer frac_bits for its argument",
+    )
 
 
 def hypot(a: Operand, b: Operand) -> Recorded:

@@ -16,7 +16,7 @@ from tercet.plan.table import real
 from tercet.plan.table.attributes import Approximation
 from tercet.plan.table.operation import Call, Flow, Operation, Plain, arity, need, numeric, only
 from tercet.plan.types import Type, ValueKind
-from tercet.protocols import functions, tails
+from tercet.protocols import functions, tails, turns
 from tercet.protocols.coefficients import TAILS
 from tercet.protocols.cost import Cost
 from tercet.protocols.functions import PRECISIONS
@@ -210,6 +210,36 @@ def _tail(name: str, code: int, summary: str) -> Operation[Approximation]:
     return _operation(operation, code, summary, infer, tails.tail_of, shape, plain, "a polynomial (tails)")
 
 
+def turn_shape(name: str, x: Type, frac_bits: int) -> turns.Turn | None:
+    """The public numbers of sin or cos of this argument; None if its ring does not take them."""
+    return turns.turn(name, x.lo, x.hi, x.frac_bits, frac_bits, x.ring)
+
+
+def _sine(name: str, code: int) -> Operation[Approximation]:
+    ahead = 1 if name == "cos" else 0
+
+    def shape(x: Type, attrs: Approximation) -> turns.Turn:
+        found = turn_shape(name, x, attrs.frac_bits)
+        need(found is not None, f"{name} of {x} to {attrs.frac_bits} fractional bits does not fit the ring 2^{x.ring}")
+        assert found is not None
+        return found
+
+    def infer(inputs: Sequence[Type], attrs: Approximation) -> Type:
+        x = _argument(inputs, attrs)
+        s = shape(x, attrs)
+        out = s.out_bits
+        off = 1 << out - min(s.precision.scale - _SURE_BITS, attrs.frac_bits + 2)
+        least, most = real.sine_reaches(x.lo, x.hi, x.frac_bits, ahead)
+        lo, hi = sorted(real.sine(end, x.frac_bits, ahead, out) for end in (x.lo, x.hi))
+        lo, hi = -(1 << out) if least else lo, 1 << out if most else hi
+        return Type(ValueKind.FIXED, x.shape, x.ring, out, attrs.frac_bits, lo - off, hi + off)
+
+    plain = _each(lambda value, x, out: real.sine(value, x, ahead, out))
+    protocol = "quarter turns as two bits, two polynomials of the rest (turns)"
+    return _operation(name, code, f"{name}(x)", infer, turns.sine, shape, plain, protocol)
+
+
+SINES = ("sin", "cos")
 _SERIES_BITS = 124
 TAIL_OPERATIONS = tuple(f"tail_{name}" for name in TAIL_LIMITS)
 
@@ -221,6 +251,8 @@ FUNCTIONS: tuple[Operation[Any], ...] = (
     ),
     _placed("sqrt", 102, "the square root", real.root, functions.root, _BY_PLACE),
     _placed("rsqrt", 103, "1 / sqrt(x), and 0 of 0", real.inverse_root, functions.root, _BY_PLACE),
+    _sine("sin", 110),
+    _sine("cos", 111),
     _tail("erf", 104, "erf of u in [0, L]; 1 beyond L"),
     _tail("tanh", 105, "tanh of u in [0, L]; 1 beyond L"),
     _tail("softplus", 106, "log(1 + e^-u) of u in [0, L]; 0 beyond L"),

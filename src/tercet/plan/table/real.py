@@ -85,3 +85,31 @@ def series(coefficients: tuple[int, ...], coefficient_bits: int, t: int, t_bits:
         newest, older = (coefficient << t_bits) + (2 * t * newest >> t_bits) - older, newest
     total = (coefficients[0] << t_bits) + (t * newest >> t_bits) - older
     return shifted(total, out_bits - coefficient_bits - t_bits)
+
+
+@lru_cache(maxsize=_KNOWN)
+def sine(value: int, frac_bits: int, ahead: int, out_bits: int) -> int:
+    """sin(value / 2^frac_bits + ahead quarter turns) times 2^out_bits, for values below 2^20."""
+    turns = value * CONSTANTS["inverse_turn"] + (ahead << frac_bits + CONSTANT_BITS - 2)
+    part = turns & (1 << frac_bits + CONSTANT_BITS) - 1
+    quarter, rest = divmod(part, 1 << frac_bits + CONSTANT_BITS - 2)
+    if quarter & 1:
+        rest = (1 << frac_bits + CONSTANT_BITS - 2) - rest
+    # the angle of at most a quarter turn: turns over 1 / (2 pi)
+    angle = (rest << _BITS) // (CONSTANTS["inverse_turn"] << frac_bits)
+    square, term, total, k = angle * angle >> _BITS, angle, 0, 1
+    while term:
+        total += term
+        term = -((term * square >> _BITS) // ((k + 1) * (k + 2)))
+        k += 2
+        if abs(term) <= 1:
+            break
+    return shifted(-total if quarter & 2 else total, out_bits - _BITS)
+
+
+def sine_reaches(lo: int, hi: int, frac_bits: int, ahead: int) -> tuple[bool, bool]:
+    """Whether sin of an argument in [lo, hi] may be -1, and whether it may be 1."""
+    quarters = [(end * CONSTANTS["inverse_turn"] >> frac_bits + CONSTANT_BITS - 2) + ahead for end in (lo - 1, hi + 1)]
+    # at its largest where the quarter turns pass 1 modulo 4, at its least where they pass 3
+    passed = [(quarters[1] - k) // 4 > (quarters[0] - k) // 4 for k in (3, 1)]
+    return passed[0], passed[1]
