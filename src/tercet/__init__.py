@@ -125,8 +125,8 @@ _ERRORS = (
     *("TercetError", "Timeout", "Unreachable"),
 )
 _FUNCTIONS = (
-    *("acosh", "asinh", "atanh", "exp", "exp2", "expm1", "hypot", "log", "log1p", "log2", "log10", "logaddexp"),
-    *("cos", "rsqrt", "sin", "sqrt", "tanh"),
+    *("acosh", "asinh", "atanh", "cos", "exp", "exp2", "expm1", "hypot", "log", "log1p", "log2", "log10"),
+    *("logaddexp", "rsqrt", "sin", "sqrt", "tanh"),
 )
 _PLACES = {
     **dict.fromkeys(_ERRORS, "tercet.errors"),

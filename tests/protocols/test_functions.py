@@ -153,7 +153,7 @@ def test_turns(name: str, scale: tuple[int, int], exact: bool) -> None:
     end = 1 << frac_bits
     while turns.turn(name, -2 * end, 2 * end, frac_bits, frac_bits, ring_bits) is not None:
         end *= 2
-    assert end >> frac_bits >= {16: 1 << 13, 20: 1 << 9, 24: 1 << 5, 40: 1 << 30}[frac_bits]
+    assert end >> frac_bits >= {16: 1 << 12, 20: 1 << 8, 24: 1 << 4, 40: 1 << 20}[frac_bits]
     values = points(random.Random(name), -end, end, 200 if exact else 500)
     shape = turns.turn(name, -end, end, frac_bits, frac_bits, ring_bits)
     assert shape is not None

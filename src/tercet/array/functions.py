@@ -156,7 +156,7 @@ def logaddexp(x1: Any, x2: Any, /) -> SecretArray:
 def sin(x: Any, /) -> SecretArray:
     """The sine, of x in radians and of any size.
 
-    Costs 1,200 bits in 16 rounds, or 2,900 in 19 at 40 fractional bits, or for x above 2^14, 2^10 and 2^6 at 16, 20 and
+    Costs 1,200 bits in 16 rounds, or 2,900 in 19 at 40 fractional bits, or for x above 2^12, 2^8 and 2^4 at 16, 20 and
     24. Source: `tercet.protocols.turns`.
     """
 
