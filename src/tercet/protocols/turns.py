@@ -21,7 +21,7 @@ from tercet.protocols.working import Arithmetic
 
 
 @dataclass(frozen=True)
-class Turn:
+class QuarterTurns:
     """The public numbers: x times `factor` / 2^drop is x in turns at the working scale; cos is a quarter ahead."""
 
     precision: Precision
@@ -31,7 +31,7 @@ class Turn:
     out_bits: int
 
 
-def turn(name: str, lo: int, hi: int, frac_bits: int, nominal: int, ring_bits: int) -> Turn | None:
+def turn(name: str, lo: int, hi: int, frac_bits: int, nominal: int, ring_bits: int) -> QuarterTurns | None:
     """Of "sin" or "cos" of stored integers in [lo, hi]; None if the ring does not take them that precisely."""
     p = PRECISIONS[ring_bits]
     size = max(-lo, hi, 1).bit_length()
@@ -40,10 +40,10 @@ def turn(name: str, lo: int, hi: int, frac_bits: int, nominal: int, ring_bits: i
     # the error of an angle is that of the factor, 2^-(bits + 1), times x times 2 pi
     if nominal > p.scale - 5 or not 1 <= drop <= ring_bits - 3 or size - frac_bits - bits + 2 > -(nominal + 4):
         return None
-    return Turn(p, constant("inverse_turn", bits), drop, 1 if name == "cos" else 0, OUT_BITS[ring_bits])
+    return QuarterTurns(p, constant("inverse_turn", bits), drop, 1 if name == "cos" else 0, OUT_BITS[ring_bits])
 
 
-def sine(a: Arithmetic, x: Any, s: Turn) -> Body[Any]:
+def sine(a: Arithmetic, x: Any, s: QuarterTurns) -> Body[Any]:
     """sin or cos by the public numbers of `turn`. Error: about 2^-(scale - 4), and the factor's."""
     p = s.precision
     y = yield from a.shifted(a.sum([(x, s.factor)]), s.drop)

@@ -210,7 +210,7 @@ def _tail(name: str, code: int, summary: str) -> Operation[Approximation]:
     return _operation(operation, code, summary, infer, tails.tail_of, shape, plain, "a polynomial (tails)")
 
 
-def turn_shape(name: str, x: Type, frac_bits: int) -> turns.Turn | None:
+def turn_shape(name: str, x: Type, frac_bits: int) -> turns.QuarterTurns | None:
     """The public numbers of sin or cos of this argument; None if its ring does not take them."""
     return turns.turn(name, x.lo, x.hi, x.frac_bits, frac_bits, x.ring)
 
@@ -218,7 +218,7 @@ def turn_shape(name: str, x: Type, frac_bits: int) -> turns.Turn | None:
 def _sine(name: str, code: int) -> Operation[Approximation]:
     ahead = 1 if name == "cos" else 0
 
-    def shape(x: Type, attrs: Approximation) -> turns.Turn:
+    def shape(x: Type, attrs: Approximation) -> turns.QuarterTurns:
         found = turn_shape(name, x, attrs.frac_bits)
         need(found is not None, f"{name} of {x} to {attrs.frac_bits} fractional bits does not fit the ring 2^{x.ring}")
         assert found is not None
