@@ -47,14 +47,43 @@ def _run_moving(move: Callable[[NDArray[Any], A, tuple[int, ...]], NDArray[Any]]
             target = call.out.shape
             return Share(x.ring, move(x.own, call.attrs, target), move(x.next, call.attrs, target))
         source, target = call.inputs[0].shape, call.out.shape
+        whole = _in_whole_words(call.attrs, source, target)
 
         def moved(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+            if whole is not None:
+                rows = words.reshape(_word_shape(source))
+                return np.ascontiguousarray(move(rows, whole, _word_shape(target))).reshape(-1)
             bits = unpack_bits(words, math.prod(source)).reshape(source)
             return pack_bits(np.ascontiguousarray(move(bits, call.attrs, target)).reshape(-1))
 
         return BitShare(call.out.size, moved(x.own), moved(x.next))
 
     return run
+
+
+def _word_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Of packed bools whose last axis takes whole words, the shape in words."""
+    return (*shape[:-1], shape[-1] // 64)
+
+
+def _in_whole_words(attrs: A, source: tuple[int, ...], target: tuple[int, ...]) -> A | None:
+    """The attributes that move whole words of packed bools in the same way; None where the last axis takes no whole
+    words, or takes part in the move."""
+    if not source or not target or source[-1] != target[-1] or source[-1] % 64 or not source[-1]:
+        return None
+    length = source[-1]
+    found: Any = None
+    match attrs:
+        case Ranges(ranges) if ranges[-1] == (0, length, 1):
+            found = Ranges((*ranges[:-1], (0, length // 64, 1)))
+        case NewShape(shape):
+            found = NewShape(_word_shape(shape))
+        case Permutation(axes) if axes[-1] == len(axes) - 1:
+            found = attrs
+        case Axis(axis) if axis < len(source) - 1:
+            found = attrs
+    result: A | None = found
+    return result
 
 
 def _shape_reshape(shape: tuple[int, ...], attrs: NewShape) -> tuple[int, ...]:
@@ -142,7 +171,13 @@ def _run_concat(scope: Scope, call: Call[Axis], *parts: Value) -> Value:
         own = np.concatenate([part.own for part in shares], axis=axis)
         return Share(shares[0].ring, own, np.concatenate([part.next for part in shares], axis=axis))
 
+    last = call.out.shape[-1]
+    whole = axis < len(call.out.shape) - 1 and last and last % 64 == 0
+
     def joined(arrays: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+        if whole:
+            rows = [words.reshape(_word_shape(t.shape)) for words, t in zip(arrays, call.inputs, strict=True)]
+            return np.ascontiguousarray(np.concatenate(rows, axis=axis)).reshape(-1)
         bits = [unpack_bits(words, t.size).reshape(t.shape) for words, t in zip(arrays, call.inputs, strict=True)]
         return pack_bits(np.concatenate(bits, axis=axis).reshape(-1))
 
