@@ -161,6 +161,22 @@ def test_nobody_cancels_what_is_becoming_visible(nodes: Nodes) -> None:
     assert works_again(nodes)
 
 
+@pytest.mark.parametrize("step", ["all prepared", "decided"])
+def test_a_coordinator_that_is_killed_while_a_result_becomes_visible(nodes: Nodes, step: str) -> None:
+    """The others ask again, long before the job's deadline, and all three say the same of what is kept."""
+    nodes.kill("a")
+    nodes.start("a", die_at=(step, 1))
+    name = f"killed-{step.replace(' ', '-')}"
+    asked = Asked(nodes, "free", lambda x: x.sum(), keep=name, seconds=3600).sent()
+    nodes.processes["a"].wait(20)
+    nodes.kill("a")
+    nodes.start("a")
+    assert len({info.state for info in asked.ends().values()}) == 1
+    kept = {one: nodes.request(one, "analyst", "GET", f"/v1/kept/{name}").status_code for one in NAMES}
+    assert set(kept.values()) == {200 if step == "decided" else 404}, kept
+    assert works_again(nodes)
+
+
 def test_idle_workers_that_end_are_replaced(nodes: Nodes) -> None:
     before = set(workers(nodes, "c"))
     for pid in before:

@@ -145,7 +145,8 @@ class Jobs:
     def _look_at(self, job: Job) -> None:
         identity = self._context.identity
         late = self._context.now() - job.deadline
-        waits = job.told in ("queued", "held") or isinstance(job.state, FinishedState) or not job.work.recorded
+        finished = isinstance(job.state, FinishedState | SettlingState)
+        waits = job.told in ("queued", "held") or finished or not job.work.recorded
         if isinstance(job.state, EndingState):
             if not self.runs.works_at(job.id):
                 # its end could not be written down when it came
@@ -156,7 +157,7 @@ class Jobs:
             if waited := ", ".join(self.dispatcher.waiting_for(job)):
                 message += f"; {waited} had not accepted it"
             self.ends.fail_here(job, identity.error("expired", message, "ask again"))
-        elif isinstance(job.state, FinishedState | SettlingState) and late > _SETTLE_S:
+        elif finished and late > _SETTLE_S:
             coordinator = identity.federation.coordinator.name
             self.ends.settled(job.id, None if job.work.visible(job) else given_up(coordinator))
         elif waits and not identity.coordinates and self.news.seconds_since_told(job) > _TELL_AGAIN_S:
