@@ -48,7 +48,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, other in (("a", "b"), ("b", "a")):
             chains[name].record("job", {"job": f"{number:032x}", "analyst": "dr-weber"})
             with chains[name].catalogue.write() as connection:
-                chains[name].countersign(connection, chains[other].head(), members[other].card)
+                entry = chains[name].checked_head(connection, chains[other].head(), members[other].card)
+                chains[name].append(connection, *entry)
     for name, audit in chains.items():
         (folder / f"{name}.jsonl").write_text("\n".join(exported(audit)) + "\n")
         audit.catalogue.close()

@@ -34,6 +34,7 @@ from tercet.store.datasets import Datasets
 from tercet.store.files import Verified
 from tercet.store.jobs import JobRows, UsedRow
 from tercet.store.kept import Kept
+from tercet.store.kept_files import read_kept
 
 AGES = [18 + (37 * k) % 70 for k in range(40)]
 
@@ -316,7 +317,9 @@ class Disk:
         catalogue = Catalogue(f"sqlite:///{folder / 'catalogue.sqlite'}")
         try:
             store, arrays = Datasets(catalogue, folder, party), Kept(catalogue, folder, party)
-            read: list[Any] = [store.get(dataset).read("x", 0, None), *(arrays.read(one) for one in names)]
+            kept = [arrays.get(one).describe() for one in names]
+            read: list[Any] = [store.get(dataset).read("x", 0, None)]
+            read += [read_kept(folder, party, one, verified=None) for one in kept]
         finally:
             catalogue.close()
         self.words: list[Mapping[int, Any]] = []
