@@ -88,8 +88,10 @@ def divide(a: Operand, b: Recorded) -> Recorded:
         raise PlanError("the divisor is 0 everywhere, by its bounds", hint="declare the bounds that it has")
     flip: Recorded | None = None
     if b.type.hi <= 0:
-        # also of the least int64
-        opposite = negate(a) if isinstance(a, Recorded) else -a if a.dtype.kind == "f" else -a.astype(object)
+        # as integers of Python also the least int64 has an opposite; that of a 0-d array is none itself
+        opposite = (
+            negate(a) if isinstance(a, Recorded) else np.asarray(-a if a.dtype.kind == "f" else -a.astype(object))
+        )
         return divide(opposite, negate(b))
     if b.type.lo < 0:
         flip = negative(b)
