@@ -32,6 +32,41 @@ def test_a_rounded_value_that_is_revealed_is_the_nearest_every_time() -> None:
         assert not any(op.rounds_by_coin for op in plan_of(net, rounded).operations)
 
 
+@pytest.mark.parametrize("frac_bits", [16, 40])
+def test_what_is_moved_or_added_to_is_the_nearest_too(frac_bits: int) -> None:
+    """Rounded terms of what is revealed, and parts of rounded arrays; only those parts are rounded then."""
+    values = np.array([0.5, 0.8125, 1.75, 2.25, 2.875, 3.0])
+    log = np.log(values)
+    with tc.local() as net:
+        x = net.share(values, frac_bits=frac_bits, bounds=(0.5, 3))
+        y = net.share(values, frac_bits=frac_bits, bounds=(-1000, 1000))
+        for value, wanted in (
+            (tc.log(x)[1], log[1]),
+            (tc.log(x)[::-2].reshape((3, 1)), log[::-2].reshape((3, 1))),
+            (-tc.log(x), -log),
+            (1 - tc.log(x), 1 - log),
+            (y + tc.log(x), values + log),
+            (tc.stack([y, 2 - tc.log(x)]), np.stack([values, 2 - log])),
+            (tc.special.softplus(y), np.logaddexp(0, values)),
+            (tc.special.log_expit(y), -np.logaddexp(0, -values)),
+            (np.broadcast_to(tc.log(x)[:, None], (6, 2)), np.broadcast_to(log[:, None], (6, 2))),
+        ):
+            assert not any(op.operation.name == "rescale" for op, _ in plan_of(net, value).listed)
+            off = np.abs(value.reveal() - wanted) * 2.0**frac_bits
+            assert np.max(off / np.maximum(1, np.abs(wanted))) < 0.6
+        part = plan_of(net, tc.log(x)[1])
+        assert next(op for op in part.operations if op.operation.name == "round").type.size == 1
+
+
+def test_terms_that_are_rounded_apart_are_the_nearest_each() -> None:
+    a, b = np.array([0.3, -0.7, 1.1]), np.array([0.9, 0.4, -0.6])
+    with tc.local() as net:
+        x, y = (net.share(v, frac_bits=40, bounds=(-8, 8)) for v in (a, b))
+        value = x * y + x
+        assert not any(op.rounds_by_coin for op, _ in plan_of(net, value).listed)
+        assert np.max(np.abs(value.reveal() - (a * b + a))) < 2.0**-38
+
+
 def test_exact_rounding_leaves_no_coin_and_gives_the_same_each_time() -> None:
     rng = np.random.default_rng(5)
     a, b = rng.uniform(-3, 3, (2, 50))

@@ -14,6 +14,10 @@ from tercet.plan.table.reasons import DERIVED, Reason
 from tercet.plan.types import MAX_FRAC_BITS, limit, smallest_ring
 
 CHAIN_LENGTH = 8
+_MOVES = (Flow.RESHAPE, Flow.PERMUTE, Flow.SLICE, Flow.BROADCAST, Flow.TAKE)
+_SUMS = (Algebra.ADD, Algebra.SUBTRACT)
+_JOINED = 2
+"""Through so many sums and concatenations, one in the other, is looked for what a coin rounds."""
 
 
 def in_ring(x: Recorded, ring_bits: int) -> Recorded:
@@ -80,21 +84,42 @@ def nearest(x: Recorded, excess: int) -> Recorded:
 
 
 def reproducible(x: Recorded) -> Recorded:
-    """A value that becomes plain: if the last thing done to it was a rounding by a coin, the nearest instead.
+    """A value that becomes plain: what it was rounded to by a coin last is the nearest instead.
 
-    Whoever asks again then gets the same number again, and learns nothing from how it came out (docs/security/
-    truncation.md).
+    It is found through moves, negations and rings, and in the terms of a sum, whose other terms are multiples of the
+    same step; of what is taken from a larger array, only that is rounded. Whoever asks again then gets the same number
+    again, and learns nothing from how it came out (docs/security/truncation.md).
     """
-    if x.operation.algebra is Algebra.RING:
-        inner = reproducible(x.inputs[0])
-        return x if inner is x.inputs[0] else in_ring(inner, x.type.ring)
-    rounded = as_recorded(x)
-    if rounded.operation.algebra is not Algebra.RESCALE:
+    return _reproducible(x, _JOINED)
+
+
+def _reproducible(x: Recorded, joined: int) -> Recorded:
+    after: list[Recorded] = []
+    made = as_recorded(x)
+    while made.operation.algebra in (Algebra.RING, Algebra.NEGATE) or made.operation.rows in _MOVES:
+        after.append(made)
+        made = as_recorded(made.inputs[0])
+    if made.operation.algebra is Algebra.RESCALE:
+        source, excess = made.inputs[0], shift_of(made.attrs)
+        while source.operation.algebra is Algebra.RESCALE:
+            source, excess = source.inputs[0], excess + shift_of(source.attrs)
+        smaller = x.type.size < source.type.size
+        found = nearest(_again(source, after), excess) if smaller else _again(nearest(source, excess), after)
+        return in_ring(found, x.type.ring)
+    if not joined or not (made.operation.algebra in _SUMS or made.operation.rows is Flow.CONCAT):
         return x
-    source, excess = rounded.inputs[0], shift_of(rounded.attrs)
-    while source.operation.algebra is Algebra.RESCALE:
-        source, excess = source.inputs[0], excess + shift_of(source.attrs)
-    return nearest(source, excess)
+    operands = tuple(_reproducible(operand, joined - 1) for operand in made.inputs)
+    if all(new is old for new, old in zip(operands, made.inputs, strict=True)):
+        return x
+    return in_ring(_again(made.graph.node(made.operation.name, operands, made.attrs), after), x.type.ring)
+
+
+def _again(x: Recorded, steps: Sequence[Recorded]) -> Recorded:
+    """The steps, the last of which stands first, done to another value; in the ring that it is in."""
+    for step in reversed(steps):
+        if step.operation.algebra is not Algebra.RING:
+            x = x.graph.node(step.operation.name, (x, *step.inputs[1:]), step.attrs)
+    return x
 
 
 def at_scale(x: Recorded, frac_bits: int) -> Recorded:
