@@ -1,4 +1,5 @@
-"""Medians and quantiles: the k-th of n values, bit by bit. Nothing is opened, and each result rests on all n values.
+"""Medians and quantiles: the k-th of n values, bit by bit. Nothing is opened, and each result rests on all n values;
+the least and the greatest are those of a tournament.
 
 From the highest bit on it is counted how many of the values that agree with the bits found so far have a zero next; if
 there are enough of them the bit is 0, else it is 1 and they are below. Source: folklore; per bit two ANDs and a count.
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from tercet.array import given, movement
 from tercet.array.core import SecretArray, pending
 from tercet.array.dispatch import array_function
+from tercet.array.statistics import tournament
 from tercet.plan.record import build, counting, logic
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.scale import renamed, settle
@@ -67,6 +69,19 @@ def _kth(lines: Recorded, ranks: NDArray[np.int64]) -> Recorded:
     return renamed(integers, lines.type.frac_bits, lines.type.nominal)
 
 
+def _ranked(lines: Recorded, ranks: NDArray[np.int64]) -> Recorded:
+    """(ranks, lines), of different ranks in ascending order. The least and the greatest of a line come of tournaments:
+    they are cheaper, and count as single rows to a policy, as those of `min` and `max` do."""
+    last = lines.type.shape[1] - 1
+    inner = ranks[(ranks > 0) & (ranks < last)]
+    found = [_kth(lines, inner)] if inner.size else []
+    if 0 in ranks:
+        found.insert(0, movement.reshape(tournament(lines, (1,), logic.minimum), (1, lines.type.shape[0])))
+    if last in ranks and last:
+        found.append(movement.reshape(tournament(lines, (1,), logic.maximum), (1, lines.type.shape[0])))
+    return movement.concat(found, 0)
+
+
 def _weights(length: int, q: NDArray[np.float64], method: str) -> tuple[NDArray[np.int64], list[Fraction]]:
     """The rank below each quantile, and how far it lies towards the next, as NumPy says it of 0, 1, ... n - 1."""
     at = np.atleast_1d(np.quantile(np.arange(length, dtype=np.float64), q, method=method))  # type: ignore[call-overload]
@@ -108,7 +123,7 @@ def _quantiles(x: SecretArray, places: NDArray[np.float64], axis: Any, method: s
     ranks, chosen = np.unique(
         np.concatenate([lower, *(lower[[at]] + 1 for at, weight in enumerate(weights) if weight)]), return_inverse=True
     )
-    values = _kth(lines, ranks.astype(np.int64))
+    values = _ranked(lines, ranks.astype(np.int64))
     last = np.asarray(chosen).reshape(-1)
     following = iter(last[len(lower) :].tolist())
     upper_at = [next(following) if weight else int(last[at]) for at, weight in enumerate(weights)]
@@ -148,8 +163,9 @@ def quantile(
     """The public quantiles q over axes, by any of NumPy's methods; what lies between two elements is a quotient, exact
     when revealed.
 
-    Costs as `median` for each element that a quantile needs, the bits of the values once. ValueError for no elements,
-    for q outside [0, 1] and for a method that NumPy does not have. After NumPy's function.
+    Costs as `median` for each element that a quantile needs, the bits of the values once; as `min` or `max` for
+    the least and the greatest, with which a result counts as single rows. ValueError for no elements, for q outside
+    [0, 1] and for a method that NumPy does not have. After NumPy's function.
     """
     return _quantiles(x, _public_places(q), axis, method, keepdims)
 

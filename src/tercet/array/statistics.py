@@ -135,7 +135,7 @@ def prod(x: SecretArray, /, *, axis: Axis = None, dtype: Any = None, keepdims: b
             frac = a.type.frac_bits
             none = build.total(a, axes)
             return build.shared_integers(none, 1 << frac, frac)
-        return _tournament(a, axes, lambda front, back: settle(build.multiply(front, back)))
+        return tournament(a, axes, lambda front, back: settle(build.multiply(front, back)))
 
     result = _reduced(x, axis, keepdims, reduce, ONE if x._divisor == 1 else Fraction(0))
     return result if dtype is None else as_type(result, dtype)
@@ -157,7 +157,7 @@ def _extreme(x: SecretArray, axis: Axis, keepdims: bool, choose: Any) -> SecretA
     def reduce(a: Recorded, axes: tuple[int, ...]) -> Recorded:
         if not math.prod(a.type.shape[at] for at in axes):
             raise ValueError("the extreme of no elements")
-        return _tournament(settle(build.number(a)), axes, choose)
+        return tournament(settle(build.number(a)), axes, choose)
 
     return _reduced(x, axis, keepdims, reduce, x._divisor)
 
@@ -178,7 +178,8 @@ def _pairs(x: Recorded) -> tuple[Recorded, Recorded, Recorded | None]:
     return movement.cut(x, [slice(0, even, 2)]), movement.cut(x, [slice(1, even, 2)]), last
 
 
-def _tournament(x: Recorded, axes: tuple[int, ...], choose: Any) -> Recorded:
+def tournament(x: Recorded, axes: tuple[int, ...], choose: Any) -> Recorded:
+    """What is left of all elements over axes when two neighbours are taken together again and again."""
     lines, shape = _lines(x, axes)
     while lines.type.shape[0] > 1:
         front, back, last = _pairs(lines)
