@@ -100,12 +100,14 @@ def close_descriptors(keep: Collection[int]) -> None:
 class ForkedProcess:
     """A process that a `ForkServer` forked, for whoever asked for it. Thread-safe.
 
-    `control` is a socket whose other end the process has.
+    `control` is a socket whose other end the process has. To a process that is forked from the one that asked it counts
+    as ended, and nothing there ends it.
     """
 
     def __init__(self, pid: int, control: socket.socket, process_fd: int, status_fd: int) -> None:
         self.pid = pid
         self.control = control
+        self._asked_by = os.getpid()
         self._process_fd = process_fd
         self._status_fd = status_fd
         self._lock = threading.Lock()
@@ -117,6 +119,8 @@ class ForkedProcess:
 
     def wait(self, seconds: float) -> bool:
         """Wait for its end, so long at most; give whether it has ended."""
+        if os.getpid() != self._asked_by:
+            return True
         with self._lock:
             if not self._ended and select.select([self._process_fd], [], [], seconds)[0]:
                 # the server writes it as soon as it has waited for its child; nothing comes if the server is gone
@@ -146,6 +150,8 @@ class ForkedProcess:
 
     def send_signal(self, number: int) -> None:
         """Send it a signal, if it still runs. One that is stopped takes none but SIGKILL and SIGCONT."""
+        if os.getpid() != self._asked_by:
+            return
         with self._lock, suppress(ProcessLookupError):
             if not self._ended:
                 signal.pidfd_send_signal(self._process_fd, number)
@@ -189,6 +195,7 @@ class ForkServer:
 
     def __init__(self, code: str, *, log: int | None = None, apart: bool = False) -> None:
         self._code = code
+        self._made_by = os.getpid()
         self._log = log
         self._apart = apart
         self._lock = threading.Lock()
@@ -290,7 +297,9 @@ class ForkServer:
             os.waitpid(self._pid, 0)
 
     def close(self) -> None:
-        """End the server; its children run on. Harmless when called again."""
+        """End the server; its children run on. Harmless when called again, or by a process forked from the maker's."""
+        if os.getpid() != self._made_by:
+            return
         with self._lock:
             self._closed = True
             self._drop()

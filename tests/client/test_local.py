@@ -172,6 +172,20 @@ def test_children_end_with_a_killed_client(tmp_path: Path) -> None:
     assert not any(alive(pid) for pid in pids)
 
 
+def test_a_process_forked_from_the_client_ends_no_party() -> None:
+    script = (
+        "import os, sys; from tercet.client import local\n"
+        "net = local(processes=True)\n"
+        "x = net.share([1, 2, 3])\n"
+        "if not os.fork(): sys.exit()\n"
+        "os.wait()\n"
+        "print(x.sum().reveal())\n"
+        "net.close()"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=90, check=False)
+    assert ran.stdout == "6\n", ran.stderr
+
+
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
