@@ -19,6 +19,7 @@ from tercet.plan.record.compile import Wanted, compile_plan
 from tercet.plan.table.attributes import (
     MAX_NUMBERS,
     NONE,
+    Approximation,
     Attributes,
     Axes,
     Contraction,
@@ -50,6 +51,19 @@ def test_a_shift_leaves_bits_of_the_ring(name: str, frac_bits: int, shift: int) 
     with pytest.raises(PlanError, match="bits are taken away"):
         BY_NAME[name].infer((fixed(frac_bits),), attrs)
     BY_NAME[name].infer((fixed(frac_bits, 128),), attrs)
+
+
+@pytest.mark.parametrize("name", ["exp", "exp2", "exp10"])
+@pytest.mark.parametrize("frac_bits", [0, 2, 20, 62])
+@pytest.mark.parametrize("bits", [64, 128])
+def test_powers_of_any_bounds_are_refused_at_once(name: str, frac_bits: int, bits: int) -> None:
+    """Of so many powers of two blocks were counted one by one, for years; or constants had a negative shift."""
+    attrs = Approximation(frac_bits, 3)
+    widest = TOP if bits == 64 else (1 << 126) - 1
+    for lo, hi in ((1, widest), (-widest, widest), (-widest, 0)):
+        x = Type(ValueKind.FIXED, (2,), bits, frac_bits, frac_bits, lo, hi)
+        with pytest.raises(PlanError, match="does not fit the ring"):
+            BY_NAME[name].infer((x,), attrs)
 
 
 def test_rounding_up_needs_headroom() -> None:

@@ -109,6 +109,8 @@ def exponential(base: str, lo: int, hi: int, frac_bits: int, nominal: int, ring_
     name, whole_bits = {"exp2": (None, 1), "exp": ("log2_e", 1), "exp10": ("log2_10", 2)}[base]
     size = max(-lo, hi, 1).bit_length()
     bits = min(p.room - size - whole_bits, CONSTANT_BITS - 4)
+    if bits < 0:
+        return None
     factor = 1 << bits if name is None else constant(name, bits)
     drop = frac_bits + bits - p.scale
     # the error of y is that of the factor times x: a relative 2^-(nominal + 3) of the result
@@ -123,9 +125,8 @@ def exponential(base: str, lo: int, hi: int, frac_bits: int, nominal: int, ring_
     base_code = cut - (1 << LOW) if cuts else first
     top = max(last, origin)
     room, widest = p.room - 1, p.scale + 1
-    split = 0
-    while widest + top - origin - (split << LOW) > room:
-        split += 1
+    # whole blocks, as few as bring the rest into the ring; bounds may ask for any number of them
+    split = max(0, -((room - widest - top + origin) >> LOW))
     if split and widest + (split << LOW) - 1 > room:
         return None
     out = p.scale - origin - (split << LOW)
