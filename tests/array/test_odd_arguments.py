@@ -185,3 +185,44 @@ def test_shapes_that_do_not_go_together_are_named() -> None:
     for call in calls:
         with pytest.raises(PlanError, match="do not broadcast"):
             call()
+
+
+def masked(*values: Any) -> Any:
+    """The second of them is masked."""
+    return np.ma.MaskedArray(values, mask=[at == 1 for at in range(len(values))])
+
+
+MASKED: dict[str, Callable[[Any], Any]] = {
+    "isin": lambda x: np.isin(x, masked(1, 2)),
+    "isin of public": lambda x: np.isin(masked(1, 2), x),
+    "digitize": lambda x: np.digitize(x, masked(0, 1)),
+    "searchsorted": lambda x: np.searchsorted(masked(0, 1), x),
+    "searchsorted of public": lambda x: np.searchsorted(x, masked(0, 1)),
+    "sorter": lambda x: np.searchsorted(x, 1, sorter=masked(0, 1, 2, 3)),
+    "edges": lambda x: np.histogram(x, bins=masked(0, 1, 2)),
+    "weights of a histogram": lambda x: np.histogram(x, bins=2, range=(0, 4), weights=masked(1, 2, 3, 4)),
+    "weights of bincount": lambda x: np.bincount(x, weights=masked(1, 2, 3, 4)),
+    "quantile": lambda x: np.quantile(x, masked(0.5, 0.2)),
+    "percentile": lambda x: np.percentile(x, masked(50, 20)),
+    "lookup": lambda x: tc.lookup(masked(1, 2, 3, 4), x),
+    "take": lambda x: tc.take(x, masked(0, 1), axis=0),
+    "take_along_axis": lambda x: tc.take_along_axis(x, masked(0, 1), axis=0),
+    "indices": lambda x: x[masked(0, 1)],
+    "bools as indices": lambda x: x[masked(True, True, False, True)],
+    "repeat": lambda x: tc.repeat(x, masked(1, 2, 3, 4)),
+    "tensordot": lambda x: tc.tensordot(x, masked(1, 2, 3, 4), axes=1),
+    "outer": lambda x: tc.outer(x, masked(1, 2, 3, 4)),
+    "where": lambda x: tc.where(masked(True, False, True, False), x, 0),
+}
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_masked_arguments_are_refused_everywhere(name: str) -> None:
+    x = TrioSession().share([3, 1, 1, 0], bounds=(0, 3))
+    with pytest.raises(PlanError, match="masked"):
+        MASKED[name](x)
+
+
+def test_a_negative_length_of_bincount_is_refused() -> None:
+    with pytest.raises(ValueError, match="minlength"):
+        np.bincount(TrioSession().share([1], bounds=(0, 3)), minlength=-1)

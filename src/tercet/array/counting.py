@@ -114,7 +114,7 @@ def isin(x1: Any, x2: Any, /, *, invert: bool = False) -> SecretArray:
         none = logic.bool_node(_any_node(x1, x2), np.zeros(shape, dtype=np.bool_))
         found = SecretArray._new((x1 if isinstance(x1, SecretArray) else x2)._session, none)
     else:
-        first = x1[..., None] if isinstance(x1, SecretArray) else np.asarray(x1)[..., None]
+        first = x1[..., None] if isinstance(x1, SecretArray) else given.array(x1, "the first operand")[..., None]
         pairs = elementwise.equal(first, others)
         found = apply(lambda a: logic.logical_not(logic.reduce_and(logic.logical_not(a), (len(shape),))), pairs)
     return elementwise.logical_not(found) if invert else found
@@ -192,7 +192,10 @@ def bincount(x: SecretArray, weights: Any = None, minlength: int = 0) -> SecretA
         raise TypeError("bincount takes integers; round first, or use histogram")
     if node.type.lo < 0:
         raise ValueError("bincount takes integers that cannot be negative; share them with bounds from 0 on, or clip")
-    length = max(node.type.hi + 1, given.integer(minlength, "minlength"))
+    least = given.integer(minlength, "minlength")
+    if least < 0:
+        raise ValueError(f"minlength is not negative, and not {least}")
+    length = max(node.type.hi + 1, least)
     if length > MAX_BINS:
         raise PlanError(
             f"bincount of values up to {node.type.hi} has {length} bins, more than {MAX_BINS}",
@@ -262,5 +265,8 @@ def histogram(
     if weights is None:
         beyond = _counted(flags, 1)
     else:
-        beyond = linalg.matmul(flags, weights.reshape(-1) if isinstance(weights, SecretArray) else np.ravel(weights))
+        beyond = linalg.matmul(
+            flags,
+            weights.reshape(-1) if isinstance(weights, SecretArray) else given.array(weights, "weights").reshape(-1),
+        )
     return beyond[:-1] - beyond[1:], edges

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tercet.plan.record.public import check_unmasked
+
 
 def integer(value: Any, what: str) -> int:
     """A public integer; TypeError for anything else, also for floats that are whole. `what`: as a sentence begins."""
@@ -37,7 +39,8 @@ def several(value: Any, what: str, of: str) -> list[Any]:
 
 
 def array(value: Any, what: str) -> NDArray[Any]:
-    """A public array; ValueError for lists that are none."""
+    """A public array; ValueError for lists that are none, PlanError for masked values."""
+    check_unmasked(value)
     try:
         return np.asarray(value)
     except ValueError:

@@ -97,7 +97,7 @@ def _arranged(x: Any, order: tuple[int, ...], shape: tuple[int, int], other: int
     wanted = tuple(other if length == -1 else length for length in shape)
     if isinstance(x, SecretArray):
         return x._moved(lambda a: movement.reshape(movement.permute(a, order), wanted))
-    return np.transpose(np.asarray(x), order).reshape(wanted)
+    return np.transpose(given.array(x, "an operand"), order).reshape(wanted)
 
 
 @array_function
@@ -110,4 +110,4 @@ def outer(x1: Any, x2: Any, /) -> SecretArray:
 
 
 def _column(x: Any) -> Any:
-    return x[:, None] if isinstance(x, SecretArray) else np.asarray(x)[:, None]
+    return x[:, None] if isinstance(x, SecretArray) else given.array(x, "an operand")[:, None]

@@ -161,7 +161,7 @@ def repeat(x: SecretArray, repeats: Any, /, *, axis: int | None = None) -> Secre
     if axis is None:
         x, axis = reshape(x, (x.size,)), 0
     place = movement.normal_axis(axis, x.ndim)
-    times = np.asarray(repeats)
+    times = given.array(repeats, "repeats")
     if times.dtype.kind not in "iu" and times.size:
         raise TypeError(f"repeats are public integers, not {times.dtype}")
     if (times < 0).any():

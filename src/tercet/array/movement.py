@@ -83,7 +83,7 @@ def cut(x: Recorded, slices: Sequence[slice]) -> Recorded:
 def take(x: Recorded, indices: NDArray[Any], axis: int) -> Recorded:
     """Elements at public indices of one axis; negative ones count from its end. IndexError outside of it."""
     length = x.type.shape[axis]
-    where = np.asarray(indices, dtype=np.int64)
+    where = given.array(indices, "indices").astype(np.int64)
     if where.size and (where.min() < -length or where.max() >= length):
         raise IndexError(f"indices reach from {where.min()} to {where.max()} on an axis of {length} elements")
     where = np.where(where < 0, where + length, where)
@@ -121,8 +121,9 @@ def index(x: Recorded, key: Any) -> Recorded:
 
 
 def _public(part: Any) -> Any:
-    """A column of a table and the like as an array; everything else as it is."""
-    return np.asarray(part) if hasattr(part, "__array__") and not hasattr(part, "__index__") else part
+    """An array, a column of a table and the like as an array; everything else as it is."""
+    listed = isinstance(part, np.ndarray) or (hasattr(part, "__array__") and not hasattr(part, "__index__"))
+    return given.array(part, "indices") if listed else part
 
 
 def _is_array(part: Any) -> bool:

@@ -17,17 +17,22 @@ DEFAULT_FRAC_BITS = 16
 _INT64_MAX = (1 << 63) - 1
 
 
+def check_unmasked(values: Any) -> None:
+    """PlanError for public values some of which are masked."""
+    if np.ma.is_masked(values):
+        raise PlanError(
+            "a public operand has masked values, and secret numbers beside them would not be masked",
+            hint="fill them, as in values.filled(0), or leave them out",
+        )
+
+
 def public_array(values: Any) -> NDArray[Any]:
     """A public operand as bool, int64, object (large ints) or float64; ValueError or TypeError if it is none."""
     try:
         array = np.asarray(values)
     except ValueError:
         raise ValueError("a public operand is no array: its lists differ in length") from None
-    if np.ma.is_masked(values):
-        raise PlanError(
-            "a public operand has masked values, and secret numbers beside them would not be masked",
-            hint="fill them, as in values.filled(0), or leave them out",
-        )
+    check_unmasked(values)
     if array.dtype.kind == "f":
         array = array.astype(np.float64)
         if not np.isfinite(array).all():
