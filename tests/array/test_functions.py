@@ -339,3 +339,10 @@ def test_exact_rounding_reaches_inside() -> None:
     session = TrioSession()
     tc.exp(session.share(np.array([1.0]), bounds=(-3, 3))).reveal()
     assert any(op.rounds_by_coin for op in session.plans[-1].operations)
+
+
+def test_hypot_squares_large_public_integers_exactly() -> None:
+    x = TrioSession(parties=True).share([3, 0], bounds=(0, 3))
+    assert np.array_equal(tc.hypot(x, 1 << 32).reveal(), [2.0**32, 2.0**32])
+    with pytest.raises(PlanError, match="infinity"):
+        tc.hypot(x, 1e300)

@@ -11,7 +11,7 @@ from tercet.errors import PlanError
 from tercet.plan.record import logic
 from tercet.plan.record.build import Operand, linear, multiply, negate, number
 from tercet.plan.record.graph import Recorded
-from tercet.plan.record.public import DEFAULT_FRAC_BITS
+from tercet.plan.record.public import DEFAULT_FRAC_BITS, public_array
 from tercet.plan.record.scale import bounded, in_ring, least_ring, renamed, settle
 from tercet.plan.table import real
 from tercet.plan.table.attributes import Approximation
@@ -82,7 +82,17 @@ def sine(x: Recorded, name: str) -> Recorded:
 
 def hypot(a: Operand, b: Operand) -> Recorded:
     """sqrt(a^2 + b^2); the sum is taken before it is rescaled."""
-    return sqrt(linear("add", *(multiply(x, x) if isinstance(x, Recorded) else np.asarray(x) ** 2 for x in (a, b))))
+    return sqrt(linear("add", _squared(a), _squared(b)))
+
+
+def _squared(x: Operand) -> Operand:
+    if isinstance(x, Recorded):
+        return multiply(x, x)
+    public = public_array(x)
+    if public.dtype.kind != "f":
+        return np.asarray(public.astype(object) ** 2, dtype=object)
+    with np.errstate(over="ignore"):  # what outgrows a float is refused as infinite
+        return np.asarray(public**2)
 
 
 def atanh(x: Recorded) -> Recorded:
