@@ -92,7 +92,7 @@ def _squared(x: Operand) -> Operand:
     if public.dtype.kind != "f":
         return np.asarray(public.astype(object) ** 2, dtype=object)
     with np.errstate(over="ignore"):  # what outgrows a float is refused as infinite
-        return np.asarray(public**2)
+        return public_array(public**2)
 
 
 def atanh(x: Recorded) -> Recorded:
