@@ -226,3 +226,9 @@ def test_masked_arguments_are_refused_everywhere(name: str) -> None:
 def test_a_negative_length_of_bincount_is_refused() -> None:
     with pytest.raises(ValueError, match="minlength"):
         np.bincount(TrioSession().share([1], bounds=(0, 3)), minlength=-1)
+
+
+def test_lists_stand_beside_secret_rows_and_columns() -> None:
+    x = TrioSession(parties=True).share([1, 2])
+    assert np.vstack([x, [3, 4]]).reveal().tolist() == [[1, 2], [3, 4]]
+    assert np.column_stack([x, [3, 4]]).reveal().tolist() == [[1, 3], [2, 4]]

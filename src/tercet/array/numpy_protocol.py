@@ -185,6 +185,11 @@ def _dot(a: Any, b: Any) -> Any:
     return linalg.matmul(a, b)
 
 
+def _array(x: Any) -> Any:
+    """A public list as an array, with its mask if it has one."""
+    return x if isinstance(x, SecretArray) else np.asanyarray(x)
+
+
 def _hstack(arrays: Any) -> Any:
     arrays = list(arrays)
     return manipulation.concat(arrays, axis=0 if np.ndim(arrays[0]) <= 1 else 1)
@@ -297,9 +302,11 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.concat: lambda arrays, axis=0: manipulation.concat(arrays, axis=axis),
     np.stack: lambda arrays, axis=0: manipulation.stack(arrays, axis=axis),
     np.unstack: manipulation.unstack,
-    np.vstack: lambda arrays: manipulation.concat([x if np.ndim(x) > 1 else x[None] for x in arrays], axis=0),
+    np.vstack: lambda arrays: manipulation.concat([x if np.ndim(x) > 1 else _array(x)[None] for x in arrays], axis=0),
     np.hstack: _hstack,
-    np.column_stack: lambda arrays: manipulation.concat([x if np.ndim(x) > 1 else x[:, None] for x in arrays], axis=1),
+    np.column_stack: lambda arrays: manipulation.concat(
+        [x if np.ndim(x) > 1 else _array(x)[:, None] for x in arrays], axis=1
+    ),
     np.dot: _dot,
     np.inner: lambda a, b: linalg.tensordot(a, b, axes=((-1,), (-1,))),
     np.outer: lambda a, b: linalg.outer(_flat(a), _flat(b)),
