@@ -37,20 +37,20 @@ SCALES = [(16, 64), (20, 64), (24, 64), (40, 128)]
 def test_public_integers_are_those_of_the_vectors(vector: Any) -> None:
     if "limit_quarters" in vector:
         wanted = tuple(int(value) for value in vector["coefficients"])
-        assert TAILS[vector["name"], vector["frac_bits"]] == (vector["limit_quarters"], wanted)
+        assert TAILS[vector["series"], vector["frac_bits"]] == (vector["limit_quarters"], wanted)
     elif "constants" in vector:
         assert vector["coefficient_bits"] == CONSTANT_BITS
         assert {name: int(value) for name, value in vector["constants"].items()} == dict(CONSTANTS)
     else:
         wanted = tuple(int(value) for value in vector["coefficients"])
-        assert COEFFICIENTS[vector["name"], vector["coefficient_bits"]] == wanted
+        assert COEFFICIENTS[vector["series"], vector["coefficient_bits"]] == wanted
 
 
 def test_every_table_has_a_vector() -> None:
     found = [v.values[0] for v in vectors("function")]
-    known = {(v["name"], v["coefficient_bits"]) for v in found if "frac_bits" not in v}
+    known = {(v["series"], v["coefficient_bits"]) for v in found if "frac_bits" not in v}
     assert known == {*COEFFICIENTS, ("constants", CONSTANT_BITS)}
-    assert {(v["name"], v["frac_bits"]) for v in found if "frac_bits" in v} == set(TAILS)
+    assert {(v["series"], v["frac_bits"]) for v in found if "frac_bits" in v} == set(TAILS)
 
 
 def tables() -> list[tuple[functions.Precision, tuple[int, ...]]]:

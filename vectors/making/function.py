@@ -11,6 +11,8 @@ from typing import Any
 
 import mpmath
 
+from making.common import Vector, vector
+
 DIGITS = 60
 NARROW = (31, "narrow")
 WIDE = (62, "wide")
@@ -107,45 +109,42 @@ def chebyshev(function: Callable[[Any], Any], degree: int, bits: int) -> list[in
     return found
 
 
-def make() -> Iterator[tuple[str, dict[str, object]]]:
+def make() -> Iterator[tuple[str, Vector]]:
     with mpmath.workdps(DIGITS):
         for name, (function, narrow, wide) in series().items():
             for degree, (bits, called) in ((narrow, NARROW), (wide, WIDE)):
-                yield (
-                    f"function_ok_{name}_{called}.json",
-                    {
-                        "kind": "function",
-                        "expect": "ok",
-                        "name": name,
-                        "coefficient_bits": bits,
-                        "coefficients": [str(value) for value in chebyshev(function, degree, bits)],
-                    },
+                yield vector(
+                    "function",
+                    f"{name}_{called}",
+                    "ok",
+                    f"{name} as a sum of Chebyshev polynomials, coefficients times 2^{bits}",
+                    series=name,
+                    coefficient_bits=bits,
+                    coefficients=[str(value) for value in chebyshev(function, degree, bits)],
                 )
         for name in tails():
             for frac_bits, (bits, _) in ACCURACY:
                 quarters, found = tail_series(name, frac_bits, bits)
-                yield (
-                    f"function_ok_{name}_{frac_bits}.json",
-                    {
-                        "kind": "function",
-                        "expect": "ok",
-                        "name": name,
-                        "frac_bits": frac_bits,
-                        "limit_quarters": quarters,
-                        "coefficient_bits": bits,
-                        "coefficients": [str(value) for value in found],
-                    },
+                yield vector(
+                    "function",
+                    f"{name}_{frac_bits}",
+                    "ok",
+                    f"{name} below its limit, for results of {frac_bits} fractional bits, coefficients times 2^{bits}",
+                    series=name,
+                    frac_bits=frac_bits,
+                    limit_quarters=quarters,
+                    coefficient_bits=bits,
+                    coefficients=[str(value) for value in found],
                 )
-        yield (
-            "function_ok_constants.json",
-            {
-                "kind": "function",
-                "expect": "ok",
-                "name": "constants",
-                "coefficient_bits": CONSTANT_BITS,
-                "constants": {
-                    name: str(int(mpmath.nint(value * mpmath.mpf(2) ** CONSTANT_BITS)))
-                    for name, value in constants().items()
-                },
+        yield vector(
+            "function",
+            "constants",
+            "ok",
+            f"constants times 2^{CONSTANT_BITS}",
+            series="constants",
+            coefficient_bits=CONSTANT_BITS,
+            constants={
+                name: str(int(mpmath.nint(value * mpmath.mpf(2) ** CONSTANT_BITS)))
+                for name, value in constants().items()
             },
         )
