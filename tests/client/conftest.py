@@ -17,6 +17,7 @@ import pytest
 
 from client.trio_policy import policy
 from node.trio_nodes import Nodes, trio
+from node.zygote import Child
 from tercet.client.infer import infer
 from tercet.client.nodes import Nodes as Asked
 from tercet.client.upload import upload
@@ -30,9 +31,13 @@ def children() -> set[str]:
     return found
 
 
-def descriptors() -> set[str]:
+def descriptors(request: pytest.FixtureRequest) -> set[str]:
+    """Open files, without those of the module's own nodes, which its tests may end and start again."""
     found = set()
-    for fd in os.listdir("/proc/self/fd"):
+    restarted = getattr(request.module, "RESTARTS_NODES", False) and "nodes" in request.fixturenames
+    running = request.getfixturevalue("nodes").processes.values() if restarted else ()
+    held = {str(fd) for child in running if isinstance(child, Child) for fd in child.descriptors()}
+    for fd in set(os.listdir("/proc/self/fd")) - held:
         try:
             found.add(f"{fd} {os.readlink(f'/proc/self/fd/{fd}')}")
         except OSError:
@@ -51,12 +56,12 @@ def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     if getattr(request.module, "STARTS_NOTHING", False):
         yield
         return
-    files, processes, threads = descriptors(), children(), workers()
+    files, processes, threads = descriptors(request), children(), workers()
     yield
     deadline = time.monotonic() + 2
     collected = False
     while time.monotonic() < deadline:
-        if workers() <= threads and children() <= processes and descriptors() <= files:
+        if workers() <= threads and children() <= processes and descriptors(request) <= files:
             break
         if not collected:
             # only now: a collection of all that the tests have imported takes a quarter of a second
@@ -65,7 +70,7 @@ def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
         time.sleep(0.02)
     assert workers() <= threads
     assert children() <= processes
-    assert descriptors() <= files
+    assert descriptors(request) <= files
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -219,13 +220,15 @@ def test_an_interrupted_client_can_go_on(net: Session) -> None:
     class Stop(Exception):
         pass
 
-    def interrupt(*_: object) -> None:
-        raise Stop
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        # not within a callback of the collector, which would swallow it: the next alarm comes soon
+        if frame is not None and "tercet" in Path(frame.f_code.co_filename).parts:
+            raise Stop
 
     x = put(net, 1, (-1, 1))
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        signal.setitimer(signal.ITIMER_REAL, 0.3, 0.01)
         with pytest.raises(Stop):
             for _ in range(1000):
                 net._run(chain_plan(x, x, 2000))

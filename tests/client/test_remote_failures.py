@@ -22,6 +22,10 @@ BOUND_S = 40.0
 """The nodes' own timeouts, and a machine with other work."""
 
 
+RESTARTS_NODES = True
+"""What is open for the nodes themselves is not left behind, see conftest.py."""
+
+
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     with trio(tmp_path_factory.mktemp("failing"), policy) as running:

@@ -33,6 +33,13 @@ class Child:
         assert status is not None
         return status
 
+    def descriptors(self) -> set[int]:
+        """What this process has open for it, as long as it runs."""
+        process = self._process
+        if process.ended():
+            return set()
+        return {process.control.fileno(), process._process_fd, process._status_fd}
+
 
 class Zygote:
     """The fork server of one or more trios of nodes; `close` ends it and all its children."""
