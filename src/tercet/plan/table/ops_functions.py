@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,8 @@ from tercet.sharing import Share
 
 _SURE_BITS = 5
 """By how many bits the precision of a function is surely worse than the working scale."""
+
+Shape = TypeVar("Shape")
 
 POWERS = ("exp", "exp2", "exp10")
 LOGARITHMS = ("log", "log2", "log10")
@@ -49,12 +51,16 @@ def _argument(inputs: Sequence[Type], attrs: Approximation) -> Type:
     return inputs[0]
 
 
+def _fitting(name: str, x: Type, attrs: Approximation, shape: Shape | None) -> Shape:
+    """The public numbers of a function whose ring takes them. Raises PlanError if there are none."""
+    need(shape is not None, f"{name} of {x} to {attrs.frac_bits} fractional bits does not fit the ring 2^{x.ring}")
+    assert shape is not None
+    return shape
+
+
 def _power(name: str) -> Operation[Approximation]:
     def shape(x: Type, attrs: Approximation) -> functions.Exponential:
-        found = power_shape(name, x, attrs.frac_bits)
-        need(found is not None, f"{name} of {x} to {attrs.frac_bits} fractional bits does not fit the ring 2^{x.ring}")
-        assert found is not None
-        return found
+        return _fitting(name, x, attrs, power_shape(name, x, attrs.frac_bits))
 
     def infer(inputs: Sequence[Type], attrs: Approximation) -> Type:
         x = _argument(inputs, attrs)
@@ -83,10 +89,7 @@ def _placed(
     name: str, code: int, summary: str, meaning: Callable[[int, int, int], int], function: Any, protocol: str
 ) -> Operation[Approximation]:
     def shape(x: Type, attrs: Approximation) -> functions.Placed:
-        found = placed_shape(name, x, attrs.frac_bits)
-        need(found is not None, f"{name} of {x} to {attrs.frac_bits} fractional bits does not fit the ring 2^{x.ring}")
-        assert found is not None
-        return found
+        return _fitting(name, x, attrs, placed_shape(name, x, attrs.frac_bits))
 
     def infer(inputs: Sequence[Type], attrs: Approximation) -> Type:
         x = _argument(inputs, attrs)
@@ -219,10 +222,7 @@ def _sine(name: str, code: int) -> Operation[Approximation]:
     ahead = 1 if name == "cos" else 0
 
     def shape(x: Type, attrs: Approximation) -> turns.QuarterTurns:
-        found = turn_shape(name, x, attrs.frac_bits)
-        need(found is not None, f"{name} of {x} to {attrs.frac_bits} fractional bits does not fit the ring 2^{x.ring}")
-        assert found is not None
-        return found
+        return _fitting(name, x, attrs, turn_shape(name, x, attrs.frac_bits))
 
     def infer(inputs: Sequence[Type], attrs: Approximation) -> Type:
         x = _argument(inputs, attrs)
