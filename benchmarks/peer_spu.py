@@ -1,7 +1,8 @@
 """Times one workload on SecretFlow SPU's in-process simulator (ABY3, ring 64): `python peer_spu.py NAME ELEMENTS`.
 
-Runs in an environment of its own (`pip install spu==0.9.5 jax==0.4.34 jaxlib==0.4.34`); prints the median seconds.
-The inputs are shared before the clock starts and results stay shared, as with Tercet.
+Runs in an environment of its own (`pip install spu==0.9.5 jax==0.4.34 jaxlib==0.4.34`). Prints the median seconds and,
+of functions, the largest error in last bits of 16 fractional bits. The inputs are shared before the clock starts, and
+results stay shared, as with Tercet.
 """
 
 from __future__ import annotations
@@ -18,6 +19,19 @@ import numpy as np
 import spu
 import spu.api as spu_api
 from spu.utils.simulation import Simulator, sim_jax
+
+from cases import BY_NAME, largest_error
+
+FUNCTIONS = {
+    "exp": jnp.exp,
+    "exp of x <= 0": jnp.exp,
+    "sqrt": jnp.sqrt,
+    "log": jnp.log,
+    "expit": jax.nn.sigmoid,
+    "tanh": jnp.tanh,
+    "sin and cos": lambda x: (jnp.sin(x), jnp.cos(x)),
+    "softmax, rows of 1,000": lambda x: jax.nn.softmax(x, axis=1),
+}
 
 
 def functions(name: str, n: int) -> tuple[Any, list[Any]]:
@@ -36,6 +50,8 @@ def functions(name: str, n: int) -> tuple[Any, list[Any]]:
         return lambda x, y: jnp.divide(x, y), [rng.uniform(0, 1000, n), rng.uniform(1, 1000, n)]
     if "dependent products" in name:
         return lambda x: jax.lax.fori_loop(0, n, lambda _, value: value * x, x), [np.ones(1, np.int64)]
+    if name in FUNCTIONS:
+        return FUNCTIONS[name], [BY_NAME[name].input(n)]
     raise SystemExit(f"no such workload here: {name}")
 
 
@@ -54,9 +70,14 @@ def main() -> None:
 
     spu_api.Runtime.run = timed
     for _ in range(4):
-        secure(*inputs)
+        results = secure(*inputs)
     runs = [max(spent[i : i + 3]) for i in range(0, len(spent), 3)]
-    print(json.dumps(statistics.median(runs[1:])))
+    error = None
+    if name in BY_NAME:
+        error = largest_error(
+            results if isinstance(results, tuple | list) else (results,), BY_NAME[name].exact(*inputs)
+        )
+    print(json.dumps({"seconds": statistics.median(runs[1:]), "error": error}))
 
 
 if __name__ == "__main__":

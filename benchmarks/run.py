@@ -1,69 +1,39 @@
-"""Prints how fast Tercet is on this machine: `python benchmarks/run.py [--quick] [--threads-only] [--peer PYTHON]`.
+"""Prints how fast Tercet is on this machine: `run.py [GROUP] [--quick] [--threads-only] [--peer PYTHON]`.
 
-Times are medians of several runs, with parties and client sharing this machine's cores: `whole` is what the caller
-waits, from the expression to the shares or the result; `online` is from the plan's arrival to its end at the slowest
-party, which is what is told of peers that compile apart, and what the targets are about. `--peer` names a Python that
-can import a peer (SecretFlow SPU's simulator), which is then timed in turn with Tercet, so that noise hits both alike.
-`of peer` is our online time as a part of the peer's, beside it the same for the target and the peer's time where the
-target was set. The peer here is one process without TLS, there it was three: for bulk work that matters little, for
-many rounds much. Parties of a local session share this machine, so that small arrays are not cut (decision 015).
+GROUP is one of `GROUPS`: what the engine is made of (the default), or functions. Times are medians of several runs,
+with parties and client sharing this machine's cores: `whole` is what the caller waits, from the expression to the
+shares or the result; `online` is from the plan's arrival to its end at the slowest party, which is what is told of
+peers that compile apart, and what the targets are about. `--peer` names a Python that can import a peer (SecretFlow
+SPU's simulator), which is then timed in turn with Tercet, so that noise hits both alike. `of peer` is our online time
+as a part of the peer's, beside it the same for the target and the peer's time where the target was set. The peer here
+is one process without TLS, there it was three: for bulk work that matters little, for many rounds much. Parties of a
+local session share this machine, so that small arrays are not cut (decision 015).
+
+Groups other than the engine's stand beside 1 M comparisons of the same run, which tells machines apart: `of 1 M <` is
+our online time as a part of theirs, beside it what the targets make of it. Their largest error is in last bits.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 import tercet as tc
+from functions import FUNCTIONS
+from measuring import PeerTimed, Timed, peer_timed, timed
 from workloads import WORKLOADS, Workload
 
 WAN = tc.EmulatedLink(0.04, 100e6)
-
-
-@dataclass(frozen=True)
-class Timed:
-    """Median seconds, for the caller and at the parties; the last run's cost; a party's peak memory in MB."""
-
-    whole_s: float
-    online_s: float
-    cost: tc.Measurement
-    peak: float
-
-
-def timed(work: Workload, elements: int, processes: bool) -> Timed:
-    with tc.local(processes=processes) as net:
-        run = work.make(net, elements)
-        run()
-        whole, online = [], []
-        for _ in range(work.repeats):
-            with net.measure() as measured:
-                began = time.perf_counter()
-                run()
-                whole.append(time.perf_counter() - began)
-            online.append(measured.online_s)
-        peak = max(peaks(net), default=0.0)
-    return Timed(statistics.median(whole), statistics.median(online), measured, peak)
-
-
-def peaks(net: tc.Session) -> list[float]:
-    """Peak resident memory of each party process, in MB (none if the parties are threads)."""
-    found = []
-    for pid in net.party_pids():
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM"):
-                found.append(int(line.split()[1]) / 1024)
-    return found
+GROUPS = {"engine": WORKLOADS, "functions": FUNCTIONS}
+YARDSTICK = next(work for work in WORKLOADS if work.name.startswith("comparisons"))
 
 
 def start_to_first_product() -> float:
@@ -96,13 +66,43 @@ def comparisons_on_a_slow_link() -> tuple[float, int]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("group", nargs="?", default="engine", choices=tuple(GROUPS), help="what is timed")
     parser.add_argument("--quick", action="store_true", help="a tenth of the elements, for a look")
     parser.add_argument("--threads-only", action="store_true", help="parties as threads only")
     parser.add_argument("--only", default="", help="workloads whose name contains this")
     parser.add_argument("--peer", default="", help="a Python that can import spu and jax")
     options = parser.parse_args(arguments)
     console = Console(width=170)
+    if options.group != "engine":
+        beside_comparisons(console, options)
+        return 0
+    engine(console, options)
+    if options.only or options.threads_only:
+        return 0
+    seconds, rounds = comparisons_on_a_slow_link()
+    console.print(
+        f"10,000 comparisons, 40 ms round trip, 100 Mbit/s: {seconds:.3f} s in {rounds} rounds (target 0.2, 3)"
+    )
+    console.print(f"import tercet: {import_seconds():.3f} s (target 0.3)")
+    console.print(f"three processes from nothing to the first product: {start_to_first_product():.2f} s (target 1.2)")
+    return 0
+
+
+def each(
+    console: Console, options: argparse.Namespace, show: Callable[[Workload, int, PeerTimed | None], None]
+) -> None:
+    """Calls `show` for every chosen workload, with its number of elements and what the peer needs."""
+    for work in GROUPS[options.group]:
+        if options.only not in work.name:
+            continue
+        elements = work.elements // 10 if options.quick and work.elements > 1000 else work.elements
+        with console.status(work.name):
+            show(work, elements, peer_timed(options.peer, work.name, elements) if options.peer else None)
+
+
+def engine(console: Console, options: argparse.Namespace) -> None:
+    """Times and memory of each workload, with processes and with threads."""
     table = Table(
         "work",
         "parties",
@@ -117,14 +117,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "of peer",
         "target",
     )
-    for work in WORKLOADS:
-        if options.only not in work.name:
-            continue
-        elements = work.elements // 10 if options.quick and work.elements > 1000 else work.elements
-        peer = peer_seconds(options.peer, work.name, elements) if options.peer else None
+
+    def show(work: Workload, elements: int, peer: PeerTimed | None) -> None:
         for processes in (False,) if options.threads_only else (True, False):
-            with console.status(work.name):
-                found = timed(work, elements, processes)
+            found = timed(work, elements, processes)
             table.add_row(
                 work.name if processes or options.threads_only else "",
                 "TLS processes" if processes else "threads",
@@ -137,34 +133,63 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"{found.peak:.0f}" if found.peak else "",
                 *(against(peer, found, work, elements == work.elements) if processes or options.threads_only else ()),
             )
+
+    each(console, options, show)
     console.print(table)
-    if options.only or options.threads_only:
-        return 0
-    seconds, rounds = comparisons_on_a_slow_link()
-    console.print(
-        f"10,000 comparisons, 40 ms round trip, 100 Mbit/s: {seconds:.3f} s in {rounds} rounds (target 0.2, 3)"
+
+
+def beside_comparisons(console: Console, options: argparse.Namespace) -> None:
+    """Each workload beside 1 M comparisons: times, cost and error, and the peer's."""
+    processes = not options.threads_only
+    with console.status(YARDSTICK.name):
+        unit = timed(YARDSTICK, YARDSTICK.elements, processes).online_s
+    console.print(f"1 M comparisons: {unit:.4f} s online (target {YARDSTICK.target_s})")
+    table = Table(
+        "work",
+        "elements",
+        "whole s",
+        "online s",
+        "target",
+        "of 1 M <",
+        "target",
+        "bytes a party",
+        "rounds",
+        "largest error",
+        "peer s",
+        "of peer",
+        "target",
+        "peer's error",
     )
-    console.print(f"import tercet: {import_seconds():.3f} s (target 0.3)")
-    console.print(f"three processes from nothing to the first product: {start_to_first_product():.2f} s (target 1.2)")
-    return 0
+
+    def show(work: Workload, elements: int, peer: PeerTimed | None) -> None:
+        found = timed(work, elements, processes)
+        full = elements == work.elements and work.target_s is not None
+        assert YARDSTICK.target_s is not None
+        table.add_row(
+            work.name,
+            f"{elements:,}",
+            f"{found.whole_s:.4f}",
+            f"{found.online_s:.4f}",
+            f"{work.target_s}" if full else "",
+            f"{found.online_s / unit:.2f}",
+            f"{work.target_s / YARDSTICK.target_s:.2f}" if full and work.target_s is not None else "",
+            f"{found.cost.bytes_per_party:,.0f}",
+            str(found.cost.rounds),
+            "" if found.error is None else f"{found.error:.2f}",
+            *(against(peer, found, work, full) if peer is not None else ()),
+            *(() if peer is None or peer.error is None else (f"{peer.error:,.1f}",)),
+        )
+
+    each(console, options, show)
+    console.print(table)
 
 
-def against(peer: float | None, found: Timed, work: Workload, full: bool) -> tuple[str, ...]:
+def against(peer: PeerTimed | None, found: Timed, work: Workload, full: bool) -> tuple[str, ...]:
     """The peer's seconds; ours as a part of them, online; and, for the `full` size, the target of what it took then."""
     if peer is None:
         return ()
     aim = f"{work.target_s / work.peer_s:.2f}" if work.target_s and work.peer_s and full else ""
-    return f"{peer:.4f}", f"{found.online_s / peer:.2f}", aim
-
-
-def peer_seconds(python: str, name: str, elements: int) -> float | None:
-    """What the peer needs for the workload; None if there is no figure."""
-    script = Path(__file__).with_name("peer_spu.py")
-    done = subprocess.run([python, str(script), name, str(elements)], capture_output=True, text=True, check=False)
-    try:
-        return float(json.loads(done.stdout.splitlines()[-1]))
-    except (IndexError, ValueError):
-        return None
+    return f"{peer.seconds:.4f}", f"{found.online_s / peer.seconds:.2f}", aim
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ Run = Callable[[], Any]
 class Workload:
     """A name, how many elements it is about, its target in seconds, and how to make it: shares in, a run out.
 
-    `peer_s`: what the peer took where the target was set, in three processes without TLS.
+    `peer_s`: what the peer took where the target was set, in three processes without TLS. `exact`: the results that
+    a run should give, as plain arrays, for so many elements; what it did give is compared with them.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Workload:
     make: Callable[[tc.Session, int], Run]
     repeats: int = 9
     peer_s: float | None = None
+    exact: Callable[[int], Sequence[Any]] | None = None
 
 
 def _pair(net: tc.Session, low: float, high: float, shape: Any, **options: Any) -> tuple[Any, Any]:
