@@ -21,7 +21,7 @@ MADE = "<!-- made by docs/generate_reference.py; do not edit -->"
 def python_page() -> str:
     """Everything that `import tercet` gives, with its docstring."""
     import tercet
-    from tercet import linear_model, nn, special
+    from tercet import linalg, linear_model, nn, special
 
     lines = ["# Python reference", "", MADE, "", "What `import tercet as tc` gives.", ""]
     public = {name: getattr(tercet, name) for name in tercet.__all__ if not name.startswith("_")}
@@ -38,6 +38,9 @@ def python_page() -> str:
     lines += ["## Activations", "", "`tercet.nn`, in the manner of torch.", ""]
     for name in nn.__all__:
         lines += entry(f"tc.nn.{name}", getattr(nn, name), "###")
+    lines += ["## Linear algebra", "", "`tercet.linalg`, in the manner of NumPy.", ""]
+    for name in linalg.__all__:
+        lines += entry(f"tc.linalg.{name}", getattr(linalg, name), "###")
     lines += ["## Models", "", "`tercet.linear_model`, in the manner of scikit-learn.", ""]
     for name in linear_model.__all__:
         lines += class_entry(name, getattr(linear_model, name))

@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 import tercet
-from tercet import linear_model, nn, special
+from tercet import linalg, linear_model, nn, special
 from tercet.cli.app import app
 
 ROOT = Path(__file__).parent.parent
@@ -50,7 +50,14 @@ def commands(command: Any) -> Iterator[str]:
 
 def public_names() -> list[str]:
     names = [name for name in tercet.__all__ if not name.startswith("_")]
-    return [*names, *linear_model.__all__, *special.__all__, *nn.__all__, *commands(typer.main.get_command(app))]
+    return [
+        *names,
+        *linear_model.__all__,
+        *special.__all__,
+        *nn.__all__,
+        *linalg.__all__,
+        *commands(typer.main.get_command(app)),
+    ]
 
 
 OTHERS = {"p", "lan", "wan", "emulated", "linear", "regression", "accept"}

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tercet import array, linear_model, nn, special
+    from tercet import array, linalg, linear_model, nn, special
     from tercet.array import (
         SecretArray,
         acosh,
@@ -98,6 +98,7 @@ __all__ = [
     "explain",
     "expm1",
     "hypot",
+    "linalg",
     "linear_model",
     "load",
     "local",
@@ -142,7 +143,7 @@ _PLACES = {
     "connect": "tercet.client.connect",
     "load": "tercet.client.base",
 }
-_MODULES = ("array", "linear_model", "nn", "special")
+_MODULES = ("array", "linalg", "linear_model", "nn", "special")
 
 
 def __getattr__(name: str) -> Any:

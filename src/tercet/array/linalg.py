@@ -1,4 +1,4 @@
-"""The standard's sums of products: of matrices, vectors, and arrays of any number of dimensions."""
+"""The standard's sums of products: of matrices, vectors, and arrays of any number of dimensions; and norms."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array import elementwise, given, movement
+from tercet.array import elementwise, given, movement, statistics
 from tercet.array.core import SecretArray, apply, shape_of
-from tercet.array.dispatch import array_function
-from tercet.plan.record import build
+from tercet.array.dispatch import array_function, array_function_beside
+from tercet.plan.record import build, functions
 from tercet.plan.record.build import Operand
 from tercet.plan.record.graph import Recorded
 from tercet.plan.table.operation import broadcast_shapes
@@ -111,3 +111,62 @@ def outer(x1: Any, x2: Any, /) -> SecretArray:
 
 def _column(x: Any) -> Any:
     return x[:, None] if isinstance(x, SecretArray) else given.array(x, "an operand")[:, None]
+
+
+@array_function_beside(np.linalg.vector_norm)
+def vector_norm(
+    x: Any, /, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False, ord: int | float = 2
+) -> SecretArray:
+    """The norm of vectors along axes: sqrt(sum(x^2)), or with `ord` 1, inf, -inf and 0 the sum, the greatest and the
+    least of abs(x), and how many are not 0.
+
+    Of the sum of squares before it is rescaled: error as `tercet.sqrt`, which it costs for each vector, and one word.
+    The others are exact, and cost one comparison an element, or two. PlanError where squares do not fit 128 bits;
+    ValueError for another order, and for the extreme of no elements. A norm rests on all elements that it is over.
+    """
+    if not isinstance(x, SecretArray):
+        raise TypeError(f"vector_norm takes a secret array, not {type(x).__name__}")
+    axes = movement.normal_axes(axis, x.ndim)
+    if ord == 2:
+        found = apply(lambda a: functions.sqrt(_squares(build.number(a), axes)), x)
+        return found._moved(lambda a: movement.with_axis_kept(a, axes, x.ndim)) if keepdims else found
+    if ord == 0:
+        return statistics.count_nonzero(x, axis=axes, keepdims=keepdims)
+    reduce = {1: statistics.sum, np.inf: statistics.max, -np.inf: statistics.min}.get(ord)
+    if reduce is None:
+        raise ValueError(f"vector_norm has the orders 2, 1, inf, -inf and 0, not {str(ord)[:20]}")
+    return reduce(elementwise.abs(x), axis=axes, keepdims=keepdims)
+
+
+def _squares(x: Recorded, axes: tuple[int, ...]) -> Recorded:
+    return build.total(build.multiply(x, x), axes)
+
+
+@array_function_beside(np.linalg.norm)
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> SecretArray:
+    """NumPy's `numpy.linalg.norm`: of vectors as `vector_norm`; of matrices "fro" and, as the greatest sum of abs(x)
+    along columns or rows, 1 and inf. ValueError for other orders, of which those by singular values are not offered.
+    """
+    if not isinstance(x, SecretArray):
+        raise TypeError(f"norm takes a secret array, not {type(x).__name__}")
+    axes = movement.normal_axes(axis, x.ndim)
+    if ord is None:
+        return vector_norm(x, axis=axes, keepdims=keepdims)
+    if len(axes) == 1:
+        return vector_norm(x, axis=axes, keepdims=keepdims, ord=ord)
+    if len(axes) != 2:
+        raise ValueError(f"norm with an order is of vectors or matrices, not of {len(axes)} axes")
+    if isinstance(ord, str) and ord == "fro":
+        return vector_norm(x, axis=axes, keepdims=keepdims)
+    if ord not in (1, np.inf):
+        raise ValueError(f"norm of matrices has the orders 'fro', 1 and inf, not {str(ord)[:20]!r}")
+    # an axis tuple is rows and columns, in whichever order it was written
+    rows, columns = axes if axis is None else (movement.normal_axis(at, x.ndim) for at in axis)
+    summed, other = (rows, columns) if ord == 1 else (columns, rows)
+    sums = statistics.sum(elementwise.abs(x), axis=summed, keepdims=True)
+    found = statistics.max(sums, axis=other, keepdims=True)
+    return (
+        found
+        if keepdims
+        else found._moved(lambda a: movement.reshape(a, tuple(n for at, n in enumerate(x.shape) if at not in axes)))
+    )

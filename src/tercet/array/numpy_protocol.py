@@ -311,6 +311,8 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.inner: lambda a, b: linalg.tensordot(a, b, axes=((-1,), (-1,))),
     np.outer: lambda a, b: linalg.outer(_flat(a), _flat(b)),
     np.tensordot: lambda a, b, axes=2: linalg.tensordot(a, b, axes=axes),
+    np.linalg.norm: linalg.norm,
+    np.linalg.vector_norm: linalg.vector_norm,
     np.shape: lambda x: x.shape,
     np.ndim: lambda x: x.ndim,
     np.size: lambda x, axis=None: x.size if axis is None else x.shape[axis],

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from tercet.plan.bounds.extremes import beside_extreme
 from tercet.plan.bounds.terms import Bounds, Term, is_constant, is_same, same_integer
 from tercet.plan.table.attributes import Axes, Contraction, Rounding, shift_of
 from tercet.plan.table.operation import Algebra, Flow, rescaled
@@ -35,7 +36,9 @@ def related(term: Term) -> Bounds | None:
         return None if found is None else rescaled(*found, shift_of(term.attrs))
     if algebra is Algebra.MULTIPLY or algebra is Algebra.CONTRACT:
         return _product(term)
-    searched = (_moment(term), _cancelled(term), _left_over(term), _evened(term))
+    searched = [_moment(term), _cancelled(term), _left_over(term), _evened(term)]
+    if algebra is Algebra.SUBTRACT:
+        searched.append(beside_extreme(term))
     several = [found for found in searched if found is not None]
     if several:
         return max(lo for lo, _ in several), min(hi for _, hi in several)

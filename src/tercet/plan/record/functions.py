@@ -15,7 +15,7 @@ from tercet.plan.record.public import DEFAULT_FRAC_BITS, public_array
 from tercet.plan.record.scale import bounded, in_ring, least_ring, renamed, settle
 from tercet.plan.table import real
 from tercet.plan.table.attributes import Approximation
-from tercet.plan.table.ops_functions import placed_shape, power_shape, turn_shape
+from tercet.plan.table.ops_functions import LOGARITHMS, placed_shape, power_shape, turn_shape
 from tercet.plan.table.reasons import SELECTED
 from tercet.plan.types import RINGS, Type, smallest_ring
 from tercet.protocols.functions import BELOW, GUARD
@@ -29,15 +29,20 @@ def exp(x: Recorded, base: str = "exp", plus: int = 0) -> Recorded:
 
     PlanError, which says what to declare, if the result's bounds do not fit the largest ring.
     """
+    found = unrounded_power(x, base, nominal_of(x))
+    return meant(linear("add", found, np.asarray(plus)) if plus else found)
+
+
+def unrounded_power(x: Recorded, base: str, nominal: int) -> Recorded:
+    """A power to so many fractional bits at least, not rescaled yet; errors as `exp`."""
     x = number(x)
-    nominal = nominal_of(x)
     for candidate in _candidates(x):
         least = _least_argument(base, candidate.type.frac_bits, nominal)
         if candidate.type.lo < least:
             candidate = _at_least(candidate, least)
         found = _recorded(base, candidate, nominal, power_shape)
         if found is not None:
-            return meant(linear("add", found, np.asarray(plus)) if plus else found)
+            return found
     raise _too_large(base, x, nominal)
 
 
@@ -48,7 +53,7 @@ def expm1(x: Recorded) -> Recorded:
 
 def log(x: Recorded, base: str = "log") -> Recorded:
     """The natural logarithm, or that to the base 2 or 10 ("log2", "log10"). Of x <= 0 it is that of the least x > 0."""
-    return meant(_of_positive(x, base))
+    return meant(unrounded(x, base))
 
 
 def log1p(x: Recorded) -> Recorded:
@@ -58,12 +63,12 @@ def log1p(x: Recorded) -> Recorded:
 
 def sqrt(x: Recorded) -> Recorded:
     """The square root; of x < 0 it is 0."""
-    return meant(_of_positive(x, "sqrt"))
+    return meant(unrounded(x, "sqrt"))
 
 
 def rsqrt(x: Recorded) -> Recorded:
     """1 / sqrt(x); of x <= 0 it is 0."""
-    return meant(_of_positive(x, "rsqrt"))
+    return meant(unrounded(x, "rsqrt"))
 
 
 def sine(x: Recorded, name: str) -> Recorded:
@@ -98,20 +103,20 @@ def _squared(x: Operand) -> Operand:
 def atanh(x: Recorded) -> Recorded:
     """(log(1 + x) - log(1 - x)) / 2, rescaled once; beyond -1 and 1 with the least logarithm."""
     x = number(x)
-    return _halved(linear("subtract", *(_of_positive(linear(name, _ONE, x), "log") for name in ("add", "subtract"))))
+    return _halved(linear("subtract", *(unrounded(linear(name, _ONE, x), "log") for name in ("add", "subtract"))))
 
 
 def logit(x: Recorded) -> Recorded:
     """log(x) - log(1 - x), rescaled once; beyond 0 and 1 with the least logarithm."""
     x = number(x)
-    return meant(linear("subtract", _of_positive(x, "log"), _of_positive(linear("subtract", _ONE, x), "log")))
+    return meant(linear("subtract", unrounded(x, "log"), unrounded(linear("subtract", _ONE, x), "log")))
 
 
 def asinh(x: Recorded) -> Recorded:
     """The sign of x times log(|x| + sqrt(x^2 + 1)), with the square and the root before they are rescaled."""
     x = number(x)
     u = negate(x) if x.type.hi <= 0 else logic.absolute(x)
-    result = _of_positive(linear("add", u, _of_positive(linear("add", multiply(u, u), _ONE), "sqrt")), "log")
+    result = unrounded(linear("add", u, unrounded(linear("add", multiply(u, u), _ONE), "sqrt")), "log")
     if x.type.lo >= 0:
         return meant(result)
     if x.type.hi <= 0:
@@ -126,7 +131,7 @@ def acosh(x: Recorded) -> Recorded:
     x = number(x)
     one = 1 << x.type.frac_bits
     u = x if x.type.lo >= one else _at_least(x, one)
-    return meant(_of_positive(linear("add", u, _of_positive(linear("subtract", multiply(u, u), _ONE), "sqrt")), "log"))
+    return meant(unrounded(linear("add", u, unrounded(linear("subtract", multiply(u, u), _ONE), "sqrt")), "log"))
 
 
 def _halved(x: Recorded) -> Recorded:
@@ -134,11 +139,13 @@ def _halved(x: Recorded) -> Recorded:
     return meant(renamed(x, x.type.frac_bits + 1, x.type.nominal))
 
 
-def _of_positive(x: Recorded, name: str) -> Recorded:
+def unrounded(x: Recorded, name: str) -> Recorded:
     """A logarithm or root, not rescaled yet."""
     x = number(x)
     nominal = nominal_of(x)
-    for candidate in _candidates(x):
+    # near 0 a root makes more of what a rescaling rounds off
+    candidates = _candidates(x) if name in LOGARITHMS else sorted(_candidates(x), key=lambda one: -one.type.frac_bits)
+    for candidate in candidates:
         if candidate.type.lo < 0:
             candidate = _at_least(candidate, 0)
         found = _recorded(name, candidate, nominal, placed_shape)

@@ -102,14 +102,21 @@ def _placed(
             return Type(ValueKind.FIXED, x.shape, x.ring, out, attrs.frac_bits, least - off, most + off)
         if name == "sqrt":
             least, most = (meaning(end, x.frac_bits, out) for end in (x.lo, x.hi))
+            below, above = 2 * (_digit(x.lo) + 2), 2 * (_digit(x.hi) + 1)
         else:
             least, most = (meaning(max(1, end), x.frac_bits, out) for end in (x.hi, x.lo))
             least = 0 if x.lo == 0 else least
-        off = 1 << s.extra + 2 * s.digits
-        least = max(0, least - (least >> sure) - off) if least else 0
-        return Type(ValueKind.FIXED, x.shape, x.ring, out, attrs.frac_bits, least, most + (most >> sure) + off)
+            below, above = (s.extra + 2 * (s.digits - place) for place in (_digit(x.hi) - 1, _digit(x.lo)))
+        # four units of the power of four that comes last; near the lower end it may be that of the next digit
+        least = max(0, least - (least >> sure) - (1 << below)) if least else 0
+        return Type(ValueKind.FIXED, x.shape, x.ring, out, attrs.frac_bits, least, most + (most >> sure) + (1 << above))
 
     return _operation(name, code, summary, infer, function, shape, _each(meaning), protocol)
+
+
+def _digit(value: int) -> int:
+    """The digit of four bits that the leading one is in."""
+    return max(0, value.bit_length() - 1) // 4
 
 
 def _each(meaning: Callable[[int, int, int], int]) -> Callable[[Sequence[Plain], Approximation, Type], Plain]:
