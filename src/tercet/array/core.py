@@ -254,7 +254,7 @@ class SecretArray:
         return self._given_to("var", axis=axis, correction=ddof, keepdims=keepdims)
 
     def std(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> SecretArray:
-        """The standard deviation, to be revealed only: its root is taken where it becomes plain."""
+        """The standard deviation, exact when revealed; `ddof=1` for that of a sample."""
         return self._given_to("std", axis=axis, correction=ddof, keepdims=keepdims)
 
     def astype(self, dtype: Any) -> SecretArray:

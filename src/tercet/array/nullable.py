@@ -6,7 +6,6 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from fractions import Fraction
 from functools import partial
 from typing import Any, NoReturn, Self
 
@@ -14,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.array import elementwise, manipulation, statistics
-from tercet.array.core import ONE, SecretArray, operand
-from tercet.array.opaque import OpaqueArray, Root
+from tercet.array.core import SecretArray, operand
+from tercet.array.exact import Ratio, Root
+from tercet.array.opaque import OpaqueArray
 from tercet.array.rounding import integers_of
 from tercet.plan.record import build
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import public_array
 from tercet.plan.record.scale import renamed
-from tercet.plan.types import Type
 
 Binary = Callable[[Any, Any], Any]
 
@@ -163,7 +162,7 @@ class NullableArray(OpaqueArray):
         return Ratio.of_terms(count * squares - total * total, count, ddof, twice=True)
 
     def std(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> SecretArray:
-        """The standard deviation of the values that are there, to be revealed only."""
+        """The standard deviation of the values that are there; NaN if there are not more than `ddof`."""
         return Root.of(self.var(axis, ddof=ddof, keepdims=keepdims))
 
     def min(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
@@ -211,74 +210,6 @@ class NullableArray(OpaqueArray):
         found = numbers._again(SecretArray._new(found._session, found._node, numbers._divisor))
         there = statistics.any(self._valid, axis=axis, keepdims=keepdims)
         return NullableArray.of_values(self._meant(found), there)
-
-
-class Ratio(OpaqueArray):
-    """Something over a secret count, both of which are revealed: the quotient is exact, NaN where nothing is counted.
-
-    What is computed with it under sharing takes the quotient of the two, within the error of a division of secrets;
-    over a count of 0 that is any number.
-    """
-
-    __slots__ = ("_count", "_ddof", "_divided", "_twice")
-
-    _count: SecretArray
-    _ddof: Fraction
-    _twice: bool
-    _divided: Recorded | None
-
-    @classmethod
-    def of_terms(cls, top: SecretArray, count: SecretArray, ddof: float = 0, *, twice: bool = False) -> Ratio:
-        """top / (count - ddof); with `twice` top / (count (count - ddof))."""
-        self = cls.of(top)
-        self._divisor = ONE  # that of the top is its own
-        self._count, self._ddof, self._twice, self._divided = count, Fraction(ddof), twice, None
-        return self
-
-    def _refusal(self) -> str:
-        return "nothing is computed with a variance whose ddof is no integer; reveal it"
-
-    @property
-    def _node(self) -> Recorded:  # type: ignore[override]
-        if self._divided is None:
-            if self._ddof.denominator != 1:
-                raise TypeError(self._refusal())
-            below = self._count - int(self._ddof) if self._ddof else self._count
-            self._divided = elementwise.divide(self._numbers, below * self._count if self._twice else below).node
-        return self._divided
-
-    @property
-    def _type(self) -> Type:
-        return self._node.type
-
-    def _plain(self) -> SecretArray:
-        return SecretArray._new(self._session, self._node)
-
-    def _again(self, numbers: SecretArray) -> SecretArray:
-        return numbers
-
-    def _with_terms(self, top: SecretArray, count: SecretArray) -> SecretArray:
-        return Ratio.of_terms(top, count, float(self._ddof), twice=self._twice)
-
-    def _moved(self, move: Callable[[Recorded], Recorded]) -> SecretArray:
-        return self._with_terms(self._numbers._moved(move), self._count._moved(move))
-
-    def _parts(self) -> tuple[SecretArray, ...]:
-        return (*self._numbers._parts(), self._count)
-
-    def _rebuilt(self, parts: Sequence[SecretArray]) -> SecretArray:
-        return self._with_terms(self._numbers._rebuilt(parts[:-1]), parts[-1])
-
-    def _composed(self, found: Sequence[NDArray[Any]]) -> Any:
-        tops, counts = np.asarray(self._numbers._composed(found[:-1])), np.asarray(found[-1])
-        quotients = []
-        for top, count in zip(tops.reshape(-1).tolist(), counts.reshape(-1).tolist(), strict=True):
-            below = (count - self._ddof) * (count if self._twice else 1)
-            quotients.append(float(Fraction(top) / below) if below > 0 else math.nan)
-        return np.array(quotients).reshape(counts.shape)[()]
-
-    def __repr__(self) -> str:
-        return f"Ratio({self._numbers!r} over a secret count)"
 
 
 def split(value: Any) -> tuple[Any, SecretArray | None]:

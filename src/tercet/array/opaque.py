@@ -1,23 +1,14 @@
-"""Arrays whose numbers stand for something else (dates, roots): elements are moved as usual, arithmetic is refused."""
+"""Arrays whose numbers stand for something else (dates, categories): elements move, arithmetic is refused."""
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from fractions import Fraction
-from typing import Any, Self
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Self
 
 from tercet.array.core import SecretArray
-from tercet.array.dtypes import DType
 from tercet.plan.record.graph import Recorded
 from tercet.plan.types import Type
-
-_ULP = Fraction(1, 1 << 52)
 
 
 class OpaqueArray(SecretArray):
@@ -71,30 +62,3 @@ class OpaqueArray(SecretArray):
 
     def _moved(self, move: Callable[[Recorded], Recorded]) -> SecretArray:
         return self._again(self._numbers._moved(move))
-
-
-class Root(OpaqueArray):
-    """The square root of an array, taken on the analyst's machine when it is revealed: there is no protocol for it."""
-
-    __slots__ = ()
-
-    def _refusal(self) -> str:
-        return (
-            "a standard deviation is the root of a revealed variance, so nothing is computed with it under sharing; "
-            "reveal it, or use var()"
-        )
-
-    @property
-    def dtype(self) -> DType:
-        squares = self._numbers.dtype
-        assert squares.bounds is not None
-        lo, hi = (Fraction(math.sqrt(max(Fraction(0), bound))) for bound in squares.bounds)
-        # the nearest floats below and above the exact roots
-        return replace(squares, bounds=(lo * (1 - _ULP), hi * (1 + _ULP)))
-
-    def _composed(self, found: Sequence[NDArray[Any]]) -> Any:
-        # rounding may have taken a variance below zero
-        return np.sqrt(np.maximum(self._numbers._composed(found), 0.0))
-
-    def __repr__(self) -> str:
-        return f"SecretArray(square root of {self._numbers!r})"

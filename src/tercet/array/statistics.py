@@ -13,8 +13,8 @@ from tercet.array import elementwise, given, movement
 from tercet.array.core import ONE, SecretArray, pending
 from tercet.array.creation import as_type
 from tercet.array.dispatch import array_function
+from tercet.array.exact import Root
 from tercet.array.manipulation import concat
-from tercet.array.opaque import Root
 from tercet.errors import PlanError
 from tercet.plan.record import build, logic
 from tercet.plan.record.build import Operand
@@ -102,7 +102,11 @@ def _spread(a: Recorded, axes: tuple[int, ...], count: int) -> Recorded:
 
 @array_function
 def std(x: SecretArray, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> SecretArray:
-    """The standard deviation: a variance whose root is taken when it is revealed, and which takes part in no more."""
+    """The standard deviation, exact when revealed: what becomes plain then is the variance.
+
+    What is computed with it is within two last bits: the root is taken under sharing, before the variance is rescaled.
+    Costs those of `var` and `sqrt`.
+    """
     return Root.of(var(x, axis=axis, correction=correction, keepdims=keepdims))
 
 
