@@ -8,13 +8,14 @@ namespace tercet {
 struct Handle {
     const Kernels* table;
     const WordKernels& words(const Buffer& like) const {
-        return like.word_bytes() == 16 ? table->words128 : table->words64;
+        return like.word_bytes() == 16 ? table->words128 : like.word_bytes() == 8 ? table->words64 : table->words32;
     }
 };
 
 void bind_words(nb::class_<Handle>& handle);
 void bind_bits(nb::class_<Handle>& handle);
 void bind_matmul(nb::class_<Handle>& handle);
+void bind_orders(nb::class_<Handle>& handle);
 void bind_residues(nb::class_<Handle>& handle);
 
 }  // namespace tercet

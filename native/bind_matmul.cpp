@@ -58,6 +58,7 @@ void matmul(const Handle& self, nb::handle a_, nb::handle b_, nb::handle out_, u
     require(axes >= 2 && a.ndim() == axes && b.ndim() == axes && a.word_bytes() == out.word_bytes() &&
                 b.word_bytes() == out.word_bytes(),
             "matrices differ in axes or ring");
+    require(out.word_bytes() >= 8, "there are no matrix products of words of 4 bytes");
     require(a.shape(axes - 2) == out.shape(axes - 2) && b.shape(axes - 1) == out.shape(axes - 1) &&
                 a.shape(axes - 1) == b.shape(axes - 2),
             "matrix shapes do not match");

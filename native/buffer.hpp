@@ -13,7 +13,7 @@ namespace tercet {
 
 namespace nb = nanobind;
 
-enum class Kind { word, u64, byte, f64 };  // word: uint64, or the 16-byte {lo, hi}
+enum class Kind { word, u32, u64, byte, f64 };  // word: uint32, uint64, or the 16-byte {lo, hi}
 
 inline bool fits(const Py_buffer& view, Kind kind) {
     const char* f = view.format ? view.format : "B";
@@ -21,9 +21,11 @@ inline bool fits(const Py_buffer& view, Kind kind) {
     switch (kind) {
         case Kind::word:
             if (view.itemsize == 16) return *f == 'T';
+            if (view.itemsize == 4) return *f == 'I';
             [[fallthrough]];
         case Kind::u64: return view.itemsize == 8 && (*f == 'L' || *f == 'Q');
         case Kind::byte: return view.itemsize == 1 && (*f == 'B' || *f == '?');
+        case Kind::u32: return view.itemsize == 4 && *f == 'I';
         case Kind::f64: return view.itemsize == 8 && *f == 'd';
     }
     return false;
@@ -55,11 +57,12 @@ class Buffer {
         PyErr_Clear();
         return false;
     }
-    bool aligned(Kind kind) const { return kind == Kind::byte || reinterpret_cast<std::uintptr_t>(view_.buf) % 8 == 0; }
+    bool aligned(Kind kind) const { return kind == Kind::byte ||
+               reinterpret_cast<std::uintptr_t>(view_.buf) % (view_.itemsize < 8 ? view_.itemsize : 8) == 0; }
     void check(Kind kind) const {
         if (!fits(view_, kind)) {
             const std::string found = view_.format ? view_.format : "B";
-            throw nb::type_error(("array of the wrong type (format " + found + "): ring words are uint64 or U128").c_str());
+            throw nb::type_error(("array of the wrong type (format " + found + "): ring words are uint32, uint64 or U128").c_str());
         }
     }
 };

@@ -1,8 +1,11 @@
 // All kernels for one instruction set, compiled once per level (see CMakeLists.txt).
+#include <type_traits>
+
 #include "elementwise.hpp"
 #include "leaf.hpp"
 #include "matmul128.hpp"
 #include "matmul64.hpp"
+#include "orders.hpp"
 #include "planes.hpp"
 #include "residues.hpp"
 #include "sums.hpp"
@@ -14,6 +17,13 @@
 #define TERCET_TEXT(a) TERCET_TEXT_(a)
 
 namespace {
+
+struct NoEngine;
+
+template <class T, class Engine> constexpr decltype(tercet::WordKernels::matmul) matmul_kernel() {
+    if constexpr (std::is_same_v<Engine, NoEngine>) return nullptr;
+    else return Gemm<Engine>::matmul;
+}
 
 template <class T, class Engine> constexpr tercet::WordKernels word_kernels() {
     using E = Elementwise<T>;
@@ -38,11 +48,13 @@ template <class T, class Engine> constexpr tercet::WordKernels word_kernels() {
         .add_shl = E::add_shl,
         .sum = Sums<T>::sum,
         .cumsum = Sums<T>::cumsum,
-        .matmul = Gemm<Engine>::matmul,
+        .matmul = matmul_kernel<T, Engine>(),
         .to_planes = Planes<T>::to,
         .from_planes = Planes<T>::from,
         .pack_fields = Fields<T>::pack,
         .unpack_fields = Fields<T>::unpack,
+        .gather = ::gather<T>,
+        .scatter = ::scatter<T>,
     };
 }
 
@@ -52,6 +64,7 @@ namespace tercet {
 
 extern const Kernels TERCET_JOIN(kernels_, TERCET_LEVEL) = {
     .level = TERCET_TEXT(TERCET_LEVEL),
+    .words32 = word_kernels<u32, NoEngine>(),
     .words64 = word_kernels<u64, Engine64>(),
     .words128 = word_kernels<u128, Engine128>(),
     .pack_bits = ::pack_bits,
@@ -64,6 +77,14 @@ extern const Kernels TERCET_JOIN(kernels_, TERCET_LEVEL) = {
     .tables_deal = ::tables_deal,
     .tables_blind = ::tables_blind,
     .zero_among = ::zero_among,
+    .draw_orders = ::draw_orders,
+    .greatest_place = ::greatest_place,
+    .invert_order = ::invert_order,
+    .flat_orders32 = ::flat_orders<u32>,
+    .flat_orders64 = ::flat_orders<u64>,
+    .gather_rows = ::gather_rows,
+    .destinations32 = ::destinations<u32>,
+    .destinations64 = ::destinations<u64>,
 };
 
 }  // namespace tercet

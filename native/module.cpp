@@ -48,6 +48,7 @@ NB_MODULE(_native, m) {
     bind_words(handle);
     bind_bits(handle);
     bind_matmul(handle);
+    bind_orders(handle);
     bind_residues(handle);
 }
 

@@ -1,6 +1,10 @@
 // Bits: packing, bit planes (64 x 64 transposition of eight blocks at a time) and tight m-bit fields.
 #pragma once
 #include <cstring>
+#include <type_traits>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
 #include "words.hpp"
 
@@ -60,14 +64,14 @@ static void transpose64(Lane* x) {
 }
 
 // Plane j of `bits` <= 64 from the words a[0], a[stride], ...; out is (bits, width).
-static void planes_of(size n, const u64* a, size stride, unsigned bits, size width, u64* out) {
+template <class L> static void planes_of(size n, const L* a, size stride, unsigned bits, size width, u64* out) {
     alignas(64) u64 block[64][LANES];
     for (size at = 0; at < width; at += LANES) {
         const unsigned lanes = width - at < LANES ? unsigned(width - at) : LANES;
         for (unsigned lane = 0; lane < LANES; ++lane) {
             const size first = (at + lane) * 64;
             const unsigned have = first >= n ? 0 : n - first < 64 ? unsigned(n - first) : 64;
-            const u64* from = a + first * stride;
+            const L* from = a + first * stride;
             for (unsigned i = 0; i < have; ++i) block[i][lane] = from[i * stride];
             for (unsigned i = have; i < 64; ++i) block[i][lane] = 0;
         }
@@ -79,7 +83,18 @@ static void planes_of(size n, const u64* a, size stride, unsigned bits, size wid
     }
 }
 
-static void words_of(size n, const u64* planes, unsigned bits, size width, size stride, u64* out) {
+template <class L>
+static void words_of(size n, const u64* planes, unsigned bits, size width, size stride, L* out) {
+    if (bits == 1 && stride == 1) {
+        for (size at = 0; at < width; ++at, out += 64) {
+            const unsigned want = n - at * 64 < 64 ? unsigned(n - at * 64) : 64;
+            if (want == 64)
+                for (unsigned i = 0; i < 64; ++i) out[i] = L(planes[at] >> i & 1);
+            else
+                for (unsigned i = 0; i < want; ++i) out[i] = L(planes[at] >> i & 1);
+        }
+        return;
+    }
     alignas(64) u64 block[64][LANES];
     for (size at = 0; at < width; at += LANES) {
         const unsigned lanes = width - at < LANES ? unsigned(width - at) : LANES;
@@ -89,26 +104,27 @@ static void words_of(size n, const u64* planes, unsigned bits, size width, size 
         for (unsigned lane = 0; lane < lanes; ++lane) {
             const size first = (at + lane) * 64;
             const unsigned want = n - first < 64 ? unsigned(n - first) : 64;
-            u64* to = out + first * stride;
-            for (unsigned i = 0; i < want; ++i) to[i * stride] = block[i][lane];
+            L* to = out + first * stride;
+            for (unsigned i = 0; i < want; ++i) to[i * stride] = L(block[i][lane]);
         }
     }
 }
 
 template <class T> struct Planes {
-    static constexpr size limbs = sizeof(T) / 8;
+    using Limb = std::conditional_t<sizeof(T) == 4, u32, u64>;
+    static constexpr size limbs = sizeof(T) / sizeof(Limb);
     static unsigned part(unsigned bits, unsigned limb) {
         return bits <= 64 * limb ? 0 : bits - 64 * limb < 64 ? bits - 64 * limb : 64;
     }
     static void to(size n, const void* a, unsigned bits, u64* out) {
         const size width = (n + 63) / 64;
         for (unsigned limb = 0; limb < limbs && part(bits, limb); ++limb)
-            planes_of(n, static_cast<const u64*>(a) + limb, limbs, part(bits, limb), width, out + 64 * limb * width);
+            planes_of(n, static_cast<const Limb*>(a) + limb, limbs, part(bits, limb), width, out + 64 * limb * width);
     }
     static void from(size n, const u64* planes, unsigned bits, void* out) {
         const size width = (n + 63) / 64;
         for (unsigned limb = 0; limb < limbs; ++limb)
-            words_of(n, planes + 64 * limb * width, part(bits, limb), width, limbs, static_cast<u64*>(out) + limb);
+            words_of(n, planes + 64 * limb * width, part(bits, limb), width, limbs, static_cast<Limb*>(out) + limb);
     }
 };
 
@@ -131,9 +147,31 @@ template <class T> struct Fields {
         }
     }
 
+    // Eight fields are m whole bytes: two fields at a time, each store completed by the next. Gives how many are packed.
+    static size pairs(size n, const T* a, unsigned m, std::uint8_t* out) {
+        const size total = (n * m + 7) / 8;
+        const u64 mask = (u64(1) << m) - 1;
+        unsigned at[4], skip[4];
+        for (unsigned pair = 0; pair < 4; ++pair) at[pair] = 2 * pair * m / 8, skip[pair] = 2 * pair * m % 8;
+        size i = 0;
+        for (size from = 0; i + 8 <= n && from + at[3] + 8 <= total; i += 8, from += m) {
+            u64 both[4];
+            for (unsigned pair = 0; pair < 4; ++pair) {
+                const u64 low = Tr::low64(a[i + 2 * pair]) & mask, high = Tr::low64(a[i + 2 * pair + 1]) & mask;
+                both[pair] = (low | high << m) << skip[pair];
+            }
+            for (unsigned pair = 0; pair < 4; ++pair) {
+                if (pair && skip[pair]) both[pair] |= both[pair - 1] >> 8 * (at[pair] - at[pair - 1]);
+                std::memcpy(out + from + at[pair], both + pair, 8);
+            }
+        }
+        return i;
+    }
+
     static void pack(size n, const void* a_, unsigned m, std::uint8_t* out) {
         const T *a = static_cast<const T*>(a_), mask = low_mask<T>(m);
         const size bytes = m / 8, total = (n * m + 7) / 8;
+        const std::uint8_t* end = out + total;
         if (m == 8) return narrow<std::uint8_t>(n, a, out);
         if (m == 16) return narrow<std::uint16_t>(n, a, out);
         if (m == 32) return narrow<std::uint32_t>(n, a, out);
@@ -146,8 +184,10 @@ template <class T> struct Fields {
         u64 pending = 0;
         unsigned fill = 0;  // bits in `pending`, always < 64
         size i = 0;
+        if (m <= 28) i = pairs(n, a, m, out);
+        out += i / 8 * m;
         if (m <= 56) {  // without branches: eight bytes are stored, of which only the whole ones count
-            for (const std::uint8_t* safe = out + total - 8; i < n && total >= 8 && out <= safe; ++i) {
+            for (const std::uint8_t* safe = end - 8; i < n && total >= 8 && out <= safe; ++i) {
                 pending |= Tr::low64(a[i] & mask) << fill;
                 std::memcpy(out, &pending, 8);
                 fill += m;
@@ -177,6 +217,33 @@ template <class T> struct Fields {
         std::memcpy(out, &pending, (fill + 7) / 8);
     }
 
+#if defined(__AVX2__)
+    // Eight fields of at most 25 bits are m bytes: four windows of four bytes from each of two reads. Gives how many.
+    static size eights(size n, const std::uint8_t* in, unsigned m, u32* out) {
+        const size total = (n * m + 7) / 8, half = 4 * m / 8;
+        alignas(32) std::uint8_t bytes[32];
+        alignas(32) u32 skip[8];
+        for (unsigned field = 0; field < 8; ++field) {
+            const unsigned bit = field < 4 ? field * m : field * m - 8 * unsigned(half);
+            for (unsigned k = 0; k < 4; ++k) bytes[4 * field + k] = std::uint8_t(bit / 8 + k);
+            skip[field] = bit % 8;
+        }
+        const __m256i windows = _mm256_load_si256(reinterpret_cast<const __m256i*>(bytes));
+        const __m256i shifts = _mm256_load_si256(reinterpret_cast<const __m256i*>(skip));
+        const __m256i mask = _mm256_set1_epi32(int((1u << m) - 1));
+        size i = 0;
+        for (; i + 8 <= n && i / 8 * m + half + 16 <= total; i += 8) {
+            const std::uint8_t* from = in + i / 8 * m;
+            const __m256i raw = _mm256_inserti128_si256(
+                _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))),
+                _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + half)), 1);
+            const __m256i fields = _mm256_srlv_epi32(_mm256_shuffle_epi8(raw, windows), shifts);
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), _mm256_and_si256(fields, mask));
+        }
+        return i;
+    }
+#endif
+
     static void unpack(size n, const std::uint8_t* in, unsigned m, void* out_) {
         T *out = static_cast<T*>(out_), mask = low_mask<T>(m);
         if (m == 8) return widen<std::uint8_t>(n, in, out);
@@ -184,11 +251,18 @@ template <class T> struct Fields {
         if (m == 32) return widen<std::uint32_t>(n, in, out);
         const size total = (n * m + 7) / 8;
         size i = 0;
-        if (m + 7 <= Tr::bits)
-            for (size bit = 0; i < n && bit / 8 + sizeof(T) <= total; ++i, bit += m) {
-                T value;
-                std::memcpy(&value, in + bit / 8, sizeof(T));
-                out[i] = (value >> unsigned(bit % 8)) & mask;
+#if defined(__AVX2__)
+        if constexpr (sizeof(T) == 4)
+            if (m <= 25) i = eights(n, in, m, out);
+#endif
+        using Read = std::conditional_t<sizeof(T) == 4, u64, T>;
+        if (m + 7 <= Traits<Read>::bits)
+            for (size bit = i * m; i < n && bit / 8 + sizeof(Read) <= total; ++i, bit += m) {
+                Read value;
+                std::memcpy(&value, in + bit / 8, sizeof(Read));
+                value = value >> unsigned(bit % 8);
+                if constexpr (sizeof(T) == 4) out[i] = T(value) & mask;
+                else out[i] = value & mask;
             }
         for (; i < n; ++i) {
             const size from = i * m / 8;

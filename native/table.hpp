@@ -43,7 +43,7 @@ struct WordKernels {
     void (*sum)(std::size_t outer, std::size_t n, std::size_t inner, const void* a, void* out);
     void (*cumsum)(std::size_t outer, std::size_t n, std::size_t inner, const void* a, void* out);
 
-    // out (rows x cols, its rows `pitch` words apart) = a (rows x depth) @ b (depth x cols)
+    // out (rows x cols, its rows `pitch` words apart) = a (rows x depth) @ b (depth x cols); none for words of 4 bytes
     void (*matmul)(std::size_t rows, std::size_t cols, std::size_t depth, Matrix a, Matrix b, void* out,
                    std::size_t pitch);
 
@@ -51,11 +51,19 @@ struct WordKernels {
     void (*from_planes)(std::size_t n, const std::uint64_t* planes, unsigned bits, void* out);
     void (*pack_fields)(std::size_t n, const void* a, unsigned m, std::uint8_t* out);
     void (*unpack_fields)(std::size_t n, const std::uint8_t* in, unsigned m, void* out);
+
+    void (*gather)(std::size_t n, const void* in, const std::uint32_t* order, void* out);
+    void (*scatter)(std::size_t n, const void* in, const std::uint32_t* order, void* out);
 };
+
+using FlatOrders = bool (*)(std::size_t lines, std::size_t length, const void* within, std::uint64_t* seen,
+                            std::uint32_t* out);
+using Destinations = void (*)(unsigned width, std::size_t lines, std::size_t length, const void* own, const void* next,
+                              bool one_own, bool one_next, const void* zero, void* mine, void* first, void* second);
 
 struct Kernels {
     const char* level;
-    WordKernels words64, words128;
+    WordKernels words32, words64, words128;
     void (*pack_bits)(std::size_t n, const std::uint8_t* in, std::uint64_t* out);
     void (*unpack_bits)(std::size_t n, const std::uint64_t* in, std::uint8_t* out);
     void (*leaf_deal)(unsigned k, std::size_t groups, std::size_t width, const std::uint64_t* r, const std::uint64_t* own,
@@ -72,6 +80,13 @@ struct Kernels {
                          const std::uint8_t* zero, const std::uint8_t* turn, bool negative, std::uint8_t* out);
     void (*zero_among)(unsigned p, std::size_t rows, std::size_t n, const std::uint8_t* a, const std::uint8_t* b,
                        std::uint64_t* out);
+    bool (*draw_orders)(std::size_t lines, std::size_t length, std::size_t words, const std::uint32_t* in,
+                        std::uint32_t* out);
+    std::uint32_t (*greatest_place)(std::size_t n, const std::uint32_t* order);
+    void (*invert_order)(std::size_t n, const std::uint32_t* order, std::uint32_t* out);
+    FlatOrders flat_orders32, flat_orders64;
+    void (*gather_rows)(std::size_t n, std::size_t bytes, const char* in, const std::uint32_t* order, char* out);
+    Destinations destinations32, destinations64;
 };
 
 extern const Kernels kernels_baseline;

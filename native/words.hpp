@@ -1,4 +1,4 @@
-// The two word types, with the same few operations on each. Everything has internal linkage: see CMakeLists.txt.
+// The word types, with the same few operations on each. Everything has internal linkage: see CMakeLists.txt.
 #pragma once
 #include <bit>
 #include <cstddef>
@@ -8,6 +8,7 @@ static_assert(std::endian::native == std::endian::little, "shares and messages a
 
 namespace {
 
+using u32 = std::uint32_t;
 using u64 = std::uint64_t;
 using size = std::size_t;
 using wide = unsigned __int128;
@@ -29,6 +30,13 @@ TERCET_INLINE u128 operator<<(u128 a, unsigned s) { return n(w(a) << s); }
 TERCET_INLINE u128 operator>>(u128 a, unsigned s) { return n(w(a) >> s); }
 
 template <class T> struct Traits;
+template <> struct Traits<u32> {
+    static constexpr unsigned bits = 32;
+    TERCET_INLINE u32 of(u64 lo, u64 hi = 0) { return (void)hi, u32(lo); }
+    TERCET_INLINE double to_double(u32 a) { return double(std::int32_t(a)); }
+    TERCET_INLINE u32 of_whole(double a) { return u32(std::int64_t(a)); }
+    TERCET_INLINE u64 low64(u32 a) { return a; }
+};
 template <> struct Traits<u64> {
     static constexpr unsigned bits = 64;
     TERCET_INLINE u64 of(u64 lo, u64 hi = 0) { return (void)hi, lo; }

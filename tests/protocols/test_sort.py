@@ -8,19 +8,11 @@ import pytest
 
 from protocol_checks import SOLOS, run_counted
 from tercet.errors import IntegrityError
-from tercet.protocols import sort
+from tercet.protocols import permutation, sort
 from tercet.protocols.message import Fields, Words
+from tercet.protocols.opening import open_shuffled
 from tercet.protocols.scope import Body, Scope
-from tercet.protocols.shuffle import (
-    Movable,
-    Shuffle,
-    draw_shuffle,
-    open_shuffled,
-    shuffle,
-    shuffle_cost,
-    unshuffle,
-    word_column,
-)
+from tercet.protocols.shuffle import FORMS, TWO_ROUNDS, Movable, Shuffle, ShuffleForm, draw_shuffle, word_column
 from tercet.protocols.sort import sort_rows, sort_rows_cost
 from tercet.protocols.transcript import Statement
 from tercet.ring import RING64, RING128, Places
@@ -41,8 +33,12 @@ def shares(column: Movable) -> Share:
     return Share(RING64, column.own, column.next)
 
 
+each_form = pytest.mark.parametrize("form", FORMS, ids=lambda form: form.name.replace(" ", "-"))
+
+
+@each_form
 @pytest.mark.parametrize("solo", SOLOS)
-def test_a_shuffle_permutes_each_line_and_can_be_undone(solo: Party) -> None:
+def test_a_shuffle_permutes_each_line_and_can_be_undone(solo: Party, form: ShuffleForm) -> None:
     trio = Trio(71)
     for lines, length in [(1, 1), (1, 200), (3, 50), (40, 2)]:
         count = lines * length
@@ -51,11 +47,11 @@ def test_a_shuffle_permutes_each_line_and_can_be_undone(solo: Party) -> None:
 
         def body(scope: Scope, a: Share, b: Share, count: int = count, lines: int = lines) -> Body[list[Share]]:
             by = draw_shuffle(scope, count, lines)
-            there = yield from shuffle(scope, [word_column(a), word_column(b)], by)
-            back = yield from unshuffle(scope, there, by)
+            there = yield from form(scope, [word_column(a), word_column(b)], by)
+            back = yield from form(scope, there, by, back=True)
             return [Share(ring, c.own, c.next) for ring, c in zip((RING64, RING128) * 2, [*there, *back], strict=True)]
 
-        cost = shuffle_cost(two)
+        cost = form.cost(two)
         found = run_counted(trio, cost + cost, body, trio.share(RING64, x), trio.share(RING128, wide), solo=solo)
         there, wide_there, back, wide_back = (Trio.open({p: found[p][k] for p in found}) for k in range(4))
         assert np.array_equal(back, x) and np.array_equal(wide_back, wide)
@@ -66,17 +62,18 @@ def test_a_shuffle_permutes_each_line_and_can_be_undone(solo: Party) -> None:
             assert not np.array_equal(there, x)
 
 
+@each_form
 @pytest.mark.parametrize("digit_bits", [1, 2, 3])
-def test_rows_are_sorted_stably(digit_bits: int) -> None:
+def test_rows_are_sorted_stably(digit_bits: int, form: ShuffleForm) -> None:
     trio = Trio(72)
     for lines, length, bits in [(1, 1, 4), (1, 2, 1), (1, 100, 1), (1, 90, 5), (4, 25, 6), (30, 3, 7), (1, 64, 8)]:
         keys = trio.rng.integers(0, 1 << bits, lines * length)
         row, wide = np.arange(lines * length), trio.rng.integers(-(1 << 60), 1 << 60, lines * length)
-        cost = sort_rows_cost(bits, keys.size, lines, digit_bits, [RING64, RING128])
+        cost = sort_rows_cost(bits, keys.size, lines, digit_bits, [RING64, RING128], form)
         found = run_counted(
             trio,
             cost,
-            lambda s, k, a, b, lines=lines: sort_rows(s, k, [a, b], lines, digit_bits),
+            lambda s, k, a, b, lines=lines: sort_rows(s, k, [a, b], lines, digit_bits, form),
             share_planes(trio, keys, bits),
             trio.share(RING64, row),
             trio.share(RING128, wide),
@@ -88,15 +85,16 @@ def test_rows_are_sorted_stably(digit_bits: int) -> None:
 
 def test_a_sort_costs_what_the_menu_says() -> None:
     """32 bits of 100,000 keys: 266 bytes an element and party (functions.md)."""
-    cost = sort_rows_cost(32, 100_000, 1, 2, [])
+    cost = sort_rows_cost(32, 100_000, 1, 2, [], TWO_ROUNDS)
     applied = 4 * 17 + 3 * 17
     assert (cost.total_bytes * 8 / 100_000 - applied) / 3 / 8 < 275
     assert cost.rounds < 16 * 8 + 2
 
 
+@each_form
 @pytest.mark.parametrize("keys", [[0, 5], [5, 0]])
 def test_what_is_opened_is_uniform_given_all_that_a_party_knows(
-    keys: list[int], monkeypatch: pytest.MonkeyPatch
+    keys: list[int], form: ShuffleForm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two rows, two digits of two bits: of either opening, with both permutations known to a party, all eight cases
     come equally often, whatever the order of the keys."""
@@ -110,17 +108,18 @@ def test_what_is_opened_is_uniform_given_all_that_a_party_knows(
         known[scope.party].append(tuple(orders[party] for party in sorted(orders)))
         return by
 
-    def opening(scope: Scope, places: Movable, lines: int) -> Body[Places]:
-        rho = yield from open_shuffled(scope, places, lines)
+    def opening(scope: Scope, layout: Fields, places: Share, lines: int) -> Body[Places]:
+        rho = yield from open_shuffled(scope, layout, places, lines)
         known[scope.party][-1] += (int(rho[0]),)
         return rho
 
-    monkeypatch.setattr(sort, "draw_shuffle", drawing)
-    monkeypatch.setattr(sort, "open_shuffled", opening)
+    for module in (sort, permutation):
+        monkeypatch.setattr(module, "draw_shuffle", drawing)
+        monkeypatch.setattr(module, "open_shuffled", opening)
     runs = 400
     for _ in range(runs):
         trio.run(
-            lambda s, k, a: sort_rows(s, k, [a], 1, 2),
+            lambda s, k, a: sort_rows(s, k, [a], 1, 2, form),
             share_planes(trio, np.array(keys), 3),
             trio.share(RING64, np.array([1, 2])),
         )
@@ -132,11 +131,12 @@ def test_what_is_opened_is_uniform_given_all_that_a_party_knows(
             assert sum((seen[case] - expected) ** 2 / expected for case in product((0, 1), repeat=3)) < 36, seen
 
 
+@each_form
 @pytest.mark.parametrize("value", [0, 255])
-def test_messages_do_not_depend_on_the_keys(value: int) -> None:
+def test_messages_do_not_depend_on_the_keys(value: int, form: ShuffleForm) -> None:
     trio = Trio(74)
     keys = np.full(3000, value)
-    trio.run(lambda s, k, a: sort_rows(s, k, [a], 1, 2), share_planes(trio, keys, 8), trio.share(RING64, keys))
+    trio.run(lambda s, k, a: sort_rows(s, k, [a], 1, 2, form), share_planes(trio, keys, 8), trio.share(RING64, keys))
     for party in PARTIES:
         sent = [entry for entry in trio.post.transcripts[party].statements if entry.statement is not Statement.OPEN]
         assert len(sent) > 10
@@ -150,6 +150,7 @@ def test_messages_do_not_depend_on_the_keys(value: int) -> None:
 
 def test_places_that_are_no_permutation_are_refused() -> None:
     trio = Trio(75)
-    places = trio.share(RING64, [0, 0, 2])
-    with pytest.raises(IntegrityError, match="permutation"):
-        trio.run(lambda s, x: open_shuffled(s, Movable(Fields(2, 3), x.own & 3, x.next & 3), 1), places)
+    for wrong in ([0, 0, 2], [0, 1, 3]):
+        places = trio.share(RING64, wrong)
+        with pytest.raises(IntegrityError, match="permutation"):
+            trio.run(lambda s, x: open_shuffled(s, Fields(2, 3), Share(RING64, x.own & 3, x.next & 3), 1), places)

@@ -27,6 +27,24 @@ def test_only_statements_send() -> None:
         assert {file for file, _ in uses(private)} == {"scope.py"}, private
 
 
+def test_all_openings_are_in_one_file_and_on_one_page() -> None:
+    """What parties see plain while a job runs: each opening is in `opening.py`, and docs/security lists it."""
+    page = (Path(__file__).parents[2] / "docs" / "security" / "openings.md").read_text()
+    found = {
+        use
+        for name in ("open", "open_once", "open_to_party")
+        for use in uses(name)
+        if use[0] not in ("scope.py", "cost.py")
+    }
+    found = {(file, function) for file, function in found if not function.endswith("_cost")}
+    assert found == {("opening.py", name) for name in ("open_shuffled", "open_bits", "send_masked")}
+    for path in sorted(SOURCES.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "tercet.protocols.opening":
+                for alias in node.names:
+                    assert f"| `{path.stem}` | `{alias.name}` |" in page, (path.name, alias.name)
+
+
 def test_protocols_name_no_array_library() -> None:
     """Words, bits and bytes are made, joined and packed by `tercet.ring`; there are no exceptions."""
     found = []

@@ -43,10 +43,12 @@ from tercet.protocols import (
 )
 from tercet.protocols.compare_pc3 import is_negative_pc3
 from tercet.protocols.message import Words
+from tercet.protocols.permutation import compose_orders, invert_order, move_by, random_order
 from tercet.protocols.product import multiply
 from tercet.protocols.reshare import reshare
 from tercet.protocols.reveal import Window, reveal, reveal_bytes
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Together
+from tercet.protocols.shuffle import FORMS, ShuffleForm, word_column
 from tercet.protocols.sort import sort_rows
 from tercet.protocols.transcript import Statement
 from tercet.ring import RING64, RING128, Ring, to_planes
@@ -143,6 +145,14 @@ def of_matrices(trio: Trio) -> None:
     trio.run(lambda scope, x: truncate.lift(scope, x, one_round=True), right)
 
 
+def there_and_back(scope: Scope, x: Share, form: ShuffleForm) -> Body[Any]:
+    order = yield from random_order(scope, 80, 2, form)
+    back = yield from invert_order(scope, order, 2, form)
+    order = yield from compose_orders(scope, back, order, 2, form)
+    there = yield from move_by(scope, order, [word_column(x)], 2, form)
+    return (yield from move_by(scope, order, there, 2, form, back=True))
+
+
 def of_bits(trio: Trio) -> None:
     b = trio.share_bits([True, False] * 40)
     rows = {party: BitShare(80, np.stack([b[party].own] * 3), np.stack([b[party].next] * 3)) for party in PARTIES}
@@ -150,7 +160,9 @@ def of_bits(trio: Trio) -> None:
     trio.run(lambda scope, x: bits.bit_and(scope, x, x), b)
     trio.run(bits.prefix_and, rows)
     trio.run(lambda scope, x: count.count_lines(scope, x, 20), b)
-    trio.run(lambda scope, x, y: sort_rows(scope, x, [y], 2, 2), rows, trio.share(RING64, np.arange(80)))
+    for form in FORMS:
+        trio.run(lambda scope, x, y, f=form: sort_rows(scope, x, [y], 2, 2, f), rows, trio.share(RING64, np.arange(80)))
+        trio.run(lambda scope, x, f=form: there_and_back(scope, x, f), trio.share(RING64, np.arange(80)))
     trio.run(lambda scope, x: bits.select_rows(scope, x, x), rows)
 
 

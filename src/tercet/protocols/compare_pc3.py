@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from tercet.protocols.compare import held, lowest_bit
 from tercet.protocols.cost import Cost
 from tercet.protocols.message import Planes
+from tercet.protocols.opening import send_masked
 from tercet.protocols.pieces import bits_in_pieces, cost_in_pieces
 from tercet.protocols.product import Split, split_form
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Step
@@ -110,7 +111,7 @@ def is_negative_pc3_split(scope: Scope, x: Split, bits: int) -> Body[BitShare]:
     else:
         share = yield dealing.receive(ProtocolRole.D, tables)
     blinded = tables_blind(form, low, share, 0 if is_a else 1, coin, scale, zero, turn, not is_a)
-    opening.open_to_party(ProtocolRole.D, digits, blinded)
+    send_masked(opening, ProtocolRole.D, digits, blinded)
     ab = coin ^ top
     if is_a:
         return held(scope, ab, ending.planes(Pair.AD, (words,), Purpose.OUTPUT), None, count)

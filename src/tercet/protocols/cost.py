@@ -94,6 +94,14 @@ class Depths:
         self.rounds = max(self.rounds, d, last)
         self.d, self.a, self.b = (d, last, self.b) if back else (d, self.a, last)
 
+    def passes(self, *, back: bool = False) -> None:
+        """D and A pass each other a message, then A and B, then B and D; on the way back in the opposite order."""
+        for pair in (("b", "d"), ("a", "b"), ("d", "a")) if back else (("d", "a"), ("a", "b"), ("b", "d")):
+            one, other = (getattr(self, role) for role in pair)
+            self.rounds = max(self.rounds, one + 1, other + 1)
+            setattr(self, pair[0], max(one, other + 1))
+            setattr(self, pair[1], max(other, one + 1))
+
     def rotate(self) -> None:
         """A is D from now on, B is A, and D is B."""
         self.d, self.a, self.b = self.a, self.b, self.d

@@ -9,6 +9,7 @@ from tercet.protocols.bits import and_rows, and_rows_cost
 from tercet.protocols.compare import held
 from tercet.protocols.cost import Cost
 from tercet.protocols.message import Planes
+from tercet.protocols.opening import send_masked
 from tercet.protocols.pieces import bits_in_pieces, cost_in_pieces
 from tercet.protocols.product import Split, split_form
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope
@@ -185,7 +186,7 @@ def is_zero_hamming_split(scope: Scope, x: Split, bits: int) -> Body[BitShare]:
     distance = differing(c, share, form.pairs, not is_a)
     delta = draw(Pair.AB, (count,), Purpose.COIN)
     zero = draw(Pair.AB, (count,), Purpose.ZERO)
-    opening.open_to_party(ProtocolRole.D, opened, distance + zero + delta if is_a else distance - zero)
+    send_masked(opening, ProtocolRole.D, opened, distance + zero + delta if is_a else distance - zero)
     mask = choosing.planes(Pair.AD if is_a else Pair.BD, (words,), Purpose.OUTPUT)
     mine = choosing.planes(Pair.AD if is_a else Pair.BD, (modulus - 1, words), Purpose.TERM)
     other = ProtocolRole.B if is_a else ProtocolRole.A

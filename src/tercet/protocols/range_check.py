@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from tercet.errors import ProtocolViolation
 from tercet.protocols.bits import and_rows, and_rows_cost, bit_and, bit_and_cost, bit_not, bit_xor
 from tercet.protocols.compare import carries_out, carry_out_cost, is_negative, is_negative_cost, tree_levels
 from tercet.protocols.convert import (
@@ -29,6 +28,7 @@ from tercet.protocols.convert import (
 from tercet.protocols.cost import Cost, Depths
 from tercet.protocols.equality import is_zero, is_zero_cost
 from tercet.protocols.message import Fields, Planes
+from tercet.protocols.opening import open_bits
 from tercet.protocols.pieces import cost_in_pieces, in_pieces, word_slice
 from tercet.protocols.product import add_public, split_form
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Together
@@ -44,9 +44,7 @@ from tercet.ring import (
     bytes_view,
     cleared,
     concatenate,
-    equal,
     to_planes,
-    unpack_bits,
     word_count,
     zero_bits,
 )
@@ -258,22 +256,7 @@ def all_zero(scope: Scope, bits: BitShare) -> Body[Flags]:
     tree is `bit_and`; what is opened is a fresh sharing, so that the message says the bit and nothing else. Both
     holders of the component that a party lacks send it: raises ProtocolViolation if they differ.
     """
-    return (yield from _opened(scope, (yield from and_rows(scope, bit_not(scope, bits)))))
-
-
-def _opened(scope: Scope, bit: BitShare) -> Body[Flags]:
-    step, layout = scope.step("open"), Planes((), bit.count)
-    own, next_ = cleared(bit.own, bit.count), cleared(bit.next, bit.count)
-    # party i lacks component i - 1: its owner, the party before, has it as own, the party after as next
-    from_owner, from_other = yield step.open(layout, own, next_)
-    if not equal(from_owner, from_other):
-        one, other = (scope.name_of(party) for party in (scope.party.prev, scope.party.next))
-        raise ProtocolViolation(
-            f"{one} and {other} hold different copies of an opened bit",
-            hint="one of them is faulty or lying; nothing became visible",
-        )
-    opened = own ^ next_ ^ from_owner
-    return unpack_bits(opened, bit.count)
+    return (yield from open_bits(scope, (yield from and_rows(scope, bit_not(scope, bits)))))
 
 
 def all_zero_cost(lead: int, count: int = 1) -> Cost:

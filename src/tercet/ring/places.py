@@ -1,59 +1,97 @@
-"""Rows moved by an order: index arrays of a flat array that consists of lines, and what permutes them."""
+"""Orders of lines: permutations that are drawn, undone and checked, and elements moved by them, on native kernels.
+
+An order of a flat array that consists of lines says of each of its places a place in the same line, as a place in the
+flat array.
+"""
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+import math
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.ring.ring import Words
+from tercet.ring._native import Kernels
+from tercet.ring.arrays import NATIVE, Bytes
+from tercet.ring.ring import Ring, Words
 
-Places: TypeAlias = NDArray[np.int64]
+Places: TypeAlias = NDArray[np.uint32]
 """Where each element of a flat array goes, or comes from."""
 
-
-def order_of(keys: Words, lines: int) -> Places | None:
-    """The order that sorts each line of 64-bit keys, as places in the flat array; None if two keys of one line are
-    equal. Of uniform keys that are distinct every order is as likely, and all machines find the same."""
-    rows = keys.reshape(lines, -1)
-    order = np.argsort(rows, axis=1)
-    found = np.take_along_axis(rows, order, axis=1)
-    if (found[:, 1:] == found[:, :-1]).any():
-        return None
-    return _flat(order)
+MAX_PLACES = 1 << 32
+"""The longest flat array that has orders."""
 
 
-def flat_places(within: Words, lines: int) -> Places:
-    """Places in the flat array, of places within lines."""
-    return _flat(within.astype(np.int64).reshape(lines, -1))
+def order_bytes(lines: int, length: int) -> int:
+    """How many uniform bytes `draw_orders` takes: a word of 32 bits for each place of a line but one, and spare words.
+
+    A word is left out with a probability of length / 2^32 at most, half of that on average; 12 standard deviations more
+    are spare, and 64, so that the words do not suffice with a probability below 2^-90.
+    """
+    left_out = lines * length * length >> 33
+    return 4 * (lines * max(length - 1, 0) + left_out + 12 * math.isqrt(left_out) + 64)
 
 
-def _flat(within: NDArray[Any]) -> Places:
-    lines, length = within.shape
-    return np.asarray(within + np.arange(lines)[:, None] * length, np.int64).reshape(-1)
+def draw_orders(uniform: Bytes, lines: int, length: int, *, native: Kernels = NATIVE) -> Places | None:
+    """An order of each line by `order_bytes` uniform bytes, every one as likely; None if the bytes do not suffice.
+
+    All machines find the same. ValueError for more than 2^32 elements.
+    """
+    if lines * length > MAX_PLACES:
+        raise ValueError(f"{lines * length} elements have no order; at most 2^32 have")
+    out = np.empty(lines * length, np.uint32)
+    return out if native.draw_orders(uniform.view(np.uint32), lines, out) else None
 
 
-def inverted(order: Places) -> Places:
+def flat_orders(within: Words, lines: int, *, native: Kernels = NATIVE) -> Places | None:
+    """Places in the flat array, of places within lines; None if those of some line are no order."""
+    out = np.empty(within.size, np.uint32)
+    return out if native.flat_orders(within, lines, out) else None
+
+
+def inverted(order: Places, *, native: Kernels = NATIVE) -> Places:
     """The order that undoes another."""
     out = np.empty_like(order)
-    out[order] = np.arange(order.size)
+    native.invert_order(order, out)
     return out
 
 
-def is_order(order: Places) -> bool:
-    """Whether every place occurs once."""
-    inside = bool(((order >= 0) & (order < order.size)).all())
-    return inside and bool((np.bincount(order, minlength=order.size) == 1).all())
+def gather(words: Words, order: Places, *, threads: int = 1, native: Kernels = NATIVE) -> Words:
+    """The elements at these places, in their order; of several rows, of each. ValueError for places outside."""
+    rows = words.reshape(math.prod(words.shape[:-1]), words.shape[-1])
+    out = np.empty((rows.shape[0], order.size), words.dtype)
+    native.gather(rows, order, out, threads)
+    return out.reshape(*words.shape[:-1], order.size)
 
 
-def taken(words: Words, order: Places) -> Words:
-    """The elements at these places, in their order; of several rows, of each."""
-    return np.take(words, order, axis=-1)
+def gather_rows(words: Words, order: Places, *, threads: int = 1, native: Kernels = NATIVE) -> Words:
+    """The rows (first axis) at these places, in their order. ValueError for places outside."""
+    rows = words.reshape(words.shape[0], math.prod(words.shape[1:]))
+    out = np.empty((order.size, rows.shape[1]), words.dtype)
+    native.gather_rows(rows, order, out, threads)
+    return out.reshape(order.size, *words.shape[1:])
 
 
-def placed(words: Words, order: Places) -> Words:
-    """Each element at the place that `order` has for it; of several rows, of each."""
-    out = np.empty_like(words)
-    out[..., order] = words
-    return out
+def scatter(words: Words, order: Places, *, threads: int = 1, native: Kernels = NATIVE) -> Words:
+    """Each element at the place that an order has for it; of several rows, of each. ValueError for places outside."""
+    rows = words.reshape(math.prod(words.shape[:-1]), words.shape[-1])
+    out = np.empty(rows.shape, words.dtype)
+    native.scatter(rows, order, out, threads)
+    return out.reshape(words.shape)
+
+
+def destinations(
+    ring: Ring, own: Words, following: Words, zero: Words, *, one_own: bool, one_next: bool
+) -> tuple[Words, Words, Words]:
+    """A party's part of the places of a stable sort by one digit of up to 3 bits: `mine`, and two components.
+
+    `own` and `following` are components (sets, lines, length) of the products of the digit's bits over each set that is
+    not empty; set number c has the bits that the number c has. `one_own`, `one_next`: whether public numbers belong to
+    the component. With s_j the place within its line that an element has if its digit is j, [c] such a product and f_c
+    the sum over j within c of (-1)^|c - j| s_j, the place is s_0 plus the sum over c of [c] f_c. Gives the terms of
+    this sum that the party has, plus `zero` (lines, length), and the components of s_0.
+    """
+    mine, first, second = (ring.empty(zero.shape) for _ in range(3))
+    ring.native.destinations(own, following, one_own, one_next, zero, mine, first, second)
+    return mine, first, second

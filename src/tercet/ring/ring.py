@@ -1,7 +1,7 @@
-"""Integers modulo 2^64 or 2^128: the one definition of a ring, and how numbers become words of it.
+"""Integers modulo 2^64, 2^128 or 2^32: the one definition of a ring, and how numbers become words of it.
 
-Arrays of ring words are plain ndarrays of the ring's dtype (uint64, or the pair {lo, hi} of uint64), so that they
-are reshaped, indexed and transposed as such; `arrays` joins them. Every method is pure, wraps around, returns a
+Arrays of ring words are plain ndarrays of the ring's dtype (uint64, uint32, or the pair {lo, hi} of uint64), so that
+they are reshaped, indexed and transposed as such; `arrays` joins them. Every method is pure, wraps around, returns a
 C-contiguous array and may be given `out=`, a contiguous array of the result's shape, which may be one of the operands
 themselves but must not otherwise overlap them. The fused kernels take arrays of one shape; `add`, `sub` and `mul`
 broadcast.
@@ -108,7 +108,9 @@ class Ring(ABC):
 
     def xor(self, a: Words, b: Words) -> Words:
         """Bit by bit, of contiguous arrays of one shape."""
-        return (a.view(np.uint64) ^ b.view(np.uint64)).view(self.dtype)
+        part = np.uint32 if self.bits == 32 else np.uint64
+        both: Words = a.view(part) ^ b.view(part)
+        return both.view(self.dtype)
 
     def neg(self, a: Words, out: Words | None = None) -> Words:
         out = self.empty(a.shape) if out is None else out
@@ -252,8 +254,29 @@ class Ring(ABC):
         return out
 
 
-class Ring64(Ring):
-    """Integers modulo 2^64 as uint64: sums and products that broadcast stay with NumPy."""
+class _PlainRing(Ring):
+    """Integers that NumPy has a type for: sums and products that broadcast stay with it."""
+
+    def add(self, a: Words, b: Words, out: Words | None = None) -> Words:
+        return self._words(np.add(a, b, out))
+
+    def sub(self, a: Words, b: Words, out: Words | None = None) -> Words:
+        return self._words(np.subtract(a, b, out))
+
+    def mul(self, a: Words, b: Words, out: Words | None = None) -> Words:
+        return self._words(np.multiply(a, b, out))
+
+    def _words(self, result: Words) -> Words:
+        """The result of a NumPy operation as ring words; checked after the fact, which costs least on small arrays."""
+        if result.dtype is not self.dtype and result.dtype != self.dtype:
+            raise TypeError(
+                f"words of the ring of {self.bits} bits are {self.dtype}; the result here would be {result.dtype}"
+            )
+        return result if type(result) is np.ndarray and result.flags.c_contiguous else np.asarray(result, order="C")
+
+
+class Ring64(_PlainRing):
+    """Integers modulo 2^64 as uint64."""
 
     def __init__(self, native: Kernels = NATIVE) -> None:
         super().__init__(64, _UINT64, native)
@@ -267,25 +290,30 @@ class Ring64(Ring):
     def resize(self, words: Words, to_ring: Ring) -> Words:
         if to_ring.bits == self.bits:
             return words
+        if to_ring.bits < self.bits:
+            return words.astype(to_ring.dtype, order="C")
         out = np.zeros(words.shape, to_ring.dtype)
         out["lo"] = words
         return out
 
-    def add(self, a: Words, b: Words, out: Words | None = None) -> Words:
-        return _words(np.add(a, b, out))
 
-    def sub(self, a: Words, b: Words, out: Words | None = None) -> Words:
-        return _words(np.subtract(a, b, out))
+class Ring32(_PlainRing):
+    """Integers modulo 2^32 as uint32: residues of few bits, in half the memory. No secret array is of this ring, and
+    it has no matrix products."""
 
-    def mul(self, a: Words, b: Words, out: Words | None = None) -> Words:
-        return _words(np.multiply(a, b, out))
+    def __init__(self, native: Kernels = NATIVE) -> None:
+        super().__init__(32, np.dtype(np.uint32), native)
 
+    def from_ints(self, values: ArrayLike) -> Words:
+        return _low_word(_as_integers(values)).astype(np.uint32)
 
-def _words(result: Words) -> Words:
-    """The result of a NumPy operation as ring words; checked after the fact, which costs least on small arrays."""
-    if result.dtype is not _UINT64 and result.dtype != _UINT64:
-        raise TypeError(f"words of the ring of 64 bits are uint64; the result here would be {result.dtype}")
-    return result if type(result) is np.ndarray and result.flags.c_contiguous else np.asarray(result, order="C")
+    def to_ints(self, words: Words) -> NDArray[Any]:
+        return words.astype(np.int32, order="C").astype(np.int64)
+
+    def resize(self, words: Words, to_ring: Ring) -> Words:
+        if to_ring.bits <= 64:
+            return words.astype(to_ring.dtype, order="C", copy=False)
+        return RING64.resize(words.astype(np.uint64), to_ring)
 
 
 class Ring128(Ring):
@@ -317,7 +345,10 @@ class Ring128(Ring):
         return signed
 
     def resize(self, words: Words, to_ring: Ring) -> Words:
-        return words if to_ring.bits == self.bits else np.ascontiguousarray(words["lo"]).reshape(words.shape)
+        if to_ring.bits == self.bits:
+            return words
+        low = np.ascontiguousarray(words["lo"]).reshape(words.shape)
+        return low if to_ring.bits == 64 else RING64.resize(low, to_ring)
 
     def add(self, a: Words, b: Words, out: Words | None = None) -> Words:
         a, b, out = _broadcast(a, b, out)
@@ -347,6 +378,7 @@ def _broadcast(a: Words, b: Words, out: Words | None) -> tuple[Words, Words, Wor
     return a, b, np.empty(a.shape, U128) if out is None else out
 
 
+RING32: Final[Ring] = Ring32()
 RING64: Final[Ring] = Ring64()
 RING128: Final[Ring] = Ring128()
 

@@ -40,8 +40,6 @@ class Purpose(IntEnum):
     BLIND = 10
     ZERO = 11
     ORDER = 12
-    ORDER_AGAIN = 13
-    ORDER_LAST = 14
 
 
 ALL = 0

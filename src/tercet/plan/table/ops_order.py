@@ -27,6 +27,7 @@ from tercet.protocols.convert import words_to_bits, words_to_bits_cost
 from tercet.protocols.cost import NOTHING, Cost
 from tercet.protocols.count import count_lines, count_lines_cost
 from tercet.protocols.scope import Body, Scope
+from tercet.protocols.shuffle import TWO_ROUNDS
 from tercet.protocols.sort import sort_rows, sort_rows_cost
 from tercet.ring import cut_bits, pack_bits, unpack_bits
 from tercet.sharing import BitShare, Share
@@ -114,7 +115,7 @@ def _run_sort(digit_bits: int) -> Callable[..., Body[Share]]:
 
         parts = [rows[at].flat() for at in range(number)]
         planed = BitShare(count, planes(keys.own), planes(keys.next))
-        found = yield from sort_rows(scope, planed, parts, lines, digit_bits)
+        found = yield from sort_rows(scope, planed, parts, lines, digit_bits, TWO_ROUNDS)
         own, following = (np.stack([getattr(part, side) for part in found]) for side in ("own", "next"))
         return Share(rows.ring, own, following).reshape(call.out.shape)
 
@@ -124,7 +125,7 @@ def _run_sort(digit_bits: int) -> Callable[..., Body[Share]]:
 def _cost_sort(digit_bits: int) -> Callable[[Call[Attributes]], Cost]:
     def cost(call: Call[Attributes]) -> Cost:
         bits, lines, length = call.inputs[0].shape
-        return sort_rows_cost(bits, lines * length, lines, digit_bits, [call.ring] * call.out.shape[0])
+        return sort_rows_cost(bits, lines * length, lines, digit_bits, [call.ring] * call.out.shape[0], TWO_ROUNDS)
 
     return cost
 
