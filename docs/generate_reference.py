@@ -21,7 +21,7 @@ MADE = "<!-- made by docs/generate_reference.py; do not edit -->"
 def python_page() -> str:
     """Everything that `import tercet` gives, with its docstring."""
     import tercet
-    from tercet import linalg, linear_model, nn, special
+    from tercet import linalg, linear_model, nn, special, stats
 
     lines = ["# Python reference", "", MADE, "", "What `import tercet as tc` gives.", ""]
     public = {name: getattr(tercet, name) for name in tercet.__all__ if not name.startswith("_")}
@@ -41,6 +41,9 @@ def python_page() -> str:
     lines += ["## Linear algebra", "", "`tercet.linalg`, in the manner of NumPy.", ""]
     for name in linalg.__all__:
         lines += entry(f"tc.linalg.{name}", getattr(linalg, name), "###")
+    lines += ["## Ranks and modes", "", "`tercet.stats`, in the manner of SciPy.", ""]
+    for name in stats.__all__:
+        lines += entry(f"tc.stats.{name}", getattr(stats, name), "###")
     lines += ["## Models", "", "`tercet.linear_model`, in the manner of scikit-learn.", ""]
     for name in linear_model.__all__:
         lines += class_entry(name, getattr(linear_model, name))

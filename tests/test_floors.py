@@ -32,7 +32,14 @@ FLOORS = (
 )
 """Top to bottom; the folders and files of the package by name."""
 
-FACADES = {"": "client", "linalg": "array", "linear_model": "learn", "nn": "array", "special": "array"}
+FACADES = {
+    "": "client",
+    "linalg": "array",
+    "linear_model": "learn",
+    "nn": "array",
+    "special": "array",
+    "stats": "array",
+}
 """Modules that only pass names on to users, each with the highest floor that it may import."""
 
 

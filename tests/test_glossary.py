@@ -11,7 +11,7 @@ import pytest
 import typer.main
 
 import tercet
-from tercet import linalg, linear_model, nn, special
+from tercet import linalg, linear_model, nn, special, stats
 from tercet.cli.app import app
 
 ROOT = Path(__file__).parent.parent
@@ -56,6 +56,7 @@ def public_names() -> list[str]:
         *special.__all__,
         *nn.__all__,
         *linalg.__all__,
+        *stats.__all__,
         *commands(typer.main.get_command(app)),
     ]
 

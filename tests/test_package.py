@@ -120,7 +120,7 @@ def test_import_is_light() -> None:
     assert not set(HEAVY) & set(loaded)
 
 
-@pytest.mark.parametrize("module", ["", ".linalg", ".linear_model", ".nn", ".special", ".cli"])
+@pytest.mark.parametrize("module", ["", ".linalg", ".linear_model", ".nn", ".special", ".stats", ".cli"])
 def test_import_has_no_effects(module: str) -> None:
     done = run_python(f"import threading, tercet{module}; print(threading.active_count())")
     assert done.stdout == "1\n"

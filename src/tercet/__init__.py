@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tercet import array, linalg, linear_model, nn, special
+    from tercet import array, linalg, linear_model, nn, special, stats
     from tercet.array import (
         SecretArray,
         acosh,
@@ -116,6 +116,7 @@ __all__ = [
     "special",
     "sqrt",
     "stack",
+    "stats",
     "tanh",
     "where",
 ]
@@ -143,7 +144,7 @@ _PLACES = {
     "connect": "tercet.client.connect",
     "load": "tercet.client.base",
 }
-_MODULES = ("array", "linalg", "linear_model", "nn", "special")
+_MODULES = ("array", "linalg", "linear_model", "nn", "special", "stats")
 
 
 def __getattr__(name: str) -> Any:

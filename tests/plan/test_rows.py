@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import plan_oracle as oracle
 from plan_trio import TrioSession
 from random_plans import Drawn, drawn_plans
+from tercet import stats
 from tercet.array import loop
 from tercet.errors import IntegrityError, PlanError
 from tercet.linear_model import LinearRegression
@@ -314,6 +315,10 @@ FRIENDLY: dict[str, Any] = {
     "median": lambda t: np.median(t.x),
     "quartiles": lambda t: np.quantile(t.x, [0.25, 0.75]),
     "counts of values": lambda t: np.bincount(t.x, weights=t.y),
+    "most frequent value": lambda t: stats.mode(t.x).mode,
+    "sums of secret groups": lambda t: t.xp.segment_sum(t.x, t.y, 60),
+    "mean of a secret group": lambda t: t.xp.segment_mean(t.x, t.y, 60),
+    "sizes of secret groups": lambda t: t.xp.segment_count(t.y, 60),
     "places among edges": lambda t: np.digitize(t.x, [10, 20]).sum(),
     "elements below": lambda t: np.searchsorted(t.x, [10, 20]),
     "looked up": lambda t: t.xp.lookup(np.arange(51) ** 2, t.x).sum(),
@@ -379,6 +384,19 @@ ATTACKS: dict[str, Any] = {
     "a sorted element": lambda t: t.xp.sort(t.x)[N // 2],
     "sum of some sorted elements": lambda t: t.xp.sort(t.x)[3:].sum(),
     "sum of places": lambda t: (t.xp.argsort(t.x) * np.arange(N)).sum(),
+    "the second greatest, too": lambda t: t.xp.top_k(t.x, 2).values.sum(),
+    "where the greatest stand": lambda t: t.xp.top_k(t.x, 3).indices,
+    "a rank": lambda t: stats.rankdata(t.x, "min")[7],
+    "sum of ranks": lambda t: (stats.rankdata(t.x, "max") * np.arange(N)).sum(),
+    "distinct values": lambda t: t.xp.unique_values(t.x, size=5).values,
+    "counts of distinct values": lambda t: t.xp.unique_counts(t.x, size=5).counts,
+    "number of distinct values": lambda t: t.xp.unique_counts(t.x, size=5).number,
+    "most frequent of many": lambda t: stats.mode(t.x * 1000).count,
+    "a group's greatest": lambda t: t.xp.segment_max(t.x, t.y // 20, 3),
+    "the least of many groups": lambda t: t.xp.segment_min(t.x, t.y, 51),
+    "a rank in a group": lambda t: t.xp.segment_rank(t.x, t.y)[3],
+    "sums of groups of a public index": lambda t: t.xp.segment_sum(t.x, t.y * 0 + np.arange(N), N),
+    "compacted rows": lambda t: t.xp.compact(t.y > 20, t.x)[0][:3].sum(),
     "partition": lambda t: np.partition(t.x, 3)[3],
     "running maximum": lambda t: np.maximum.accumulate(t.x)[-1],
     "running product": lambda t: np.cumulative_prod(t.x > 3)[-1],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math as _math
 import sys as _sys
+from typing import NoReturn as _NoReturn
 
 from tercet.array import numpy_protocol as _numpy_protocol
 from tercet.array.core import SecretArray
@@ -116,9 +117,18 @@ from tercet.array.manipulation import (
     tile,
     unstack,
 )
-from tercet.array.ordering import argpartition, argsort, lexsort, partition, sort, sort_by
-from tercet.array.quantiles import median, percentile, quantile
+from tercet.array.ordering import argpartition, argsort, compact, lexsort, partition, sort, sort_by
+from tercet.array.quantiles import median, percentile, quantile, top_k
 from tercet.array.results import assume, explain, persist, reveal
+from tercet.array.runs import unique_counts, unique_values
+from tercet.array.segments import (
+    segment_count,
+    segment_max,
+    segment_mean,
+    segment_min,
+    segment_rank,
+    segment_sum,
+)
 from tercet.array.statistics import (
     all,
     any,
@@ -146,6 +156,11 @@ newaxis = None
 pi = _math.pi
 
 SecretArray._namespace, SecretArray._numpy_protocol = _sys.modules[__name__], _numpy_protocol
+
+
+def __getattr__(name: str) -> _NoReturn:
+    instead = f": {_numpy_protocol.INSTEAD[name]}" if name in _numpy_protocol.INSTEAD else ""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{instead}")
 
 
 __all__ = [
@@ -180,6 +195,7 @@ __all__ = [
     "can_cast",
     "ceil",
     "clip",
+    "compact",
     "concat",
     "cos",
     "count_nonzero",
@@ -267,6 +283,12 @@ __all__ = [
     "round",
     "rsqrt",
     "searchsorted",
+    "segment_count",
+    "segment_max",
+    "segment_mean",
+    "segment_min",
+    "segment_rank",
+    "segment_sum",
     "sign",
     "signbit",
     "sin",
@@ -284,9 +306,12 @@ __all__ = [
     "tanh",
     "tensordot",
     "tile",
+    "top_k",
     "tril",
     "triu",
     "trunc",
+    "unique_counts",
+    "unique_values",
     "unstack",
     "var",
     "vecdot",

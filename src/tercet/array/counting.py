@@ -19,7 +19,6 @@ from tercet.plan.record import build, counting, logic
 from tercet.plan.record.build import Operand
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.scale import settle
-from tercet.plan.table.attributes import NewShape
 from tercet.plan.types import ValueKind
 
 MAX_BINS = 1 << 16
@@ -37,7 +36,7 @@ def _counted(x: SecretArray, axis: int) -> SecretArray:
 # ---- running products and extremes ----
 
 
-def _running(x: Recorded, axis: int, choose: Choose) -> Recorded:
+def running(x: Recorded, axis: int, choose: Choose) -> Recorded:
     """Of each place, the elements up to it taken together; 2 n of them are, in 2 log2 n steps."""
     last = len(x.type.shape) - 1
     order = [*(at for at in range(last + 1) if at != axis), axis]
@@ -77,7 +76,7 @@ def cumulative_prod(
             raise ValueError("cumulative_prod needs an axis for arrays of other than one dimension")
         axis = 0
     place = movement.normal_axis(axis, x.ndim)
-    result = apply(lambda a: _running(settle(build.number(a)), place, _product), x)
+    result = apply(lambda a: running(settle(build.number(a)), place, _product), x)
     if include_initial:
         ones = np.ones((*x.shape[:place], 1, *x.shape[place + 1 :]), dtype=np.int64)
         result = concat([ones, result], axis=place)
@@ -94,7 +93,7 @@ def running_extreme(x: SecretArray, axis: int, *, greatest: bool) -> SecretArray
     """
     choose = logic.maximum if greatest == (x._divisor > 0) else logic.minimum
     place = movement.normal_axis(axis, x.ndim)
-    found = _running(settle(build.number(x._node)), place, choose)
+    found = running(settle(build.number(x._node)), place, choose)
     return x._again(SecretArray._new(x._session, found, x._divisor))
 
 
@@ -204,31 +203,47 @@ def bincount(x: SecretArray, weights: Any = None, minlength: int = 0) -> SecretA
     if weights is not None and shape_of(weights) != x.shape:
         raise ValueError(f"{shape_of(weights)} weights for {x.shape} elements")
     bits = counting.bits(node, max(1, node.type.hi.bit_length()))
-    if weights is None and len(bits) <= _WHOLE_ONE_HOT_BITS:
-        found = counting.count(counting.one_hot(bits), (1,))
+    if weights is None:
+        found = counts_of_bins(bits)
     else:
-        found = _matrix_counts(bits, None if weights is None else operand(weights))
+        each = operand(weights)
+        line = movement.reshape(each, (1, x.size)) if isinstance(each, Recorded) else each.reshape(1, -1)
+        found = movement.reshape(sums_of_bins(bits, line), (1 << len(bits),))
     found = movement.cut(found, [slice(0, min(length, node.type.hi + 1))])
     result = SecretArray._new(x._session, found)
     missing = length - found.type.shape[0]
     return result if not missing else concat([result, np.zeros(missing, dtype=np.int64)])
 
 
-def _matrix_counts(bits: list[Recorded], weights: Operand | None) -> Recorded:
-    """Counts, or sums of weights, as the product of two matrices: one-hot vectors of the upper and the lower bits."""
+def counts_of_bins(bits: list[Recorded]) -> Recorded:
+    """How many elements of a line have each value, by their bits from the lowest on."""
+    if len(bits) <= _WHOLE_ONE_HOT_BITS:
+        return counting.count(counting.one_hot(bits), (1,))
+    half = len(bits) // 2
+    low, upper = (build.number(counting.one_hot(part)) for part in (bits[:half], bits[half:]))
+    found = settle(build.matmul(upper, movement.permute(low, (1, 0))))
+    return movement.reshape(found, (found.type.size,))
+
+
+def sums_of_bins(bits: list[Recorded], columns: Operand) -> Recorded:
+    """(values, columns): the sums of columns, (columns, places), over the elements of a line that have each value. One
+    product of two matrices: one-hot vectors of the upper bits, and of the lower ones times the columns."""
     half = max(1, len(bits) // 2)
     low = counting.one_hot(bits[:half])
-    if weights is None:
-        lower = build.number(low)
-    elif isinstance(weights, Recorded):
-        lower = logic.inject(low, settle(build.number(weights)))
+    count, length = columns.type.shape if isinstance(columns, Recorded) else columns.shape
+    width = 1 << half
+    shape = (width, count, length)
+    each = movement.reshape(low, (width, 1, length))
+    if isinstance(columns, Recorded):
+        lower = logic.inject(build.broadcast_to(each, shape), build.broadcast_to(settle(build.number(columns)), shape))
     else:
-        lower = build.multiply(build.number(low), weights)
+        lower = build.multiply(build.number(each), columns)
     if len(bits) == 1:
-        return settle(build.total(lower, (1,)))
+        return settle(build.total(lower, (2,)))
     upper = build.number(counting.one_hot(bits[half:]))
-    found = settle(build.matmul(upper, movement.permute(lower, (1, 0))))
-    return found.graph.node("reshape", (found,), NewShape((math.prod(found.type.shape),)))
+    flat = movement.permute(movement.reshape(lower, (width * count, length)), (1, 0))
+    found = settle(build.matmul(upper, flat))
+    return movement.reshape(found, (1 << len(bits), count))
 
 
 @array_function

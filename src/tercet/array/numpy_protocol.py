@@ -17,6 +17,7 @@ from tercet.array import (
     manipulation,
     ordering,
     quantiles,
+    runs,
     statistics,
 )
 from tercet.array.core import SecretArray
@@ -50,6 +51,19 @@ _ACCUMULATIONS: dict[Any, Callable[..., Any]] = {
     np.minimum: partial(counting.running_extreme, greatest=False),
     np.maximum: partial(counting.running_extreme, greatest=True),
 }
+
+
+_LENGTH = "the shape of its result would say how many there are; "
+_DISTINCT = f"{_LENGTH}tercet.array.unique_values(x, size=) and unique_counts(x, size=) pad it to a public size"
+_SELECTED = f"{_LENGTH}tercet.array.compact(condition, x) brings those in front, and condition.sum() is their number"
+
+INSTEAD: dict[str, str] = {
+    "unique": _DISTINCT,
+    "unique_all": f"{_DISTINCT}, and tercet.stats.rankdata(x, 'dense') - 1 is its inverse",
+    "unique_inverse": f"{_DISTINCT}, and tercet.stats.rankdata(x, 'dense') - 1 is its inverse",
+    **dict.fromkeys(("nonzero", "flatnonzero", "argwhere", "compress", "extract", "trim_zeros"), _SELECTED),
+}
+"""What to use in place of functions whose results have a shape that depends on values."""
 
 
 def ufunc_call(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -87,6 +101,8 @@ def _unsupported(name: str) -> TypeError:
             f"numpy.{name} is not offered for secret arrays; least squares are tercet.linear_model.LinearRegression, "
             "matrix products x @ y, and what else there is stands in x.__array_namespace__()"
         )
+    if name in INSTEAD:
+        return TypeError(f"numpy.{name} is not offered for secret arrays: {INSTEAD[name]}")
     return TypeError(
         f"numpy.{name} is not offered for secret arrays; see x.__array_namespace__() for what is, "
         "or reveal() the array first"
@@ -136,7 +152,10 @@ def _variance(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _where(condition: Any, *values: Any) -> Any:
     if len(values) != 2:
-        raise TypeError("numpy.where on secret arrays takes both values; positions of true elements stay secret")
+        raise TypeError(
+            "numpy.where on secret arrays takes both values, where(condition, a, b): positions of true elements stay "
+            "secret; tercet.array.compact(condition, x) brings those rows in front"
+        )
     return elementwise.where(condition, *values)
 
 
@@ -213,8 +232,11 @@ def _running(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _sorting(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(x: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-        if kind is not None or order is not None:
-            raise TypeError("NumPy's kind and order are not offered for secret arrays: sorts are stable, by value")
+        if kind not in (None, "stable") or order is not None:
+            raise TypeError(
+                "NumPy's order, and kinds other than 'stable', are not offered for secret arrays: there is one sort, "
+                "which is stable, by value; leave kind= out"
+            )
         return function(x if axis is not None else x.reshape(-1), axis=-1 if axis is None else axis)
 
     return call
@@ -268,6 +290,8 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.sort: _sorting(ordering.sort),
     np.argsort: _sorting(ordering.argsort),
     np.lexsort: ordering.lexsort,
+    np.unique_values: runs.unique_values,
+    np.unique_counts: runs.unique_counts,
     np.partition: _partition(ordering.partition),
     np.argpartition: _partition(ordering.argpartition),
     np.searchsorted: lambda a, v, side="left", sorter=None: counting.searchsorted(a, v, side=side, sorter=sorter),

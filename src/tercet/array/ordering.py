@@ -11,7 +11,7 @@ import numpy as np
 from tercet.array import given, movement
 from tercet.array.core import SecretArray, session_of
 from tercet.array.creation import as_type
-from tercet.array.dispatch import array_function
+from tercet.array.dispatch import array_function, array_function_beside
 from tercet.array.dtypes import bool as bools
 from tercet.plan.record import build, counting, logic
 from tercet.plan.record.graph import Recorded
@@ -20,21 +20,21 @@ from tercet.plan.table.attributes import Axis
 from tercet.plan.table.reasons import ARRANGED
 
 
-def _in_lines(x: Recorded, axis: int) -> Recorded:
+def in_lines(x: Recorded, axis: int) -> Recorded:
     """(lines, places) of an axis."""
     order = [*(at for at in range(len(x.type.shape)) if at != axis), axis]
     lines = movement.permute(x, order)
     return movement.reshape(lines, (math.prod(lines.type.shape[:-1]), lines.type.shape[-1]))
 
 
-def _from_lines(x: Recorded, shape: tuple[int, ...], axis: int) -> Recorded:
-    """Back in the shape that `_in_lines` had taken apart."""
+def from_lines(x: Recorded, shape: tuple[int, ...], axis: int) -> Recorded:
+    """Back in the shape that `in_lines` had taken apart."""
     order = [*(at for at in range(len(shape)) if at != axis), axis]
     found = movement.reshape(x, tuple(shape[at] for at in order))
     return movement.permute(found, np.argsort(order).tolist())
 
 
-def _keys(lines: Recorded, descending: bool) -> Recorded | None:
+def sort_keys(lines: Recorded, descending: bool = False) -> Recorded | None:
     """The bits by which lines are sorted; equal elements keep their order in either direction."""
     if lines.type.is_bool:
         planes: Recorded | None = movement.reshape(lines, (1, *lines.type.shape))
@@ -43,7 +43,7 @@ def _keys(lines: Recorded, descending: bool) -> Recorded | None:
     return logic.logical_not(planes) if descending and planes is not None else planes
 
 
-def _together(keys: Sequence[Recorded | None]) -> Recorded | None:
+def joined_keys(keys: Sequence[Recorded | None]) -> Recorded | None:
     """The bits of several keys, of which the last counts first."""
     planes = [bits for bits in keys if bits is not None]
     if len(planes) < 2:
@@ -59,7 +59,7 @@ def _arranged(keys: Recorded | None, rows: Recorded) -> Recorded:
     return movement.reshape(found, rows.type.shape)
 
 
-def _numbered(lines: Recorded) -> Recorded:
+def numbered(lines: Recorded) -> Recorded:
     """The place of every element in its line."""
     return build.shared_integers(lines, np.broadcast_to(np.arange(lines.type.shape[1]), lines.type.shape))
 
@@ -77,7 +77,7 @@ def sort(x: SecretArray, /, *, axis: int = -1, descending: bool = False, stable:
     place = movement.normal_axis(axis, x.ndim)
     falling = descending != (x._divisor < 0)
     node = settle(x._node)
-    lines = _in_lines(node, place)
+    lines = in_lines(node, place)
     if node.type.is_bool:
         set_ = counting.count(lines, (1,))
         each = np.arange(lines.type.shape[1])[None, :]
@@ -86,8 +86,8 @@ def sort(x: SecretArray, /, *, axis: int = -1, descending: bool = False, stable:
         back = each if falling else lines.type.shape[1] - 1 - each
         found = logic.less(back, build.broadcast_to(column, lines.type.shape))
     else:
-        found = _arranged(_keys(lines, falling), lines)
-    return x._again(SecretArray._new(x._session, _from_lines(found, x.shape, place), x._divisor))
+        found = _arranged(sort_keys(lines, falling), lines)
+    return x._again(SecretArray._new(x._session, from_lines(found, x.shape, place), x._divisor))
 
 
 @array_function
@@ -97,9 +97,9 @@ def argsort(x: SecretArray, /, *, axis: int = -1, descending: bool = False, stab
     As `sort`, which says what it costs, what is opened and what it is to a policy.
     """
     place = movement.normal_axis(axis, x.ndim)
-    lines = _in_lines(settle(x._node), place)
-    found = _arranged(_keys(lines, descending != (x._divisor < 0)), _numbered(lines))
-    return SecretArray._new(x._session, _from_lines(found, x.shape, place))
+    lines = in_lines(settle(x._node), place)
+    found = _arranged(sort_keys(lines, descending != (x._divisor < 0)), numbered(lines))
+    return SecretArray._new(x._session, from_lines(found, x.shape, place))
 
 
 @array_function
@@ -115,11 +115,11 @@ def lexsort(keys: Sequence[Any], axis: int = -1) -> SecretArray:
     if any(part.shape != parts[0].shape for part in parts):
         raise ValueError(f"keys differ in shape: {[part.shape for part in parts]}")
     place = movement.normal_axis(axis, parts[0].ndim)
-    lines = [_in_lines(settle(part._node), place) for part in parts]
-    found = [_keys(line, part._divisor < 0) for line, part in zip(lines, parts, strict=True)]
-    together = _together(found)
+    lines = [in_lines(settle(part._node), place) for part in parts]
+    found = [sort_keys(line, part._divisor < 0) for line, part in zip(lines, parts, strict=True)]
+    together = joined_keys(found)
     number = next((line for line in lines if not line.type.is_bool), build.number(lines[0]))
-    return SecretArray._new(session, _from_lines(_arranged(together, _numbered(number)), parts[0].shape, place))
+    return SecretArray._new(session, from_lines(_arranged(together, numbered(number)), parts[0].shape, place))
 
 
 def sort_by(keys: Any, *arrays: SecretArray, descending: bool = False) -> tuple[SecretArray, ...]:
@@ -138,27 +138,57 @@ def sort_by(keys: Any, *arrays: SecretArray, descending: bool = False) -> tuple[
         shapes = [each.shape for each in (*several, *arrays)]
         raise ValueError(f"keys are lines as long as the arrays have rows; the shapes are {shapes}")
     session_of(*several, *arrays)
-    lines = [_in_lines(settle(key._node), 0) for key in several]
+    lines = [in_lines(settle(key._node), 0) for key in several]
     falling = [descending != (key._divisor < 0) for key in several]
-    planes = _together([_keys(line, down) for line, down in zip(lines, falling, strict=True)])
+    planes = joined_keys([sort_keys(line, down) for line, down in zip(lines, falling, strict=True)])
     if planes is None or not length[0]:
         return arrays
     nodes = [settle(build.number(x._node)) for x in arrays]
     columns = [movement.reshape(node, (length[0], node.type.size // length[0])) for node in nodes]
     rows = [movement.reshape(movement.permute(x, (1, 0)), (x.type.shape[1], 1, *length)) for x in columns]
-    ring_bits = max(node.type.ring for node in nodes)
-    joined = movement.concat([in_ring(renamed(row, 0, 0), ring_bits) for row in rows], 0)
-    found = joined.graph.node("sort", (planes, joined))
-    result, start = [], 0
-    for x, node, row in zip(arrays, nodes, rows, strict=True):
-        part = movement.cut(found, [slice(start, start + row.type.shape[0])])
-        start += row.type.shape[0]
-        part = least_ring(bounded(part, node.type.lo, node.type.hi, ARRANGED))
-        part = renamed(part, node.type.frac_bits, node.type.nominal)
-        column = movement.permute(movement.reshape(part, (row.type.shape[0], *length)), (1, 0))
+    result = []
+    for x, part in zip(arrays, arranged(planes, rows), strict=True):
+        column = movement.permute(movement.reshape(part, (part.type.shape[0], *length)), (1, 0))
         moved = SecretArray._new(x._session, movement.reshape(column, x.shape), x._divisor)
         result.append(as_type(moved, bools) if x._type.is_bool else x._again(moved))
     return tuple(result)
+
+
+def arranged(planes: Recorded, rows: Sequence[Recorded]) -> list[Recorded]:
+    """Numbers as (rows, lines, places), each line in the order of its keys, which are bits as (bits, lines, places), in
+    one sort. They keep their bounds and scales."""
+    ring_bits = max(row.type.ring for row in rows)
+    joined = movement.concat([in_ring(renamed(row, 0, 0), ring_bits) for row in rows], 0)
+    found = joined.graph.node("sort", (planes, joined))
+    result, start = [], 0
+    for row in rows:
+        part = movement.cut(found, [slice(start, start + row.type.shape[0])])
+        start += row.type.shape[0]
+        part = least_ring(bounded(part, row.type.lo, row.type.hi, ARRANGED))
+        result.append(renamed(part, row.type.frac_bits, row.type.nominal))
+    return result
+
+
+def _plain_compact(condition: Any, *arrays: Any) -> tuple[Any, ...]:
+    order = np.argsort(~np.asarray(condition, np.bool_), kind="stable")
+    return tuple(np.asarray(x)[order] for x in arrays)
+
+
+@array_function_beside(_plain_compact)
+def compact(condition: SecretArray, *arrays: SecretArray) -> tuple[SecretArray, ...]:
+    """The rows (first axis) of some secret arrays, those where a secret line of bools is True in front; both parts keep
+    their order. How many are in front stays secret; `condition.sum()` is their number.
+
+    In place of `np.compress` and `x[condition]`, whose shape would say that number. One digit of a sort by `sort_by`,
+    which says what it costs, what is opened and what it is to a policy: about 8 (w + 1) bits a row for
+    w = log2(n + 1), and 4 words for each element of the arrays. TypeError for another condition, ValueError where
+    lengths differ.
+    """
+    if not isinstance(condition, SecretArray) or not condition._type.is_bool:
+        raise TypeError(
+            "compact takes a secret line of bools first: compare, as in x > 0; public ones go into brackets"
+        )
+    return sort_by(condition._truth(), *arrays, descending=True)
 
 
 def _places_of(kth: Any, length: int) -> None:

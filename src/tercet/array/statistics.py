@@ -211,26 +211,32 @@ def _position(x: SecretArray, axis: int | None, keepdims: bool, *, smallest: boo
         terms, columns = lines.type.shape
         if not terms:
             raise ValueError("the position of an extreme among no elements")
-        rows: Operand = np.broadcast_to(np.arange(terms)[:, None], (terms, columns))
-        while lines.type.shape[0] > 1:
-            front, back, last = _pairs(lines)
-            rest = lines.type.shape[0] % 2
-            places = _pairs(rows) if isinstance(rows, Recorded) else _public_pairs(rows)
-            later = logic.less(back, front) if smallest else logic.less(front, back)
-            lines = logic.select(later, back, front)
-            rows = logic.select(later, places[1], places[0])
-            if rest and last is not None:
-                lines = movement.concat([lines, last], 0)
-                final = places[2]
-                if not isinstance(final, Recorded):
-                    final = elementwise.shared(rows, final, (1, columns))
-                rows = movement.concat([rows, final], 0)
-        found = rows if isinstance(rows, Recorded) else build.shared_integers(lines, 0)
-        return movement.reshape(found, shape)
+        rows = np.broadcast_to(np.arange(terms)[:, None], (terms, columns))
+        return movement.reshape(carried(lines, rows, smallest=smallest)[1], shape)
 
     if isinstance(axis, tuple | list):
         raise TypeError("argmin and argmax take one axis")
     return _reduced(x, axis, keepdims, reduce, ONE)
+
+
+def carried(lines: Recorded, rows: Operand, *, smallest: bool) -> tuple[Recorded, Recorded]:
+    """The least, or greatest, along the first axis, and what `rows` has where the first of those stands; (1, columns)
+    each."""
+    columns = lines.type.shape[1]
+    while lines.type.shape[0] > 1:
+        front, back, last = _pairs(lines)
+        rest = lines.type.shape[0] % 2
+        places = _pairs(rows) if isinstance(rows, Recorded) else _public_pairs(rows)
+        later = logic.less(back, front) if smallest else logic.less(front, back)
+        lines = logic.select(later, back, front)
+        rows = logic.select(later, places[1], places[0])
+        if rest and last is not None:
+            lines = movement.concat([lines, last], 0)
+            final = places[2]
+            if not isinstance(final, Recorded):
+                final = elementwise.shared(rows, final, (1, columns))
+            rows = movement.concat([rows, final], 0)
+    return lines, rows if isinstance(rows, Recorded) else elementwise.shared(lines, rows, (1, columns))
 
 
 def _public_pairs(rows: Any) -> tuple[Any, Any, Any]:
