@@ -18,6 +18,7 @@ from tercet.plan.table.attributes import (
     Contraction,
     MatrixProduct,
     Normalisation,
+    PieceTable,
     RingBits,
     Rounding,
     Shift,
@@ -84,6 +85,22 @@ def tail(ring: int) -> Example:
     return "16 fractional bits, and 40", [argument], Approximation(frac, frac)
 
 
+def in_pieces(ring: int, pieces: int, degree: int) -> Example:
+    """Of a polynomial in pieces of one length, from 0 to 8."""
+    frac = FRAC_BITS if ring == 64 else 40
+    argument = Type(ValueKind.FIXED, (COUNT,), ring, frac, frac, 0, 8 << frac)
+    ends = tuple((8 << frac) * k // pieces for k in range(pieces + 1))
+    attrs = PieceTable(
+        frac,
+        frac,
+        out_bits=29 if ring == 64 else 58,
+        ends=ends,
+        coefficients=tuple((k + j) % 3 << frac for j in range(pieces) for k in range(degree + 1)),
+    )
+    said = f"{pieces} pieces" if pieces > 1 else "one piece"
+    return f"{said}, degree {degree}; 16 fractional bits, and 40", [argument], attrs
+
+
 def examples(ring: int) -> dict[str, list[Example]]:
     """For each operation that sends something: how the example is called, its inputs and attributes."""
     few, many = small(ring, COUNT), fixed(ring, COUNT)
@@ -117,6 +134,7 @@ def examples(ring: int) -> dict[str, list[Example]]:
         **{name: [real(ring, name in POWERS)] for name in (*POWERS, *LOGARITHMS, *ROOTS)},
         **{name: [real(ring, True)] for name in SINES},
         **{name: [tail(ring)] for name in TAIL_OPERATIONS},
+        "piecewise": [in_pieces(ring, 1, 8), in_pieces(ring, 8, 1), in_pieces(ring, 8, 3)],
         "and": [("", [bits, bits], NONE)],
         "negative": [("", [many], NONE)],
         "less": [("", [many, many], NONE)],

@@ -15,9 +15,9 @@ from array_strategies import check
 from plan_trio import TrioSession
 from tercet.errors import PlanError
 
-OURS_ONLY = {"assume", "explain", "fixed", "lookup", "loop", "outer", "persist", "reveal", "rsqrt", "sort_by"}
+OURS_ONLY = {"assume", "explain", "fixed", "interp", "lookup", "loop", "outer", "persist", "reveal", "rsqrt", "sort_by"}
 OURS_ONLY |= {"argpartition", "bincount", "digitize", "exp2", "histogram", "lexsort", "median", "partition"}
-OURS_ONLY |= {"compact", "percentile", "quantile", "top_k"}
+OURS_ONLY |= {"compact", "percentile", "piecewise_polynomial", "polyval", "quantile", "top_k"}
 OURS_ONLY |= {f"segment_{what}" for what in ("count", "max", "mean", "min", "rank", "sum")}
 """Functions of ours, and of NumPy, that the standard does not have in its main namespace."""
 

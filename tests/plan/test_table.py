@@ -24,7 +24,7 @@ from tercet.plan.record.explain import narrowed
 from tercet.plan.record.logic import negative
 from tercet.plan.record.scale import bounded
 from tercet.plan.table import attributes
-from tercet.plan.table.attributes import Attributes, Count, Counts, Flag, Integer, RangeList, forms
+from tercet.plan.table.attributes import Attributes, Count, Counts, Flag, Integer, Integers, RangeList, forms
 from tercet.plan.table.operation import Data, Security
 from tercet.plan.table.operations import BY_CODE, BY_NAME, OPERATIONS
 from tercet.plan.table.reasons import BUILT_IN, DERIVED, FIRST_DECLARED, ProofRule, Reason, Reasons, may_stand
@@ -84,6 +84,7 @@ VALUES = {
     Count: st.integers(0, attributes.MAX_NUMBER),
     Integer: st.integers(-(1 << 180), 1 << 180),
     Flag: st.booleans(),
+    Integers: st.lists(st.integers(-(1 << 180), 1 << 180), max_size=9).map(tuple),
     Counts: st.lists(st.integers(0, 1 << 40), max_size=9).map(tuple),
     RangeList: st.lists(
         st.tuples(st.integers(0, 1 << 40), st.integers(0, 1 << 40), st.integers(-(1 << 40), 1 << 40)), max_size=5

@@ -33,6 +33,7 @@ from tercet.array.creation import (
     zeros,
     zeros_like,
 )
+from tercet.array.curves import interp, piecewise_polynomial, polyval
 from tercet.array.dtypes import DType, bool, fixed, float64, int64, isdtype
 from tercet.array.elementwise import (
     abs,
@@ -227,6 +228,7 @@ __all__ = [
     "hypot",
     "inf",
     "int64",
+    "interp",
     "isdtype",
     "isfinite",
     "isin",
@@ -269,6 +271,8 @@ __all__ = [
     "permute_dims",
     "persist",
     "pi",
+    "piecewise_polynomial",
+    "polyval",
     "positive",
     "pow",
     "prod",

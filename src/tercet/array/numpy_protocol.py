@@ -11,6 +11,7 @@ import numpy as np
 from tercet.array import (
     counting,
     creation,
+    curves,
     elementwise,
     functions,
     linalg,
@@ -336,6 +337,8 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.outer: lambda a, b: linalg.outer(_flat(a), _flat(b)),
     np.tensordot: lambda a, b, axes=2: linalg.tensordot(a, b, axes=axes),
     np.linalg.norm: linalg.norm,
+    np.polyval: curves.polyval,
+    np.interp: curves.interp,
     np.linalg.vector_norm: linalg.vector_norm,
     np.shape: lambda x: x.shape,
     np.ndim: lambda x: x.ndim,

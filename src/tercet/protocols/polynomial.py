@@ -52,10 +52,10 @@ def chebyshev_several(
     """`chebyshev` of several polynomials of one degree, which have all T_k in common."""
     several = [blocks(one) for one in tables]
     size, number = len(several[0][0]), len(several[0]) - 1
-    babies = yield from _steps(a, t, size, scale)
+    babies = yield from terms(a, t, size, scale)
 
     def giants(inner: Arithmetic) -> Body[list[Any]]:
-        return (yield from _steps(inner, babies[size - 1], number, scale))
+        return (yield from terms(inner, babies[size - 1], number, scale))
 
     def rescaled(part: Sequence[int]) -> Any:
         return lambda inner: inner.shifted(_combined(inner, babies, part, scale), scale)
@@ -77,7 +77,7 @@ def _combined(a: Arithmetic, babies: Sequence[Any], part: Sequence[int], scale: 
     return a.sum(terms, part[0] << scale)
 
 
-def _steps(a: Arithmetic, first: Any, count: int, scale: int) -> Body[list[Any]]:
+def terms(a: Arithmetic, first: Any, count: int, scale: int) -> Body[list[Any]]:
     """T_1 = first, T_2 .. T_count of it."""
     known = [first]
     while len(known) < count:

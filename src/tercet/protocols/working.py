@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from tercet.protocols.adder import digit_count, digit_sums, digit_sums_cost
 from tercet.protocols.bit_sums import BitSum, bit_sums, bit_sums_cost
 from tercet.protocols.bits import bit_and, bit_and_cost, bit_not, bit_xor, prefix_levels, rows
-from tercet.protocols.compare import tree_levels
+from tercet.protocols.compare import carry_out_cost, is_negative_split, tree_levels
 from tercet.protocols.convert import inject_piece, inject_piece_cost
 from tercet.protocols.cost import Cost, Depths
 from tercet.protocols.leading import Leading, leading_place, leading_place_cost
@@ -60,6 +60,9 @@ class Arithmetic(Protocol):
 
     def low_bits(self, x: Any, bits: int) -> Body[Any]:
         """The low bits of x as planes."""
+
+    def negative(self, x: Any, bits: int) -> Body[Any]:
+        """One row: whether x, of |x| < 2^(bits - 1), is below 0."""
 
     def both(self, a: Any, b: Any) -> Body[Any]:
         """a AND b, row by row."""
@@ -140,6 +143,10 @@ class Parties:
 
     def low_bits(self, x: Share, bits: int) -> Body[BitShare]:
         return (yield from digit_sums(self.scope, split_form(self.scope, x), bits))
+
+    def negative(self, x: Share, bits: int) -> Body[BitShare]:
+        sign = yield from is_negative_split(self.scope, split_form(self.scope, x), bits)
+        return BitShare(sign.count, sign.own[None], sign.next[None])
 
     def both(self, a: BitShare, b: BitShare) -> Body[BitShare]:
         return (yield from bit_and(self.scope, a, b))
@@ -238,6 +245,13 @@ class Counting:
         if digits > 1:
             self.depths.ring(len(prefix_levels(digits - 1)) + 1)
         return bits
+
+    def negative(self, x: Ring, bits: int) -> Body[int]:
+        yield from ()
+        self._add(carry_out_cost(bits - 1, self.count, top=True))
+        self.depths.cross()
+        self.depths.ring(tree_levels(bits - 1))
+        return 1
 
     def both(self, a: int, b: int) -> Body[int]:
         yield from ()

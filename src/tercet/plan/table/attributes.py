@@ -73,12 +73,14 @@ _COUNT: Form[int] = Form(_is_count, Writer.count, lambda reader: reader.count(MA
 _INTEGER: Form[int] = Form(_is_integer, Writer.integer, Reader.integer)
 _FLAG: Form[bool] = Form(lambda value: type(value) is bool, Writer.count, lambda reader: reader.count(1) == 1)
 _COUNTS = _several(_COUNT)
+_INTEGERS = _several(_INTEGER)
 _RANGES: Form[tuple[tuple[int, int, int], ...]] = _several(Form(_is_range, _write_range, _read_range))
 
 Count = Annotated[int, _COUNT]
 """From 0 to 2^40: an axis, a shift, a number of passes."""
 Integer = Annotated[int, _INTEGER]
 """Of up to 23 bytes: a bound on stored integers."""
+Integers = Annotated[tuple[int, ...], _INTEGERS]
 Flag = Annotated[bool, _FLAG]
 Counts = Annotated[tuple[int, ...], _COUNTS]
 """A shape, axes, or a permutation of axes."""
@@ -247,6 +249,16 @@ class Approximation(Attributes):
     frac_bits: Count
     exact: Flag = False
     """Whether its truncations are exact inside, and not by coins."""
+
+
+@dataclass(frozen=True, slots=True)
+class PieceTable(Approximation):
+    """Of a piecewise polynomial: where pieces begin and the last ends, as stored integers, and for each the
+    coefficients of its Chebyshev polynomials, times 2^out_bits."""
+
+    out_bits: Count = 0
+    ends: Integers = ()
+    coefficients: Integers = ()
 
 
 @dataclass(frozen=True, slots=True)

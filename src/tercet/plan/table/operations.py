@@ -16,6 +16,7 @@ from tercet.plan.table.ops_functions import FUNCTIONS
 from tercet.plan.table.ops_local import LOCAL
 from tercet.plan.table.ops_move import MOVES
 from tercet.plan.table.ops_order import ORDER
+from tercet.plan.table.ops_pieces import PIECES
 from tercet.plan.table.ops_products import PRODUCTS
 from tercet.plan.types import Type
 
@@ -74,6 +75,17 @@ LOOP = Operation(
 )
 """Its results are the carried values after the last pass."""
 
-OPERATIONS: tuple[Operation[Any], ...] = (INPUT, CONSTANT, *LOCAL, *MOVES, *PRODUCTS, *BITS, *FUNCTIONS, *ORDER, LOOP)
+OPERATIONS: tuple[Operation[Any], ...] = (
+    INPUT,
+    CONSTANT,
+    *LOCAL,
+    *MOVES,
+    *PRODUCTS,
+    *BITS,
+    *FUNCTIONS,
+    *PIECES,
+    *ORDER,
+    LOOP,
+)
 BY_NAME: Mapping[str, Operation[Any]] = MappingProxyType({op.name: op for op in OPERATIONS})
 BY_CODE: Mapping[int, Operation[Any]] = MappingProxyType({op.code: op for op in OPERATIONS})

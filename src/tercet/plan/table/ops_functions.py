@@ -73,7 +73,7 @@ def _power(name: str) -> Operation[Approximation]:
         hi += (hi >> sure) + 2
         return Type(ValueKind.FIXED, x.shape, x.ring, s.out_bits, attrs.frac_bits, max(0, lo), hi)
 
-    return _operation(
+    return approximated(
         name,
         {"exp": 96, "exp2": 97, "exp10": 98}[name],
         {"exp": "e^x", "exp2": "2^x", "exp10": "10^x"}[name],
@@ -111,7 +111,7 @@ def _placed(
         least = max(0, least - (least >> sure) - (1 << below)) if least else 0
         return Type(ValueKind.FIXED, x.shape, x.ring, out, attrs.frac_bits, least, most + (most >> sure) + (1 << above))
 
-    return _operation(name, code, summary, infer, function, shape, _each(meaning), protocol)
+    return approximated(name, code, summary, infer, function, shape, _each(meaning), protocol)
 
 
 def _digit(value: int) -> int:
@@ -128,7 +128,7 @@ def _each(meaning: Callable[[int, int, int], int]) -> Callable[[Sequence[Plain],
     return plain
 
 
-def _operation(
+def approximated(
     name: str,
     code: int,
     summary: str,
@@ -137,7 +137,11 @@ def _operation(
     shape: Callable[[Type, Approximation], Any],
     plain: Callable[[Sequence[Plain], Approximation, Type], Plain],
     protocol: str,
+    *,
+    attributes: type[Approximation] = Approximation,
 ) -> Operation[Approximation]:
+    """An operation on each element by one generator over `working.Arithmetic`, from the public numbers of `shape`."""
+
     def at_a_party(scope: Scope, call: Call[Approximation], x: Share) -> Body[Share]:
         found = shape(call.inputs[0], call.attrs)
         return (yield from functions.elementwise(scope, x, function, found, exact=call.attrs.exact))
@@ -150,7 +154,7 @@ def _operation(
         name,
         code,
         summary,
-        Approximation,
+        attributes,
         infer,
         only(at_a_party, declared),
         plain,
@@ -217,7 +221,7 @@ def _tail(name: str, code: int, summary: str) -> Operation[Approximation]:
         values = [value(int(u), attrs.argument_bits, attrs.frac_bits, out.frac_bits) for u in x.reshape(-1)]
         return np.array([*values, None], dtype=object)[:-1].reshape(x.shape)
 
-    return _operation(operation, code, summary, infer, tails.tail_of, shape, plain, "a polynomial (tails)")
+    return approximated(operation, code, summary, infer, tails.tail_of, shape, plain, "a polynomial (tails)")
 
 
 def turn_shape(name: str, x: Type, frac_bits: int) -> turns.QuarterTurns | None:
@@ -243,7 +247,7 @@ def _sine(name: str, code: int) -> Operation[Approximation]:
 
     plain = _each(lambda value, x, out: real.sine(value, x, ahead, out))
     protocol = "quarter turns as two bits, two polynomials of the rest (turns)"
-    return _operation(name, code, f"{name}(x)", infer, turns.sine, shape, plain, protocol)
+    return approximated(name, code, f"{name}(x)", infer, turns.sine, shape, plain, protocol)
 
 
 SINES = ("sin", "cos")
