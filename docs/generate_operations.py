@@ -16,6 +16,8 @@ from tercet.plan.table.attributes import (
     BitCount,
     Bounds,
     Contraction,
+    DrawnLines,
+    DrawNumber,
     MatrixProduct,
     Normalisation,
     PieceTable,
@@ -23,11 +25,12 @@ from tercet.plan.table.attributes import (
     Rounding,
     Shift,
     StatedBounds,
+    Undoing,
 )
 from tercet.plan.table.operation import Call, Flow, Operation
 from tercet.plan.table.operations import CONSTANT, INPUT, OPERATIONS
 from tercet.plan.table.ops_functions import LOGARITHMS, POWERS, ROOTS, SINES, TAIL_OPERATIONS
-from tercet.plan.types import Type, ValueKind, bool_type, limit
+from tercet.plan.types import Type, ValueKind, bool_type, limit, permutation_type
 
 PAGE = Path(__file__).parent / "operations.md"
 COUNT = 30_000
@@ -51,8 +54,8 @@ Users do not call these by name: the functions and operators of `SecretArray` re
 *Bits* are what one party sends for each element of the result (mean of the three), *rounds* the longest chain of
 messages that wait for each other. Both are shown for {COUNT:,} elements in the ring 2^64 and in the ring 2^128; what is
 compared fills the ring as far as its headroom permits, and costs less where bounds are narrower. Where an operation has
-two variants the first needs fewer bytes, the second fewer rounds; the plan takes the one that the network profile makes
-quicker.
+several variants the plan takes the one that the network profile makes quickest. Variants that are called provable, and the
+shuffle in three passes, are there for a malicious mode; they cost more.
 """
 
 
@@ -147,7 +150,24 @@ def examples(ring: int) -> dict[str, list[Example]]:
         "sort": [
             (f"one line, keys of {width} bits", [bool_type((width, 1, COUNT)), small(ring, 1, 1, COUNT)], NONE)
             for width in (8, 32)
+        ]
+        + [("1,000 lines of 30, keys of 8 bits", [bool_type((8, 1000, 30)), small(ring, 1, 1000, 30)], NONE)],
+        "sort_order": [("one line, keys of 32 bits", [bool_type((32, 1, COUNT))], NONE)] if ring == 64 else [],
+        "draw_order": [("one line", [], DrawnLines(1, COUNT, 0))] if ring == 64 else [],
+        "shuffle": [("one line", [small(ring, 1, 1, COUNT)], DrawNumber(0))],
+        "move": [
+            (name, [permutation_type(1, COUNT), small(ring, 1, 1, COUNT)], Undoing(back))
+            for name, back in (("there", False), ("and back", True))
         ],
+        **(
+            {
+                "invert_order": [("", [permutation_type(1, COUNT)], NONE)],
+                "compose_orders": [("", [permutation_type(1, COUNT)] * 2, NONE)],
+                "order_places": [("", [permutation_type(1, COUNT)], Undoing())],
+            }
+            if ring == 64
+            else {"invert_order": [], "compose_orders": [], "order_places": []}
+        ),
     }
 
 
@@ -169,9 +189,15 @@ def cost_rows(operation: Operation[Any]) -> Iterable[str]:
                     continue
                 _, inputs, attrs = found[place]
                 out = operation.infer(inputs, attrs)
-                cost = operation.cost(Call(tuple(inputs), attrs, out, number))
+                call = Call(tuple(inputs), attrs, out, number)
+                if not variant.fits(call):
+                    figures.append("")
+                    continue
+                cost = operation.cost(call)
                 results = COUNT if operation.name in PER_ELEMENT else out.size
                 figures.append(f"{8 * cost.bytes_per_party / results:,.1f} in {cost.rounds}")
+            if not any(figures):
+                continue
             name = f"`{operation.name}`" if first else ""
             first = False
             shown = ", ".join(filter(None, [case, variant.name if operation.has_choice else ""]))

@@ -19,9 +19,9 @@ from tercet.plan.record.public import bool_constant, number_constant
 from tercet.plan.table.attributes import (
     Axes,
     Axis,
+    AxisOrder,
     Contraction,
     NewShape,
-    Permutation,
     PublicMatrix,
     Ranges,
     StatedBounds,
@@ -166,7 +166,7 @@ def _matrix(draw: Any, graph: Graph, x: Recorded) -> Recorded:
         x = graph.node("reshape", (x,), NewShape(draw(st.sampled_from([(n, 1), (1, n)]))))
     if draw(st.booleans()):
         last = len(x.type.shape)
-        x = graph.node("permute", (x,), Permutation((*range(last - 2), last - 1, last - 2)))
+        x = graph.node("permute", (x,), AxisOrder((*range(last - 2), last - 1, last - 2)))
     return x
 
 
@@ -187,7 +187,7 @@ def _reshape(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
 
 
 def _permute(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
-    return graph.node("permute", (x,), Permutation(tuple(draw(st.permutations(range(len(x.type.shape)))))))
+    return graph.node("permute", (x,), AxisOrder(tuple(draw(st.permutations(range(len(x.type.shape)))))))
 
 
 def _slice(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tercet import array, linalg, linear_model, nn, special, stats
     from tercet.array import (
+        Permutation,
         SecretArray,
         acosh,
         asinh,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         persist,
         reveal,
         rsqrt,
+        shuffle,
         sin,
         sqrt,
         stack,
@@ -75,6 +77,7 @@ __all__ = [
     "Measurement",
     "Network",
     "PartyError",
+    "Permutation",
     "PlanError",
     "ProtocolViolation",
     "Refused",
@@ -112,6 +115,7 @@ __all__ = [
     "persist",
     "reveal",
     "rsqrt",
+    "shuffle",
     "sin",
     "special",
     "sqrt",
@@ -136,7 +140,11 @@ _PLACES = {
     **dict.fromkeys(("EmulatedLink", "local"), "tercet.client.local"),
     **dict.fromkeys(_FUNCTIONS, "tercet.array"),
     **dict.fromkeys(
-        ("SecretArray", "assume", "concat", "divide", "explain", "loop", "persist", "reveal", "stack", "where"),
+        ("Permutation", "SecretArray", "assume", "concat", "divide", "explain", "loop", "persist", "reveal", "shuffle"),
+        "tercet.array",
+    ),
+    **dict.fromkeys(
+        ("stack", "where"),
         "tercet.array",
     ),
     "Measurement": "tercet.client.base",

@@ -19,7 +19,7 @@ from tercet.plan.record.compile import Wanted, compile_plan
 from tercet.plan.record.graph import Graph, Recorded
 from tercet.plan.record.public import number_constant
 from tercet.plan.run.passes import Streamed, split
-from tercet.plan.table.attributes import Axes, Axis, Contraction, NewShape, Permutation, Rounding, Shift, StatedBounds
+from tercet.plan.table.attributes import Axes, Axis, AxisOrder, Contraction, NewShape, Rounding, Shift, StatedBounds
 from tercet.plan.table.operations import BY_NAME
 from tercet.plan.types import Type, ValueKind
 from tercet.protocols import compare, convert, equality, matrix, normalise, pieces, product, truncate
@@ -169,7 +169,7 @@ def test_sums_in_blocks_of_proven_factors(size: int | None, cuts: None, monkeypa
     table = graph.node("reshape", (graph.node("concat", (x, y), Axis(0)),), NewShape((2, 150)))
     values = [build.contract(x, y, (0,)), build.contract(x, x, (0,)), build.contract(false, y, (0,))]
     if size is None:
-        values.append(build.matmul(table, graph.node("permute", (table,), Permutation((1, 0)))))
+        values.append(build.matmul(table, graph.node("permute", (table,), AxisOrder((1, 0)))))
     wanted = [Wanted(value, OutputKind.PERSIST, bytes([k]) * 16) for k, value in enumerate(values)]
     plan = compile_plan(wanted, LAN)
     assert Plan.from_bytes(plan.to_bytes()).to_bytes() == plan.to_bytes()

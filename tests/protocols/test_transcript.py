@@ -43,7 +43,8 @@ from tercet.protocols import (
 )
 from tercet.protocols.compare_pc3 import is_negative_pc3
 from tercet.protocols.message import Words
-from tercet.protocols.permutation import compose_orders, invert_order, move_by, random_order
+from tercet.protocols.network import network_rows
+from tercet.protocols.permutation import compose_orders, invert_order, move_by, order_places, random_order
 from tercet.protocols.product import multiply
 from tercet.protocols.reshare import reshare
 from tercet.protocols.reveal import Window, reveal, reveal_bytes
@@ -148,6 +149,7 @@ def of_matrices(trio: Trio) -> None:
 def there_and_back(scope: Scope, x: Share, form: ShuffleForm) -> Body[Any]:
     order = yield from random_order(scope, 80, 2, form)
     back = yield from invert_order(scope, order, 2, form)
+    yield from order_places(scope, order, 2, form)
     order = yield from compose_orders(scope, back, order, 2, form)
     there = yield from move_by(scope, order, [word_column(x)], 2, form)
     return (yield from move_by(scope, order, there, 2, form, back=True))
@@ -163,6 +165,7 @@ def of_bits(trio: Trio) -> None:
     for form in FORMS:
         trio.run(lambda scope, x, y, f=form: sort_rows(scope, x, [y], 2, 2, f), rows, trio.share(RING64, np.arange(80)))
         trio.run(lambda scope, x, f=form: there_and_back(scope, x, f), trio.share(RING64, np.arange(80)))
+    trio.run(lambda scope, x, y: network_rows(scope, x, [y], 2), rows, trio.share(RING64, np.arange(80)))
     trio.run(lambda scope, x: bits.select_rows(scope, x, x), rows)
 
 

@@ -119,6 +119,7 @@ from tercet.array.manipulation import (
     unstack,
 )
 from tercet.array.ordering import argpartition, argsort, compact, lexsort, partition, sort, sort_by
+from tercet.array.permutation import Permutation, shuffle
 from tercet.array.quantiles import median, percentile, quantile, top_k
 from tercet.array.results import assume, explain, persist, reveal
 from tercet.array.runs import unique_counts, unique_values
@@ -167,6 +168,7 @@ def __getattr__(name: str) -> _NoReturn:
 __all__ = [
     "API_VERSIONS",
     "DType",
+    "Permutation",
     "SecretArray",
     "__array_namespace_info__",
     "abs",
@@ -293,6 +295,7 @@ __all__ = [
     "segment_min",
     "segment_rank",
     "segment_sum",
+    "shuffle",
     "sign",
     "signbit",
     "sin",

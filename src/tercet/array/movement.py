@@ -13,7 +13,7 @@ from tercet.array import given
 from tercet.plan.record import build
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import number_constant
-from tercet.plan.table.attributes import Axis, NewShape, Permutation, Ranges
+from tercet.plan.table.attributes import Axis, AxisOrder, NewShape, Ranges
 
 Shape = tuple[int, ...]
 
@@ -56,7 +56,7 @@ def full_shape(size: int, shape: Sequence[int]) -> Shape:
 
 
 def permute(x: Recorded, axes: Sequence[int]) -> Recorded:
-    return x if tuple(axes) == tuple(range(len(axes))) else x.graph.node("permute", (x,), Permutation(tuple(axes)))
+    return x if tuple(axes) == tuple(range(len(axes))) else x.graph.node("permute", (x,), AxisOrder(tuple(axes)))
 
 
 def with_axis_kept(x: Recorded, axes: Sequence[int], ndim: int) -> Recorded:

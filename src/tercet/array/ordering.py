@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -138,17 +138,28 @@ def sort_by(keys: Any, *arrays: SecretArray, descending: bool = False) -> tuple[
         shapes = [each.shape for each in (*several, *arrays)]
         raise ValueError(f"keys are lines as long as the arrays have rows; the shapes are {shapes}")
     session_of(*several, *arrays)
-    lines = [in_lines(settle(key._node), 0) for key in several]
-    falling = [descending != (key._divisor < 0) for key in several]
-    planes = joined_keys([sort_keys(line, down) for line, down in zip(lines, falling, strict=True)])
+    planes = key_planes(several, descending)
     if planes is None or not length[0]:
         return arrays
+    return riding(arrays, lambda rows: rows.graph.node("sort", (planes, rows)))
+
+
+def key_planes(keys: Sequence[SecretArray], descending: bool) -> Recorded | None:
+    """The bits of secret lines of keys, of which the last counts first; None if all are alike."""
+    lines = [in_lines(settle(key._node), 0) for key in keys]
+    falling = [descending != (key._divisor < 0) for key in keys]
+    return joined_keys([sort_keys(line, down) for line, down in zip(lines, falling, strict=True)])
+
+
+def riding(arrays: Sequence[SecretArray], move: Callable[[Recorded], Recorded]) -> tuple[SecretArray, ...]:
+    """Arrays of one length, their rows (first axis) moved together: `move` takes and gives (rows, 1, places)."""
+    length = arrays[0].shape[0]
     nodes = [settle(build.number(x._node)) for x in arrays]
-    columns = [movement.reshape(node, (length[0], node.type.size // length[0])) for node in nodes]
-    rows = [movement.reshape(movement.permute(x, (1, 0)), (x.type.shape[1], 1, *length)) for x in columns]
+    columns = [movement.reshape(node, (length, node.type.size // length)) for node in nodes]
+    rows = [movement.reshape(movement.permute(x, (1, 0)), (x.type.shape[1], 1, length)) for x in columns]
     result = []
-    for x, part in zip(arrays, arranged(planes, rows), strict=True):
-        column = movement.permute(movement.reshape(part, (part.type.shape[0], *length)), (1, 0))
+    for x, part in zip(arrays, carried(rows, move), strict=True):
+        column = movement.permute(movement.reshape(part, (part.type.shape[0], length)), (1, 0))
         moved = SecretArray._new(x._session, movement.reshape(column, x.shape), x._divisor)
         result.append(as_type(moved, bools) if x._type.is_bool else x._again(moved))
     return tuple(result)
@@ -157,9 +168,13 @@ def sort_by(keys: Any, *arrays: SecretArray, descending: bool = False) -> tuple[
 def arranged(planes: Recorded, rows: Sequence[Recorded]) -> list[Recorded]:
     """Numbers as (rows, lines, places), each line in the order of its keys, which are bits as (bits, lines, places), in
     one sort. They keep their bounds and scales."""
+    return carried(rows, lambda joined: joined.graph.node("sort", (planes, joined)))
+
+
+def carried(rows: Sequence[Recorded], move: Callable[[Recorded], Recorded]) -> list[Recorded]:
+    """Numbers as (rows, lines, places), moved together by an operation on all rows. They keep their bounds and scales."""
     ring_bits = max(row.type.ring for row in rows)
-    joined = movement.concat([in_ring(renamed(row, 0, 0), ring_bits) for row in rows], 0)
-    found = joined.graph.node("sort", (planes, joined))
+    found = move(movement.concat([in_ring(renamed(row, 0, 0), ring_bits) for row in rows], 0))
     result, start = [], 0
     for row in rows:
         part = movement.cut(found, [slice(start, start + row.type.shape[0])])

@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 from numpy.typing import NDArray
 
 from tercet.array.core import SecretArray
+from tercet.array.permutation import Permutation
 from tercet.client.encode import decode_words, stored_values
 from tercet.errors import ConfigError
 from tercet.learn.linear_model import LinearRegression
@@ -192,6 +193,13 @@ class BaseSession(ABC):
     @abstractmethod
     def close(self) -> None:
         """End the session; harmless when called again."""
+
+    def permutation(self, n: int) -> Permutation:
+        """A secret permutation of n places, each as likely, that nobody knows: no party, no analyst. Analysts call it.
+
+        It is drawn at once, in two rounds, and kept by the parties, so that it is the same in every job that uses it.
+        """
+        return Permutation.drawn(self, n).persist()
 
     def run(self, wanted: Sequence[Wanted]) -> list[Any]:
         """Compile and run one plan for the results wanted: what secret arrays call to reveal and persist."""

@@ -235,6 +235,8 @@ class Plan:
                 raise reader.fail("an output has a wrong handle")
             if operations[maker_of(value)].is_constant:
                 raise reader.fail("an output is a public constant")
+            if kind == OutputKind.REVEAL and decoder.type_of(value).is_permutation:
+                raise reader.fail("a permutation is not revealed; its places as numbers are")
             outputs.append(PlanOutput(OutputKind(kind), value, handle))
         reader.end()
         plan = cls(tuple(operations), tuple(outputs))
@@ -413,8 +415,10 @@ class _Decoder:
             case Data.HANDLE:
                 data = self._block(operation, inputs, HANDLE_BYTES)
                 if data in self._claimed:
-                    declared = declared.with_claim(not declared.is_bool)
+                    declared = declared.with_claim(not (declared.is_bool or declared.is_permutation))
             case Data.WORDS:
+                if declared.is_permutation:
+                    raise reader.fail("a public array is no permutation that an operation has made")
                 data = self._block(operation, inputs, declared.component_bytes)
                 if not within_bounds(declared, data):
                     raise reader.fail("a constant holds numbers outside its bounds")
@@ -429,9 +433,14 @@ class _Decoder:
             made = PlanOperation(operation, inputs, attrs, declared, data, body, variant, others)
             if any(self.operations[maker_of(value)].is_constant for value in inputs):
                 raise PlanError(f"operation {index} ({operation.name}): takes secret values")
-            check_loop(index, made, [self._type_of(value) for value in inputs])
+            check_loop(index, made, [self.type_of(value) for value in inputs])
         elif operation.data is Data.NOTHING:
             declared = self._checked(index, operation, inputs, attrs, place, terms)
+            if variant and not operation.variants[variant].fits(
+                Call(tuple([term.type for term in terms]), attrs, declared, variant)
+            ):
+                chosen = operation.variants[variant].name
+                raise reader.fail(f"operation {index} ({operation.name}) is none for its variant {chosen!r}")
         # by which types of results are known again: the operand's type, and what else typing looks at
         self._keys[index] = place << 2 | (operation.data is Data.WORDS) << 1 | declared.claimed
         self.operations.append(PlanOperation(operation, inputs, attrs, declared, data, body, variant, others))
@@ -457,7 +466,8 @@ class _Decoder:
         self._used += place == self._used
         return place
 
-    def _type_of(self, value: int) -> Type:
+    def type_of(self, value: int) -> Type:
+        """The type of a value that was read."""
         return self._terms[value].type
 
     def _block(self, operation: Operation[Any], inputs: tuple[int, ...], size: int) -> bytes:
@@ -480,7 +490,7 @@ class _Decoder:
 
     def _claimed_inside(self, inputs: tuple[int, ...], carried: int) -> set[bytes]:
         """The inputs of a loop's body that are claimed there: all that it carries, and what it captures if that is."""
-        claimed = [k < carried or self._type_of(value).claimed for k, value in enumerate(inputs)]
+        claimed = [k < carried or self.type_of(value).claimed for k, value in enumerate(inputs)]
         return {operand_handle(k) for k, is_claimed in enumerate(claimed) if is_claimed}
 
     def _checked(
@@ -543,6 +553,7 @@ def check_loop(index: int, op: PlanOperation, operands: Sequence[Type]) -> None:
     need(op.passes <= MAX_COUNT, f"takes a count up to {MAX_COUNT}")
     count = op.carried
     need(1 <= count <= len(operands), "carries one value at least, and no more than it is given")
+    need(not any(t.is_permutation for t in operands), "carries and captures numbers and bools, no permutations")
     inputs = body.inputs()
     need([handle for handle, _ in inputs] == [operand_handle(k) for k in range(len(operands))], "its body's inputs")
     for operand, (_, wanted) in zip(operands, inputs, strict=True):

@@ -18,6 +18,7 @@ class ValueKind(IntEnum):
     BOOL = 1
     INT = 2
     FIXED = 3
+    PERMUTATION = 4
 
 
 HEADROOM_BITS = 2
@@ -70,10 +71,18 @@ class Type:
         if self.kind is ValueKind.BOOL:
             if (self.ring, self.frac_bits, self.nominal, self.lo, self.hi) != (0, 0, 0, 0, 1):
                 raise PlanError(f"a secret bool has no ring, scale or other bounds than (0, 1): {self}")
+        elif self.is_permutation and (self.ring, self.frac_bits, self.nominal, self.lo, len(self.shape)) != (
+            64,
+            0,
+            0,
+            0,
+            2,
+        ):
+            raise PlanError(f"a permutation has lines and places, in the ring 2^64, from 0 on: {self}")
         elif self.ring not in RINGS:
             raise PlanError(f"ring 2^{self.ring} is not known; known are 2^64 and 2^128")
         elif not 0 <= self.nominal <= self.frac_bits <= MAX_FRAC_BITS or (
-            self.kind is ValueKind.INT and self.frac_bits
+            self.kind is not ValueKind.FIXED and self.frac_bits
         ):
             raise PlanError(f"{self.kind.name} with {self.frac_bits} fractional bits (nominal {self.nominal})")
         elif self.lo > self.hi or magnitude(self.lo, self.hi) >= limit(self.ring):
@@ -99,6 +108,16 @@ class Type:
         return self.kind is ValueKind.BOOL
 
     @property
+    def is_permutation(self) -> bool:
+        """Whether it is a permutation of each of some lines: no number, and of use to few operations alone.
+
+        Stored are the places within its line where elements go; what the words add up to counts modulo 2^w, with w the
+        bits of a line's length. Only operations that make permutations give one (`Operation.orders`), and nobody can
+        upload one, so it is one whatever a plan claims.
+        """
+        return self.kind is ValueKind.PERMUTATION
+
+    @property
     def bits(self) -> int:
         """Bits of the two's complement that holds every stored integer in [lo, hi]."""
         return max(self.hi.bit_length(), (-self.lo - 1).bit_length() if self.lo < 0 else 0) + 1
@@ -121,6 +140,8 @@ class Type:
         shape = ", ".join(map(str, self.shape))
         if self.is_bool:
             return f"bool[{shape}]"
+        if self.is_permutation:
+            return f"permutation[{shape}]"
         scale = 2.0**self.frac_bits
         bounds = f"[{self.lo / scale:g}, {self.hi / scale:g}]"
         frac = f" f{self.frac_bits}" if self.kind is ValueKind.FIXED else ""
@@ -129,6 +150,10 @@ class Type:
 
 def bool_type(shape: tuple[int, ...]) -> Type:
     return Type(ValueKind.BOOL, shape, 0, 0, 0, 0, 1)
+
+
+def permutation_type(lines: int, length: int) -> Type:
+    return Type(ValueKind.PERMUTATION, (lines, length), 64, 0, 0, 0, max(length - 1, 0))
 
 
 def put_type(out: Writer, t: Type) -> None:

@@ -13,7 +13,7 @@ from tercet.protocols.cost import Depths
 from tercet.protocols.message import Layout
 from tercet.protocols.opening import open_shuffled
 from tercet.protocols.scope import Body, Scope
-from tercet.protocols.shuffle import Movable, ShuffleForm, draw_shuffle, place_layout
+from tercet.protocols.shuffle import Movable, ShuffleForm, draw_shuffle, place_layout, word_column
 from tercet.ring import RING32, RING64, scatter
 from tercet.sharing import Party, Share
 
@@ -87,6 +87,16 @@ def compose_orders(scope: Scope, first: Movable, then: Movable, lines: int, form
     """Where elements go by `first` and from there by `then`. Run by all three parties; costs as `move_by` back."""
     (moved,) = yield from move_by(scope, first, [then], lines, form, back=True)
     return moved
+
+
+def order_places(scope: Scope, order: Movable, lines: int, form: ShuffleForm, *, back: bool = False) -> Body[Share]:
+    """Which element comes to each place within its line, as words of the ring of 64 bits; with `back`, where each goes.
+
+    Public places moved by it. Run by all three parties; costs as `move_by`.
+    """
+    known = order_share(_identity(scope, order.own.size, lines))
+    (moved,) = yield from move_by(scope, order, [word_column(known)], lines, form, back=back)
+    return moved.share
 
 
 def move_cost(

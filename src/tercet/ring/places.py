@@ -7,13 +7,15 @@ flat array.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tercet.ring._native import Kernels
-from tercet.ring.arrays import NATIVE, Bytes
+from tercet.ring.arrays import NATIVE, Bits, Bytes
+from tercet.ring.bits import pack_bits, to_planes, unpack_bits, word_count
 from tercet.ring.ring import Ring, Words
 
 Places: TypeAlias = NDArray[np.uint32]
@@ -79,6 +81,53 @@ def scatter(words: Words, order: Places, *, threads: int = 1, native: Kernels = 
     out = np.empty(rows.shape, words.dtype)
     native.scatter(rows, order, out, threads)
     return out.reshape(words.shape)
+
+
+def line_places(within: Sequence[int], length: int, lines: int) -> Places:
+    """Public places of a line, in every line of the flat array."""
+    starts = np.arange(lines, dtype=np.uint32)[:, None] * np.uint32(length)
+    return np.asarray(starts + np.array(within, np.uint32), np.uint32).reshape(-1)
+
+
+def place_planes(length: int, lines: int) -> Bits:
+    """The place within its line of every element of the flat array, as packed bit planes, the lowest first."""
+    within = np.tile(np.arange(length, dtype=np.uint64), lines)
+    return to_planes(within, (length - 1).bit_length())
+
+
+def spread(words: Words, places: Places, count: int) -> Words:
+    """`count` words that are zero but at some places, where those given are; no place occurs twice."""
+    out = np.zeros(count, words.dtype)
+    out[places] = words
+    return out
+
+
+def gather_bits(planes: Bits, count: int, places: Places) -> Bits:
+    """Of packed planes (..., words) of `count` bits, the bits at these places, in their order; for short arrays."""
+    return _packed(_unpacked(planes, count)[..., places])
+
+
+def spread_bits(planes: Bits, have: int, places: Places, count: int) -> Bits:
+    """Packed planes of `count` bits that are 0 but at some places, where the `have` bits of those given are."""
+    out = np.zeros((*planes.shape[:-1], count), np.bool_)
+    out[..., places] = _unpacked(planes, have)
+    return _packed(out)
+
+
+def _unpacked(planes: Bits, count: int) -> NDArray[np.bool_]:
+    rows = np.ascontiguousarray(planes).reshape(-1, planes.shape[-1])
+    bits = np.empty((rows.shape[0], count), np.bool_)
+    for at, row in enumerate(rows):
+        bits[at] = unpack_bits(row, count)
+    return bits.reshape(*planes.shape[:-1], count)
+
+
+def _packed(bits: NDArray[np.bool_]) -> Bits:
+    rows = np.ascontiguousarray(bits).reshape(math.prod(bits.shape[:-1]), bits.shape[-1])
+    out = np.empty((rows.shape[0], word_count(rows.shape[1])), np.uint64)
+    for at, row in enumerate(rows):
+        out[at] = pack_bits(row)
+    return out.reshape(*bits.shape[:-1], out.shape[1])
 
 
 def destinations(

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 
 from tercet.plan.bounds.terms import Bounds, Term, is_same, same_integer
-from tercet.plan.table.attributes import Axis, Permutation, Ranges
+from tercet.plan.table.attributes import Axis, AxisOrder, Ranges
 from tercet.plan.table.operation import Algebra, Flow
 
 _LEVELS = 48
@@ -63,9 +63,11 @@ def _leading_axes(lines: Term, x: Term) -> Iterator[tuple[int, ...]]:
 
 def _order(lines: Term, x: Term) -> tuple[int, ...]:
     moved = same_integer(lines.inputs[0]) if lines.operation.rows is Flow.RESHAPE else lines
+    ndim = len(same_integer(x).type.shape)
     if moved.operation.rows is Flow.PERMUTE:
-        return moved.attrs.of(Permutation).axes
-    return tuple(range(len(same_integer(x).type.shape)))
+        axes = moved.attrs.of(AxisOrder).axes
+        return axes if len(axes) == ndim else ()  # of another array
+    return tuple(range(ndim))
 
 
 def _is_lines_of(lines: Term, x: Term, axes: tuple[int, ...], extreme: Term) -> bool:

@@ -23,7 +23,7 @@ from typing import Any
 from tercet.plan.bounds.relations import related
 from tercet.plan.bounds.terms import Bounds, Term, is_same, same_integer
 from tercet.plan.table.attributes import Attributes, Axis, Normalisation, Ranges, StatedBounds
-from tercet.plan.table.operation import Algebra, Bounding, Flow, Operation
+from tercet.plan.table.operation import Algebra, Bounding, Flow, Operation, check_orders
 from tercet.plan.table.reasons import ProofRule
 from tercet.plan.types import Type
 
@@ -136,12 +136,12 @@ def _normalised(term: Term) -> Bounds | None:
 
 
 def _arranged(term: Term) -> Bounds | None:
-    """Some rows of a sort of arrays that were put one below the other: those of one of these."""
+    """Some rows of a sort, a shuffle or a move of arrays that were put one below the other: those of one of these."""
     term = same_integer(term)
     source = term.inputs[0] if term.operation.rows is Flow.SLICE else None
-    if source is None or source.operation.rows is not Flow.ORDERED:
+    if source is None or source.operation.rows is not Flow.ORDERED or not source.inputs:
         return None
-    joined, (start, count, step) = source.inputs[1], term.attrs.of(Ranges).ranges[0]
+    joined, (start, count, step) = source.inputs[-1], term.attrs.of(Ranges).ranges[0]
     if joined.operation.rows is not Flow.CONCAT or joined.attrs.of(Axis).axis or step != 1:
         return None
     first = 0
@@ -167,14 +167,16 @@ def result_type(operation: Operation[Any], inputs: Sequence[Term], attrs: Attrib
 
     Called wherever a plan is recorded or read: by clients, by each node, for pieces of plans alike.
     """
-    found = operation.infer(tuple([term.type for term in inputs]), attrs)
+    types = tuple([term.type for term in inputs])
+    check_orders(operation, types)
+    found = operation.infer(types, attrs)
     return marked(found, operation, inputs, attrs)
 
 
 def marked(found: Type, operation: Operation[Any], inputs: Sequence[Term], attrs: Attributes) -> Type:
     """The type with the mark that follows from the operation and from those of its inputs."""
     claimed = (
-        not found.is_bool
+        not (found.is_bool or found.is_permutation)
         and operation.bounds is not Bounding.ENFORCED
         and (
             any(term.type.claimed for term in inputs)

@@ -145,7 +145,9 @@ def quickest(operation: Operation[Any], call: Call[Attributes], network: Network
 
     The only place where variants are chosen. Raises PlanError if none may run.
     """
-    allowed = [number for number, variant in enumerate(operation.variants) if security in variant.modes]
+    allowed = [
+        number for number, variant in enumerate(operation.variants) if security in variant.modes and variant.fits(call)
+    ]
     if not allowed:
         raise PlanError(f"{operation.name} has no protocol for the mode {security.name.lower()}")
     return min(allowed, key=lambda number: network.seconds(operation.variants[number].cost(call)))

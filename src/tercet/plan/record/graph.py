@@ -62,6 +62,7 @@ class Graph:
         self.exact_rounding = exact_rounding
         """Whether what is rounded is rounded to the nearest always, and not by a coin (`plan.record.scale`)."""
         self._serial = 0
+        self._draws = 0
         self._known: WeakValueDictionary[tuple[object, ...], Recorded] = WeakValueDictionary()
 
     def input(self, handle: bytes, type: Type) -> Recorded:
@@ -71,6 +72,11 @@ class Graph:
     def constant(self, type: Type, data: bytes) -> Recorded:
         """A public array: ring words or packed bits."""
         return self._leaf(CONSTANT, type, data)
+
+    def draw_number(self) -> int:
+        """A number that no other draw of this session has: what is drawn under it is independent of all others."""
+        self._draws += 1
+        return self._draws
 
     def node(self, name: str, inputs: tuple[Recorded, ...], attrs: Attributes | None = None) -> Recorded:
         """An operation on recorded values; its type follows from the table. Raises PlanError if it has none.

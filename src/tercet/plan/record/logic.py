@@ -24,7 +24,7 @@ from tercet.plan.record.build import (
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import DEFAULT_FRAC_BITS, bool_constant, bounds_of, integers, number_constant, thresholds
 from tercet.plan.record.scale import at_scale, bounded, fitting_ring, in_ring, renamed
-from tercet.plan.table.attributes import Axis, NewShape, Permutation, Ranges
+from tercet.plan.table.attributes import Axis, AxisOrder, NewShape, Ranges
 from tercet.plan.table.operation import Algebra, broadcast_shapes
 from tercet.plan.table.reasons import SELECTED
 from tercet.plan.types import Type, magnitude, smallest_ring
@@ -191,7 +191,7 @@ def reduce_and(x: Recorded, axes: tuple[int, ...]) -> Recorded:
     columns = math.prod(shape)
     if not terms:
         return bool_node(x, np.ones(shape, bool))
-    x = x.graph.node("permute", (x,), Permutation((*axes, *rest)))
+    x = x.graph.node("permute", (x,), AxisOrder((*axes, *rest)))
     x = x.graph.node("reshape", (x,), NewShape((terms, columns)))
     while terms > 1:
         half = terms // 2

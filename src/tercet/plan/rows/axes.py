@@ -21,10 +21,10 @@ from tercet.plan.table.attributes import (
     Attributes,
     Axes,
     Axis,
+    AxisOrder,
     Contraction,
     MatrixProduct,
     NewShape,
-    Permutation,
     PublicMatrix,
     Ranges,
     Shifting,
@@ -199,7 +199,7 @@ def _reshape(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
 
 
 def _permute(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
-    axes = op.attrs.of(Permutation).axes
+    axes = op.attrs.of(AxisOrder).axes
     last = len(axes) - 1
     return AxisMeaning(Moved({last - old: last - new for new, old in enumerate(axes)}))
 

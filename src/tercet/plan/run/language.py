@@ -101,6 +101,8 @@ class PlanLanguage:
     def check_label(self, label: bytes, ring_bits: int, shape: tuple[int, ...]) -> None:
         """Raise PlanError unless the label is that of an array of this ring and shape."""
         t = read_type(label)
+        if t.is_permutation:
+            raise PlanError("a permutation is made by an operation of a plan, and not uploaded")
         if t.ring != ring_bits or t.shape != shape:
             raise PlanError(f"an array of ring {ring_bits} and shape {shape} is no {t}")
 

@@ -183,7 +183,7 @@ class NewShape(Attributes):
 
 
 @dataclass(frozen=True, slots=True)
-class Permutation(Attributes):
+class AxisOrder(Attributes):
     """For every axis of the result, the axis of the input that it is."""
 
     axes: Counts
@@ -259,6 +259,29 @@ class PieceTable(Approximation):
     out_bits: Count = 0
     ends: Integers = ()
     coefficients: Integers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DrawNumber(Attributes):
+    """Which draw of a plan it is: those of different numbers are independent."""
+
+    number: Count
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnLines(Attributes):
+    """So many lines of one length, and which draw of a plan it is."""
+
+    lines: Count
+    length: Count
+    number: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing(Attributes):
+    """Whether a permutation is undone, and not applied."""
+
+    back: Flag = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,11 @@ class Security(Enum):
     """A party that follows the protocol and looks at what it receives."""
 
 
+def any_call(call: object) -> bool:
+    """Of what is for every call."""
+    return True
+
+
 def no_cost(call: object) -> Cost:
     """Of what each party does alone."""
     return NOTHING
@@ -41,6 +46,8 @@ class Variant:
     run: Callable[..., Any]
     cost: Callable[[Any], Cost] = no_cost
     modes: frozenset[Security] = frozenset(Security)
+    fits: Callable[[Any], bool] = any_call
+    """Whether it is for such a call, if it is not for all: plans choose it for no other, and nodes refuse it there."""
 
 
 def only(run: Callable[..., Any], cost: Callable[[Any], Cost] = no_cost) -> tuple[Variant]:
@@ -236,6 +243,8 @@ class Operation(Generic[A]):
     """At which places among the inputs a public constant may stand, at one of them at most."""
     needs_public: bool = False
     """Whether one must stand there."""
+    orders: tuple[int, ...] = ()
+    """At which places among the inputs permutations stand: there and nowhere else (`check_orders`)."""
 
     def run(self, scope: Scope, call: Call[A], *values: Any) -> Any:
         """The operation at one party, by the variant of the call."""
@@ -288,6 +297,16 @@ def numeric(*types: Type) -> None:
             raise PlanError("takes numbers, got a bool")
         if t.ring != ring_bits:
             raise PlanError(f"inputs are in different rings: {[t.ring for t in types]}")
+
+
+def check_orders(operation: Operation[Any], types: Sequence[Type]) -> None:
+    """PlanError unless permutations stand just where the operation takes them: an opening behind a shuffle would show
+    the values of what is none (docs/security/shuffles.md)."""
+    for place, t in enumerate(types):
+        if t.is_permutation and place not in operation.orders:
+            raise PlanError(f"{operation.name} takes no permutation")
+        if place in operation.orders and not t.is_permutation:
+            raise PlanError(f"{operation.name} takes a permutation that an operation has made, not {t}")
 
 
 def one_number(rule: Callable[[Type, A], Type]) -> Callable[[Sequence[Type], A], Type]:

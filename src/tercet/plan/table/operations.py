@@ -16,6 +16,7 @@ from tercet.plan.table.ops_functions import FUNCTIONS
 from tercet.plan.table.ops_local import LOCAL
 from tercet.plan.table.ops_move import MOVES
 from tercet.plan.table.ops_order import ORDER
+from tercet.plan.table.ops_permute import PERMUTATIONS
 from tercet.plan.table.ops_pieces import PIECES
 from tercet.plan.table.ops_products import PRODUCTS
 from tercet.plan.types import Type
@@ -85,6 +86,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     *FUNCTIONS,
     *PIECES,
     *ORDER,
+    *PERMUTATIONS,
     LOOP,
 )
 BY_NAME: Mapping[str, Operation[Any]] = MappingProxyType({op.name: op for op in OPERATIONS})

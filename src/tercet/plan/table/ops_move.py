@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.plan.table.attributes import Axis, NewShape, Permutation, Ranges
+from tercet.plan.table.attributes import Axis, AxisOrder, NewShape, Ranges
 from tercet.plan.table.operation import (
     A,
     Call,
@@ -78,7 +78,7 @@ def _in_whole_words(attrs: A, source: tuple[int, ...], target: tuple[int, ...]) 
             found = Ranges((*ranges[:-1], (0, length // 64, 1)))
         case NewShape(shape):
             found = NewShape(_word_shape(shape))
-        case Permutation(axes) if axes[-1] == len(axes) - 1:
+        case AxisOrder(axes) if axes[-1] == len(axes) - 1:
             found = attrs
         case Axis(axis) if axis < len(source) - 1:
             found = attrs
@@ -91,7 +91,7 @@ def _shape_reshape(shape: tuple[int, ...], attrs: NewShape) -> tuple[int, ...]:
     return attrs.shape
 
 
-def _shape_permute(shape: tuple[int, ...], attrs: Permutation) -> tuple[int, ...]:
+def _shape_permute(shape: tuple[int, ...], attrs: AxisOrder) -> tuple[int, ...]:
     need(sorted(attrs.axes) == list(range(len(shape))), f"axes {attrs.axes} do not permute {len(shape)} dimensions")
     return tuple(shape[axis] for axis in attrs.axes)
 
@@ -197,7 +197,7 @@ def _sliced(array: NDArray[Any], attrs: Ranges, shape: tuple[int, ...]) -> NDArr
     return array[slices_of(attrs, array.shape)]
 
 
-def _permuted(array: NDArray[Any], attrs: Permutation, shape: tuple[int, ...]) -> NDArray[Any]:
+def _permuted(array: NDArray[Any], attrs: AxisOrder, shape: tuple[int, ...]) -> NDArray[Any]:
     return np.transpose(array, attrs.axes)
 
 
@@ -221,7 +221,7 @@ MOVES: tuple[Operation[Any], ...] = (
         "permute",
         12,
         "axes in another order",
-        Permutation,
+        AxisOrder,
         _moving(_shape_permute),
         only(_run_moving(_permuted)),
         _move(_permuted),

@@ -1,14 +1,14 @@
-"""Operations that ordering and counting rest on: numbers as bits, how many bits are set, rows by their keys."""
+"""Operations that ordering and counting rest on: numbers as bits, how many bits are set."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tercet.plan.table.attributes import Attributes, Axes, BitCount
+from tercet.plan.table.attributes import Axes, BitCount
 from tercet.plan.table.operation import (
     Call,
     Flow,
@@ -17,7 +17,6 @@ from tercet.plan.table.operation import (
     arity,
     boolean,
     check_axes,
-    fewer,
     need,
     numeric,
     only,
@@ -27,9 +26,7 @@ from tercet.protocols.convert import words_to_bits, words_to_bits_cost
 from tercet.protocols.cost import NOTHING, Cost
 from tercet.protocols.count import count_lines, count_lines_cost
 from tercet.protocols.scope import Body, Scope
-from tercet.protocols.shuffle import TWO_ROUNDS
-from tercet.protocols.sort import sort_rows, sort_rows_cost
-from tercet.ring import cut_bits, pack_bits, unpack_bits
+from tercet.ring import pack_bits, unpack_bits
 from tercet.sharing import BitShare, Share
 
 
@@ -94,48 +91,6 @@ def _plain_count(inputs: Sequence[Plain], attrs: Axes, out: Type) -> Plain:
     return np.asarray(np.count_nonzero(inputs[0], axis=attrs.axes)).astype(object)
 
 
-def _infer_sort(inputs: Sequence[Type], attrs: Attributes) -> Type:
-    arity(inputs, 2)
-    keys, rows = inputs
-    boolean(keys)
-    numeric(rows)
-    need(len(keys.shape) == 3 and len(rows.shape) == 3, "takes bits of keys, lines, places; and rows, lines, places")
-    need(keys.shape[1:] == rows.shape[1:], f"shapes {keys.shape} and {rows.shape} differ in lines or places")
-    need(keys.shape[0] > 0 and rows.shape[0] > 0, "takes one bit and one row at least")
-    return rows
-
-
-def _run_sort(digit_bits: int) -> Callable[..., Body[Share]]:
-    def run(scope: Scope, call: Call[Attributes], keys: BitShare, rows: Share) -> Body[Share]:
-        (bits, lines, length), number = call.inputs[0].shape, rows.shape[0]
-        count = lines * length
-
-        def planes(words: np.ndarray) -> np.ndarray:
-            return np.stack([cut_bits(words, bit * count, count) for bit in range(bits)])
-
-        parts = [rows[at].flat() for at in range(number)]
-        planed = BitShare(count, planes(keys.own), planes(keys.next))
-        found = yield from sort_rows(scope, planed, parts, lines, digit_bits, TWO_ROUNDS)
-        own, following = (np.stack([getattr(part, side) for part in found]) for side in ("own", "next"))
-        return Share(rows.ring, own, following).reshape(call.out.shape)
-
-    return run
-
-
-def _cost_sort(digit_bits: int) -> Callable[[Call[Attributes]], Cost]:
-    def cost(call: Call[Attributes]) -> Cost:
-        bits, lines, length = call.inputs[0].shape
-        return sort_rows_cost(bits, lines * length, lines, digit_bits, [call.ring] * call.out.shape[0], TWO_ROUNDS)
-
-    return cost
-
-
-def _plain_sort(inputs: Sequence[Plain], attrs: Attributes, out: Type) -> Plain:
-    keys, rows = np.asarray(inputs[0], dtype=bool), np.asarray(inputs[1], dtype=object)
-    order = np.lexsort(keys, axis=-1)
-    return np.take_along_axis(rows, np.broadcast_to(order, rows.shape), axis=2)
-
-
 ORDER: tuple[Operation[Any], ...] = (
     Operation(
         "bits",
@@ -158,16 +113,5 @@ ORDER: tuple[Operation[Any], ...] = (
         _plain_count,
         protocol="one cross term modulo 2^w, w one more than the bits of the length; its wrap as another",
         rows=Flow.SUM,
-    ),
-    Operation(
-        "sort",
-        130,
-        "rows in the order of their keys, which are given as bits; stable",
-        Attributes,
-        _infer_sort,
-        fewer(_run_sort(2), _cost_sort(2), _run_sort(3), _cost_sort(3)),
-        _plain_sort,
-        protocol="radix sort by digits of 2 or 3 bits; shuffled places are opened (Chida et al. 2019)",
-        rows=Flow.ORDERED,
     ),
 )

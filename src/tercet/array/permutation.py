@@ -1,0 +1,178 @@
+"""Secret permutations as objects, and shuffles: who holds one holds an order that nobody has to know."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tercet.array import movement
+from tercet.array.core import Runner, SecretArray, session_of
+from tercet.array.ordering import key_planes, riding
+from tercet.plan.plan import OutputKind
+from tercet.plan.record.compile import Wanted
+from tercet.plan.record.graph import Recorded
+from tercet.plan.table.attributes import DrawnLines, DrawNumber, Undoing
+from tercet.plan.types import MAX_ELEMENTS
+
+
+class Permutation:
+    """A secret permutation p of n places: p.apply(x) is what NumPy calls x[p]. Nobody sees p.
+
+    Made by `argsort`, by a session's `permutation(n)`, by `invert` and `compose`, and in no other way: plans have a
+    type for it that nodes check, so that no array of numbers can stand in its place. Like a secret array it is an
+    expression until it is used; `persist` keeps it at the parties. What is opened in its use are shuffled places,
+    uniform whatever p is (docs/security/shuffles.md). To a policy what it has moved is single rows.
+    """
+
+    __slots__ = ("_node", "_session", "_undone")
+    __hash__ = None  # type: ignore[assignment]
+
+    _node: Recorded
+    _session: Runner
+    _undone: bool
+
+    def __init__(self) -> None:
+        raise TypeError("a secret permutation is made by Permutation.argsort(keys) or session.permutation(n)")
+
+    @classmethod
+    def _new(cls, session: Runner, node: Recorded, undone: bool = False) -> Permutation:
+        # the node says where elements go, the inverse of p; or, undone, it is p
+        made = object.__new__(cls)
+        made._session, made._node, made._undone = session, node, undone
+        return made
+
+    @classmethod
+    def argsort(cls, keys: Any, *, descending: bool = False) -> Permutation:
+        """The permutation that sorts a secret line of keys, or several of which the last counts first; stable.
+
+        Costs as a sort without what rides along: about 8 w bits an element, party and digit of two or three bits, with
+        w = log2(n + 1). Exact. TypeError for keys that are not secret, ValueError where lengths differ.
+        """
+        several = list(keys) if isinstance(keys, list | tuple) else [keys]
+        if not several or not all(isinstance(key, SecretArray) for key in several):
+            raise TypeError("argsort takes a secret line of keys, or a list of such lines")
+        if any(key.shape != several[0].shape or key.ndim != 1 for key in several):
+            raise ValueError(f"keys are lines of one length; the shapes are {[key.shape for key in several]}")
+        session, (length,) = session_of(*several), several[0].shape
+        planes = key_planes(several, descending)
+        if planes is None:
+            # all are alike: one bit that is set nowhere keeps their order
+            planes = _no_bits(several[0], length)
+        return cls._new(session, planes.graph.node("sort_order", (planes,)))
+
+    @classmethod
+    def drawn(cls, session: Runner, n: int) -> Permutation:
+        """A uniform permutation, drawn anew by every job that uses it; `session.permutation(n)` draws one and keeps it.
+
+        Two rounds, 4 w bits an element in all, with w = log2(n + 1). Exact: each is as likely.
+        """
+        if isinstance(n, bool | np.bool_) or not isinstance(n, int | np.integer) or not 0 <= n <= MAX_ELEMENTS:
+            raise TypeError(f"a permutation has a public number of places, from 0 on, not {n!r}")
+        graph = session.graph
+        return cls._new(session, graph.node("draw_order", (), DrawnLines(1, int(n), graph.draw_number())))
+
+    def __len__(self) -> int:
+        return self._node.type.shape[1]
+
+    def __repr__(self) -> str:
+        return f"Permutation({len(self)} places, secret)"
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError("a secret permutation has no items; its places as secret integers are p.indices()")
+
+    def apply(self, *arrays: SecretArray, axis: int = 0) -> Any:
+        """x[p] along an axis; of several secret arrays, which ride along in one pass, a tuple.
+
+        Three rounds (of an inverse, five); 4 words in all for each element, and 7 w bits a place with w = log2(n + 1).
+        Bounds are those of x. Exact. TypeError for arrays that are not secret, ValueError where lengths differ.
+        """
+        return self._applied(arrays, axis, Undoing(self._undone))
+
+    def invert(self) -> Permutation:
+        """The permutation that undoes it: p.invert().apply(p.apply(x)) is x. Free."""
+        return Permutation._new(self._session, self._node, not self._undone)
+
+    def compose(self, then: Permutation) -> Permutation:
+        """p and then another: p.compose(q).apply(x) is q.apply(p.apply(x)), x[p][q].
+
+        Five rounds, 11 w bits a place in all; as many again in three rounds for each of the two that is an inverse.
+        """
+        if not isinstance(then, Permutation):
+            raise TypeError(f"compose takes a secret permutation, not {type(then).__name__}")
+        if then._session is not self._session or len(then) != len(self):
+            raise ValueError(f"permutations of one session and length are composed, not {len(self)} and {len(then)}")
+        nodes = (self._plain_node(), then._plain_node())
+        return Permutation._new(self._session, nodes[0].graph.node("compose_orders", nodes))
+
+    def indices(self) -> SecretArray:
+        """p as secret integers, as NumPy's argsort gives it; costs as `apply` of one array."""
+        places = self._node.graph.node("order_places", (self._node,), Undoing(self._undone))
+        return SecretArray._new(self._session, movement.reshape(places, (len(self),)))
+
+    def persist(self) -> Permutation:
+        """Compute it now and keep it at the parties, so that every later job uses the same; those drawn differ else."""
+        (kept,) = self._session.run([Wanted(self._node, OutputKind.PERSIST)])
+        return Permutation._new(self._session, kept, self._undone)
+
+    def _plain_node(self) -> Recorded:
+        return self._node.graph.node("invert_order", (self._node,)) if self._undone else self._node
+
+    def _applied(self, arrays: tuple[SecretArray, ...], axis: int, undoing: Undoing) -> Any:
+        fronts, place = _fronts(arrays, axis, "apply")
+        if any(x.shape[0] != len(self) for x in fronts):
+            raise ValueError(f"a permutation of {len(self)} places, arrays of {[x.shape[0] for x in fronts]}")
+        if session_of(*arrays) is not self._session:
+            raise ValueError("the permutation and the arrays are of different sessions")
+        if len(self) < 2:
+            return arrays[0] if len(arrays) == 1 else arrays
+        found = riding(fronts, lambda rows: rows.graph.node("move", (self._node, rows), undoing))
+        return _backs(found, place)
+
+
+def shuffle(*arrays: SecretArray, axis: int = 0) -> Any:
+    """Secret arrays in a common random order along an axis, each order as likely, that nobody knows: no party, no
+    analyst. A new array, or a tuple of several that ride along in one pass.
+
+    Two rounds, 4 words in all for each element. Exact; bounds are those of the arrays. Every job draws anew: `persist`
+    what several jobs are to see in one order. To a policy the result is single rows. TypeError for arrays that are not
+    secret (of public ones, use a session's `permutation`), ValueError where lengths differ.
+    """
+    fronts, place = _fronts(arrays, axis, "shuffle")
+    session_of(*arrays)
+    if fronts[0].shape[0] < 2:
+        return arrays[0] if len(arrays) == 1 else arrays
+    number = fronts[0]._node.graph.draw_number()
+    found = riding(fronts, lambda rows: rows.graph.node("shuffle", (rows,), DrawNumber(number)))
+    return _backs(found, place)
+
+
+def _fronts(arrays: tuple[SecretArray, ...], axis: int, what: str) -> tuple[tuple[SecretArray, ...], int]:
+    """The arrays with the axis in front, and which it was."""
+    if not arrays or not all(isinstance(x, SecretArray) for x in arrays):
+        raise TypeError(f"{what} takes secret arrays")
+    if any(not x.ndim for x in arrays):
+        raise ValueError(f"{what} takes arrays of one axis at least")
+    places = [movement.normal_axis(axis, x.ndim) for x in arrays]
+    fronts = tuple(_turned(x, at, 0) for x, at in zip(arrays, places, strict=True))
+    if len(set(places)) > 1 or len({x.shape[0] for x in fronts}) > 1:
+        raise ValueError(f"{what} takes arrays of one length along one axis, not of {[x.shape for x in arrays]}")
+    return fronts, places[0]
+
+
+def _backs(found: tuple[SecretArray, ...], place: int) -> Any:
+    turned = tuple(_turned(x, 0, place) for x in found)
+    return turned[0] if len(turned) == 1 else turned
+
+
+def _turned(x: SecretArray, source: int, target: int) -> SecretArray:
+    order = [at for at in range(x.ndim) if at != source]
+    order.insert(target, source)
+    return x._moved(lambda a: movement.permute(a, order))
+
+
+def _no_bits(key: SecretArray, length: int) -> Recorded:
+    """One plane of secret bits that are all False."""
+    own = movement.reshape(key._node, (1, 1, length))
+    own = own if own.type.is_bool else own.graph.node("negative", (own,))
+    return own.graph.node("xor", (own, own))

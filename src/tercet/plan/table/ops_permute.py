@@ -1,0 +1,425 @@
+"""Sorting, and permutations that nobody knows: made, undone, composed, and rows moved by them.
+
+A permutation is a value of a type of its own. Operations here alone give one, all of them permutations whatever their
+inputs are, and those that take one take nothing else, so that a plan cannot have the places of what is none opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tercet.plan.table.attributes import Attributes, DrawnLines, DrawNumber, Undoing
+from tercet.plan.table.operation import Call, Flow, Operation, Plain, Variant, arity, boolean, need, numeric
+from tercet.plan.types import Type, ValueKind, permutation_type
+from tercet.protocols.cost import NOTHING, Cost, Depths
+from tercet.protocols.message import Words
+from tercet.protocols.network import LONGEST, network_rows, network_rows_cost
+from tercet.protocols.permutation import (
+    compose_orders,
+    invert_order,
+    move_by,
+    move_cost,
+    order_column,
+    order_places,
+    order_share,
+    random_order,
+)
+from tercet.protocols.scope import Body, Scope
+from tercet.protocols.shuffle import (
+    THREE_PASSES,
+    TWO_ROUNDS,
+    Movable,
+    ShuffleForm,
+    draw_shuffle,
+    place_layout,
+    word_column,
+)
+from tercet.protocols.sort import sort_order, sort_order_cost, sort_rows, sort_rows_cost
+from tercet.ring import cut_bits, stack
+from tercet.sharing import BitShare, Share
+
+_FORMS = ((TWO_ROUNDS, ""), (THREE_PASSES, ", provable"))
+
+
+def _three_axes(rows: Type) -> tuple[int, int]:
+    numeric(rows)
+    need(len(rows.shape) == 3 and rows.shape[0] > 0, "takes rows, lines, places; one row at least")
+    _, lines, length = rows.shape
+    return lines, length
+
+
+def _key_lines(keys: Type) -> tuple[int, int]:
+    boolean(keys)
+    need(len(keys.shape) == 3 and keys.shape[0] > 0, "takes bits of keys, lines, places; one bit at least")
+    _, lines, length = keys.shape
+    return lines, length
+
+
+def _infer_sort(inputs: Sequence[Type], attrs: Attributes) -> Type:
+    arity(inputs, 2)
+    lines, of_rows = _key_lines(inputs[0]), _three_axes(inputs[1])
+    need(lines == of_rows, f"shapes {inputs[0].shape} and {inputs[1].shape} differ in lines or places")
+    return inputs[1]
+
+
+def _infer_sort_order(inputs: Sequence[Type], attrs: Attributes) -> Type:
+    arity(inputs, 1)
+    return permutation_type(*_key_lines(inputs[0]))
+
+
+def _infer_draw(inputs: Sequence[Type], attrs: DrawnLines) -> Type:
+    arity(inputs, 0)
+    return permutation_type(attrs.lines, attrs.length)
+
+
+def _infer_shuffle(inputs: Sequence[Type], attrs: DrawNumber) -> Type:
+    arity(inputs, 1)
+    _three_axes(inputs[0])
+    return inputs[0]
+
+
+def _infer_move(inputs: Sequence[Type], attrs: Undoing) -> Type:
+    arity(inputs, 2)
+    lines = _three_axes(inputs[1])
+    need(inputs[0].shape == lines, f"a permutation of {inputs[0].shape} lines and places, rows of {lines}")
+    return inputs[1]
+
+
+def _infer_invert(inputs: Sequence[Type], attrs: Attributes) -> Type:
+    arity(inputs, 1)
+    return inputs[0]
+
+
+def _infer_places(inputs: Sequence[Type], attrs: Undoing) -> Type:
+    arity(inputs, 1)
+    shape = inputs[0].shape
+    return Type(ValueKind.INT, shape, 64, 0, 0, 0, max(shape[1] - 1, 0))
+
+
+def _infer_compose(inputs: Sequence[Type], attrs: Attributes) -> Type:
+    arity(inputs, 2)
+    need(inputs[0].shape == inputs[1].shape, f"permutations of {inputs[0].shape} and {inputs[1].shape}")
+    return inputs[0]
+
+
+# ---- at a party ----
+
+
+def _planes(keys: BitShare, bits: int, count: int) -> BitShare:
+    own, following = (
+        stack([cut_bits(words, bit * count, count) for bit in range(bits)]) for words in (keys.own, keys.next)
+    )
+    return BitShare(count, own, following)
+
+
+def _parts(rows: Share) -> list[Share]:
+    return [rows[at].flat() for at in range(rows.shape[0])]
+
+
+def _together(parts: Sequence[Share], like: Share, shape: tuple[int, ...]) -> Share:
+    own, following = (stack([getattr(part, side) for part in parts]) for side in ("own", "next"))
+    return Share(like.ring, own, following).reshape(shape)
+
+
+def _lines(call: Call[Any]) -> tuple[int, int]:
+    """Lines and length of a call's last operand, or of its result where it has none."""
+    lines, length = (call.inputs[-1] if call.inputs else call.out).shape[-2:]
+    return lines, length
+
+
+def _sort(
+    digit_bits: int, form: ShuffleForm, scope: Scope, call: Call[Any], keys: BitShare, rows: Share
+) -> Body[Share]:
+    bits, lines, length = call.inputs[0].shape
+    planes = _planes(keys, bits, lines * length)
+    found = yield from sort_rows(scope, planes, _parts(rows), lines, digit_bits, form)
+    return _together(found, rows, call.out.shape)
+
+
+def _sort_cost(digit_bits: int, form: ShuffleForm, call: Call[Any]) -> Cost:
+    bits, lines, length = call.inputs[0].shape
+    return sort_rows_cost(bits, lines * length, lines, digit_bits, [call.ring] * call.out.shape[0], form)
+
+
+def _network(scope: Scope, call: Call[Any], keys: BitShare, rows: Share) -> Body[Share]:
+    bits, lines, length = call.inputs[0].shape
+    if not lines * length:
+        return rows
+    found = yield from network_rows(scope, _planes(keys, bits, lines * length), _parts(rows), lines)
+    return _together(found, rows, call.out.shape)
+
+
+def _network_cost(call: Call[Any]) -> Cost:
+    bits, lines, length = call.inputs[0].shape
+    return network_rows_cost(bits, lines * length, lines, [call.ring] * call.out.shape[0])
+
+
+def _short(call: Call[Any]) -> bool:
+    return bool(call.inputs[0].shape[2] <= LONGEST)
+
+
+def _plane_order(digit_bits: int, form: ShuffleForm, scope: Scope, call: Call[Any], keys: BitShare) -> Body[Share]:
+    bits, lines, length = call.inputs[0].shape
+    if not lines * length:
+        return Share.empty(call.ring, call.out.shape)
+    order = yield from sort_order(scope, _planes(keys, bits, lines * length), lines, digit_bits, form)
+    return order_share(order).reshape(call.out.shape)
+
+
+def _plane_order_cost(digit_bits: int, form: ShuffleForm, call: Call[Any]) -> Cost:
+    bits, lines, length = call.inputs[0].shape
+    return sort_order_cost(bits, lines * length, lines, digit_bits, form) if lines * length else NOTHING
+
+
+def _drawn(form: ShuffleForm, scope: Scope, call: Call[Any]) -> Body[Share]:
+    lines, length = call.out.shape
+    if not lines * length:
+        return Share.empty(call.ring, call.out.shape)
+    order = yield from random_order(scope, lines * length, lines, form)
+    return order_share(order).reshape(call.out.shape)
+
+
+def _drawn_cost(form: ShuffleForm, call: Call[Any]) -> Cost:
+    lines, length = call.out.shape
+    return form.cost([place_layout(length, lines)]) if lines * length else NOTHING
+
+
+def _shuffled(form: ShuffleForm, scope: Scope, call: Call[Any], rows: Share) -> Body[Share]:
+    lines, length = _lines(call)
+    if lines * length:
+        by = draw_shuffle(scope, lines * length, lines)
+        moved = yield from form(scope, [word_column(part) for part in _parts(rows)], by)
+        rows = _together([column.share for column in moved], rows, call.out.shape)
+    return rows
+
+
+def _shuffled_cost(form: ShuffleForm, call: Call[Any]) -> Cost:
+    lines, length = _lines(call)
+    return form.cost([Words(call.ring, (lines * length,))] * call.out.shape[0]) if lines * length else NOTHING
+
+
+def _moved(form: ShuffleForm, scope: Scope, call: Call[Undoing], order: Share, rows: Share) -> Body[Share]:
+    lines, length = _lines(call)
+    if not lines * length:
+        return rows
+    columns = [word_column(part) for part in _parts(rows)]
+    places = order_column(order.flat(), lines)
+    moved = yield from move_by(scope, places, columns, lines, form, back=call.attrs.back)
+    return _together([column.share for column in moved], rows, call.out.shape)
+
+
+def _moved_cost(form: ShuffleForm, call: Call[Undoing]) -> Cost:
+    lines, length = _lines(call)
+    columns = [Words(call.ring, (lines * length,))] * call.out.shape[0]
+    return _moving_cost(form, lines, length, columns, back=call.attrs.back)
+
+
+def _moving_cost(form: ShuffleForm, lines: int, length: int, columns: Sequence[Any], *, back: bool) -> Cost:
+    if not lines * length:
+        return NOTHING
+    depths = Depths()
+    total = move_cost(depths, place_layout(length, lines), columns, form, back=back)
+    return Cost(depths.rounds, total)
+
+
+def _inverted(form: ShuffleForm, scope: Scope, call: Call[Any], order: Share) -> Body[Share]:
+    lines, length = _lines(call)
+    if not lines * length:
+        return order
+    found = yield from invert_order(scope, order_column(order.flat(), lines), lines, form)
+    return order_share(found).reshape(call.out.shape)
+
+
+def _composed(form: ShuffleForm, scope: Scope, call: Call[Any], first: Share, then: Share) -> Body[Share]:
+    lines, length = _lines(call)
+    if not lines * length:
+        return first
+    one, two = (order_column(order.flat(), lines) for order in (first, then))
+    found: Movable = yield from compose_orders(scope, one, two, lines, form)
+    return order_share(found).reshape(call.out.shape)
+
+
+def _placed(form: ShuffleForm, scope: Scope, call: Call[Undoing], order: Share) -> Body[Share]:
+    lines, length = _lines(call)
+    if not lines * length:
+        return order
+    found = yield from order_places(scope, order_column(order.flat(), lines), lines, form, back=call.attrs.back)
+    return found.reshape(call.out.shape)
+
+
+def _placed_cost(form: ShuffleForm, call: Call[Undoing]) -> Cost:
+    lines, length = _lines(call)
+    return _moving_cost(form, lines, length, [Words(call.ring, (lines * length,))], back=call.attrs.back)
+
+
+def _order_cost(back: bool, form: ShuffleForm, call: Call[Any]) -> Cost:
+    lines, length = _lines(call)
+    return _moving_cost(form, lines, length, [place_layout(length, lines)], back=back)
+
+
+def _by_form(run: Callable[..., Any], cost: Callable[..., Cost]) -> tuple[Variant, ...]:
+    """The two forms of the shuffle."""
+    return tuple(Variant(form.name, partial(run, form), partial(cost, form)) for form, _ in _FORMS)
+
+
+def _by_digits(run: Callable[..., Any], cost: Callable[..., Cost]) -> tuple[Variant, ...]:
+    """Digits of 2 and of 3 bits, in both forms of the shuffle."""
+    return tuple(
+        Variant(f"{name}{marked}", partial(run, bits, form), partial(cost, bits, form))
+        for form, marked in _FORMS
+        for bits, name in ((2, "fewer bytes"), (3, "fewer rounds"))
+    )
+
+
+# ---- what it means ----
+
+
+def _plain_sort(inputs: Sequence[Plain], attrs: Attributes, out: Type) -> Plain:
+    keys, rows = np.asarray(inputs[0], dtype=bool), np.asarray(inputs[1], dtype=object)
+    order = np.lexsort(keys, axis=-1)
+    return np.take_along_axis(rows, np.broadcast_to(order, rows.shape), axis=2)
+
+
+def _undone(order: Plain) -> Plain:
+    return np.argsort(np.asarray(order).astype(np.int64), axis=-1).astype(object)
+
+
+def _plain_sort_order(inputs: Sequence[Plain], attrs: Attributes, out: Type) -> Plain:
+    return _undone(np.lexsort(np.asarray(inputs[0], dtype=bool), axis=-1).reshape(out.shape))
+
+
+def _plain_draw(inputs: Sequence[Plain], attrs: DrawnLines, out: Type) -> Plain:
+    """One of the permutations that it may be."""
+    return np.broadcast_to(np.arange(out.shape[1]), out.shape).astype(object)
+
+
+def _plain_shuffle(inputs: Sequence[Plain], attrs: DrawNumber, out: Type) -> Plain:
+    """One of the orders that it may be."""
+    return inputs[0]
+
+
+def _plain_move(inputs: Sequence[Plain], attrs: Undoing, out: Type) -> Plain:
+    order, rows = np.asarray(inputs[0]), np.asarray(inputs[1], dtype=object)
+    order = order if attrs.back else _undone(order)
+    return np.take_along_axis(rows, np.broadcast_to(order.astype(np.int64), rows.shape), axis=2)
+
+
+def _plain_invert(inputs: Sequence[Plain], attrs: Attributes, out: Type) -> Plain:
+    return _undone(inputs[0])
+
+
+def _plain_places(inputs: Sequence[Plain], attrs: Undoing, out: Type) -> Plain:
+    return inputs[0] if attrs.back else _undone(inputs[0])
+
+
+def _plain_compose(inputs: Sequence[Plain], attrs: Attributes, out: Type) -> Plain:
+    first, then = (np.asarray(order).astype(np.int64) for order in inputs)
+    return np.take_along_axis(then, first, axis=-1).astype(object)
+
+
+_SHUFFLE = "three permutations, each known to two parties (Chida et al. 2019), or in three passes (Laur et al. 2011)"
+
+PERMUTATIONS: tuple[Operation[Any], ...] = (
+    Operation(
+        "sort",
+        130,
+        "rows in the order of their keys, which are given as bits; stable",
+        Attributes,
+        _infer_sort,
+        (
+            *_by_digits(_sort, _sort_cost),
+            Variant("network", _network, _network_cost, fits=_short),
+        ),
+        _plain_sort,
+        protocol="radix sort by digits of 2 or 3 bits; shuffled places are opened (Chida et al. 2019); "
+        "of up to 64 places also Batcher's network, which opens nothing",
+        rows=Flow.ORDERED,
+    ),
+    Operation(
+        "sort_order",
+        184,
+        "the permutation that brings lines into the order of their keys, which are given as bits; stable",
+        Attributes,
+        _infer_sort_order,
+        _by_digits(_plane_order, _plane_order_cost),
+        _plain_sort_order,
+        protocol="as sort",
+        rows=Flow.ORDERED,
+    ),
+    Operation(
+        "draw_order",
+        185,
+        "a uniform permutation of each line, which nobody knows",
+        DrawnLines,
+        _infer_draw,
+        _by_form(_drawn, _drawn_cost),
+        _plain_draw,
+        error="any of the permutations, each as likely",
+        protocol=_SHUFFLE,
+        rows=Flow.ORDERED,
+    ),
+    Operation(
+        "shuffle",
+        186,
+        "rows in an order of each line that nobody knows",
+        DrawNumber,
+        _infer_shuffle,
+        _by_form(_shuffled, _shuffled_cost),
+        _plain_shuffle,
+        error="any of the orders, each as likely",
+        protocol=_SHUFFLE,
+        rows=Flow.ORDERED,
+    ),
+    Operation(
+        "move",
+        187,
+        "rows where a permutation sends them, or from there",
+        Undoing,
+        _infer_move,
+        _by_form(_moved, _moved_cost),
+        _plain_move,
+        protocol="a shuffle, behind which the shuffled places are opened",
+        rows=Flow.ORDERED,
+        orders=(0,),
+    ),
+    Operation(
+        "invert_order",
+        188,
+        "the permutation that undoes another",
+        Attributes,
+        _infer_invert,
+        _by_form(_inverted, partial(_order_cost, False)),
+        _plain_invert,
+        protocol="as move",
+        rows=Flow.ORDERED,
+        orders=(0,),
+    ),
+    Operation(
+        "compose_orders",
+        189,
+        "a permutation and then another",
+        Attributes,
+        _infer_compose,
+        _by_form(_composed, partial(_order_cost, True)),
+        _plain_compose,
+        protocol="as move",
+        rows=Flow.ORDERED,
+        orders=(0, 1),
+    ),
+    Operation(
+        "order_places",
+        190,
+        "which element a permutation brings to each place, as numbers; or, undone, where it sends each",
+        Undoing,
+        _infer_places,
+        _by_form(_placed, _placed_cost),
+        _plain_places,
+        protocol="as move, of public places",
+        rows=Flow.ORDERED,
+        orders=(0,),
+    ),
+)

@@ -1,0 +1,141 @@
+"""Secret permutations as objects and shuffles, against NumPy; what is drawn, in parties that run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import tercet
+from array_strategies import check
+from plan_trio import TrioSession
+from tercet import array as tc
+from tercet.array import Permutation
+
+
+@pytest.fixture
+def session() -> TrioSession:
+    return TrioSession()
+
+
+@pytest.fixture(scope="module")
+def net() -> Iterator[tercet.Session]:
+    with tercet.local() as session:
+        yield session
+
+
+def test_a_permutation_from_keys_is_numpy_s(session: TrioSession) -> None:
+    rng = np.random.default_rng(1)
+    keys, other = rng.integers(-4, 4, 30), rng.integers(0, 3, 30)
+    x, y = rng.integers(-99, 99, 30), rng.integers(-64, 64, (30, 2)) / 8
+    flags = x > 0
+    k, o = session.share(keys, bounds=(-4, 4)), session.share(other, bounds=(0, 3))
+    a, b, c = session.share(x, bounds=(-99, 99)), session.share(y, bounds=(-8, 8)), session.share(flags)
+    falling = np.argsort(-keys, kind="stable")
+    for p, order in (
+        (Permutation.argsort(k), np.argsort(keys, kind="stable")),
+        (Permutation.argsort(k, descending=True), falling),
+        (Permutation.argsort([o, k]), np.lexsort((other, keys))),
+        (Permutation.argsort(k - k), np.arange(30)),
+        (Permutation.argsort(session.share(flags)), np.argsort(flags, kind="stable")),
+    ):
+        assert len(p) == 30 and "secret" in repr(p)
+        check(p.indices(), order)
+        for found, expected in zip(p.apply(a, b, c), (x[order], y[order], flags[order]), strict=True):
+            check(found, expected)
+        undone = p.invert()
+        check(undone.apply(a), x[np.argsort(order)])
+        check(undone.indices(), np.argsort(order))
+        check(undone.invert().apply(p.invert().apply(a)), x)
+        check(p.compose(Permutation.argsort(k, descending=True)).apply(a), x[order][falling])
+        check(undone.compose(p).indices(), np.arange(30))
+    moved = Permutation.argsort(k).apply(session.share(y.T, bounds=(-8, 8)), axis=1)
+    check(moved, y.T[:, np.argsort(keys, kind="stable")])
+    # what rides along keeps its bounds and type
+    assert Permutation.argsort(k).apply(a).dtype == a.dtype
+
+
+def test_short_ones(session: TrioSession) -> None:
+    for length in (0, 1, 2):
+        x = session.share(np.arange(length), bounds=(0, 5))
+        p = Permutation.argsort(x)
+        check(p.apply(x), np.arange(length))
+        check(p.indices(), np.arange(length))
+        check(p.compose(p.invert()).indices(), np.arange(length))
+        assert tc.shuffle(x).shape == (length,)
+
+
+def test_what_is_drawn_is_kept_or_drawn_anew(net: tercet.Session) -> None:
+    x = np.arange(300)
+    secret = net.share(x, bounds=(0, 300))
+    p = net.permutation(300)
+    order = p.indices().reveal()
+    assert np.array_equal(np.sort(order), x) and not np.array_equal(order, x)
+    # the same in later jobs
+    assert np.array_equal(p.apply(secret).reveal(), order)
+    assert np.array_equal(p.invert().indices().reveal(), np.argsort(order))
+    one, two = tercet.reveal(Permutation.drawn(net, 300).indices(), Permutation.drawn(net, 300).indices())
+    assert not np.array_equal(one, two)
+    kept = Permutation.argsort(-secret).persist()
+    assert np.array_equal(kept.apply(secret).reveal(), x[::-1])
+
+
+def test_shuffles_keep_rows_together(net: tercet.Session) -> None:
+    rng = np.random.default_rng(2)
+    x, y = np.arange(200), rng.integers(-64, 64, (200, 2)) / 8
+    a, b = net.share(x, bounds=(0, 200)), net.share(y, bounds=(-8, 8))
+    one, two = tercet.reveal(*tercet.shuffle(a, b))
+    assert np.array_equal(np.sort(one), x) and not np.array_equal(one, x)
+    assert np.array_equal(two, y[one])
+    kept = tc.shuffle(a).persist()
+    assert np.array_equal(kept.reveal(), kept.reveal())
+    first, second = tercet.reveal(tc.shuffle(a), tc.shuffle(a))
+    assert not np.array_equal(first, second)
+    columns = tc.shuffle(net.share(y.T, bounds=(-8, 8)), axis=1).reveal()
+    assert Counter(map(tuple, columns.T.tolist())) == Counter(map(tuple, y.tolist()))
+
+
+def test_every_order_of_a_shuffle_is_as_likely(net: tercet.Session) -> None:
+    """2,400 lines of three in one job, each by a draw of its own."""
+    from tercet.plan.table.attributes import DrawnLines, Undoing
+
+    graph = net.graph
+    drawn = graph.node("draw_order", (), DrawnLines(2400, 3, graph.draw_number()))
+    places = tc.SecretArray._new(net, graph.node("order_places", (drawn,), Undoing()))
+    seen = Counter(map(tuple, places.reveal().tolist()))
+    assert len(seen) == 6
+    assert sum((count - 400) ** 2 / 400 for count in seen.values()) < 30
+
+
+def test_refusals(session: TrioSession, net: tercet.Session) -> None:
+    x = session.share([3, 1, 2], bounds=(0, 3))
+    p = Permutation.argsort(x)
+    for call, error, says in (
+        (Permutation, TypeError, "session.permutation"),
+        (lambda: Permutation.argsort([1, 2]), TypeError, "secret line"),
+        (lambda: Permutation.argsort([x, session.share([1], bounds=(0, 3))]), ValueError, "one length"),
+        (lambda: p.apply([1, 2, 3]), TypeError, "secret arrays"),
+        (lambda: p.apply(session.share([1, 2], bounds=(0, 3))), ValueError, "3 places"),
+        (lambda: p.apply(x, session.share([1, 2], bounds=(0, 3))), ValueError, "one length"),
+        (lambda: p.compose(x), TypeError, "permutation"),
+        (lambda: p.compose(Permutation.drawn(session, 4)), ValueError, "one session and length"),
+        (lambda: Permutation.drawn(session, True), TypeError, "number of places"),
+        (lambda: net.permutation(-1), TypeError, "number of places"),
+        (lambda: list(p), TypeError, "indices"),
+        (lambda: hash(p), TypeError, "unhashable"),
+        (lambda: tc.shuffle(np.arange(3)), TypeError, "secret arrays"),
+        (lambda: tc.shuffle(session.share(3, bounds=(0, 3))), ValueError, "one axis"),
+    ):
+        with pytest.raises(error, match=says):
+            call()
+
+
+def test_what_it_costs(session: TrioSession) -> None:
+    """Several columns ride along in one pass: one opening, and four words an element and column."""
+    columns = [session.share(np.arange(1000), bounds=(0, 1000)) for _ in range(4)]
+    p = Permutation.drawn(session, 1000)
+    one, four = (tercet.explain(*found) for found in ([p.apply(columns[0])], p.apply(*columns)))
+    assert four.rounds == one.rounds
+    assert four.bytes_per_party - one.bytes_per_party == 3 * 4 * 8 * 1000 / 3
