@@ -54,8 +54,8 @@ Users do not call these by name: the functions and operators of `SecretArray` re
 *Bits* are what one party sends for each element of the result (mean of the three), *rounds* the longest chain of
 messages that wait for each other. Both are shown for {COUNT:,} elements in the ring 2^64 and in the ring 2^128; what is
 compared fills the ring as far as its headroom permits, and costs less where bounds are narrower. Where an operation has
-several variants the plan takes the one that the network profile makes quickest. Variants that are called provable, and the
-shuffle in three passes, are there for a malicious mode; they cost more.
+several variants the plan takes the one that the network profile makes quickest. Variants that are called provable, and
+the shuffle in three passes, are there for a malicious mode; they cost more.
 """
 
 

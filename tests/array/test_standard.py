@@ -175,7 +175,7 @@ def test_every_function_takes_public_arrays() -> None:
             "explain",
         ),
         *("eye", "fixed", "full", "isdtype", "linspace", "lookup", "loop", "ones", "persist", "result_type"),
-        *("reveal", "sort_by", "zeros"),
+        *("reveal", "shuffle", "sort_by", "zeros"),
     }
 
 

@@ -172,7 +172,7 @@ def arranged(planes: Recorded, rows: Sequence[Recorded]) -> list[Recorded]:
 
 
 def carried(rows: Sequence[Recorded], move: Callable[[Recorded], Recorded]) -> list[Recorded]:
-    """Numbers as (rows, lines, places), moved together by an operation on all rows. They keep their bounds and scales."""
+    """Numbers as (rows, lines, places), moved together by one operation. They keep their bounds and scales."""
     ring_bits = max(row.type.ring for row in rows)
     found = move(movement.concat([in_ring(renamed(row, 0, 0), ring_bits) for row in rows], 0))
     result, start = [], 0
