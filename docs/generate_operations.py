@@ -16,6 +16,8 @@ from tercet.plan.table.attributes import (
     BitCount,
     Bounds,
     Contraction,
+    Dividing,
+    DividingWithin,
     DrawnLines,
     DrawNumber,
     MatrixProduct,
@@ -104,6 +106,14 @@ def in_pieces(ring: int, pieces: int, degree: int) -> Example:
     return f"{said}, degree {degree}; 16 fractional bits, and 40", [argument], attrs
 
 
+def dividing(ring: int) -> tuple[list[Type], Dividing]:
+    """Of a quotient: numbers up to 100 by such above 1."""
+    frac = FRAC_BITS if ring == 64 else 40
+    dividend = Type(ValueKind.FIXED, (COUNT,), ring, frac, frac, -100 << frac, 100 << frac)
+    divisor = Type(ValueKind.FIXED, (COUNT,), ring, frac, frac, 1 << frac, 100 << frac)
+    return [dividend, divisor], Dividing(frac, frac, frac)
+
+
 def examples(ring: int) -> dict[str, list[Example]]:
     """For each operation that sends something: how the example is called, its inputs and attributes."""
     few, many = small(ring, COUNT), fixed(ring, COUNT)
@@ -113,6 +123,8 @@ def examples(ring: int) -> dict[str, list[Example]]:
         Type(ValueKind.INT, shape, ring, 0, 0, -(1 << 24), 1 << 24) for shape in ((10, 100_000), (100_000, 10))
     )
     shift = f"shift {FRAC_BITS}"
+    given = dividing(ring)[1]
+    within = DividingWithin(given.dividend_bits, given.divisor_bits, given.frac_bits, limit=1)
     table = small(ring, 100, 300)
     rounded = Type(double.kind, double.shape, ring, 32, 16, -(1 << 40), 1 << 40)
     return {
@@ -131,6 +143,8 @@ def examples(ring: int) -> dict[str, list[Example]]:
         "rescale": [(shift, [double], Shift(FRAC_BITS))],
         "round": [(f"{shift}, nearest", [rounded], Rounding(16, nearest=True))],
         "lift": [("", [many], NONE)] if ring == 64 else [],
+        "quotient": [("up to 100 by 1 to 100; 16 fractional bits, and 40", *dividing(ring))],
+        "quotient_within": [("at most 1", dividing(ring)[0], within)],
         "normalise": [
             ("each x, below 2^60", [Type(ValueKind.INT, (COUNT,), ring, 0, 0, 0, (1 << 60) - 1)], Normalisation())
         ],

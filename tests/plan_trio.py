@@ -62,7 +62,8 @@ def allowed_error(op: PlanOperation, meant: Any) -> Any:
     text = op.operation.error
     if op.operation.coins_inside:
         assert text.startswith("a quarter of the last bit, relative above 1"), text
-        return np.maximum(np.abs(meant), 1 << op.type.frac_bits) >> op.type.nominal + 2
+        size = np.maximum(np.asarray(np.abs(meant), dtype=object), 1 << op.type.frac_bits)
+        return size >> op.type.nominal + 2
     if text == "exact" or (text.startswith("exact; with a shift") and not op.attrs.shift):
         return 0
     assert "below 1 last bit" in text, text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from trio import Trio
 
 RINGS = [RING64, RING128]
 SOLOS = list(PARTIES)
+SCALES = [(16, 64), (20, 64), (24, 64), (40, 128)]
+"""Fractional bits of functions, and the ring that takes them."""
 
 
 def run_counted(
@@ -58,3 +61,18 @@ def range_values(rng: np.random.Generator, bits: int, count: int) -> list[int]:
         size = int(rng.integers(1, bits + 1))
         values.append(signed(int.from_bytes(rng.bytes(16), "little") % (1 << size), bits))
     return values[:count]
+
+
+def points(rng: random.Random, lo: int, hi: int, count: int) -> list[int]:
+    """Both ends and beside, 0 and beside, powers of two and beside, dense ones of every size."""
+    found = {lo, lo + 1, hi, hi - 1, 0, 1, 2, 3, -1, -2}
+    for sign in (1, -1):
+        for k in range(max(-lo, hi).bit_length()):
+            found |= {sign * (1 << k) + d for d in (-1, 0, 1)}
+    found = {value for value in found if lo <= value <= hi}
+    while len(found) < count:
+        size = rng.randint(1, max(-lo, hi).bit_length())
+        value = rng.getrandbits(size) * rng.choice((1, -1)) if rng.random() < 0.5 else rng.randint(lo, hi)
+        if lo <= value <= hi:
+            found.add(value)
+    return sorted(found)

@@ -1,4 +1,4 @@
-"""Division of secrets against exact rationals: two last bits, or a relative 2^-26."""
+"""Division of secrets against exact rationals: the nearest number, relative above 1, up to a few hundredths."""
 
 from __future__ import annotations
 
@@ -77,24 +77,46 @@ def test_quotients(fa: int, la: int, ha: int, fb: int, lb: int, hb: int, parties
     assert frac == max(16, fa, fb)
     raw = session.run([Wanted(quotient._node, OutputKind.REVEAL)])[0]
     held = quotient._node.type.frac_bits
-    worst_bits, worst_relative = Fraction(0), Fraction(0)
+    lo, hi = quotient._node.type.lo, quotient._node.type.hi
     for a, b, got in zip(numerators, denominators, raw.reshape(-1), strict=True):
+        assert lo <= got <= hi
         exact = Fraction(a, b) * Fraction(2) ** (fb - fa)
-        error = abs(Fraction(int(got), 1 << held) - exact)
-        if error <= Fraction(2, 1 << frac):
-            worst_bits = max(worst_bits, error * (1 << frac))
-            continue
-        relative = error / abs(exact)
-        worst_relative = max(worst_relative, relative)
-        assert relative <= Fraction(1, 1 << 26), f"{a} / {b}: {float(error * (1 << frac))} bits, {float(relative)}"
+        error = abs(Fraction(int(got), 1 << held) - exact) * (1 << frac) / max(1, abs(exact))
+        assert error <= Fraction(3, 4), f"{a} / {b}: {float(error)} last bits"
+    assert not quotient._node.type.claimed
 
 
-@pytest.mark.parametrize("bounds", [(0, 1 << 60, 40, -1 << 50, 1 << 50), (0, 1 << 70, 16, 1 << 16, 1 << 60)])
-def test_what_does_not_fit_is_refused_with_its_chain(bounds: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("bounds", [(0, 1 << 80, 40, -1 << 50, 1 << 50), (0, 1 << 125, 16, 1 << 16, 1 << 60)])
+def test_what_does_not_fit_is_refused(bounds: tuple[int, ...]) -> None:
     low, high, frac, least, most = bounds
     session = TrioSession()
-    with pytest.raises(PlanError, match="would overflow"):
+    with pytest.raises(PlanError, match="does not fit the largest ring; declare narrower bounds"):
         tc.divide(stored(session, [1], low, high, frac), stored(session, [least], least, most, frac))
+
+
+def test_forty_bits_down_to_one_last_bit() -> None:
+    session = TrioSession(parties=True)
+    f = 40
+    a, b = [100 << f, -100 << f, 1, 1 << f], [1, 10**4 << f, 10**4 << f, 3 << f]
+    quotient = stored(session, a, -100 << f, 100 << f, f) / stored(session, b, 0, 10**4 << f, f)
+    found = [int(word) for word in session.run([Wanted(quotient._node, OutputKind.REVEAL)])[0]]
+    assert found == [100 << 2 * f, round(Fraction(-1 << f, 100)), 0, round(Fraction(1 << f, 3))]
+
+
+def test_a_limit_is_proven_or_enforced() -> None:
+    """A part of its whole is at most 1, proven by nodes; what an analyst only says is a claim."""
+    session = TrioSession(parties=True)
+    x = session.share([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]], bounds=(0, 1000))
+    share = x / tc.sum(x, axis=1, keepdims=True)
+    node = share._node.inputs[0]
+    assert node.operation.name == "quotient_within" and not node.type.claimed
+    assert share.bounds[1] == pytest.approx(1, abs=2.0**-13)
+    assert np.allclose(share.reveal(), [[1 / 6, 1 / 3, 1 / 2], [0, 0, 0]], atol=2.0**-16)
+    # the same operation on a divisor that has nothing in common with the dividend
+    other = session.share([[6.0], [1.0]], bounds=(0, 3000))
+    attrs = node.attrs
+    false = node.graph.node("quotient_within", (node.inputs[0], tc.broadcast_to(other, (2, 1))._node), attrs)
+    assert false.type.claimed
 
 
 def test_by_zero_is_finite_and_harmless() -> None:

@@ -10,7 +10,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from protocol_checks import SOLOS, open_words, run_counted
+from protocol_checks import SCALES, SOLOS, open_words, points, run_counted
 from tercet.plan.table.ops_functions import LOGARITHMS, POWERS, ROOTS
 from tercet.protocols import functions, tails, turns
 from tercet.protocols.coefficients import COEFFICIENTS, CONSTANT_BITS, CONSTANTS, TAILS
@@ -30,7 +30,6 @@ TRUE: dict[str, Callable[[Any], Any]] = {
     "sqrt": mpmath.sqrt,
     "rsqrt": lambda v: 1 / mpmath.sqrt(v),
 }
-SCALES = [(16, 64), (20, 64), (24, 64), (40, 128)]
 
 
 @pytest.mark.parametrize("vector", vectors("function"))
@@ -92,21 +91,6 @@ def ends(name: str, frac_bits: int, ring_bits: int) -> tuple[int, int]:
 
 
 TRUE_LOG2 = {"exp": 1.4427, "exp2": 1.0, "exp10": 3.3220}
-
-
-def points(rng: random.Random, lo: int, hi: int, count: int) -> list[int]:
-    """Both ends and beside, 0 and beside, powers of two and beside, dense ones of every size."""
-    found = {lo, lo + 1, hi, hi - 1, 0, 1, 2, 3, -1, -2}
-    for sign in (1, -1):
-        for k in range(max(-lo, hi).bit_length()):
-            found |= {sign * (1 << k) + d for d in (-1, 0, 1)}
-    found = {value for value in found if lo <= value <= hi}
-    while len(found) < count:
-        size = rng.randint(1, max(-lo, hi).bit_length())
-        value = rng.getrandbits(size) * rng.choice((1, -1)) if rng.random() < 0.5 else rng.randint(lo, hi)
-        if lo <= value <= hi:
-            found.add(value)
-    return sorted(found)
 
 
 PHI = lambda u: mpmath.erfc(u / mpmath.sqrt(2)) / 2

@@ -39,6 +39,7 @@ def series() -> dict[str, tuple[Callable[[Any], Any], int, int]]:
         "log10": (_upper(mpmath.log10), 10, 19),
         "sqrt": (_upper(mpmath.sqrt), 10, 18),
         "rsqrt": (_upper(lambda c: 1 / mpmath.sqrt(c)), 11, 20),
+        "inverse": (_upper(lambda c: 1 / c), 11, 23),
         "sin_quarter": (lambda t: mpmath.sin(mpmath.pi * t / 2), 12, 18),
         "cos_quarter": (lambda t: mpmath.cos(mpmath.pi * t / 2), 12, 18),
     }

@@ -135,7 +135,7 @@ def pow(x1: Any, x2: Any, /) -> SecretArray:
 
 @array_function
 def divide(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 / x2. By a public number: exact when revealed. By a secret: within two last bits, or a relative 2^-26.
+    """x1 / x2. By a public number: exact when revealed. By a secret: within two last bits, relative above 1.
 
     By an array of public numbers: exact for a few different integers, else x1 times their reciprocals, as `multiply`.
     """

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tercet.array import movement
 from tercet.array.core import SecretArray, operand
 from tercet.plan.bounds.terms import same_integer
-from tercet.plan.record import build, divide, logic, scale
+from tercet.plan.record import build, divide, functions, logic, scale
 from tercet.plan.record.approximate import normalise_by_square
 from tercet.plan.record.graph import Recorded
 from tercet.plan.table.attributes import Axis, Bounds, shift_of
@@ -234,11 +234,7 @@ def reciprocal(x: A, least: int, frac_bits: int) -> A:
     """
     if isinstance(x, SecretArray):
         node = scale.bounded(_recorded(x), least, _recorded(x).type.hi, REPLACED)
-        parts = divide.inverse_parts(node, divide.WIDE_BITS)
-        product = build.multiply(scale.renamed(parts.mantissa, 0, 0), parts.factor)
-        stored = divide.WIDE_BITS + parts.bits - parts.frac_bits
-        product = scale.renamed(product, stored, min(stored, frac_bits))
-        return at_precision(_like(x, product), frac_bits)
+        return _like(x, functions.meant(divide.quotient(np.asarray(1), node, frac_bits, rings=(128,))))
     with np.errstate(divide="ignore"):
         return np.asarray(1.0 / x)
 

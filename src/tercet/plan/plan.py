@@ -16,7 +16,7 @@ from tercet.codec import Reader, Writer
 from tercet.errors import PlanError
 from tercet.plan.bounds.prove import marked, result_type
 from tercet.plan.bounds.terms import PlanTerm
-from tercet.plan.table.attributes import MAX_NUMBERS, NONE, Approximation, Attributes, LoopCount, shift_of
+from tercet.plan.table.attributes import MAX_NUMBERS, NONE, Attributes, LoopCount, exact_inside, shift_of
 from tercet.plan.table.operation import Bounding, Call, Constant, Data, Flow, Operation, one_result
 from tercet.plan.table.operations import BY_CODE, INPUT, MAX_COUNT, MAX_NESTING
 from tercet.plan.types import Type, put_type, take_type
@@ -122,7 +122,7 @@ class PlanOperation:
     def rounds_by_coin(self) -> bool:
         """Whether a neighbour is chosen by a coin that the three parties know."""
         if self.operation.coins_inside:
-            return not self.attrs.of(Approximation).exact
+            return not exact_inside(self.attrs)
         return self.operation.by_coin and shift_of(self.attrs) > 0
 
 

@@ -47,6 +47,11 @@ class Precision:
         """Bits that a magnitude may have."""
         return self.ring.bits - HEADROOM_BITS
 
+    @property
+    def most_bits(self) -> int:
+        """Fractional bits that a result may have to be right to the last of them."""
+        return self.scale - 5
+
 
 NARROW = Precision(RING64, 29, 31)
 WIDE = Precision(RING128, 58, 62)
@@ -104,7 +109,7 @@ BELOW = 4
 def exponential(base: str, lo: int, hi: int, frac_bits: int, nominal: int, ring_bits: int) -> Exponential | None:
     """The public numbers for b^x: b is "exp", "exp2" or "exp10". None if the ring does not take them."""
     p = PRECISIONS[ring_bits]
-    if nominal > p.scale - 5:
+    if nominal > p.most_bits:
         return None
     name, whole_bits = {"exp2": (None, 1), "exp": ("log2_e", 1), "exp10": ("log2_10", 2)}[base]
     size = max(-lo, hi, 1).bit_length()
@@ -218,17 +223,21 @@ class Placed:
         return -(-self.bits // 4)
 
 
+def place_bits(hi: int, p: Precision) -> int:
+    """How many bits numbers up to hi are taken to have: whole digits, where the ring has room for them."""
+    bits = max(8, -(-hi.bit_length() // 4) * 4)
+    return p.ring.bits - 2 if bits > p.ring.bits - 4 else bits
+
+
 LOG_UNITS = {"log": "ln_2", "log2": None, "log10": "log10_2"}
 
 
 def placed(name: str, hi: int, frac_bits: int, nominal: int, ring_bits: int) -> Placed | None:
     """The public numbers of log, log2, log10, sqrt or rsqrt for 0 <= x <= hi. None if the ring does not take them."""
     p = PRECISIONS[ring_bits]
-    if nominal > p.scale - 5:
+    if nominal > p.most_bits:
         return None
-    bits = max(8, -(-hi.bit_length() // 4) * 4)
-    if bits > p.ring.bits - 4:
-        bits = p.ring.bits - 2
+    bits = place_bits(hi, p)
     half = (1 - frac_bits) // 2
     if name in LOG_UNITS:
         return Placed(p, name, bits, frac_bits, p.ring.bits - 16 if p is NARROW else 100)
@@ -244,16 +253,17 @@ def placed(name: str, hi: int, frac_bits: int, nominal: int, ring_bits: int) -> 
 
 
 @dataclass(frozen=True)
-class _Place:
-    """What `_mantissa` finds: t = 4 c - 3 at the working scale, and the bits of the place."""
+class Mantissa:
+    """What `mantissa` finds: t = 4 c - 3 at the working scale, the bits of the place, and c 2^bits / x."""
 
     t: Any
     place: Leading
+    factor: Any
     sums: list[Any]
     """Those over the digits that are zero, then those over the steps within the leading digit."""
 
 
-def _mantissa(a: Arithmetic, x: Any, s: Placed, over_zeros: list[Any], over_steps: list[Any]) -> Body[_Place]:
+def mantissa(a: Arithmetic, x: Any, s: Placed, over_zeros: list[Any], over_steps: list[Any]) -> Body[Mantissa]:
     """x as c in [1/2, 1), beside sums of the bits of its place. x = 0 has c = 1/2, as 1 has."""
     p, digits = s.precision, s.digits
     place = yield from a.leading(x, s.bits)
@@ -261,13 +271,14 @@ def _mantissa(a: Arithmetic, x: Any, s: Placed, over_zeros: list[Any], over_step
     exponents = [max(0, 4 * (digits - 1 - g) - gap) for g in range(digits)]
     down = [1 << e for e in exponents]
     start = (down[-1], [down[g - 1] - down[g] for g in range(1, digits)])
-    missing = (1 << (s.bits - 1), [-(1 << (s.bits - 1)), 0, 0, 0])
+    taken = range(4 if over_steps else 1)
+    missing = (1 << (s.bits - 1), [-(1 << (s.bits - 1)), 0, 0, 0][: len(taken)])
 
     def zeros(inner: Arithmetic) -> Body[list[Any]]:
         return (yield from inner.sums(p.ring, place.zeros, [start, *over_zeros]))
 
     def steps(inner: Arithmetic) -> Body[list[Any]]:
-        return (yield from inner.sums(p.ring, place.steps, [missing, *over_steps]))
+        return (yield from inner.sums(p.ring, inner.rows(place.steps, taken), [missing, *over_steps]))
 
     (high, *first), (added, *second) = yield from a.together([zeros, steps])
     factor = yield from a.weighted(high, a.inverse(place.shifted), [4, 2, 1])
@@ -278,7 +289,7 @@ def _mantissa(a: Arithmetic, x: Any, s: Placed, over_zeros: list[Any], over_step
     else:
         found = yield from a.product(x, factor)
         t = a.sum([(found, 1 << -drop), (added, 1 << -drop)], -(3 << p.scale))
-    return _Place(t, place, [*first, *second])
+    return Mantissa(t, place, factor, [*first, *second])
 
 
 def logarithm(a: Arithmetic, x: Any, s: Placed) -> Body[Any]:
@@ -287,7 +298,7 @@ def logarithm(a: Arithmetic, x: Any, s: Placed) -> Body[Any]:
     name = LOG_UNITS[s.name]
     unit = 1 << s.out_bits if name is None else constant(name, s.out_bits)
     highest = unit * (4 * (digits - 1) + 1 - s.frac_bits)
-    found = yield from _mantissa(a, x, s, [(highest, [-4 * unit] * (digits - 1))], [(0, [0, unit, unit, unit])])
+    found = yield from mantissa(a, x, s, [(highest, [-4 * unit] * (digits - 1))], [(0, [0, unit, unit, unit])])
     shift = p.scale + p.coefficient_bits - s.out_bits
     value = yield from chebyshev(a, found.t, coefficients(s.name, p), p.scale, shift)
     return a.sum([(value, 1), (found.sums[0], 1), (found.sums[1], 1)])
@@ -302,7 +313,7 @@ def root(a: Arithmetic, x: Any, s: Placed) -> Body[Any]:
     steps = (0, [within[0], *(within[t] - within[t - 1] for t in range(1, 4))])
     powers = [1 << s.extra + 2 * (g if upward else digits - 1 - g) for g in range(digits)]
     zeros = (powers[-1], [powers[g - 1] - powers[g] for g in range(1, digits)])
-    found = yield from _mantissa(a, x, s, [zeros], [steps])
+    found = yield from mantissa(a, x, s, [zeros], [steps])
     large, small = found.sums
     value = yield from chebyshev(a, found.t, coefficients(s.name, p), p.scale, p.coefficient_bits)
     scaled = yield from a.dot([(value, small)], p.scale)

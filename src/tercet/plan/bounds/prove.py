@@ -20,9 +20,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tercet.plan.bounds.relations import related
+from tercet.plan.bounds.relations import quotient_limit, related
 from tercet.plan.bounds.terms import Bounds, Term, is_same, same_integer
-from tercet.plan.table.attributes import Attributes, Axis, Normalisation, Ranges, StatedBounds
+from tercet.plan.table.attributes import Attributes, Axis, DividingWithin, Normalisation, Ranges, StatedBounds
 from tercet.plan.table.operation import Algebra, Bounding, Flow, Operation, check_orders
 from tercet.plan.table.reasons import ProofRule
 from tercet.plan.types import Type
@@ -33,11 +33,26 @@ Prover = Callable[[Term], "Bounds | None"]
 
 def is_proven(operation: Operation[Any], inputs: Sequence[Term], attrs: Attributes) -> bool:
     """Whether the bounds that a bounding operation states hold by what its inputs are."""
+    if operation.algebra is Algebra.QUOTIENT:
+        return _is_limit(inputs, attrs.of(DividingWithin).limit)
     if operation.algebra is not Algebra.NARROW:
         return False
     lo, hi = proven_bounds(inputs[0])
     stated = attrs.of(StatedBounds)
     return stated.lo <= lo and hi <= stated.hi
+
+
+def _is_limit(inputs: Sequence[Term], limit: int) -> bool:
+    """Whether a quotient does not pass a limit, by what both have in common; where the divisor is 0, so must the
+    dividend be."""
+    a, b = inputs
+    known = quotient_limit(a, b) if b.type.lo > 0 else None
+    where = _where(a)
+    if known is None and where is not None and where[0].operation.algebra is Algebra.NOT:
+        zero = same_integer(where[0].inputs[0])
+        if zero.operation.algebra is Algebra.ZERO and is_same(zero.inputs[0], b):
+            known = quotient_limit(where[1], b)
+    return known is not None and known <= limit
 
 
 def proven_bounds(term: Term) -> Bounds:

@@ -15,7 +15,7 @@ from tercet.plan.bounds.terms import PlanTerm
 from tercet.plan.network import PROFILES, Network
 from tercet.plan.plan import OutputKind, Plan, PlanOperation, maker_of, result_of
 from tercet.plan.record.compile import critical_path, largest_ring, operation_costs
-from tercet.plan.table.attributes import Bounds, StatedBounds
+from tercet.plan.table.attributes import Bounds, reason_of
 from tercet.plan.table.operation import Algebra, Bounding, Flow
 from tercet.plan.table.reasons import ASSUMED, BUILT_IN, Reasons
 from tercet.plan.types import Type
@@ -46,7 +46,7 @@ def narrowed(plan: Plan, reasons: Reasons = BUILT_IN) -> list[Narrowed]:
     """
     types: dict[tuple[str, bool], dict[str, None]] = {}
     for op in _stated(plan):
-        number = op.attrs.of(StatedBounds).reason
+        number = reason_of(op.attrs)
         types.setdefault((reasons.text(number), number == ASSUMED.number), {})[str(op.type)] = None
     return [Narrowed(reason, assumed, tuple(found)) for (reason, assumed), found in types.items()]
 
@@ -62,12 +62,8 @@ def _stated(plan: Plan) -> Iterator[PlanOperation]:
         for place, t in enumerate(op.types):
             terms[result_of(index, place)] = PlanTerm(op.operation, inputs, op.attrs, t, op.data)
         for value in op.inputs:
-            stated = plan.maker(value).attrs
-            if (
-                op.operation.bounds is not Bounding.ENFORCED
-                or not isinstance(stated, StatedBounds)
-                or op.attrs != Bounds(stated.lo, stated.hi)
-            ):
+            stated = terms[value].type
+            if op.operation.bounds is not Bounding.ENFORCED or op.attrs != Bounds(stated.lo, stated.hi):
                 trusted.add(value)
     for index, op in enumerate(plan.operations):
         if op.body is not None:

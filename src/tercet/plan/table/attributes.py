@@ -285,6 +285,25 @@ class Undoing(Attributes):
 
 
 @dataclass(frozen=True, slots=True)
+class Dividing(Attributes):
+    """Of a quotient: fractional bits of dividend and divisor, and those that the result is meant to have."""
+
+    dividend_bits: Count
+    divisor_bits: Count
+    frac_bits: Count
+    exact: Flag = False
+    """Whether its truncations are exact inside, and not by coins."""
+
+
+@dataclass(frozen=True, slots=True)
+class DividingWithin(Dividing):
+    """The same with a limit that the quotient of the stored integers does not pass in magnitude, and its reason."""
+
+    limit: Integer = 0
+    reason: Count = 0
+
+
+@dataclass(frozen=True, slots=True)
 class LoopCount(Attributes):
     """How many passes a loop makes, and how many values it carries from one to the next."""
 
@@ -297,6 +316,21 @@ class BitCount(Attributes):
     """How many of the low bits of numbers are wanted."""
 
     bits: Count
+
+
+Approximating: TypeAlias = Approximation | Dividing
+"""Attributes of operations that truncate inside."""
+
+
+def exact_inside(attrs: Attributes) -> bool:
+    """Whether an operation that truncates inside does so without coins."""
+    assert isinstance(attrs, Approximating)
+    return attrs.exact
+
+
+def reason_of(attrs: Attributes) -> int:
+    """The number of the reason that attributes state for bounds."""
+    return attrs.reason if isinstance(attrs, DividingWithin) else attrs.of(StatedBounds).reason
 
 
 Shifting: TypeAlias = Shift | Contraction | MatrixProduct

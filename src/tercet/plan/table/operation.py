@@ -154,10 +154,13 @@ class Algebra(Enum):
     ROUND = auto()
     """Divided by 2^shift, down or to the nearest."""
     NORMALISE = auto()
+    QUOTIENT = auto()
     WHERE = auto()
     """The second input where the first is set, else zero."""
     SIGN = auto()
     """Whether a number is negative."""
+    ZERO = auto()
+    """Whether a number is zero."""
     NOT = auto()
     RING = auto()
     """The same integer in another ring."""

@@ -19,6 +19,7 @@ from tercet.plan.table.ops_order import ORDER
 from tercet.plan.table.ops_permute import PERMUTATIONS
 from tercet.plan.table.ops_pieces import PIECES
 from tercet.plan.table.ops_products import PRODUCTS
+from tercet.plan.table.ops_quotients import QUOTIENTS
 from tercet.plan.types import Type
 
 MAX_COUNT = 1 << 20
@@ -85,6 +86,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     *BITS,
     *FUNCTIONS,
     *PIECES,
+    *QUOTIENTS,
     *ORDER,
     *PERMUTATIONS,
     LOOP,

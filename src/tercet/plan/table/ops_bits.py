@@ -234,6 +234,7 @@ BITS: tuple[Operation[Any], ...] = (
         lambda inputs, attrs, out: np.asarray(inputs[0] == 0, dtype=bool),
         protocol="AND tree; Hamming distance and one-hot",
         rows=Flow.EACH,
+        algebra=Algebra.ZERO,
     ),
     Operation(
         "number",

@@ -46,7 +46,7 @@ class Reason:
 
 ASSUMED: Final = Reason(0, "assumed by the analyst")
 NORMALISED: Final = Reason(1, "a normalised value lies in [1/2, 1)", ProofRule.NORMALISATION)
-CONVERGED: Final = Reason(2, "Goldschmidt iteration converges from a start within 1/99")
+QUOTIENT_LIMIT: Final = Reason(2, "dividend and divisor have that in common", ProofRule.RELATION)
 CAUCHY_SCHWARZ: Final = Reason(3, "Cauchy-Schwarz")
 LOOP: Final = Reason(5, "loop-carried bounds, declared")
 SELECTED: Final = Reason(6, "selected between two values in these bounds", ProofRule.SELECTION)
@@ -93,7 +93,7 @@ BUILT_IN: Final = Reasons(
     (
         ASSUMED,
         NORMALISED,
-        CONVERGED,
+        QUOTIENT_LIMIT,
         CAUCHY_SCHWARZ,
         LOOP,
         SELECTED,
