@@ -8,6 +8,7 @@
 #include "orders.hpp"
 #include "planes.hpp"
 #include "residues.hpp"
+#include "sharewise.hpp"
 #include "sums.hpp"
 #include "table.hpp"
 
@@ -55,6 +56,10 @@ template <class T, class Engine> constexpr tercet::WordKernels word_kernels() {
         .unpack_fields = Fields<T>::unpack,
         .gather = ::gather<T>,
         .scatter = ::scatter<T>,
+        .power_table = Sharewise<T>::power_table,
+        .power_cross = Sharewise<T>::power_cross,
+        .sine_terms = Sharewise<T>::sine_terms,
+        .sine_cross = Sharewise<T>::sine_cross,
     };
 }
 

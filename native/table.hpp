@@ -54,6 +54,17 @@ struct WordKernels {
 
     void (*gather)(std::size_t n, const void* in, const std::uint32_t* order, void* out);
     void (*scatter)(std::size_t n, const void* in, const std::uint32_t* order, void* out);
+
+    // sharewise.hpp; `c` are the coefficients of a series
+    void (*power_table)(std::size_t n, const std::uint64_t* phase, unsigned whole, unsigned low, int first,
+                        unsigned scale, int cut, const std::uint64_t* c, unsigned terms, const void* drawn, void* out);
+    void (*power_cross)(std::size_t n, const std::uint64_t* phase, unsigned whole, unsigned low, unsigned scale,
+                        const std::uint64_t* c, unsigned terms, const void* table, const void* mask, void* out);
+    void (*sine_terms)(std::size_t n, const std::uint64_t* phase, unsigned scale, const std::uint64_t* c_sin,
+                       unsigned sin_terms, const std::uint64_t* c_cos, unsigned cos_terms, const void* drawn, void* out);
+    void (*sine_cross)(std::size_t n, const std::uint64_t* phase, unsigned scale, const std::uint64_t* c_sin,
+                       unsigned sin_terms, const std::uint64_t* c_cos, unsigned cos_terms, const void* terms,
+                       const void* mask, void* out);
 };
 
 using FlatOrders = bool (*)(std::size_t lines, std::size_t length, const void* within, std::uint64_t* seen,

@@ -8,6 +8,7 @@ import time
 
 from tercet.engine.failure import AGREEMENT_INSTANCE
 from tercet.errors import ProtocolViolation, Timeout
+from tercet.protocols.sharewise import fingerprint
 from tercet.sharing import ALL, PARTIES, SEED_BYTES, TAG_BYTES, Party, SecretMemory, SessionKeys, fresh_seed, joint_seed
 from tercet.transport import JOB_BYTES, Address, Element, Endpoint
 
@@ -21,9 +22,9 @@ def agree_on_keys(endpoint: Endpoint, timeout: float, context: bytes = b"") -> S
 
     Each party sends each other one a contribution to the seed that these two share, one to the seed that all three
     share, and a nonce: the third party never sees the former, nor does the client see anything. `context` (public, the
-    same at all three: the federation) and the certificates of the parties are bound into all keys. Then each shows the
-    other a tag under either seed, before a seed is used. Two rounds, 256 bytes a party. Raises ProtocolViolation
-    naming the party whose keys differ, and Timeout.
+    same at all three: the federation), the certificates of the parties and what their kernels of share-wise functions
+    give are bound into all keys. Then each shows the other a tag under either seed, before a seed is used. Two rounds,
+    256 bytes a party. Raises ProtocolViolation naming the party whose keys differ, and Timeout.
     """
     me = Party(int(endpoint.me))
     endpoint.open_job(_KEYS_JOB)
@@ -41,7 +42,9 @@ def agree_on_keys(endpoint: Endpoint, timeout: float, context: bytes = b"") -> S
         joint_seed(seeds[me], drawn[me.prev], theirs[me.prev][0])
         joint_seed(seeds[me.next], theirs[me.next][0], drawn[me.next])
         joint_seed(seeds[ALL], *(everyone[party][1] for party in PARTIES))
-        session = hashlib.sha256(b"tercet/2 session" + endpoint.binding + hashlib.sha256(context).digest())
+        session = hashlib.sha256(
+            b"tercet/2 session" + endpoint.binding + hashlib.sha256(context).digest() + fingerprint()
+        )
         for party in PARTIES:
             session.update(everyone[party][2])
         keys = SessionKeys(seeds, session.digest(), memory)
@@ -61,7 +64,7 @@ def _confirm(endpoint: Endpoint, me: Party, keys: SessionKeys, timeout: float) -
     for other, component in held_with.items():
         if not hmac.compare_digest(got[other], keys.tag(component, other) + keys.tag(ALL, other)):
             raise ProtocolViolation(
-                "it has other keys than this party: another federation, other certificates, or a defect",
+                "it has other keys than this party: another federation, other certificates, other kernels, or a defect",
                 party=int(other),
                 hint="compare the federation files of the three nodes; nothing was run",
             )

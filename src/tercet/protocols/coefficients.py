@@ -21,6 +21,59 @@ CONSTANTS: Final[Mapping[str, int]] = MappingProxyType(
 )
 """Times 2^160, rounded."""
 
+
+def constant(name: str, bits: int) -> int:
+    """A constant of the table times 2^bits, rounded."""
+    down = CONSTANT_BITS - bits
+    return (CONSTANTS[name] + (1 << (down - 1))) >> down
+
+
+PHASE_SERIES: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
+    {
+        "exp2": (
+            4611686018427387904,
+            3196577161300663826,
+            1107849223398939321,
+            255967521894723175,
+            44355791530320742,
+            6149018359571533,
+            710362493996014,
+            70340713202539,
+            6094777849898,
+            469096090920,
+            32794725168,
+            1899445091,
+            167859675,
+        ),
+        "sine": (
+            7244019458077122842,
+            2978983596875621757,
+            367517370231208053,
+            21590780087563799,
+            739904368663792,
+            16596735030340,
+            262505142787,
+            3084311801,
+            27978803,
+            201857,
+        ),
+        "cosine": (
+            4611686018427387904,
+            5689439577989151081,
+            1169844122888618931,
+            96215822532083616,
+            4239339756772701,
+            116223906447658,
+            2172507535204,
+            29453008147,
+            302801603,
+            2441611,
+            15854,
+        ),
+    }
+)
+"""Of share-wise functions, times 2^62; see `vectors/making/sharewise.py`."""
+
 COEFFICIENTS: Final[Mapping[tuple[str, int], tuple[int, ...]]] = MappingProxyType(
     {
         ("exp2", 31): (

@@ -18,12 +18,13 @@ from functools import cache
 from math import isqrt
 from typing import Any
 
-from tercet.protocols.coefficients import COEFFICIENTS, CONSTANT_BITS, CONSTANTS
+from tercet.protocols.coefficients import COEFFICIENTS, CONSTANT_BITS, constant
 from tercet.protocols.cost import Cost
 from tercet.protocols.leading import Leading
 from tercet.protocols.pieces import cost_in_pieces, words_in_pieces
 from tercet.protocols.polynomial import chebyshev
 from tercet.protocols.scope import Body, Scope
+from tercet.protocols.sharewise import CUT_ABOVE, SharedPower, shared_power
 from tercet.protocols.working import Arithmetic, Counting, Parties
 from tercet.ring import RING64, RING128, Ring
 from tercet.sharing import Share
@@ -58,12 +59,6 @@ WIDE = Precision(RING128, 58, 62)
 PRECISIONS = {64: NARROW, 128: WIDE}
 
 
-def constant(name: str, bits: int) -> int:
-    """A constant of the table times 2^bits, rounded."""
-    down = CONSTANT_BITS - bits
-    return (CONSTANTS[name] + (1 << (down - 1))) >> down
-
-
 def coefficients(name: str, p: Precision) -> tuple[int, ...]:
     return COEFFICIENTS[name, p.coefficient_bits]
 
@@ -78,7 +73,8 @@ class Exponential:
     y = x log2 b is brought to the working scale; its whole part n is y rounded by a coin, so that 2^(y - n) lies in
     [1/2, 2]. With e = n - origin >= 0 as e = 8 h + l, the result is 2^(y - n) 2^l 2^(8 h): blocks h below `split` are
     divided by 2^(8 split) after the product, those from there on before it. If `cuts`, codes below
-    origin give exactly 0.
+    origin give exactly 0. All is times 2^up in the end, as many fractional bits as the share-wise variant needs, whose
+    public numbers are `shared`.
     """
 
     precision: Precision
@@ -90,6 +86,8 @@ class Exponential:
     split: int
     cuts: bool
     out_bits: int
+    up: int
+    shared: SharedPower | None
 
     @property
     def code_bits(self) -> int:
@@ -137,7 +135,9 @@ def exponential(base: str, lo: int, hi: int, frac_bits: int, nominal: int, ring_
     out = p.scale - origin - (split << LOW)
     if out < nominal + 2:
         return None
-    return Exponential(p, factor, drop, base_code, origin, top, split, cuts, out)
+    shared = shared_power(name, lo, hi, frac_bits, nominal, ring_bits, out, -(nominal + CUT_ABOVE) if cuts else None)
+    up = 0 if shared is None else shared.out_bits - out
+    return Exponential(p, factor, drop, base_code, origin, top, split, cuts, out + up, up, shared)
 
 
 def power(a: Arithmetic, x: Any, s: Exponential) -> Body[Any]:
@@ -167,17 +167,16 @@ def power(a: Arithmetic, x: Any, s: Exponential) -> Body[Any]:
 
     found, (small, large) = yield from a.together([mantissa, powers])
     scaled = yield from a.product(found, small)
-    if not large:
-        return scaled
     if not s.split:
-        return (yield from a.product(scaled, large[0]))
+        whole = (yield from a.product(scaled, large[0])) if large else scaled
+        return a.sum([(whole, 1 << s.up)]) if s.up else whole
     lower, upper = yield from a.together(
         [
             lambda inner: inner.dot([(scaled, large[0])], s.split << LOW),
             lambda inner: inner.product(scaled, large[1]),
         ]
     )
-    return a.sum([(lower, 1), (upper, 1)])
+    return a.sum([(lower, 1 << s.up), (upper, 1 << s.up)])
 
 
 def _block_powers(s: Exponential) -> list[list[int]]:

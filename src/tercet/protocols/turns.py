@@ -13,22 +13,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tercet.protocols.functions import PRECISIONS, Precision, coefficients, constant
+from tercet.protocols.coefficients import constant
+from tercet.protocols.functions import PRECISIONS, Precision, coefficients
 from tercet.protocols.polynomial import chebyshev_several
 from tercet.protocols.scope import Body
+from tercet.protocols.sharewise import SharedTurns, shared_turns
 from tercet.protocols.tails import OUT_BITS
 from tercet.protocols.working import Arithmetic
 
 
 @dataclass(frozen=True)
 class QuarterTurns:
-    """The public numbers: x times `factor` / 2^drop is x in turns at the working scale; cos is a quarter ahead."""
+    """The public numbers: x times `factor` / 2^drop is x in turns at the working scale; cos is a quarter ahead.
+    `shared` are those of the share-wise variant."""
 
     precision: Precision
     factor: int
     drop: int
     ahead: int
     out_bits: int
+    shared: SharedTurns | None
 
 
 def turn(name: str, lo: int, hi: int, frac_bits: int, nominal: int, ring_bits: int) -> QuarterTurns | None:
@@ -40,7 +44,11 @@ def turn(name: str, lo: int, hi: int, frac_bits: int, nominal: int, ring_bits: i
     # the error of an angle is that of the factor, 2^-(bits + 1), times x times 2 pi
     if nominal > p.scale - 5 or not 1 <= drop <= ring_bits - 3 or size - frac_bits - bits + 2 > -(nominal + 4):
         return None
-    return QuarterTurns(p, constant("inverse_turn", bits), drop, 1 if name == "cos" else 0, OUT_BITS[ring_bits])
+    ahead = 1 if name == "cos" else 0
+    # as many as two factors of the share-wise variant need, and one truncation here leaves
+    out = max(OUT_BITS[ring_bits], min(2 * (nominal + 6), p.scale + p.coefficient_bits - 2))
+    shared = shared_turns(ahead, lo, hi, frac_bits, nominal, ring_bits, out)
+    return QuarterTurns(p, constant("inverse_turn", bits), drop, ahead, out, shared)
 
 
 def sine(a: Arithmetic, x: Any, s: QuarterTurns) -> Body[Any]:

@@ -93,3 +93,34 @@ class Kernels:
         second: _Array,
         /,
     ) -> None: ...
+    def power_table(
+        self,
+        phase: _Array,
+        whole: int,
+        low: int,
+        first: int,
+        scale: int,
+        cut: int,
+        series: _Array,
+        drawn: _Array,
+        out: _Array,
+        /,
+    ) -> None: ...
+    def power_cross(
+        self,
+        phase: _Array,
+        whole: int,
+        low: int,
+        scale: int,
+        series: _Array,
+        table: _Array,
+        mask: _Array,
+        out: _Array,
+        /,
+    ) -> None: ...
+    def sine_terms(
+        self, phase: _Array, scale: int, sine: _Array, cosine: _Array, drawn: _Array, out: _Array, /
+    ) -> None: ...
+    def sine_cross(
+        self, phase: _Array, scale: int, sine: _Array, cosine: _Array, terms: _Array, mask: _Array, out: _Array, /
+    ) -> None: ...

@@ -141,7 +141,8 @@ def _takes_shift(x: Recorded) -> bool:
 
 
 def quickest(operation: Operation[Any], call: Call[Attributes], network: Network, security: Security) -> int:
-    """The number of the variant that takes the least time in this network, of those that may run in this mode.
+    """The number of the variant that takes the least time in this network, of those that may run in this mode
+    and take the call.
 
     The only place where variants are chosen. Raises PlanError if none may run.
     """

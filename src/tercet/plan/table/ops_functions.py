@@ -14,9 +14,9 @@ import numpy as np
 
 from tercet.plan.table import real
 from tercet.plan.table.attributes import Approximation
-from tercet.plan.table.operation import Call, Flow, Operation, Plain, arity, need, numeric, only
+from tercet.plan.table.operation import Call, Flow, Operation, Plain, Security, Variant, arity, need, numeric
 from tercet.plan.types import Type, ValueKind
-from tercet.protocols import functions, tails, turns
+from tercet.protocols import functions, sharewise, tails, turns
 from tercet.protocols.coefficients import TAILS
 from tercet.protocols.cost import Cost
 from tercet.protocols.functions import PRECISIONS
@@ -71,6 +71,9 @@ def _power(name: str) -> Operation[Approximation]:
         if s.cuts:
             lo -= 1 << max(0, s.out_bits - attrs.frac_bits - functions.GUARD + 1)
         hi += (hi >> sure) + 2
+        if s.shared is not None:  # it is off by a part of the last bit, however small the power is
+            off = 1 << s.out_bits - attrs.frac_bits - 2
+            lo, hi = lo - off, hi + off
         return Type(ValueKind.FIXED, x.shape, x.ring, s.out_bits, attrs.frac_bits, max(0, lo), hi)
 
     return approximated(
@@ -81,7 +84,8 @@ def _power(name: str) -> Operation[Approximation]:
         functions.power,
         shape,
         _each(lambda value, x, out: real.power(name, value, x, out)),
-        "whole part as bits, 2^rest by a polynomial, powers of two as sums of bits",
+        "whole part as bits, 2^rest by a polynomial, powers of two as sums of bits; or share-wise (sharewise)",
+        _share_wise(shape, sharewise.power, sharewise.power_cost),
     )
 
 
@@ -137,7 +141,7 @@ def approximated(
     shape: Callable[[Type, Approximation], Any],
     plain: Callable[[Sequence[Plain], Approximation, Type], Plain],
     protocol: str,
-    *,
+    *more: Variant,
     attributes: type[Approximation] = Approximation,
 ) -> Operation[Approximation]:
     """An operation on each element by one generator over `working.Arithmetic`, from the public numbers of `shape`."""
@@ -156,13 +160,32 @@ def approximated(
         summary,
         attributes,
         infer,
-        only(at_a_party, declared),
+        (Variant("provable" if more else "only", at_a_party, declared), *more),
         plain,
         error="a quarter of the last bit, relative above 1, before it is rescaled",
         protocol=protocol,
         rows=Flow.EACH,
         coins_inside=True,
     )
+
+
+def _share_wise(
+    shape: Callable[[Type, Approximation], Any],
+    run: Callable[[Scope, Share, Any], Body[Share]],
+    cost: Callable[[int, Any], Cost],
+) -> Variant:
+    """The variant by one cross term of functions of both halves: not provable, and by coins."""
+
+    def at_a_party(scope: Scope, call: Call[Approximation], x: Share) -> Body[Share]:
+        return run(scope, x, shape(call.inputs[0], call.attrs).shared)
+
+    def declared(call: Call[Approximation]) -> Cost:
+        return cost(call.out.size, shape(call.inputs[0], call.attrs).shared)
+
+    def fits(call: Call[Approximation]) -> bool:
+        return not call.attrs.exact and shape(call.inputs[0], call.attrs).shared is not None
+
+    return Variant("share-wise", at_a_party, declared, frozenset({Security.SEMI_HONEST}), fits)
 
 
 def _log(name: str) -> Callable[[int, int, int], int]:
@@ -246,8 +269,9 @@ def _sine(name: str, code: int) -> Operation[Approximation]:
         return Type(ValueKind.FIXED, x.shape, x.ring, out, attrs.frac_bits, lo - off, hi + off)
 
     plain = _each(lambda value, x, out: real.sine(value, x, ahead, out))
-    protocol = "quarter turns as two bits, two polynomials of the rest (turns)"
-    return approximated(name, code, f"{name}(x)", infer, turns.sine, shape, plain, protocol)
+    protocol = "quarter turns as two bits, two polynomials of the rest (turns); or share-wise (sharewise)"
+    share_wise = _share_wise(shape, sharewise.turned, sharewise.turned_cost)
+    return approximated(name, code, f"{name}(x)", infer, turns.sine, shape, plain, protocol, share_wise)
 
 
 SINES = ("sin", "cos")
