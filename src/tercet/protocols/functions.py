@@ -24,7 +24,7 @@ from tercet.protocols.leading import Leading
 from tercet.protocols.pieces import cost_in_pieces, words_in_pieces
 from tercet.protocols.polynomial import chebyshev
 from tercet.protocols.scope import Body, Scope
-from tercet.protocols.sharewise import CUT_ABOVE, SharedPower, shared_power
+from tercet.protocols.sharewise import SharedPower, shared_power
 from tercet.protocols.working import Arithmetic, Counting, Parties
 from tercet.ring import RING64, RING128, Ring
 from tercet.sharing import Share
@@ -99,8 +99,9 @@ class Exponential:
 
 
 GUARD = 6
-"""Results below 2^-GUARD of the last bit are cut to 0."""
-BELOW = 4
+"""Results below 2^-GUARD of the last bit are cut to 0: all by the provable variant, share-wise some, and all those that
+are below 2^-(GUARD + BELOW)."""
+BELOW = 5
 """How far below that an argument may lie, in powers of two."""
 
 
@@ -135,7 +136,7 @@ def exponential(base: str, lo: int, hi: int, frac_bits: int, nominal: int, ring_
     out = p.scale - origin - (split << LOW)
     if out < nominal + 2:
         return None
-    shared = shared_power(name, lo, hi, frac_bits, nominal, ring_bits, out, -(nominal + CUT_ABOVE) if cuts else None)
+    shared = shared_power(name, lo, hi, frac_bits, nominal, ring_bits, out, cut if cuts else None)
     up = 0 if shared is None else shared.out_bits - out
     return Exponential(p, factor, drop, base_code, origin, top, split, cuts, out + up, up, shared)
 

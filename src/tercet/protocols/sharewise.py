@@ -34,8 +34,6 @@ MOST_ROWS = 64
 _MARGIN_BITS = 16
 _NO_CUT = -4000
 _FINE_BITS = 22
-CUT_ABOVE = 4
-"""Where small results are cut, those below 2^-CUT_ABOVE of the last bit may be 0."""
 
 
 @cache
@@ -79,7 +77,7 @@ def shared_power(
     The result has `out_bits` fractional bits or, if that is too few, more. Both factors have so many that the power is
     right to a fortieth of the last bit (at more than 22 bits in the ring 2^64 to a twentieth), so that what is revealed
     is the nearest number: 2 nominal + 11 (9) + 2^low + log2(result) <= ring - 3. None if the ring does not take that.
-    With `cut`, what is below 2^(cut - 5) is exactly 0; `low` is at most 2 then.
+    With `cut`, what is below 2^cut may be 0, and what is below 2^(cut - 4) is exactly 0; `low` is at most 2 then.
     """
     spare = 2 if nominal > _FINE_BITS and ring_bits == RING64.bits else 3
     unit = 1 << CONSTANT_BITS if name is None else CONSTANTS[name]

@@ -26,7 +26,7 @@ _ONE = np.asarray(1)
 
 
 def exp(x: Recorded, base: str = "exp", plus: int = 0) -> Recorded:
-    """e^x, or 2^x and 10^x for the bases "exp2" and "exp10". Below 2^-6 of the last bit the result is 0 exactly.
+    """e^x, or 2^x and 10^x for the bases "exp2" and "exp10". Far below its last bit the result is 0 exactly.
     `plus` is a whole number that is added before the result is rescaled.
 
     PlanError, which says what to declare, if the result's bounds do not fit the largest ring.
