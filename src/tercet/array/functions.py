@@ -30,10 +30,10 @@ def of_one(x: Any, name: str, record: Callable[[Recorded], Recorded]) -> SecretA
 def exp(x: Any, /) -> SecretArray:
     """e^x. Of x so small that the result is far below its last bit it is 0.
 
-    Costs 160 to 300 bits in 3 rounds for results up to 2^16, 2^8 and 2^2 at 16, 20 and 24 fractional bits, 420 to 800 in 4
-    up to 2^32 at 40, and 400 (900) in 4 for bounds that reach far below; for larger results and with exact rounding 1,100
-    to 1,400 bits in 16, or 2,600 to 3,200 in 18. PlanError if the bounds of the result do not fit
-    128 bits: declare those that x has. Source: `tercet.protocols.functions` and `sharewise`.
+    Costs 160 to 300 bits in 3 rounds for results up to 2^16, 2^8 and 2^2 at 16, 20 and 24 fractional bits, at 40 up to
+    2^32 420 to 800 in 4; bounds that reach far below, 400 or 900 more in 4. Larger results and exact rounding: 1,100 to
+    1,400 bits in 16 rounds, or 2,600 to 3,200 in 18. PlanError if the bounds of the result do not fit 128 bits: declare
+    those that x has. Source: `tercet.protocols.functions` and `sharewise`.
     """
     return of_one(x, "exp", functions.exp)
 
@@ -158,8 +158,8 @@ def logaddexp(x1: Any, x2: Any, /) -> SecretArray:
 def sin(x: Any, /) -> SecretArray:
     """The sine, of x in radians and of any size.
 
-    Costs 150 bits in 3 rounds, or 430 in 4 at 40 fractional bits, or for x above 2^12, 2^8 and 2^4 at 16, 20 and 24; with
-    exact rounding 1,200 in 16, or 2,900 in 19. Source: `tercet.protocols.sharewise` and `turns`.
+    Costs 150 bits in 3 rounds, or 430 in 4 at 40 fractional bits, or for x above 2^12, 2^8 and 2^4 at 16, 20 and 24;
+    with exact rounding 1,200 in 16, or 2,900 in 19. Source: `tercet.protocols.sharewise` and `turns`.
     """
 
     def record(node: Recorded) -> Recorded:
