@@ -11,7 +11,8 @@ import pytest
 import tercet.array as tc
 from plan_trio import TrioSession
 from tercet.errors import PlanError
-from tercet.plan.bounds.relations import linear_form, quotient_limit, related
+from tercet.plan.bounds.moments import linear_form
+from tercet.plan.bounds.relations import quotient_limit, related
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.record.compile import Wanted, compile_plan

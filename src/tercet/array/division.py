@@ -1,7 +1,7 @@
 """Division by secrets, and products that outgrow 128 bits: kept as their factors until they are divided.
 
-`cov ** 2 / (var_x * var_y)` lies in [0, 1] however large its parts may be. It is computed of all three normalised by
-secret powers of two, as the correlations of a regression are (`tercet.learn.linear_model`).
+`cov ** 2 / (var_x * var_y)` lies in [0, 1] however large its parts may be. It is the square of `cov` divided by the
+roots of both variances, one after the other; as is whatever is divided by a root (`plan.record.roots`).
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from tercet.array import numeric, quotients
 from tercet.array.core import SecretArray, as_quotient, exactly, session_of
 from tercet.array.quotients import Quotient, Value, ratio, resolved, times
 from tercet.errors import PlanError
-from tercet.plan.bounds.relations import dot_of, multiple, square_ratio
+from tercet.plan.bounds.moments import dot_of, multiple, square_ratio
 from tercet.plan.record import build
 from tercet.plan.record.build import number
 from tercet.plan.record.divide import divide as quotient_of_secrets
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.logic import inject, logical_not
 from tercet.plan.record.public import DEFAULT_FRAC_BITS
-from tercet.plan.record.scale import renamed
+from tercet.plan.record.roots import Roots, as_roots, over_roots
+from tercet.plan.record.scale import renamed, settle
 from tercet.plan.table.attributes import shift_of
 from tercet.plan.table.operation import Algebra
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
@@ -31,6 +32,8 @@ from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 WORKING_BITS = 48
 _LEAST = 1 / 32
 """The product of two normalised squares is 1/16 at least."""
+_MORE_BITS = 2
+"""Of quotients that are multiplied yet."""
 Factors = tuple[Quotient, ...]
 
 
@@ -60,6 +63,10 @@ def divide(a: Any, b: SecretArray) -> SecretArray:
             found = _deferred_quotient(a, b, refusal or PlanError("a quotient of products"))
             if found is not None and (refusal is not None or not isinstance(found, DeferredQuotient)):
                 return found
+    for way in (_of_squares, _over_roots):
+        over = way(a, b)
+        if over is not None:
+            return over
     try:
         return exactly(_quotient, a, b)
     except PlanError as refusal:
@@ -83,6 +90,23 @@ def _product(function: Callable[..., Quotient], values: tuple[Any, ...], factors
         if deferred is not None:
             return deferred
     return SecretArray._new(session, found.node, found.divisor, found.line)
+
+
+# ---- a quotient by a root ----
+
+
+def _over_roots(a: Any, b: SecretArray) -> SecretArray | None:
+    """a / b where b is a root, or a product of two: times 1 / sqrt of what it is the root of; 0 where that is 0."""
+    roots = as_roots(b._node)
+    if roots is None:
+        return None
+    c = as_quotient(a)
+    factor = b._divisor / (c.divisor if isinstance(c, Quotient) else 1)
+    try:
+        found = over_roots(c.node if isinstance(c, Quotient) else c, Roots(roots.of, roots.square / factor**2))
+    except PlanError:
+        return None
+    return SecretArray._new(session_of(a, b), found if factor > 0 else build.negate(found))
 
 
 # ---- a quotient of two secrets ----
@@ -201,17 +225,44 @@ def _parts(x: SecretArray) -> tuple[Factors, Factors] | None:
     return (Quotient(one, x._divisor * Fraction(2) ** bits / times), Quotient(other)), ()
 
 
+def _of_squares(a: Any, b: SecretArray) -> SecretArray | None:
+    """A product of two by the product of both norms; None of anything else."""
+    first, second = _parts(a) if isinstance(a, SecretArray) else None, _parts(b)
+    if first is None or second is None or len(first[0] + second[1]) != 2 or len(first[1] + second[0]) != 2:
+        return None
+    return _normalised(a.device, first[0] + second[1], first[1] + second[0])
+
+
 def _composed(session: Any, above: Factors, below: Factors, otherwise: Quotient | PlanError) -> SecretArray | None:
     """The value, where it is a square by the product of both norms; None where no more factors can make it one."""
     if len(above) > 2 or len(below) > 2:
         return None
     if len(above) < 2 or len(below) < 2:
         return DeferredQuotient.of(session, above, below, otherwise)
+    return _normalised(session, above, below)
+
+
+def _normalised(session: Any, above: Factors, below: Factors) -> SecretArray | None:
+    """s t / (u v) as s / sqrt(u v) times t / sqrt(u v), where both are bounded; 0 where u or v is 0. None if not."""
     dots = [dot_of(one.node) for one in (*above, *below)]
-    ratios = [square_ratio(dots[0], dots[2], dots[3]), square_ratio(dots[1], dots[2], dots[3])]
-    if ratios[0] is None or ratios[1] is None or not all(one.node.type.shape == () for one in (*above, *below)):
+    ratios = [square_ratio(one, *dots[2:]) for one in dots[:2]]
+    if ratios[0] is None or ratios[1] is None or any(one.node.type.shape for one in (*above, *below)):
         return None
-    wide = [math.isqrt(math.ceil(ratio)) + (ratio != 1) for ratio in ratios if ratio is not None]
+    factor = above[0].divisor * above[1].divisor / (below[0].divisor * below[1].divisor)
+    roots = Roots(tuple(one.node for one in below), abs(factor))
+    try:
+        factors = [over_roots(one.node, roots, _MORE_BITS) for one in above]
+        product = build.multiply(*factors)
+    except PlanError:
+        wide = [math.isqrt(math.ceil(ratio)) + (ratio != 1) for ratio in ratios if ratio is not None]
+        return _by_powers(session, above, below, wide)
+    product = product if factor > 0 else build.negate(product)
+    meant = min(one.type.nominal for one in factors) - _MORE_BITS
+    return SecretArray._new(session, settle(renamed(product, product.type.frac_bits, meant)))
+
+
+def _by_powers(session: Any, above: Factors, below: Factors, wide: Sequence[int]) -> SecretArray:
+    """The same of all four normalised by powers of two, where a product with one root does not fit."""
     found = _normalised_square(session, [one.node for one in (*above, *below)], wide)
     scales = [one.divisor * (1 << one.node.type.frac_bits) for one in (*above, *below)]
     factor = scales[2] * scales[3] / (scales[0] * scales[1])

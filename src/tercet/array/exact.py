@@ -15,10 +15,10 @@ from tercet.array import elementwise, numbers
 from tercet.array.core import ONE, SecretArray
 from tercet.array.dtypes import DType
 from tercet.array.opaque import OpaqueArray
-from tercet.plan.record import functions
 from tercet.plan.record.divide import divide
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import DEFAULT_FRAC_BITS
+from tercet.plan.record.roots import sqrt_over
 from tercet.plan.record.scale import renamed
 from tercet.plan.types import Type
 
@@ -128,7 +128,7 @@ class Root(OpaqueArray):
     @property
     def _node(self) -> Recorded:  # type: ignore[override]
         if self._taken is None:
-            self._taken = functions.sqrt_over(*self.variance)
+            self._taken = sqrt_over(*self.variance)
         return self._taken
 
     @property

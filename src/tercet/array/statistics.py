@@ -19,6 +19,7 @@ from tercet.errors import PlanError
 from tercet.plan.record import build, logic
 from tercet.plan.record.build import Operand
 from tercet.plan.record.graph import Recorded
+from tercet.plan.record.roots import moment
 from tercet.plan.record.scale import bounded, renamed, settle
 from tercet.plan.table.reasons import NOT_NEGATIVE
 from tercet.plan.types import MAX_FRAC_BITS
@@ -75,22 +76,19 @@ def var(x: SecretArray, /, *, axis: Axis = None, correction: float = 0.0, keepdi
     def reduce(a: Recorded, axes: tuple[int, ...]) -> Recorded:
         a = build.number(a)
         try:
-            return _spread(a, axes, count)
+            return _spread(a, axes)
         except PlanError:
             if settle(a) is a:
                 raise
-            return _spread(settle(a), axes, count)
+            return _spread(settle(a), axes)
 
     return _averaged(x, axis, keepdims, reduce, x._divisor**2 * count * (count - Fraction(correction)))
 
 
-def _spread(a: Recorded, axes: tuple[int, ...], count: int) -> Recorded:
+def _spread(a: Recorded, axes: tuple[int, ...]) -> Recorded:
     """n sum(a^2) - sum(a)^2 of the stored integers, so that nothing is rescaled on the way."""
     frac, nominal = a.type.frac_bits, a.type.nominal
-    stored = renamed(a, 0, 0)
-    squares = build.multiply(build.contract(stored, stored, axes), np.asarray(count))
-    total = build.total(stored, axes)
-    result = build.linear("subtract", squares, build.multiply(total, total))
+    result = moment(a, a, axes)
     if 2 * frac > MAX_FRAC_BITS:
         raise PlanError(
             f"a variance of values with {frac} fractional bits has {2 * frac}, and {MAX_FRAC_BITS} are carried",

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tercet.plan.bounds.relations import quotient_limit, related
+from tercet.plan.bounds.roots import product_limit
 from tercet.plan.bounds.terms import Bounds, Term, is_same, same_integer
 from tercet.plan.table.attributes import Attributes, Axis, DividingWithin, Normalisation, Ranges, StatedBounds
 from tercet.plan.table.operation import Algebra, Bounding, Flow, Operation, check_orders
@@ -35,10 +36,13 @@ def is_proven(operation: Operation[Any], inputs: Sequence[Term], attrs: Attribut
     """Whether the bounds that a bounding operation states hold by what its inputs are."""
     if operation.algebra is Algebra.QUOTIENT:
         return _is_limit(inputs, attrs.of(DividingWithin).limit)
-    if operation.algebra is not Algebra.NARROW:
+    if operation.algebra is Algebra.WITHIN:
+        found = product_limit(*inputs)
+    else:
+        found = proven_bounds(inputs[0]) if operation.algebra is Algebra.NARROW else None
+    if found is None:
         return False
-    lo, hi = proven_bounds(inputs[0])
-    stated = attrs.of(StatedBounds)
+    (lo, hi), stated = found, attrs.of(StatedBounds)
     return stated.lo <= lo and hi <= stated.hi
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,7 @@ from tercet.plan.table import real
 from tercet.plan.table.attributes import Approximation
 from tercet.plan.table.ops_functions import LOGARITHMS, placed_shape, power_shape, turn_shape
 from tercet.plan.table.reasons import SELECTED
-from tercet.plan.types import MAX_FRAC_BITS, RINGS, Type, smallest_ring
+from tercet.plan.types import RINGS, Type, smallest_ring
 from tercet.protocols.functions import BELOW, GUARD
 
 _ONE = np.asarray(1)
@@ -66,31 +64,6 @@ def log1p(x: Recorded) -> Recorded:
 def sqrt(x: Recorded) -> Recorded:
     """The square root; of x < 0 it is 0."""
     return meant(unrounded(x, "sqrt"))
-
-
-def sqrt_over(x: Recorded, divisor: Fraction) -> Recorded:
-    """sqrt(x / divisor) for a public divisor above 0: of x as it is, times a public factor before it is rescaled."""
-    x = number(x)
-    scaled, factor = _by_four(x, divisor)
-    found = unrounded(scaled, "sqrt")
-    if factor == 1:
-        return meant(found)
-    frac, nominal = found.type.frac_bits, found.type.nominal
-    # where 128 bits do not take all of it, some bits beyond those that are meant
-    product = multiply(renamed(found, frac, min(frac, nominal + GUARD)), np.asarray(factor))
-    return meant(renamed(product, product.type.frac_bits, min(nominal, product.type.frac_bits)))
-
-
-def _by_four(x: Recorded, divisor: Fraction) -> tuple[Recorded, float]:
-    """x read as divided by a power of four, and the factor by which the root of that is too large; near 1."""
-    half = 0
-    while Fraction(4) ** (half + 1) <= divisor and x.type.frac_bits + 2 * (half + 1) <= MAX_FRAC_BITS:
-        half += 1
-    while Fraction(4) ** half > divisor and x.type.frac_bits + 2 * (half - 1) >= 0:
-        half -= 1
-    frac = x.type.frac_bits + 2 * half
-    scaled = renamed(x, frac, min(nominal_of(x), frac)) if half else x
-    return scaled, math.sqrt(Fraction(4) ** half / divisor)
 
 
 def rsqrt(x: Recorded) -> Recorded:

@@ -187,8 +187,11 @@ def product_within(a: Recorded, b: Recorded, lo: int, hi: int, reason: Reason) -
     ring_bits = fitting_ring(lo, hi, "a product", (a, b))
     ring_bits = max(ring_bits, *(fitting_ring(x.type.lo, x.type.hi, "a factor", (x,)) for x in (a, b)))
     factors = in_ring(a, ring_bits), in_ring(b, ring_bits)
-    product = a.graph.node("multiply_within", factors, _stated(a, lo, hi, reason))
-    return a.graph.node("clip", (product,), Bounds(lo, hi)) if a.graph.enforced_bounds else product
+    attrs = _stated(a, lo, hi, reason)
+    product = a.graph.node("multiply_within", factors, attrs)
+    if a.graph.enforced_bounds and not is_proven(BY_NAME["multiply_within"], factors, attrs):
+        return a.graph.node("clip", (product,), Bounds(lo, hi))
+    return product
 
 
 def fitting_ring(lo: int, hi: int, what: str, operands: Sequence[Recorded]) -> int:

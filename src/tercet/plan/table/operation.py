@@ -146,6 +146,8 @@ class Algebra(Enum):
     READ = auto()
     """The same integer, read at another scale."""
     MULTIPLY = auto()
+    WITHIN = auto()
+    """A product, its bounds stated."""
     CONTRACT = auto()
     """The sum of products over axes."""
     SUM = auto()
@@ -155,6 +157,10 @@ class Algebra(Enum):
     """Divided by 2^shift, down or to the nearest."""
     NORMALISE = auto()
     QUOTIENT = auto()
+    ROOT = auto()
+    """sqrt(x)."""
+    INVERSE_ROOT = auto()
+    """1 / sqrt(x), exactly 0 where x is 0."""
     WHERE = auto()
     """The second input where the first is set, else zero."""
     SIGN = auto()

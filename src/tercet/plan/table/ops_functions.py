@@ -14,7 +14,7 @@ import numpy as np
 
 from tercet.plan.table import real
 from tercet.plan.table.attributes import Approximation
-from tercet.plan.table.operation import Call, Flow, Operation, Plain, Security, Variant, arity, need, numeric
+from tercet.plan.table.operation import Algebra, Call, Flow, Operation, Plain, Security, Variant, arity, need, numeric
 from tercet.plan.types import Type, ValueKind
 from tercet.protocols import functions, sharewise, tails, turns
 from tercet.protocols.coefficients import TAILS
@@ -115,7 +115,15 @@ def _placed(
         least = max(0, least - (least >> sure) - (1 << below)) if least else 0
         return Type(ValueKind.FIXED, x.shape, x.ring, out, attrs.frac_bits, least, most + (most >> sure) + (1 << above))
 
-    return approximated(name, code, summary, infer, function, shape, _each(meaning), protocol)
+    algebra = {"sqrt": Algebra.ROOT, "rsqrt": Algebra.INVERSE_ROOT}.get(name, Algebra.OTHER)
+    return approximated(name, code, summary, infer, function, shape, _each(meaning), protocol, algebra=algebra)
+
+
+def root_slack(x: Type, attrs: Approximation) -> tuple[int, int]:
+    """(k, u): 1 / sqrt of any element is computed as at most (1 + 2^-k) times itself, and u units more."""
+    found = _fitting("rsqrt", x, attrs, placed_shape("rsqrt", x, attrs.frac_bits))
+    # four units of the power of four that comes last, as `infer` counts them, are a relative 2^-(scale - 4)
+    return found.precision.scale - _SURE_BITS - 1, 1
 
 
 def _digit(value: int) -> int:
@@ -143,6 +151,7 @@ def approximated(
     protocol: str,
     *more: Variant,
     attributes: type[Approximation] = Approximation,
+    algebra: Algebra = Algebra.OTHER,
 ) -> Operation[Approximation]:
     """An operation on each element by one generator over `working.Arithmetic`, from the public numbers of `shape`."""
 
@@ -165,6 +174,7 @@ def approximated(
         error="a quarter of the last bit, relative above 1, before it is rescaled",
         protocol=protocol,
         rows=Flow.EACH,
+        algebra=algebra,
         coins_inside=True,
     )
 

@@ -315,6 +315,7 @@ PRODUCTS: tuple[Operation[Any], ...] = (
         lambda inputs, attrs, out: np.asarray(inputs[0] * inputs[1], dtype=object),
         protocol="exchange-form product",
         rows=Flow.EACH,
+        algebra=Algebra.WITHIN,
         bounds=Bounding.STATED,
     ),
     Operation(

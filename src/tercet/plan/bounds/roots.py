@@ -1,0 +1,160 @@
+"""Bounds of products with 1 / sqrt(y), where what is multiplied is at most so many times the root of y.
+
+z scores, cosines, correlations, rows divided by their norm: c / sqrt(y) is recorded as c r with r about 1 / sqrt(y),
+before y is rounded. If c^2 <= K y for stored integers, the product does not pass the root of K but for what r is off.
+K follows from how c and y are made: c is one of the terms whose squares y adds up; a term less its mean, y the moment
+(Samuelson); a sum of products, y the norm of one side (Cauchy, Schwarz); or such a product already, y the other norm.
+Where y is 0, r is 0 exactly and so is the product.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tercet.plan.bounds.moments import (
+    DEPTH,
+    Dot,
+    are_one,
+    bare,
+    cauchy,
+    centred,
+    dot_of,
+    is_aligned,
+    multiple,
+    root_above,
+    square_ratio,
+    unrounded,
+)
+from tercet.plan.bounds.terms import Bounds, Term
+from tercet.plan.table.attributes import Approximation, shift_of
+from tercet.plan.table.operation import Algebra, Flow, rescaled
+from tercet.plan.table.ops_functions import root_slack
+
+
+@dataclass(frozen=True)
+class InverseRoot:
+    """A value r of stored integers with 0 <= r <= sqrt(square / y) + off, exactly 0 where y is 0."""
+
+    y: Term
+    square: Fraction
+    off: Fraction
+    shape: tuple[int, ...]
+    """Its own, before it is repeated."""
+
+
+def over_root(term: Term) -> Bounds | None:
+    """Of a product with 1 / sqrt(y)."""
+    found, shift = product_limit(*term.inputs), shift_of(term.attrs)
+    return rescaled(*found, shift) if found is not None and shift else found
+
+
+def product_limit(a: Term, b: Term) -> Bounds | None:
+    """Of a b as stored integers, where one is about 1 / sqrt(y) and the other at most a multiple of sqrt(y)."""
+    for c, other in ((a, b), (b, a)):
+        r = inverse_root(other)
+        if r is None:
+            continue
+        ratio = _square_limit(c, r)
+        if ratio is not None:
+            # |c| <= sqrt(K y), so c r <= sqrt(K square) + |c| off
+            most = math.floor(root_above(ratio * r.square) + c.type.magnitude * r.off)
+            return 0 if c.type.lo >= 0 else -most, 0 if c.type.hi <= 0 else most
+    return None
+
+
+def inverse_root(term: Term) -> InverseRoot | None:
+    """How a value is about 1 / sqrt(y), perhaps rounded."""
+    shape = bare(term).type.shape
+    plain, shift, steps = unrounded(term)
+    while plain.operation.rows is Flow.RESHAPE:
+        plain, more, further = unrounded(plain.inputs[0])
+        shift, steps = shift + more, steps + further
+    if plain.operation.algebra is not Algebra.INVERSE_ROOT:
+        return None
+    argument = plain.inputs[0].type
+    if math.prod(shape) != argument.size:
+        return None
+    sure, off = root_slack(argument, plain.attrs.of(Approximation))
+    scale = Fraction(1) + Fraction(1, 1 << sure)
+    square = scale**2 * (1 << 2 * plain.type.frac_bits + argument.frac_bits) / (1 << 2 * shift)
+    return InverseRoot(_arranged(plain.inputs[0]), square, Fraction(off, 1 << shift) + steps, shape)
+
+
+def _arranged(term: Term) -> Term:
+    """The value in the shape that it was made in."""
+    term = bare(term)
+    while term.operation.rows is Flow.RESHAPE:
+        term = bare(term.inputs[0])
+    return term
+
+
+def _square_limit(c: Term, r: InverseRoot) -> Fraction | None:
+    """K with c^2 <= K y for stored integers, wherever y is not 0."""
+    norm = dot_of(r.y)
+    if norm is None or norm.factor <= 0 or not norm.is_square:
+        return None
+    shape = bare(c).type.shape
+    if shape == norm.shape and is_aligned(r.shape, shape, norm.axes):
+        found = _of_term(c, norm)
+        if found is not None:
+            return found
+    whole, ratio, off = _scaled(c)
+    if shape != r.shape or whole.type.size != math.prod(shape):
+        return None
+    found = cauchy(dot_of(whole), norm)
+    if found is None:
+        found = _of_correlation(whole, norm)
+    if found is None:
+        return None
+    # |c| <= ratio sqrt(K y) + off, and y is `least` or more
+    return (root_above(found) * ratio + off * root_above(1 / Fraction(norm.least))) ** 2
+
+
+def _scaled(c: Term) -> tuple[Term, Fraction, Fraction]:
+    """A value, q and e so that c is q times it within e: c is a multiple of it, or such rounded, in another shape."""
+    whole, ratio, off = _arranged(c), Fraction(1), Fraction(0)
+    for _ in range(DEPTH):
+        inner, shift, steps = unrounded(whole)
+        ratio, off = ratio / (1 << shift), off + ratio * steps
+        inner, factor = multiple(_arranged(inner))
+        ratio *= abs(factor)
+        if inner is whole:
+            break
+        whole = _arranged(inner)
+    return whole, ratio, off
+
+
+def _of_term(c: Term, norm: Dot) -> Fraction | None:
+    """Of what is squared and summed in the norm, or of x less its mean beside the moment of x."""
+    side, terms = norm.sides[0], norm.terms
+    if side.kind != "moment":
+        if are_one(c, side.whole):
+            return Fraction(1, norm.factor)
+        rounded, shift, steps = unrounded(side.whole)
+        # |c| <= 2^s (|what is squared| + steps), and y is `least` or more
+        root = root_above(Fraction(1, norm.factor)) + steps * root_above(1 / Fraction(norm.least))
+        return (root * (1 << shift)) ** 2 if steps and are_one(c, rounded) else None
+    own = centred(c, norm.axes, norm.shape)
+    if own is None or not are_one(own.x, side.x) or terms < 2:
+        return None
+    # (x - mean)^2 <= (n - 1) m / n^2 for the moment m (Samuelson), which is n - 1 or more if it is not 0
+    root = root_above(Fraction(terms - 1)) / terms + (own.off + own.own) * root_above(Fraction(1, terms - 1))
+    return (own.times * root) ** 2 / norm.factor
+
+
+def _of_correlation(c: Term, norm: Dot) -> Fraction | None:
+    """Of s / sqrt(u) beside v, where s is the product of what u and v are the squares of."""
+    algebra = c.operation.algebra
+    if algebra is not Algebra.WITHIN and (algebra is not Algebra.MULTIPLY or shift_of(c.attrs)):
+        return None
+    for s, other in (c.inputs, c.inputs[::-1]):
+        first, product = inverse_root(other), _arranged(s)
+        if first is None or first.shape != bare(s).type.shape or product.type.size != first.y.type.size:
+            continue
+        ratio = square_ratio(dot_of(product), dot_of(first.y), norm)
+        if ratio is not None:
+            # |s| <= sqrt(k u v), so |s r| <= sqrt(v) (sqrt(k square) + off sqrt(k u))
+            return (root_above(ratio * first.square) + first.off * root_above(ratio * first.y.type.hi)) ** 2
+    return None
