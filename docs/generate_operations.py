@@ -38,7 +38,7 @@ PAGE = Path(__file__).parent / "operations.md"
 COUNT = 30_000
 FRAC_BITS = 16
 RINGS = (64, 128)
-PER_ELEMENT = ("normalise", "bits", "count")
+PER_ELEMENT = ("divide_whole", "normalise", "bits", "count")
 """Operations whose costs are shown for each element that they take, not for each that they give."""
 
 INTRODUCTION = f"""\
@@ -114,6 +114,11 @@ def dividing(ring: int) -> tuple[list[Type], Dividing]:
     return [dividend, divisor], Dividing(frac, frac, frac)
 
 
+def whole_numbers(ring: int) -> list[Type]:
+    """A dividend and a divisor."""
+    return [Type(ValueKind.INT, (COUNT,), ring, 0, 0, *ends) for ends in ((-(1 << 20), 1 << 20), (1, 1000))]
+
+
 def examples(ring: int) -> dict[str, list[Example]]:
     """For each operation that sends something: how the example is called, its inputs and attributes."""
     few, many = small(ring, COUNT), fixed(ring, COUNT)
@@ -145,6 +150,7 @@ def examples(ring: int) -> dict[str, list[Example]]:
         "lift": [("", [many], NONE)] if ring == 64 else [],
         "quotient": [("up to 100 by 1 to 100; 16 fractional bits, and 40", *dividing(ring))],
         "quotient_within": [("at most 1", dividing(ring)[0], within)],
+        "divide_whole": [("below 2^20 by 1 to 1,000", whole_numbers(ring), NONE)],
         "normalise": [
             ("each x, below 2^60", [Type(ValueKind.INT, (COUNT,), ring, 0, 0, 0, (1 << 60) - 1)], Normalisation())
         ],

@@ -19,7 +19,7 @@ OURS_ONLY = {"assume", "explain", "fixed", "interp", "lookup", "loop", "outer", 
 OURS_ONLY |= {"argpartition", "bincount", "digitize", "exp2", "histogram", "lexsort", "median", "partition"}
 OURS_ONLY |= {"compact", "percentile", "piecewise_polynomial", "polyval", "quantile", "top_k"}
 OURS_ONLY |= {f"segment_{what}" for what in ("count", "max", "mean", "min", "rank", "sum")}
-OURS_ONLY |= {"shuffle"}
+OURS_ONLY |= {"divmod", "shuffle"}
 """Functions of ours, and of NumPy, that the standard does not have in its main namespace."""
 
 

@@ -133,3 +133,27 @@ def test_a_public_numerator() -> None:
     y = session.share([0.5, 2.0, 8.0], bounds=(0.25, 10))
     assert np.allclose((1 / y).reveal(), [2, 0.5, 0.125], atol=2.0**-15)
     assert np.allclose((np.array([3, 1, 2]) / y).reveal(), [6, 0.5, 0.25], atol=2.0**-15)
+
+
+def test_whole_quotients_as_numpy_has_them() -> None:
+    """Every sign and scale, public dividends, one divisor for all; proven bounds, one operation for both results."""
+    session = TrioSession(parties=True)
+    rng = np.random.default_rng(4)
+    a, b = rng.integers(-1000, 1001, 300), rng.integers(-9, 10, 300)
+    for over, bits in ((1, (0, 0)), (8, (16, 16)), (8, (16, 20)), (8, (0, 16))):
+        x, y = (v if not f else v / over for v, f in zip((a, b), bits, strict=True))
+        first, second = (
+            session.share(v, bounds=(-n, n), frac_bits=f) for v, n, f in zip((x, y), (1000, 9), bits, strict=True)
+        )
+        whole, left = divmod(first, second)
+        safe = np.where(y == 0, 1, y)
+        assert np.array_equal(whole.reveal(), np.where(y == 0, 0, x // safe))
+        assert np.array_equal(left.reveal(), np.where(y == 0, 0, x % safe))
+        assert not whole._node.type.claimed and not left._node.type.claimed
+    y = session.share([3, -4, 0, 7], bounds=(-10, 10))
+    assert [v.reveal().tolist() for v in np.divmod(17, y)] == [[5, -5, 0, 2], [2, -3, 0, 3]]
+    assert (session.share([7, 8, 9], bounds=(0, 9)) % y[0]).reveal().tolist() == [1, 2, 0]
+    below = session.share([-3, -4], bounds=(-4, -3))
+    assert (10 // below).reveal().tolist() == [-4, -3] and (10 % below).bounds == (-3, 0)
+    with pytest.raises(TypeError, match="remainder"):
+        np.fmod(y, 3)

@@ -17,6 +17,7 @@ from tercet.plan.record import build, logic
 from tercet.plan.record.build import Operand, broadcast_to
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import DEFAULT_FRAC_BITS, integers, public_array
+from tercet.plan.record.whole import divide_whole
 from tercet.plan.table.attributes import Bounds
 from tercet.plan.table.operation import broadcast_shapes
 from tercet.plan.types import ValueKind, limit, magnitude
@@ -163,21 +164,36 @@ def reciprocal(x: Any, /) -> SecretArray:
 
 @array_function
 def floor_divide(x1: Any, x2: Any, /) -> SecretArray:
-    """floor(x1 / x2) for one public number x2, as an exact integer; multiples of x2 count as x1 would store them."""
+    """floor(x1 / x2), as an exact integer; 0 where a secret x2 is 0.
+
+    Multiples of one public number x2 count as x1 would store them; beside secrets, numbers are what is stored. By a
+    secret it costs 2,000 to 2,500 bits a party and element in 45 rounds. Source: `tercet.protocols.euclidean`.
+    """
+    if isinstance(x2, SecretArray):
+        return apply(lambda a, b: divide_whole(a, b)[0], x1, x2)
     divisor = _one_divisor(x2)
     return exactly(lambda x: quotients.floor_divide(x, divisor), x1)
 
 
 @array_function
 def remainder(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 - floor(x1 / x2) * x2 for one public number x2, exactly, at x1's scale."""
+    """x1 - floor(x1 / x2) * x2, exactly, at x1's scale or a secret x2's, if that is finer; 0 where a secret x2 is 0.
+
+    Costs as `floor_divide`, and no more beside it.
+    """
+    if isinstance(x2, SecretArray):
+        return apply(lambda a, b: divide_whole(a, b)[1], x1, x2)
     divisor = _one_divisor(x2)
     return exactly(lambda x: quotients.remainder(x, divisor), x1)
 
 
+@array_function
+def divmod(x1: Any, x2: Any, /) -> tuple[SecretArray, SecretArray]:
+    """(x1 // x2, x1 % x2); by a secret for the price of one of them."""
+    return floor_divide(x1, x2), remainder(x1, x2)
+
+
 def _one_divisor(value: Any) -> Any:
-    if isinstance(value, SecretArray):
-        raise TypeError("a secret is floor-divided by public numbers only; use tc.divide for secret divisors")
     public = public_array(value)
     if public.ndim:
         raise TypeError("a secret is floor-divided by one public number, not by an array")

@@ -63,8 +63,9 @@ INSTEAD: dict[str, str] = {
     "unique_all": f"{_DISTINCT}, and tercet.stats.rankdata(x, 'dense') - 1 is its inverse",
     "unique_inverse": f"{_DISTINCT}, and tercet.stats.rankdata(x, 'dense') - 1 is its inverse",
     **dict.fromkeys(("nonzero", "flatnonzero", "argwhere", "compress", "extract", "trim_zeros"), _SELECTED),
+    "fmod": "numpy.remainder has the divisor's sign; x - numpy.trunc(x / y) * y is that of the dividend",
 }
-"""What to use in place of functions whose results have a shape that depends on values."""
+"""What to use in place of functions that are not offered: most have a shape that depends on values."""
 
 
 def ufunc_call(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

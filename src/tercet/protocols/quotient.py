@@ -11,14 +11,23 @@ Source: own; after Catrina, Saxena (FC 2010) for the normalisation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tercet.protocols.cost import Cost, Depths
-from tercet.protocols.functions import PIECE, PRECISIONS, Placed, Precision, coefficients, mantissa, place_bits
+from tercet.protocols.functions import (
+    PIECE,
+    PRECISIONS,
+    Mantissa,
+    Placed,
+    Precision,
+    coefficients,
+    mantissa,
+    place_bits,
+)
 from tercet.protocols.pieces import ROTATE_FROM, cost_in_pieces, in_pieces, words_in_pieces
 from tercet.protocols.polynomial import chebyshev
 from tercet.protocols.scope import Body, Scope
@@ -101,34 +110,45 @@ def _fitting(
     halved = max(0, reach.bit_length() - p.room)
     if halved and (halved > shift or (factor << halved) >> p.room):
         return None
-    cut = p.scale // parts * (parts - 1)
+    below = p.scale // parts * (parts - 1)
     reached = (reach >> shift) + 3 if shift > 0 else reach << -shift
-    widest = reached * ((1 << p.scale + 1 - cut) + 4) + parts * (reached + (4 << p.scale // parts))
-    out = scale + p.scale - cut
+    widest = reached * ((1 << p.scale + 1 - below) + 4) + parts * (reached + (4 << p.scale // parts))
+    out = scale + p.scale - below
     raised = max(0, nominal - out)
     if (widest << raised) >> p.room:
         return None
     # of each truncation one unit of a v, times a mantissa of at most 2; of each lower part as much
     units = (2 if halved else 1) + parts if shift > 0 or parts > 1 else 0
-    error = (units << p.scale + 1 - cut + raised) + 1
+    error = (units << p.scale + 1 - below + raised) + 1
     return Division(p, bits, shift, halved, parts, raised, out + raised, error)
 
 
 def inverse(a: Arithmetic, b: Any, s: Division) -> Body[list[Any]]:
     """The power of two, then the parts of the mantissa, the highest first."""
+    found, whole = yield from inverted(a, b, s)
+    return [found.factor, *(yield from cut(a, whole, s))]
+
+
+def inverted(a: Arithmetic, b: Any, s: Division) -> Body[tuple[Mantissa, Any]]:
+    """What brings b to the top of its range, and the mantissa of 1 / b."""
     p = s.precision
     found = yield from mantissa(a, b, Placed(p, "inverse", s.bits, 0, 0), [], [])
     whole = yield from chebyshev(a, found.t, coefficients("inverse", p), p.scale, p.coefficient_bits)
+    return found, whole
+
+
+def cut(a: Arithmetic, whole: Any, s: Division) -> Body[list[Any]]:
+    """The parts of a mantissa, the highest first."""
     parts = [whole]
     for _ in range(s.parts - 1):
         upper = yield from a.shifted(parts[-1], s.part_bits)
         parts[-1:] = [a.sum([(parts[-1], 1), (upper, -(1 << s.part_bits))]), upper]
-    return [found.factor, *parts[::-1]]
+    return parts[::-1]
 
 
-def product(a: Arithmetic, x: Any, inverted: Sequence[Any], s: Division) -> Body[Any]:
+def product(a: Arithmetic, x: Any, inverse_of: Sequence[Any], s: Division) -> Body[Any]:
     """x times what `inverse` gives."""
-    factor, *parts = inverted
+    factor, *parts = inverse_of
     brought = yield from _brought(a, x, factor, s)
     terms = [brought]
     for _ in parts[1:]:
@@ -163,27 +183,26 @@ def quotient(scope: Scope, x: Share, y: Share, s: Division, *, exact: bool) -> B
     if x.shape == y.shape:
         flat, divisors = x.flat(), y.flat()
 
-        def whole(part: Scope, cut: slice) -> Body[Share]:
+        def whole(part: Scope, here: slice) -> Body[Share]:
             a = Parties(part, exact=exact)
-            inverted = yield from inverse(a, divisors[cut], s)
-            found: Share = yield from product(a, flat[cut], inverted, s)
+            found: Share = yield from product(a, flat[here], (yield from inverse(a, divisors[here], s)), s)
             return found
 
         return (yield from words_in_pieces(scope, ring, flat.size, PIECE, whole)).reshape(x.shape)
     divisors = y.flat()
     kept = [Share.empty(ring, (divisors.size,)) for _ in range(s.parts + 1)]
 
-    def first(part: Scope, cut: slice) -> Body[None]:
-        found = yield from inverse(Parties(part, exact=exact), divisors[cut], s)
+    def first(part: Scope, here: slice) -> Body[None]:
+        found = yield from inverse(Parties(part, exact=exact), divisors[here], s)
         for out, one in zip(kept, found, strict=True):
-            out.own[cut], out.next[cut] = one.own, one.next
+            out.own[here], out.next[here] = one.own, one.next
 
     yield from in_pieces(scope, divisors.size, PIECE, first)
     flat = x.flat()
     spread = [_spread(one.reshape(y.shape), x.shape) for one in kept]
 
-    def second(part: Scope, cut: slice) -> Body[Share]:
-        found: Share = yield from product(Parties(part, exact=exact), flat[cut], [one[cut] for one in spread], s)
+    def second(part: Scope, here: slice) -> Body[Share]:
+        found: Share = yield from product(Parties(part, exact=exact), flat[here], [one[here] for one in spread], s)
         return found
 
     return (yield from words_in_pieces(scope, ring, flat.size, PIECE, second)).reshape(x.shape)
@@ -219,16 +238,12 @@ def _counted(
     counting, ring = Counting(count, exact=exact, depths=depths), s.precision.ring
 
     def body() -> Body[None]:
-        inverted = [ring] * (s.parts + 1)
+        found = [ring] * (s.parts + 1)
         if whole or first:
-            inverted = yield from inverse(counting, ring, s)
+            found = yield from inverse(counting, ring, s)
         if whole or not first:
-            yield from product(counting, ring, inverted, s)
+            yield from product(counting, ring, found, s)
 
-    _run_counting(body)
-    return counting
-
-
-def _run_counting(body: Callable[[], Body[Any]]) -> None:
     for _ in body():
         raise AssertionError("nothing waits while costs are counted")
+    return counting

@@ -25,6 +25,7 @@ from tercet.plan.bounds.roots import product_limit
 from tercet.plan.bounds.terms import Bounds, Term, is_same, same_integer
 from tercet.plan.table.attributes import Attributes, Axis, DividingWithin, Normalisation, Ranges, StatedBounds
 from tercet.plan.table.operation import Algebra, Bounding, Flow, Operation, check_orders
+from tercet.plan.table.ops_quotients import whole_ends
 from tercet.plan.table.reasons import ProofRule
 from tercet.plan.types import Type
 
@@ -154,6 +155,16 @@ def _normalised(term: Term) -> Bounds | None:
     return (top // 2 if lo else 0), top - 1
 
 
+def _divided(term: Term) -> Bounds | None:
+    """A row of `divide_whole`: whole quotients, or remainders."""
+    term = same_integer(term)
+    term = term.inputs[0] if term.operation.rows is Flow.RESHAPE else term
+    if term.operation.rows is not Flow.SLICE or term.inputs[0].operation.algebra is not Algebra.DIVIDED:
+        return None
+    row, count, _ = term.attrs.of(Ranges).ranges[0]
+    return whole_ends(*(one.type for one in term.inputs[0].inputs))[row] if count == 1 else None
+
+
 def _arranged(term: Term) -> Bounds | None:
     """Some rows of a sort, a shuffle or a move of arrays that were put one below the other: those of one of these."""
     term = same_integer(term)
@@ -174,7 +185,7 @@ def _arranged(term: Term) -> Bounds | None:
 
 PROVERS: Mapping[ProofRule, Prover] = {
     ProofRule.SELECTION: lambda term: _selected(term) or _flipped(term) or _one_sided(term),
-    ProofRule.NORMALISATION: _normalised,
+    ProofRule.NORMALISATION: lambda term: _normalised(term) or _divided(term),
     ProofRule.RELATION: related,
     ProofRule.ARRANGEMENT: _arranged,
 }

@@ -49,8 +49,8 @@ def quotient(a: Operand, b: Recorded, nominal: int | None = None, rings: tuple[i
         x, b = negate(x), negate(b)
     elif b.type.lo < 0:
         below = negative(b)
-        b = bounded(_flipped(below, b), 0, b.type.magnitude, SELECTED)
-        x = _flipped(below, x)
+        b = bounded(flipped(below, b), 0, b.type.magnitude, SELECTED)
+        x = flipped(below, x)
     limit = quotient_limit(x, b)
     if limit is not None and b.type.lo <= 0:
         x = inject(logical_not(b.graph.node("is_zero", (b,))), x)
@@ -124,7 +124,7 @@ def _shared(a: NDArray[Any], b: Recorded) -> Recorded:
     return renamed(shared_integers(b, integers(a, frac), frac), frac, min(frac, DEFAULT_FRAC_BITS))
 
 
-def _flipped(bit: Recorded, x: Recorded) -> Recorded:
+def flipped(bit: Recorded, x: Recorded) -> Recorded:
     """-x where the bit is set."""
     result = linear("subtract", x, inject(bit, linear("add", x, x)))
     return bounded(result, -x.type.magnitude, x.type.magnitude, SELECTED)

@@ -161,6 +161,8 @@ class Algebra(Enum):
     """sqrt(x)."""
     INVERSE_ROOT = auto()
     """1 / sqrt(x), exactly 0 where x is 0."""
+    DIVIDED = auto()
+    """Whole quotients, then remainders."""
     WHERE = auto()
     """The second input where the first is set, else zero."""
     SIGN = auto()

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tercet.plan.table.attributes import Dividing, DividingWithin
+from tercet.plan.table.attributes import Attributes, Dividing, DividingWithin
 from tercet.plan.table.operation import (
     Algebra,
     Bounding,
@@ -27,7 +27,7 @@ from tercet.plan.table.operation import (
 )
 from tercet.plan.table.reasons import may_stand
 from tercet.plan.types import Type, ValueKind
-from tercet.protocols import quotient
+from tercet.protocols import euclidean, quotient
 from tercet.protocols.cost import Cost
 from tercet.protocols.scope import Body, Scope
 from tercet.sharing import Share
@@ -105,6 +105,57 @@ def _plain(inputs: Sequence[Plain], attrs: Dividing, out: Type) -> Plain:
     return np.array([*values, None], dtype=object)[:-1].reshape(x.shape)
 
 
+def whole_ends(a: Type, b: Type) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Bounds of floor(a / b), and of what it leaves; 0 where b is 0."""
+    least, most = max(1, b.lo), max(1, b.hi)
+    lo, hi = a.lo // (least if a.lo < 0 else most), a.hi // (least if a.hi > 0 else most)
+    left = min(most - 1, a.hi) if a.lo >= 0 else most - 1
+    return (min(lo, 0), max(hi, 0)) if b.lo == 0 else (lo, hi), (0, left)
+
+
+def euclidean_shape(a: Type, b: Type) -> euclidean.Euclidean | None:
+    """The public numbers of a whole quotient of these; None if their ring does not take them."""
+    return euclidean.euclidean(a.magnitude, b.lo, b.hi, a.ring)
+
+
+def _whole_shape(a: Type, b: Type) -> euclidean.Euclidean:
+    found = euclidean_shape(a, b)
+    need(found is not None, f"{a} by {b} in whole numbers does not fit the ring 2^{a.ring}")
+    assert found is not None
+    return found
+
+
+def _infer_whole(inputs: Sequence[Type], attrs: Attributes) -> Type:
+    arity(inputs, 2)
+    numeric(*inputs)
+    a, b = inputs
+    need(a.shape == b.shape, "dividend and divisor differ in shape")
+    need(b.lo >= 0, "takes divisors that are not negative")
+    need(a.frac_bits == b.frac_bits == 0, "takes integers")
+    _whole_shape(a, b)
+    (lo, hi), (least, left) = whole_ends(a, b)
+    return Type(ValueKind.INT, (2, *a.shape), a.ring, 0, 0, min(lo, least), max(hi, left))
+
+
+def _run_whole(scope: Scope, call: Call[Attributes], x: Share, y: Share) -> Body[Share]:
+    s = _whole_shape(*call.inputs)
+    both = yield from euclidean.divide_whole(scope, x.flat(), y.flat(), s)
+    own, following = (np.stack([getattr(one, half) for one in both]) for half in ("own", "next"))
+    return Share(s.ring, own, following).reshape(call.out.shape)
+
+
+def _cost_whole(call: Call[Attributes]) -> Cost:
+    a, b = call.inputs
+    return euclidean.divide_whole_cost(a.size, _whole_shape(a, b))
+
+
+def _plain_whole(inputs: Sequence[Plain], attrs: Attributes, out: Type) -> Plain:
+    x, y = inputs
+    pairs = [divmod(int(a), int(b)) if b else (0, 0) for a, b in zip(x.reshape(-1), y.reshape(-1), strict=True)]
+    rows = [np.array([*(pair[k] for pair in pairs), None], dtype=object)[:-1].reshape(x.shape) for k in range(2)]
+    return np.stack(rows)
+
+
 def _quotient(name: str, code: int, summary: str, attributes: type[Any], bounds: Bounding) -> Operation[Any]:
     return Operation(
         name,
@@ -126,4 +177,16 @@ def _quotient(name: str, code: int, summary: str, attributes: type[Any], bounds:
 QUOTIENTS: tuple[Operation[Any], ...] = (
     _quotient("quotient", 150, "x / y for y >= 0; y = 0 counts as one last bit", Dividing, Bounding.DERIVED),
     _quotient("quotient_within", 151, "the same, with a limit on the result", DividingWithin, Bounding.STATED),
+    Operation(
+        "divide_whole",
+        152,
+        "floor(x / y), then x - floor(x / y) y, for y >= 0; both 0 where y is 0",
+        Attributes,
+        _infer_whole,
+        only(_run_whole, _cost_whole),
+        _plain_whole,
+        protocol="a quotient, rounded; the signs of what it leaves",
+        rows=Flow.STACKED,
+        algebra=Algebra.DIVIDED,
+    ),
 )
