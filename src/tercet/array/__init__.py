@@ -13,6 +13,7 @@ from typing import NoReturn as _NoReturn
 from tercet.array import numpy_protocol as _numpy_protocol
 from tercet.array.core import SecretArray
 from tercet.array.counting import bincount, cumulative_prod, digitize, histogram, isin, searchsorted
+from tercet.array.covariance import corrcoef, cov
 from tercet.array.creation import (
     __array_namespace_info__,
     arange,
@@ -144,6 +145,7 @@ from tercet.array.statistics import (
     mean,
     min,
     prod,
+    ptp,
     std,
     sum,
     var,
@@ -201,8 +203,10 @@ __all__ = [
     "clip",
     "compact",
     "concat",
+    "corrcoef",
     "cos",
     "count_nonzero",
+    "cov",
     "cumulative_prod",
     "cumulative_sum",
     "diff",
@@ -280,6 +284,7 @@ __all__ = [
     "positive",
     "pow",
     "prod",
+    "ptp",
     "quantile",
     "reciprocal",
     "remainder",

@@ -10,6 +10,7 @@ import numpy as np
 
 from tercet.array import (
     counting,
+    covariance,
     creation,
     curves,
     elementwise,
@@ -278,6 +279,9 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.std: _variance(statistics.std),
     np.min: _extreme(statistics.min),
     np.max: _extreme(statistics.max),
+    np.ptp: _extreme(statistics.ptp),
+    np.cov: covariance.cov,
+    np.corrcoef: covariance.corrcoef,
     np.any: _extreme(statistics.any),
     np.all: _extreme(statistics.all),
     np.argmin: lambda x, axis=None, *, keepdims=False: statistics.argmin(x, axis=axis, keepdims=bool(keepdims)),

@@ -155,6 +155,12 @@ def max(x: SecretArray, /, *, axis: Axis = None, keepdims: bool = False) -> Secr
     return _extreme(x, axis, keepdims, logic.maximum if x._divisor > 0 else logic.minimum)
 
 
+@array_function
+def ptp(x: SecretArray, /, axis: Axis = None, *, keepdims: bool = False) -> SecretArray:
+    """The greatest element less the least, over axes. Costs two tournaments; single rows to a policy, as `min` is."""
+    return max(x, axis=axis, keepdims=keepdims) - min(x, axis=axis, keepdims=keepdims)
+
+
 def _extreme(x: SecretArray, axis: Axis, keepdims: bool, choose: Any) -> SecretArray:
     def reduce(a: Recorded, axes: tuple[int, ...]) -> Recorded:
         if not math.prod(a.type.shape[at] for at in axes):
