@@ -1,6 +1,7 @@
 // All kernels for one instruction set, compiled once per level (see CMakeLists.txt).
 #include <type_traits>
 
+#include "combine.hpp"
 #include "elementwise.hpp"
 #include "leaf.hpp"
 #include "matmul128.hpp"
@@ -56,6 +57,9 @@ template <class T, class Engine> constexpr tercet::WordKernels word_kernels() {
         .unpack_fields = Fields<T>::unpack,
         .gather = ::gather<T>,
         .scatter = ::scatter<T>,
+        .combine = Combine<T>::sum,
+        .deal_bits = Combine<T>::deal_bits,
+        .sum_bits = Combine<T>::sum_bits,
         .power_table = Sharewise<T>::power_table,
         .power_cross = Sharewise<T>::power_cross,
         .sine_terms = Sharewise<T>::sine_terms,

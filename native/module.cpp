@@ -50,6 +50,7 @@ NB_MODULE(_native, m) {
     bind_matmul(handle);
     bind_orders(handle);
     bind_residues(handle);
+    bind_combine(handle);
     bind_sharewise(handle);
 }
 

@@ -55,6 +55,15 @@ struct WordKernels {
     void (*gather)(std::size_t n, const void* in, const std::uint32_t* order, void* out);
     void (*scatter)(std::size_t n, const void* in, const std::uint32_t* order, void* out);
 
+    // combine.hpp
+    void (*combine)(std::size_t n, unsigned terms, const void* const* arrays, const void* factors, std::uint64_t k_lo,
+                    std::uint64_t k_hi, void* out);
+    void (*deal_bits)(std::size_t n, unsigned bits, const std::uint64_t* planes, const unsigned* widths,
+                      const std::uint8_t* drawn, std::uint8_t* out);
+    void (*sum_bits)(std::size_t n, unsigned bits, unsigned sums, const std::uint64_t* planes, const unsigned* widths,
+                     const std::uint8_t* parts, const void* constants, const void* factors, const void* mask,
+                     void* sent, void* kept);
+
     // sharewise.hpp; `c` are the coefficients of a series
     void (*power_table)(std::size_t n, const std::uint64_t* phase, unsigned whole, unsigned low, int first,
                         unsigned scale, int cut, const std::uint64_t* c, unsigned terms, const void* drawn, void* out);

@@ -6,13 +6,12 @@ Semi-honest, one corruption: as `cross_terms`, of which this is one call with se
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 
-from tercet.protocols.convert import bit_words, signs, split_bits_form
+from tercet.protocols.convert import split_bits_form
 from tercet.protocols.cost import Cost
-from tercet.protocols.message import Fields, Words
-from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Step
-from tercet.ring import Array, Ring, empty_bytes
+from tercet.protocols.message import Fields, RawBytes, Words
+from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope
+from tercet.ring import Ring
 from tercet.sharing import BitShare, Purpose, Share
 
 BitSum = tuple[int, Sequence[int]]
@@ -30,42 +29,28 @@ def bit_sums(scope: Scope, ring: Ring, bits: BitShare, sums: Sequence[BitSum]) -
     step = scope.step("sum")
     half = split_bits_form(scope, bits)
     layouts = _layouts(ring, count, sums)
+    widths = [layout.bits for layout in layouts]
+    fields = RawBytes(sum(layout.nbytes for layout in layouts))
     shape = (number, count)
     one = Words(ring, shape)
     if scope.role is ProtocolRole.D:
-        terms = _drawn(step, layouts)
-        step.deal(
-            ProtocolRole.B,
-            *(
-                (layout, layout.ring.sub(bit_words(layout.ring, plane, count), term))
-                for plane, layout, term in zip(half, layouts, terms, strict=True)
-            ),
-        )
+        drawn = step.draw(Pair.AD, fields, Purpose.TERM)
+        step.deal(ProtocolRole.B, (fields, ring.deal_bits(half, count, widths, drawn)))
         u_ad = step.words(Pair.AD, ring, shape, Purpose.OUTPUT)
         u_bd = step.words(Pair.BD, ring, shape, Purpose.OUTPUT)
         return [Share(ring, u_bd[k], u_ad[k]) for k in range(number)]
     is_a = scope.role is ProtocolRole.A
     mask = step.words(Pair.AD if is_a else Pair.BD, ring, shape, Purpose.OUTPUT)
     if is_a:
-        parts = _drawn(step, layouts)
+        parts = step.draw(Pair.AD, fields, Purpose.TERM)
     else:
-        received = yield step.receive(ProtocolRole.D, *layouts)
-        parts = [received] if len(layouts) == 1 else received
-    total = ring.neg(mask)
-    public = ring.empty(shape)
-    for k, (constant, _) in enumerate(sums):
-        public[k] = ring.constant(constant, (count,))
-    for place, (plane, layout, part) in enumerate(zip(half, layouts, parts, strict=True)):
-        beta = bit_words(ring, plane, count)
-        term = ring.mul(signs(ring, beta), layout.ring.resize(part, ring))
-        for k, (_, coefficients) in enumerate(sums):
-            if coefficients[place]:
-                total[k] = ring.add(total[k], ring.scale(term, coefficients[place]))
-                public[k] = ring.add(public[k], ring.scale(beta, coefficients[place]))
+        parts = yield step.receive(ProtocolRole.D, fields)
+    constants, factors = [constant for constant, _ in sums], [row for _, row in sums]
+    sent, kept = ring.sum_bits(half, widths, parts, constants, factors, mask)
     other = ProtocolRole.B if is_a else ProtocolRole.A
-    step.cross_term(other, one, total)
+    step.cross_term(other, one, sent)
     theirs = yield step.receive(other, one)
-    ab = ring.add(ring.add(total, theirs), public)
+    ab = ring.add(kept, theirs, out=kept)
     return [Share(ring, mask[k], ab[k]) if is_a else Share(ring, ab[k], mask[k]) for k in range(number)]
 
 
@@ -86,11 +71,3 @@ def _layouts(ring: Ring, count: int, sums: Sequence[BitSum]) -> list[Fields]:
             raise ValueError("a bit that no sum takes")
         layouts.append(Fields(ring.bits - (together & -together).bit_length() + 1, count))
     return layouts
-
-
-def _drawn(step: Step, layouts: list[Fields]) -> list[Array]:
-    """Uniform values of A and D for each layout, from one draw."""
-    ends = list(accumulate(layout.nbytes for layout in layouts))
-    drawn = empty_bytes(ends[-1])
-    step.fill(Pair.AD, drawn, Purpose.TERM)
-    return [layout.unpack(drawn[end - layout.nbytes : end].copy()) for layout, end in zip(layouts, ends, strict=True)]

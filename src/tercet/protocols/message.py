@@ -62,6 +62,19 @@ class Fields:
 
 
 @dataclass(frozen=True, slots=True)
+class RawBytes:
+    """Bytes as they are, for kernels that read and write fields by themselves."""
+
+    nbytes: int
+
+    def pack(self, array: Array) -> Bytes:
+        return array
+
+    def unpack(self, payload: Bytes) -> Array:
+        return payload
+
+
+@dataclass(frozen=True, slots=True)
 class Planes:
     """Bit planes: an array (..., words) of packed bits; `count` bits in the last axis, whole bytes a plane."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from tercet.protocols.cost import Cost
@@ -51,6 +52,37 @@ class Elementwise:
         if len(masks) < 3:
             masks = (*masks, self.ring.zeros(self.shape))
         return self.ring.product_d(x.own, x.next, y.own, y.next, *masks, out=out)
+
+
+class SumOfProducts:
+    """The sum of the elementwise products of pairs of flat arrays, each added to what the last one left.
+
+    It holds its operands; those that are passed are the first pair's.
+    """
+
+    __slots__ = ("pairs", "ring", "shape")
+
+    def __init__(self, pairs: Sequence[tuple[Share, Share]]) -> None:
+        self.pairs = pairs
+        self.ring = pairs[0][0].ring
+        self.shape = pairs[0][0].shape
+
+    def a(self, x: Share, y: Share, mask: Array) -> Array:
+        for x, y in self.pairs:
+            mask = self.ring.product_a(x.own, x.next, y.own, y.next, mask, out=mask)
+        return mask
+
+    def b(self, x: Share, y: Share, mask: Array) -> Array:
+        for x, y in self.pairs:
+            mask = self.ring.product_b(x.own, x.next, y.own, y.next, mask, out=mask)
+        return mask
+
+    def d(self, x: Share, y: Share, *masks: Array, out: Array | None = None) -> Array:
+        ring = self.ring
+        total = Elementwise(ring, self.shape).d(x, y, *masks, out=out)
+        for x, y in self.pairs[1:]:
+            ring.mul_add(ring.add(x.own, x.next), ring.add(y.own, y.next), total, out=total)
+        return total
 
 
 class Matrix:

@@ -20,12 +20,11 @@ from tercet.protocols.compare import carry_out_cost, is_negative_split, tree_lev
 from tercet.protocols.convert import inject_piece, inject_piece_cost
 from tercet.protocols.cost import Cost, Depths
 from tercet.protocols.leading import Leading, leading_place, leading_place_cost
-from tercet.protocols.matrix import ContractionForm
 from tercet.protocols.message import Fields
 from tercet.protocols.product import (
     Elementwise,
     Split,
-    add_public,
+    SumOfProducts,
     bilinear,
     bilinear_split,
     fresh_split_form,
@@ -33,8 +32,8 @@ from tercet.protocols.product import (
 )
 from tercet.protocols.scope import Body, Scope, Together
 from tercet.protocols.truncate import truncate_exact_cost, truncate_exact_split, truncate_split
-from tercet.ring import Ring, stack
-from tercet.sharing import BitShare, Share
+from tercet.ring import Ring
+from tercet.sharing import BitShare, Party, Share
 
 
 class Arithmetic(Protocol):
@@ -103,28 +102,19 @@ class Parties:
         return x.ring
 
     def sum(self, terms: Sequence[tuple[Share, int]], constant: int = 0) -> Share:
-        ring = terms[0][0].ring
-        own, following = ring.scale(terms[0][0].own, terms[0][1]), ring.scale(terms[0][0].next, terms[0][1])
-        for x, factor in terms[1:]:
-            ring.add(own, x.own if factor == 1 else ring.scale(x.own, factor), out=own)
-            ring.add(following, x.next if factor == 1 else ring.scale(x.next, factor), out=following)
-        total = Share(ring, own, following)
-        return add_public(self.scope, total, ring.constant(constant, own.shape)) if constant else total
+        ring, factors = terms[0][0].ring, [factor for _, factor in terms]
+        # a public number is added to component 1
+        party = self.scope.party
+        own = ring.combine([x.own for x, _ in terms], factors, constant if party is Party.P1 else 0)
+        following = ring.combine([x.next for x, _ in terms], factors, constant if party.next is Party.P1 else 0)
+        return Share(ring, own, following)
 
     def product(self, x: Share, y: Share) -> Body[Share]:
         return (yield from bilinear(self.scope, Elementwise(x.ring, x.shape), x, y))
 
     def dot(self, pairs: Sequence[tuple[Share, Share]], shift: int, plus: Share | None = None) -> Body[Share]:
-        ring = pairs[0][0].ring
-        if len(pairs) == 1:
-            (x, y) = pairs[0]
-            form: Any = Elementwise(ring, x.shape)
-        else:
-            x, y = (
-                Share(ring, stack([pair[k].own for pair in pairs]), stack([pair[k].next for pair in pairs]))
-                for k in range(2)
-            )
-            form = ContractionForm(ring, x.shape[1])
+        x, y = pairs[0]
+        ring, form = x.ring, SumOfProducts(pairs)
         if not shift:
             whole = yield from bilinear(self.scope, form, x, y)
             return whole if plus is None else self.sum([(whole, 1), (plus, 1)])

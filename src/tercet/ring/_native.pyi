@@ -93,6 +93,22 @@ class Kernels:
         second: _Array,
         /,
     ) -> None: ...
+    def combine(self, arrays: list[_Array], factors: _Array, k_lo: int, k_hi: int, out: _Array, /) -> None: ...
+    def deal_bits(
+        self, word_bits: int, count: int, planes: _Array, widths: list[int], drawn: _Array, out: _Array, /
+    ) -> None: ...
+    def sum_bits(
+        self,
+        planes: _Array,
+        widths: list[int],
+        parts: _Array,
+        constants: _Array,
+        factors: _Array,
+        mask: _Array,
+        sent: _Array,
+        kept: _Array,
+        /,
+    ) -> None: ...
     def power_table(
         self,
         phase: _Array,

@@ -147,6 +147,41 @@ class Ring(ABC):
         self.native.add_shl(a, b, s, out)
         return out
 
+    def combine(self, arrays: Sequence[Words], factors: Sequence[int], constant: int = 0) -> Words:
+        """constant + the sum of factors times arrays of one shape; the public integers have any size and sign."""
+        out = self.empty(arrays[0].shape)
+        ks = self.from_ints(np.array([*factors, None], dtype=object)[:-1])
+        self.native.combine(list(arrays), ks, constant & _LOW, (constant >> 64) & _LOW, out)
+        return out
+
+    # ---- sums of shared bits with public coefficients (protocols page 2.4) ----
+
+    def deal_bits(self, planes: NDArray[np.uint64], count: int, widths: Sequence[int], drawn: Bytes) -> Bytes:
+        """D's message: each of the planes' bits less what is drawn, modulo 2^width, as fields, plane by plane."""
+        out = np.empty(drawn.shape, np.uint8)
+        self.native.deal_bits(self.bits, count, planes, list(widths), drawn, out)
+        return out
+
+    def sum_bits(
+        self,
+        planes: NDArray[np.uint64],
+        widths: Sequence[int],
+        parts: Bytes,
+        constants: Sequence[int],
+        factors: Sequence[Sequence[int]],
+        mask: Words,
+    ) -> tuple[Words, Words]:
+        """The message of A or B, and what it keeps of it. `parts` are fields, plane by plane.
+
+        For each sum s, of bits beta + (1 - 2 beta) part: the sum of factors[s] (1 - 2 beta) part less mask[s]; and that
+        plus constants[s] plus the sum of factors[s] beta.
+        """
+        sent, kept = self.empty(mask.shape), self.empty(mask.shape)
+        flat = [factor for row in factors for factor in row]
+        public, ks = (self.from_ints(np.array([*values, None], dtype=object)[:-1]) for values in (constants, flat))
+        self.native.sum_bits(planes, list(widths), parts, public, ks, mask, sent, kept)
+        return sent, kept
+
     # ---- fused products, the three roles of protocols page 3.1 ----
 
     def mul_add(self, a: Words, b: Words, c: Words, out: Words | None = None) -> Words:
