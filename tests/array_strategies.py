@@ -8,6 +8,7 @@ import array_api_strict as strict
 import numpy as np
 from hypothesis import strategies as st
 
+import tercet.array as tc
 from plan_trio import TrioSession
 
 BOUND = 1000
@@ -72,7 +73,18 @@ def from_strict(value: Any) -> Any:
 
 def check(result: Any, expected: Any, *, error: float = 0.0) -> None:
     """A revealed array against the strict one's: shape, kind and values."""
-    plain, expected = result.reveal(), from_strict(expected)
+    compare(result.reveal(), expected, error=error)
+
+
+def check_all(pairs: list[tuple[Any, Any]], *, error: float = 0.0) -> None:
+    """Several of them, revealed by one job, in which what they have in common is computed once."""
+    for plain, (_, expected) in zip(tc.reveal(*(result for result, _ in pairs)), pairs, strict=True):
+        compare(plain, expected, error=error)
+
+
+def compare(plain: Any, expected: Any, *, error: float = 0.0) -> None:
+    """Plain arrays: shape, kind and values."""
+    expected = from_strict(expected)
     assert plain.shape == expected.shape, (plain.shape, expected.shape)
     kinds = {"b": "b", "i": "i", "u": "i", "O": "i", "f": "f"}
     assert kinds[plain.dtype.kind] == kinds[expected.dtype.kind], (plain.dtype, expected.dtype)

@@ -26,6 +26,12 @@ def source(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@functools.cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All nodes of that tree, in the order of `ast.walk`."""
+    return tuple(ast.walk(source(path)))
+
+
 def name_of(path: Path) -> str:
     parts = path.relative_to(package_folder()).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")

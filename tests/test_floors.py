@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from source_files import modules, name_of, package_folder, source
+from source_files import modules, name_of, nodes, package_folder
 
 FLOORS = (
     "cli",
@@ -45,8 +45,7 @@ FACADES = {
 
 def imported(path: Path) -> Iterator[tuple[int, str]]:
     """(line, module below tercet) of every import, wherever in the file it stands."""
-    tree = source(path)
-    for node in ast.walk(tree):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -117,7 +116,7 @@ def circles(files: dict[str, Path]) -> list[list[str]]:
 
 def needed(path: Path) -> Iterator[str]:
     """What a file imports: modules, where names are modules, and else the modules that have the names."""
-    for node in ast.walk(source(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name.removeprefix("tercet.") for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tercet"):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from source_files import modules, name_of, package_folder, source
+from source_files import modules, name_of, nodes, package_folder, source
 
 ROOT = Path(__file__).parent.parent
 IMPORT_SECONDS = 0.5
@@ -48,7 +48,7 @@ def test_all_is_sorted_and_true(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)
 def test_no_statistical_randomness_and_no_unpickling(path: Path) -> None:
-    for node in ast.walk(source(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -62,7 +62,7 @@ def test_no_statistical_randomness_and_no_unpickling(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)
 def test_no_print(path: Path) -> None:
-    for node in ast.walk(source(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id not in ("print", "breakpoint", "eval", "exec"), f"{path}:{node.lineno}"
 
@@ -78,7 +78,7 @@ RANDOMNESS = {
 def test_few_places_ask_the_operating_system_for_randomness() -> None:
     asking = set()
     for path in modules():
-        for node in ast.walk(source(path)):
+        for node in nodes(path):
             if isinstance(node, ast.Import) and any(alias.name == "secrets" for alias in node.names):
                 asking.add(name_of(path))
             if isinstance(node, ast.Attribute) and ast.unparse(node) in ("os.urandom", "os.getrandom"):

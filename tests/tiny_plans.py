@@ -1,4 +1,6 @@
-"""Hand-made plans for tests of the floors that run them."""
+"""Hand-made plans for tests of the floors that run them. Sessions take no plans from users: here is where tests give
+them some.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,17 @@ class StoredArray(NamedTuple):
 def put(net: Session, values: Any, bounds: Any = None, frac_bits: int | None = None) -> StoredArray:
     """Share without what the array floor wraps around it."""
     encoded = encode_array(values, bounds, frac_bits)
-    return StoredArray(net._put(encoded.words, encoded.type), encoded.type)
+    return put_words(net, encoded.words, encoded.type)
+
+
+def put_words(net: Session, words: Any, t: Type) -> StoredArray:
+    """Share ring words, or bools, as what they are said to be."""
+    return StoredArray(net._put(words, t), t)
+
+
+def run_plan(net: Session, plan: Plan) -> list[Any]:
+    """Run it at the parties of this session: what each output reveals, or None."""
+    return net._run(plan)
 
 
 def reveal_plan(*arrays: StoredArray) -> Plan:

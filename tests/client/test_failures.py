@@ -24,7 +24,7 @@ from tercet.plan.plan import Plan
 from tercet.plan.types import Type, ValueKind, write_type
 from tercet.sharing import PARTIES, Party
 from tercet.transport import Element, Endpoint, SessionPeer, memory_endpoints
-from tiny_plans import chain_plan, put, reveal_plan
+from tiny_plans import chain_plan, put, reveal_plan, run_plan
 
 TIMEOUT_S = 2.0
 LATEST_S = TIMEOUT_S + 5
@@ -44,7 +44,7 @@ def run_into_failure(net: Session, disturb: Callable[[int], None], victim: Party
     y = put(net, [1], (-1, 1))
     plan = chain_plan(x, y, 1000)
     began = time.monotonic()
-    net._run(chain_plan(x, y, 1))
+    run_plan(net, chain_plan(x, y, 1))
     Plan.from_bytes(plan.to_bytes())
     # The products begin after the parties have read the plan and agreed on it, on a busy machine too; they last 20 s.
     wait = 0.3 + 5 * (time.monotonic() - began)
@@ -53,7 +53,7 @@ def run_into_failure(net: Session, disturb: Callable[[int], None], victim: Party
     timer.start()
     began = time.monotonic()
     with pytest.raises(TercetError) as caught:
-        net._run(plan)
+        run_plan(net, plan)
     timer.join()
     return caught.value, time.monotonic() - began - wait
 
@@ -80,7 +80,7 @@ def kill(victim: Party) -> None:
         with pytest.raises(Unreachable, match="start a new session"):
             put(net, 1)
     with local(processes=True) as again:
-        assert again._run(reveal_plan(put(again, 4)))[0] == 4
+        assert run_plan(again, reveal_plan(put(again, 4)))[0] == 4
 
 
 def test_a_stalled_party_is_named_by_all() -> None:
@@ -115,7 +115,7 @@ def test_a_party_killed_between_jobs_is_named_by_the_next() -> None:
         assert select.select([ended], [], [], 10)[0]
         os.close(ended)
         with pytest.raises(Unreachable) as caught:
-            net._run(reveal_plan(x))
+            run_plan(net, reveal_plan(x))
         assert caught.value.party == 3
 
 
@@ -176,7 +176,7 @@ def fail(net: Session, products: int = 4) -> tuple[TercetError, float]:
     y = put(net, [1, 1], (-1, 1))
     began = time.monotonic()
     with pytest.raises(TercetError) as caught:
-        net._run(chain_plan(x, y, products))
+        run_plan(net, chain_plan(x, y, products))
     return caught.value, time.monotonic() - began
 
 
@@ -196,7 +196,7 @@ def lose_a_message(wicked: Party) -> None:
 def fail_not(net: Session) -> bool:
     """The session goes on after a job that all three reported."""
     x = put(net, [3, 2], (-1, 3))
-    return bool(net._run(reveal_plan(x))[0].tolist() == [3, 2])
+    return bool(run_plan(net, reveal_plan(x))[0].tolist() == [3, 2])
 
 
 @pytest.mark.parametrize("wicked", PARTIES)
@@ -255,7 +255,7 @@ def test_a_tampered_reveal_is_found() -> None:
     with faulty(tamper) as net:
         x = put(net, [1, 2])
         with pytest.raises(IntegrityError, match="parties 2 and 3"):
-            net._run(reveal_plan(x))
+            run_plan(net, reveal_plan(x))
 
 
 def test_a_tampered_product_is_found_by_its_two_holders() -> None:
@@ -281,7 +281,7 @@ def test_a_short_reveal_is_named() -> None:
     with faulty(cut) as net:
         x = put(net, [1, 2])
         with pytest.raises(ProtocolViolation) as caught:
-            net._run(reveal_plan(x))
+            run_plan(net, reveal_plan(x))
         assert caught.value.party == 2 and caught.value.operation == "reveal 0"
 
 
@@ -325,10 +325,10 @@ def test_the_party_with_another_plan_is_named(party: int) -> None:
         assert len(plan.to_bytes()) != len(other)
         altered_command(net, Command.RUN, party, lambda body: _run_body(body, other))
         with pytest.raises(ProtocolViolation, match="another plan") as caught:
-            net._run(plan)
+            run_plan(net, plan)
         assert caught.value.party == party
         del net._endpoint.send_control
-        assert net._run(plan)[0].tolist() == [3]
+        assert run_plan(net, plan)[0].tolist() == [3]
 
 
 def _run_body(body: list[Any], plan: bytes) -> list[Any]:
@@ -342,9 +342,9 @@ def test_a_garbled_plan_is_refused_with_the_offset() -> None:
         x, y = put(net, [3], (-1, 3)), put(net, [1], (-1, 1))
         altered_command(net, Command.RUN, 2, lambda body: _run_body(body, b"tercet-plan\x01\xff"))
         with pytest.raises(PlanError, match=r"byte \d+.*party 2"):
-            net._run(chain_plan(x, y))
+            run_plan(net, chain_plan(x, y))
         del net._endpoint.send_control
-        assert net._run(chain_plan(x, y))[0].tolist() == [3]
+        assert run_plan(net, chain_plan(x, y))[0].tolist() == [3]
 
 
 GARBAGE = (b"", b"\x01", b"\x02" + bytes(100), b"\x01" + b"\xff" * 500)
@@ -362,7 +362,7 @@ def test_garbage_from_the_client_ends_the_session(kind: Command, garbage: bytes,
         with pytest.raises(PartyError) as caught:
             z = put(net, [3])
             net._drop(z.handle)
-            net._run(chain_plan(x, y))
+            run_plan(net, chain_plan(x, y))
         assert time.monotonic() - began < LATEST_S
         assert isinstance(caught.value, ProtocolViolation | Unreachable)
 
@@ -379,7 +379,7 @@ def test_a_wrong_answer_of_a_party_is_named() -> None:
     with faulty(babble) as net:
         x = put(net, [1, 2])
         with pytest.raises(ProtocolViolation) as caught:
-            net._run(reveal_plan(x))
+            run_plan(net, reveal_plan(x))
         assert caught.value.party == 2
 
 
@@ -391,4 +391,4 @@ def test_an_upload_that_no_memory_holds_ends_the_session_with_its_name() -> None
         net._command(SessionPeer.P1, Command.PUT, upload.encode())
         x = put(net, [3], (-1, 3))
         with pytest.raises(ProtocolViolation, match="larger than this party can hold"):
-            net._run(chain_plan(x, x))
+            run_plan(net, chain_plan(x, x))

@@ -17,7 +17,7 @@ import pytest
 from tercet.client import EmulatedLink, Session, local
 from tercet.errors import ConfigError, IntegrityError, PlanError
 from timing import at_most, in_time
-from tiny_plans import chain_plan, put, reveal_plan
+from tiny_plans import chain_plan, put, reveal_plan, run_plan
 
 HANDLE = bytes(range(16))
 
@@ -46,7 +46,7 @@ def net(request: pytest.FixtureRequest) -> Iterator[Session]:
 )
 def test_what_goes_in_comes_out(values: object, bounds: object, frac_bits: int | None) -> None:
     with local() as net:
-        (got,) = net._run(reveal_plan(put(net, values, bounds, frac_bits)))
+        (got,) = run_plan(net, reveal_plan(put(net, values, bounds, frac_bits)))
     wanted = np.asarray(values)
     assert np.shape(got) == wanted.shape
     if wanted.size:
@@ -58,15 +58,15 @@ def test_what_goes_in_comes_out(values: object, bounds: object, frac_bits: int |
 def test_run_reveal_keep_measure(net: Session) -> None:
     x, y = put(net, [2, -3, 4], (-10, 10)), put(net, [1, -1, 2], (-2, 2))
     with net.measure() as m:
-        assert net._run(chain_plan(x, y, 3, keep=HANDLE)) == [None]
-        (product,) = net._run(chain_plan(x, y, 1))
+        assert run_plan(net, chain_plan(x, y, 3, keep=HANDLE)) == [None]
+        (product,) = run_plan(net, chain_plan(x, y, 1))
     assert product.tolist() == [2, 3, 8] and product.dtype == np.int64
     assert (m.jobs, m.rounds, m.bytes_per_party) == (2, 4, 4 * 3 * 8)
     assert [(row.name, row.count) for row in m.operations] == [("multiply", 4)]
     assert 0 < m.computing_s < m.seconds
     assert m.computing_s + m.waiting_s <= m.online_s + 1e-9 and m.online_s < m.seconds
     kept = chain_plan(x, y, 3).operations[-1].type
-    (got,) = net._run(reveal_plan(type(x)(HANDLE, kept)))
+    (got,) = run_plan(net, reveal_plan(type(x)(HANDLE, kept)))
     assert got.tolist() == [2, 3, 32]
 
 
@@ -74,7 +74,7 @@ def test_big_arrays_and_several_outputs(net: Session) -> None:
     rng = np.random.default_rng(3)
     whole, real, bits = rng.integers(-1000, 1000, 300_000), rng.normal(size=(500, 40)), rng.random(100_001) < 0.5
     a, b, c = put(net, whole, (-1000, 1000)), put(net, real, (-10, 10)), put(net, bits)
-    got = net._run(reveal_plan(a, b, c))
+    got = run_plan(net, reveal_plan(a, b, c))
     assert np.array_equal(got[0], whole) and np.array_equal(got[2], bits)
     assert np.abs(got[1] - real).max() <= 2.0**-17
 
@@ -84,14 +84,14 @@ def test_a_refused_plan_leaves_the_session_usable(net: Session) -> None:
     good = chain_plan(x, y)
     unknown = chain_plan(type(x)(HANDLE, x.type), y)
     with pytest.raises(PlanError, match="not stored"):
-        net._run(unknown)
+        run_plan(net, unknown)
     widened = chain_plan(type(x)(x.handle, x.type.with_bounds(0, 3)), y)
     with pytest.raises(PlanError, match="another type"):
-        net._run(widened)
-    assert net._run(good)[0].tolist() == [6]
+        run_plan(net, widened)
+    assert run_plan(net, good)[0].tolist() == [6]
     net._drop(x.handle)
     with pytest.raises(PlanError, match="not stored"):
-        net._run(good)
+        run_plan(net, good)
 
 
 def test_closed_sessions_refuse_work(net: Session) -> None:
@@ -99,7 +99,7 @@ def test_closed_sessions_refuse_work(net: Session) -> None:
     net.close()
     net.close()
     with pytest.raises(ValueError, match="closed"):
-        net._run(reveal_plan(x))
+        run_plan(net, reveal_plan(x))
     with pytest.raises(ValueError, match="closed"):
         put(net, 1)
 
@@ -108,21 +108,21 @@ def test_stored_arrays_outlive_failed_jobs(net: Session) -> None:
     x, y = put(net, [2]), put(net, [3])
     for _ in range(3):
         with pytest.raises(PlanError):
-            net._run(chain_plan(type(x)(HANDLE, x.type), y))
-    assert net._run(chain_plan(x, y))[0].tolist() == [6]
+            run_plan(net, chain_plan(type(x)(HANDLE, x.type), y))
+    assert run_plan(net, chain_plan(x, y))[0].tolist() == [6]
 
 
 def test_many_sessions_one_after_the_other() -> None:
     for _ in range(5):
         with local() as net:
-            assert net._run(reveal_plan(put(net, 4)))[0] == 4
+            assert run_plan(net, reveal_plan(put(net, 4)))[0] == 4
 
 
 def test_an_emulated_link_delays_rounds() -> None:
     with local(link=EmulatedLink(0.02, 1e9)) as net:
         x = put(net, 1, (-1, 1))
         began = time.monotonic()
-        net._run(chain_plan(x, x, 10))
+        run_plan(net, chain_plan(x, x, 10))
         assert time.monotonic() - began > 10 * 0.01
 
 
@@ -132,7 +132,7 @@ def test_measured_profile() -> None:
         with local(profile="measured", link=EmulatedLink(0.02, 50e6)) as net:
             assert net.network.rtt_s >= 0.02
             assert net.network.bandwidth_bps < 100e6
-            assert net._run(reveal_plan(put(net, 4)))[0] == 4
+            assert run_plan(net, reveal_plan(put(net, 4)))[0] == 4
             at_most(net.network.rtt_s, 0.1)
             at_most(1 / net.network.bandwidth_bps, 1 / 5e6)
 
@@ -231,12 +231,12 @@ def test_an_interrupted_client_can_go_on(net: Session) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0.3, 0.01)
         with pytest.raises(Stop):
             for _ in range(1000):
-                net._run(chain_plan(x, x, 2000))
+                run_plan(net, chain_plan(x, x, 2000))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     for _ in range(3):
-        assert net._run(chain_plan(x, x, 2))[0] == 1
+        assert run_plan(net, chain_plan(x, x, 2))[0] == 1
 
 
 def test_parties_with_different_copies_are_named(net: Session) -> None:
@@ -251,4 +251,4 @@ def test_parties_with_different_copies_are_named(net: Session) -> None:
     net._endpoint.send_control = forked  # type: ignore[method-assign,assignment]
     x = put(net, [5])
     with pytest.raises(IntegrityError, match="parties 1 and 2"):
-        net._run(reveal_plan(x))
+        run_plan(net, reveal_plan(x))

@@ -211,6 +211,7 @@ def test_a_long_query_comes_in_pieces(tmp_path: Path) -> None:
     assert np.array_equal(found["h"].to_numpy(), np.arange(100_000) / 2)
 
 
+@pytest.mark.nodes
 def test_a_postgresql_database() -> None:
     rows = 70_000
     with server() as running:

@@ -28,7 +28,7 @@ from tercet.transport import (
     listen,
     receive_control,
 )
-from tiny_plans import chain_plan, put
+from tiny_plans import chain_plan, put, run_plan
 
 TIMEOUT_S = 2.0
 
@@ -140,7 +140,7 @@ def test_it_is_named(act: Callable[[TcpEndpoint], None], cause: Cause, rogue: Pa
         x, y = put(net, [3], (-1, 3)), put(net, [1], (-1, 1))
         began = time.monotonic()
         with pytest.raises(PartyError) as caught:
-            net._run(chain_plan(x, y, 3))
+            run_plan(net, chain_plan(x, y, 3))
         assert time.monotonic() - began < TIMEOUT_S + 5
         assert caught.value.party == rogue and caught.value.job
         honest = [party for party in PARTIES if party is not rogue]
@@ -155,7 +155,7 @@ def test_a_party_does_not_give_commands() -> None:
     with rogue_session(Party.P3, command) as net:
         x, y = put(net, [3], (-1, 3)), put(net, [1], (-1, 1))
         with pytest.raises((ProtocolViolation, Unreachable, PartyError)):
-            net._run(chain_plan(x, y, 3))
+            run_plan(net, chain_plan(x, y, 3))
 
 
 def test_a_report_that_is_a_trap_stops_nobody() -> None:
@@ -170,6 +170,6 @@ def test_a_report_that_is_a_trap_stops_nobody() -> None:
     with rogue_session(Party.P3, trap) as net:
         x, y = put(net, [3], (-1, 3)), put(net, [1], (-1, 1))
         with pytest.raises(PartyError):
-            net._run(chain_plan(x, y, 3))
+            run_plan(net, chain_plan(x, y, 3))
         assert {1, 2} <= net.last_failure.keys()
         assert all(report.cause is not Cause.UNREACHABLE for report in net.last_failure.values())

@@ -23,7 +23,7 @@ from tercet.protocols.scope import Scope
 from tercet.ring import RING64
 from tercet.sharing import ALL, PARTIES, BitShare, Party, SessionKeys, Share, Streams, Upload, split
 from tercet.transport import Aborted, Contact, Control, Identity, Message, SessionPeer
-from tiny_plans import StoredArray, chain_plan, put
+from tiny_plans import StoredArray, chain_plan, put, run_plan
 from trio import PostChannel, Trio
 
 SECRET = b"\xa5\xa5SECRETSEED"
@@ -114,9 +114,9 @@ def test_every_dataclass_hides_its_bytes_and_arrays() -> None:
 def test_a_run_logs_no_secret(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG), local() as net:
         x = put(net, [987654321], (0, 2**30))
-        net._run(chain_plan(x, put(net, [1], (0, 1))))
+        run_plan(net, chain_plan(x, put(net, [1], (0, 1))))
         with pytest.raises(Exception, match="not stored"):
-            net._run(chain_plan(StoredArray(bytes(16), x.type), x))
+            run_plan(net, chain_plan(StoredArray(bytes(16), x.type), x))
     assert "987654321" not in caplog.text
 
 

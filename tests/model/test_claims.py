@@ -10,7 +10,7 @@ import pytest
 
 from model import words
 from model.engine import Engine, test_mode
-from model.false_plans import draw
+from model.false_plans import SHAPE_ROWS, draw
 from tercet.errors import PlanError
 from tercet.plan.network import LAN, WAN, Network
 from tercet.plan.plan import OutputKind, Plan, PlanOperation, PlanOutput
@@ -46,21 +46,25 @@ def cuts(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_words_equal_the_reference(
     seed: int, balance: bool, network: Network, cuts: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn = draw(1000 * seed + balance, network)
-    plan = drawn.plan
-    claimed = [handle for handle, t in plan.inputs() if not t.is_bool]
-    assert Plan.from_bytes(plan.to_bytes(), claimed=claimed).to_bytes() == plan.to_bytes()
-    assert not any(op.operation.name in ("contract", "matmul") and op.attrs.wide for op in plan.operations)
-    expected = words.evaluate(plan, drawn.inputs)
-    with test_mode(monkeypatch) as board:
-        for sharing in range(2):
-            same(plan, Engine(board, sharing + seed, balance=balance).whole(plan, drawn.inputs), expected)
-        found = split(plan, dict.fromkeys(drawn.inputs, drawn.rows))
-        if isinstance(found, Streamed):
-            for size in ((2, 50), (7, drawn.rows - 1, 64), (9, 50))[seed % 3]:
-                got = Engine(board, seed, balance=balance).streamed(found, drawn.inputs, size)
-                for index, value in got.items():
-                    assert np.array_equal(value, expected[index]), (size, index, plan.maker(index))
+    """Whole and in partitions: a few large ones of 150 rows, and small ones of fewer rows (which are another plan)."""
+    many = ((50,), (SHAPE_ROWS - 1, 64), (50,))[seed % 3]
+    few_rows, few = ((31, 2), (40, 7), (60, 9))[seed % 3]
+    for rows, sizes in ((SHAPE_ROWS, many), (few_rows, (few,))):
+        drawn = draw(1000 * seed + balance, network, rows=rows)
+        plan = drawn.plan
+        claimed = [handle for handle, t in plan.inputs() if not t.is_bool]
+        assert Plan.from_bytes(plan.to_bytes(), claimed=claimed).to_bytes() == plan.to_bytes()
+        assert not any(op.operation.name in ("contract", "matmul") and op.attrs.wide for op in plan.operations)
+        expected = words.evaluate(plan, drawn.inputs)
+        with test_mode(monkeypatch) as board:
+            for sharing in range(2):
+                same(plan, Engine(board, sharing + seed, balance=balance).whole(plan, drawn.inputs), expected)
+            found = split(plan, dict.fromkeys(drawn.inputs, rows))
+            if isinstance(found, Streamed):
+                for size in sizes:
+                    got = Engine(board, seed, balance=balance).streamed(found, drawn.inputs, size)
+                    for index, value in got.items():
+                        assert np.array_equal(value, expected[index]), (size, index, plan.maker(index))
 
 
 def same(plan: Plan, got: dict[int, Any], expected: dict[int, Any]) -> None:

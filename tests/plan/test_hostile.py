@@ -31,7 +31,7 @@ from tercet.plan.table.attributes import (
 from tercet.plan.table.operations import BY_NAME
 from tercet.plan.types import Type, ValueKind
 from tercet.ring import ring
-from tiny_plans import chain_plan, put
+from tiny_plans import chain_plan, put, put_words, run_plan
 
 TOP = (1 << 62) - 1
 
@@ -83,12 +83,12 @@ def test_rounding_is_exact_up_to_its_headroom() -> None:
     t = Type(ValueKind.FIXED, (count,), 64, 61, 0, -TOP, most)
     with tercet.local() as net:
         for value in (most, -TOP):
-            handle = net._put(ring(64).from_ints(np.full(count, value)), t)
+            handle = put_words(net, ring(64).from_ints(np.full(count, value)), t).handle
             out = BY_NAME["round"].infer((t,), Rounding(shift, nearest=True))
             plan = Plan(
                 (op("input", (), NONE, t, handle), op("round", (0,), Rounding(shift, nearest=True), out)), (reveal(1),)
             )
-            assert set(np.asarray(net._run(plan)[0]).tolist()) == {(value + (1 << (shift - 1))) >> shift}
+            assert set(np.asarray(run_plan(net, plan)[0]).tolist()) == {(value + (1 << (shift - 1))) >> shift}
 
 
 def reveal(value: int) -> PlanOutput:
@@ -119,9 +119,9 @@ def test_a_result_does_not_replace_what_is_stored() -> None:
     with tercet.local(timeout=5) as net:
         x, y = put(net, [3], (-1, 3)), put(net, [1], (-1, 1))
         with pytest.raises(PlanError, match="taken"):
-            net._run(chain_plan(x, y, keep=y.handle))
+            run_plan(net, chain_plan(x, y, keep=y.handle))
         # the failed job forgets the handles of its results, as those of any failed job
-        assert net._run(chain_plan(x, x))[0].tolist() == [9]
+        assert run_plan(net, chain_plan(x, x))[0].tolist() == [9]
 
 
 def test_a_value_beyond_a_partys_memory_is_refused_before_it_runs() -> None:

@@ -162,6 +162,7 @@ def test_addresses(url: str) -> None:
     assert "tiger" not in str(caught.value)
 
 
+@pytest.mark.nodes
 def test_a_lost_database_is_named_and_comes_back() -> None:
     """The server stops in the middle of a transaction; later calls work once it runs again."""
     with postgres.server() as server:
