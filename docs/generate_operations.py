@@ -90,6 +90,15 @@ def tail(ring: int) -> Example:
     return "16 fractional bits, and 40", [argument], Approximation(frac, frac)
 
 
+def binades(ring: int, name: str) -> Example:
+    """Of a function by binades: numbers from 1 to 1024, or of erfinv from a last bit to 1."""
+    frac = FRAC_BITS if ring == 64 else 40
+    lo, hi = (1, 1 << frac) if name == "erfinv" else (1 << frac, 1024 << frac)
+    argument = Type(ValueKind.FIXED, (COUNT,), ring, frac, frac, lo, hi)
+    said = "up to 1" if name == "erfinv" else "from 1 to 1024"
+    return f"{said}; 16 fractional bits, and 40", [argument], Approximation(frac, frac)
+
+
 def in_pieces(ring: int, pieces: int, degree: int) -> Example:
     """Of a polynomial in pieces of one length, from 0 to 8."""
     frac = FRAC_BITS if ring == 64 else 40
@@ -157,6 +166,7 @@ def examples(ring: int) -> dict[str, list[Example]]:
         **{name: [real(ring, name in POWERS)] for name in (*POWERS, *LOGARITHMS, *ROOTS)},
         **{name: [real(ring, True)] for name in SINES},
         **{name: [tail(ring)] for name in TAIL_OPERATIONS},
+        **{f"binades_{name}": [binades(ring, name)] for name in ("gammaln", "digamma", "log_ndtr", "erfinv")},
         "piecewise": [in_pieces(ring, 1, 8), in_pieces(ring, 8, 1), in_pieces(ring, 8, 3)],
         "and": [("", [bits, bits], NONE)],
         "negative": [("", [many], NONE)],

@@ -12,10 +12,10 @@ import json
 import sys
 from pathlib import Path
 
-from making import box, bundle, common, function, order, part, request, sharewise
+from making import binade, box, bundle, common, function, order, part, request, sharewise
 
 FOLDER = Path(__file__).parent
-KINDS = (request, box, order, part, bundle, function, sharewise)
+KINDS = (request, box, order, part, bundle, function, sharewise, binade)
 
 
 def made() -> dict[str, str]:

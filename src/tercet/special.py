@@ -1,19 +1,38 @@
 """`tercet.special`: functions of secret arrays under the names that `scipy.special` has for them."""
 
+from tercet.array.gamma import digamma, gammaln
 from tercet.array.softmax import log_softmax, logsumexp, softmax
-from tercet.array.special import erf, erfc, exp10, expit, huber, log_expit, logit, ndtr, softplus
+from tercet.array.special import (
+    erf,
+    erfc,
+    erfinv,
+    exp10,
+    expit,
+    huber,
+    log_expit,
+    log_ndtr,
+    logit,
+    ndtr,
+    ndtri,
+    softplus,
+)
 
 __all__ = [
+    "digamma",
     "erf",
     "erfc",
+    "erfinv",
     "exp10",
     "expit",
+    "gammaln",
     "huber",
     "log_expit",
+    "log_ndtr",
     "log_softmax",
     "logit",
     "logsumexp",
     "ndtr",
+    "ndtri",
     "softmax",
     "softplus",
 ]
