@@ -33,6 +33,15 @@ FUNCTIONS = {
     "softmax, rows of 1,000": lambda x: jax.nn.softmax(x, axis=1),
 }
 
+ORDERING = {
+    "sort, keys of 32 bits": jnp.sort,
+    "sort, keys of 62 bits": jnp.sort,
+    "median of 100,000": jnp.median,
+    "median of 1,000,000": jnp.median,
+    "max": jnp.max,
+    "argmax": jnp.argmax,
+}
+
 
 def functions(name: str, n: int) -> tuple[Any, list[Any]]:
     rng = np.random.default_rng(1)
@@ -50,6 +59,9 @@ def functions(name: str, n: int) -> tuple[Any, list[Any]]:
         return lambda x, y: jnp.divide(x, y), [rng.uniform(0, 1000, n), rng.uniform(1, 1000, n)]
     if "dependent products" in name:
         return lambda x: jax.lax.fori_loop(0, n, lambda _, value: value * x, x), [np.ones(1, np.int64)]
+    if name in ORDERING:
+        bits = 62 if "62 bits" in name else 32
+        return ORDERING[name], [rng.integers(-(1 << bits - 1), 1 << bits - 1, n)]
     if name in FUNCTIONS:
         return FUNCTIONS[name], [BY_NAME[name].input(n)]
     raise SystemExit(f"no such workload here: {name}")

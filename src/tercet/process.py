@@ -362,3 +362,15 @@ def _tell_end(process_fd: int, pid: int, told_fd: int) -> None:
     with suppress(BrokenPipeError):
         os.write(told_fd, _STATUS.pack(status))
     os.close(told_fd)
+
+
+def available_bytes() -> int | None:
+    """How much memory this machine has left for new work, swap aside; None where the system does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) << 10
+    except (OSError, ValueError):
+        pass
+    return None

@@ -20,7 +20,7 @@ OURS_ONLY |= {"argpartition", "bincount", "digitize", "exp2", "histogram", "lexs
 OURS_ONLY |= {"corrcoef", "cov", "ptp"}
 OURS_ONLY |= {"compact", "percentile", "piecewise_polynomial", "polyval", "quantile", "top_k"}
 OURS_ONLY |= {f"segment_{what}" for what in ("count", "max", "mean", "min", "rank", "sum")}
-OURS_ONLY |= {"divmod", "shuffle"}
+OURS_ONLY |= {"divmod", "put", "shuffle"}
 """Functions of ours, and of NumPy, that the standard does not have in its main namespace."""
 
 

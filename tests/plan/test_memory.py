@@ -14,8 +14,8 @@ from plan_trio import TrioSession, share_plain
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.rows.memory import peak_bytes, value_bytes
 from tercet.plan.run.execute import execute
-from tercet.plan.run.memory import peak_bytes, value_bytes
 from tercet.plan.run.passes import Passes, Streamed, split
 from tercet.plan.run.streaming import execute_streamed
 from tercet.plan.types import bool_type
@@ -70,6 +70,10 @@ def fixed() -> int:
 
 
 PLANS: dict[str, Callable[[Table], Any]] = {
+    "sort": lambda t: t.xp.sort(t.x),
+    "rows sorted": lambda t: t.xp.sort_by(t.x * t.x, t.x, t.y, t.b)[1],
+    "permutation": lambda t: t.xp.Permutation.argsort(t.x).compose(t.xp.Permutation.argsort(t.y)).apply(t.x),
+    "shuffle": lambda t: t.xp.shuffle(t.x, t.y)[0],
     "mean of copies": lambda t: t.xp.concat([t.x] * 8).mean(),
     "products": lambda t: t.x * t.y,
     "long products": lambda t: (t.x * t.y) * (t.x * t.x),

@@ -122,6 +122,7 @@ from tercet.array.manipulation import (
 )
 from tercet.array.ordering import argpartition, argsort, compact, lexsort, partition, sort, sort_by
 from tercet.array.permutation import Permutation, shuffle
+from tercet.array.places import put
 from tercet.array.quantiles import median, percentile, quantile, top_k
 from tercet.array.results import assume, explain, persist, reveal
 from tercet.array.runs import unique_counts, unique_values
@@ -285,6 +286,7 @@ __all__ = [
     "pow",
     "prod",
     "ptp",
+    "put",
     "quantile",
     "reciprocal",
     "remainder",

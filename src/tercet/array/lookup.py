@@ -71,6 +71,48 @@ def lookup(table: Any, indices: SecretArray, *, axis: int = 0) -> SecretArray:
     return SecretArray._new(session, movement.permute(found, moved))
 
 
+def along_axis(x: SecretArray, indices: SecretArray, axis: int) -> SecretArray:
+    """`take_along_axis` at secret integer places: of each line along the axis, the elements at its own places.
+
+    Places are drawn in to the ends of a line, negative ones to 0. As `lookup`, which says what it costs for each place;
+    nothing is opened. TypeError for places that are no integers, ValueError for lines of no elements or of more than
+    65,536, and where other axes differ.
+    """
+    places = SecretArray._new(indices._session, build.number(indices._node))
+    if indices._divisor != 1 or places._type.kind is not ValueKind.INT:
+        raise TypeError("indices are secret integers: floor or round them first")
+    session = session_of(x, indices)
+    if x.ndim != indices.ndim:
+        raise ValueError(f"take_along_axis takes indices of as many axes as the array, not {indices.ndim} of {x.ndim}")
+    place = movement.normal_axis(axis, x.ndim)
+    order = [place, *(at for at in range(x.ndim) if at != place)]
+    length, rest = x.shape[place], [x.shape[at] for at in order[1:]]
+    if [indices.shape[at] for at in order[1:]] != rest:
+        raise ValueError(f"shapes {x.shape} and {indices.shape} differ in other axes than {axis}")
+    if not 0 < length <= MAX_ENTRIES:
+        raise ValueError(f"a line has 1 to {MAX_ENTRIES} elements, not {length}")
+    lines, wanted = math.prod(rest), indices.shape[place]
+    fits = places._type.lo >= 0 and places._type.hi < length
+    inside = places if fits else elementwise.clip(places, 0, length - 1)
+    front = movement.reshape(movement.permute(inside._node, order), (wanted, lines))
+    bits = counting.bits(front, max(1, (length - 1).bit_length()))
+    halves = [bits[: (len(bits) + 1) // 2], bits[(len(bits) + 1) // 2 :]]
+    low, *high = [build.number(counting.one_hot(half)) for half in halves if half]
+    width, groups = low.type.shape[0], high[0].type.shape[0] if high else 1
+    table = movement.reshape(movement.permute(settle(build.number(operand_node(x))), order), (length, lines))
+    if groups * width > length:
+        nothing = build.broadcast_to(elementwise.zeros_of(table), (groups * width - length, lines))
+        table = movement.concat([table, nothing], 0)
+    whole = (groups, width, wanted, lines)
+    each = build.broadcast_to(movement.reshape(table, (groups, width, 1, lines)), whole)
+    one = build.broadcast_to(movement.reshape(low, (1, width, wanted, lines)), whole)
+    found = build.contract(each, one, (1,))
+    found = build.contract(found, high[0], (0,)) if high else movement.reshape(found, (wanted, lines))
+    moved = movement.reshape(settle(found), (wanted, *rest))
+    back = movement.permute(moved, [*range(1, place + 1), 0, *range(place + 1, x.ndim)])
+    return SecretArray._new(session, back)
+
+
 def operand_node(x: SecretArray) -> Recorded:
     """What a secret table holds, its divisor taken in."""
     node = operand(x)

@@ -12,7 +12,7 @@ from tercet.array import given, movement
 from tercet.array.core import ONE, SecretArray, operand, session_of
 from tercet.array.dispatch import array_function
 from tercet.array.elementwise import shared, shared_bools
-from tercet.array.lookup import lookup
+from tercet.array.lookup import along_axis, lookup
 from tercet.plan.record import build
 from tercet.plan.record.graph import Recorded
 from tercet.plan.table import operation
@@ -231,7 +231,10 @@ def take(x: SecretArray, indices: Any, /, *, axis: int | None = None) -> SecretA
 
 @array_function
 def take_along_axis(x: SecretArray, indices: Any, /, *, axis: int = -1) -> SecretArray:
-    """Elements at public indices, one list of them for each line along the axis."""
+    """Elements at public indices, one list of them for each line along the axis; at secret integers as `lookup`, drawn
+    in to the ends of a line."""
+    if isinstance(indices, SecretArray):
+        return along_axis(x, indices, axis)
     where = _public_indices(indices)
     place = movement.normal_axis(axis, x.ndim)
     positions = np.arange(x.size).reshape(x.shape)

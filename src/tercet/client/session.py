@@ -20,12 +20,14 @@ from tercet.client.encode import decode_words, encode_array
 from tercet.engine.commands import EMPTY, Command, Done, Drop, LinkEstimate, Put, RunPlan
 from tercet.engine.failure import RESERVED_INSTANCES, Cause, Report, root_cause
 from tercet.engine.party import REVEAL_STEP
-from tercet.errors import InputError, PartyError, ProtocolViolation, TercetError, Timeout, Unreachable
+from tercet.errors import InputError, PartyError, PlanError, ProtocolViolation, TercetError, Timeout, Unreachable
 from tercet.learn.model import SecretModel
 from tercet.plan.network import Network
 from tercet.plan.plan import Plan
 from tercet.plan.record.graph import Recorded
+from tercet.plan.rows.memory import peak_bytes
 from tercet.plan.types import Type, window, write_type
+from tercet.process import available_bytes
 from tercet.protocols.reveal import put_together, reveal_bytes
 from tercet.ring import Bytes, ring
 from tercet.sharing import PARTIES, Party, fresh_seed, split, split_bits
@@ -296,6 +298,7 @@ class Session(BaseSession):
 
     def _run(self, plan: Plan, decode: Callable[[NDArray[Any], Type], Any] = decode_words) -> list[Any]:
         """See `BaseSession._run`. Raises the TercetError that explains a failure best."""
+        _check_memory(plan)
         with self._lock:
             self._check_usable()
             self._forget_unwanted()
@@ -410,3 +413,21 @@ class Session(BaseSession):
         for party in PARTIES:
             with suppress(PartyError):
                 self._endpoint.send_abort(party, job, report)
+
+
+_SMALL_BYTES = 1 << 28
+"""Plans whose results are less than this together run without a look at the machine's memory."""
+
+
+def _check_memory(plan: Plan) -> None:
+    """PlanError if three parties on this machine need more memory than it has left, before anything is sent."""
+    if sum(t.component_bytes for op in plan.operations for t in op.types) < _SMALL_BYTES:
+        return
+    left = available_bytes()
+    needed = 3 * peak_bytes(plan)
+    if left is not None and needed > left:
+        raise PlanError(
+            f"the plan needs about {needed:,} bytes of memory at the three parties together, and this machine has "
+            f"{left:,} left",
+            hint="ask about fewer rows or columns at a time, or run the three parties on machines of their own",
+        )

@@ -12,10 +12,10 @@ from tercet.protocols.cross import cross_cost, cross_terms
 from tercet.protocols.message import Fields, Words
 from tercet.protocols.pieces import in_pieces, pieces, word_slice
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope
-from tercet.ring import RING64, Array, concatenate
+from tercet.ring import RING32, RING64, Array, Ring, concatenate
 from tercet.sharing import BitShare, Purpose, Share
 
-PIECE = 1 << 15
+PIECE = 1 << 17
 
 
 def count_bits(terms: int) -> int:
@@ -67,12 +67,13 @@ def count_lines(scope: Scope, b: BitShare, terms: int) -> Body[Share]:
 def _piece(scope: Scope, b: BitShare, starts: list[int], w: int) -> Body[Share]:
     lines = len(starts)
     step = scope.step("count")
-    fields, sums = Fields(w, b.count), Fields(w, lines)
-    half = bit_words(RING64, split_bits_form(scope, b), b.count)
+    ring = RING32 if w <= RING32.bits else RING64
+    fields, sums = Fields(w, b.count, ring), Fields(w, lines, RING64)
+    half = bit_words(ring, split_bits_form(scope, b), b.count)
     words = Words(RING64, (lines,))
     if scope.role is ProtocolRole.D:
         drawn = step.draw(Pair.AD, fields, Purpose.TERM)
-        step.deal(ProtocolRole.B, (fields, RING64.sub(half, drawn)))
+        step.deal(ProtocolRole.B, (fields, ring.sub(half, drawn, out=drawn)))
         masks = [step.draw(pair, sums, Purpose.OUTPUT) for pair in (Pair.AD, Pair.BD)]
         r = RING64.low(RING64.add(*masks), w)
         return (yield from cross_terms(scope, words, [r, RING64.shr(r, w - 1)]))
@@ -83,10 +84,10 @@ def _piece(scope: Scope, b: BitShare, starts: list[int], w: int) -> Body[Share]:
     else:
         part = yield step.receive(ProtocolRole.D, fields)
     other = ProtocolRole.B if is_a else ProtocolRole.A
-    sent = RING64.sub(_line_sums(RING64.mul(signs(RING64, half), part), starts), mask)
+    sent = RING64.sub(_line_sums(ring, ring.mul(signs(ring, half), part), starts), mask)
     step.cross_term(other, sums, sent)
     theirs = yield step.receive(other, sums)
-    c = RING64.add(RING64.add(theirs, sent), _line_sums(half, starts))
+    c = RING64.add(RING64.add(theirs, sent), _line_sums(ring, half, starts))
     return (yield from _widened(scope, words, RING64.low(c, w), w, is_a))
 
 
@@ -100,10 +101,12 @@ def _widened(scope: Scope, words: Words, c: Array, w: int, is_a: bool) -> Body[S
     return Share(RING64, y.own, RING64.add(y.next, mine)) if is_a else Share(RING64, RING64.add(y.own, mine), y.next)
 
 
-def _line_sums(values: Array, starts: list[int]) -> Array:
-    """Sums from each start to the next, modulo 2^64."""
-    sums = concatenate([RING64.zeros(1), RING64.cumsum(values)])
-    return RING64.sub(sums[[*starts[1:], values.size]], sums[starts])
+def _line_sums(ring: Ring, values: Array, starts: list[int]) -> Array:
+    """Sums from each start to the next, modulo 2^w, as words of the ring of 64 bits."""
+    if len(starts) == 1:
+        return ring.resize(ring.sum(values).reshape(1), RING64)
+    sums = concatenate([ring.zeros(1), ring.cumsum(values)])
+    return ring.resize(ring.sub(sums[[*starts[1:], values.size]], sums[starts]), RING64)
 
 
 def count_lines_cost(count: int, terms: int) -> Cost:

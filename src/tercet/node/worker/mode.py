@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tercet.errors import PlanError
 from tercet.plan.plan import Plan
 from tercet.plan.rows.cut import Refusal
-from tercet.plan.run.memory import peak_bytes
+from tercet.plan.rows.memory import peak_bytes
 from tercet.plan.run.passes import Passes, Streamed, split
 
 ANY_VALUE_BYTES = 1 << 50

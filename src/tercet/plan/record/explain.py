@@ -15,6 +15,7 @@ from tercet.plan.bounds.terms import PlanTerm
 from tercet.plan.network import PROFILES, Network
 from tercet.plan.plan import OutputKind, Plan, PlanOperation, maker_of, result_of
 from tercet.plan.record.compile import critical_path, largest_ring, operation_costs
+from tercet.plan.rows.memory import peak_bytes
 from tercet.plan.table.attributes import Bounds, reason_of
 from tercet.plan.table.operation import Algebra, Bounding, Flow
 from tercet.plan.table.reasons import ASSUMED, BUILT_IN, Reasons
@@ -142,6 +143,11 @@ class Explanation:
         cost = Cost(self.rounds, round(3 * self.bytes_per_party))
         return (network or self.network).seconds(cost)
 
+    @cached_property
+    def memory_bytes(self) -> int:
+        """About how much a party needs while it runs the plan whole; nodes run what they can in partitions of rows."""
+        return peak_bytes(self.plan)
+
     @property
     def reveals(self) -> list[Revealed]:
         """What becomes plain, and to whom."""
@@ -219,6 +225,7 @@ class Explanation:
         yield "bytes a party", f"{self.bytes_per_party:,.0f}"
         for name, network in PROFILES.items():
             yield f"seconds on a {name.upper()}", f"{self.seconds(network):.4g}"
+        yield "memory a party", f"about {max(1, round(self.memory_bytes / 1e6)):,} MB"
         yield "widest ring", f"2^{self.ring}"
         for revealed, count in Counter(map(str, self.reveals)).items():
             yield "becomes plain", f"{revealed} ({count:,} times)" if count > 1 else revealed

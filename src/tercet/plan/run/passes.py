@@ -14,7 +14,7 @@ from itertools import pairwise
 from tercet.errors import PlanError
 from tercet.plan.plan import MAX_PLAN_NUMBERS, OperationNames, Plan
 from tercet.plan.rows.cut import Cut, NotRowwise, Refusal
-from tercet.plan.run.memory import peak_bytes, value_bytes
+from tercet.plan.rows.memory import peak_bytes, value_bytes
 from tercet.plan.run.pieces import Piece, Pieces
 
 _ALIGNED = 64

@@ -254,6 +254,9 @@ class Operation(Generic[A]):
     """At which places among the inputs a public constant may stand, at one of them at most."""
     needs_public: bool = False
     """Whether one must stand there."""
+    held: Callable[[Any], int] | None = None
+    """How many bytes a party holds at once beside operands and result, by the call, in its largest variant; without it
+    `plan.rows.memory` takes twice what is sent, as what arrives and what hides it lie beside it."""
     orders: tuple[int, ...] = ()
     """At which places among the inputs permutations stand: there and nowhere else (`check_orders`)."""
 

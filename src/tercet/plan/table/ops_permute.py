@@ -275,6 +275,30 @@ def _by_digits(run: Callable[..., Any], cost: Callable[..., Cost]) -> tuple[Vari
     )
 
 
+# ---- what is held meanwhile ----
+
+_PARTS = 6
+"""So many arrays as large as one component of what moves: masks, messages, what arrives, and what is made of them."""
+_SORTED_PARTS = 5
+"""The same of the residues of one digit."""
+
+
+def _held_moving(call: Call[Any]) -> int:
+    """Of the columns and places that are shuffled, and the orders that do it."""
+    lines, length = _lines(call)
+    rows = call.out.shape[0] if len(call.out.shape) == 3 else 1
+    return lines * length * (_PARTS * (rows * call.out.word_bytes + 4) + 16)
+
+
+def _held_sorting(call: Call[Any]) -> int:
+    """Of a digit of three bits, whose residues are most, beside the bits of all digits; then what rides along moves."""
+    bits, lines, length = call.inputs[0].shape
+    count = lines * length
+    planes = (2 + 6) * bits * count // 8
+    digit = count * (4 * 7 * _SORTED_PARTS + 4 * _PARTS + 16)
+    return planes + max(digit, _held_moving(call))
+
+
 # ---- what it means ----
 
 
@@ -338,6 +362,7 @@ PERMUTATIONS: tuple[Operation[Any], ...] = (
         protocol="radix sort by digits of 2 or 3 bits; shuffled places are opened (Chida et al. 2019); "
         "of up to 64 places also Batcher's network, which opens nothing",
         rows=Flow.ORDERED,
+        held=_held_sorting,
     ),
     Operation(
         "sort_order",
@@ -349,6 +374,7 @@ PERMUTATIONS: tuple[Operation[Any], ...] = (
         _plain_sort_order,
         protocol="as sort",
         rows=Flow.ORDERED,
+        held=_held_sorting,
     ),
     Operation(
         "draw_order",
@@ -361,6 +387,7 @@ PERMUTATIONS: tuple[Operation[Any], ...] = (
         error="any of the permutations, each as likely",
         protocol=_SHUFFLE,
         rows=Flow.ORDERED,
+        held=_held_moving,
     ),
     Operation(
         "shuffle",
@@ -373,6 +400,7 @@ PERMUTATIONS: tuple[Operation[Any], ...] = (
         error="any of the orders, each as likely",
         protocol=_SHUFFLE,
         rows=Flow.ORDERED,
+        held=_held_moving,
     ),
     Operation(
         "move",
@@ -384,6 +412,7 @@ PERMUTATIONS: tuple[Operation[Any], ...] = (
         _plain_move,
         protocol="a shuffle, behind which the shuffled places are opened",
         rows=Flow.ORDERED,
+        held=_held_moving,
         orders=(0,),
     ),
     Operation(
@@ -396,6 +425,7 @@ PERMUTATIONS: tuple[Operation[Any], ...] = (
         _plain_invert,
         protocol="as move",
         rows=Flow.ORDERED,
+        held=_held_moving,
         orders=(0,),
     ),
     Operation(
@@ -408,6 +438,7 @@ PERMUTATIONS: tuple[Operation[Any], ...] = (
         _plain_compose,
         protocol="as move",
         rows=Flow.ORDERED,
+        held=_held_moving,
         orders=(0, 1),
     ),
     Operation(
@@ -420,6 +451,7 @@ PERMUTATIONS: tuple[Operation[Any], ...] = (
         _plain_places,
         protocol="as move, of public places",
         rows=Flow.ORDERED,
+        held=_held_moving,
         orders=(0,),
     ),
 )

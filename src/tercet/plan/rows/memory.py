@@ -148,6 +148,9 @@ class _Walk:
             return sums + (copied or max(t.component_bytes for t in types))
         if op.operation.local:
             return 0
+        held = op.operation.held
+        if held is not None:
+            return copied + held(self._plan.call(index))
         words = max(t.size if t.is_bool else t.component_bytes for t in (*types, op.type))
         sent = _MESSAGES * op.operation.cost(self._plan.call(index)).total_bytes // 3
         # operands are repeated to the result's shape before they meet
