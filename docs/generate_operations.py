@@ -31,6 +31,7 @@ from tercet.plan.table.attributes import (
 )
 from tercet.plan.table.operation import Call, Flow, Operation
 from tercet.plan.table.operations import CONSTANT, INPUT, OPERATIONS
+from tercet.plan.table.ops_angles import ARCS, HYPERBOLIC
 from tercet.plan.table.ops_functions import LOGARITHMS, POWERS, ROOTS, SINES, TAIL_OPERATIONS
 from tercet.plan.types import Type, ValueKind, bool_type, limit, permutation_type
 
@@ -81,6 +82,13 @@ def real(ring: int, power: bool) -> Example:
     argument = Type(ValueKind.FIXED, (COUNT,), ring, frac, frac, lo << frac, hi << frac)
     said = f"from {lo} to {hi}" if power else "below 2^20"
     return f"{said}; 16 fractional bits, and 40", [argument], Approximation(frac, frac)
+
+
+def unit(ring: int) -> Example:
+    """Of a function of numbers from 0 to 1."""
+    frac = FRAC_BITS if ring == 64 else 40
+    argument = Type(ValueKind.FIXED, (COUNT,), ring, frac, frac, 0, 1 << frac)
+    return "16 fractional bits, and 40", [argument], Approximation(frac, frac)
 
 
 def tail(ring: int) -> Example:
@@ -164,7 +172,10 @@ def examples(ring: int) -> dict[str, list[Example]]:
             ("each x, below 2^60", [Type(ValueKind.INT, (COUNT,), ring, 0, 0, 0, (1 << 60) - 1)], Normalisation())
         ],
         **{name: [real(ring, name in POWERS)] for name in (*POWERS, *LOGARITHMS, *ROOTS)},
-        **{name: [real(ring, True)] for name in SINES},
+        **{name: [real(ring, True)] for name in (*SINES, "tan", *HYPERBOLIC)},
+        **{name: [unit(ring)] for name in ARCS},
+        "sinc": [real(ring, False)],
+        "atan_ratio": [(said, 2 * argument, attrs) for said, argument, attrs in [real(ring, False)]],
         **{name: [tail(ring)] for name in TAIL_OPERATIONS},
         **{f"binades_{name}": [binades(ring, name)] for name in ("gammaln", "digamma", "log_ndtr", "erfinv")},
         "piecewise": [in_pieces(ring, 1, 8), in_pieces(ring, 8, 1), in_pieces(ring, 8, 3)],

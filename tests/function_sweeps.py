@@ -9,6 +9,9 @@ import numpy as np
 import tercet as tc
 from plan_trio import TrioSession
 
+ACCURACY = [16, 20, 24, 40]
+"""Fractional bits of all sweeps."""
+
 
 def stored(session: TrioSession, values: list[int], bounds: tuple[int, int], frac_bits: int) -> Any:
     """An array of these stored integers, declared to lie in bounds of stored integers."""

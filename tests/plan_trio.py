@@ -60,6 +60,10 @@ def run_operation(trio: Trio, plan: Plan, index: int, values: Mapping[int, Any])
 def allowed_error(op: PlanOperation, meant: Any) -> Any:
     """How many last bits a run may be from the meaning: of all elements, or of each."""
     text = op.operation.error
+    if text.startswith("a quarter of the last bit times 1 + tan(x)^2, up to 2^(frac_bits / 2)"):
+        one = 1 << op.type.frac_bits
+        allowed = (one + np.abs(meant) * np.abs(meant) // one) >> op.type.nominal + 2
+        return np.where(np.abs(meant) <= one << op.type.nominal // 2, allowed, 2 * op.type.magnitude)
     if op.operation.coins_inside:
         assert text.startswith("a quarter of the last bit, relative above 1"), text
         size = np.maximum(np.asarray(np.abs(meant), dtype=object), 1 << op.type.frac_bits)

@@ -17,6 +17,8 @@ RINGS = [RING64, RING128]
 SOLOS = list(PARTIES)
 SCALES = [(16, 64), (20, 64), (24, 64), (40, 128)]
 """Fractional bits of functions, and the ring that takes them."""
+DIGITS = 60
+"""Of mpmath, in sweeps."""
 
 
 def run_counted(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tercet as tc
-from function_sweeps import stored, swept
+from function_sweeps import ACCURACY, stored, swept
 from plan_trio import TrioSession
 from tercet.errors import PlanError
 from tercet.plan.plan import Plan
@@ -46,7 +46,6 @@ TAILS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
 }
 LIMITS = {"tanh": (-1, 1), "expit": (0, 1), "erf": (-1, 1), "erfc": (2, 0), "ndtr": (0, 1)}
 POWERS = ("exp", "exp2", "exp10", "expm1")
-ACCURACY = [16, 20, 24, 40]
 
 
 @pytest.mark.parametrize("frac_bits", ACCURACY)

@@ -22,6 +22,7 @@ OURS_ONLY |= {"compact", "percentile", "piecewise_polynomial", "polyval", "quant
 OURS_ONLY |= {f"segment_{what}" for what in ("count", "max", "mean", "min", "rank", "sum")}
 OURS_ONLY |= {"divmod", "put", "shuffle"}
 """Functions of ours, and of NumPy, that the standard does not have in its main namespace."""
+OURS_ONLY |= {"cbrt", "logaddexp2", "sinc"}
 
 
 PADDED = {"unique_counts", "unique_values"}

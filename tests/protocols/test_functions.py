@@ -10,7 +10,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from protocol_checks import SCALES, SOLOS, open_words, points, run_counted
+from protocol_checks import DIGITS, SCALES, SOLOS, open_words, points, run_counted
 from tercet.plan.table.ops_functions import LOGARITHMS, POWERS, ROOTS
 from tercet.protocols import functions, tails, turns
 from tercet.protocols.coefficients import COEFFICIENTS, CONSTANT_BITS, CONSTANTS, TAILS
@@ -19,7 +19,6 @@ from tercet.sharing import PARTIES, Share
 from trio import Trio
 from vector_files import vectors
 
-DIGITS = 60
 TRUE: dict[str, Callable[[Any], Any]] = {
     "exp": mpmath.exp,
     "exp2": lambda v: mpmath.mpf(2) ** v,
@@ -29,6 +28,7 @@ TRUE: dict[str, Callable[[Any], Any]] = {
     "log10": mpmath.log10,
     "sqrt": mpmath.sqrt,
     "rsqrt": lambda v: 1 / mpmath.sqrt(v),
+    "cbrt": mpmath.cbrt,
 }
 
 
@@ -99,6 +99,7 @@ TRUE_TAILS: dict[str, Callable[[Any], Any]] = {
     "erf": mpmath.erf,
     "tanh": mpmath.tanh,
     "softplus": lambda u: mpmath.log1p(mpmath.exp(-u)),
+    "softplus2": lambda u: mpmath.log(1 + mpmath.mpf(2) ** -u, 2),
     "silu": lambda u: u / (1 + mpmath.exp(u)),
     "gelu": lambda u: u * PHI(u),
     "gelu_tanh": lambda u: u * (1 - mpmath.tanh(INNER(u))) / 2,
@@ -164,7 +165,7 @@ def shape_of(name: str, lo: int, hi: int, frac_bits: int, ring_bits: int) -> tup
     """The generator and the public numbers."""
     if name in POWERS:
         return functions.power, functions.exponential(name, lo, hi, frac_bits, frac_bits, ring_bits)
-    body = functions.logarithm if name in LOGARITHMS else functions.root
+    body = functions.logarithm if name in LOGARITHMS else functions.cube_root if name == "cbrt" else functions.root
     return body, functions.placed(name, hi, frac_bits, frac_bits, ring_bits)
 
 

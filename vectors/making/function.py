@@ -30,6 +30,12 @@ def _upper(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda t: function(place(t))
 
 
+def _unit(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A function of [0, 1], as one of [-1, 1]."""
+    place = _on(mpmath.mpf(0), mpmath.mpf(1))
+    return lambda t: function(place(t))
+
+
 def series() -> dict[str, tuple[Callable[[Any], Any], int, int]]:
     """By name: the function on [-1, 1], and its degrees in the rings 2^64 and 2^128."""
     return {
@@ -42,6 +48,12 @@ def series() -> dict[str, tuple[Callable[[Any], Any], int, int]]:
         "inverse": (_upper(lambda c: 1 / c), 11, 23),
         "sin_quarter": (lambda t: mpmath.sin(mpmath.pi * t / 2), 12, 18),
         "cos_quarter": (lambda t: mpmath.cos(mpmath.pi * t / 2), 12, 18),
+        "cbrt": (_upper(mpmath.cbrt), 10, 20),
+        "acos": (_unit(lambda u: mpmath.acos(u) / mpmath.sqrt(1 - u)), 10, 20),
+        "atan": (_unit(mpmath.atan), 12, 25),
+        "sin_eighth": (_unit(lambda u: mpmath.sin(mpmath.pi * u / 4)), 7, 12),
+        "cos_eighth": (_unit(lambda u: mpmath.cos(mpmath.pi * u / 4)), 7, 12),
+        "sinc_half": (lambda t: mpmath.sincpi(t / 2), 10, 16),
     }
 
 
@@ -53,6 +65,7 @@ def constants() -> dict[str, Any]:
         "inverse_turn": 1 / (2 * mpmath.pi),
         "ln_2": mpmath.log(2),
         "log10_2": mpmath.log10(2),
+        "pi": mpmath.pi,
     }
 
 
@@ -73,6 +86,7 @@ def tails() -> dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]]:
         "erf": (mpmath.erf, mpmath.erfc),
         "tanh": (mpmath.tanh, lambda u: 1 - mpmath.tanh(u)),
         "softplus": (lambda u: mpmath.log1p(mpmath.exp(-u)),) * 2,
+        "softplus2": (lambda u: mpmath.log(1 + mpmath.mpf(2) ** -u, 2),) * 2,
         "silu": (lambda u: u * expit(u),) * 2,
         "gelu": (lambda u: u * below(u),) * 2,
         "gelu_tanh": (lambda u: u * about_below(u),) * 2,

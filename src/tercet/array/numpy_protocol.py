@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tercet.array import (
+    angles,
     counting,
     covariance,
     creation,
@@ -26,7 +27,7 @@ from tercet.array.core import SecretArray
 
 _UFUNCS: dict[Any, Callable[..., Any]] = {
     getattr(np, name): function
-    for module in (elementwise, functions, linalg)
+    for module in (angles, elementwise, functions, linalg)
     for name, function in vars(module).items()
     if isinstance(getattr(np, name, None), np.ufunc)
 } | {
@@ -290,6 +291,7 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.cumprod: _running(counting.cumulative_prod),
     np.cumulative_prod: counting.cumulative_prod,
     np.isin: _isin,
+    np.sinc: angles.sinc,
     np.median: _extreme(quantiles.median),
     np.quantile: _quantile(quantiles.quantile),
     np.percentile: _quantile(quantiles.percentile),

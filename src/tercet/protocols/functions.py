@@ -105,8 +105,11 @@ BELOW = 5
 """How far below that an argument may lie, in powers of two."""
 
 
-def exponential(base: str, lo: int, hi: int, frac_bits: int, nominal: int, ring_bits: int) -> Exponential | None:
-    """The public numbers for b^x: b is "exp", "exp2" or "exp10". None if the ring does not take them."""
+def exponential(
+    base: str, lo: int, hi: int, frac_bits: int, nominal: int, ring_bits: int, *, reaching: bool = False
+) -> Exponential | None:
+    """The public numbers for b^x: b is "exp", "exp2" or "exp10". None if the ring does not take them, or if x may lie
+    further below what is cut than `BELOW`; `reaching` has codes for all of that."""
     p = PRECISIONS[ring_bits]
     if nominal > p.most_bits:
         return None
@@ -122,11 +125,11 @@ def exponential(base: str, lo: int, hi: int, frac_bits: int, nominal: int, ring_
         return None
     first, last = (lo * factor >> frac_bits + bits) - 1, (hi * factor >> frac_bits + bits) + 2
     cut = -(nominal + GUARD)
-    if first < cut - BELOW - 2:
+    if first < cut - BELOW - 2 and not reaching:
         return None
     cuts = first < cut
     origin = cut if cuts else first
-    base_code = cut - (1 << LOW) if cuts else first
+    base_code = cut - (-(-(cut - first) >> LOW) << LOW) if cuts else first
     top = max(last, origin)
     room, widest = p.room - 1, p.scale + 1
     # whole blocks, as few as bring the rest into the ring; bounds may ask for any number of them
@@ -182,7 +185,7 @@ def power(a: Arithmetic, x: Any, s: Exponential) -> Body[Any]:
 
 def _block_powers(s: Exponential) -> list[list[int]]:
     """For each window, the power of two of every block: 0 where the other window has it, or nothing is left."""
-    first = 1 if s.cuts else 0
+    first = s.origin - s.base >> LOW
     exponents = [None if h < first else (h - first) << LOW for h in range(s.block_count)]
     if not s.split:
         return [[0 if e is None else 1 << e for e in exponents]]
@@ -233,7 +236,7 @@ LOG_UNITS = {"log": "ln_2", "log2": None, "log10": "log10_2"}
 
 
 def placed(name: str, hi: int, frac_bits: int, nominal: int, ring_bits: int) -> Placed | None:
-    """The public numbers of log, log2, log10, sqrt or rsqrt for 0 <= x <= hi. None if the ring does not take them."""
+    """Of log, log2, log10, sqrt, rsqrt or cbrt for 0 <= x <= hi. None if the ring does not take them."""
     p = PRECISIONS[ring_bits]
     if nominal > p.most_bits:
         return None
@@ -243,6 +246,8 @@ def placed(name: str, hi: int, frac_bits: int, nominal: int, ring_bits: int) -> 
         return Placed(p, name, bits, frac_bits, p.ring.bits - 16 if p is NARROW else 100)
     if name == "sqrt":
         return Placed(p, name, bits, frac_bits, p.scale - half)
+    if name == "cbrt":
+        return Placed(p, name, bits, frac_bits, p.scale - (1 - frac_bits) // 3)
     digits = -(-bits // 4)
     out = p.scale + 2 * (digits - 1) + half
     extra = max(0, nominal + 2 - out)
@@ -254,11 +259,14 @@ def placed(name: str, hi: int, frac_bits: int, nominal: int, ring_bits: int) -> 
 
 @dataclass(frozen=True)
 class Mantissa:
-    """What `mantissa` finds: t = 4 c - 3 at the working scale, the bits of the place, and c 2^bits / x."""
+    """What `mantissa` finds: t = 4 c - 3 at the working scale, the factor of x, and the bits of the place."""
 
     t: Any
-    place: Leading
     factor: Any
+    """2^(bits - 1 - e), with which c = (x factor + missing) / 2^bits."""
+    missing: Any
+    """2^(bits - 1) where x is 0, else 0."""
+    place: Leading
     sums: list[Any]
     """Those over the digits that are zero, then those over the steps within the leading digit."""
 
@@ -270,15 +278,16 @@ def mantissa(a: Arithmetic, x: Any, s: Placed, over_zeros: list[Any], over_steps
     gap = place.gap
     exponents = [max(0, 4 * (digits - 1 - g) - gap) for g in range(digits)]
     down = [1 << e for e in exponents]
-    start = (down[-1], [down[g - 1] - down[g] for g in range(1, digits)])
-    taken = range(4 if over_steps else 1)
-    missing = (1 << (s.bits - 1), [-(1 << (s.bits - 1)), 0, 0, 0][: len(taken)])
+    start = by_digit(down)
+    top = 1 << (s.bits - 1)
+    missing = (top, [-top, 0, 0, 0] if over_steps else [-top])
 
     def zeros(inner: Arithmetic) -> Body[list[Any]]:
         return (yield from inner.sums(p.ring, place.zeros, [start, *over_zeros]))
 
     def steps(inner: Arithmetic) -> Body[list[Any]]:
-        return (yield from inner.sums(p.ring, inner.rows(place.steps, taken), [missing, *over_steps]))
+        rows = place.steps if over_steps else inner.rows(place.steps, [0])
+        return (yield from inner.sums(p.ring, rows, [missing, *over_steps]))
 
     (high, *first), (added, *second) = yield from a.together([zeros, steps])
     factor = yield from a.weighted(high, a.inverse(place.shifted), [4, 2, 1])
@@ -289,7 +298,7 @@ def mantissa(a: Arithmetic, x: Any, s: Placed, over_zeros: list[Any], over_steps
     else:
         found = yield from a.product(x, factor)
         t = a.sum([(found, 1 << -drop), (added, 1 << -drop)], -(3 << p.scale))
-    return Mantissa(t, place, factor, [*first, *second])
+    return Mantissa(t, factor, added, place, [*first, *second])
 
 
 def logarithm(a: Arithmetic, x: Any, s: Placed) -> Body[Any]:
@@ -306,48 +315,92 @@ def logarithm(a: Arithmetic, x: Any, s: Placed) -> Body[Any]:
 
 def root(a: Arithmetic, x: Any, s: Placed) -> Body[Any]:
     """sqrt or 1 / sqrt of x >= 0; of 0 exactly 0."""
-    p, digits = s.precision, s.digits
-    upward = s.name == "sqrt"
-    odd = (1 - s.frac_bits) % 2
-    within = [_half_power(odd + t if upward else -(odd + t), p.scale) for t in range(4)]
-    steps = (0, [within[0], *(within[t] - within[t - 1] for t in range(1, 4))])
-    powers = [1 << s.extra + 2 * (g if upward else digits - 1 - g) for g in range(digits)]
-    zeros = (powers[-1], [powers[g - 1] - powers[g] for g in range(1, digits)])
-    found = yield from mantissa(a, x, s, [zeros], [steps])
-    large, small = found.sums
-    value = yield from chebyshev(a, found.t, coefficients(s.name, p), p.scale, p.coefficient_bits)
-    scaled = yield from a.dot([(value, small)], p.scale)
+    scaled, large = yield from root_parts(a, x, s)
     return (yield from a.product(scaled, large))
 
 
+def root_parts(a: Arithmetic, x: Any, s: Placed) -> Body[tuple[Any, Any]]:
+    """Two numbers whose product is the root: one below 4 at the working scale, and a power of 4."""
+    p, digits = s.precision, s.digits
+    upward = s.name == "sqrt"
+    odd = (1 - s.frac_bits) % 2
+    within = [fractional_power(odd + t if upward else -(odd + t), 2, p.scale) for t in range(4)]
+    steps = (0, [within[0], *(within[t] - within[t - 1] for t in range(1, 4))])
+    powers = [1 << s.extra + 2 * (g if upward else digits - 1 - g) for g in range(digits)]
+    found = yield from mantissa(a, x, s, [by_digit(powers)], [steps])
+    large, small = found.sums
+    value = yield from chebyshev(a, found.t, coefficients(s.name, p), p.scale, p.coefficient_bits)
+    scaled = yield from a.dot([(value, small)], p.scale)
+    return scaled, large
+
+
+def cube_root(a: Arithmetic, x: Any, s: Placed) -> Body[Any]:
+    """The cube root of x >= 0; of 0 exactly 0.
+
+    With e = 4 g + t its power of two is 2^(g + floor(g / 3)), which is exact, times 2^((g mod 3) / 3) 2^(t / 3).
+    """
+    p, digits = s.precision, s.digits
+    odd = (1 - s.frac_bits) % 3
+    within = [fractional_power(odd + t, 3, p.scale) for t in range(4)]
+    steps = (0, [within[0], *(within[t] - within[t - 1] for t in range(1, 4))])
+    thirds = by_digit([fractional_power(g % 3, 3, p.scale) for g in range(digits)])
+    found = yield from mantissa(a, x, s, [by_digit([1 << g + g // 3 for g in range(digits)]), thirds], [steps])
+    large, middle, small = found.sums
+
+    def value(inner: Arithmetic) -> Body[Any]:
+        return (yield from chebyshev(inner, found.t, coefficients(s.name, p), p.scale, p.coefficient_bits))
+
+    of_c, of_place = yield from a.together([value, lambda inner: inner.dot([(middle, small)], p.scale)])
+    scaled = yield from a.dot([(of_c, of_place)], p.scale)
+    return (yield from a.product(scaled, large))
+
+
+def by_digit(values: list[int]) -> tuple[int, list[int]]:
+    """A sum over `Leading.zeros` that is values[g] where digit g leads."""
+    return values[-1], [values[g - 1] - values[g] for g in range(1, len(values))]
+
+
 @cache
-def _half_power(twice: int, bits: int) -> int:
-    """2^(twice / 2) times 2^bits, rounded."""
-    value = isqrt(1 << 2 * (bits + 40) + twice)
+def fractional_power(times: int, parts: int, bits: int) -> int:
+    """2^(times / parts) times 2^bits, rounded; parts is 2 or 3."""
+    whole = 1 << parts * (bits + 40) + times
+    value = isqrt(whole) if parts == 2 else cube_root_of(whole)
     return (value + (1 << 39)) >> 40
+
+
+def cube_root_of(value: int) -> int:
+    """The largest integer whose cube is not above this."""
+    found = 1 << -(-value.bit_length() // 3)
+    while True:
+        nearer = (2 * found + value // (found * found)) // 3
+        if nearer >= found:
+            return found
+        found = nearer
 
 
 # ---- run, and counted ----
 
-Function = Callable[[Arithmetic, Any, Any], Body[Any]]
+Function = Callable[..., Body[Any]]
+"""From an `Arithmetic`, the numbers, and the public numbers."""
 
 
-def elementwise(scope: Scope, x: Share, function: Function, shape: Any, *, exact: bool) -> Body[Share]:
-    """A function of this module on every element. Run by all three parties; `exact` truncates without coins."""
-    flat = x.flat()
+def elementwise(scope: Scope, x: Share, function: Function, shape: Any, *more: Share, exact: bool) -> Body[Share]:
+    """A function of this kind on every element of x, and of `more` of its shape. Run by all three parties; `exact`
+    truncates without coins."""
+    flat = [one.flat() for one in (x, *more)]
 
     def piece(part: Scope, cut: slice) -> Body[Share]:
-        return function(Parties(part, exact=exact), flat[cut], shape)
+        return function(Parties(part, exact=exact), *(one[cut] for one in flat), shape)
 
-    return (yield from words_in_pieces(scope, x.ring, flat.size, PIECE, piece)).reshape(x.shape)
+    return (yield from words_in_pieces(scope, x.ring, flat[0].size, PIECE, piece)).reshape(x.shape)
 
 
-def elementwise_cost(ring: Ring, count: int, function: Function, shape: Any, *, exact: bool) -> Cost:
+def elementwise_cost(ring: Ring, count: int, function: Function, shape: Any, *, exact: bool, operands: int = 1) -> Cost:
     """Of `elementwise`: the same generator, counted."""
 
     def piece(size: int) -> Cost:
         counting = Counting(size, exact=exact)
-        for _ in function(counting, ring, shape):
+        for _ in function(counting, *[ring] * operands, shape):
             raise AssertionError("nothing waits while costs are counted")
         return counting.cost
 

@@ -57,6 +57,9 @@ class Arithmetic(Protocol):
     def shifted(self, x: Any, shift: int) -> Body[Any]:
         """x / 2^shift."""
 
+    def floored(self, x: Any, shift: int) -> Body[Any]:
+        """The floor of x / 2^shift, whatever `shifted` does."""
+
     def low_bits(self, x: Any, bits: int) -> Body[Any]:
         """The low bits of x as planes."""
 
@@ -130,6 +133,9 @@ class Parties:
         if self.exact:
             return (yield from truncate_exact_split(self.scope, z, shift, nearest=True, forks=False))
         return (yield from truncate_split(self.scope, z, shift))
+
+    def floored(self, x: Share, shift: int) -> Body[Share]:
+        return (yield from truncate_exact_split(self.scope, split_form(self.scope, x), shift, forks=False))
 
     def low_bits(self, x: Share, bits: int) -> Body[BitShare]:
         return (yield from digit_sums(self.scope, split_form(self.scope, x), bits))
@@ -216,16 +222,24 @@ class Counting:
 
     def _truncated(self, ring: Ring, shift: int) -> Ring:
         if self.exact:
-            self._add(truncate_exact_cost(ring, self.count, shift))
-            self.depths.deal()
-            self.depths.cross()
-            self.depths.cross()
-            self.depths.ring(tree_levels(shift))
-            self.depths.cross()
+            self._floored(ring, shift)
         else:
             self.bytes += self.count * ring.word_bytes + 3 * Fields(shift, self.count).nbytes
             self.depths.cross()
         return ring
+
+    def floored(self, x: Ring, shift: int) -> Body[Ring]:
+        yield from ()
+        self._floored(x, shift)
+        return x
+
+    def _floored(self, ring: Ring, shift: int) -> None:
+        self._add(truncate_exact_cost(ring, self.count, shift))
+        self.depths.deal()
+        self.depths.cross()
+        self.depths.cross()
+        self.depths.ring(tree_levels(shift))
+        self.depths.cross()
 
     def low_bits(self, x: Ring, bits: int) -> Body[int]:
         yield from ()

@@ -36,14 +36,14 @@ def exp(x: Recorded, base: str = "exp", plus: int = 0) -> Recorded:
 def unrounded_power(x: Recorded, base: str, nominal: int) -> Recorded:
     """A power to so many fractional bits at least, not rescaled yet; errors as `exp`."""
     x = number(x)
-    for candidate in _candidates(x):
+    for candidate in candidates(x):
         least = _least_argument(base, candidate.type.frac_bits, nominal)
         if candidate.type.lo < least:
-            candidate = _at_least(candidate, least)
-        found = _recorded(base, candidate, nominal, power_shape)
+            candidate = at_least(candidate, least)
+        found = recorded(base, candidate, nominal, power_shape)
         if found is not None:
             return found
-    raise _too_large(base, x, nominal)
+    raise too_large(base, x, nominal)
 
 
 def expm1(x: Recorded) -> Recorded:
@@ -66,6 +66,12 @@ def sqrt(x: Recorded) -> Recorded:
     return meant(unrounded(x, "sqrt"))
 
 
+def cbrt(x: Recorded) -> Recorded:
+    """The cube root; of x < 0 it is that of -x with the opposite sign."""
+    x = number(x)
+    return meant(signed(x, unrounded(size_of(x), "cbrt")))
+
+
 def rsqrt(x: Recorded) -> Recorded:
     """1 / sqrt(x); of x <= 0 it is 0."""
     return meant(unrounded(x, "rsqrt"))
@@ -75,8 +81,8 @@ def sine(x: Recorded, name: str) -> Recorded:
     """sin(x), or cos(x) by the name "cos"."""
     x = number(x)
     nominal = nominal_of(x)
-    for candidate in _candidates(x):
-        found = _recorded(name, candidate, nominal, turn_shape)
+    for candidate in candidates(x):
+        found = recorded(name, candidate, nominal, turn_shape)
         if found is not None:
             return meant(found)
     raise PlanError(
@@ -115,22 +121,31 @@ def logit(x: Recorded) -> Recorded:
 def asinh(x: Recorded) -> Recorded:
     """The sign of x times log(|x| + sqrt(x^2 + 1)), with the square and the root before they are rescaled."""
     x = number(x)
-    u = negate(x) if x.type.hi <= 0 else logic.absolute(x)
-    result = unrounded(linear("add", u, unrounded(linear("add", multiply(u, u), _ONE), "sqrt")), "log")
+    u = size_of(x)
+    return meant(signed(x, unrounded(linear("add", u, unrounded(linear("add", multiply(u, u), _ONE), "sqrt")), "log")))
+
+
+def size_of(x: Recorded) -> Recorded:
+    """|x|, without a comparison where bounds say the sign."""
+    return negate(x) if x.type.hi <= 0 else logic.absolute(x)
+
+
+def signed(x: Recorded, result: Recorded) -> Recorded:
+    """A result for |x| of a function with f(-x) = -f(x), with the sign of x."""
     if x.type.lo >= 0:
-        return meant(result)
+        return result
     if x.type.hi <= 0:
-        return meant(negate(result))
+        return negate(result)
     largest = result.type.magnitude
     flipped = linear("subtract", result, logic.inject(logic.negative(x), linear("add", result, result)))
-    return meant(bounded(flipped, -largest, largest, SELECTED))
+    return bounded(flipped, -largest, largest, SELECTED)
 
 
 def acosh(x: Recorded) -> Recorded:
     """log(x + sqrt(x^2 - 1)) likewise; of x < 1 it is that of 1, 0."""
     x = number(x)
     one = 1 << x.type.frac_bits
-    u = x if x.type.lo >= one else _at_least(x, one)
+    u = x if x.type.lo >= one else at_least(x, one)
     return meant(unrounded(linear("add", u, unrounded(linear("subtract", multiply(u, u), _ONE), "sqrt")), "log"))
 
 
@@ -144,11 +159,11 @@ def unrounded(x: Recorded, name: str) -> Recorded:
     x = number(x)
     nominal = nominal_of(x)
     # near 0 a root makes more of what a rescaling rounds off
-    candidates = _candidates(x) if name in LOGARITHMS else sorted(_candidates(x), key=lambda one: -one.type.frac_bits)
-    for candidate in candidates:
+    options = list(candidates(x)) if name in LOGARITHMS else sorted(candidates(x), key=lambda one: -one.type.frac_bits)
+    for candidate in options:
         if candidate.type.lo < 0:
-            candidate = _at_least(candidate, 0)
-        found = _recorded(name, candidate, nominal, placed_shape)
+            candidate = at_least(candidate, 0)
+        found = recorded(name, candidate, nominal, placed_shape)
         if found is not None:
             return found
     raise PlanError(
@@ -167,7 +182,7 @@ def nominal_of(x: Recorded) -> int:
     return max(x.type.nominal, DEFAULT_FRAC_BITS)
 
 
-def _candidates(x: Recorded) -> Iterator[Recorded]:
+def candidates(x: Recorded) -> Iterator[Recorded]:
     """The argument as it is and as it is meant, in both rings if they take it: the cheapest first."""
     options = [x, settle(x)] if x.type.frac_bits > x.type.nominal else [x]
     for ring_bits in RINGS:
@@ -177,18 +192,21 @@ def _candidates(x: Recorded) -> Iterator[Recorded]:
                 yield in_ring(option, ring_bits)
 
 
-def _at_least(x: Recorded, least: int) -> Recorded:
+def at_least(x: Recorded, least: int) -> Recorded:
     """The larger of x and a stored integer."""
     larger = logic.maximum(renamed(x, 0, 0), np.asarray(least, dtype=object))
     return renamed(larger, x.type.frac_bits, x.type.nominal)
 
 
-def _recorded(name: str, x: Recorded, nominal: int, shape: Callable[[str, Type, int], Any]) -> Recorded | None:
+def recorded(
+    name: str, x: Recorded, nominal: int, shape: Callable[[str, Type, int], Any], *more: Recorded
+) -> Recorded | None:
+    """The operation of this name, if the ring of its argument takes it; `more` arguments stand before x."""
     if shape(name, x.type, nominal) is None:
         return None
     attrs = Approximation(x.type.frac_bits, nominal, exact=x.graph.exact_rounding)
     try:
-        return x.graph.node(name, (x,), attrs)
+        return x.graph.node(name, (*more, x), attrs)
     except PlanError:
         return None
 
@@ -203,7 +221,8 @@ def _least_argument(base: str, frac_bits: int, nominal: int) -> int:
     return -((-whole * inverse) >> 8)
 
 
-def _too_large(base: str, x: Recorded, nominal: int) -> PlanError:
+def too_large(base: str, x: Recorded, nominal: int) -> PlanError:
+    """The refusal of a power, or a sum of powers, whose bounds do not fit."""
     hi = x.type.hi / 2.0**x.type.frac_bits
     return PlanError(
         f"{base} of values up to {hi:g} does not fit the largest ring with {nominal} fractional bits",

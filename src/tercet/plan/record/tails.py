@@ -8,8 +8,8 @@ import numpy as np
 
 from tercet.errors import PlanError
 from tercet.plan.record import logic
-from tercet.plan.record.build import Operand, linear, multiply, negate, number
-from tercet.plan.record.functions import meant, nominal_of
+from tercet.plan.record.build import Operand, linear, multiply, number
+from tercet.plan.record.functions import meant, nominal_of, signed, size_of
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.logic import inject, logical_not, negative
 from tercet.plan.record.scale import at_scale, bounded, in_ring, least_ring, renamed
@@ -87,6 +87,11 @@ def logaddexp(a: Operand, b: Operand) -> Recorded:
     return meant(linear("add", logic.maximum(a, b), _ending(linear("subtract", a, b), "softplus")))
 
 
+def logaddexp2(a: Operand, b: Operand) -> Recorded:
+    """log2(2^a + 2^b) = max(a, b) + log2(1 + 2^-|a - b|)."""
+    return meant(linear("add", logic.maximum(a, b), _ending(linear("subtract", a, b), "softplus2")))
+
+
 def silu(x: Recorded) -> Recorded:
     """x expit(x) = max(x, 0) - |x| expit(-|x|)."""
     x = number(x)
@@ -113,13 +118,7 @@ def _odd(x: Recorded, name: str, nominal: int) -> Recorded:
     if found.inside is not None:
         below = inject(found.inside, linear("subtract", result, np.asarray(1)))
         result = linear("add", below, np.asarray(1))
-    if x.type.lo >= 0:
-        return result
-    if x.type.hi <= 0:
-        return negate(result)
-    largest = result.type.magnitude
-    flipped = linear("subtract", result, inject(negative(x), linear("add", result, result)))
-    return bounded(flipped, -largest, largest, SELECTED)
+    return signed(x, result)
 
 
 def _ending(x: Recorded, name: str) -> Recorded:
@@ -141,7 +140,7 @@ def _tail(x: Recorded, name: str, nominal: int) -> _Tail:
         )
     frac = x.type.frac_bits
     end = tail_end(name, frac, nominal)
-    u = negate(x) if x.type.hi <= 0 else logic.absolute(x)
+    u = size_of(x)
     inside: Recorded | None = None
     if u.type.hi > end:
         stored, public = renamed(u, 0, 0), np.asarray(end, dtype=object)

@@ -11,6 +11,7 @@ import numpy as np
 from tercet.errors import PlanError
 from tercet.plan.table.attributes import Attributes, LoopCount
 from tercet.plan.table.operation import Bounding, Data, Flow, Operation, Plain, only
+from tercet.plan.table.ops_angles import ANGLES
 from tercet.plan.table.ops_binades import BINADES
 from tercet.plan.table.ops_bits import BITS
 from tercet.plan.table.ops_functions import FUNCTIONS
@@ -83,6 +84,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     CONSTANT,
     *LOCAL,
     *MOVES,
+    *ANGLES,
     *PRODUCTS,
     *BITS,
     *FUNCTIONS,

@@ -24,14 +24,14 @@ from tercet.protocols.scope import Body, Scope
 from tercet.ring import ring
 from tercet.sharing import Share
 
-_SURE_BITS = 5
+SURE_BITS = 5
 """By how many bits the precision of a function is surely worse than the working scale."""
 
 Shape = TypeVar("Shape")
 
 POWERS = ("exp", "exp2", "exp10")
 LOGARITHMS = ("log", "log2", "log10")
-ROOTS = ("sqrt", "rsqrt")
+ROOTS = ("sqrt", "rsqrt", "cbrt")
 
 
 def power_shape(name: str, x: Type, frac_bits: int) -> functions.Exponential | None:
@@ -44,14 +44,23 @@ def placed_shape(name: str, x: Type, frac_bits: int) -> functions.Placed | None:
     return functions.placed(name, x.hi, x.frac_bits, frac_bits, x.ring)
 
 
-def _argument(inputs: Sequence[Type], attrs: Approximation) -> Type:
-    arity(inputs, 1)
+def argument_of(inputs: Sequence[Type], attrs: Approximation) -> Type:
+    """The argument of a function of one. Raises PlanError if it is none."""
+    (x,) = arguments_of(inputs, attrs, 1)
+    return x
+
+
+def arguments_of(inputs: Sequence[Type], attrs: Approximation, count: int) -> Sequence[Type]:
+    """The arguments of a function of several, of one shape, ring and scale. Raises PlanError if they are none."""
+    arity(inputs, count)
     numeric(*inputs)
-    need(attrs.argument_bits == inputs[0].frac_bits, "the attributes say another scale of the argument")
-    return inputs[0]
+    need(all(x.shape == inputs[0].shape for x in inputs), "the arguments differ in shape")
+    need(all(x.ring == inputs[0].ring for x in inputs), "the arguments differ in their rings")
+    need(all(x.frac_bits == attrs.argument_bits for x in inputs), "the attributes say another scale of the argument")
+    return inputs
 
 
-def _fitting(name: str, x: Type, attrs: Approximation, shape: Shape | None) -> Shape:
+def fitting(name: str, x: Type, attrs: Approximation, shape: Shape | None) -> Shape:
     """The public numbers of a function whose ring takes them. Raises PlanError if there are none."""
     need(shape is not None, f"{name} of {x} to {attrs.frac_bits} fractional bits does not fit the ring 2^{x.ring}")
     assert shape is not None
@@ -60,13 +69,13 @@ def _fitting(name: str, x: Type, attrs: Approximation, shape: Shape | None) -> S
 
 def _power(name: str) -> Operation[Approximation]:
     def shape(x: Type, attrs: Approximation) -> functions.Exponential:
-        return _fitting(name, x, attrs, power_shape(name, x, attrs.frac_bits))
+        return fitting(name, x, attrs, power_shape(name, x, attrs.frac_bits))
 
     def infer(inputs: Sequence[Type], attrs: Approximation) -> Type:
-        x = _argument(inputs, attrs)
+        x = argument_of(inputs, attrs)
         s = shape(x, attrs)
         lo, hi = (real.power(name, end, x.frac_bits, s.out_bits) for end in (x.lo, x.hi))
-        sure = min(s.precision.scale - _SURE_BITS, attrs.frac_bits + 2)
+        sure = min(s.precision.scale - SURE_BITS, attrs.frac_bits + 2)
         lo -= (lo >> sure) + 2
         if s.cuts:
             lo -= 1 << max(0, s.out_bits - attrs.frac_bits - functions.GUARD + 1)
@@ -83,7 +92,7 @@ def _power(name: str) -> Operation[Approximation]:
         infer,
         functions.power,
         shape,
-        _each(lambda value, x, out: real.power(name, value, x, out)),
+        each(lambda value, x, out: real.power(name, value, x, out)),
         "whole part as bits, 2^rest by a polynomial, powers of two as sums of bits; or share-wise (sharewise)",
         _share_wise(shape, sharewise.power, sharewise.power_cost),
     )
@@ -93,37 +102,37 @@ def _placed(
     name: str, code: int, summary: str, meaning: Callable[[int, int, int], int], function: Any, protocol: str
 ) -> Operation[Approximation]:
     def shape(x: Type, attrs: Approximation) -> functions.Placed:
-        return _fitting(name, x, attrs, placed_shape(name, x, attrs.frac_bits))
+        return fitting(name, x, attrs, placed_shape(name, x, attrs.frac_bits))
 
     def infer(inputs: Sequence[Type], attrs: Approximation) -> Type:
-        x = _argument(inputs, attrs)
+        x = argument_of(inputs, attrs)
         need(x.lo >= 0, "takes numbers that are not negative")
         s = shape(x, attrs)
-        out, sure = s.out_bits, s.precision.scale - _SURE_BITS
+        out, sure = s.out_bits, s.precision.scale - SURE_BITS
         if name in LOGARITHMS:
             least, most = (meaning(max(1, end), x.frac_bits, out) for end in (x.lo, x.hi))
             off = 1 << out - sure
             return Type(ValueKind.FIXED, x.shape, x.ring, out, attrs.frac_bits, least - off, most + off)
-        if name == "sqrt":
+        if name != "rsqrt":
             least, most = (meaning(end, x.frac_bits, out) for end in (x.lo, x.hi))
-            below, above = 2 * (_digit(x.lo) + 2), 2 * (_digit(x.hi) + 1)
+            below, above = (2 + _last_power(name, place) for place in (_digit(x.lo) + 1, _digit(x.hi)))
         else:
             least, most = (meaning(max(1, end), x.frac_bits, out) for end in (x.hi, x.lo))
             least = 0 if x.lo == 0 else least
             below, above = (s.extra + 2 * (s.digits - place) for place in (_digit(x.hi) - 1, _digit(x.lo)))
-        # four units of the power of four that comes last; near the lower end it may be that of the next digit
+        # four units of the power of two that comes last; near the lower end it may be that of the next digit
         least = max(0, least - (least >> sure) - (1 << below)) if least else 0
         return Type(ValueKind.FIXED, x.shape, x.ring, out, attrs.frac_bits, least, most + (most >> sure) + (1 << above))
 
     algebra = {"sqrt": Algebra.ROOT, "rsqrt": Algebra.INVERSE_ROOT}.get(name, Algebra.OTHER)
-    return approximated(name, code, summary, infer, function, shape, _each(meaning), protocol, algebra=algebra)
+    return approximated(name, code, summary, infer, function, shape, each(meaning), protocol, algebra=algebra)
 
 
 def root_slack(x: Type, attrs: Approximation) -> tuple[int, int]:
     """(k, u): 1 / sqrt of any element is computed as at most (1 + 2^-k) times itself, and u units more."""
-    found = _fitting("rsqrt", x, attrs, placed_shape("rsqrt", x, attrs.frac_bits))
+    found = fitting("rsqrt", x, attrs, placed_shape("rsqrt", x, attrs.frac_bits))
     # four units of the power of four that comes last, as `infer` counts them, are a relative 2^-(scale - 4)
-    return found.precision.scale - _SURE_BITS - 1, 1
+    return found.precision.scale - SURE_BITS - 1, 1
 
 
 def _digit(value: int) -> int:
@@ -131,7 +140,12 @@ def _digit(value: int) -> int:
     return max(0, value.bit_length() - 1) // 4
 
 
-def _each(meaning: Callable[[int, int, int], int]) -> Callable[[Sequence[Plain], Approximation, Type], Plain]:
+def _last_power(name: str, digit: int) -> int:
+    """The exponent of the power of two that a root is multiplied with last."""
+    return digit + digit // 3 if name == "cbrt" else 2 * digit
+
+
+def each(meaning: Callable[[int, int, int], int]) -> Callable[[Sequence[Plain], Approximation, Type], Plain]:
     def plain(inputs: Sequence[Plain], attrs: Approximation, out: Type) -> Plain:
         x = inputs[0]
         values = [meaning(int(value), attrs.argument_bits, out.frac_bits) for value in x.reshape(-1)]
@@ -152,16 +166,20 @@ def approximated(
     *more: Variant,
     attributes: type[Approximation] = Approximation,
     algebra: Algebra = Algebra.OTHER,
+    error: str = "a quarter of the last bit, relative above 1, before it is rescaled",
 ) -> Operation[Approximation]:
-    """An operation on each element by one generator over `working.Arithmetic`, from the public numbers of `shape`."""
+    """An operation on each element by one generator over `working.Arithmetic`, from the public numbers of `shape`,
+    which follow from the type of the last argument."""
 
-    def at_a_party(scope: Scope, call: Call[Approximation], x: Share) -> Body[Share]:
-        found = shape(call.inputs[0], call.attrs)
-        return (yield from functions.elementwise(scope, x, function, found, exact=call.attrs.exact))
+    def at_a_party(scope: Scope, call: Call[Approximation], *numbers: Share) -> Body[Share]:
+        found = shape(call.inputs[-1], call.attrs)
+        x, *others = numbers
+        return (yield from functions.elementwise(scope, x, function, found, *others, exact=call.attrs.exact))
 
     def declared(call: Call[Approximation]) -> Cost:
-        (x,) = call.inputs
-        return functions.elementwise_cost(ring(x.ring), x.size, function, shape(x, call.attrs), exact=call.attrs.exact)
+        x, number = call.inputs[-1], len(call.inputs)
+        found, exact = shape(x, call.attrs), call.attrs.exact
+        return functions.elementwise_cost(ring(x.ring), x.size, function, found, exact=exact, operands=number)
 
     return Operation(
         name,
@@ -171,7 +189,7 @@ def approximated(
         infer,
         (Variant("provable" if more else "only", at_a_party, declared), *more),
         plain,
-        error="a quarter of the last bit, relative above 1, before it is rescaled",
+        error=error,
         protocol=protocol,
         rows=Flow.EACH,
         algebra=algebra,
@@ -208,6 +226,7 @@ TAIL_LIMITS: dict[str, tuple[int, Fraction]] = {
     "erf": (1, Fraction(1)),
     "tanh": (1, Fraction(1)),
     "softplus": (0, Fraction(6932, 10000)),
+    "softplus2": (0, Fraction(1)),
     "silu": (0, Fraction(2785, 10000)),
     "gelu": (0, Fraction(1701, 10000)),
     "gelu_tanh": (0, Fraction(1701, 10000)),
@@ -234,18 +253,18 @@ def _tail(name: str, code: int, summary: str) -> Operation[Approximation]:
         return real.series(coefficients, bits, t, _SERIES_BITS, out)
 
     def infer(inputs: Sequence[Type], attrs: Approximation) -> Type:
-        x = _argument(inputs, attrs)
+        x = argument_of(inputs, attrs)
         need(x.lo >= 0, "takes numbers that are not negative")
         need(x.frac_bits <= _SERIES_BITS, "an argument with so many fractional bits")
         s = shape(x, attrs)
         known = tails.accuracy(attrs.frac_bits)
         assert known is not None
         # what is computed is off by coins, and is monotonous up to the error of the polynomial
-        off = 1 << s.out_bits - min(s.precision.scale - _SURE_BITS, known + _SURE_BITS)
+        off = 1 << s.out_bits - min(s.precision.scale - SURE_BITS, known + SURE_BITS)
         limit, most = TAIL_LIMITS[name]
         ends = sorted(value(end, x.frac_bits, attrs.frac_bits, s.out_bits) for end in (x.lo, x.hi))
         highest = int(most * (1 << s.out_bits))
-        lo, hi = ends if limit or name == "softplus" else (0, highest)
+        lo, hi = ends if limit or name.startswith("softplus") else (0, highest)
         lo, hi = lo - off, min(hi, highest) + off
         return Type(ValueKind.FIXED, x.shape, x.ring, s.out_bits, attrs.frac_bits, lo, hi)
 
@@ -266,19 +285,19 @@ def _sine(name: str, code: int) -> Operation[Approximation]:
     ahead = 1 if name == "cos" else 0
 
     def shape(x: Type, attrs: Approximation) -> turns.QuarterTurns:
-        return _fitting(name, x, attrs, turn_shape(name, x, attrs.frac_bits))
+        return fitting(name, x, attrs, turn_shape(name, x, attrs.frac_bits))
 
     def infer(inputs: Sequence[Type], attrs: Approximation) -> Type:
-        x = _argument(inputs, attrs)
+        x = argument_of(inputs, attrs)
         s = shape(x, attrs)
         out = s.out_bits
-        off = 1 << out - min(s.precision.scale - _SURE_BITS, attrs.frac_bits + 2)
+        off = 1 << out - min(s.precision.scale - SURE_BITS, attrs.frac_bits + 2)
         least, most = real.sine_reaches(x.lo, x.hi, x.frac_bits, ahead)
         lo, hi = sorted(real.sine(end, x.frac_bits, ahead, out) for end in (x.lo, x.hi))
         lo, hi = -(1 << out) if least else lo, 1 << out if most else hi
         return Type(ValueKind.FIXED, x.shape, x.ring, out, attrs.frac_bits, lo - off, hi + off)
 
-    plain = _each(lambda value, x, out: real.sine(value, x, ahead, out))
+    plain = each(lambda value, x, out: real.sine(value, x, ahead, out))
     protocol = "quarter turns as two bits, two polynomials of the rest (turns); or share-wise (sharewise)"
     share_wise = _share_wise(shape, sharewise.turned, sharewise.turned_cost)
     return approximated(name, code, f"{name}(x)", infer, turns.sine, shape, plain, protocol, share_wise)
@@ -295,12 +314,14 @@ FUNCTIONS: tuple[Operation[Any], ...] = (
         for name, code, base in (("log", 99, "e"), ("log2", 100, "2"), ("log10", 101, "10"))
     ),
     _placed("sqrt", 102, "the square root", real.root, functions.root, _BY_PLACE),
+    _placed("cbrt", 140, "the cube root", real.cube_root, functions.cube_root, _BY_PLACE),
     _placed("rsqrt", 103, "1 / sqrt(x), and 0 of 0", real.inverse_root, functions.root, _BY_PLACE),
     _sine("sin", 110),
     _sine("cos", 111),
     _tail("erf", 104, "erf of u in [0, L]; 1 beyond L"),
     _tail("tanh", 105, "tanh of u in [0, L]; 1 beyond L"),
     _tail("softplus", 106, "log(1 + e^-u) of u in [0, L]; 0 beyond L"),
+    _tail("softplus2", 144, "the logarithm to the base 2 of 1 + 2^-u, of u in [0, L]; 0 beyond L"),
     _tail("silu", 107, "u / (1 + e^u) of u in [0, L]; 0 beyond L"),
     _tail("gelu", 108, "u times the normal distribution's tail above u, of u in [0, L]; 0 beyond L"),
     _tail("gelu_tanh", 109, "the same with tanh in place of erf, of u in [0, L]; 0 beyond L"),

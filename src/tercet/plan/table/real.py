@@ -10,6 +10,7 @@ from functools import lru_cache
 from math import isqrt
 
 from tercet.protocols.coefficients import CONSTANT_BITS, CONSTANTS
+from tercet.protocols.functions import cube_root_of
 
 _BITS = 130
 """Of mantissas; a relative 2^-120 is left after all roundings."""
@@ -113,3 +114,67 @@ def sine_reaches(lo: int, hi: int, frac_bits: int, ahead: int) -> tuple[bool, bo
     # at its largest where the quarter turns pass 1 modulo 4, at its least where they pass 3
     passed = [(quarters[1] - k) // 4 > (quarters[0] - k) // 4 for k in (3, 1)]
     return passed[0], passed[1]
+
+
+def cube_root(value: int, frac_bits: int, out_bits: int) -> int:
+    """The cube root of value / 2^frac_bits for value >= 0, times 2^out_bits, rounded down."""
+    scaled = shifted(value, 3 * out_bits - frac_bits)
+    return cube_root_of(scaled) if scaled else 0
+
+
+def half_sum(sign: int, value: int, frac_bits: int, out_bits: int) -> int:
+    """cosh of value / 2^frac_bits times 2^out_bits, or with the sign -1 its sinh."""
+    bits = out_bits + 2
+    up, down = (power("exp", one, frac_bits, bits) for one in (value, -value))
+    return shifted(up + sign * down, -3)
+
+
+@lru_cache(maxsize=_KNOWN)
+def arc_tangent(opposite: int, adjacent: int, out_bits: int) -> int:
+    """atan(opposite / adjacent) times 2^out_bits for 0 <= opposite <= adjacent; of zeros 0."""
+    bits, halvings = _BITS + 24, 8
+    t = (opposite << bits) // adjacent if adjacent else 0
+    one = 1 << bits
+    for _ in range(halvings):  # atan t = 2 atan(t / (1 + sqrt(1 + t^2)))
+        t = (t << bits) // (one + isqrt((one << bits) + t * t))
+    square, term, total, k = t * t >> bits, t, 0, 1
+    while term:
+        total += term // k
+        term = -(term * square >> bits)
+        k += 2
+        if abs(term) <= 1:
+            break
+    return shifted(total, out_bits + halvings - bits)
+
+
+def arc_cosine(value: int, frac_bits: int, out_bits: int) -> int:
+    """acos(value / 2^frac_bits) times 2^out_bits, of values from 0 to 1."""
+    one = 1 << frac_bits
+    # its half has the tangent sqrt((1 - u) / (1 + u))
+    sides = (isqrt(side << 2 * _BITS) for side in (one - value, one + value))
+    return arc_tangent(*sides, out_bits + 1)
+
+
+def sinc(value: int, frac_bits: int, out_bits: int) -> int:
+    """sin(pi x) / (pi x) of x = value / 2^frac_bits, times 2^out_bits; of 0 it is 1."""
+    if not value:
+        return 1 << out_bits
+    angle = CONSTANTS["pi"] * value
+    top = sine(shifted(angle, _BITS - CONSTANT_BITS), frac_bits + _BITS, 0, _BITS)
+    return ((top << frac_bits + CONSTANT_BITS) << out_bits) // (angle << _BITS)
+
+
+def tangent(value: int, frac_bits: int, limit: int, out_bits: int) -> int:
+    """tan(value / 2^frac_bits) times 2^out_bits, drawn in to 2^limit; next to a pole it is 2^limit, or the opposite."""
+    above, below = (sine(value, frac_bits, ahead, _BITS) for ahead in (0, 1))
+    most = 1 << limit + out_bits
+    found = most if not below else (abs(above) << out_bits) // abs(below)
+    return min(found, most) * (-1 if (above < 0) != (below < 0) else 1)
+
+
+def has_pole(lo: int, hi: int, frac_bits: int) -> bool:
+    """Whether tan has a pole between two arguments."""
+    half_turns = [
+        (2 * end * CONSTANTS["inverse_turn"] >> frac_bits + CONSTANT_BITS - 1) + 1 >> 1 for end in (lo - 1, hi + 1)
+    ]
+    return half_turns[0] != half_turns[1]
