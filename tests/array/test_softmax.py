@@ -15,6 +15,8 @@ from tercet.array import max as greatest
 from tercet.array import min as least
 from tercet.errors import PlanError
 from tercet.plan.plan import Plan
+from tercet.plan.rows.states import Rows, RowState, Spread
+from tercet.plan.rows.track import track
 from tercet.plan.table.reasons import DERIVED
 
 FUNCTIONS = {
@@ -179,3 +181,20 @@ def test_what_is_below_the_greatest_is_so_for_nodes_too() -> None:
     plan = Plan.from_bytes(session.plans[-1].to_bytes())
     stated = [op for op in plan.operations if getattr(op.attrs, "reason", None) == DERIVED.number]
     assert stated and not any(op.type.claimed for op in plan.operations)
+
+
+def test_what_it_is_to_a_policy() -> None:
+    """Along columns each row stays a row; along the rows every result is single rows, and no aggregate."""
+    session = TrioSession()
+    table = session.share(np.zeros((6, 4)), bounds=(-8, 8))
+
+    def state(result: Any) -> RowState:
+        result.reveal()
+        plan = Plan.from_bytes(session.plans[-1].to_bytes())
+        return track(plan, {handle: {"d": Rows(1, 6)} for handle, _ in plan.inputs()})[0]["d"]
+
+    for function in FUNCTIONS.values():
+        assert isinstance(state(function(table, axis=1)), Rows)
+        assert isinstance(state(function(table, axis=0)), Spread)
+    for each in (tc.special.gammaln, tc.special.erfinv, tc.nn.elu, lambda x: tc.array.polyval([1.0, 2, 3], x)):
+        assert isinstance(state(each(table)), Rows)
