@@ -56,6 +56,8 @@ def _leading_axes(lines: Term, x: Term) -> Iterator[tuple[int, ...]]:
     """Axes of x that lines of this shape may have in front, taken together."""
     order = _order(lines, x)
     shape = same_integer(x).type.shape
+    if len(order) != len(shape):
+        return
     for count in range(len(order) + 1):
         if math.prod(shape[axis] for axis in order[:count]) == lines.type.shape[0]:
             yield tuple(order[:count])
