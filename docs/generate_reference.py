@@ -35,7 +35,7 @@ def python_page() -> str:
     lines += ["## Special functions", "", "`tercet.special`, in the manner of SciPy.", ""]
     for name in special.__all__:
         lines += entry(f"tc.special.{name}", getattr(special, name), "###")
-    lines += ["## Activations", "", "`tercet.nn`, in the manner of torch.", ""]
+    lines += ["## Activations, convolutions, pools", "", "`tercet.nn`, in the manner of torch.", ""]
     for name in nn.__all__:
         lines += entry(f"tc.nn.{name}", getattr(nn, name), "###")
     lines += ["## Linear algebra", "", "`tercet.linalg`, in the manner of NumPy.", ""]

@@ -1,5 +1,22 @@
-"""`tercet.nn`: activations of secret arrays under the names that `torch.nn.functional` has for them."""
+"""`tercet.nn`: activations, convolutions and pools of secret arrays under the names of `torch.nn.functional`."""
 
 from tercet.array.nn import elu, gelu, hardtanh, leaky_relu, log_softmax, one_hot, relu, silu, softmax
+from tercet.array.windows import avg_pool1d, avg_pool2d, conv1d, conv2d, max_pool1d, max_pool2d
 
-__all__ = ["elu", "gelu", "hardtanh", "leaky_relu", "log_softmax", "one_hot", "relu", "silu", "softmax"]
+__all__ = [
+    "avg_pool1d",
+    "avg_pool2d",
+    "conv1d",
+    "conv2d",
+    "elu",
+    "gelu",
+    "hardtanh",
+    "leaky_relu",
+    "log_softmax",
+    "max_pool1d",
+    "max_pool2d",
+    "one_hot",
+    "relu",
+    "silu",
+    "softmax",
+]

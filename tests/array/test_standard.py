@@ -16,8 +16,18 @@ from plan_trio import TrioSession
 from tercet.errors import PlanError
 
 OURS_ONLY = {"assume", "explain", "fixed", "interp", "lookup", "loop", "outer", "persist", "reveal", "rsqrt", "sort_by"}
-OURS_ONLY |= {"argpartition", "bincount", "digitize", "exp2", "histogram", "lexsort", "median", "partition"}
-OURS_ONLY |= {"corrcoef", "cov", "ptp"}
+OURS_ONLY |= {
+    "argpartition",
+    "bincount",
+    "digitize",
+    "exp2",
+    "histogram",
+    "histogram2d",
+    "lexsort",
+    "median",
+    "partition",
+}
+OURS_ONLY |= {"convolve", "corrcoef", "cov", "ptp"}
 OURS_ONLY |= {"compact", "percentile", "piecewise_polynomial", "polyval", "quantile", "top_k"}
 OURS_ONLY |= {f"segment_{what}" for what in ("count", "max", "mean", "min", "rank", "sum")}
 OURS_ONLY |= {"divmod", "put", "shuffle"}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import plan_oracle as oracle
 from plan_trio import TrioSession
 from random_plans import Drawn, drawn_plans
-from tercet import stats
+from tercet import nn, stats
 from tercet.array import loop
 from tercet.errors import IntegrityError, PlanError
 from tercet.linear_model import LinearRegression
@@ -314,6 +314,14 @@ FRIENDLY: dict[str, Any] = {
     "broadcast": lambda t: t.xp.broadcast_to(t.x.sum(), (N,)).sum(),
     "median": lambda t: np.median(t.x),
     "quartiles": lambda t: np.quantile(t.x, [0.25, 0.75]),
+    "equal bins": lambda t: np.histogram(t.x, 25, (0, 50))[0],
+    "unequal bins": lambda t: np.histogram(t.x, [0, 1, 4, 9, 16, 25, 36, 50])[0],
+    "pairs of bins": lambda t: np.histogram2d(t.x, t.y, 10, [[0, 50], [0, 40]])[0],
+    "many pairs of bins": lambda t: np.histogram2d(t.x, t.y, 25, [[0, 50], [0, 50]])[0],
+    "a mean of convolutions": lambda t: nn.conv1d(t.xp.stack([t.x, t.y], axis=1)[:, None], [[[1, 2]]], padding=1).mean(
+        0
+    ),
+    "a mean of pools": lambda t: nn.max_pool1d(t.xp.stack([t.x, t.y], axis=1)[:, None], 2).mean(axis=0),
     "counts of values": lambda t: np.bincount(t.x, weights=t.y),
     "most frequent value": lambda t: stats.mode(t.x).mode,
     "sums of secret groups": lambda t: t.xp.segment_sum(t.x, t.y, 60),
@@ -368,6 +376,8 @@ ATTACKS: dict[str, Any] = {
     "a cumulative sum": lambda t: t.xp.cumulative_sum(t.x, axis=0)[-1],
     "sum of a cumulative sum": lambda t: t.xp.cumulative_sum(t.x, axis=0).sum(),
     "an index by cumulative sum": lambda t: (t.x * (t.xp.cumulative_sum(t.x * 0 + 1, axis=0) == 7)).sum(),
+    "a convolution along rows": lambda t: np.convolve(t.x, t.y)[N // 2],
+    "a pool along rows": lambda t: nn.avg_pool1d(t.x[None], 3),
     "pairs": lambda t: t.x.reshape((N // 2, 2)).sum(axis=1),
     "differences": lambda t: t.x[1:] - t.x[:-1],
     "moved against itself": lambda t: (t.x[1:] * t.x[:-1]).sum(),

@@ -13,7 +13,7 @@ from typing import NoReturn as _NoReturn
 from tercet.array import numpy_protocol as _numpy_protocol
 from tercet.array.angles import acos, asin, atan, atan2, cosh, sinc, sinh, tan
 from tercet.array.core import SecretArray
-from tercet.array.counting import bincount, cumulative_prod, digitize, histogram, isin, searchsorted
+from tercet.array.counting import bincount, cumulative_prod, digitize, isin, searchsorted
 from tercet.array.covariance import corrcoef, cov
 from tercet.array.creation import (
     __array_namespace_info__,
@@ -100,6 +100,7 @@ from tercet.array.functions import (
     sqrt,
     tanh,
 )
+from tercet.array.histograms import histogram, histogram2d
 from tercet.array.linalg import matmul, outer, tensordot, vecdot
 from tercet.array.lookup import lookup
 from tercet.array.loops import loop
@@ -154,6 +155,7 @@ from tercet.array.statistics import (
     sum,
     var,
 )
+from tercet.array.windows import convolve
 
 __array_api_version__ = "2024.12"
 API_VERSIONS = ("2022.12", "2023.12", "2024.12")
@@ -212,6 +214,7 @@ __all__ = [
     "clip",
     "compact",
     "concat",
+    "convolve",
     "corrcoef",
     "cos",
     "cosh",
@@ -243,6 +246,7 @@ __all__ = [
     "greater",
     "greater_equal",
     "histogram",
+    "histogram2d",
     "hypot",
     "inf",
     "int64",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -9,16 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.array import elementwise, given, linalg, movement
+from tercet.array import elementwise, given, movement
 from tercet.array.core import SecretArray, apply, operand, shape_of
 from tercet.array.creation import as_type
 from tercet.array.dispatch import array_function
 from tercet.array.manipulation import concat
+from tercet.array.opaque import OpaqueArray
 from tercet.errors import PlanError
-from tercet.plan.record import build, counting, logic
+from tercet.plan.record import build, counting, edges, logic
 from tercet.plan.record.build import Operand
 from tercet.plan.record.graph import Recorded
-from tercet.plan.record.scale import settle
+from tercet.plan.record.public import thresholds
+from tercet.plan.record.scale import bounded, renamed, settle
+from tercet.plan.table.reasons import SELECTED
 from tercet.plan.types import ValueKind
 
 MAX_BINS = 1 << 16
@@ -128,9 +132,10 @@ def _any_node(*values: Any) -> Recorded:
 def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> SecretArray:
     """Where each element of x2 is to be put into x1, which is in ascending order; either may be secret.
 
-    It is the number of elements of x1 that are below, or with side="right" not above: a comparison for each pair, then
-    the bits of that number. Exact; nothing is opened; of an x1 that is not in order, this number. ValueError for
-    another side; TypeError for a secret sorter. After NumPy's function.
+    It is the number of elements of x1 that are below, or with side="right" not above: of a public x1 of five or more
+    the bits of x2, 13 for each element of x1, and a word for each bit of that number; else a comparison for each pair,
+    and that number's bits. Exact; nothing is opened; of an x1 that is not in order, this number. ValueError for another
+    side; TypeError for a secret sorter. After NumPy's function.
     """
     if side not in ("left", "right"):
         raise ValueError(f"side is 'left' or 'right', not {str(side)[:20]!r}")
@@ -142,19 +147,52 @@ def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None)
     if sorter is not None:
         line = line[given.array(sorter, "a sorter")]
     wanted = x2 if isinstance(x2, SecretArray) else given.array(x2, "the second operand")
+    for one in (line, wanted):
+        if isinstance(one, OpaqueArray):
+            one._plain()  # refused, where values may be missing: they have no place
     if not line.shape[0] or not wanted.size:
         like = next(value for value in (line, wanted) if isinstance(value, SecretArray))
         zeros = build.shared_integers(build.total(like.node, tuple(range(like.ndim))), 0)
         return SecretArray._new(like._session, build.broadcast_to(zeros, wanted.shape))
+    if (
+        not isinstance(line, SecretArray)
+        and isinstance(wanted, SecretArray)
+        and is_stored(wanted)
+        and line.size >= edges.FEWEST
+    ):
+        return _places(wanted, np.sort(line), side)
     compare = elementwise.less if side == "left" else elementwise.less_equal
     return _counted(compare(line, wanted[..., None]), -1)
+
+
+def is_stored(x: SecretArray) -> bool:
+    """Whether an array's values are its stored integers at its scale: no decimals, quotients or lines of others."""
+    return type(x) is SecretArray and x._divisor == 1 and x._line is None
+
+
+def _places(x: SecretArray, line: NDArray[Any], side: str) -> SecretArray:
+    """How many of public numbers in ascending order are below, or not above, each element.
+
+    Those that an element reaches are the first ones: bit j of their number is the XOR of every 2^j-th.
+    """
+    below, above = thresholds(line, x._type)
+    flat = movement.reshape(renamed(build.number(x._node), 0, 0), (x.size,))
+    flags = edges.reached(flat, [int(edge) for edge in (below + 1 if side == "left" else above)])
+    places, bits = line.size, []
+    for bit in range(places.bit_length()):
+        chosen = [counting.row(flags, at - 1) for at in range(1 << bit, places + 1, 1 << bit)]
+        bits.append(movement.reshape(functools.reduce(logic.logical_xor, chosen), (1, x.size)))
+    numbers = build.number(movement.concat(bits, 0))
+    powers = np.array([1 << bit for bit in range(len(bits))])[:, None]
+    found = bounded(build.total(build.multiply(numbers, powers), (0,)), 0, places, SELECTED)
+    return SecretArray._new(x._session, movement.reshape(found, x.shape))
 
 
 @array_function
 def digitize(x: Any, bins: Any, right: bool = False) -> SecretArray:
     """The number of the bin that each element lies in, of public edges in ascending or descending order.
 
-    As many comparisons an element as there are edges, as `searchsorted`. Exact; nothing is opened. ValueError for
+    Costs as `searchsorted`. Exact; nothing is opened. ValueError for
     edges that are in no order. After NumPy's function.
     """
     if isinstance(bins, SecretArray):
@@ -244,44 +282,3 @@ def sums_of_bins(bits: list[Recorded], columns: Operand) -> Recorded:
     flat = movement.permute(movement.reshape(lower, (width * count, length)), (1, 0))
     found = settle(build.matmul(upper, flat))
     return movement.reshape(found, (1 << len(bits), count))
-
-
-@array_function
-def histogram(
-    x: SecretArray, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None
-) -> tuple[SecretArray, NDArray[Any]]:
-    """How many elements lie in each bin, as a secret array, and the public edges: a number of equal bins in a public
-    `range`, or the edges themselves. The last bin includes its upper edge, as in NumPy.
-
-    One comparison an element and edge, then the bits of the count; with weights a word in their place. Edges are read
-    as the array would store them. Exact; nothing is opened. Each count rests on all elements. TypeError without a range
-    (the least and the greatest element are secret), and for `density`. After NumPy's function.
-    """
-    if density:
-        raise TypeError("histogram gives counts; divide them by their sum and the widths of the bins")
-    if isinstance(bins, str):
-        raise TypeError(f"bins={bins[:20]!r} would follow from the data; give their number and range, or their edges")
-    if np.ndim(bins) == 0:
-        if range is None:
-            raise TypeError("histogram takes range=(lowest, highest) here: the ends of the data are secret")
-        ends = tuple(given.real(end, "an end of range") for end in given.several(range, "range", "two numbers"))
-        number = given.integer(bins, "the number of bins")
-        if number > MAX_BINS:
-            raise PlanError(f"histogram has {number} bins, more than {MAX_BINS}")
-        edges = np.histogram_bin_edges(np.empty(0), number, ends)
-    else:
-        edges = np.histogram_bin_edges(np.empty(0), given.array(bins, "bins"))
-    flat = x.reshape(-1)
-    if weights is not None and shape_of(weights) != x.shape:
-        raise ValueError(f"{shape_of(weights)} weights for {x.shape} elements")
-    reached = elementwise.greater_equal(flat, edges[:-1, None])
-    above = elementwise.greater(flat, edges[-1:, None])
-    flags = concat([reached, above], axis=0)
-    if weights is None:
-        beyond = _counted(flags, 1)
-    else:
-        beyond = linalg.matmul(
-            flags,
-            weights.reshape(-1) if isinstance(weights, SecretArray) else given.array(weights, "weights").reshape(-1),
-        )
-    return beyond[:-1] - beyond[1:], edges

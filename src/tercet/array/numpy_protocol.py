@@ -16,12 +16,14 @@ from tercet.array import (
     curves,
     elementwise,
     functions,
+    histograms,
     linalg,
     manipulation,
     ordering,
     quantiles,
     runs,
     statistics,
+    windows,
 )
 from tercet.array.core import SecretArray
 
@@ -305,8 +307,10 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.searchsorted: lambda a, v, side="left", sorter=None: counting.searchsorted(a, v, side=side, sorter=sorter),
     np.digitize: counting.digitize,
     np.bincount: counting.bincount,
-    np.histogram: counting.histogram,
+    np.histogram: histograms.histogram,
+    np.histogram2d: histograms.histogram2d,
     np.cumulative_sum: statistics.cumulative_sum,
+    np.convolve: windows.convolve,
     np.count_nonzero: statistics.count_nonzero,
     np.diff: lambda x, n=1, axis=-1: statistics.diff(x, axis=axis, n=n),
     np.where: _where,

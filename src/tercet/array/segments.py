@@ -134,6 +134,8 @@ def segment_sum(x: SecretArray, groups: Any, size: int) -> SecretArray:
 @array_function_beside(_plain_count)
 def segment_count(groups: SecretArray, size: int) -> SecretArray:
     """How many rows each of `size` groups has: as `bincount`, which says what it costs, but always of that length."""
+    if not isinstance(groups, SecretArray):
+        raise TypeError("segment_count takes groups, which are secret codes, first")
     return _counted(groups, _rows(groups), _number_of_groups(size))
 
 

@@ -17,11 +17,14 @@ from tercet.plan.table.operation import (
     arity,
     boolean,
     check_axes,
+    fewer,
     need,
     numeric,
     only,
+    shaped,
 )
 from tercet.plan.types import Type, ValueKind, bool_type
+from tercet.protocols.adders import count_by_adders, count_by_adders_cost
 from tercet.protocols.convert import words_to_bits, words_to_bits_cost
 from tercet.protocols.cost import NOTHING, Cost
 from tercet.protocols.count import count_lines, count_lines_cost
@@ -68,7 +71,8 @@ def _terms(call: Call[Axes]) -> int:
     return math.prod(call.inputs[0].shape[axis] for axis in call.attrs.axes)
 
 
-def _run_count(scope: Scope, call: Call[Axes], x: BitShare) -> Body[Share]:
+def _lined(call: Call[Axes], x: BitShare) -> BitShare:
+    """Bits in the order of the lines that are counted."""
     shape, axes = call.inputs[0].shape, call.attrs.axes
     order = (*(axis for axis in range(len(shape)) if axis not in axes), *sorted(axes))
 
@@ -78,13 +82,25 @@ def _run_count(scope: Scope, call: Call[Axes], x: BitShare) -> Body[Share]:
         bits = unpack_bits(words, x.count).reshape(shape)
         return pack_bits(np.ascontiguousarray(np.transpose(bits, order)).reshape(-1))
 
-    found = yield from count_lines(scope, BitShare(x.count, lined(x.own), lined(x.next)), _terms(call))
-    return found.reshape(call.out.shape)
+    return BitShare(x.count, lined(x.own), lined(x.next))
+
+
+def _run_count(scope: Scope, call: Call[Axes], x: BitShare) -> Body[Share]:
+    return shaped(call, count_lines(scope, _lined(call, x), _terms(call)))
+
+
+def _run_adders(scope: Scope, call: Call[Axes], x: BitShare) -> Body[Share]:
+    return shaped(call, count_by_adders(scope, _lined(call, x), _terms(call)))
 
 
 def _cost_count(call: Call[Axes]) -> Cost:
     size = call.inputs[0].size
     return count_lines_cost(size, _terms(call)) if size else NOTHING
+
+
+def _cost_adders(call: Call[Axes]) -> Cost:
+    size = call.inputs[0].size
+    return count_by_adders_cost(size, _terms(call)) if size else NOTHING
 
 
 def _plain_count(inputs: Sequence[Plain], attrs: Axes, out: Type) -> Plain:
@@ -109,9 +125,9 @@ ORDER: tuple[Operation[Any], ...] = (
         "how many are set, over axes",
         Axes,
         _infer_count,
-        only(_run_count, _cost_count),
+        fewer(_run_adders, _cost_adders, _run_count, _cost_count),
         _plain_count,
-        protocol="one cross term modulo 2^w, w one more than the bits of the length; its wrap as another",
+        protocol="full adders; one cross term modulo 2^w, w one more than the bits of the length; its wrap as another",
         rows=Flow.SUM,
     ),
 )

@@ -1,0 +1,131 @@
+"""Histograms of one and two arrays, and places among public edges, agree with NumPy on what is stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tercet.array as tc
+from plan_trio import TrioSession
+from tercet.array.decimals import DecimalArray
+from tercet.array.histograms import _factor
+from tercet.array.nullable import NullableArray
+
+STEP = 1 / 65536
+CASES: dict[str, tuple[tuple[float, float], tuple[float, float], int]] = {
+    "steps that are powers of two": ((-8, 8), (-8, 8), 16),
+    "all of the bounds": ((0, 32767), (0, 32767), 64),
+    "tenths": ((0, 1), (0, 0.1), 30),
+    "a part of the bounds": ((-100, 100), (-3.3, 7.1), 64),
+    "a part at one end": ((-100, 100), (0, 100), 9),
+    "narrower than the last bit": ((0, 1), (0, 20 * STEP), 64),
+    "a few": ((0, 10), (2, 9), 3),
+    "beyond the bounds": ((0, 10), (-20, 30), 17),
+}
+
+
+def stored(x: Any) -> Any:
+    return np.round(np.asarray(x) / STEP) * STEP
+
+
+@pytest.mark.parametrize("run", [False, True], ids=["meaning", "parties"])
+@pytest.mark.parametrize("case", CASES)
+def test_bins_and_places(case: str, run: bool) -> None:
+    """`plan_trio` compares costs and values of every operation."""
+    (lo, hi), ends, number = CASES[case]
+    rng = np.random.default_rng(number)
+    equal = stored(np.histogram_bin_edges([], number, ends))
+    inside = equal[(equal >= lo) & (equal <= hi)]
+    near = np.concatenate([inside[:6], inside[-2:], inside[1:4] - STEP, [lo, hi]])
+    x = np.clip(stored(np.concatenate([rng.uniform(lo, hi, 20), near])), lo, hi)
+    secret = TrioSession(parties=run).share(x, bounds=(lo, hi), frac_bits=16)
+    counts, edges = np.histogram(secret, number, ends)
+    assert np.array_equal(counts.reveal(), np.histogram(x, equal)[0])
+    assert np.array_equal(edges, np.histogram_bin_edges([], number, ends))
+    odd = np.sort(stored(rng.uniform(lo - 1, hi + 1, 13)))
+    assert np.array_equal(np.histogram(secret, odd)[0].reveal(), np.histogram(x, odd)[0])
+    for side in ("left", "right"):
+        assert np.array_equal(np.searchsorted(odd, secret, side).reveal(), np.searchsorted(odd, x, side))
+    assert np.array_equal(np.digitize(secret, odd[::-1]).reveal(), np.digitize(x, odd[::-1]))
+    both = np.histogram2d(secret, secret[::-1], [number, odd], [ends, None])
+    assert np.array_equal(both[0].reveal(), np.histogram2d(x, x[::-1], [equal, odd])[0])
+
+
+@pytest.mark.parametrize("bounds", [(0, 1), (-5, 9), (3, 1003), (-(1 << 40), 1 << 40), (-(1 << 62) + 1, (1 << 62) - 1)])
+def test_places_of_integers_at_the_ends_of_ranges(bounds: tuple[int, int]) -> None:
+    lo, hi = bounds
+    x = np.array([lo, hi, (lo + hi) // 2, lo + 1, hi - 1, (lo + hi) // 3])
+    edges = np.array(sorted({lo - 1, lo, lo + 1, hi - 1, hi, hi + 1, (lo + hi) // 2, (lo + hi) // 3 + 1}))
+    secret = TrioSession(parties=True).share(x, bounds=bounds)
+    for side in ("left", "right"):
+        assert np.array_equal(np.searchsorted(edges, secret, side).reveal(), np.searchsorted(edges, x, side))
+    assert np.array_equal(np.histogram(secret, edges)[0].reveal(), np.histogram(x, edges)[0])
+
+
+def test_a_factor_is_right_for_every_stored_integer() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(60):
+        number = int(rng.integers(1, 40))
+        first = np.round(
+            np.linspace(start := int(rng.integers(-99, 99)), start + int(rng.integers(number, 900)), number + 1)
+        )
+        found = _factor([int(edge) for edge in first])
+        if found is None:
+            continue
+        m, k, c = found
+        s = np.arange(first[0], first[-1]).astype(int)
+        assert np.array_equal(((s - int(first[0])) * m + c) >> k, np.searchsorted(first, s, "right") - 1)
+
+
+def test_secret_edges_as_quantiles_are() -> None:
+    session = TrioSession()
+    x = np.random.default_rng(5).integers(0, 50, 41)
+    secret = session.share(x, bounds=(0, 50))
+    edges = np.quantile(secret, [0.1, 0.25, 0.5, 0.75])
+    counts, same = np.histogram(secret, edges)
+    assert same is edges
+    assert np.array_equal(counts.reveal(), np.histogram(x, np.quantile(x, [0.1, 0.25, 0.5, 0.75]))[0])
+
+
+def test_weights_and_other_kinds() -> None:
+    session = TrioSession()
+    x, weights = np.arange(40) % 10, np.arange(40)
+    secret = session.share(x, bounds=(0, 10))
+    for each in (weights, session.share(weights, bounds=(0, 40))):
+        found, _ = np.histogram(secret, 10, (0, 10), weights=each)
+        assert np.array_equal(found.reveal(), np.histogram(x, 10, (0, 10), weights=weights)[0])
+    money = DecimalArray.of(session.share([125, 250, 375, 399], bounds=(0, 1000)), 2)
+    assert np.histogram(money, 8, (0, 4))[0].reveal().tolist() == [0, 0, 1, 0, 0, 1, 0, 2]
+    assert np.histogram(secret / 4, 10, (0, 2.5))[0].reveal().tolist() == np.histogram(x / 4, 10, (0, 2.5))[0].tolist()
+
+
+def test_missing_values_are_in_no_bin_and_have_no_place() -> None:
+    session = TrioSession()
+    x = np.arange(40) % 10
+    secret = session.share(x, bounds=(0, 10))
+    some = NullableArray.of_values(secret, secret > 2)
+    assert np.histogram(some, 10, (0, 10))[0].reveal().tolist() == np.histogram(x[x > 2], 10, (0, 10))[0].tolist()
+    for call in (lambda: np.digitize(some, [1, 2]), lambda: np.bincount(some), lambda: np.searchsorted(some, [1, 2])):
+        with pytest.raises(TypeError, match="fillna"):
+            call()
+
+
+REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
+    "no range": (lambda x: np.histogram(x, 10), TypeError, "range=.lowest, highest."),
+    "rules": (lambda x: np.histogram(x, "auto"), TypeError, "secret quantiles"),
+    "density": (lambda x: np.histogram2d(x, x, density=True), TypeError, "divide them"),
+    "weights": (lambda x: np.histogram2d(x, x, weights=[1, 1, 1]), TypeError, "segment_sum"),
+    "a public line": (lambda x: tc.histogram2d(x, [1, 2, 3]), TypeError, "two secret lines"),
+    "other lengths": (lambda x: tc.histogram2d(x, x[:2]), ValueError, "one length"),
+    "one range": (lambda x: tc.histogram2d(x, x, 4, [(0, 1)]), ValueError, "pair of pairs"),
+    "one secret edge": (lambda x: np.histogram(x, x[:1]), ValueError, "two numbers at least"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_refused_says_what_to_use(what: str) -> None:
+    call, kind, words = REFUSED[what]
+    with pytest.raises(kind, match=words):
+        call(TrioSession().share([1, 2, 3], bounds=(0, 5)))
