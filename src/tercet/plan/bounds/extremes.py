@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from tercet.plan.bounds.terms import Bounds, Term, is_same, same_integer
+from tercet.plan.bounds.terms import Bounds, Term, before_reshapes, is_same, same_integer
 from tercet.plan.table.attributes import Axis, AxisOrder, Ranges
 from tercet.plan.table.operation import Algebra, Flow
 
@@ -33,9 +33,7 @@ def beside_extreme(term: Term) -> Bounds | None:
 def _sides(x: Term, extreme: Term) -> tuple[int, ...]:
     """1 if the second is the greatest of the first over axes that it is repeated along, -1 if it is the least."""
     top = same_integer(extreme)
-    kept, columns = top, math.prod(top.type.shape)
-    while kept.operation.rows is Flow.RESHAPE:
-        kept = same_integer(kept.inputs[0])
+    kept, columns = before_reshapes(top), math.prod(top.type.shape)
     chosen: set[bool] = set()
     for level in range(_LEVELS):
         shape = kept.type.shape
@@ -137,6 +135,7 @@ def _choice(term: Term) -> tuple[Term, Term, bool] | None:
 
 def _rows_of(term: Term) -> tuple[Term, tuple[tuple[int, int, int], ...]] | None:
     """The rows of a matrix that a value is a slice of."""
-    if term.operation.rows is not Flow.SLICE or len(term.type.shape) != 2:
+    if term.operation.rows is not Flow.SLICE:
         return None
-    return same_integer(term.inputs[0]), term.attrs.of(Ranges).ranges
+    source = same_integer(term.inputs[0])  # it may have fewer axes than what repeats it
+    return (source, term.attrs.of(Ranges).ranges) if len(source.type.shape) == len(term.type.shape) == 2 else None

@@ -9,9 +9,9 @@ import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from tercet.plan.bounds.terms import Term, is_constant, is_same, same_integer
+from tercet.plan.bounds.terms import Term, before_reshapes, is_constant, is_same, same_integer
 from tercet.plan.table.attributes import Axes, Contraction, shift_of
-from tercet.plan.table.operation import Algebra, Flow
+from tercet.plan.table.operation import Algebra
 
 DEPTH = 6
 """So many operations back is looked, and so are chains of roundings and changes of scale."""
@@ -208,8 +208,7 @@ def centred(term: Term, axes: tuple[int, ...], shape: tuple[int, ...]) -> Side |
         x, times = multiple(first)
         taken, bits, steps = unrounded(second)
         total, factor = multiple(taken)
-        while total.operation.rows is Flow.RESHAPE:
-            total = bare(total.inputs[0])
+        total = before_reshapes(total, bare)
         terms = math.prod(shape[axis] for axis in axes)
         if (
             total.operation.algebra is not Algebra.SUM

@@ -27,7 +27,7 @@ from tercet.plan.bounds.moments import (
     square_ratio,
     unrounded,
 )
-from tercet.plan.bounds.terms import Bounds, Term
+from tercet.plan.bounds.terms import Bounds, Term, before_reshapes
 from tercet.plan.table.attributes import Approximation, shift_of
 from tercet.plan.table.operation import Algebra, Flow, rescaled
 from tercet.plan.table.ops_functions import root_slack
@@ -68,7 +68,9 @@ def inverse_root(term: Term) -> InverseRoot | None:
     """How a value is about 1 / sqrt(y), perhaps rounded."""
     shape = bare(term).type.shape
     plain, shift, steps = unrounded(term)
-    while plain.operation.rows is Flow.RESHAPE:
+    for _ in range(DEPTH):
+        if plain.operation.rows is not Flow.RESHAPE:
+            break
         plain, more, further = unrounded(plain.inputs[0])
         shift, steps = shift + more, steps + further
     if plain.operation.algebra is not Algebra.INVERSE_ROOT:
@@ -84,10 +86,7 @@ def inverse_root(term: Term) -> InverseRoot | None:
 
 def _arranged(term: Term) -> Term:
     """The value in the shape that it was made in."""
-    term = bare(term)
-    while term.operation.rows is Flow.RESHAPE:
-        term = bare(term.inputs[0])
-    return term
+    return before_reshapes(term, bare)
 
 
 def _square_limit(c: Term, r: InverseRoot) -> Fraction | None:

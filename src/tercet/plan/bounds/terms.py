@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tercet.plan.table.attributes import Attributes
-from tercet.plan.table.operation import Data, Operation
+from tercet.plan.table.operation import Data, Flow, Operation
 from tercet.plan.types import Type
 
 _STEPS = 8
@@ -56,6 +56,16 @@ def same_integer(term: Term) -> Term:
         if not term.operation.keeps_integer:
             break
         term = term.inputs[0]
+    return term
+
+
+def before_reshapes(term: Term, plain: Callable[[Term], Term] = same_integer) -> Term:
+    """The value that reshapes bring into another shape; a few of them back at most, `plain` before and after each."""
+    term = plain(term)
+    for _ in range(_STEPS):
+        if term.operation.rows is not Flow.RESHAPE:
+            break
+        term = plain(term.inputs[0])
     return term
 
 
