@@ -73,9 +73,12 @@ def _powers(x: Recorded, axes: tuple[int, ...], name: str) -> _Powers:
 
 
 def _logarithm(found: _Powers) -> Recorded:
-    """That of the sum, with the result's fractional bits; not below 0, as coins might make it."""
+    """That of the sum, with the result's fractional bits; not below 0, as coins might make it.
+
+    It is held at 0 before it is rescaled, so that a sum with it is the nearest number where it is revealed.
+    """
     meant = renamed(found.sum, found.bits, found.nominal)
-    return relu(functions.meant(functions.unrounded(meant, "log")))
+    return functions.meant(relu(functions.unrounded(meant, "log")))
 
 
 def _logsumexp(x: Recorded, axes: tuple[int, ...]) -> Recorded:
