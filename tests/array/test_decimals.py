@@ -195,6 +195,15 @@ def test_beside_public_numbers_of_few_digits_decimals_stay_exact(net: tc.Session
     assert not isinstance(tc.stack([amounts, np.array([1 / 3, 0.1, 0.2])]), DecimalArray)
 
 
+def test_whole_quotients_of_decimals_are_those_of_their_digits(net: tc.Session) -> None:
+    integers, divisors = [30, 110, 125, -30], [10, 10, 50, 10]
+    a = DecimalArray.of(net.share(integers, bounds=(-200, 200)), 2)
+    b = DecimalArray.of(net.share(divisors, bounds=(1, 100)), 2)
+    assert (a // b).reveal().tolist() == [3, 11, 2, -3]
+    assert (a % b).reveal().tolist() == [Decimal(n % d) / 100 for n, d in zip(integers, divisors, strict=True)]
+    assert np.allclose((b**0.5).reveal(), np.sqrt(np.array(divisors) / 100), atol=2.0**-15)
+
+
 @pytest.mark.parametrize("two", [2, 2.0, np.float32(2), np.array(2.0), Decimal(2)])
 def test_powers_are_exact_however_the_exponent_is_written(net: tc.Session, two: Any) -> None:
     squares = (shared(net, [150, -25, 7]) ** two).reveal()

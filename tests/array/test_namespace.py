@@ -244,8 +244,8 @@ def test_misuse(session: TrioSession, x: Any) -> None:
         x / np.array([1, 0, 2])
     with pytest.raises(TypeError, match="bools"):
         x & 3
-    with pytest.raises(PlanError, match="integer powers"):
-        x**-1
+    with pytest.raises(PlanError, match="one public number"):
+        x ** np.array([1, 2, 3])
     with pytest.raises(TypeError, match="exponent"):
         x**x
     with pytest.raises(TypeError):

@@ -137,8 +137,8 @@ def test_numpy_integers_are_integers(session: TrioSession) -> None:
 def test_whole_powers(session: TrioSession) -> None:
     check(session.share([1, -2], bounds=(-5, 5)) ** 2.0, np.array([1.0, 4.0]))
     check(session.share([1.5, -2.0], bounds=(-5, 5)) ** np.float64(3.0), np.array([3.375, -8.0]))
-    for exponent in (0.5, -1, 2.5, 1 << 70, np.array([1, 2])):
-        with pytest.raises(PlanError, match="powers"):
+    for exponent in (1 << 70, np.array([1, 2])):
+        with pytest.raises(PlanError, match="one public number"):
             session.share([1.5], bounds=(0, 2)) ** exponent
 
 

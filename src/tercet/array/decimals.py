@@ -172,7 +172,9 @@ def _divide(a: Any, b: Any) -> SecretArray | None:
 
 
 def _floor_divide(a: Any, b: Any) -> SecretArray | None:
-    divisor = None if isinstance(b, SecretArray) else _literal(b)
+    if isinstance(b, SecretArray):
+        return _aligned_plain(elementwise.floor_divide, a, b)
+    divisor = _literal(b)
     if not divisor or not isinstance(a, DecimalArray):
         return None
     step = divisor * 10**a._digits
@@ -181,8 +183,9 @@ def _floor_divide(a: Any, b: Any) -> SecretArray | None:
 
 
 def _remainder(a: Any, b: Any) -> SecretArray | None:
-    divisor = None if isinstance(b, SecretArray) else _literal(b)
-    exact = exact_of(b)
+    if isinstance(b, SecretArray):
+        return _aligned(elementwise.remainder, a, b)
+    divisor, exact = _literal(b), exact_of(b)
     if not divisor or exact is None or not isinstance(a, DecimalArray):
         return None
     digits = max(a._digits, exact[1])
@@ -193,7 +196,10 @@ def _remainder(a: Any, b: Any) -> SecretArray | None:
 def _pow(a: Any, exponent: Any) -> SecretArray | None:
     if isinstance(exponent, SecretArray) or not isinstance(a, DecimalArray):
         return None
-    power = numbers.whole(exponent)
+    try:
+        power = numbers.whole(exponent)
+    except PlanError:
+        return None  # as of fixed point
     if not 1 <= a._digits * power <= MAX_DIGITS:
         return None
     try:

@@ -16,6 +16,7 @@ from tercet.array.quotients import Quotient, Value
 from tercet.plan.record import build, logic
 from tercet.plan.record.build import Operand, broadcast_to
 from tercet.plan.record.graph import Recorded
+from tercet.plan.record.powers import real_power
 from tercet.plan.record.public import DEFAULT_FRAC_BITS, integers, public_array
 from tercet.plan.record.whole import divide_whole
 from tercet.plan.table.attributes import Bounds
@@ -124,10 +125,19 @@ def square(x: Any, /) -> SecretArray:
 
 @array_function
 def pow(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 to the power of a small public integer that is not negative."""
+    """x1 to the power of one public number.
+
+    Of integers by small whole exponents exact; -1, 1/2 and -1/2 as `reciprocal`, `sqrt` and `rsqrt`; others within two
+    last bits, relative above 1, by a logarithm and an exponential, of which it costs both. Of x1 < 0 by the sign where
+    the exponent is whole, else as of 0. 0 to a negative power is that of the least positive number at x1's scale.
+    PlanError if the bounds of the result do not fit 128 bits: declare those that x1 has.
+    """
     if isinstance(x2, SecretArray):
-        x2._refuse("is no exponent", "exponents are public, small and not negative")
+        x2._refuse("is no exponent", "exponents are public; of a positive x, tc.exp(exponent * tc.log(x)) is near")
     session_of(x1)
+    exponent = public_array(x2)
+    if not exponent.ndim and (exponent < 0 or (exponent.dtype.kind == "f" and exponent != np.rint(exponent))):
+        return apply(lambda x: real_power(x, Fraction(exponent.item())), x1)
     fixed = public_array(x2).dtype.kind != "f" or x1._node.type.frac_bits
     if fixed and numbers.whole(x2) == 2:
         return division.square(x1)

@@ -112,6 +112,7 @@ def whole(value: object) -> int:
     )
     if not whole_number or not 0 <= array < 1 << 16:
         raise PlanError(
-            "a secret is raised to small non-negative public integer powers only", hint="multiply, or use tc.divide"
+            "a secret is raised to one public number below 2^16",
+            hint="multiply, or use tc.exp and tc.log",
         )
     return int(array)

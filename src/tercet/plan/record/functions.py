@@ -154,12 +154,14 @@ def _halved(x: Recorded) -> Recorded:
     return meant(renamed(x, x.type.frac_bits + 1, x.type.nominal))
 
 
-def unrounded(x: Recorded, name: str) -> Recorded:
-    """A logarithm or root, not rescaled yet."""
+def unrounded(x: Recorded, name: str, rings: tuple[int, ...] = RINGS) -> Recorded:
+    """A logarithm or root, not rescaled yet, of the first of these rings that takes it."""
     x = number(x)
     nominal = nominal_of(x)
     # near 0 a root makes more of what a rescaling rounds off
-    options = list(candidates(x)) if name in LOGARITHMS else sorted(candidates(x), key=lambda one: -one.type.frac_bits)
+    options = list(candidates(x, rings))
+    if name not in LOGARITHMS:
+        options.sort(key=lambda one: -one.type.frac_bits)
     for candidate in options:
         if candidate.type.lo < 0:
             candidate = at_least(candidate, 0)
@@ -182,10 +184,10 @@ def nominal_of(x: Recorded) -> int:
     return max(x.type.nominal, DEFAULT_FRAC_BITS)
 
 
-def candidates(x: Recorded) -> Iterator[Recorded]:
+def candidates(x: Recorded, rings: tuple[int, ...] = RINGS) -> Iterator[Recorded]:
     """The argument as it is and as it is meant, in both rings if they take it: the cheapest first."""
     options = [x, settle(x)] if x.type.frac_bits > x.type.nominal else [x]
-    for ring_bits in RINGS:
+    for ring_bits in rings:
         for option in options:
             needed = smallest_ring(option.type.lo, option.type.hi)
             if needed is not None and needed <= ring_bits:
