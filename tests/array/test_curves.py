@@ -135,6 +135,8 @@ def test_interp_at_its_points_and_beside_them() -> None:
     for options in ({}, {"left": 1.0}, {"right": -3.0}, {"left": 0.0, "right": 0.5}):
         found = np.interp(x, points, values, **options).reveal()
         assert np.max(np.abs(found - np.interp(at, points, values, **options))) <= 2**-16
+    whole = [-2, 0, 3], np.array([1, 2**30, -7])  # NumPy's integers are none of a plan
+    assert np.allclose(np.interp(x, *whole).reveal(), np.interp(at, *whole), rtol=2**-16)
     assert np.array_equal(tc.interp(x, [1.0], [7.5]).reveal(), np.full(9, 7.5))
     assert np.array_equal(tc.interp(x, [0.0], [7.5], left=-1).reveal(), np.interp(at, [0.0], [7.5], left=-1))
     assert tc.interp(session.share(np.zeros((0, 2))), points, values).reveal().shape == (0, 2)

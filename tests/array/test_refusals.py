@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.special
 
 import tercet as tc
 from plan_trio import TrioSession
@@ -31,6 +32,22 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
     "rounding": (lambda x: round(x), TypeError, "tercet.array.round"),
     "membership": (lambda x: 1 in x, TypeError, "any"),
     "beside a table": (lambda x: pd.DataFrame(np.eye(2)) @ x, TypeError, r"table.to_numpy\(\) @ x"),
+    "a function of SciPy": (lambda x: scipy.special.expit(x), TypeError, "no function of NumPy.*tercet.special"),
+    "another of SciPy": (lambda x: scipy.special.softmax(x), TypeError, "tercet.special"),
+    "degrees": (lambda x: np.radians(x), TypeError, "numpy.pi / 180"),
+    "decimals": (lambda x: np.round(x, 2), TypeError, r"numpy.round\(x \* 100\) / 100"),
+    "tens": (lambda x: np.round(x, -1), TypeError, r"numpy.round\(x / 10\) \* 10"),
+    "a weighted mean": (lambda x: np.average(x, weights=x), TypeError, r"\(x \* weights\).sum"),
+    "what is missing": (lambda x: np.nanmean(x), TypeError, "never NaN; .*nullable"),
+    "secret places": (lambda x: x[x > 1], TypeError, "tercet.array.take"),
+    "an order": (lambda x: x[tc.Permutation.argsort(x[0])], TypeError, r"p\.apply\(x\)"),
+    "an order that is kept": (lambda x: api.persist(tc.Permutation.argsort(x[0])), TypeError, r"method persist\(\)"),
+    "an order of public numbers": (
+        lambda x: tc.Permutation.argsort(x[0]).apply(np.eye(2)),
+        TypeError,
+        r"secret arrays, not ndarray; session.share",
+    ),
+    "missing values": (lambda x: encode_array([1.0, np.nan]), tc.InputError, "missing or NaN; .* nullable columns"),
     "at the top level": (lambda x: api.sum(x), AttributeError, "tercet.array.sum"),
 }
 

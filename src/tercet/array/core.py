@@ -359,7 +359,10 @@ class SecretArray:
     def __getitem__(self, key: Any) -> SecretArray:
         parts = key if isinstance(key, tuple) else (key,)
         if any(isinstance(part, SecretArray) for part in parts):
-            self._refuse("takes public indices only", "weigh the elements with secret bools and sum, or tc.where")
+            self._refuse(
+                "takes public indices only",
+                "weigh the elements with secret bools and sum, or tc.where; tercet.array.take reads at secret places",
+            )
         return self._moved(lambda x: movement.index(x, key))
 
     def __len__(self) -> int:
@@ -403,8 +406,8 @@ class SecretArray:
     __index__ = _refused("is no index", "indices are public: choose with tc.where, or reveal() it first")
     __array__ = _refused(
         "does not turn into a NumPy array by itself",
-        "reveal() it, or use the functions of its __array_namespace__(); beside a pandas table write "
-        "table.to_numpy() @ x",
+        "reveal() it, or use NumPy's functions, tercet.special and tercet.stats (SciPy's names), tercet.nn (torch's) "
+        "and those of its __array_namespace__(); beside a pandas table write table.to_numpy() @ x",
     )
     __dlpack__ = _refused("has no memory that can be exported", "reveal() it first")
     __dlpack_device__ = __dlpack__

@@ -151,10 +151,9 @@ def interp(
     _ascending(points, "xp", 1)
     if points.size != values.size:
         raise ValueError(f"xp has {points.size} numbers and fp {values.size}")
-    first = values[0] if left is None else given.real(left, "left")
-    last = values[-1] if right is None else given.real(right, "right")
-
     exact, at_points = _exact(values), _exact(points)
+    first = exact[0] if left is None else Fraction(given.real(left, "left"))
+    last = exact[-1] if right is None else Fraction(given.real(right, "right"))
     slopes = [rise / run for rise, run in zip(_steps(exact), _steps(at_points), strict=True)]
     lines = [[v - s * at, s] for v, s, at in zip(exact[:-1], slopes, at_points[:-1], strict=True)]
 
@@ -162,7 +161,7 @@ def interp(
         argument = pieces.argument(node)
         # at the last point itself it is the last value, whatever comes after it
         behind = math.floor(at_points[-1] * (1 << argument.type.frac_bits)) + 1
-        polynomials = [[Fraction(first)], *lines, [exact[-1]], [Fraction(last)]]
+        polynomials = [[first], *lines, [exact[-1]], [last]]
         return pieces.piecewise(argument, [*_stored(at_points, argument), behind], polynomials)
 
     return apply(record, secret)

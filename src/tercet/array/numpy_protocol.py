@@ -67,9 +67,26 @@ INSTEAD: dict[str, str] = {
     "unique_all": f"{_DISTINCT}, and tercet.stats.rankdata(x, 'dense') - 1 is its inverse",
     "unique_inverse": f"{_DISTINCT}, and tercet.stats.rankdata(x, 'dense') - 1 is its inverse",
     **dict.fromkeys(("nonzero", "flatnonzero", "argwhere", "compress", "extract", "trim_zeros"), _SELECTED),
+    **dict.fromkeys(("radians", "deg2rad"), "multiply by numpy.pi / 180"),
+    **dict.fromkeys(("degrees", "rad2deg"), "multiply by 180 / numpy.pi"),
+    "float_power": "x ** exponent takes public exponents",
+    "average": "(x * weights).sum() / weights.sum() is the weighted mean",
+    **dict.fromkeys(
+        ("isclose", "allclose"), "abs(x - y) <= tolerance compares, and tercet.array.all takes them together"
+    ),
+    **dict.fromkeys(
+        ("nanmean", "nansum", "nanstd", "nanvar", "nanmin", "nanmax", "nanmedian", "nanquantile", "nan_to_num"),
+        "secret numbers are never NaN; share a bool of which values are there, or upload a nullable column",
+    ),
+    "put": "an array is never changed in place; tercet.array.put(x, indices, values) gives a new one",
+    **dict.fromkeys(("diag", "diagonal"), "x[range(n), range(n)] is the diagonal"),
+    "trace": "x[range(n), range(n)].sum() is the trace",
+    "einsum": "write it with tercet.array.tensordot, matmul, vecdot or products and sums",
+    **dict.fromkeys(("select", "piecewise", "heaviside"), "tercet.where(condition, a, b) chooses"),
+    "sliding_window_view": "tercet.nn has convolutions and pools; slices x[:, i : i + width] are windows",
     "fmod": "numpy.remainder has the divisor's sign; x - numpy.trunc(x / y) * y is that of the dividend",
 }
-"""What to use in place of functions that are not offered: most have a shape that depends on values."""
+"""What to use in place of functions that are not offered; of many the shape would depend on values."""
 
 
 def ufunc_call(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -91,8 +108,13 @@ def ufunc_call(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
         axis = given.pop("axis", inputs[1] if len(inputs) > 1 else 0)
         _none_but(given, (), ufunc)
         return _ACCUMULATIONS[ufunc](inputs[0], axis=axis)
-    what = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-    raise _unsupported(what)
+    name: str = ufunc.__name__
+    if ufunc is not getattr(np, name, None):
+        raise TypeError(
+            f"{name} is no function of NumPy, whose functions secret arrays take; "
+            "tercet.special has functions under SciPy's names"
+        )
+    raise _unsupported(name if method == "__call__" else f"{name}.{method}")
 
 
 def _none_but(given: dict[str, Any], allowed: tuple[str, ...], ufunc: Any) -> None:
@@ -222,7 +244,12 @@ def _hstack(arrays: Any) -> Any:
 
 def _round(x: Any, decimals: int = 0) -> Any:
     if decimals:
-        raise TypeError("numpy.round on secret arrays rounds to integers only")
+        factor = 10 ** abs(decimals)
+        there, back = ("*", "/") if decimals > 0 else ("/", "*")
+        raise TypeError(
+            "numpy.round on secret arrays rounds to integers only; "
+            f"numpy.round(x {there} {factor}) {back} {factor} has {decimals} decimals"
+        )
     return elementwise.round(x)
 
 

@@ -81,6 +81,9 @@ class Permutation:
     def __iter__(self) -> NoReturn:
         raise TypeError("a secret permutation has no items; its places as secret integers are p.indices()")
 
+    def __index__(self) -> NoReturn:
+        raise TypeError("a secret permutation is no index; what NumPy calls x[p] is p.apply(x)")
+
     def apply(self, *arrays: SecretArray, axis: int = 0) -> Any:
         """x[p] along an axis; of several secret arrays, which ride along in one pass, a tuple.
 
@@ -150,7 +153,8 @@ def shuffle(*arrays: SecretArray, axis: int = 0) -> Any:
 def _fronts(arrays: tuple[SecretArray, ...], axis: int, what: str) -> tuple[tuple[SecretArray, ...], int]:
     """The arrays with the axis in front, and which it was."""
     if not arrays or not all(isinstance(x, SecretArray) for x in arrays):
-        raise TypeError(f"{what} takes secret arrays")
+        kinds = ", ".join(type(x).__name__ for x in arrays) or "nothing"
+        raise TypeError(f"{what} takes secret arrays, not {kinds}; session.share(x, bounds=(lo, hi)) makes one")
     if any(not x.ndim for x in arrays):
         raise ValueError(f"{what} takes arrays of one axis at least")
     places = [movement.normal_axis(axis, x.ndim) for x in arrays]

@@ -38,7 +38,8 @@ def _all_secret(values: tuple[Any, ...], what: str) -> None:
         if isinstance(value, list | tuple) and any(isinstance(part, SecretArray) for part in value):
             raise TypeError(f"{what} takes its arrays one by one: {what}(*arrays), not in a {type(value).__name__}")
         if not isinstance(value, SecretArray):
-            raise TypeError(f"{what} takes secret arrays, not {type(value).__name__}")
+            own = f"; it has a method {what}() of its own" if hasattr(type(value), what) else ""
+            raise TypeError(f"{what} takes secret arrays, not {type(value).__name__}{own}")
 
 
 def reveal(*arrays: SecretArray, checked: bool | None = None) -> Any:

@@ -23,6 +23,9 @@ DEFAULT_INT_BOUND = (1 << 31) - 1
 DEFAULT_FLOAT_BOUND = 1 << 20
 """Real numbers without declared bounds lie in [-2^20, 2^20]."""
 DEFAULT_FRAC_BITS = 16
+_FILL = (
+    "leave it out, or share a number in its place and which are there as bools; tables at nodes take nullable columns"
+)
 
 Bound = int | float
 _INT64 = np.iinfo(np.int64)
@@ -124,7 +127,7 @@ def as_numbers(values: Any) -> NDArray[Any]:
 def _as_array(values: Any) -> NDArray[Any]:
     if isinstance(values, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(values)
-        _refuse(mask, "is missing")
+        _refuse(mask, "is missing", _FILL)
         return np.asarray(values.data)
     library = type(values).__module__.partition(".")[0]
     try:
@@ -152,7 +155,7 @@ def _objects(array: NDArray[Any]) -> NDArray[Any]:
     flat: list[Any] = [None if value is pandas_na else value for value in array.flat]
     number = np.array([isinstance(value, bool | int | float | np.number | np.bool_) for value in flat], np.bool_)
     missing = np.array([value is None for value in flat], np.bool_)
-    _refuse(missing.reshape(array.shape), "is missing")
+    _refuse(missing.reshape(array.shape), "is missing", _FILL)
     _refuse(~number.reshape(array.shape), "is not a bool, integer or float")
     if flat and all(isinstance(value, bool | np.bool_) for value in flat):
         return np.array(flat, np.bool_).reshape(array.shape)
@@ -198,7 +201,7 @@ def _check(array: NDArray[Any], lo: Bound, hi: Bound, declared: bool) -> None:
     if array.dtype.kind == "O":
         bad = np.array([not lo <= value <= hi for value in array.flat], np.bool_).reshape(array.shape)
     elif array.dtype.kind == "f":
-        _refuse(np.isnan(array), "is missing or NaN")
+        _refuse(np.isnan(array), "is missing or NaN", _FILL)
         _refuse(np.isinf(array), "is infinite")
         bad = (array < _float_at_least(lo)) | (array > -_float_at_least(-hi))
     else:
