@@ -14,6 +14,10 @@ from hypothesis.extra import numpy as hnp
 import tercet.array as tc
 from array_strategies import any_kind, arrays, check, empty_shapes, shapes, share, to_strict
 from plan_trio import TrioSession
+from tercet.errors import PlanError
+from tercet.plan.plan import Plan
+from tercet.plan.rows.states import Rows
+from tercet.plan.rows.track import track
 
 SOME = settings(max_examples=30)
 some_shapes = shapes | empty_shapes
@@ -155,3 +159,17 @@ def test_iteration_and_length() -> None:
         iter(scalar)
     with pytest.raises(TypeError, match="any"):
         3 in x  # noqa: B015
+
+
+def test_what_has_more_dimensions_than_numpy_broadcasts_is_refused() -> None:
+    """Up to 64 were said to be offered; sums of arrays of 33 ended by a RuntimeError, at nodes too."""
+    session = TrioSession()
+    x = session.share([[1, 2], [3, 4]], bounds=(0, 9))
+    most = tc.reshape(x, (1,) * 30 + (2, 2))
+    for found in (most + most, most @ most, tc.where(most > 1, most, 0)):
+        assert found.reveal().shape == most.shape
+        plan = Plan.from_bytes(session.plans[-1].to_bytes())
+        track(plan, {handle: {"d": Rows(1, 2)} for handle, _ in plan.inputs()})
+    for beyond in (lambda: tc.expand_dims(most, axis=0), lambda: tc.reshape(x, (1,) * 62 + (2, 2))):
+        with pytest.raises(PlanError, match="where a secret array has 32 at most"):
+            beyond()

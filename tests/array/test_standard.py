@@ -193,7 +193,7 @@ def test_every_function_takes_public_arrays() -> None:
 
 def test_namespace_info() -> None:
     info = tc.__array_namespace_info__()
-    assert info.capabilities() == {"boolean indexing": True, "data-dependent shapes": False, "max dimensions": 64}
+    assert info.capabilities() == {"boolean indexing": True, "data-dependent shapes": False, "max dimensions": 32}
     assert info.default_device() in info.devices()
     assert info.default_dtypes() == {"real floating": tc.float64, "integral": tc.int64, "indexing": tc.int64}
     assert info.dtypes(kind="bool") == {"bool": tc.bool}

@@ -27,7 +27,8 @@ HEADROOM_BITS = 2
 RINGS = (64, 128)
 MAX_FRAC_BITS = 124
 MAX_ELEMENTS = 1 << 40
-MAX_DIMENSIONS = 64
+MAX_DIMENSIONS = 32
+"""As many as NumPy broadcasts."""
 _MAX_NUMBER = 1 << 16
 """The largest kind, ring or scale that is read; which of them exist is checked by `Type`."""
 
@@ -87,6 +88,8 @@ class Type:
             raise PlanError(f"{self.kind.name} with {self.frac_bits} fractional bits (nominal {self.nominal})")
         elif self.lo > self.hi or magnitude(self.lo, self.hi) >= limit(self.ring):
             raise PlanError(f"bounds [{self.lo}, {self.hi}] do not fit the ring 2^{self.ring} with headroom")
+        if len(self.shape) > MAX_DIMENSIONS:
+            raise PlanError(f"{len(self.shape)} dimensions, where a secret array has {MAX_DIMENSIONS} at most")
         if self.shape and (min(self.shape) < 0 or self.size > MAX_ELEMENTS):
             raise PlanError(f"shape {self.shape} is not one of a secret array")
 

@@ -47,7 +47,7 @@ from tercet.plan.rows.facts import (
 )
 from tercet.plan.rows.places import Partition, RowOrder, TooManyPieces
 from tercet.plan.rows.states import RowNumbers, Rows, RowState, Spread, restored
-from tercet.plan.table.operation import Constant
+from tercet.plan.table.operation import Constant, broadcast_shapes
 from tercet.plan.table.ops_products import wide_block
 from tercet.protocols.matrix import blocks
 from tercet.ring import ring, unpack_bits
@@ -248,7 +248,7 @@ class _Tracker:
         """Operands broadcast together, each with the axis that is inserted."""
         if axes.inserted:
             operands = [_with_axis(one, axis) for one, axis in zip(operands, axes.inserted, strict=True)]
-        shape = np.broadcast_shapes(*(one.shape for one in operands))
+        shape = broadcast_shapes(*(one.shape for one in operands))
         return each(shape, operands, weighed=axes.weighed, weights_allowed=self._weights_allowed)
 
     def _in_blocks(self, facts: Facts, step: Summed, op: PlanOperation) -> Facts:

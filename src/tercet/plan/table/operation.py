@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import cached_property, partial
+from itertools import zip_longest
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -355,10 +356,12 @@ def broadcast(*types: Type) -> tuple[int, ...]:
 
 def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """The one shape that arrays of these become together. PlanError if there is none."""
-    try:
-        return tuple(int(length) for length in np.broadcast_shapes(*shapes))
-    except ValueError:
-        raise PlanError(f"shapes {' and '.join(map(str, shapes))} do not broadcast") from None
+    found: list[int] = []
+    for lengths in zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1):
+        longer = {int(length) for length in lengths if length != 1}
+        need(len(longer) <= 1, f"shapes {' and '.join(map(str, shapes))} do not broadcast")
+        found.append(longer.pop() if longer else 1)
+    return tuple(found[::-1])
 
 
 def check_axes(axes: tuple[int, ...], ndim: int) -> None:
