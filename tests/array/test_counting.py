@@ -38,7 +38,8 @@ def test_running_products(x: Any, run: bool, data: Any) -> None:
     check(np.multiply.accumulate(secret, axis=axis), np.cumprod(small, axis=axis))
     expected = np.cumulative_prod(small, axis=axis, include_initial=True)
     check(tc.cumulative_prod(secret, axis=axis, include_initial=True), expected)
-    check(np.cumprod(secret.reshape(-1)), np.cumprod(small))
+    # 12^16 is what words of 64 bits hold
+    check(np.cumprod(secret.reshape(-1)[:16]), np.cumprod(small.reshape(-1)[:16]))
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 7, 8, 9, 33])

@@ -93,3 +93,12 @@ def test_ranges(session: TrioSession) -> None:
     assert np.array_equal(np.ptp(x, axis=1).reveal(), np.ptp(ROWS, axis=1))
     kept = tc.ptp(x, axis=0, keepdims=True)
     assert kept.shape == (1, 60) and np.array_equal(kept.reveal(), np.ptp(ROWS, axis=0, keepdims=True))
+
+
+def test_one_row_is_as_many_variables_without_rowvar(session: TrioSession) -> None:
+    row, column = np.array([[1.0, 2.0, 4.0]]), np.array([[1.0], [2.0], [4.0]])
+    x = session.share(row, bounds=(0, 4))
+    found = np.cov(x, rowvar=False, ddof=0).reveal()
+    assert found.shape == (3, 3) and not found.any()
+    y = session.share(column, bounds=(0, 4))
+    np.testing.assert_array_equal(np.cov(y, row, rowvar=False).reveal(), np.cov(column, row, rowvar=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -285,11 +286,11 @@ class SecretArray:
 
     @property
     def ndim(self) -> int:
-        return len(self._type.shape)
+        return len(self.shape)
 
     @property
     def size(self) -> int:
-        return self._type.size
+        return math.prod(self.shape)
 
     @property
     def dtype(self) -> DType:

@@ -20,7 +20,7 @@ from tercet.errors import PlanError
 from tercet.plan.record import build, counting, edges, logic
 from tercet.plan.record.build import Operand
 from tercet.plan.record.graph import Recorded
-from tercet.plan.record.public import thresholds
+from tercet.plan.record.public import public_array, thresholds
 from tercet.plan.record.scale import bounded, renamed, settle
 from tercet.plan.table.reasons import SELECTED
 from tercet.plan.types import ValueKind
@@ -197,12 +197,12 @@ def digitize(x: Any, bins: Any, right: bool = False) -> SecretArray:
     """
     if isinstance(bins, SecretArray):
         raise TypeError("the edges of bins are public; searchsorted takes secret ones")
-    edges = given.array(bins, "bins")
+    edges = public_array(bins)
     if edges.ndim != 1:
         raise ValueError(f"bins are one line of edges, not {edges.ndim} dimensions")
-    steps = np.diff(edges)
-    rising, side = bool((steps >= 0).all()), "left" if right else "right"
-    if not rising and (steps > 0).any():
+    before, behind = edges[:-1], edges[1:]  # compared: differences of integers may wrap
+    rising, side = bool((behind >= before).all()), "left" if right else "right"
+    if not rising and (behind > before).any():
         raise ValueError("bins rise or fall throughout")
     if rising:
         return searchsorted(edges, x, side=side)

@@ -29,7 +29,9 @@ def _variables(m: Any, y: Any, rowvar: Any) -> SecretArray:
         if one.ndim > 2:
             raise ValueError(f"{what} have {one.ndim} dimensions; 1 or 2 are taken")
         rows = one.reshape(1, -1) if one.ndim < 2 else one
-        arrays.append(rows if rowvar or rows.shape[0] == 1 else rows.T)
+        # as NumPy has it since 2.3: one row of m holds as many variables, one row of y is a variable
+        single = one.ndim < 2 or (what == "the second variables" and rows.shape[0] == 1)
+        arrays.append(rows if rowvar or single else rows.T)
     found = arrays[0] if len(arrays) == 1 else manipulation.concat(arrays, axis=0)
     if not isinstance(found, SecretArray):
         raise TypeError(f"covariances of secret arrays, not of {type(m).__name__}")

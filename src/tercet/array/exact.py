@@ -63,6 +63,11 @@ class Ratio(OpaqueArray):
     def _type(self) -> Type:
         return self._node.type
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        # no division is recorded to know it: what is revealed alone needs none
+        return self._numbers.shape
+
     def _plain(self) -> SecretArray:
         return SecretArray._new(self._session, self._node)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tercet.array import given
 from tercet.array.core import SecretArray, apply
 from tercet.array.dispatch import array_function, array_function_beside
 from tercet.plan.record import functions, tails
@@ -111,7 +112,7 @@ def cbrt(x: Any, /) -> SecretArray:
 
 
 def _plain_rsqrt(x: Any) -> Any:
-    return 1 / np.sqrt(x)
+    return 1 / np.sqrt(given.floats(x))
 
 
 @array_function_beside(_plain_rsqrt)

@@ -47,11 +47,27 @@ def array(value: Any, what: str) -> NDArray[Any]:
         raise ValueError(f"{what} are no array: the lists differ in length") from None
 
 
-def real(value: Any, what: str) -> Any:
-    """A public number that is finite."""
+def places(value: Any, what: str) -> NDArray[np.int64]:
+    """Public indices, or numbers of times, as int64; IndexError for what are no integers or beyond 63 bits."""
+    found = array(value, what)
+    if found.dtype.kind not in "iu" and found.size:
+        raise IndexError(f"{what} are public integers, not {found.dtype}")
+    if found.dtype.kind == "u" and found.size and found.max() > np.iinfo(np.int64).max:
+        raise IndexError(f"{what} reach to {found.max()}, beyond every array")
+    return found.astype(np.int64)
+
+
+def floats(value: Any) -> NDArray[Any]:
+    """A public array to compute real functions of: integers of few bits would wrap, bools be refused."""
+    found = np.asarray(value)
+    return found.astype(np.float64) if found.dtype.kind in "biu" else found
+
+
+def real(value: Any, what: str) -> int | float:
+    """A public number that is finite, as Python's own: NumPy's integers would wrap."""
     if not isinstance(value, int | float | np.integer | np.floating) or not math.isfinite(value):
         raise TypeError(f"{what} is a finite public number, not {_said(value)}")
-    return value
+    return int(value) if isinstance(value, int | np.integer) else float(value)
 
 
 def function(value: Any, what: str) -> Callable[..., Any]:

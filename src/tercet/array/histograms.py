@@ -45,11 +45,13 @@ def _edges(bins: Any, ends: Any, what: str) -> Any:
         return np.histogram_bin_edges(np.empty(0), given.array(bins, "bins"))
     if ends is None:
         raise TypeError(f"{what} takes range=(lowest, highest) here: the ends of the data are secret")
-    pair = tuple(given.real(end, "an end of range") for end in given.several(ends, "range", "two numbers"))
+    pair = [given.real(end, "an end of range") for end in given.several(ends, "range", "two numbers")]
+    if len(pair) != 2:
+        raise ValueError(f"range is two numbers, lowest and highest, not {len(pair)}")
     number = given.integer(bins, "the number of bins")
     if number > MAX_BINS:
         raise PlanError(f"{what} has {number} bins, more than {MAX_BINS}")
-    return np.histogram_bin_edges(np.empty(0), number, pair)
+    return np.histogram_bin_edges(np.empty(0), number, (pair[0], pair[1]))
 
 
 def _hot(x: SecretArray, bins: Any) -> Recorded:

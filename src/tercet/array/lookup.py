@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array import elementwise, given, movement
+from tercet.array import elementwise, movement
 from tercet.array.core import SecretArray, operand, session_of
 from tercet.plan.record import build, counting
 from tercet.plan.record.graph import Recorded
+from tercet.plan.record.public import public_array
 from tercet.plan.record.scale import settle
 from tercet.plan.types import ValueKind
 
@@ -33,7 +34,7 @@ def lookup(table: Any, indices: SecretArray, *, axis: int = 0) -> SecretArray:
     if indices._divisor != 1 or places._type.kind is not ValueKind.INT:
         raise TypeError("indices are secret integers: floor or round them first")
     session = session_of(table, indices) if isinstance(table, SecretArray) else indices._session
-    source = table if isinstance(table, SecretArray) else given.array(table, "a table")
+    source = table if isinstance(table, SecretArray) else public_array(table)
     place = movement.normal_axis(axis, source.ndim)
     entries = source.shape[place]
     if not 0 < entries <= MAX_ENTRIES:

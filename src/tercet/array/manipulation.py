@@ -166,7 +166,7 @@ def repeat(x: SecretArray, repeats: Any, /, *, axis: int | None = None) -> Secre
         raise TypeError(f"repeats are public integers, not {times.dtype}")
     if (times < 0).any():
         raise ValueError("repeats are not negative")
-    positions = np.repeat(np.arange(x.shape[place]), times.astype(np.int64))
+    positions = np.repeat(np.arange(x.shape[place]), given.places(times, "repeats"))
     return x._moved(lambda a: movement.take(a, positions, place))
 
 
@@ -245,7 +245,4 @@ def take_along_axis(x: SecretArray, indices: Any, /, *, axis: int = -1) -> Secre
 def _public_indices(indices: Any) -> NDArray[np.int64]:
     if isinstance(indices, SecretArray):
         raise TypeError("indices are public; weigh the elements with secret bools and sum, or use tc.where")
-    where = given.array(indices, "indices")
-    if where.dtype.kind not in "iu" and where.size:
-        raise IndexError(f"indices are public integers, not {where.dtype}")
-    return where.astype(np.int64)
+    return given.places(indices, "indices")

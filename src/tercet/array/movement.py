@@ -83,7 +83,7 @@ def cut(x: Recorded, slices: Sequence[slice]) -> Recorded:
 def take(x: Recorded, indices: NDArray[Any], axis: int) -> Recorded:
     """Elements at public indices of one axis; negative ones count from its end. IndexError outside of it."""
     length = x.type.shape[axis]
-    where = given.array(indices, "indices").astype(np.int64)
+    where = given.places(indices, "indices")
     if where.size and (where.min() < -length or where.max() >= length):
         raise IndexError(f"indices reach from {where.min()} to {where.max()} on an axis of {length} elements")
     where = np.where(where < 0, where + length, where)

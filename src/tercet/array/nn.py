@@ -28,11 +28,12 @@ def _plain_relu(x: Any) -> Any:
 
 
 def _plain_silu(x: Any) -> Any:
-    return np.asarray(x) * np.exp(-np.logaddexp(0, -np.asarray(x)))
+    x = given.floats(x)
+    return x * np.exp(-np.logaddexp(0, -x))
 
 
 def _plain_gelu(x: Any, approximate: str = "none") -> Any:
-    x = np.asarray(x)
+    x = given.floats(x)
     if _by_tanh(approximate):
         return x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2
     return x * plain_ndtr(x)
@@ -71,7 +72,8 @@ def gelu(x: Any, /, approximate: str = "none") -> SecretArray:
 
 
 def _plain_leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
-    return np.where(np.asarray(x) >= 0, x, np.asarray(x) * negative_slope)
+    x = given.floats(x)
+    return np.where(x >= 0, x, x * negative_slope)
 
 
 @array_function_beside(_plain_leaky_relu)
@@ -86,7 +88,7 @@ def leaky_relu(x: Any, /, negative_slope: float = 0.01) -> SecretArray:
 
 
 def _plain_elu(x: Any, alpha: float = 1.0) -> Any:
-    x = np.asarray(x)
+    x = given.floats(x)
     return np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0))
 
 

@@ -53,7 +53,8 @@ def put(x: SecretArray, indices: Any, values: Any, /) -> SecretArray:
     if isinstance(places, SecretArray):
         inside = elementwise.clip(places.reshape(-1), 0, x.size - 1)
     else:
-        inside = _shared(flat, np.clip(places.astype(np.int64).reshape(-1), 0, x.size - 1))
+        # unsigned ones may be beyond 63 bits
+        inside = _shared(flat, np.clip(places.reshape(-1), 0, x.size - 1).astype(np.int64))
     line = taken.reshape(-1)
     if taken.size < places.size:
         line = broadcast_to(line, (places.size,)) if isinstance(line, SecretArray) else np.full(places.size, line)

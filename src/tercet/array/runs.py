@@ -96,7 +96,9 @@ def plain_rankdata(a: Any, method: str = "average", *, axis: int | None = None) 
     a = np.asarray(a)
     if axis is None:
         a, axis = a.reshape(-1), 0
-    return np.apply_along_axis(_plain_ranks, axis, a, method) if a.size else a.astype(float)
+    if not a.size:
+        return np.empty(a.shape, np.float64 if method == "average" else np.int64)
+    return np.apply_along_axis(_plain_ranks, axis, a, method)
 
 
 def _plain_ranks(line: NDArray[Any], method: str) -> NDArray[Any]:
@@ -131,10 +133,12 @@ def rankdata(x: SecretArray, method: str = "average", *, axis: int | None = None
         x, axis = x.reshape(-1), 0
     place = movement.normal_axis(axis, x.ndim)
     lines = build.number(in_lines(settle(x._node), place))
-    if not lines.type.size:
-        return SecretArray._new(x._session, from_lines(numbered(lines), x.shape, place))
-    found = Sorted.of(lines, descending=x._divisor < 0)
-    node = from_lines(put_back(found.places, ranks_of_runs(found.begins, method)), x.shape, place)
+    if lines.type.size:
+        found = Sorted.of(lines, descending=x._divisor < 0)
+        ranks = put_back(found.places, ranks_of_runs(found.begins, method))
+    else:
+        ranks = numbered(lines)
+    node = from_lines(ranks, x.shape, place)
     if method == "average":
         return pending(x._session, node, Fraction(2))
     return SecretArray._new(x._session, node)

@@ -87,12 +87,14 @@ def _counted(groups: Any, length: int, size: int) -> SecretArray:
 
 def _plain_codes(groups: Any, size: int) -> tuple[NDArray[np.int64], NDArray[np.bool_], int]:
     codes, number = np.asarray(groups), _number_of_groups(size)
+    if codes.dtype.kind not in "iu":
+        raise TypeError(f"groups are integers, not {codes.dtype}")
     return codes, (codes >= 0) & (codes < number), number
 
 
 def _plain_sum(x: Any, groups: Any, size: int) -> NDArray[Any]:
     x, (codes, inside, number) = np.asarray(x), _plain_codes(groups, size)
-    found = np.zeros((number, *x.shape[1:]), np.int64 if x.dtype == bool else x.dtype)
+    found = np.zeros((number, *x.shape[1:]), np.add.reduce(np.empty(0, x.dtype)).dtype)
     np.add.at(found, codes[inside], x[inside])
     return found
 
@@ -282,7 +284,8 @@ def segment_rank(x: SecretArray, groups: Any, method: str = "average") -> Secret
     codes, node = _codes(groups, length), settle(build.number(x._node))
     session_of(x, groups)
     if not length:
-        return SecretArray._new(x._session, renamed(node, 0, 0))
+        none = renamed(node, 0, 0)
+        return pending(x._session, none, Fraction(2)) if method == "average" else SecretArray._new(x._session, none)
     lines, coded = (movement.reshape(part, (1, length)) for part in (node, codes))
     places, keys = numbered(lines), joined_keys([sort_keys(lines, x._divisor < 0), sort_keys(coded)])
     if keys is not None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array import movement, statistics
+from tercet.array import given, movement, statistics
 from tercet.array.core import SecretArray, apply
 from tercet.array.dispatch import array_function_beside
 from tercet.array.manipulation import squeeze
@@ -125,15 +125,17 @@ def along(x: Any, axis: Any, name: str, record: Callable[..., Recorded]) -> Secr
 def plain_logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, return_sign: bool = False) -> Any:
     """Of public numbers."""
     _refuse(b, return_sign)
-    a = np.asarray(a)
+    a = given.floats(a)
     top = np.max(a, axis=axis, keepdims=True)
-    found = top + np.log(np.sum(np.exp(a - top), axis=axis, keepdims=True))
+    top = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore"):
+        found = top + np.log(np.sum(np.exp(a - top), axis=axis, keepdims=True))
     return found if keepdims else np.squeeze(found, axis=axis)
 
 
 def plain_log_softmax(x: Any, axis: Any = None) -> Any:
     """Of public numbers."""
-    return np.asarray(x) - plain_logsumexp(x, axis=axis, keepdims=True)
+    return given.floats(x) - plain_logsumexp(x, axis=axis, keepdims=True)
 
 
 def plain_softmax(x: Any, axis: Any = None) -> Any:

@@ -20,23 +20,24 @@ from tercet.plan.record.graph import Recorded
 
 
 def _plain_exp10(x: Any) -> Any:
-    return np.power(10.0, x)
+    return np.power(10.0, given.floats(x))
 
 
 def _plain_expit(x: Any) -> Any:
-    return np.exp(-np.logaddexp(0, -np.asarray(x)))
+    return np.exp(-np.logaddexp(0, -given.floats(x)))
 
 
 def _plain_log_expit(x: Any) -> Any:
-    return -np.logaddexp(0, -np.asarray(x))
+    return -np.logaddexp(0, -given.floats(x))
 
 
 def _plain_logit(x: Any) -> Any:
-    return np.log(x) - np.log1p(-np.asarray(x))
+    x = given.floats(x)
+    return np.log(x) - np.log1p(-x)
 
 
 def _plain_softplus(x: Any) -> Any:
-    return np.logaddexp(0, x)
+    return np.logaddexp(0, given.floats(x))
 
 
 def _plain_erf(x: Any) -> Any:
@@ -49,7 +50,7 @@ def _plain_erfc(x: Any) -> Any:
 
 def plain_ndtr(x: Any) -> Any:
     """The standard normal distribution function of public numbers."""
-    return _plain_erfc(-np.asarray(x) / math.sqrt(2)) / 2
+    return _plain_erfc(-given.floats(x) / math.sqrt(2)) / 2
 
 
 @array_function_beside(_plain_exp10)
@@ -111,8 +112,8 @@ def ndtr(x: Any, /) -> SecretArray:
 
 
 def _plain_huber(delta: Any, r: Any) -> Any:
-    size = np.abs(r)
-    return np.where(size <= delta, np.square(r) / 2.0, delta * (size - delta / 2))
+    size, delta = np.abs(given.floats(r)), given.floats(delta)
+    return np.where(size <= delta, np.square(size) / 2.0, delta * (size - delta / 2))
 
 
 @array_function_beside(_plain_huber)

@@ -70,7 +70,8 @@ def var(x: SecretArray, /, *, axis: Axis = None, correction: float = 0.0, keepdi
     PlanError where 128 bits do not take n^2 x^2.
     """
     count = math.prod(x.shape[at] for at in movement.normal_axes(axis, x.ndim))
-    if count - given.real(correction, "the correction") <= 0:
+    correction = given.real(correction, "the correction")
+    if count - correction <= 0:
         raise ValueError(f"the variance of {count} elements less {correction}")
 
     def reduce(a: Recorded, axes: tuple[int, ...]) -> Recorded:
