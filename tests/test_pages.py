@@ -73,7 +73,7 @@ def test_people_are_they() -> None:
 
 def test_the_tutorial() -> None:
     """Its blocks go on from each other inside the session that the first one opens."""
-    first, arrays, refused, costs, model = blocks("docs/tutorial.md")
+    first, arrays, functions, refused, costs, model = blocks("docs/tutorial.md")
     data = "\n".join(
         (
             "rng = np.random.default_rng(1)",
@@ -83,7 +83,9 @@ def test_the_tutorial() -> None:
             "np.testing.assert_allclose([*coefficients, intercept], [0.5, 0.25, 3], atol=1e-3)",
         )
     )
-    inside = "\n".join((arrays, "try:", indented(refused), "    raise AssertionError", indented_except(), costs, data))
+    inside = "\n".join(
+        (arrays, functions, "try:", indented(refused), "    raise AssertionError", indented_except(), costs, data)
+    )
     run(f"{first}\n{indented(inside)}")
 
 
