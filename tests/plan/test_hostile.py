@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from tercet.plan.bounds.prove import is_proven
 from tercet.plan.network import LAN
 from tercet.plan.plan import MAGIC, VERSION, OutputKind, Plan, PlanOperation, PlanOutput, put_type, result_of
 from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.rows.memory import peak_bytes
 from tercet.plan.table.attributes import (
     MAX_NUMBERS,
     NONE,
@@ -28,7 +30,9 @@ from tercet.plan.table.attributes import (
     LoopCount,
     MatrixProduct,
     NewShape,
+    Normalisation,
     Ranges,
+    RingBits,
     Rounding,
     Shift,
     StatedBounds,
@@ -258,3 +262,33 @@ def test_rows_of_what_has_fewer_axes_are_no_tournament(shape: tuple[int, ...]) -
     last = add("bound", beside, attrs=StatedBounds(-5, 0))
     plan = Plan.from_bytes(Plan(tuple(operations), (reveal(last),)).to_bytes())
     assert plan.type_of(last).claimed
+
+
+@pytest.mark.parametrize("name", ["negative", "is_zero", "count", "exp", "matmul", "divide_whole", "normalise"])
+def test_memory_is_estimated_at_once_whatever_sizes_a_plan_writes(name: str) -> None:
+    """Nodes do it before they accept a job; pieces of what is repeated to 2^39 elements were counted one by one."""
+    x = Type(ValueKind.INT, (1, 1), 64, 0, 0, 0, 1)
+    operations = [op("input", (), NONE, x, bytes(16))]
+
+    def add(name: str, *inputs: int, attrs: Attributes = NONE) -> int:
+        t = BY_NAME[name].infer([operations[one].type for one in inputs], attrs)
+        operations.append(op(name, inputs, attrs, t))
+        return len(operations) - 1
+
+    long = add("broadcast", 0, attrs=NewShape((1 << 39, 1)))
+    inputs = {"count": (add("negative", 0),), "matmul": (long, 0), "divide_whole": (long, long)}.get(name, (long,))
+    if name == "count":
+        inputs = (add("broadcast", *inputs, attrs=NewShape((1 << 39, 1))),)
+    attrs: dict[str, Attributes] = {
+        "count": Axes((1,)),
+        "exp": Approximation(0, 8),
+        "matmul": MatrixProduct(),
+        "normalise": Normalisation(),
+    }
+    last = add(name, *inputs, attrs=attrs.get(name, NONE))
+    if operations[last].type.is_bool:
+        last = add("number", last, attrs=RingBits(64))
+    plan = Plan.from_bytes(Plan(tuple(operations), (reveal(last),)).to_bytes())
+    began = process_time()
+    assert peak_bytes(plan) > 1 << 40
+    assert process_time() - began < 1

@@ -5,9 +5,13 @@ import pytest
 
 from protocol_checks import SOLOS, run_counted
 from tercet.protocols import count
+from tercet.protocols.cost import Cost
 from tercet.protocols.count import count_bits, count_lines, count_lines_cost
+from tercet.protocols.cross import cross_cost
+from tercet.protocols.message import Fields, Words
+from tercet.protocols.pieces import pieces
 from tercet.protocols.scope import Body, Scope
-from tercet.ring import pack_bits
+from tercet.ring import RING64, pack_bits
 from tercet.sharing import PARTIES, BitShare, Party, Share
 from tiny_ring import TinyRing, opened, tiny_views
 from trio import Trio
@@ -75,3 +79,16 @@ def test_every_view_of_one_bit(monkeypatch: pytest.MonkeyPatch) -> None:
                 first = first or views[party]
                 assert views[party] == first
                 assert opened(results, 3) == {sum(held.values()) % 2}
+
+
+def test_costs_are_those_of_each_piece() -> None:
+    """They are computed in constant time: how many pieces meet how many lines, for any length of line."""
+    rng = np.random.default_rng(5)
+    for terms in [1, 2, 3, 64, 1000, 1 << 16, 1 << 17, (1 << 17) - 1, *map(int, rng.integers(1, 300_000, 60))]:
+        size = terms * int(rng.integers(1, max(2, 900_000 // terms)))
+        w, nbytes = count_bits(terms), 0
+        for cut in pieces(size, count.PIECE):
+            lines = (cut.stop - 1) // terms - cut.start // terms + 1
+            nbytes += Fields(w, cut.stop - cut.start).nbytes + 2 * Fields(w, lines).nbytes
+            nbytes += cross_cost(Words(RING64, (lines,)), 2, one_round=False).total_bytes
+        assert count_lines_cost(size, terms) == Cost(3, nbytes), (size, terms)

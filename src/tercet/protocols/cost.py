@@ -20,6 +20,10 @@ class Cost:
         """Side by side."""
         return Cost(max(self.rounds, other.rounds), self.total_bytes + other.total_bytes)
 
+    def times(self, number: int) -> Cost:
+        """So many of them side by side, one at least."""
+        return Cost(self.rounds, number * self.total_bytes)
+
     @property
     def bytes_per_party(self) -> float:
         return self.total_bytes / 3
