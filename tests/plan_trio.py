@@ -34,6 +34,9 @@ def open_plain(parts: dict[Party, Any], type: Type) -> Any:
     if isinstance(parts[PARTIES[0]], BitShare):
         return Trio.open_bits(parts).reshape(type.shape)
     opened = oracle.python_ints(np.asarray(Trio.open(parts)))
+    if type.kind is ValueKind.PERMUTATION and type.size:
+        # places are shared modulo the power of two above the length
+        opened = np.asarray(opened % (1 << type.shape[-1].bit_length()), dtype=object)
     assert opened.shape == type.shape, (opened.shape, type.shape)
     return opened
 

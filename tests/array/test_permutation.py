@@ -139,3 +139,14 @@ def test_what_it_costs(session: TrioSession) -> None:
     one, four = (tercet.explain(*found) for found in ([p.apply(columns[0])], p.apply(*columns)))
     assert four.rounds == one.rounds
     assert four.bytes_per_party - one.bytes_per_party == 3 * 4 * 8 * 1000 / 3
+
+
+def test_rows_of_no_elements_ride_along() -> None:
+    session = TrioSession(parties=True)
+    keys, none = session.share([3, 1, 2], bounds=(0, 3)), session.share(np.zeros((3, 0)))
+    order = tc.Permutation.argsort(keys)
+    moved = [order.apply(none), order.apply(none, keys)[0], tc.shuffle(none), tc.sort_by(keys, none)[0]]
+    assert [each.reveal().shape for each in moved] == [(3, 0)] * 4
+    assert order.apply(none, keys)[1].reveal().tolist() == [1, 2, 3]
+    only = tc.Permutation.argsort(session.share([5], bounds=(0, 9)))
+    assert only.indices().reveal().tolist() == only.invert().indices().reveal().tolist() == [0]

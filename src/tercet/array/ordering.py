@@ -173,10 +173,16 @@ def arranged(planes: Recorded, rows: Sequence[Recorded]) -> list[Recorded]:
 
 def carried(rows: Sequence[Recorded], move: Callable[[Recorded], Recorded]) -> list[Recorded]:
     """Numbers as (rows, lines, places), moved together by one operation. They keep their bounds and scales."""
-    ring_bits = max(row.type.ring for row in rows)
-    found = move(movement.concat([in_ring(renamed(row, 0, 0), ring_bits) for row in rows], 0))
+    filled = [row for row in rows if row.type.shape[0]]
+    if not filled:
+        return list(rows)
+    ring_bits = max(row.type.ring for row in filled)
+    found = move(movement.concat([in_ring(renamed(row, 0, 0), ring_bits) for row in filled], 0))
     result, start = [], 0
     for row in rows:
+        if not row.type.shape[0]:
+            result.append(row)
+            continue
         part = movement.cut(found, [slice(start, start + row.type.shape[0])])
         start += row.type.shape[0]
         part = least_ring(bounded(part, row.type.lo, row.type.hi, ARRANGED))
