@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from plan_trio import TrioSession
+from plan_trio import TrioSession, open_plain, run_operation, share_plain
 from source_files import source
 from tercet.array import Permutation
 from tercet.errors import PlanError
@@ -15,10 +15,11 @@ from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind, Plan, PlanOperation, PlanOutput, stored_input
 from tercet.plan.record.compile import Wanted, compile_plan
 from tercet.plan.run.language import PlanLanguage
-from tercet.plan.table.attributes import NONE, Attributes, LoopCount, Undoing
+from tercet.plan.table.attributes import NONE, Attributes, DrawnLines, DrawNumber, LoopCount, Undoing
 from tercet.plan.table.operation import check_orders
 from tercet.plan.table.operations import BY_NAME, CONSTANT, LOOP, OPERATIONS
 from tercet.plan.types import Type, ValueKind, bool_type, permutation_type, read_type, write_type
+from trio import Trio
 
 HANDLE = b"h" * 16
 OTHER = b"o" * 16
@@ -147,3 +148,41 @@ def test_draws_are_apart() -> None:
     one, two = Permutation.drawn(session, 200).indices(), Permutation.drawn(session, 200).indices()
     plan = compile_plan([Wanted(one.node, OutputKind.REVEAL), Wanted(two.node, OutputKind.REVEAL)], LAN)
     assert sum(op.operation.name == "draw_order" for op in plan.operations) == 2
+
+
+@pytest.mark.parametrize("lines_and_places", [(0, 3), (3, 0), (0, 0), (2, 1), (2, 3)])
+@pytest.mark.parametrize("name", ["sort", "sort_order", "draw_order", "shuffle", "order_places", "compose_orders"])
+def test_lines_of_any_number_and_length_in_every_variant(lines_and_places: tuple[int, int], name: str) -> None:
+    """A sort of no lines, which only a plan by hand asks for, ended at the parties by a ZeroDivisionError."""
+    lines, places = lines_and_places
+    keys, rows = bool_type((2, lines, places)), ROWS.with_shape((1, lines, places))
+    order = permutation_type(lines, places)
+    types = {
+        "sort": (keys, rows),
+        "sort_order": (keys,),
+        "draw_order": (),
+        "shuffle": (rows,),
+        "order_places": (order,),
+        "compose_orders": (order, order),
+    }[name]
+    attrs: dict[str, Attributes] = {"draw_order": DrawnLines(lines, places, 0), "shuffle": DrawNumber(0)}
+    attrs["order_places"] = Undoing()
+    operation, own = BY_NAME[name], attrs.get(name, NONE)
+    out = operation.infer(types, own)
+    rng = np.random.default_rng(7)
+    given = [
+        rng.permuted(np.broadcast_to(np.arange(places), t.shape), axis=-1)
+        if t.is_permutation
+        else rng.integers(0, 2, t.shape)
+        for t in types
+    ]
+    given = [one.astype(bool) if t.is_bool else one.astype(object) for one, t in zip(given, types, strict=True)]
+    for variant in range(len(operation.variants)):
+        made = PlanOperation(operation, tuple(range(len(types))), own, out, variant=variant)
+        plan = Plan((*(stored_input(HANDLE, t) for t in types), made), ())
+        trio = Trio()
+        values = {at: share_plain(trio, one, t) for at, (one, t) in enumerate(zip(given, types, strict=True))}
+        found = open_plain(run_operation(trio, plan, len(types), values), out)
+        assert found.shape == out.shape
+        if name in ("sort", "order_places"):
+            assert (found == operation.meaning(given, own, out)).all()

@@ -135,6 +135,8 @@ def _sort(
     digit_bits: int, form: ShuffleForm, scope: Scope, call: Call[Any], keys: BitShare, rows: Share
 ) -> Body[Share]:
     bits, lines, length = call.inputs[0].shape
+    if not lines * length:
+        return rows
     planes = _planes(keys, bits, lines * length)
     found = yield from sort_rows(scope, planes, _parts(rows), lines, digit_bits, form)
     return _together(found, rows, call.out.shape)
