@@ -91,6 +91,13 @@ def test_functions_of_lines_of_public_integers() -> None:
     assert tc.segment_sum(np.array([200, 200], np.uint8), np.array([0, 0]), 1).tolist() == [400]
 
 
+def test_convolutions_of_public_integers_do_not_wrap() -> None:
+    x, weights = np.full((1, 1, 3), 100, np.int8), np.full((1, 1, 2), 100, np.int8)
+    assert nn.conv1d(x, weights, np.full(1, 100, np.int8)).tolist() == [[[20_100, 20_100]]]
+    assert nn.conv2d(x[..., None], weights[..., None], np.full(1, 200, np.uint8)).max() == 20_200
+    assert nn.avg_pool1d(x, 2).tolist() == [[[100.0]]]
+
+
 @pytest.mark.parametrize("odd", [np.nan, np.inf, "a", None, 1j])
 def test_tables_hold_finite_numbers(odd: Any) -> None:
     places = TrioSession().share([0, 1], bounds=(0, 1))

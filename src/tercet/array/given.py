@@ -57,6 +57,12 @@ def places(value: Any, what: str) -> NDArray[np.int64]:
     return found.astype(np.int64)
 
 
+def wide(value: Any, what: str) -> NDArray[Any]:
+    """A public array to compute sums of products of: integers of few bits, which would wrap, as those of 64."""
+    found = array(value, what)
+    return found.astype(np.int64) if found.dtype.kind in "iu" and found.dtype.itemsize < 8 else found
+
+
 def floats(value: Any) -> NDArray[Any]:
     """A public array to compute real functions of: integers of few bits would wrap, bools be refused."""
     found = np.asarray(value)

@@ -97,7 +97,7 @@ def _windows(
 
 def _batched(x: Any, dimensions: int, what: str) -> tuple[Any, bool]:
     """(batch, channels, ...), and whether the batch was there."""
-    array = x if isinstance(x, SecretArray) else given.array(x, "the input")
+    array = x if isinstance(x, SecretArray) else given.wide(x, "the input")
     if array.ndim not in (dimensions + 1, dimensions + 2):
         axes = ", ".join(("channels", "height", "width") if dimensions == 2 else ("channels", "length"))
         raise ValueError(f"{what} takes (batch, {axes}), or without a batch, not {array.ndim} dimensions")
@@ -123,7 +123,7 @@ def _convolved(
     x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any, dimensions: int, what: str
 ) -> Any:
     x, batched = _batched(x, dimensions, what)
-    weights = weight if isinstance(weight, SecretArray) else given.array(weight, "weights")
+    weights = weight if isinstance(weight, SecretArray) else given.wide(weight, "weights")
     number = given.integer(groups, "groups")
     if weights.ndim != dimensions + 2 or number < 1 or weights.shape[0] % number:
         raise ValueError(f"weights of shape {weights.shape} for {number} groups: (outputs, channels / groups, kernel)")
@@ -146,7 +146,7 @@ def _convolved(
         )
     result = result.reshape((x.shape[0], outputs, *windows.shape))
     if bias is not None:
-        each = bias if isinstance(bias, SecretArray) else given.array(bias, "a bias")
+        each = bias if isinstance(bias, SecretArray) else given.wide(bias, "a bias")
         result = elementwise.add(result, each.reshape((outputs, *([1] * dimensions))))
     return result if batched else result[0]
 
