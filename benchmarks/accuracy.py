@@ -21,13 +21,15 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from truths import SCALES, Real, functions, points
 
 import tercet as tc
+from truths import SCALES, Real, functions, points
 
 DENSE = 400
 PEER_BITS = 16
 """The scale on which errors of all are compared."""
+COMMON = (1 / 64, 8.0)
+"""Sizes of arguments that every peer is made for."""
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
@@ -63,7 +65,8 @@ def errors(real: Real, frac_bits: int, values: list[float], found: Any) -> np.nd
         for value, result in zip(values, np.asarray(found, dtype=np.float64), strict=True):
             true = real.true(mpmath.mpf(value))
             size = max(1, abs(true)) * real.allowed(true)
-            wrong.append(float(mpmath.ldexp(mpmath.mpf(float(result)) - true, frac_bits) / size))
+            error = mpmath.ldexp(mpmath.mpf(float(result)) - true, frac_bits) / size
+            wrong.append(float(error) if mpmath.isfinite(error) else np.inf)
     return np.array(wrong)
 
 
@@ -75,35 +78,38 @@ def by_peer(kind: str, python: str, arguments: dict[str, list[float]]) -> dict[s
     return dict(json.loads(done.stdout))
 
 
-def compared(found: list[Measured], peers: dict[str, str]) -> dict[str, dict[str, float]]:
-    """The largest error of each peer, and of NumPy in float32, on our arguments at 16 bits, in units of 2^-16."""
+def compared(found: list[Measured], peers: dict[str, str]) -> dict[str, dict[str, tuple[float, float]]]:
+    """The largest errors of each peer, and of NumPy in float32, on our arguments at 16 bits: over all, and over those
+    of common sizes. In units of 2^-16."""
     ours = {m.real.name: m for m in found if m.frac_bits == PEER_BITS}
     arguments = {name: m.arguments.tolist() for name, m in ours.items()}
-    table: dict[str, dict[str, float]] = {name: {} for name in ours}
+    table: dict[str, dict[str, tuple[float, float]]] = {name: {} for name in ours}
     for name, m in ours.items():
+        table[name]["tercet"] = largest_errors(m, m.errors)
         if m.real.float32 is not None:
             with np.errstate(all="ignore"):
                 plain = m.real.float32(m.arguments.astype(np.float32))
-            table[name]["float32"] = largest_error(m.real, arguments[name], plain)
+            table[name]["float32"] = largest_errors(m, errors(m.real, PEER_BITS, arguments[name], plain))
     for kind, python in peers.items():
         for name, results in by_peer(kind, python, arguments).items():
-            table[name][kind] = largest_error(ours[name].real, arguments[name], results)
+            table[name][kind] = largest_errors(ours[name], errors(ours[name].real, PEER_BITS, arguments[name], results))
     return table
 
 
-def largest_error(real: Real, values: list[float], results: Any) -> float:
-    finite = np.nan_to_num(np.asarray(results, dtype=np.float64), nan=np.inf, posinf=np.inf, neginf=-np.inf)
-    if not np.all(np.isfinite(finite)):
-        return float("inf")
-    return float(np.max(np.abs(errors(real, PEER_BITS, values, finite))))
+def largest_errors(m: Measured, wrong: np.ndarray[Any, Any]) -> tuple[float, float]:
+    size = np.abs(m.arguments)
+    common = np.abs(wrong[(size >= COMMON[0]) & (size <= COMMON[1])])
+    return float(np.max(np.abs(wrong))), float(np.max(common, initial=0))
 
 
-def shown(number: float | None) -> str:
-    if number is None:
-        return ""
+def shown(pair: tuple[float, float] | None) -> str:
+    return "" if pair is None else ", ".join(map(number_text, pair))
+
+
+def number_text(number: float) -> str:
     if not np.isfinite(number):
         return "not finite"
-    return f"{number:.2f}" if abs(number) < 1000 else f"{number:.1e}"
+    return f"{number:.2f}" if number < 1000 else f"{number:.1e}"
 
 
 def range_text(real: Real) -> str:
@@ -157,7 +163,7 @@ def plotted(of: list[Measured], path: Path) -> None:
         if wide:
             axes.set_xscale("symlog", linthresh=linear)
     axes.axhline(2, color="tab:red", linestyle=":", linewidth=1)
-    axes.set(ylim=(0, 2.2), ylabel="last bits", title=of[0].real.name)
+    axes.set(ylim=(0, 2.7), ylabel="last bits", title=of[0].real.name)
     axes.legend(ncols=4, fontsize=6, loc="upper center", frameon=False)
     figure.savefig(path, metadata={"Date": None, "Creator": None})
     pyplot.close(figure)
@@ -168,17 +174,17 @@ def file_of(real: Real) -> str:
     return f"{kept}.svg"
 
 
-def page(found: list[Measured], peers: dict[str, dict[str, float]]) -> str:
+def page(found: list[Measured], beside: dict[str, dict[str, tuple[float, float]]]) -> str:
     text = [
         "# Accuracy of functions",
         "",
-        "Measured by `benchmarks/accuracy.py`, which writes this page. Every function ran in a session of three parties",
-        "with shares of stored numbers: both ends of its range, 0, a few last bits, powers of two and their neighbours,",
-        f"{DENSE} evenly spread numbers and as many spread over all sizes. Its result was kept, which rounds it by a",
-        "coin as within a plan, and compared with mpmath (60 digits). Revealed at once it would be the nearest number.",
+        "Measured by `benchmarks/accuracy.py`, which writes this page. Every function ran in a session of three",
+        "parties with shares of stored numbers: both ends of its range, 0, a few last bits, powers of two and their",
+        f"neighbours, {DENSE} evenly spread numbers and as many spread over all sizes. Its result was kept, which",
+        "rounds it by a coin as within a plan, and compared with mpmath. Revealed at once it is the nearest number.",
         "",
-        "An error is in last bits of the array's scale: 1 is 2^-16 at 16 fractional bits, and so on, relative to results",
-        "above 1. Two are the most that is promised; for `tan`, two times (1 + tan^2).",
+        "An error is in last bits of the array's scale (1 is 2^-16 at 16 fractional bits), relative to results above",
+        "1. Two are the most that is promised; for `tan`, two times (1 + tan^2).",
         "",
         "| function | range | 16 bits | 20 | 24 | 40 | largest mean |",
         "|---|---|---|---|---|---|---|",
@@ -191,26 +197,24 @@ def page(found: list[Measured], peers: dict[str, dict[str, float]]) -> str:
         "",
         "## Beside others",
         "",
-        "The largest error over the same arguments, all in units of 2^-16, relative to results above 1: ours at 16 bits,",
-        "NumPy with 32-bit floats, SecretFlow SPU 0.9.5 (ABY3, 64-bit ring, 18 fractional bits), CrypTen 0.4.1 (16",
-        "fractional bits), the last two as they come. The range is the one above: a peer may be right on a smaller one.",
+        "Two largest errors in units of 2^-16, relative to results above 1: over the whole range above, and over",
+        "arguments of sizes from 1/64 to 8. Ours at 16 bits; NumPy with 32-bit floats; SecretFlow SPU 0.9.5 (ABY3,",
+        "64-bit ring, 18 fractional bits); CrypTen 0.4.1 (16 fractional bits). The last two are as they come.",
         "",
         "| function | Tercet | float32 | SPU | CrypTen |",
         "|---|---|---|---|---|",
     ]
-    ours = {m.real.name: m.largest for m in found if m.frac_bits == PEER_BITS}
-    for name, of_peers in peers.items():
-        if of_peers:
-            cells = [f"`{name}`", shown(ours[name]), *(shown(of_peers.get(k)) for k in ("float32", "spu", "crypten"))]
+    for name, of_peers in beside.items():
+        if len(of_peers) > 1:
+            cells = [f"`{name}`", *(shown(of_peers.get(k)) for k in ("tercet", "float32", "spu", "crypten"))]
             text.append("| " + " | ".join(cells) + " |")
     text += [
         "",
         "## Over the range",
         "",
         "The largest error of each of 80 stretches of the range; dotted: two last bits.",
-        "",
     ]
-    text += [f"![error of {real.name}](accuracy/{file_of(real)})" for real, _ in rows(found)]
+    text += ["", *(f"![error of {real.name}](accuracy/{file_of(real)})" for real, _ in rows(found))]
     return "\n".join(text) + "\n"
 
 
@@ -221,6 +225,8 @@ def main() -> None:
     parser.add_argument("--spu", help="a Python that can import spu and jax")
     parser.add_argument("--crypten", help="a Python that can import crypten")
     given = parser.parse_args()
+    if given.write and given.only:
+        parser.error("--write writes the whole page: leave --only out")
     console = Console()
     chosen = [real for real in functions() if given.only in real.name]
     with tc.local() as net:

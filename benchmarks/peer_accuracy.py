@@ -10,61 +10,10 @@ from __future__ import annotations
 import json
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
-# what each is called there; "x" is the argument
-SPU = {
-    "exp": "jnp.exp(x)",
-    "exp2": "jnp.exp2(x)",
-    "expm1": "jnp.expm1(x)",
-    "log": "jnp.log(x)",
-    "log2": "jnp.log2(x)",
-    "log10": "jnp.log10(x)",
-    "log1p": "jnp.log1p(x)",
-    "sqrt": "jnp.sqrt(x)",
-    "rsqrt": "jax.lax.rsqrt(x)",
-    "reciprocal": "1 / x",
-    "sin": "jnp.sin(x)",
-    "cos": "jnp.cos(x)",
-    "tan": "jnp.tan(x)",
-    "asin": "jnp.arcsin(x)",
-    "acos": "jnp.arccos(x)",
-    "atan": "jnp.arctan(x)",
-    "sinh": "jnp.sinh(x)",
-    "cosh": "jnp.cosh(x)",
-    "tanh": "jnp.tanh(x)",
-    "asinh": "jnp.arcsinh(x)",
-    "acosh": "jnp.arccosh(x)",
-    "atanh": "jnp.arctanh(x)",
-    "special.expit": "jax.nn.sigmoid(x)",
-    "special.softplus": "jax.nn.softplus(x)",
-    "special.log_expit": "jax.nn.log_sigmoid(x)",
-    "special.erf": "jax.scipy.special.erf(x)",
-    "special.erfc": "jax.scipy.special.erfc(x)",
-    "special.ndtr": "jax.scipy.special.ndtr(x)",
-    "special.gammaln": "jax.scipy.special.gammaln(x)",
-    "special.digamma": "jax.scipy.special.digamma(x)",
-    "nn.relu": "jax.nn.relu(x)",
-    "nn.silu": "jax.nn.silu(x)",
-    "nn.elu": "jax.nn.elu(x)",
-    "nn.gelu": "jax.nn.gelu(x, approximate=False)",
-    "nn.gelu(tanh)": "jax.nn.gelu(x, approximate=True)",
-}
-CRYPTEN = {
-    "exp": "x.exp()",
-    "log": "x.log()",
-    "sqrt": "x.sqrt()",
-    "rsqrt": "x.inv_sqrt()",
-    "reciprocal": "x.reciprocal()",
-    "sin": "x.sin()",
-    "cos": "x.cos()",
-    "tanh": "x.tanh()",
-    "special.expit": "x.sigmoid()",
-    "special.erf": "x.erf()",
-    "nn.relu": "x.relu()",
-}
 
 
 def by_spu(arguments: dict[str, list[float]]) -> dict[str, list[float]]:
@@ -73,14 +22,45 @@ def by_spu(arguments: dict[str, list[float]]) -> dict[str, list[float]]:
     import spu
     from spu.utils.simulation import Simulator, sim_jax
 
+    offered: dict[str, Callable[[Any], Any]] = {
+        **{
+            name: getattr(jnp, name)
+            for name in [
+                "exp",
+                "exp2",
+                "expm1",
+                "log",
+                "log2",
+                "log10",
+                "log1p",
+                "sqrt",
+                "sin",
+                "cos",
+                "tan",
+                "sinh",
+                "cosh",
+                "tanh",
+            ]
+        },
+        **{name: getattr(jnp, f"arc{name[1:]}") for name in ["asin", "acos", "atan", "asinh", "acosh", "atanh"]},
+        **{
+            f"special.{name}": getattr(jax.scipy.special, name)
+            for name in ["erf", "erfc", "ndtr", "gammaln", "digamma"]
+        },
+        **{f"nn.{name}": getattr(jax.nn, name) for name in ["relu", "silu", "elu"]},
+        "rsqrt": jax.lax.rsqrt,
+        "reciprocal": lambda x: 1 / x,
+        "special.expit": jax.nn.sigmoid,
+        "special.softplus": jax.nn.softplus,
+        "special.log_expit": jax.nn.log_sigmoid,
+        "nn.gelu": lambda x: jax.nn.gelu(x, approximate=False),
+        "nn.gelu(tanh)": lambda x: jax.nn.gelu(x, approximate=True),
+    }
     simulator = Simulator.simple(3, spu.ProtocolKind.ABY3, spu.FieldType.FM64)
     found = {}
-    for name, expression in SPU.items():
-        if name not in arguments:
-            continue
-        function = eval(f"lambda x: {expression}", {"jax": jax, "jnp": jnp})  # of the table above
+    for name in offered.keys() & arguments.keys():
         try:
-            values = np.asarray(sim_jax(simulator, function)(np.array(arguments[name], np.float64)), np.float64)
+            values = np.asarray(sim_jax(simulator, offered[name])(np.array(arguments[name], np.float64)), np.float64)
         except RuntimeError as error:
             print(f"{name}: {str(error).splitlines()[0]}", file=sys.stderr)
             continue
@@ -97,12 +77,14 @@ def by_crypten(arguments: dict[str, list[float]]) -> dict[str, list[float]]:
     import torch
 
     crypten.init()
+    called = {
+        **{name: name for name in ["exp", "log", "sqrt", "reciprocal", "sin", "cos", "tanh"]},
+        **{"rsqrt": "inv_sqrt", "special.expit": "sigmoid", "special.erf": "erf", "nn.relu": "relu"},
+    }
     found = {}
-    for name, expression in CRYPTEN.items():
-        if name in arguments:
-            function = eval(f"lambda x: {expression}")  # of the table above
-            x: Any = crypten.cryptensor(torch.tensor(arguments[name], dtype=torch.float64))
-            found[name] = function(x).get_plain_text().double().tolist()
+    for name in called.keys() & arguments.keys():
+        x: Any = crypten.cryptensor(torch.tensor(arguments[name], dtype=torch.float64))
+        found[name] = getattr(x, called[name])().get_plain_text().double().tolist()
     return found
 
 

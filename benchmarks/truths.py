@@ -221,7 +221,7 @@ def _huber(v: Any) -> Any:
 
 def functions() -> list[Real]:
     """All that are offered, in the order of the page."""
-    return [*_powers(), *_logarithms(), *_turns(), *_angles(), *_quotients(), *_tails(), *_statistics()]
+    return [*_powers(), *_logarithms(), *_turns(), *_tails()]
 
 
 def points(real: Real, frac_bits: int, dense: int) -> list[int]:
