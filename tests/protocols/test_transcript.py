@@ -23,8 +23,9 @@ import tercet as tc
 import tercet.protocols
 from plan_trio import TrioSession
 from tercet.array import numeric
-from tercet.plan.network import LAN, WAN, Network
+from tercet.plan.network import Network
 from tercet.plan.plan import Plan
+from tercet.plan.record import compile
 from tercet.plan.table.operations import BY_NAME
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 from tercet.protocols import (
@@ -200,7 +201,39 @@ def test_of_every_protocol_function() -> None:
                 of_numbers(Trio(size), ring, size)
         of_matrices(Trio(5))
         of_bits(Trio(6))
+        tc.reveal(*of_real_numbers(TrioSession(parties=True)))
     assert [name for code, name in protocol_functions().items() if code not in seen] == []
+
+
+def of_real_numbers(session: Any) -> list[Any]:
+    """Every function of real numbers, at two scales."""
+    found = []
+    for frac_bits in (16, 40):
+        x = session.share(np.linspace(-3, 3, 50), (-4, 4), frac_bits)
+        y = session.share(np.linspace(0.1, 0.9, 50), (0.0625, 0.9375), frac_bits)
+        special = (tc.special.erf, tc.special.softplus, tc.special.exp10)
+        found += [
+            *(f(x) for f in (tc.exp, tc.exp2, tc.sin, tc.cos, tc.tanh, tc.sinh, tc.cosh, tc.atan, tc.sinc, tc.cbrt)),
+            *(f(x) for f in (*special, tc.nn.silu, tc.nn.gelu, tc.special.log_ndtr)),
+            *(f(y) for f in (tc.log, tc.log2, tc.log10, tc.sqrt, tc.rsqrt, tc.tan, tc.asin, tc.acos)),
+            *(f(y) for f in (tc.special.gammaln, tc.special.digamma, tc.special.erfinv, tc.special.ndtri)),
+            tc.nn.gelu(x, approximate="tanh"),
+            tc.atan2(x, y),
+            tc.logaddexp2(x, y),
+            x / y,
+            1 / y,
+            x // y,
+            tc.atan(y),
+            np.interp(x, [-2, -1, 2], [0, 1, 0.5]),
+        ]
+    return found
+
+
+def of_places(session: Any, x: Any, y: Any) -> list[Any]:
+    """All that moves elements in a secret order."""
+    order = tc.Permutation.argsort(x)
+    drawn = tc.Permutation.drawn(session, len(order))
+    return [tc.array.sort(x), tc.shuffle(x), order.compose(drawn.invert()).apply(y), drawn.indices()]
 
 
 def everything(session: Any, size: int) -> list[Any]:
@@ -212,17 +245,16 @@ def everything(session: Any, size: int) -> list[Any]:
     matrix = session.share(np.ones((size, 2)), (-1000, 1000), 16)
     few = session.share(np.arange(size) % 4, (0, 3))
     return [
+        *of_real_numbers(session),
         (x * y).sum(),
-        *(f(x * 0.01) for f in (tc.exp, tc.exp2, tc.special.exp10)),
-        *(f(y) for f in (tc.log, tc.log2, tc.log10, tc.sqrt, tc.rsqrt)),
-        *(f(x) for f in (tc.sin, tc.cos, tc.tanh, tc.special.erf, tc.special.softplus, tc.nn.silu, tc.nn.gelu)),
-        tc.nn.gelu(x, approximate="tanh"),
         x / y,
         tc.array.maximum(x * y, -1e18),
         tc.where(flag, x > y, x == y),
         tc.array.round(x) + tc.array.floor(y * 0.25),
         tc.array.all(flag),
         numeric.held(x, -900, 900, 16),
+        numeric.ratio(y, y, 2, 16),
+        numeric.half_normaliser(few + 1, 4)[0],
         numeric.product_within(whole, whole, 0, 1 << 60, CAUCHY_SCHWARZ),
         tc.loop(2, lambda a: a * 0.5 + y, x, bounds=(-(2.0**20), 2.0**20)),
         (x == 0).astype(int),
@@ -246,12 +278,21 @@ def variants_of(plan: Plan) -> set[tuple[str, int]]:
     return found
 
 
-def test_of_every_operation() -> None:
+def test_of_every_operation(monkeypatch: pytest.MonkeyPatch) -> None:
     """In every variant."""
     done: set[tuple[str, int]] = set()
-    for network, size, checked in ((NARROW, 70, False), (WAN, 70, False), (LAN, 70, True)):
-        session = TrioSession(parties=True, network=network, checked=checked)
-        tc.reveal(*everything(session, size))
+    most = max(len(operation.variants) for operation in BY_NAME.values())
+    for turn in range(most):
+
+        def taken(operation: Any, call: Any, network: Any, security: Any, turn: int = turn) -> int:
+            """Each of the variants that take the call in its turn."""
+            fitting = [number for number, variant in enumerate(operation.variants) if variant.fits(call)]
+            return fitting[turn % len(fitting)]
+
+        monkeypatch.setattr(compile, "quickest", taken)
+        session = TrioSession(parties=True, network=NARROW)
+        x, y = (session.share(np.arange(30) * k % 70, (0, 80)) for k in (7, 11))
+        tc.reveal(*of_places(session, x, y), *(everything(session, 70) if turn < 2 else []))
         for plan in session.plans:
             done |= variants_of(plan)
     sending = [operation for operation in BY_NAME.values() if not operation.local]
