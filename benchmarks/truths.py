@@ -124,7 +124,7 @@ def _turns() -> list[Real]:
 
 def _angles() -> list[Real]:
     # tan means nothing beyond 2^(frac_bits / 2): the range ends where it is 2^8
-    near = math.pi / 2 - 2**-8
+    near = math.floor((math.pi / 2 - 2**-8) * 2**12) / 2**12
     return [
         Real(
             "tan",
@@ -155,28 +155,10 @@ def _angles() -> list[Real]:
 
 def _quotients() -> list[Real]:
     return [
-        Real("reciprocal", tc.reciprocal, lambda v: 1 / v, 2**-10, 1000, float32=np.reciprocal),
+        Real("reciprocal", tc.array.reciprocal, lambda v: 1 / v, 2**-10, 1000, float32=np.reciprocal),
         Real("100 / x", lambda x: 100 / x, lambda v: 100 / v, 2**-6, 10_000),
         Real("x ** 0.3", lambda x: x**0.3, lambda v: v ** mpmath.mpf(0.3), 0, 1000),
         Real("x ** -1.5", lambda x: x**-1.5, lambda v: v ** mpmath.mpf("-1.5"), 2**-6, 1000),
-        Real("x ** y, y in [-1, 1]", lambda x: (x * x + 1) ** x, lambda v: (v * v + 1) ** v, -1, 1),
-        Real("special.xlogy(x, x)", lambda x: special.xlogy(x, x), lambda v: -_plogp(v), 0, 1000),
-        Real("special.xlog1py(x, x)", lambda x: special.xlog1py(x, x), lambda v: v * mpmath.log1p(v), 0, 1000),
-        Real("special.entr", special.entr, _plogp, 0, 1000),
-        Real(
-            "special.rel_entr(x, 0.5)",
-            lambda x: special.rel_entr(x, 0.5),
-            lambda v: v * mpmath.log(2 * v) if v else v,
-            0,
-            1000,
-        ),
-        Real(
-            "special.kl_div(x, 0.5)",
-            lambda x: special.kl_div(x, 0.5),
-            lambda v: (v * mpmath.log(2 * v) if v else v) - v + _HALF,
-            0,
-            1000,
-        ),
     ]
 
 
@@ -221,7 +203,7 @@ def _huber(v: Any) -> Any:
 
 def functions() -> list[Real]:
     """All that are offered, in the order of the page."""
-    return [*_powers(), *_logarithms(), *_turns(), *_tails()]
+    return [*_powers(), *_logarithms(), *_turns(), *_angles(), *_quotients(), *_tails(), *_statistics()]
 
 
 def points(real: Real, frac_bits: int, dense: int) -> list[int]:
