@@ -59,7 +59,7 @@ def expm1(x: Any, /) -> SecretArray:
 def log(x: Any, /) -> SecretArray:
     """The natural logarithm. Of x <= 0 it is that of the least positive number at x's scale.
 
-    Costs 1,200 to 1,800 bits in 21 to 27 rounds, or 2,700 to 4,700 in 21 to 32; less where bounds of x are narrow.
+    Costs 1,200 to 1,800 bits in 21 to 34 rounds, or 2,700 to 4,700 in 21 to 39; less where bounds of x are narrow.
     Source: `tercet.protocols.functions`.
     """
     return of_one(x, "log", functions.log)
@@ -95,7 +95,7 @@ def log10(x: Any, /) -> SecretArray:
 def sqrt(x: Any, /) -> SecretArray:
     """The square root; of x <= 0 it is 0. A product, such as a square, is taken before it is rescaled.
 
-    Costs 1,350 to 2,000 bits in 20 to 30 rounds, or 3,100 to 5,000 in 24 to 35; less where bounds of x are narrow.
+    Costs 1,350 to 2,000 bits in 20 to 37 rounds, or 3,100 to 5,000 in 24 to 42; less where bounds of x are narrow.
     Source: `tercet.protocols.functions`.
     """
     return of_one(x, "sqrt", functions.sqrt)
@@ -105,8 +105,8 @@ def sqrt(x: Any, /) -> SecretArray:
 def cbrt(x: Any, /) -> SecretArray:
     """The cube root, of either sign.
 
-    Costs 1,900 to 2,600 bits in 29 to 33 rounds, or 4,700 in 36; less where bounds of x say its sign. Source:
-    `tercet.protocols.functions`.
+    Costs 1,700 to 2,600 bits in 28 to 39 rounds, or 4,300 to 5,100 in 36 to 42; less where bounds of x say its sign.
+    Source: `tercet.protocols.functions`.
     """
     return of_one(x, "cbrt", functions.cbrt)
 
@@ -125,8 +125,8 @@ def rsqrt(x: Any, /) -> SecretArray:
 def tanh(x: Any, /) -> SecretArray:
     """The hyperbolic tangent; exactly 1 or -1 where it is within 2^-6 of a last bit of that.
 
-    Costs 1,700 to 2,100 bits in 25 rounds, or 5,300 in 30; a fifth less where bounds of x are narrow. Source:
-    `tercet.protocols.tails`.
+    Costs 1,200 to 2,100 bits in 20 to 35 rounds, or 4,300 to 5,300 in 25 to 40; the less where bounds of x are narrow.
+    Source: `tercet.protocols.tails`.
     """
     return of_one(x, "tanh", tails.tanh)
 

@@ -47,13 +47,13 @@ def _by_tanh(approximate: str) -> bool:
 
 @array_function_beside(_plain_relu)
 def relu(x: Any, /) -> SecretArray:
-    """max(x, 0); exact. Costs 210 bits in 8 rounds."""
+    """max(x, 0); exact. Costs 160 to 300 bits in 4 to 8 rounds, or 170 to 400 in 4 to 8."""
     return of_one(x, "relu", tails.relu)
 
 
 @array_function_beside(_plain_silu)
 def silu(x: Any, /) -> SecretArray:
-    """x expit(x). Costs 1,800 to 2,100 bits in 27 rounds, or 5,300 in 30."""
+    """x expit(x). Costs 1,300 to 2,100 bits in 19 to 33 rounds, or 4,300 to 5,300 in 24 to 38."""
     return of_one(x, "silu", tails.silu)
 
 
@@ -61,7 +61,7 @@ def silu(x: Any, /) -> SecretArray:
 def gelu(x: Any, /, approximate: str = "none") -> SecretArray:
     """x times the normal distribution function of x, or with `approximate="tanh"` the usual approximation of it.
 
-    Costs 1,600 to 1,800 bits in 25 rounds, or 4,100 in 28. ValueError for another approximation.
+    Costs 1,300 to 1,800 bits in 22 to 31 rounds, or 2,900 to 3,900 in 20 to 34. ValueError for another approximation.
     """
     by_tanh = _by_tanh(approximate)
 
@@ -78,7 +78,8 @@ def _plain_leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
 
 @array_function_beside(_plain_leaky_relu)
 def leaky_relu(x: Any, /, negative_slope: float = 0.01) -> SecretArray:
-    """max(x, 0) + negative_slope min(x, 0), with a public slope. Costs 400 bits in 11 rounds."""
+    """max(x, 0) + negative_slope min(x, 0), with a public slope. Costs 260 to 600 bits in 5 to 10
+    rounds, or 400 to 680 in 6 to 10."""
     slope = given.real(negative_slope, "the slope")
 
     def record(node: Recorded) -> Recorded:

@@ -86,13 +86,13 @@ def logit(x: Any, /) -> SecretArray:
 
 @array_function_beside(_plain_softplus)
 def softplus(x: Any, /) -> SecretArray:
-    """log(1 + e^x), right for any x. Costs 1,700 to 2,000 bits in 25 rounds, or 5,000 in 30."""
+    """log(1 + e^x), right for any x. Costs 1,200 to 2,000 bits in 19 to 33 rounds, or 4,000 to 5,000 in 24 to 38."""
     return of_one(x, "softplus", tails.softplus)
 
 
 @array_function_beside(_plain_erf)
 def erf(x: Any, /) -> SecretArray:
-    """The error function. Costs 1,500 to 1,800 bits in 25 rounds, or 4,000 in 26."""
+    """The error function. Costs 1,200 to 1,800 bits in 23 to 33 rounds, or 3,300 to 4,000 in 26 to 36."""
     return of_one(x, "erf", tails.erf)
 
 
@@ -106,7 +106,7 @@ def erfc(x: Any, /) -> SecretArray:
 def ndtr(x: Any, /) -> SecretArray:
     """The standard normal distribution function, with an absolute error.
 
-    Costs 1,600 to 2,300 bits in 27 rounds, or 4,400 in 27.
+    Costs 1,300 to 2,300 bits in 24 to 37 rounds, or 3,200 to 4,400 in 22 to 39.
     """
     return of_one(x, "ndtr", tails.ndtr)
 
@@ -120,8 +120,8 @@ def _plain_huber(delta: Any, r: Any) -> Any:
 def huber(delta: float, r: Any, /) -> SecretArray:
     """Huber's loss of secret residuals: r^2 / 2 for |r| <= delta, and delta (|r| - delta / 2) beyond, rescaled once.
 
-    Costs 800 bits in 25 rounds. TypeError for a delta that is no public number, ValueError for one below 0 (of which
-    SciPy says infinity).
+    Costs 450 to 800 bits in 10 to 18 rounds, or 800 to 1,350 in 11 to 19. TypeError for a delta that is no public
+    number, ValueError for one below 0 (of which SciPy says infinity).
     """
     bend = given.real(delta, "delta")
     if bend < 0:
