@@ -197,3 +197,12 @@ def test_what_it_is_to_a_policy() -> None:
         assert isinstance(state(function(table, axis=0)), Spread)
     for each in (tc.special.gammaln, tc.special.erfinv, tc.nn.elu, lambda x: tc.array.polyval([1.0, 2, 3], x)):
         assert isinstance(state(each(table)), Rows)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2, 1)])
+def test_lines_of_one_element_of_any_bounds(shape: tuple[int, ...]) -> None:
+    values = np.full(shape, 900.5)
+    x, axis = TrioSession().share(values, bounds=(-(2**20), 2**20)), -1 if shape else None
+    assert (tc.special.softmax(x, axis=axis).reveal() == 1).all()
+    assert (tc.special.log_softmax(x, axis=axis).reveal() == 0).all()
+    assert (tc.special.logsumexp(x, axis=axis).reveal() == 900.5).all()

@@ -57,7 +57,8 @@ def _powers(x: Recorded, axes: tuple[int, ...], name: str) -> _Powers:
         raise ValueError(f"{name} of no elements: the axes {axes} of the shape {shape}")
     nominal = functions.nominal_of(x)
     x = renamed(at_scale(x, nominal), nominal, nominal)
-    top = movement.with_axis_kept(statistics.tournament(x, axes, logic.maximum), axes, len(shape))
+    # of one element a line it is x itself, which the difference below then cancels
+    top = x if terms == 1 else movement.with_axis_kept(statistics.tournament(x, axes, logic.maximum), axes, len(shape))
     below = linear("subtract", x, top)
     wanted = max(nominal, nominal + (terms - 1).bit_length() - _SPARE)
     if wanted > _WIDE_BITS:
