@@ -44,7 +44,7 @@ def test_every_operation_says_what_it_does_with_rows() -> None:
 
 def test_every_flow_has_a_rule() -> None:
     without = {flow for flow in Flow if flow not in axes._RULES}
-    assert without == {Flow.UNKNOWN, Flow.LEAF, Flow.LOOP, Flow.ORDERED}
+    assert without == {Flow.UNKNOWN, Flow.LEAF, Flow.LOOP, Flow.ORDERED, Flow.DRAWN}
 
 
 def random_data(drawn: Drawn, seed: int) -> Data:

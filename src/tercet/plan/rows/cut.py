@@ -30,6 +30,7 @@ from tercet.plan.rows.axes import (
     length,
     walk,
 )
+from tercet.plan.table.operation import Flow
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,8 @@ class Cut:
             if known.axis != axis:
                 raise NotRowwise(index, user, "takes one array along rows in two ways")
             return known.level
+        if op.operation.rows is Flow.DRAWN:
+            raise NotRowwise(value, op, "is drawn once, whole, and meets rows place by place")
         if not op.is_constant:
             axes = None if op.is_leaf else axes_of(op, [self.plan.type_of(one).shape for one in op.inputs])
             if axes is None or not (axes.step is None or isinstance(axes.step, Repeated)):

@@ -278,6 +278,22 @@ class DrawnLines(Attributes):
 
 
 @dataclass(frozen=True, slots=True)
+class DrawnBits(Attributes):
+    """The shape of random bools, and which draw of a plan it is."""
+
+    shape: Counts
+    number: Count
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnIntegers(DrawnBits):
+    """The shape of random integers below 2^bits, which draw of a plan it is, and the ring that they are in."""
+
+    bits: Count
+    ring: Count
+
+
+@dataclass(frozen=True, slots=True)
 class Undoing(Attributes):
     """Whether a permutation is undone, and not applied."""
 

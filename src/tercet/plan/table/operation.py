@@ -131,6 +131,9 @@ class Flow(Enum):
     """As EACH, with a new axis in front."""
     ORDERED = auto()
     """Places depend on values, so every element may be that of any row: it counts as single rows, and is not cut."""
+    DRAWN = auto()
+    """Of no input. It rests on no row, but no two places are alike, so that what it selects or weighs counts as single
+    rows; and it is drawn once in a job, whole, so that it is not cut."""
     LOOP = auto()
 
 

@@ -14,6 +14,7 @@ from tercet.plan.table.operation import Bounding, Data, Flow, Operation, Plain, 
 from tercet.plan.table.ops_angles import ANGLES
 from tercet.plan.table.ops_binades import BINADES
 from tercet.plan.table.ops_bits import BITS
+from tercet.plan.table.ops_draws import DRAWS
 from tercet.plan.table.ops_functions import FUNCTIONS
 from tercet.plan.table.ops_local import LOCAL
 from tercet.plan.table.ops_move import MOVES
@@ -93,6 +94,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     *BINADES,
     *ORDER,
     *PERMUTATIONS,
+    *DRAWS,
     LOOP,
 )
 BY_NAME: Mapping[str, Operation[Any]] = MappingProxyType({op.name: op for op in OPERATIONS})

@@ -388,7 +388,7 @@ PERMUTATIONS: tuple[Operation[Any], ...] = (
         _plain_draw,
         error="any of the permutations, each as likely",
         protocol=_SHUFFLE,
-        rows=Flow.ORDERED,
+        rows=Flow.DRAWN,
         held=_held_moving,
     ),
     Operation(
