@@ -74,11 +74,7 @@ def allowed_error(op: PlanOperation, meant: Any) -> Any:
         assert text.startswith("a quarter of the last bit, relative above 1"), text
         size = np.maximum(np.asarray(np.abs(meant), dtype=object), 1 << op.type.frac_bits)
         return size >> op.type.nominal + 2
-    if (
-        text == "exact"
-        or text.startswith("any of the")
-        or (text.startswith("exact; with a shift") and not op.attrs.shift)
-    ):
+    if text == "exact" or (text.startswith("exact; with a shift") and not op.attrs.shift):
         return 0
     assert "below 1 last bit" in text, text
     return 1

@@ -335,6 +335,20 @@ def test_what_a_job_took(table: Table, net: RemoteSession) -> None:
     assert net.jobs()[0].job == net.last_job.job
 
 
+def test_random_values_at_nodes(table: Table, net: RemoteSession, frame: pd.DataFrame) -> None:
+    """They rest on no row; kept, they stay as they are; rows that a random mask chooses are no aggregate."""
+    noise = net.uniform((), -5, 5)
+    drawn, hidden = tc.reveal(noise, table["age"].sum() + noise)
+    assert hidden == frame.age.sum() + drawn and -5 <= drawn < 5
+    kept = net.bernoulli(len(frame), 0.25).persist()
+    mask = kept.reveal()
+    assert np.array_equal(kept.reveal(), mask) and 30 < mask.sum() < 180
+    assert net.normal((2, 3)).reveal().shape == (2, 3)
+    for chosen in (kept, net.bernoulli(len(frame))):
+        with pytest.raises(Refused, match="row"):
+            tc.where(chosen, table["age"], 0).sum().reveal()
+
+
 def test_several_jobs_at_a_time(table: Table, frame: pd.DataFrame) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

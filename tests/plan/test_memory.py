@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from plan_trio import TrioSession, share_plain
+from tercet.array import draws
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.record.compile import Wanted, compile_plan
@@ -74,6 +75,7 @@ PLANS: dict[str, Callable[[Table], Any]] = {
     "rows sorted": lambda t: t.xp.sort_by(t.x * t.x, t.x, t.y, t.b)[1],
     "permutation": lambda t: t.xp.Permutation.argsort(t.x).compose(t.xp.Permutation.argsort(t.y)).apply(t.x),
     "shuffle": lambda t: t.xp.shuffle(t.x, t.y)[0],
+    "draws": lambda t: draws.uniform(t.session, N, 0, 1, 16),
     "mean of copies": lambda t: t.xp.concat([t.x] * 8).mean(),
     "products": lambda t: t.x * t.y,
     "long products": lambda t: (t.x * t.y) * (t.x * t.x),

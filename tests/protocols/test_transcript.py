@@ -22,7 +22,7 @@ import pytest
 import tercet as tc
 import tercet.protocols
 from plan_trio import TrioSession
-from tercet.array import numeric
+from tercet.array import draws, numeric
 from tercet.plan.network import Network
 from tercet.plan.plan import Plan
 from tercet.plan.record import compile
@@ -43,6 +43,7 @@ from tercet.protocols import (
     turns,
 )
 from tercet.protocols.compare_pc3 import is_negative_pc3
+from tercet.protocols.draws import random_integers
 from tercet.protocols.message import Words
 from tercet.protocols.network import network_rows
 from tercet.protocols.permutation import compose_orders, invert_order, move_by, order_places, random_order
@@ -168,6 +169,7 @@ def of_bits(trio: Trio) -> None:
         trio.run(lambda scope, x, f=form: there_and_back(scope, x, f), trio.share(RING64, np.arange(80)))
     trio.run(lambda scope, x, y: network_rows(scope, x, [y], 2), rows, trio.share(RING64, np.arange(80)))
     trio.run(lambda scope, x: bits.select_rows(scope, x, x), rows)
+    trio.run(lambda scope: random_integers(scope, RING64, 80, 5))
 
 
 def protocol_functions() -> dict[CodeType, str]:
@@ -264,6 +266,7 @@ def everything(session: Any, size: int) -> list[Any]:
         tc.array.var(whole),
         tc.array.bincount(few),
         tc.array.sort(whole),
+        draws.uniform(session, size, 0, 1, 16),
     ]
 
 

@@ -89,8 +89,18 @@ def _inverse(y: Recorded, nominal: int) -> Recorded:
         return found
     if y.type.hi <= 0:
         return negate(found)
-    largest = found.type.magnitude
-    flipped = linear("subtract", found, inject(negative(y), linear("add", found, found)))
+    return _flipped(found, negative(y))
+
+
+def half_normal(v: Recorded, below: Recorded, nominal: int) -> Recorded:
+    """erfinv(1 - v) for v in (0, 1], negative where the bool is set; not rescaled yet."""
+    return _flipped(_found("erfinv", v, nominal), below)
+
+
+def _flipped(x: Recorded, flips: Recorded) -> Recorded:
+    """x that is not negative, with the other sign where the bool is set."""
+    largest = x.type.magnitude
+    flipped = linear("subtract", x, inject(flips, linear("add", x, x)))
     return bounded(flipped, -largest, largest, SELECTED)
 
 
