@@ -42,6 +42,7 @@ from tercet.protocols import (
     truncate,
     turns,
 )
+from tercet.protocols.adders import count_by_adders
 from tercet.protocols.compare_pc3 import is_negative_pc3
 from tercet.protocols.draws import random_integers
 from tercet.protocols.message import Words
@@ -164,6 +165,7 @@ def of_bits(trio: Trio) -> None:
     trio.run(lambda scope, x: bits.bit_and(scope, x, x), b)
     trio.run(bits.prefix_and, rows)
     trio.run(lambda scope, x: count.count_lines(scope, x, 20), b)
+    trio.run(lambda scope, x: count_by_adders(scope, x, 2000), trio.share_bits([True, False] * 2000))
     for form in FORMS:
         trio.run(lambda scope, x, y, f=form: sort_rows(scope, x, [y], 2, 2, f), rows, trio.share(RING64, np.arange(80)))
         trio.run(lambda scope, x, f=form: there_and_back(scope, x, f), trio.share(RING64, np.arange(80)))

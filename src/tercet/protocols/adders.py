@@ -6,13 +6,11 @@ third of all bits goes; of a few that are left the numbers of set ones are count
 
 from __future__ import annotations
 
-import numpy as np
-
 from tercet.protocols.bits import bit_and, bit_and_cost
 from tercet.protocols.cost import Cost
 from tercet.protocols.count import count_lines, count_lines_cost
 from tercet.protocols.scope import Body, Scope
-from tercet.ring import RING64, Bits, cut_bits
+from tercet.ring import RING64, Array, Bits, concatenate, contiguous, cut_bits, stack, zero_bits
 from tercet.sharing import BitShare, Share
 
 WORD = 64
@@ -39,10 +37,8 @@ def _in_words(b: BitShare, terms: int) -> Bits:
     """(2, lines, words): both components, each line in words of its own."""
     lines = b.count // terms
     if terms % WORD == 0:
-        return np.stack([part.reshape(lines, -1) for part in (b.own, b.next)])
-    return np.stack(
-        [np.stack([cut_bits(part, line * terms, terms) for line in range(lines)]) for part in (b.own, b.next)]
-    )
+        return stack([part.reshape(lines, -1) for part in (b.own, b.next)])
+    return stack([stack([cut_bits(part, line * terms, terms) for line in range(lines)]) for part in (b.own, b.next)])
 
 
 def count_by_adders(scope: Scope, b: BitShare, terms: int) -> Body[Share]:
@@ -62,10 +58,10 @@ def count_by_adders(scope: Scope, b: BitShare, terms: int) -> Body[Share]:
         triples = [[columns[weight][:, :, at * n : (at + 1) * n] for at in range(3)] for weight, n in thirds]
         count = WORD * lines * sum(n for _, n in thirds)
         first, second = (
-            np.concatenate([triple[at] ^ triple[2] for triple in triples], axis=2).reshape(2, -1) for at in (0, 1)
+            concatenate([triple[at] ^ triple[2] for triple in triples], axis=2).reshape(2, -1) for at in (0, 1)
         )
         both = yield from bit_and(scope, BitShare(count, *first), BitShare(count, *second))
-        carries = np.stack([both.own, both.next]).reshape(2, lines, -1)
+        carries = stack([both.own, both.next]).reshape(2, lines, -1)
         following = [[column] for column in columns] + [[]]
         start = 0
         for (weight, n), (a, c, d) in zip(thirds, triples, strict=True):
@@ -73,9 +69,9 @@ def count_by_adders(scope: Scope, b: BitShare, terms: int) -> Body[Share]:
             start += n
             following[weight] = [a ^ c ^ d, columns[weight][:, :, 3 * n :], *following[weight][1:]]
             following[weight + 1].append(carry)
-        columns = [np.concatenate(parts, axis=2) for parts in following if parts]
+        columns = [concatenate(parts, axis=2) for parts in following if parts]
     most = max(column.shape[2] for column in columns)
-    left = np.zeros((2, len(columns), lines, most), np.uint64)
+    left = zero_bits((2, len(columns), lines, most))
     for weight, column in enumerate(columns):
         left[:, weight, :, : column.shape[2]] = column
     flat = left.reshape(2, -1)
@@ -84,10 +80,10 @@ def count_by_adders(scope: Scope, b: BitShare, terms: int) -> Body[Share]:
     return Share(RING64, *(_weighed(part) for part in (weighed.own, weighed.next)))
 
 
-def _weighed(counts: np.ndarray) -> np.ndarray:
+def _weighed(counts: Array) -> Array:
     total = RING64.zeros(counts.shape[1])
     for weight in range(counts.shape[0]):
-        total = RING64.add(total, RING64.shl(np.ascontiguousarray(counts[weight]), weight))
+        total = RING64.add(total, RING64.shl(contiguous(counts[weight]), weight))
     return total
 
 

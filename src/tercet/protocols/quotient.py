@@ -15,8 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from tercet.protocols.cost import Cost, Depths
 from tercet.protocols.functions import (
     PIECE,
@@ -32,6 +30,7 @@ from tercet.protocols.pieces import ROTATE_FROM, cost_in_pieces, in_pieces, word
 from tercet.protocols.polynomial import chebyshev
 from tercet.protocols.scope import Body, Scope
 from tercet.protocols.working import Arithmetic, Counting, Parties
+from tercet.ring import broadcast
 from tercet.sharing import Share
 
 MOST_PARTS = 4
@@ -210,7 +209,7 @@ def quotient(scope: Scope, x: Share, y: Share, s: Division, *, exact: bool) -> B
 
 def _spread(x: Share, shape: tuple[int, ...]) -> Share:
     """Repeated to a shape, and flat."""
-    own, following = (np.ascontiguousarray(np.broadcast_to(half, shape)).reshape(-1) for half in (x.own, x.next))
+    own, following = (broadcast(half, shape).reshape(-1) for half in (x.own, x.next))
     return Share(x.ring, own, following)
 
 

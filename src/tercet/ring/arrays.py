@@ -86,6 +86,11 @@ def contiguous(array: Array) -> Array:
     return np.ascontiguousarray(array)
 
 
+def broadcast(array: Array, shape: tuple[int, ...]) -> Array:
+    """The array repeated to a shape that it broadcasts to, without gaps in memory. ValueError for other shapes."""
+    return np.ascontiguousarray(np.broadcast_to(array, shape))
+
+
 def broadcast_shape(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """The shape that arrays of these shapes broadcast to. ValueError if they do not."""
     return np.broadcast_shapes(*shapes)
