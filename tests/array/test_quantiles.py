@@ -107,6 +107,8 @@ def test_what_is_refused() -> None:
         tc.quantile(x, 1.5)
     with pytest.raises(ValueError, match="no elements"):
         tc.median(x[:0])
+    with pytest.raises(ValueError, match="no quantile"):
+        tc.quantile(x, [])
     with pytest.raises(ValueError, match=r"method|valid"):
         tc.quantile(x, 0.5, method="best")
     for odd in (np.ones(2, complex), ["a"], x):

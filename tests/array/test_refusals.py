@@ -34,6 +34,8 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
     "beside a table": (lambda x: pd.DataFrame(np.eye(2)) @ x, TypeError, r"table.to_numpy\(\) @ x"),
     "a function of SciPy": (lambda x: scipy.special.expit(x), TypeError, "no function of NumPy.*tercet.special"),
     "another of SciPy": (lambda x: scipy.special.softmax(x), TypeError, "tercet.special"),
+    "whole quotients by an array": (lambda x: x // np.array([1, 2]), TypeError, "share the divisors"),
+    "secret places of a public table": (lambda x: tc.array.take(np.arange(3), x), TypeError, "tercet.array.lookup"),
     "degrees": (lambda x: np.radians(x), TypeError, "numpy.pi / 180"),
     "decimals": (lambda x: np.round(x, 2), TypeError, r"numpy.round\(x \* 100\) / 100"),
     "tens": (lambda x: np.round(x, -1), TypeError, r"numpy.round\(x / 10\) \* 10"),

@@ -48,7 +48,8 @@ def _dispatched(public: Any, function: Callable[P, R]) -> Callable[P, R]:
             return _in_numpy(public, args, kwargs)  # type: ignore[no-any-return]
         if one_array and args and not isinstance(args[0], SecretArray):
             if _is_public(args[0]) and not isinstance(args[0], list | tuple):
-                raise TypeError(f"{name} of a public array takes public arguments only, no secret ones")
+                instead = "; tercet.array.lookup takes secret places of a public table" if name == "take" else ""
+                raise TypeError(f"{name} of a public array takes public arguments only, no secret ones{instead}")
             raise TypeError(f"{name} takes an array first, secret or public, not {type(args[0]).__name__}")
         for kind in secret:
             if type(kind) is not SecretArray:

@@ -206,7 +206,10 @@ def divmod(x1: Any, x2: Any, /) -> tuple[SecretArray, SecretArray]:
 def _one_divisor(value: Any) -> Any:
     public = public_array(value)
     if public.ndim:
-        raise TypeError("a secret is floor-divided by one public number, not by an array")
+        raise TypeError(
+            "a secret is floor-divided by one public number, not by a public array; share the divisors with "
+            "session.share, and it is exact by these, too"
+        )
     divisor = public.item()
     if not divisor:
         raise ZeroDivisionError("a secret array is divided by 0")

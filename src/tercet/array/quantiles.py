@@ -124,7 +124,9 @@ def _public_places(q: Any) -> NDArray[np.float64]:
 
 
 def _quantiles(x: SecretArray, places: NDArray[np.float64], axis: Any, method: str, keepdims: bool) -> SecretArray:
-    if places.size and not ((places >= 0) & (places <= 1)).all():
+    if not places.size:
+        raise ValueError("no quantile is asked for: q is empty")
+    if not ((places >= 0) & (places <= 1)).all():
         raise ValueError("quantiles are between 0 and 1, percentiles between 0 and 100")
     axes = movement.normal_axes(axis, x.ndim)
     node = settle(build.number(x._node))
@@ -147,7 +149,7 @@ def _quantiles(x: SecretArray, places: NDArray[np.float64], axis: Any, method: s
     following = iter(last[len(lower) :].tolist())
     upper_at = [next(following) if weight else int(last[at]) for at, weight in enumerate(weights)]
     low, high = movement.take(values, last[: len(lower)], 0), movement.take(values, np.array(upper_at, np.int64), 0)
-    divisor = math.lcm(*(weight.denominator for weight in weights)) if weights else 1
+    divisor = math.lcm(*(weight.denominator for weight in weights))
     if not any(weights):
         found, divisor = low, 1
     elif divisor <= _LARGEST_DENOMINATOR**2:
