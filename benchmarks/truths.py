@@ -42,6 +42,10 @@ def _plogp(v: Any) -> Any:
     return -v * mpmath.log(v) if v else mpmath.mpf(0)
 
 
+def _over_half(v: Any) -> Any:
+    return v * mpmath.log(2 * v) if v else mpmath.mpf(0)
+
+
 def _both(x: Any) -> Any:
     """x above -x, so that a function of a column is one of x."""
     return tc.stack([x, -x])
@@ -154,11 +158,24 @@ def _angles() -> list[Real]:
 
 
 def _quotients() -> list[Real]:
+    near = {40: (0.0, 500.0)}
     return [
         Real("reciprocal", tc.array.reciprocal, lambda v: 1 / v, 2**-10, 1000, float32=np.reciprocal),
         Real("100 / x", lambda x: 100 / x, lambda v: 100 / v, 2**-6, 10_000),
         Real("x ** 0.3", lambda x: x**0.3, lambda v: v ** mpmath.mpf(0.3), 0, 1000),
         Real("x ** -1.5", lambda x: x**-1.5, lambda v: v ** mpmath.mpf("-1.5"), 2**-6, 1000),
+        Real("special.xlogy(x, x)", lambda x: special.xlogy(x, x), lambda v: -_plogp(v), 0, 1000, near),
+        Real("special.xlog1py(x, x)", lambda x: special.xlog1py(x, x), lambda v: v * mpmath.log1p(v), 0, 1000, near),
+        Real("special.entr", special.entr, _plogp, 0, 1000, near),
+        Real("special.rel_entr(x, 0.5)", lambda x: special.rel_entr(x, 0.5), _over_half, 0, 1000, near),
+        Real(
+            "special.kl_div(x, 0.5)",
+            lambda x: special.kl_div(x, 0.5),
+            lambda v: _over_half(v) - v + _HALF,
+            0,
+            1000,
+            near,
+        ),
     ]
 
 

@@ -1,5 +1,6 @@
 """`tercet.special`: functions of secret arrays under the names that `scipy.special` has for them."""
 
+from tercet.array.entropies import entr, kl_div, rel_entr, xlog1py, xlogy
 from tercet.array.gamma import digamma, gammaln
 from tercet.array.softmax import log_softmax, logsumexp, softmax
 from tercet.array.special import (
@@ -19,6 +20,7 @@ from tercet.array.special import (
 
 __all__ = [
     "digamma",
+    "entr",
     "erf",
     "erfc",
     "erfinv",
@@ -26,6 +28,7 @@ __all__ = [
     "expit",
     "gammaln",
     "huber",
+    "kl_div",
     "log_expit",
     "log_ndtr",
     "log_softmax",
@@ -33,6 +36,9 @@ __all__ = [
     "logsumexp",
     "ndtr",
     "ndtri",
+    "rel_entr",
     "softmax",
     "softplus",
+    "xlog1py",
+    "xlogy",
 ]

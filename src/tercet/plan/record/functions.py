@@ -21,6 +21,8 @@ from tercet.plan.types import RINGS, Type, smallest_ring
 from tercet.protocols.functions import BELOW, GUARD
 
 _ONE = np.asarray(1)
+LOGARITHM_BITS = {64: 27, 128: 53}
+"""Fractional bits to which a logarithm is sure in each ring."""
 
 
 def exp(x: Recorded, base: str = "exp", plus: int = 0) -> Recorded:

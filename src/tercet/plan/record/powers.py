@@ -15,15 +15,21 @@ from tercet.errors import PlanError
 from tercet.plan.record import logic
 from tercet.plan.record.build import negate, number
 from tercet.plan.record.divide import divide, flipped
-from tercet.plan.record.functions import meant, nominal_of, rsqrt, sqrt, unrounded, unrounded_power
+from tercet.plan.record.functions import (
+    LOGARITHM_BITS,
+    meant,
+    nominal_of,
+    rsqrt,
+    sqrt,
+    unrounded,
+    unrounded_power,
+)
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import number_constant
 from tercet.plan.record.scale import at_scale, fitting_ring, in_ring, renamed
 from tercet.plan.types import RINGS, smallest_ring
 
 _GUARD = 5
-_SURE = {64: 27, 128: 53}
-"""Fractional bits to which a logarithm is sure in each ring."""
 _EXPONENT_BITS = 44
 _LARGEST = 1 << 16
 
@@ -58,7 +64,7 @@ def _of_positive(x: Recorded, exponent: Fraction) -> Recorded:
     fine = nominal + _GUARD + size
     for ring_bits in RINGS:
         needed = smallest_ring(x.type.lo, x.type.hi)
-        if fine > _SURE[ring_bits] or needed is None or needed > ring_bits:
+        if fine > LOGARITHM_BITS[ring_bits] or needed is None or needed > ring_bits:
             continue
         try:
             logarithm = unrounded(x, "log2", (ring_bits,))
