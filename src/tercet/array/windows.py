@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from tercet.plan.record.scale import renamed
 class _Windows:
     """Along some axes, the place of each element of each window; -1 outside of the array."""
 
-    places: tuple[NDArray[np.int64], ...]
+    places: tuple[NDArray[np.int64], ...] = field(repr=False)
     """Of each axis, (windows, elements)."""
     lengths: tuple[int, ...]
 
