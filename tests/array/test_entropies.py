@@ -101,3 +101,11 @@ def test_what_is_refused() -> None:
             function(small, 0.0)
     with pytest.raises(ValueError, match="not negative"):
         tc.special.rel_entr(-1.0, small)
+
+
+@pytest.mark.parametrize(("frac_bits", "most"), [(16, 33), (20, 29), (24, 25), (40, 9)])
+def test_the_largest_numbers_are_those_that_are_said(frac_bits: int, most: int) -> None:
+    session = TrioSession()
+    assert tc.special.entr(session.share(np.ones(2), bounds=(0, 2**most - 1), frac_bits=frac_bits)).shape == (2,)
+    with pytest.raises(PlanError, match="narrower bounds for the number"):
+        tc.special.entr(session.share(np.ones(2), bounds=(0, 2**most), frac_bits=frac_bits))
