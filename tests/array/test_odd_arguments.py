@@ -233,3 +233,10 @@ def test_lists_stand_beside_secret_rows_and_columns() -> None:
     x = TrioSession(parties=True).share([1, 2])
     assert np.vstack([x, [3, 4]]).reveal().tolist() == [[1, 2], [3, 4]]
     assert np.column_stack([x, [3, 4]]).reveal().tolist() == [[1, 3], [2, 4]]
+
+
+@pytest.mark.parametrize("decimals", [2, -2, 2**200, -(2**200), np.int64(2**62)])
+def test_rounding_to_decimals_says_how_and_takes_no_time(decimals: int) -> None:
+    x = TrioSession().share([1.25, 2.5])
+    with pytest.raises(TypeError, match=rf"10\*\*{abs(int(decimals))}"):
+        np.round(x, decimals)

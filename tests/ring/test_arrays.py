@@ -17,16 +17,10 @@ from tercet.ring import (
     cleared,
     concatenate,
     equal,
-    flat_places,
-    inverted,
-    is_order,
     move_axis,
-    order_of,
     pack_bits,
     pack_planes,
-    placed,
     stack,
-    taken,
     unpack_bits,
     unpack_planes,
     word_count,
@@ -139,23 +133,3 @@ def test_one_hot_tables_and_their_entries(values: list[int], width: int, seed: i
         indices = np.full(len(values), index, np.uint8)
         read = table_entry(indices, share, False) ^ table_entry(indices, share ^ table, True)
         assert unpack_bits(read, len(values)).tolist() == [value % modulus == index for value in values]
-
-
-@pytest.mark.parametrize(("lines", "length"), [(1, 1), (1, 1000), (7, 30), (50, 2)])
-def test_orders_sort_keys_and_undo_each_other(lines: int, length: int) -> None:
-    rng = np.random.default_rng(lines)
-    keys = rng.integers(0, 1 << 64, lines * length, dtype=np.uint64)
-    order = order_of(keys, lines)
-    assert order is not None and is_order(order)
-    assert np.array_equal(taken(keys, order).reshape(lines, -1), np.sort(keys.reshape(lines, -1), axis=1))
-    assert np.array_equal(placed(taken(keys, order), order), keys)
-    assert np.array_equal(taken(taken(keys, order), inverted(order)), keys)
-    within = order.reshape(lines, -1) - np.arange(lines)[:, None] * length
-    assert np.array_equal(flat_places(within.astype(np.uint64), lines), order)
-
-
-def test_keys_that_are_equal_give_no_order() -> None:
-    assert order_of(np.array([5, 1, 5], np.uint64), 1) is None
-    assert order_of(np.array([5, 1, 5, 5 + (1 << 48)], np.uint64), 2) is not None
-    for bad in ([0, 0], [1, 2], [-1, 0]):
-        assert not is_order(np.array(bad))

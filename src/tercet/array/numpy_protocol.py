@@ -244,7 +244,7 @@ def _hstack(arrays: Any) -> Any:
 
 def _round(x: Any, decimals: int = 0) -> Any:
     if decimals:
-        factor = 10 ** abs(decimals)
+        factor = f"10**{abs(decimals)}"  # as words: it may be larger than memory
         there, back = ("*", "/") if decimals > 0 else ("/", "*")
         raise TypeError(
             "numpy.round on secret arrays rounds to integers only; "
