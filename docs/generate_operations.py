@@ -73,6 +73,11 @@ def small(ring: int, *shape: int) -> Type:
     return Type(ValueKind.FIXED, shape, ring, FRAC_BITS, FRAC_BITS, -(1 << 24), 1 << 24)
 
 
+def whole(ring: int, bits: int, *shape: int) -> Type:
+    """Integers of so many bits that are not negative."""
+    return Type(ValueKind.INT, shape, ring, 0, 0, 0, (1 << bits) - 1)
+
+
 Example = tuple[str, list[Type], Attributes]
 
 
@@ -189,6 +194,14 @@ def examples(ring: int) -> dict[str, list[Example]]:
         "clip": [("", [many], Bounds(-1000, 1000))],
         "bits": [("32 of each x", [many], BitCount(32))],
         "count": [("each bit of one line", [bits], Axes((0,)))],
+        "lookup": [
+            (
+                f"{1 << width:,} entries of {width} bits",
+                [whole(ring, width, COUNT), whole(ring, width, 1 << width, 1)],
+                NONE,
+            )
+            for width in (8, 16)
+        ],
         "sort": [
             (f"one line, keys of {width} bits", [bool_type((width, 1, COUNT)), small(ring, 1, 1, COUNT)], NONE)
             for width in (8, 32)

@@ -4,6 +4,7 @@
 #include "combine.hpp"
 #include "elementwise.hpp"
 #include "leaf.hpp"
+#include "lookup.hpp"
 #include "matmul128.hpp"
 #include "matmul64.hpp"
 #include "orders.hpp"
@@ -80,6 +81,7 @@ extern const Kernels TERCET_JOIN(kernels_, TERCET_LEVEL) = {
     .unpack_bits = ::unpack_bits,
     .leaf_deal = ::leaf_deal,
     .leaf_eval = ::leaf_eval,
+    .table_product = ::table_product,
     .residues_draw = ::residues_draw,
     .residues_pack = ::residues_pack,
     .residues_unpack = ::residues_unpack,

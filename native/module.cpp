@@ -51,6 +51,7 @@ NB_MODULE(_native, m) {
     bind_orders(handle);
     bind_residues(handle);
     bind_combine(handle);
+    bind_lookup(handle);
     bind_sharewise(handle);
 }
 

@@ -90,6 +90,11 @@ struct Kernels {
                       std::uint64_t* out);
     void (*leaf_eval)(unsigned k, std::size_t groups, std::size_t width, const std::uint64_t* c,
                       const std::uint64_t* share, bool last_ones, std::uint64_t* p, std::uint64_t* g);
+    // lookup.hpp
+    void (*table_product)(std::size_t rows, std::size_t high, std::size_t low, std::size_t width, std::size_t from,
+                          std::size_t end, const std::uint64_t* high_own, const std::uint64_t* high_next,
+                          const std::uint64_t* low_own, const std::uint64_t* low_next, const std::uint64_t* table,
+                          std::size_t pitch, void* sums, std::uint64_t* out);
     void (*residues_draw)(std::size_t n, const std::uint8_t* in, unsigned modulus, unsigned per_word, std::uint8_t* out);
     void (*residues_pack)(std::size_t n, const std::uint8_t* in, unsigned p, std::uint8_t* out);
     void (*residues_unpack)(std::size_t n, const std::uint8_t* in, unsigned p, std::uint8_t* out);

@@ -181,6 +181,14 @@ def _normalise(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
     return x.graph.node("normalise", (x,), Normalisation(bool(rng.integers(2))))
 
 
+def _lookup(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
+    """Places that are said to lie within the table."""
+    x, entries = build.number(x), int(rng.integers(1, 80))
+    x = x.graph.node("rename", (x.graph.node("bound", (x,), StatedBounds(0, entries - 1)),), Scale(0, 0))
+    table = number_constant(x.graph, rng.integers(-9, 100, (entries, 1)), 0, 0, 64)
+    return x.graph.node("reshape", (x.graph.node("lookup", (x, table)),), NewShape(x.type.shape))
+
+
 def _loop(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
     """Two passes over a value whose declared bounds are false."""
     x, y = build.number(x), build.number(y)
@@ -220,4 +228,5 @@ MAKERS: dict[str, Any] = {
     "normalise": _normalise,
     "loop": _loop,
     "clip": _clip,
+    "lookup": _lookup,
 }

@@ -35,6 +35,7 @@ from tercet.protocols import (
     count,
     equality,
     functions,
+    lookup,
     matrix,
     normalise,
     range_check,
@@ -171,6 +172,9 @@ def of_bits(trio: Trio) -> None:
         trio.run(lambda scope, x, f=form: there_and_back(scope, x, f), trio.share(RING64, np.arange(80)))
     trio.run(lambda scope, x, y: network_rows(scope, x, [y], 2), rows, trio.share(RING64, np.arange(80)))
     trio.run(lambda scope, x: bits.select_rows(scope, x, x), rows)
+    table = lookup.TableShape(RING64, 70, 2, 0, 3)
+    entries = lookup.table_bits(table, np.arange(140, dtype=np.uint64).reshape(70, 2) % 8)
+    trio.run(lambda scope, x: lookup.lookup(scope, x, table, entries), trio.share(RING64, np.arange(70)))
     trio.run(lambda scope: random_integers(scope, RING64, 80, 5))
 
 
@@ -256,6 +260,7 @@ def everything(session: Any, size: int) -> list[Any]:
         tc.where(flag, x > y, x == y),
         tc.array.round(x) + tc.array.floor(y * 0.25),
         tc.array.all(flag),
+        tc.array.lookup([5, 9, 2, 7], few),
         numeric.held(x, -900, 900, 16),
         numeric.ratio(y, y, 2, 16),
         numeric.half_normaliser(few + 1, 4)[0],

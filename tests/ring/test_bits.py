@@ -109,3 +109,28 @@ def test_runs_of_bits_from_anywhere_to_anywhere(bits: list[bool], start: int, st
     out = np.zeros(-(-(at + count) // 64), np.uint64)
     floor.put_bits(out, at, cut, count)
     np.testing.assert_array_equal(floor.unpack_bits(out, at + count), [False] * at + bits[start:stop])
+
+
+@pytest.mark.parametrize("high,low", [(1, 4), (3, 4), (5, 8), (4, 16), (7, 32), (3, 64), (2, 128), (2, 256)])
+@pytest.mark.parametrize("rows,width", [(1, 1), (3, 7), (2, 8), (1, 17), (0, 2), (2, 0)])
+def test_products_with_a_table(native: Kernels, high: int, low: int, rows: int, width: int) -> None:
+    rng = np.random.default_rng(high * 1000 + low * 10 + width)
+
+    def draw(*shape: int) -> twin.Bits:
+        return rng.integers(0, 2**64, shape, dtype=np.uint64)
+
+    upper, lower = (draw(high, width), draw(high, width)), (draw(low, width), draw(low, width))
+    table = draw(rows, (high * low + 63) // 64)
+    expected = twin.table_product(upper, lower, table)
+    for threads in (1, 3):
+        assert (floor.table_product(upper, lower, table, threads, native=native) == expected).all()
+
+
+def test_products_with_a_table_of_another_size_are_refused(native: Kernels) -> None:
+    row, four = np.zeros((1, 2), np.uint64), np.zeros((4, 2), np.uint64)
+    with pytest.raises(ValueError, match="power of two"):
+        floor.table_product((row, row), (row, row), row[:, :1].copy(), native=native)
+    with pytest.raises(ValueError, match="for each pair"):
+        floor.table_product((row, row), (four, four), row, native=native)
+    with pytest.raises(ValueError, match="one length"):
+        floor.table_product((row, row), (four[:, :1].copy(),) * 2, row[:, :1].copy(), native=native)

@@ -115,3 +115,12 @@ def leaf_eval(c_planes: Bits, share: Bits, last_ones: bool) -> tuple[Bits, Bits]
         g.append(pack_bits(np.array([np.bitwise_xor.reduce(full[:c, i]) for i, c in columns], np.bool_)))
     shape = len(c_planes), width
     return np.array(p, np.uint64).reshape(shape), np.array(g, np.uint64).reshape(shape)
+
+
+def table_product(high: tuple[Bits, Bits], low: tuple[Bits, Bits], table: Bits) -> Bits:
+    out = np.zeros((table.shape[0], high[0].shape[1]), np.uint64)
+    for row, bits in zip(out, table, strict=True):
+        for at in np.flatnonzero(unpack_bits(bits, high[0].shape[0] * low[0].shape[0])):
+            i, j = divmod(int(at), low[0].shape[0])
+            row ^= (high[0][i] & (low[0][j] ^ low[1][j])) ^ (high[1][i] & low[0][j])
+    return out

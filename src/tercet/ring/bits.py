@@ -144,3 +144,16 @@ def leaf_eval(c_planes: Bits, share: Bits, last_ones: bool, *, native: Kernels =
     p, g = np.empty(shape, np.uint64), np.empty(shape, np.uint64)
     native.leaf_eval(c_planes, share, last_ones, p, g)
     return p, g
+
+
+def table_product(
+    high: tuple[Bits, Bits], low: tuple[Bits, Bits], table: Bits, threads: int = 1, *, native: Kernels = NATIVE
+) -> Bits:
+    """A party's part of sums of products of shared bits: row r is that of the XOR of high_i AND low_j over all i, j
+    where bit i * (rows of low) + j of row r of the public table is set.
+
+    `high` and `low` are the party's two components, (rows, words) each; the lower rows are a power of two, 4 at least.
+    """
+    out = np.empty((table.shape[0], high[0].shape[1]), np.uint64)
+    native.table_product(*high, *low, table, out, threads)
+    return out

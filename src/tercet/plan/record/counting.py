@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tercet.errors import PlanError
-from tercet.plan.record.build import broadcast_to, linear, number, total
+from tercet.plan.record.build import as_node, broadcast_to, linear, number, total
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.logic import logical_and, logical_not, logical_xor
-from tercet.plan.record.scale import renamed
+from tercet.plan.record.public import DEFAULT_FRAC_BITS
+from tercet.plan.record.scale import at_scale, renamed
 from tercet.plan.table.attributes import Axes, Axis, BitCount, NewShape, Ranges
+from tercet.plan.table.ops_order import table_shape
 from tercet.plan.types import limit
+from tercet.protocols.lookup import lookup_cost
 
 
 def count(x: Recorded, axes: tuple[int, ...]) -> Recorded:
@@ -76,6 +81,21 @@ def one_hot(planes: list[Recorded]) -> Recorded:
         above = logical_and(hot, wide)
         hot = hot.graph.node("concat", (logical_xor(hot, above), above), Axis(0))
     return hot
+
+
+def looked_up(places: Recorded, table: NDArray[Any]) -> Recorded | None:
+    """(columns, ...): the lines of a public table (entries, columns), at places that are within it; None where
+    `one_hot` vectors as words send less, as they do of many columns."""
+    x = number(places)
+    real = table.dtype.kind == "f"
+    entries = as_node(x.graph, table, DEFAULT_FRAC_BITS)
+    s = table_shape(entries.type)
+    count = max(1, min(x.type.size, 1 << 15))
+    words = ((2 << s.digit) + s.columns) * s.ring.word_bytes * count
+    if lookup_cost(count, s).bytes_per_party > words:
+        return None
+    found = x.graph.node("lookup", (x, entries))
+    return renamed(at_scale(found, DEFAULT_FRAC_BITS), DEFAULT_FRAC_BITS, DEFAULT_FRAC_BITS) if real else found
 
 
 def _both(a: Recorded, b: Recorded) -> Recorded:

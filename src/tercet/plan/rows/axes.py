@@ -92,7 +92,7 @@ class Repeated:
 
 @dataclass(frozen=True, slots=True)
 class Stacked:
-    """Several results of each element, along a new first axis."""
+    """Several results of each element of the first operand, along a new first axis; a second one is public."""
 
 
 AxisStep: TypeAlias = Summed | Moved | Sliced | Taken | Chained | Concatenated | Repeated | Stacked
@@ -117,7 +117,7 @@ class AxisMeaning:
 
     def from_meeting(self, place: int, axis: int) -> int | None:
         """The axis of operand `place` that goes to `axis` where they meet; None if it has none of its own."""
-        if place and isinstance(self.step, Taken):
+        if place and isinstance(self.step, Taken | Stacked):
             return None
         if not self.inserted:
             return axis

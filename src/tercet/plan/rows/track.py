@@ -242,7 +242,7 @@ class _Tracker:
             case Repeated():
                 return repeated(facts, shape)
             case Stacked():
-                return each(shape, operands)
+                return each(shape, operands[:1])
 
     def _met(self, axes: AxisMeaning, operands: Sequence[TrackedOperand]) -> Facts:
         """Operands broadcast together, each with the axis that is inserted."""

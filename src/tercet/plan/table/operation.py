@@ -128,7 +128,7 @@ class Flow(Enum):
     TAKE = auto()
     CONCAT = auto()
     STACKED = auto()
-    """As EACH, with a new axis in front."""
+    """As EACH of the first input, with a new axis in front; a second one is a public table."""
     ORDERED = auto()
     """Places depend on values, so every element may be that of any row: it counts as single rows, and is not cut."""
     DRAWN = auto()

@@ -1,4 +1,4 @@
-"""Operations that ordering and counting rest on: numbers as bits, how many bits are set."""
+"""Operations that ordering and counting rest on: numbers as bits, how many bits are set, entries of tables."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tercet.plan.table.attributes import Axes, BitCount
+from tercet.plan.table.attributes import Attributes, Axes, BitCount
 from tercet.plan.table.operation import (
     Call,
+    Constant,
     Flow,
     Operation,
     Plain,
@@ -28,8 +29,9 @@ from tercet.protocols.adders import count_by_adders, count_by_adders_cost
 from tercet.protocols.convert import words_to_bits, words_to_bits_cost
 from tercet.protocols.cost import NOTHING, Cost
 from tercet.protocols.count import count_lines, count_lines_cost
+from tercet.protocols.lookup import TableShape, lookup, lookup_cost, table_bits
 from tercet.protocols.scope import Body, Scope
-from tercet.ring import pack_bits, unpack_bits
+from tercet.ring import pack_bits, ring, unpack_bits
 from tercet.sharing import BitShare, Share
 
 
@@ -107,6 +109,53 @@ def _plain_count(inputs: Sequence[Plain], attrs: Axes, out: Type) -> Plain:
     return np.asarray(np.count_nonzero(inputs[0], axis=attrs.axes)).astype(object)
 
 
+MAX_ENTRIES = 1 << 16
+
+
+def table_shape(table: Type) -> TableShape:
+    """The public numbers of a table of stored integers, (entries, columns)."""
+    entries, columns = table.shape
+    return TableShape(ring(table.ring), entries, columns, table.lo, max(1, (table.hi - table.lo).bit_length()))
+
+
+def _infer_lookup(inputs: Sequence[Type], attrs: Attributes) -> Type:
+    """Of places and a public table, (entries, columns)."""
+    arity(inputs, 2)
+    x, table = inputs
+    need(not x.is_bool and not table.is_bool, "takes numbers, got bools")
+    need(len(table.shape) == 2 and table.size > 0, f"takes a table of entries and columns, not of shape {table.shape}")
+    entries, columns = table.shape
+    need(entries <= MAX_ENTRIES, f"a table of {entries} entries")
+    inside = x.kind is ValueKind.INT and 0 <= x.lo <= x.hi < entries
+    need(inside, f"places reach from {x.lo} to {x.hi} in a table of {entries} entries")
+    return table.with_shape((columns, *x.shape))
+
+
+def _run_lookup(scope: Scope, call: Call[Attributes], x: Share, table: Constant) -> Body[Share]:
+    s = table_shape(call.inputs[1])
+    return shaped(call, lookup(scope, x.flat(), s, table_bits(s, table.words)))
+
+
+def _cost_lookup(call: Call[Attributes]) -> Cost:
+    return lookup_cost(call.inputs[0].size, table_shape(call.inputs[1]))
+
+
+def _held_lookup(call: Call[Attributes]) -> int:
+    """One-hot vectors and what they are made of, both components; bits of the result, dealt and summed."""
+    s = table_shape(call.inputs[1])
+    return call.inputs[0].size * (3 * (2 << s.digit) + 4 * s.columns * s.width) // 4 + _cost_lookup(call).total_bytes
+
+
+def _plain_lookup(inputs: Sequence[Plain], attrs: Attributes, out: Type) -> Plain:
+    """Of whatever places: two digits of them count, and what has no entry is the least number of the table."""
+    x, table = inputs
+    entries = table.shape[0]
+    digit = max(2, ((entries - 1).bit_length() + 1) // 2)
+    places = np.asarray(x, dtype=object) % (1 << 2 * digit)
+    found = np.where(places < entries, table.T[:, np.minimum(places, entries - 1).astype(np.int64)], out.lo)
+    return np.asarray(found, dtype=object)
+
+
 ORDER: tuple[Operation[Any], ...] = (
     Operation(
         "bits",
@@ -129,5 +178,19 @@ ORDER: tuple[Operation[Any], ...] = (
         _plain_count,
         protocol="full adders; one cross term modulo 2^w, w one more than the bits of the length; its wrap as another",
         rows=Flow.SUM,
+    ),
+    Operation(
+        "lookup",
+        165,
+        "the lines of a public table at secret places, its columns along a new first axis",
+        Attributes,
+        _infer_lookup,
+        only(_run_lookup, _cost_lookup),
+        _plain_lookup,
+        protocol="one-hot vectors of two digits, one AND of their product with the table's bits; sums of bits",
+        rows=Flow.STACKED,
+        public=(1,),
+        needs_public=True,
+        held=_held_lookup,
     ),
 )
