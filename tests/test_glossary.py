@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import typer.main
 
 import tercet
+from source_files import modules
 from tercet import linalg, linear_model, nn, special, stats
 from tercet.cli.app import app
 
@@ -22,11 +24,13 @@ ENDINGS = ("", "s", "es", "d", "ed", "er", "ing", "ment")
 """Of an English word in a name: datasets, emulated."""
 
 
+@functools.cache
 def terms() -> dict[str, str]:
     """The words of the table, each with where it is met; `meaning` in the head of the table is none."""
     return {word: row[2] for row in ROW.findall(PAGE) for word in row[0].split(", ") if word != "word"}
 
 
+@functools.cache
 def general() -> set[str]:
     """The words that mean what they mean everywhere."""
     return {word for line in GENERAL.findall(PAGE) for word in line.split(", ")}
@@ -78,13 +82,23 @@ def test_the_glossary_is_read() -> None:
     assert words_of("linear_model") == ["linear", "model"] and words_of("accept-head") == ["accept", "head"]
 
 
+@functools.cache
+def package_text() -> str:
+    return "\n".join(path.read_text(encoding="utf-8") for path in modules())
+
+
+@functools.cache
+def whole_command() -> Any:
+    return typer.main.get_command(app)
+
+
 @pytest.mark.parametrize("word", sorted(terms()))
 def test_a_word_of_the_glossary_is_met_where_it_says(word: str) -> None:
     """Its places are names of the package, commands that exist, pages, or arguments and attributes in the code."""
-    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    sources, everything = package_text(), whole_command()
     for place in re.findall(r"`([^`]+)`", terms()[word]):
         if place.startswith("tercet "):
-            command = typer.main.get_command(app)
+            command = everything
             for part in place.split()[1:]:
                 command = getattr(command, "commands", {}).get(part)
                 assert command is not None, f"{word}: there is no command {place}"

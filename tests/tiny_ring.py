@@ -125,6 +125,7 @@ class Draws:
         self.runs = 1 << bits
         self.used = 0
         self.drawn: dict[tuple[int, int, int, int], list[tuple[int, int]]] = {}
+        self._packed: dict[tuple[int, int, int, int], Array] = {}
 
     def form(self, nbytes: int) -> tuple[int, int, int]:
         """Rows, bits that a value takes, bits that it has."""
@@ -137,13 +138,14 @@ class Draws:
         raise AssertionError
 
     def fill(self, address: tuple[int, int, int, int], out: Array) -> None:
-        rows, size, meant = self.form(out.nbytes)
         if address not in self.drawn:
+            rows, size, meant = self.form(out.nbytes)
             self.drawn[address] = [(self.used + row * meant, meant) for row in range(rows)]
             self.used += rows * meant
             assert self.used <= self.bits, "more draws than expected"
-        values = np.concatenate([self.digits(*place) for place in self.drawn[address]])
-        out[...] = pack_fields(values, size)
+            values = np.concatenate([self.digits(*place) for place in self.drawn[address]])
+            self._packed[address] = pack_fields(values, size)
+        out[...] = self._packed[address]
 
     def digits(self, place: int, bits: int) -> Array:
         return digits_of_runs(self.runs, place, bits)
@@ -186,9 +188,8 @@ def tiny_views(
     `bits`: of all draws together, so that there are 2^bits runs, each with other draws; or, at least 6, more than the
     `drawn` bits of a small protocol, whose runs then come equally often.
     """
-    trio = Trio(0, balance=False)
     draws = Draws(ring, field, bits)
-    trio.streams = {party: DrawsOf(draws, party) for party in PARTIES}  # type: ignore[misc]
+    trio = Trio(0, balance=False, streams={party: DrawsOf(draws, party) for party in PARTIES})
     results = trio.run(body, *inputs, solo=solo)
     assert draws.used == (bits if drawn is None else drawn), f"the protocol draws {draws.used} bits"
     views: Views = {}
@@ -196,16 +197,16 @@ def tiny_views(
         held = (party, party.next, ALL)
         known = [place for address, places in sorted(draws.drawn.items()) if address[0] in held for place in places]
         columns = [(draws.digits(*place), place[1]) for place in known]
-        for part in trio.post.parts[party]:
-            columns += draws.read(part)
-        assert sum(width for _, width in columns) < 64
-        key = np.zeros(draws.runs, np.uint64)
-        for values, width in columns:
-            assert int(values.max()) >> width == 0, "a message is wider than it was taken for"
-            key <<= np.uint64(width)
-            key |= values
-        if sum(width for _, width in columns) <= 32:
-            key = key.astype(np.uint32)  # sorted in half the time
+        said = [column for part in trio.post.parts[party] for column in draws.read(part)]
+        assert all(int(values.max()) >> width == 0 for values, width in said), (
+            "a message is wider than it was taken for"
+        )
+        width = sum(width for _, width in [*columns, *said])
+        assert width < 64
+        key = np.zeros(draws.runs, np.uint32 if width <= 32 else np.uint64)  # sorted in half the time
+        for values, bits in [*columns, *said]:
+            key <<= bits
+            key |= values.astype(key.dtype, copy=False)
         key.sort()
         views[party] = sha256(key).hexdigest()
     return views, results

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -117,14 +117,17 @@ def check_transcripts(post: Post, *, masks: bool) -> None:
 class Trio:
     """Fixture: shares, runs bodies at three parties, reconstructs, counts. Seeded by `seed` for replay."""
 
-    def __init__(self, seed: int = 0, *, balance: bool = True) -> None:
+    def __init__(self, seed: int = 0, *, balance: bool = True, streams: Mapping[Party, Any] | None = None) -> None:
         self.balance = balance
         self.rng = np.random.default_rng(seed)
-        keys = {party: self.rng.bytes(16) for party in PARTIES}
-        common = self.rng.bytes(16)
-        self.streams = {p: Streams({p: keys[p], p.next: keys[p.next], ALL: common}) for p in PARTIES}
+        self.streams: Mapping[Party, Any] = self._streams() if streams is None else streams
         self.operations = 0
         self.post = Post()
+
+    def _streams(self) -> dict[Party, Streams]:
+        keys = {party: self.rng.bytes(16) for party in PARTIES}
+        common = self.rng.bytes(16)
+        return {p: Streams({p: keys[p], p.next: keys[p.next], ALL: common}) for p in PARTIES}
 
     def share(self, ring: Ring, values: Any) -> dict[Party, Share]:
         words = ring.from_ints(values)

@@ -11,10 +11,9 @@ import pytest
 from scipy.interpolate import PPoly
 
 import tercet.array as tc
-from function_sweeps import stored, swept
+from function_sweeps import errors, kept, stored, swept, unclaimed
 from plan_trio import TrioSession
 from tercet.errors import PlanError
-from tercet.plan.plan import Plan
 
 SCALES = [16, 20, 24, 40]
 
@@ -27,16 +26,12 @@ def worst(function: Callable[[Any], Any], true: Callable[[Any], Any], ends: tupl
     session = TrioSession(parties=True)
     result = function(stored(session, values, (ends[0] * one, ends[1] * one), frac_bits))
     assert result.frac_bits == frac_bits
-    kept = session.stored[tc.persist(result)[0].node.data]
-    assert not any(op.type.claimed for op in Plan.from_bytes(session.plans[-1].to_bytes()).operations)
+    found = kept(session, result)
+    assert unclaimed(session)
     lo, hi = result.bounds
-    found = []
-    with mpmath.workdps(60):
-        for value, word in zip(values, kept, strict=True):
-            number, wanted = mpmath.ldexp(int(word), -frac_bits), true(mpmath.ldexp(value, -frac_bits))
-            assert lo <= number <= hi
-            found.append(float((number - wanted) / max(1, abs(wanted)) * one))
-    return max(map(abs, found)), abs(np.mean(found)), (float(lo), float(hi))
+    assert lo * one <= min(found) and max(found) <= hi * one
+    error = errors(found, values, true, frac_bits)
+    return max(map(abs, error)), abs(np.mean(error)), (float(lo), float(hi))
 
 
 def horner(p: Any) -> Callable[[Any], Any]:

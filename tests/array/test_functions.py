@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tercet as tc
-from function_sweeps import ACCURACY, stored, swept
+from function_sweeps import ACCURACY, kept, stored, swept, unclaimed, worst
 from plan_trio import TrioSession
 from tercet.errors import PlanError
 from tercet.plan.plan import Plan
@@ -63,13 +63,9 @@ def test_at_most_two_last_bits(name: str, frac_bits: int) -> None:
         values = swept(lo, hi, seed, 150)
         session = TrioSession(parties=True, seed=seed)
         result = function(stored(session, values, (lo, hi), frac_bits))
-        kept = session.stored[tc.persist(result)[0].node.data]
+        found = kept(session, result)
         assert result.frac_bits == frac_bits
-        with mpmath.workdps(50):
-            for value, found in zip(values, kept, strict=True):
-                wanted = true(mpmath.ldexp(value, -frac_bits))
-                error = abs(mpmath.ldexp(int(found), -frac_bits) - wanted) / max(1, abs(wanted))
-                assert error * one <= 2, (name, value)
+        assert worst(found, values, true, frac_bits) <= 2, name
 
 
 MADE: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], list[tuple[float, float]]]] = {
@@ -98,12 +94,9 @@ def test_what_is_made_of_others_is_at_most_two_last_bits_off(name: str, frac_bit
         values = swept(lo, hi, seed, 120)
         session = TrioSession(parties=True, seed=seed)
         result = function(stored(session, values, (lo, hi), frac_bits))
-        kept = session.stored[tc.persist(result)[0].node.data]
+        found = kept(session, result)
+        assert worst(found, values, true, frac_bits) <= 2, name
         with mpmath.workdps(50):
-            for value, found in zip(values, kept, strict=True):
-                wanted = true(mpmath.ldexp(value, -frac_bits))
-                error = abs(mpmath.ldexp(int(found), -frac_bits) - wanted) / max(1, abs(wanted))
-                assert error * one <= 2, (name, value)
             for bound, end in zip(result.bounds, (lo, hi), strict=True):
                 if name in ("sin", "cos"):
                     assert abs(bound) < 1 + 2 / one
@@ -111,7 +104,7 @@ def test_what_is_made_of_others_is_at_most_two_last_bits_off(name: str, frac_bit
                     # as tight as the function permits; of logaddexp, up to log 2
                     room = 0.7 if name == "logaddexp" else 0.001
                     assert abs(bound - float(true(mpmath.ldexp(end, -frac_bits)))) < room
-        assert not any(op.type.claimed for op in Plan.from_bytes(session.plans[-1].to_bytes()).operations)
+        assert unclaimed(session)
 
 
 def test_two_secrets_and_the_domain_of_what_is_made_of_others() -> None:
@@ -140,16 +133,12 @@ def test_what_has_limits_is_at_most_two_last_bits_off(name: str, frac_bits: int)
         values = swept(lo, hi, seed, 120 if seed else 250)
         session = TrioSession(parties=True, seed=seed)
         result = function(stored(session, values, (lo, hi), frac_bits))
-        kept = session.stored[tc.persist(result)[0].node.data]
-        with mpmath.workdps(50):
-            for value, found in zip(values, kept, strict=True):
-                x = mpmath.ldexp(value, -frac_bits)
-                wanted = true(x)
-                error = abs(mpmath.ldexp(int(found), -frac_bits) - wanted) / max(1, abs(wanted))
-                assert error * one <= 2, (name, value)
-                if name in LIMITS and abs(x) > 45:
-                    assert int(found) == LIMITS[name][x > 0] * one
-        assert not any(op.type.claimed for op in Plan.from_bytes(session.plans[-1].to_bytes()).operations)
+        found = kept(session, result)
+        assert worst(found, values, true, frac_bits) <= 2, name
+        for value, word in zip(values, found, strict=True):
+            if name in LIMITS and abs(value) > 45 * one:
+                assert int(word) == LIMITS[name][value > 0] * one
+        assert unclaimed(session)
 
 
 @pytest.mark.parametrize("name", TAILS)

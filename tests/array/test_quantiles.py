@@ -50,7 +50,7 @@ def test_median(x: Any, run: bool, keepdims: bool, data: Any) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @given(x=numeric(st.sampled_from([(1,), (2,), (7,), (10,), (3, 4)])), run=parties)
-@settings(max_examples=5)
+@settings(max_examples=3)
 def test_quantiles_by_every_method(method: str, x: Any, run: bool) -> None:
     session, q = TrioSession(parties=run), [0.0, 0.25, 0.5, 0.9, 1.0, 1 / 3]
     secret = share(session, x)

@@ -198,8 +198,8 @@ def test_marks_and_line_ends(write: Write) -> None:
 
 
 def test_a_very_wide_table(write: Write) -> None:
-    names = [f"c{k}" for k in range(2000)]
-    rows = ["\n" + ",".join(str(k % 90 + r) for k in range(2000)) for r in range(3)]
+    names = [f"c{k}" for k in range(700)]
+    rows = ["\n" + ",".join(str(k % 90 + r) for k in range(700)) for r in range(3)]
     assert infer(write(",".join(names) + "".join(rows))).schema.names == tuple(names)
 
 

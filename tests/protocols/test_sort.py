@@ -116,7 +116,7 @@ def test_what_is_opened_is_uniform_given_all_that_a_party_knows(
     for module in (sort, permutation):
         monkeypatch.setattr(module, "draw_shuffle", drawing)
         monkeypatch.setattr(module, "open_shuffled", opening)
-    runs = 400
+    runs = 200
     for _ in range(runs):
         trio.run(
             lambda s, k, a: sort_rows(s, k, [a], 1, 2, form),

@@ -193,12 +193,12 @@ def protocol_functions() -> dict[CodeType, str]:
 def called() -> Iterator[set[CodeType]]:
     """The code of all functions that run meanwhile."""
     seen: set[CodeType] = set()
-    before = sys.getprofile()
-    sys.setprofile(lambda frame, event, _: seen.add(frame.f_code))
+    before = sys.gettrace()
+    sys.settrace(lambda frame, event, _: seen.add(frame.f_code))  # None: no line within is traced
     try:
         yield seen
     finally:
-        sys.setprofile(before)
+        sys.settrace(before)
 
 
 def test_of_every_protocol_function() -> None:

@@ -116,7 +116,7 @@ def test_misuse() -> None:
 
 
 @pytest.mark.parametrize("turned", [False, True])
-@pytest.mark.parametrize("shape", [(450, 449, 451), (448, 700, 1201), (899, 901, 897)])
+@pytest.mark.parametrize("shape", [(450, 449, 451), (448, 700, 1201), (899, 901, 97)])
 def test_large_products_are_those_of_their_slices(any_ring: Ring, shape: tuple[int, int, int], turned: bool) -> None:
     """Several blocks in every direction, and tiles that are not full, against products of one block of the depth."""
     rows, depth, columns = shape if any_ring.bits == 64 else tuple(side // 2 for side in shape)

@@ -55,8 +55,8 @@ def ring(endpoint: Endpoint) -> Any:
 
 
 def both_ways(endpoint: Endpoint) -> Any:
-    """Send and receive 100 MB at the same time, with the next party too."""
-    big = np.full(12_500_000, endpoint.me, np.uint64)
+    """Send and receive 32 MB at the same time, with the next party too."""
+    big = np.full(4_000_000, endpoint.me, np.uint64)
     others = [peer for peer in (SessionPeer.P1, SessionPeer.P2, SessionPeer.P3) if peer != endpoint.me]
     address = Address(JOB, 1, 0)
     for peer in others:

@@ -7,12 +7,13 @@ their magnitudes add up to 1 at most, times 2^coefficient_bits. `tercet.protocol
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
 import mpmath
+import scipy.special
 
 from making.common import Vector, vector
+from making.function import interpolation
 
 DIGITS = 50
 NDTR_END = 8
@@ -27,12 +28,21 @@ def tables() -> dict[str, Table]:
         "gammaln": (mpmath.loggamma, range(25), range(41)),
         "digamma": (mpmath.digamma, range(41), range(41)),
         "log_ndtr": (_log_ndtr, range(1, 15), range(-3, 35)),
-        "erfinv": (lambda u: mpmath.erfinv(1 - u), range(-30, 0), range(-46, 0)),
+        "erfinv": (_inverse_erfc, range(-30, 0), range(-46, 0)),
     }
 
 
 def _log_ndtr(v: Any) -> Any:
     return mpmath.log(mpmath.erfc((v - NDTR_END) / mpmath.sqrt(2)) / 2)
+
+
+def _inverse_erfc(u: Any) -> Any:
+    """Two steps of Halley from what a float knows: 15 digits, 45, and all."""
+    at = mpmath.mpf(scipy.special.erfcinv(float(u)))
+    for _ in range(2):
+        step = (u - mpmath.erfc(at)) * mpmath.sqrt(mpmath.pi) / 2 * mpmath.exp(at * at)
+        at -= step / (1 + at * step)
+    return at
 
 
 PRECISIONS = (("narrow", 31, 30), ("wide", 56, 50))
@@ -44,12 +54,7 @@ POINTS = MOST + 8
 def series(function: Callable[[Any], Any], binade: int) -> list[Any]:
     """Coefficients of the interpolation over one binade in POINTS points."""
     half = mpmath.mpf(2) ** (binade - 1)
-    values = [function(half * (3 + _cosine(1, k))) for k in range(POINTS)]
-    found = []
-    for j in range(MOST + 1):
-        total = sum(value * _cosine(j, k) for k, value in enumerate(values))
-        found.append(total * (2 if j else 1) / POINTS)
-    return found
+    return interpolation(lambda t: function(half * (3 + t)), MOST, POINTS)
 
 
 def row(found: list[Any], bits: int, sure: int) -> tuple[int, list[int]]:
@@ -59,16 +64,6 @@ def row(found: list[Any], bits: int, sure: int) -> tuple[int, list[int]]:
     while kept > 1 and sum(map(abs, found[kept - 1 :])) < mpmath.ldexp(1, exponent - sure - 3):
         kept -= 1
     return exponent, [int(mpmath.nint(mpmath.ldexp(value, bits - exponent))) for value in found[:kept]]
-
-
-@cache
-def _cosine_of(turn: int) -> Any:
-    return mpmath.cos(mpmath.pi * turn / (2 * POINTS))
-
-
-def _cosine(j: int, k: int) -> Any:
-    """cos(j (2 k + 1) pi / (2 POINTS))."""
-    return _cosine_of(j * (2 * k + 1) % (4 * POINTS))
 
 
 def make() -> Iterator[tuple[str, Vector]]:

@@ -112,16 +112,22 @@ def tail_series(name: str, frac_bits: int, bits: int) -> tuple[int, list[int]]:
     return quarters, found[:kept]
 
 
-def chebyshev(function: Callable[[Any], Any], degree: int, bits: int) -> list[int]:
-    """Coefficients of the interpolation in more points than the degree, cut there, times 2^bits."""
-    points = degree + 40
-    angles = [mpmath.pi * (2 * k + 1) / (2 * points) for k in range(points)]
-    values = [function(mpmath.cos(angle)) for angle in angles]
+def interpolation(function: Callable[[Any], Any], degree: int, points: int) -> list[Any]:
+    """Coefficients of T_0 .. T_degree of the interpolation in so many points, more than the degree."""
+    # cos(j (2 k + 1) pi / (2 points)) has as many values as there are angles
+    cosine = [mpmath.cos(mpmath.pi * turn / (2 * points)) for turn in range(4 * points)]
+    values = [function(cosine[2 * k + 1]) for k in range(points)]
     found = []
     for j in range(degree + 1):
-        total = sum(value * mpmath.cos(j * angle) for value, angle in zip(values, angles, strict=True))
-        found.append(int(mpmath.nint(total * (2 if j else 1) / points * mpmath.mpf(2) ** bits)))
+        total = sum(value * cosine[j * (2 * k + 1) % (4 * points)] for k, value in enumerate(values))
+        found.append(total * (2 if j else 1) / points)
     return found
+
+
+def chebyshev(function: Callable[[Any], Any], degree: int, bits: int) -> list[int]:
+    """Coefficients of the interpolation in more points than the degree, cut there, times 2^bits."""
+    found = interpolation(function, degree, degree + 40)
+    return [int(mpmath.nint(value * mpmath.mpf(2) ** bits)) for value in found]
 
 
 def make() -> Iterator[tuple[str, Vector]]:
