@@ -194,24 +194,6 @@ def test_decimals_stay_decimals() -> None:
     check(stats.rankdata(x, "dense"), np.array([3, 2, 3, 1]))
 
 
-NULLABLE: dict[str, Any] = {
-    "ranks": lambda x: stats.rankdata(x),
-    "mode": lambda x: stats.mode(x),
-    "distinct": lambda x: tc.unique_counts(x, size=2),
-    "top_k": lambda x: tc.top_k(x, 2),
-    "compaction": lambda x: tc.compact(x.notna(), x),
-    "sort": lambda x: tc.sort(x),
-}
-
-
-@pytest.mark.parametrize("what", NULLABLE)
-def test_missing_values_are_refused_with_what_to_do(what: str) -> None:
-    session = TrioSession()
-    x = NullableArray.of_values(session.share([1, 2, 3], bounds=(0, 5)), session.share([True, False, True]))
-    with pytest.raises(TypeError, match="fillna"):
-        NULLABLE[what](x)
-
-
 def test_a_nullable_condition_counts_what_is_unknown_as_false() -> None:
     session = TrioSession()
     flags = NullableArray.of_values(session.share([True, True, False]), session.share([False, True, True]))

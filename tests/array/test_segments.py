@@ -11,7 +11,6 @@ import tercet.array as tc
 from array_strategies import check
 from plan_trio import TrioSession
 from tercet.array.decimals import DecimalArray
-from tercet.array.nullable import NullableArray
 from tercet.errors import PlanError
 from tercet.plan.network import LAN, WAN
 
@@ -87,16 +86,6 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "a method": (lambda s, x, g: tc.segment_rank(x, g, "first"), ValueError, "average, min"),
     "one number": (lambda s, x, g: tc.segment_sum(x[0], g, 2), ValueError, "first axis"),
     "another session": (lambda s, x, g: tc.segment_sum(TrioSession().share([1, 2, 3]), g, 2), ValueError, "sessions"),
-    "missing values": (
-        lambda s, x, g: tc.segment_sum(NullableArray.of_values(x, s.share([True, False, True])), g, 2),
-        TypeError,
-        "fillna",
-    ),
-    "missing groups": (
-        lambda s, x, g: tc.segment_max(x, NullableArray.of_values(g, s.share([True, False, True])), 2),
-        TypeError,
-        "fillna",
-    ),
 }
 
 

@@ -17,6 +17,7 @@ from plan_trio import TrioSession
 from random_plans import Drawn, drawn_plans
 from tercet import nn, stats
 from tercet.array import loop
+from tercet.array.nullable import NullableArray
 from tercet.errors import IntegrityError, PlanError
 from tercet.linear_model import LinearRegression
 from tercet.plan.network import LAN
@@ -314,6 +315,9 @@ FRIENDLY: dict[str, Any] = {
     "broadcast": lambda t: t.xp.broadcast_to(t.x.sum(), (N,)).sum(),
     "median": lambda t: np.median(t.x),
     "quartiles": lambda t: np.quantile(t.x, [0.25, 0.75]),
+    "quartiles of what is there": lambda t: np.quantile(NullableArray.of_values(t.x, t.y > 9), [0, 0.25, 0.5]),
+    "bins of what is there": lambda t: np.histogram(NullableArray.of_values(t.x, t.y > 9), 25, (0, 50))[0],
+    "groups of what is there": lambda t: t.xp.segment_sum(NullableArray.of_values(t.x, t.y > 9), t.x, 60),
     "equal bins": lambda t: np.histogram(t.x, 25, (0, 50))[0],
     "unequal bins": lambda t: np.histogram(t.x, [0, 1, 4, 9, 16, 25, 36, 50])[0],
     "pairs of bins": lambda t: np.histogram2d(t.x, t.y, 10, [[0, 50], [0, 40]])[0],
@@ -416,6 +420,9 @@ ATTACKS: dict[str, Any] = {
     "bins of a public index": lambda t: np.histogram(t.x * 0 + np.arange(N), bins=N, range=(0, N), weights=t.y)[0],
     "counts with public weights": lambda t: np.bincount(t.x, weights=np.arange(N) == 7),
     "median of one marked row": lambda t: np.quantile(t.x * (np.arange(N) == 7), 0.99),
+    "median of what is there in one marked row": lambda t: np.median(
+        NullableArray.of_values(t.x, t.y * 0 + (np.arange(N) == 7) > 0)
+    ),
     "a row at a secret place": lambda t: t.xp.take(t.x, t.xp.clip(t.y.sum() * 0 + 7, 0, N - 1)[None], axis=0),
     "any": lambda t: t.xp.any(t.x > 49),
     "outer product": lambda t: t.x[:, None] * t.y[None, :],

@@ -188,6 +188,27 @@ class SecretArray:
         """As a condition."""
         return self
 
+    def _ranked(self, *, ordered: bool = True) -> tuple[SecretArray, SecretArray | None]:
+        """The numbers by which elements are ordered, or, not `ordered`, told apart; and where there are any, None for
+        everywhere."""
+        return self, None
+
+    def _elements(self, numbers: SecretArray, there: SecretArray | None = None) -> SecretArray:
+        """The elements that have these of such numbers, or lie between them, where there are any."""
+        return self._again(numbers)
+
+    def _with_gaps(self, numbers: SecretArray, there: SecretArray | None) -> SecretArray:
+        """Plain numbers about elements, missing where there are none."""
+        return numbers
+
+    def _coded(self, value: Any) -> Any:
+        """What a value beside this array is among such numbers."""
+        return value
+
+    def _named(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        """What public ones of such numbers stand for."""
+        return numbers
+
     def _resolved(self) -> Recorded:
         """The recorded value as arithmetic takes it: what it is still to be divided by is taken in."""
         found = quotients.resolved(Quotient(self._node, self._divisor))

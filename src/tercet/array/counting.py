@@ -15,7 +15,7 @@ from tercet.array.core import SecretArray, apply, operand, shape_of
 from tercet.array.creation import as_type
 from tercet.array.dispatch import array_function
 from tercet.array.manipulation import concat
-from tercet.array.opaque import OpaqueArray
+from tercet.array.present import filled, numbers_of
 from tercet.errors import PlanError
 from tercet.plan.record import build, counting, edges, logic
 from tercet.plan.record.build import Operand
@@ -93,12 +93,17 @@ def _product(a: Recorded, b: Recorded) -> Recorded:
 
 def running_extreme(x: SecretArray, axis: int, *, greatest: bool) -> SecretArray:
     """The greatest, or least, of all elements up to each place of an axis: 2 n comparisons and choices, in 2 log2(n)
-    levels. Exact; nothing is opened. `np.maximum.accumulate` and `np.minimum.accumulate` call it.
+    levels. Exact; nothing is opened. Missing values are passed over and stay missing, as in pandas.
+    `np.maximum.accumulate` and `np.minimum.accumulate` call it.
     """
-    choose = logic.maximum if greatest == (x._divisor > 0) else logic.minimum
+    numbers, there = x._ranked()
+    upwards = greatest == (numbers._divisor > 0)
     place = movement.normal_axis(axis, x.ndim)
-    found = running(settle(build.number(x._node)), place, choose)
-    return x._again(SecretArray._new(x._session, found, x._divisor))
+    node = numbers_of(numbers)
+    if there is not None:
+        node = filled(node, there._node, node.type.lo if upwards else node.type.hi)
+    found = running(node, place, logic.maximum if upwards else logic.minimum)
+    return x._elements(SecretArray._new(x._session, found, numbers._divisor), there)
 
 
 # ---- among others ----
@@ -107,7 +112,8 @@ def running_extreme(x: SecretArray, axis: int, *, greatest: bool) -> SecretArray
 @array_function
 def isin(x1: Any, x2: Any, /, *, invert: bool = False) -> SecretArray:
     """Whether each element of x1 is among those of x2, either of which may be secret: for each pair one equality, and
-    ANDs in log2 levels. Of public x2 each value counts once. Exact; nothing is opened. After NumPy's function.
+    ANDs in log2 levels. Of public x2 each value counts once. What is missing is not among others, and counts for none.
+    Exact; nothing is opened. After NumPy's function.
     """
     if not isinstance(x2, SecretArray):
         x2 = np.unique(given.array(x2, "the second operand"))
@@ -123,8 +129,13 @@ def isin(x1: Any, x2: Any, /, *, invert: bool = False) -> SecretArray:
     return elementwise.logical_not(found) if invert else found
 
 
+def _beside(value: Any, other: Any) -> Any:
+    """An operand as the numbers that another one is compared as."""
+    return other._coded(value) if isinstance(other, SecretArray) else value
+
+
 def _any_node(*values: Any) -> Recorded:
-    node = next(value.node for value in values if isinstance(value, SecretArray))
+    node = next(value._ranked(ordered=False)[0].node for value in values if isinstance(value, SecretArray))
     return node if node.type.is_bool else logic.negative(node)
 
 
@@ -135,7 +146,7 @@ def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None)
     It is the number of elements of x1 that are below, or with side="right" not above: of a public x1 of five or more
     the bits of x2, 13 for each element of x1, and a word for each bit of that number; else a comparison for each pair,
     and that number's bits. Exact; nothing is opened; of an x1 that is not in order, this number. ValueError for another
-    side; TypeError for a secret sorter. After NumPy's function.
+    side; TypeError for a secret sorter. The place of a missing value is missing. After NumPy's function.
     """
     if side not in ("left", "right"):
         raise ValueError(f"side is 'left' or 'right', not {str(side)[:20]!r}")
@@ -147,9 +158,16 @@ def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None)
     if sorter is not None:
         line = line[given.array(sorter, "a sorter")]
     wanted = x2 if isinstance(x2, SecretArray) else given.array(x2, "the second operand")
-    for one in (line, wanted):
-        if isinstance(one, OpaqueArray):
-            one._plain()  # refused, where values may be missing: they have no place
+    if isinstance(line, SecretArray) and line._ranked()[1] is not None:
+        raise TypeError(
+            "values that are missing have no place in a line in ascending order: fill them, as in x.fillna(0)"
+        )
+    line, wanted = _beside(line, wanted), _beside(wanted, line)
+    line = line._ranked()[0] if isinstance(line, SecretArray) else line
+    if isinstance(wanted, SecretArray):
+        numbers, there = wanted._ranked()
+        if numbers is not wanted:
+            return wanted._with_gaps(searchsorted(line, numbers, side=side), there)
     if not line.shape[0] or not wanted.size:
         like = next(value for value in (line, wanted) if isinstance(value, SecretArray))
         zeros = build.shared_integers(build.total(like.node, tuple(range(like.ndim))), 0)
@@ -197,16 +215,17 @@ def digitize(x: Any, bins: Any, right: bool = False) -> SecretArray:
     """
     if isinstance(bins, SecretArray):
         raise TypeError("the edges of bins are public; searchsorted takes secret ones")
-    edges = public_array(bins)
+    edges = public_array(_beside(bins, x))
     if edges.ndim != 1:
         raise ValueError(f"bins are one line of edges, not {edges.ndim} dimensions")
     before, behind = edges[:-1], edges[1:]  # compared: differences of integers may wrap
     rising, side = bool((behind >= before).all()), "left" if right else "right"
     if not rising and (behind > before).any():
         raise ValueError("bins rise or fall throughout")
-    if rising:
-        return searchsorted(edges, x, side=side)
-    return edges.size - searchsorted(edges[::-1], x, side=side)
+    values, there = x._ranked() if isinstance(x, SecretArray) else (x, None)
+    found = searchsorted(edges if rising else edges[::-1], values, side=side)
+    found = found if rising else edges.size - found
+    return x._with_gaps(found, there) if isinstance(x, SecretArray) else found
 
 
 # ---- counts of bins ----
@@ -219,12 +238,14 @@ def bincount(x: SecretArray, weights: Any = None, minlength: int = 0) -> SecretA
     The length of the result is public and follows from x's upper bound: that and one, or `minlength` if it is more, so
     zeros may stand at the end where NumPy's result, whose length would reveal the largest value, has ended. For k bits
     of the bound the one-hot vectors take 2^k bits an element, and as many short fields; from 8 bits on, or with
-    weights, 2 * 2^(k/2) words instead. Exact; nothing is opened. Each count rests on all elements. ValueError where
-    x may be negative, PlanError where its bound makes more than 65,536 bins. After NumPy's function.
+    weights, 2 * 2^(k/2) words instead. Missing values are in no bin. Exact; nothing is opened. Each count rests on all
+    elements. ValueError where x may be negative, PlanError where its bound makes more than 65,536 bins. After NumPy's
+    function.
     """
     if x.ndim != 1:
         raise ValueError(f"bincount takes a line of integers, not {x.ndim} dimensions")
-    node = build.number(x.node)
+    numbers, present = x._ranked(ordered=False)
+    node, there = build.number(numbers.node), None if present is None else present._node
     if node.type.kind is not ValueKind.INT:
         raise TypeError("bincount takes integers; round first, or use histogram")
     if node.type.lo < 0:
@@ -242,32 +263,38 @@ def bincount(x: SecretArray, weights: Any = None, minlength: int = 0) -> SecretA
         raise ValueError(f"{shape_of(weights)} weights for {x.shape} elements")
     bits = counting.bits(node, max(1, node.type.hi.bit_length()))
     if weights is None:
-        found = counts_of_bins(bits)
+        found = counts_of_bins(bits, there)
     else:
         each = operand(weights)
         line = movement.reshape(each, (1, x.size)) if isinstance(each, Recorded) else each.reshape(1, -1)
-        found = movement.reshape(sums_of_bins(bits, line), (1 << len(bits),))
+        found = movement.reshape(sums_of_bins(bits, line, there), (1 << len(bits),))
     found = movement.cut(found, [slice(0, min(length, node.type.hi + 1))])
     result = SecretArray._new(x._session, found)
     missing = length - found.type.shape[0]
     return result if not missing else concat([result, np.zeros(missing, dtype=np.int64)])
 
 
-def counts_of_bins(bits: list[Recorded]) -> Recorded:
-    """How many elements of a line have each value, by their bits from the lowest on."""
+def counts_of_bins(bits: list[Recorded], there: Recorded | None = None) -> Recorded:
+    """How many elements of a line have each value, by their bits from the lowest on, of those that are there."""
     if len(bits) <= _WHOLE_ONE_HOT_BITS:
-        return counting.count(counting.one_hot(bits), (1,))
+        return counting.count(_hot(bits, there), (1,))
     half = len(bits) // 2
-    low, upper = (build.number(counting.one_hot(part)) for part in (bits[:half], bits[half:]))
+    low, upper = build.number(_hot(bits[:half], there)), build.number(counting.one_hot(bits[half:]))
     found = settle(build.matmul(upper, movement.permute(low, (1, 0))))
     return movement.reshape(found, (found.type.size,))
 
 
-def sums_of_bins(bits: list[Recorded], columns: Operand) -> Recorded:
+def _hot(bits: list[Recorded], there: Recorded | None) -> Recorded:
+    """One-hot vectors of a line, of nothing where an element is missing."""
+    hot = counting.one_hot(bits)
+    return hot if there is None else logic.logical_and(hot, build.broadcast_to(there, hot.type.shape))
+
+
+def sums_of_bins(bits: list[Recorded], columns: Operand, there: Recorded | None = None) -> Recorded:
     """(values, columns): the sums of columns, (columns, places), over the elements of a line that have each value. One
     product of two matrices: one-hot vectors of the upper bits, and of the lower ones times the columns."""
     half = max(1, len(bits) // 2)
-    low = counting.one_hot(bits[:half])
+    low = _hot(bits[:half], there)
     count, length = columns.type.shape if isinstance(columns, Recorded) else columns.shape
     width = 1 << half
     shape = (width, count, length)

@@ -236,7 +236,7 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> SecretArray:
 
 def _drawn_in(x: Any, low: Any, high: Any) -> SecretArray | None:
     """x under enforced bounds; None unless it is claimed and both are public numbers at its scale."""
-    if not isinstance(x, SecretArray) or x._divisor != 1 or not x._node.type.claimed:
+    if type(x) is not SecretArray or x._divisor != 1 or not x._node.type.claimed:
         return None
     # a float beside integers makes floats of them
     kinds = (int, np.integer) if x._node.type.kind is ValueKind.INT else (int, float, np.integer, np.floating)

@@ -84,6 +84,9 @@ class Ratio(OpaqueArray):
         below = self._count - int(self._ddof) if self._ddof else self._count
         return below * self._count if self._twice else below
 
+    def _ranked(self, *, ordered: bool = True) -> tuple[SecretArray, SecretArray | None]:
+        return self._plain(), None
+
     def _again(self, numbers: SecretArray) -> SecretArray:
         return numbers
 
@@ -141,6 +144,9 @@ class Root(OpaqueArray):
         """What it is the root of: a recorded value, and a public number that it is still to be divided by."""
         inner = self._numbers
         return (inner.finely(), ONE) if isinstance(inner, Ratio) else (inner._node, inner._divisor)
+
+    def _ranked(self, *, ordered: bool = True) -> tuple[SecretArray, SecretArray | None]:
+        return SecretArray._new(self._session, self._node), None
 
     def _again(self, numbers: SecretArray) -> SecretArray:
         return numbers

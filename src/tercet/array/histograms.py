@@ -56,6 +56,11 @@ def _edges(bins: Any, ends: Any, what: str) -> Any:
 
 def _hot(x: SecretArray, bins: Any) -> Recorded:
     """(bins, n): in which bin each element of a line lies, the last one with its upper edge."""
+    numbers, there = x._ranked()
+    if there is not None:
+        hot = _hot(numbers, bins)
+        return logic.logical_and(hot, build.broadcast_to(there._node, hot.type.shape))
+    x = numbers
     if isinstance(bins, SecretArray) or not is_stored(x) or not x.size or len(bins) <= edges.FEWEST:
         upper = bins[:-1, None], bins[-1:, None]
         nested = concat([elementwise.greater_equal(x, upper[0]), elementwise.greater(x, upper[1])], axis=0).node
@@ -136,15 +141,15 @@ def histogram(
     secret), and for `density`. After NumPy's function.
     """
     _refuse_density(density, "histogram")
-    found = _edges(bins, range, "histogram")
+    found = _edges(x._coded(bins), x._coded(range), "histogram")
     if weights is not None and shape_of(weights) != x.shape:
         raise ValueError(f"{shape_of(weights)} weights for {x.shape} elements")
     session_of(x, *(one for one in (bins, weights) if isinstance(one, SecretArray)))
     hot = _hot(x.reshape(-1), found)
     if weights is None:
-        return SecretArray._new(x._session, counting.count(hot, (1,))), found
+        return SecretArray._new(x._session, counting.count(hot, (1,))), x._named(found)
     flat = weights.reshape(-1) if isinstance(weights, SecretArray) else given.array(weights, "weights").reshape(-1)
-    return linalg.matmul(SecretArray._new(x._session, hot), flat), found
+    return linalg.matmul(SecretArray._new(x._session, hot), flat), x._named(found)
 
 
 @array_function
@@ -171,8 +176,12 @@ def histogram2d(
     ends = given.several(range, "range", "two pairs of numbers") if range is not None else [None, None]
     if len(ends) != 2:
         raise ValueError(f"range is a pair of pairs, not {len(ends)}")
-    found = [_edges(one, end, "histogram2d") for one, end in zip(each, ends, strict=True)]
-    rows, columns = (_hot(line, one) for line, one in zip((x, y), found, strict=True))
+    lines = (x, y)
+    found = [
+        _edges(line._coded(one), line._coded(end), "histogram2d")
+        for line, one, end in zip(lines, each, ends, strict=True)
+    ]
+    rows, columns = (_hot(line, one) for line, one in zip(lines, found, strict=True))
     (m, n), k = rows.type.shape, columns.type.shape[0]
     if m * k <= _CELLS:
         cells = logic.logical_and(
@@ -181,4 +190,4 @@ def histogram2d(
         counts = counting.count(cells, (2,))
     else:
         counts = build.matmul(build.number(rows), movement.permute(build.number(columns), (1, 0)))
-    return SecretArray._new(session, counts), found[0], found[1]
+    return SecretArray._new(session, counts), x._named(found[0]), y._named(found[1])

@@ -12,8 +12,9 @@ from typing import Any, NoReturn, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.array import elementwise, manipulation, statistics
+from tercet.array import counting, elementwise, manipulation, statistics
 from tercet.array.core import SecretArray, operand
+from tercet.array.creation import as_type
 from tercet.array.exact import Ratio, Root
 from tercet.array.opaque import OpaqueArray
 from tercet.array.rounding import integers_of
@@ -32,7 +33,9 @@ class NullableArray(OpaqueArray):
     with a missing value gives a missing one; a comparison with one is False (also by !=). `isna`, `notna` and `fillna`
     give plain secret arrays. `& | ~ ^` of nullable bools are those of three-valued logic, as in SQL; as a condition
     what is neither true nor false counts as False. Revealed, it is a `numpy.ma.MaskedArray`; a single value that is
-    missing is NaN, NaT or None. Everything else is refused: fill what is missing first.
+    missing is NaN, NaT or None. Sorts put what is missing last, in either direction; ranks, quantiles, modes, distinct
+    elements, histograms, running and grouped values pass over it. Everything else is refused: fill what is missing
+    first.
     """
 
     __slots__ = ("_valid",)
@@ -99,8 +102,9 @@ class NullableArray(OpaqueArray):
 
     def _refusal(self) -> str:
         return (
-            "some of these values are missing, and nothing else is computed with them: fill them, as in "
-            "x.fillna(0), or use sum, count, mean, var, std, min, max, isna, comparisons, arithmetic and tc.where; "
+            "some of these values are missing, and this is not computed with them: fill them, as in x.fillna(0), or "
+            "use what passes over them: sum, count, mean, var, std, sorts, ranks, quantiles, running and grouped "
+            "values, histograms, isna, comparisons, arithmetic and tc.where; "
             "models take columns without missing values (tercet upload --missing drop leaves such rows out)"
         )
 
@@ -120,6 +124,21 @@ class NullableArray(OpaqueArray):
 
     def _rebuilt(self, parts: Sequence[SecretArray]) -> SecretArray:
         return NullableArray.of_values(self._numbers._rebuilt(parts[:-1]), parts[-1])
+
+    def _ranked(self, *, ordered: bool = True) -> tuple[SecretArray, SecretArray | None]:
+        return self._numbers._ranked(ordered=ordered)[0], self._valid
+
+    def _elements(self, numbers: SecretArray, there: SecretArray | None = None) -> SecretArray:
+        return self._with_gaps(self._numbers._elements(numbers), there)
+
+    def _with_gaps(self, numbers: SecretArray, there: SecretArray | None) -> SecretArray:
+        return maybe(numbers, there)
+
+    def _coded(self, value: Any) -> Any:
+        return self._numbers._coded(value)
+
+    def _named(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        return self._numbers._named(numbers)
 
     def _truth(self) -> SecretArray:
         return self._numbers & self._valid if self._is_bool else self
@@ -165,14 +184,6 @@ class NullableArray(OpaqueArray):
         """The standard deviation of the values that are there; NaN if there are not more than `ddof`."""
         return Root.of(self.var(axis, ddof=ddof, keepdims=keepdims))
 
-    def min(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
-        """The least value; missing if there is none."""
-        return self._extreme(axis, keepdims, least=True)
-
-    def max(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
-        """The greatest value; missing if there is none."""
-        return self._extreme(axis, keepdims, least=False)
-
     def any(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
         """Whether one value is true at least."""
         _bools(self)
@@ -197,19 +208,6 @@ class NullableArray(OpaqueArray):
     def _meant(self, numbers: SecretArray) -> SecretArray:
         """As dates, if these are."""
         return self._numbers._again(numbers) if isinstance(self._numbers, OpaqueArray) else numbers
-
-    def _extreme(self, axis: Any, keepdims: bool, *, least: bool) -> SecretArray:
-        numbers = self._measured()
-        # what is still to be divided by a negative number is ordered the other way round
-        forward = numbers._divisor > 0
-        stored = SecretArray._new(numbers._session, build.number(numbers._node))
-        lo, hi = stored.bounds
-        filled = elementwise.where(self._valid, stored, hi if least == forward else lo)
-        reduce = statistics.min if least == forward else statistics.max
-        found = reduce(filled, axis=axis, keepdims=keepdims)
-        found = numbers._again(SecretArray._new(found._session, found._node, numbers._divisor))
-        there = statistics.any(self._valid, axis=axis, keepdims=keepdims)
-        return NullableArray.of_values(self._meant(found), there)
 
 
 def split(value: Any) -> tuple[Any, SecretArray | None]:
@@ -333,9 +331,54 @@ def _where(condition: Any, x1: Any, x2: Any) -> SecretArray | None:
     return NullableArray.of_values(chosen, elementwise.where(condition, there, here))
 
 
+def _is_in(x1: Any, x2: Any, /, *, invert: bool = False) -> SecretArray:
+    (first, there), (second, here) = split(x1), split(x2)
+    if here is None:
+        found = counting.isin(first, second)
+    else:
+        pairs = elementwise.equal(first[..., None], second.reshape(-1)) & here.reshape(-1)
+        found = statistics.any(pairs, axis=-1)
+    found = found if there is None else found & there
+    return ~found if invert else found
+
+
+def _concat(arrays: Sequence[Any], *, axis: int | None = 0) -> SecretArray:
+    pairs = [split(array) for array in arrays]
+    values = manipulation.concat([inner for inner, _ in pairs], axis=axis)
+    known = [np.ones(np.shape(inner), np.bool_) if there is None else there for inner, there in pairs]
+    return NullableArray.of_values(values, manipulation.concat(known, axis=axis))
+
+
+def _skipping(name: str) -> Callable[..., SecretArray]:
+    """A reduction that is a method: what is missing counts for nothing."""
+
+    def reduce(x: NullableArray, /, *, dtype: Any = None, correction: float | None = None, **options: Any) -> Any:
+        if correction is not None:
+            options["ddof"] = correction
+        found = getattr(x, name)(**options)
+        return found if dtype is None else as_type(found, dtype)
+
+    return reduce
+
+
+def _accumulated(function: Callable[..., SecretArray], neutral: int) -> Callable[..., SecretArray]:
+    """A running result, which passes over what is missing and is missing there, as in pandas."""
+
+    def run(x: NullableArray, /, *, include_initial: bool = False, **options: Any) -> SecretArray:
+        if include_initial:
+            raise TypeError(
+                "include_initial is not offered for arrays with missing values: fill them, as in x.fillna(0)"
+            )
+        if isinstance(x._numbers, OpaqueArray):
+            raise TypeError(x._numbers._refusal())
+        return NullableArray.of_values(function(x.fillna(neutral), **options), x._valid)
+
+    return run
+
+
 _ARITHMETIC = (
     *(elementwise.add, elementwise.subtract, elementwise.multiply, elementwise.divide),
-    *(elementwise.floor_divide, elementwise.remainder, elementwise.pow),
+    *(elementwise.floor_divide, elementwise.remainder, elementwise.pow, elementwise.maximum, elementwise.minimum),
 )
 _COMPARISONS = (
     *(elementwise.less, elementwise.less_equal, elementwise.greater, elementwise.greater_equal),
@@ -351,4 +394,14 @@ _OWN_WAYS: dict[Any, Callable[..., SecretArray | None]] = {
     **dict.fromkeys((elementwise.logical_xor, elementwise.bitwise_xor), _xor),
     **dict.fromkeys((elementwise.logical_not, elementwise.bitwise_invert), _not),
     elementwise.where: _where,
+    counting.isin: _is_in,
+    manipulation.concat: _concat,
+    **{
+        function: _skipping(function.__name__)
+        for function in (
+            *(statistics.sum, statistics.mean, statistics.var, statistics.std, statistics.any, statistics.all),
+        )
+    },
+    statistics.cumulative_sum: _accumulated(statistics.cumulative_sum, 0),
+    counting.cumulative_prod: _accumulated(counting.cumulative_prod, 1),
 }

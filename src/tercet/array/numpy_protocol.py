@@ -26,6 +26,17 @@ from tercet.array import (
     windows,
 )
 from tercet.array.core import SecretArray
+from tercet.array.nullable import NullableArray
+
+
+def _of_known(function: Callable[..., Any], a: Any, b: Any) -> Any:
+    """Of two elements; the one that is there, where the other is missing."""
+    found = function(a, b)
+    for one in (a, b):
+        if isinstance(found, NullableArray):
+            found = found.fillna(one)
+    return found
+
 
 _UFUNCS: dict[Any, Callable[..., Any]] = {
     getattr(np, name): function
@@ -35,8 +46,8 @@ _UFUNCS: dict[Any, Callable[..., Any]] = {
 } | {
     np.fabs: elementwise.abs,
     np.rint: elementwise.round,
-    np.fmin: elementwise.minimum,
-    np.fmax: elementwise.maximum,
+    np.fmin: partial(_of_known, elementwise.minimum),
+    np.fmax: partial(_of_known, elementwise.maximum),
     np.conjugate: elementwise.positive,
 }
 """The functions of the namespace that NumPy has as ufuncs, by its names for them, and a few of its other names."""

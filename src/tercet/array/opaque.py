@@ -19,8 +19,6 @@ class OpaqueArray(SecretArray):
     """
 
     __slots__ = ("_numbers",)
-    __array_ufunc__ = None  # type: ignore[assignment]
-    """NumPy's operators leave the answer to ours."""
     _precedence = 1
 
     _numbers: SecretArray
@@ -53,6 +51,11 @@ class OpaqueArray(SecretArray):
 
     def _plain(self) -> SecretArray:
         return self._numbers
+
+    def _ranked(self, *, ordered: bool = True) -> tuple[SecretArray, SecretArray | None]:
+        if not self._ordered:
+            raise TypeError(self._refusal())
+        return self._numbers, None
 
     def _parts(self) -> tuple[SecretArray, ...]:
         return self._numbers._parts()

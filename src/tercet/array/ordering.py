@@ -13,6 +13,7 @@ from tercet.array.core import SecretArray, session_of
 from tercet.array.creation import as_type
 from tercet.array.dispatch import array_function, array_function_beside
 from tercet.array.dtypes import bool as bools
+from tercet.array.present import filled, numbers_of
 from tercet.plan.record import build, counting, logic
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.scale import bounded, in_ring, least_ring, renamed, settle
@@ -51,6 +52,32 @@ def joined_keys(keys: Sequence[Recorded | None]) -> Recorded | None:
     return planes[0].graph.node("concat", tuple(planes), Axis(0))
 
 
+def keys_of(x: SecretArray, place: int, descending: bool = False) -> Recorded | None:
+    """The bits by which the lines of an array along an axis are sorted: missing values last, in either direction."""
+    numbers, there = x._ranked()
+    lines = in_lines(settle(numbers._node), place)
+    falling = descending != (numbers._divisor < 0)
+    if there is None:
+        return sort_keys(lines, falling)
+    return present_keys(lines, in_lines(there._node, place), falling)
+
+
+def present_keys(lines: Recorded, there: Recorded | None, descending: bool = False) -> Recorded | None:
+    """The bits by which lines are sorted, last those elements that are not there, which keep their order."""
+    if there is None:
+        return sort_keys(lines, descending)
+    number = build.number(lines)
+    keys = sort_keys(filled(number, there, number.type.lo), descending)
+    return joined_keys([keys, movement.reshape(logic.logical_not(there), (1, *there.type.shape))])
+
+
+def in_front(flags: Recorded) -> Recorded:
+    """As many first places of each line as it has bools that are set: where these are when sorted to the front."""
+    lines, length = flags.type.shape
+    set_ = movement.reshape(counting.count(flags, (1,)), (lines, 1))
+    return logic.less(np.arange(length)[None, :], build.broadcast_to(set_, flags.type.shape))
+
+
 def _arranged(keys: Recorded | None, rows: Recorded) -> Recorded:
     """Lines in the order of their keys."""
     if keys is None or not rows.type.size:
@@ -71,23 +98,27 @@ def sort(x: SecretArray, /, *, axis: int = -1, descending: bool = False, stable:
     A stable radix sort on the bits that the bounds leave, by digits of two or three bits: for n elements a line and
     w = log2(n + 1) about 8 w bits an element, party and digit, in 8 rounds; of bools, comparisons with their
     count. Exact. Opened are the places of shuffled elements, uniform whatever the values are; lengths are public.
-    Every element of the result may be that of any row, and counts as a single row. After NumPy's function and the
-    array API's; `kind` and `order` are refused.
+    Every element of the result may be that of any row, and counts as a single row. Missing values stand last, in either
+    direction. After NumPy's function and the array API's; `kind` and `order` are refused.
     """
     place = movement.normal_axis(axis, x.ndim)
-    falling = descending != (x._divisor < 0)
-    node = settle(x._node)
+    numbers, there = x._ranked()
+    node = settle(numbers._node)
     lines = in_lines(node, place)
-    if node.type.is_bool:
-        set_ = counting.count(lines, (1,))
-        each = np.arange(lines.type.shape[1])[None, :]
-        column = movement.reshape(set_, (lines.type.shape[0], 1))
+    if node.type.is_bool and there is None:
         # as many at one end as are set
-        back = each if falling else lines.type.shape[1] - 1 - each
-        found = logic.less(back, build.broadcast_to(column, lines.type.shape))
+        falling = descending != (numbers._divisor < 0)
+        found = in_front(lines if falling else logic.logical_not(lines))
+        found = found if falling else logic.logical_not(found)
     else:
-        found = _arranged(sort_keys(lines, falling), lines)
-    return x._again(SecretArray._new(x._session, from_lines(found, x.shape, place), x._divisor))
+        found = _arranged(keys_of(x, place, descending), build.number(lines))
+    values = SecretArray._new(x._session, from_lines(found, x.shape, place), numbers._divisor)
+    if there is None:
+        return x._elements(values)
+    kept = in_front(in_lines(there._node, place))
+    if node.type.is_bool:
+        values = as_type(values, bools)
+    return x._elements(values, SecretArray._new(x._session, from_lines(kept, x.shape, place)))
 
 
 @array_function
@@ -97,8 +128,8 @@ def argsort(x: SecretArray, /, *, axis: int = -1, descending: bool = False, stab
     As `sort`, which says what it costs, what is opened and what it is to a policy.
     """
     place = movement.normal_axis(axis, x.ndim)
-    lines = in_lines(settle(x._node), place)
-    found = _arranged(sort_keys(lines, descending != (x._divisor < 0)), numbered(lines))
+    lines = in_lines(settle(x._ranked()[0]._node), place)
+    found = _arranged(keys_of(x, place, descending), numbered(build.number(lines)))
     return SecretArray._new(x._session, from_lines(found, x.shape, place))
 
 
@@ -115,10 +146,8 @@ def lexsort(keys: Sequence[Any], axis: int = -1) -> SecretArray:
     if any(part.shape != parts[0].shape for part in parts):
         raise ValueError(f"keys differ in shape: {[part.shape for part in parts]}")
     place = movement.normal_axis(axis, parts[0].ndim)
-    lines = [in_lines(settle(part._node), place) for part in parts]
-    found = [sort_keys(line, part._divisor < 0) for line, part in zip(lines, parts, strict=True)]
-    together = joined_keys(found)
-    number = next((line for line in lines if not line.type.is_bool), build.number(lines[0]))
+    together = joined_keys([keys_of(part, place) for part in parts])
+    number = build.number(in_lines(settle(parts[0]._ranked()[0]._node), place))
     return SecretArray._new(session, from_lines(_arranged(together, numbered(number)), parts[0].shape, place))
 
 
@@ -146,23 +175,23 @@ def sort_by(keys: Any, *arrays: SecretArray, descending: bool = False) -> tuple[
 
 def key_planes(keys: Sequence[SecretArray], descending: bool) -> Recorded | None:
     """The bits of secret lines of keys, of which the last counts first; None if all are alike."""
-    lines = [in_lines(settle(key._node), 0) for key in keys]
-    falling = [descending != (key._divisor < 0) for key in keys]
-    return joined_keys([sort_keys(line, down) for line, down in zip(lines, falling, strict=True)])
+    return joined_keys([keys_of(key, 0, descending) for key in keys])
 
 
 def riding(arrays: Sequence[SecretArray], move: Callable[[Recorded], Recorded]) -> tuple[SecretArray, ...]:
     """Arrays of one length, their rows (first axis) moved together: `move` takes and gives (rows, 1, places)."""
-    length = arrays[0].shape[0]
-    nodes = [settle(build.number(x._node)) for x in arrays]
+    length, several = arrays[0].shape[0], [x._parts() for x in arrays]
+    parts = [part for one in several for part in one]
+    nodes = [numbers_of(part) for part in parts]
     columns = [movement.reshape(node, (length, node.type.size // length)) for node in nodes]
     rows = [movement.reshape(movement.permute(x, (1, 0)), (x.type.shape[1], 1, length)) for x in columns]
-    result = []
-    for x, part in zip(arrays, carried(rows, move), strict=True):
+    moved = []
+    for x, part in zip(parts, carried(rows, move), strict=True):
         column = movement.permute(movement.reshape(part, (part.type.shape[0], length)), (1, 0))
-        moved = SecretArray._new(x._session, movement.reshape(column, x.shape), x._divisor)
-        result.append(as_type(moved, bools) if x._type.is_bool else x._again(moved))
-    return tuple(result)
+        here = SecretArray._new(x._session, movement.reshape(column, x.shape), x._divisor)
+        moved.append(as_type(here, bools) if x._type.is_bool else x._again(here))
+    following = iter(moved)
+    return tuple(x._rebuilt([next(following) for _ in one]) for x, one in zip(arrays, several, strict=True))
 
 
 def arranged(planes: Recorded, rows: Sequence[Recorded]) -> list[Recorded]:

@@ -58,7 +58,7 @@ class Permutation:
         planes = key_planes(several, descending)
         if planes is None:
             # all are alike: one bit that is set nowhere keeps their order
-            planes = _no_bits(several[0], length)
+            planes = _no_bits(several[0]._ranked()[0], length)
         return cls._new(session, planes.graph.node("sort_order", (planes,)))
 
     @classmethod
@@ -145,7 +145,7 @@ def shuffle(*arrays: SecretArray, axis: int = 0) -> Any:
     session_of(*arrays)
     if fronts[0].shape[0] < 2:
         return arrays[0] if len(arrays) == 1 else arrays
-    number = fronts[0]._node.graph.draw_number()
+    number = fronts[0]._session.graph.draw_number()
     found = riding(fronts, lambda rows: rows.graph.node("shuffle", (rows,), DrawNumber(number)))
     return _backs(found, place)
 

@@ -14,21 +14,26 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.array import elementwise, given, movement
+from tercet.array import elementwise, given, movement, rounding, statistics
 from tercet.array.core import SecretArray, pending
 from tercet.array.creation import as_type
 from tercet.array.dispatch import array_function, array_function_beside
 from tercet.array.dtypes import bool as bools
+from tercet.array.present import beyond, filled, numbers_of
 from tercet.array.statistics import carried, tournament
 from tercet.plan.record import build, counting, logic
 from tercet.plan.record.graph import Recorded
-from tercet.plan.record.scale import bounded, renamed, settle
-from tercet.plan.table.reasons import SELECTED
+from tercet.plan.record.scale import bounded, renamed
+from tercet.plan.table.reasons import REMAINDER, SELECTED
 
 _DISCRETE = ("inverted_cdf", "closest_observation", "lower", "higher", "nearest")
 """NumPy's methods whose result is an element, of the elements' type."""
 _LARGEST_DENOMINATOR = 1 << 12
 """Weights of two neighbours are fractions up to this; others are the float that NumPy has."""
+
+
+_FINEST_PART = 10**6
+"""Of elements whose number is secret, a quantile is the nearest fraction of a denominator up to this."""
 
 
 def _kth(lines: Recorded, ranks: NDArray[np.int64]) -> Recorded:
@@ -42,17 +47,19 @@ def _kth(lines: Recorded, ranks: NDArray[np.int64]) -> Recorded:
     return _as_stored(_selected(planes, ranks), lines)
 
 
-def _selected(planes: Recorded, ranks: NDArray[np.int64]) -> list[Recorded]:
+def _selected(planes: Recorded, ranks: NDArray[np.int64] | Recorded, there: Recorded | None = None) -> list[Recorded]:
     """The bits, (ranks, lines) each and the lowest first, of the elements of these ranks of lines given by their bits,
-    (bits, lines, places). The upper bits do not depend on lower ones."""
+    (bits, lines, places). The upper bits do not depend on lower ones. Ranks may be secret, (ranks, lines), and go over
+    the elements that are there."""
     count, length = planes.type.shape[1:]
-    shape = (len(ranks), count, length)
-    wanted = np.broadcast_to(ranks[:, None], shape[:2])
-    left: Recorded | None = None
+    shape = ((ranks.type.shape if isinstance(ranks, Recorded) else ranks.shape)[0], count, length)
+    wanted = ranks if isinstance(ranks, Recorded) else np.broadcast_to(ranks[:, None], shape[:2])
+    left = None if there is None else build.broadcast_to(movement.reshape(there, (1, count, length)), shape)
     below: Recorded | None = None
     found: list[Recorded] = []
     for at in reversed(range(planes.type.shape[0])):
         plane = counting.row(planes, at)
+        without = None
         if left is None:
             zeros = build.broadcast_to(counting.count(logic.logical_not(plane), (1,)), shape[:2])
         else:
@@ -66,7 +73,7 @@ def _selected(planes: Recorded, ranks: NDArray[np.int64]) -> list[Recorded]:
         passed = logic.inject(found[-1], zeros)
         below = passed if below is None else build.linear("add", below, passed)
         each = build.broadcast_to(movement.reshape(enough, (*shape[:2], 1)), shape)
-        if left is None:
+        if without is None or left is None:
             left = logic.logical_xor(build.broadcast_to(plane, shape), each)
         else:
             left = logic.logical_xor(logic.logical_xor(left, without), logic.logical_and(left, each))
@@ -129,14 +136,24 @@ def _quantiles(x: SecretArray, places: NDArray[np.float64], axis: Any, method: s
     if not ((places >= 0) & (places <= 1)).all():
         raise ValueError("quantiles are between 0 and 1, percentiles between 0 and 100")
     axes = movement.normal_axes(axis, x.ndim)
-    node = settle(build.number(x._node))
+    numbers, there = x._ranked()
+    node = numbers_of(numbers)
     rest = [at for at in range(x.ndim) if at not in axes]
     length, shape = math.prod(x.shape[at] for at in axes), tuple(x.shape[at] for at in rest)
     if not length:
         raise ValueError("a quantile of no elements")
+    kept = tuple(1 if at in axes else n for at, n in enumerate(x.shape)) if keepdims else shape
     lines = movement.reshape(movement.permute(node, [*rest, *axes]), (math.prod(shape), length))
+    if there is not None:
+        known = movement.reshape(movement.permute(there._node, [*rest, *axes]), lines.type.shape)
+        values, steps, some = of_present(lines, known, places.reshape(-1), method, numbers._divisor < 0)
+        whole = SecretArray._new(x._session, build.broadcast_to(movement.reshape(some, kept), (*places.shape, *kept)))
+        found = movement.reshape(values, (*places.shape, *kept))
+        if steps is None:
+            return x._elements(SecretArray._new(x._session, found, numbers._divisor), whole)
+        return x._elements(pending(x._session, found, numbers._divisor * steps), whole)
     lower, weights = _weights(length, places.reshape(-1), method)
-    if x._divisor < 0:
+    if numbers._divisor < 0:
         # the stored values are in the opposite order
         upper = [Fraction(0) if not weight else 1 - weight for weight in weights]
         lower = np.array([length - 1 - at - (weight > 0) for at, weight in zip(lower, weights, strict=True)], np.int64)
@@ -159,11 +176,68 @@ def _quantiles(x: SecretArray, places: NDArray[np.float64], axis: Any, method: s
         divisor = 1
         factors = np.array([float(weight) for weight in weights])[:, None]
         found = build.linear("add", low, build.multiply(build.linear("subtract", high, low), factors))
-    kept = tuple(1 if at in axes else n for at, n in enumerate(x.shape)) if keepdims else shape
     found = movement.reshape(found, (*places.shape, *kept))
     if method in _DISCRETE:
-        return x._again(SecretArray._new(x._session, found, x._divisor))
-    return x._again(pending(x._session, found, x._divisor * divisor))
+        return x._elements(SecretArray._new(x._session, found, numbers._divisor))
+    return x._elements(pending(x._session, found, numbers._divisor * divisor))
+
+
+_OF_PRESENT = ("linear", "lower", "higher", "midpoint")
+
+
+def of_present(
+    lines: Recorded, there: Recorded, places: NDArray[np.float64], method: str, falling: bool
+) -> tuple[Recorded, int | None, Recorded]:
+    """(quantiles, lines) of the elements that are there, whose number is secret; what these are still to be divided by,
+    None if they are elements; and, for each line, whether there is an element.
+
+    The quantile q = a / b of m elements is at (m - 1) a / b: a secret rank, and a secret rest of what b leaves.
+    """
+    if method not in _OF_PRESENT:
+        raise TypeError(
+            f"of arrays with missing values quantiles have the methods {', '.join(_OF_PRESENT)}, not "
+            f"{str(method)[:30]!r}: fill what is missing, as in x.fillna(0)"
+        )
+    parts = [Fraction(one).limit_denominator(_FINEST_PART) for one in places.tolist()]
+    parts = [1 - part if falling else part for part in parts]
+    if falling:
+        method = {"lower": "higher", "higher": "lower"}.get(method, method)
+    count = counting.count(there, (1,))
+    last = build.linear("subtract", count, np.asarray(1))
+    below, rests = [], []
+    for part in parts:
+        place = build.multiply(last, np.asarray(part.numerator, dtype=object))
+        rank = rounding.floor(place, Fraction(part.denominator))
+        whole = build.multiply(rank, np.asarray(part.denominator, dtype=object))
+        rest = bounded(build.linear("subtract", place, whole), 0, part.denominator - 1, REMAINDER)
+        between = _after(rest) if method in ("higher", "midpoint") else None
+        below.append(build.linear("add", rank, build.number(between)) if between and method == "higher" else rank)
+        rests.append(build.number(between) if between and method == "midpoint" else rest)
+    steps = [2 if method == "midpoint" else part.denominator for part in parts]
+    inside = method in ("linear", "midpoint") and any(part.denominator > 1 for part in parts)
+    following = [build.linear("add", rank, np.asarray(1)) for rank in below] if inside else []
+    ranks = movement.concat([movement.reshape(rank, (1, *rank.type.shape)) for rank in [*below, *following]], 0)
+    planes = counting.ordered_bits(lines)
+    if planes is None:
+        first = movement.reshape(movement.cut(lines, [slice(None), slice(0, 1)]), (1, lines.type.shape[0]))
+        values = build.broadcast_to(first, ranks.type.shape)
+    else:
+        values = _as_stored(_selected(planes, ranks, there), lines)
+    some = logic.less(np.asarray(0), count)
+    if not inside:
+        return values, None if method in ("lower", "higher") else 1, some
+    common, rows = math.lcm(*steps), []
+    for at, (rest, step) in enumerate(zip(rests, steps, strict=True)):
+        low, high = (counting.row(values, place) for place in (at, len(parts) + at))
+        moved = build.multiply(build.linear("subtract", high, low), rest)
+        row = build.linear("add", build.multiply(low, np.asarray(step)), moved)
+        rows.append(build.multiply(row, np.asarray(common // step, dtype=object)) if common > step else row)
+    return movement.concat([movement.reshape(row, (1, *row.type.shape)) for row in rows], 0), common, some
+
+
+def _after(rest: Recorded) -> Recorded | None:
+    """Whether a place lies behind an element; None if it never does."""
+    return logic.less(np.asarray(0), rest) if rest.type.hi else None
 
 
 @array_function
@@ -171,8 +245,8 @@ def median(x: SecretArray, /, *, axis: Any = None, keepdims: bool = False) -> Se
     """The median over axes: the middle element, or the mean of the two in the middle, exact when revealed.
 
     For n values of k bits, w = log2 n: about 3.4 k + k (w / 3 + 2) bits a value and party (twice the second part for an
-    even number), 10 rounds for each bit. Nothing is opened; each result rests on all n values. ValueError for no
-    elements. After NumPy's function.
+    even number), 10 rounds for each bit. Nothing is opened; each result rests on all n values. Missing values are
+    passed over, and of nothing else it is missing. ValueError for no elements. After NumPy's function.
     """
     return _quantiles(x, np.asarray(0.5), axis, "linear", keepdims)
 
@@ -186,7 +260,8 @@ def quantile(
 
     Costs as `median` for each element that a quantile needs, the bits of the values once; as `min` or `max` for
     the least and the greatest, with which a result counts as single rows. ValueError for no elements, for q outside
-    [0, 1] and for a method that NumPy does not have. After NumPy's function.
+    [0, 1] and for a method that NumPy does not have. Missing values are passed over: by the methods linear, lower,
+    higher and midpoint, others are a TypeError. After NumPy's function.
     """
     return _quantiles(x, _public_places(q), axis, method, keepdims)
 
@@ -232,16 +307,20 @@ def top_k(x: SecretArray, k: int, *, axis: int = -1, largest: bool = True) -> To
 
     The first is that of a tournament, as of `max` and `argmax`; the others are found bit by bit, as by `quantile`, and
     their places as further bits: about k (w / 3 + 2) bits an element and party for each of b bits of a value, and as
-    much for each of w bits of a place (w = log2 n), in 10 rounds a bit. What is not revealed costs nothing. Exact;
-    nothing is opened; all of it counts as single rows. Of many, `sort` is cheaper. ValueError for k below 1 or above
-    the length. After `jax.lax.top_k`, whose names `torch.topk` shares.
+    much for each of w bits of a place (w = log2 n), in 10 rounds a bit. Missing values come last, and are missing. What
+    is not revealed costs nothing. Exact; nothing is opened; all of it counts as single rows. Of many, `sort` is
+    cheaper. ValueError for k below 1 or above the length. After `jax.lax.top_k`, whose names `torch.topk` shares.
     """
     place = movement.normal_axis(axis, x.ndim)
     length = x.shape[place]
     chosen = _chosen(k, length)
-    greatest = bool(largest) == (x._divisor > 0)
+    numbers, there = x._ranked()
+    greatest = bool(largest) == (numbers._divisor > 0)
     moved = [*(at for at in range(x.ndim) if at != place), place]
-    turned = movement.permute(settle(build.number(x._node)), moved)
+    node = numbers_of(numbers)
+    if there is not None:
+        node = filled(node, there._node, beyond(node, above=not greatest))
+    turned = movement.permute(node, moved)
     shape = turned.type.shape[:-1]
     lines = movement.reshape(turned, (math.prod(shape), length))
     each = np.broadcast_to(np.arange(length)[:, None], (length, lines.type.shape[0]))
@@ -265,10 +344,15 @@ def top_k(x: SecretArray, k: int, *, axis: int = -1, largest: bool = True) -> To
         movement.permute(movement.reshape(part, (chosen, *shape)), back)
         for part in (values, bounded(indices, 0, length - 1, SELECTED))
     )
-    found_values = x._again(SecretArray._new(x._session, values, x._divisor))
-    return TopK(
-        as_type(found_values, bools) if x._type.is_bool else found_values, SecretArray._new(x._session, indices)
-    )
+    found_values = SecretArray._new(x._session, values, numbers._divisor)
+    if numbers._type.is_bool:
+        # what was filled in is beyond both
+        found_values = as_type(found_values if there is None else found_values == 1, bools)
+    known = None
+    if there is not None:
+        each = np.arange(chosen).reshape([-1 if at == place else 1 for at in range(x.ndim)])
+        known = statistics.sum(there, axis=place, keepdims=True) > each
+    return TopK(x._elements(found_values, known), SecretArray._new(x._session, indices))
 
 
 def _place_bits(lines: Recorded, greatest: bool) -> Recorded:

@@ -19,7 +19,7 @@ from tercet.array.counting import running
 from tercet.array.creation import as_type
 from tercet.array.dispatch import array_function, array_function_beside
 from tercet.array.dtypes import bool as bools
-from tercet.array.ordering import arranged, from_lines, in_lines, numbered, sort_keys
+from tercet.array.ordering import arranged, from_lines, in_front, in_lines, numbered, present_keys, sort_keys
 from tercet.array.statistics import carried
 from tercet.plan.record import build, counting, logic
 from tercet.plan.record.graph import Recorded
@@ -38,16 +38,34 @@ class Sorted:
     values: Recorded
     places: Recorded
     begins: Recorded
+    there: Recorded | None
+    """Which of them are elements that are there: the first ones. None for all."""
 
     @classmethod
-    def of(cls, lines: Recorded, *, descending: bool = False) -> Sorted:
+    def of(cls, lines: Recorded, there: Recorded | None = None, *, descending: bool = False) -> Sorted:
         """Of lines of numbers, (lines, places), of one element at least."""
-        keys, places = sort_keys(lines, descending), numbered(lines)
+        keys, places = present_keys(lines, there, descending), numbered(lines)
         if keys is not None:
             shape = lines.type.shape
             found = arranged(keys, [movement.reshape(row, (1, *shape)) for row in (lines, places)])
             lines, places = (movement.reshape(row, shape) for row in found)
-        return cls(lines, places, begins(lines))
+        if there is None:
+            return cls(lines, places, begins(lines), None)
+        front = in_front(there)
+        # what is missing is no part of the last run
+        return cls(lines, places, logic.logical_or(begins(lines), begins(front)), front)
+
+
+def read(x: SecretArray, axis: int | None, *, ordered: bool = True) -> tuple[SecretArray, Recorded, Recorded | None]:
+    """The numbers of an array by which its elements are ordered, or told apart; and these as lines along an axis, or as
+    one with None, beside which of them are there."""
+    numbers, there = x._ranked(ordered=ordered)
+    if axis is None:
+        numbers, axis = numbers.reshape(-1), 0
+        there = None if there is None else there.reshape(-1)
+    place = movement.normal_axis(axis, numbers.ndim)
+    lines = in_lines(build.number(settle(numbers._node)), place)
+    return numbers, lines, None if there is None else in_lines(there._node, place)
 
 
 def begins(lines: Recorded) -> Recorded:
@@ -126,22 +144,24 @@ def rankdata(x: SecretArray, method: str = "average", *, axis: int | None = None
 
     Two sorts, of the elements and of their places, and for "average", "min" and "max" running extremes, which `sort`
     and `np.maximum.accumulate` describe: what they cost, what is opened and what it is to a policy. Exact. ValueError
-    for another method. After `scipy.stats.rankdata`, whose `nan_policy` is not offered as there is no NaN.
+    for another method. After `scipy.stats.rankdata`, whose `nan_policy` is not offered as there is no NaN; missing
+    values have a missing rank and count for no other (pandas' na_option="keep"; fill them with a bound for "top" or
+    "bottom").
     """
     check_method(method)
     if axis is None:
         x, axis = x.reshape(-1), 0
     place = movement.normal_axis(axis, x.ndim)
-    lines = build.number(in_lines(settle(x._node), place))
+    numbers, lines, there = read(x, axis)
     if lines.type.size:
-        found = Sorted.of(lines, descending=x._divisor < 0)
+        found = Sorted.of(lines, there, descending=numbers._divisor < 0)
         ranks = put_back(found.places, ranks_of_runs(found.begins, method))
     else:
         ranks = numbered(lines)
     node = from_lines(ranks, x.shape, place)
-    if method == "average":
-        return pending(x._session, node, Fraction(2))
-    return SecretArray._new(x._session, node)
+    halves = method == "average"
+    result = pending(x._session, node, Fraction(2)) if halves else SecretArray._new(x._session, node)
+    return x._with_gaps(result, x._ranked()[1])
 
 
 def ranks_of_runs(begins: Recorded, method: str) -> Recorded:
@@ -195,7 +215,8 @@ def mode(x: SecretArray, axis: int | None = 0, *, keepdims: bool = False) -> Mod
     Where bounds span 256 values or fewer, these are counted, as `bincount` does, and the greatest count is taken:
     nothing is opened, and the result rests on all elements. Else one sort, running extremes and a tournament, which
     count as single rows. Exact; of fixed point, equal means equal as stored. ValueError for no elements. After
-    `scipy.stats.mode`, whose `nan_policy` is not offered as there is no NaN.
+    `scipy.stats.mode`, whose `nan_policy` is not offered as there is no NaN; missing values are passed over, and where
+    there is no value, the mode is missing and occurs 0 times. Of categories, the first as they are declared.
     """
     ndim, before = x.ndim, x.shape
     if axis is None:
@@ -204,34 +225,41 @@ def mode(x: SecretArray, axis: int | None = 0, *, keepdims: bool = False) -> Mod
         place = movement.normal_axis(axis, x.ndim)
     if not x.shape[place]:
         raise ValueError("the mode of no elements")
-    lines = build.number(in_lines(settle(x._node), place))
-    falling = x._divisor < 0
+    numbers, lines, there = read(x, place, ordered=False)
+    falling = numbers._divisor < 0
     if (lines.type.hi - lines.type.lo).bit_length() <= _COUNTED_BITS:
-        values, counts = _counted_mode(lines, falling)
+        values, counts = _counted_mode(lines, there, falling)
     else:
-        found = Sorted.of(lines, descending=falling)
-        length = build.linear("subtract", numbered(found.values), starts(found.begins))
+        found = Sorted.of(lines, there, descending=falling)
+        earlier = build.linear("subtract", numbered(found.values), starts(found.begins))
+        so_far = build.linear("add", earlier, np.asarray(1))
+        if found.there is not None:
+            so_far = logic.inject(found.there, so_far)
         counts, values = carried(
-            movement.permute(length, (1, 0)), movement.permute(found.values, (1, 0)), smallest=False
+            movement.permute(so_far, (1, 0)), movement.permute(found.values, (1, 0)), smallest=False
         )
-        counts = build.linear("add", counts, np.asarray(1))
     rest = tuple(n for at, n in enumerate(x.shape) if at != place)
     kept = (1,) * ndim if axis is None else (*before[:place], 1, *before[place + 1 :])
     shape = kept if keepdims else rest
     values, counts = (movement.reshape(part, shape) for part in (values, counts))
-    return ModeResult(x._again(SecretArray._new(x._session, values, x._divisor)), SecretArray._new(x._session, counts))
+    often = SecretArray._new(x._session, counts)
+    some = None if there is None else SecretArray._new(x._session, logic.less(np.asarray(0), counts))
+    return ModeResult(x._elements(SecretArray._new(x._session, values, numbers._divisor), some), often)
 
 
-def _counted_mode(lines: Recorded, falling: bool) -> tuple[Recorded, Recorded]:
+def _counted_mode(lines: Recorded, there: Recorded | None, falling: bool) -> tuple[Recorded, Recorded]:
     """(1, lines) each: of the values that bounds allow, the first of those that occur most, and how often it does."""
     lo, hi = lines.type.lo, lines.type.hi
     planes = counting.ordered_bits(lines)
     count, length = lines.type.shape
     if planes is None:
-        return movement.reshape(movement.cut(lines, [slice(None), slice(0, 1)]), (1, count)), build.shared_integers(
-            movement.reshape(movement.cut(lines, [slice(None), slice(0, 1)]), (1, count)), length
-        )
+        same = movement.reshape(movement.cut(lines, [slice(None), slice(0, 1)]), (1, count))
+        if there is not None:
+            return same, movement.reshape(counting.count(there, (1,)), (1, count))
+        return same, build.shared_integers(same, length)
     hot = counting.one_hot([counting.row(planes, at) for at in range(planes.type.shape[0])])
+    if there is not None:
+        hot = logic.logical_and(hot, build.broadcast_to(there, hot.type.shape))
     counts = movement.cut(counting.count(hot, (2,)), [slice(0, hi - lo + 1)])
     stored = np.arange(hi - lo + 1)
     if falling:
@@ -279,7 +307,8 @@ def unique_counts(x: SecretArray, /, *, size: int | None = None) -> UniqueCounts
     `size` is public, as the shape of NumPy's result would say that number. One sort of the elements, an equality of
     each with the next, a sort by one bit, and `size` comparisons; what is opened and what it is to a policy as of
     `sort`: single rows, where `bincount` and `histogram` count over all. Exact; of fixed point, equal means equal as
-    stored. TypeError without `size`. After the array API's function.
+    stored; categories come in the order in which they are declared, missing values count as no element, and behind the
+    distinct ones stand missing ones in place of zeros. TypeError without `size`. After the array API's function.
     """
     values, counts, number = _distinct(x, size, "unique_counts", counted=True)
     return UniqueCounts(values, counts, number)
@@ -293,18 +322,19 @@ def _distinct(x: SecretArray, size: Any, name: str, *, counted: bool) -> tuple[S
         )
     if (places := given.integer(size, "size")) < 0:
         raise ValueError(f"size is not negative, and not {places}")
-    boolean = x._type.is_bool
-    lines = movement.reshape(build.number(settle(x._node)), (1, x.size))
+    numbers, lines, present = read(x, None, ordered=False)
+    boolean = numbers._type.is_bool
     frac, nominal = lines.type.frac_bits, lines.type.nominal
     if not x.size:
         nothing = build.shared_integers(build.total(lines, (0, 1)), 0)
         none = SecretArray._new(x._session, build.broadcast_to(nothing, (places,)))
-        zeros = SecretArray._new(x._session, renamed(none._node, frac, nominal), x._divisor)
-        kept = as_type(none, bools) if boolean else x._again(zeros)
+        zeros = SecretArray._new(x._session, renamed(none._node, frac, nominal), numbers._divisor)
+        kept = x._elements(as_type(none, bools) if boolean else zeros, none == 1)
         return kept, none, SecretArray._new(x._session, nothing)
-    found = Sorted.of(lines, descending=x._divisor < 0)
-    total = movement.reshape(counting.count(found.begins, (1,)), ())
-    planes = logic.logical_not(movement.reshape(found.begins, (1, 1, x.size)))
+    found = Sorted.of(lines, present, descending=numbers._divisor < 0)
+    first = found.begins if found.there is None else logic.logical_and(found.begins, found.there)
+    total = movement.reshape(counting.count(first, (1,)), ())
+    planes = logic.logical_not(movement.reshape(first, (1, 1, x.size)))
     rows = [found.values, *([numbered(lines)] if counted else [])]
     front = [movement.reshape(row, (x.size,)) for row in arranged(planes, [_one_row(row) for row in rows])]
     taken = min(places, x.size)
@@ -312,15 +342,22 @@ def _distinct(x: SecretArray, size: Any, name: str, *, counted: bool) -> tuple[S
     there = logic.less(np.arange(x.size), build.broadcast_to(total, (x.size,)))
     values = logic.inject(movement.cut(there, every), renamed(movement.cut(front[0], every), 0, 0))
     values = renamed(_padded(values, places), frac, nominal)
-    kept = x._again(SecretArray._new(x._session, values, x._divisor))
-    if boolean:
-        kept = as_type(kept, bools)
+    distinct = SecretArray._new(x._session, values, numbers._divisor)
+    shown = None
+    if present is not None:
+        shown = SecretArray._new(x._session, logic.less(np.arange(places), build.broadcast_to(total, (places,))))
+    kept = x._elements(as_type(distinct, bools) if boolean else distinct, shown)
     number = SecretArray._new(x._session, total)
     if not counted:
         return kept, number, number
     # where there are no more, the next run begins behind the last element
-    beyond = logic.inject(there, build.linear("subtract", front[1], np.asarray(x.size)))
-    begin = _padded(build.linear("add", beyond, np.asarray(x.size)), x.size + 1, x.size)
+    if present is None:
+        beyond = logic.inject(there, build.linear("subtract", front[1], np.asarray(x.size)))
+        begin = _padded(build.linear("add", beyond, np.asarray(x.size)), x.size + 1, x.size)
+    else:
+        end = build.broadcast_to(movement.reshape(counting.count(present, (1,)), (1,)), (x.size + 1,))
+        beyond = logic.inject(there, build.linear("subtract", front[1], movement.cut(end, [slice(0, x.size)])))
+        begin = build.linear("add", _padded(beyond, x.size + 1), end)
     here, following = (movement.cut(begin, [slice(at, at + taken)]) for at in (0, 1))
     counts = bounded(build.linear("subtract", following, here), 0, x.size, SELECTED)
     return kept, SecretArray._new(x._session, _padded(counts, places)), number

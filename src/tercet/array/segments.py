@@ -18,13 +18,14 @@ from tercet.array.core import SecretArray, pending, session_of
 from tercet.array.counting import MAX_BINS, counts_of_bins, running, sums_of_bins
 from tercet.array.dispatch import array_function_beside
 from tercet.array.exact import Ratio
-from tercet.array.ordering import arranged, joined_keys, numbered, sort_keys
+from tercet.array.ordering import arranged, joined_keys, numbered, present_keys, sort_keys
+from tercet.array.present import filled, numbers_of
 from tercet.array.runs import begins, check_method, plain_rankdata, put_back, ranks_of_runs, starts
 from tercet.array.statistics import tournament
 from tercet.errors import PlanError
 from tercet.plan.record import build, counting, logic
 from tercet.plan.record.graph import Recorded
-from tercet.plan.record.scale import bounded, renamed, settle
+from tercet.plan.record.scale import bounded, renamed
 from tercet.plan.table.reasons import SELECTED
 from tercet.plan.types import ValueKind
 
@@ -35,18 +36,19 @@ _FEW_GROUPS = 4
 # ---- arguments ----
 
 
-def _codes(groups: Any, length: int) -> Recorded:
-    """Secret codes from 0 on, one for each row."""
+def _codes(groups: Any, length: int) -> tuple[Recorded, Recorded | None]:
+    """Secret codes from 0 on, one for each row, and which rows have one; None for all."""
     if not isinstance(groups, SecretArray):
         raise TypeError("groups are secret codes; rows of public groups are x[groups == code]")
-    node = build.number(groups._node)
-    if groups._divisor != 1 or node.type.kind is not ValueKind.INT:
+    numbers, there = groups._ranked(ordered=False)
+    node = build.number(numbers._node)
+    if numbers._divisor != 1 or node.type.kind is not ValueKind.INT:
         raise TypeError("groups are secret integers: floor or round them first")
     if groups.shape != (length,):
         raise ValueError(f"groups of shape {groups.shape} for {length} rows: a line with one code for each is taken")
     if node.type.lo < 0:
         raise ValueError("groups cannot be negative; share them with bounds from 0 on, or clip")
-    return node
+    return node, None if there is None else there._node
 
 
 def _number_of_groups(size: Any) -> int:
@@ -76,10 +78,10 @@ def _of_size(found: Recorded, size: int) -> Recorded:
 
 
 def _counted(groups: Any, length: int, size: int) -> SecretArray:
-    node = _codes(groups, length)
+    node, there = _codes(groups, length)
     if not length:
         return SecretArray._new(groups._session, build.broadcast_to(build.total(node, (0,)), (size,)))
-    return SecretArray._new(groups._session, _of_size(counts_of_bins(_bits(node)), size))
+    return SecretArray._new(groups._session, _of_size(counts_of_bins(_bits(node), there), size))
 
 
 # ---- sums ----
@@ -119,18 +121,29 @@ def segment_sum(x: SecretArray, groups: Any, size: int) -> SecretArray:
     about sqrt(s) (85 * 2 + 64 c) bits a row and party in about 12 rounds, and s c words. Exact, as `sum`; nothing is
     opened; to a policy each sum rests on all rows, how many of them are in the group being secret. TypeError for codes
     that are no secret integers, ValueError for codes that may be negative, PlanError for more than 65,536 groups.
-    After `jax.ops.segment_sum`.
+    Rows without a code count nowhere, as do missing values. After `jax.ops.segment_sum`.
     """
     length, number = _rows(x), _number_of_groups(size)
-    codes, node = _codes(groups, length), settle(build.number(x._node))
+    (codes, placed), x = _codes(groups, length), _zeroed(x)
+    node = numbers_of(x)
     session_of(x, groups)
     rest = x.shape[1:]
     if not length or not math.prod(rest):
         empty = build.broadcast_to(build.total(node, (0,)), (number, *rest))
         return x._again(SecretArray._new(x._session, empty, x._divisor))
     columns = movement.permute(movement.reshape(node, (length, math.prod(rest))), (1, 0))
-    found = _of_size(sums_of_bins(_bits(codes), columns), number)
+    found = _of_size(sums_of_bins(_bits(codes), columns, placed), number)
     return x._again(SecretArray._new(x._session, movement.reshape(found, (number, *rest)), x._divisor))
+
+
+def _zeroed(x: SecretArray) -> SecretArray:
+    """Values to add up: 0 where they are missing."""
+    numbers, there = x._ranked(ordered=False)
+    x._elements(numbers)._node  # noqa: B018  (refused, if these are no numbers)
+    if there is None:
+        return x
+    zeros = filled(numbers_of(numbers), there._node, 0)
+    return numbers._again(SecretArray._new(x._session, zeros, numbers._divisor))
 
 
 @array_function_beside(_plain_count)
@@ -144,9 +157,12 @@ def segment_count(groups: SecretArray, size: int) -> SecretArray:
 @array_function_beside(_plain_mean)
 def segment_mean(x: SecretArray, groups: Any, size: int) -> SecretArray:
     """The mean of the rows of each group: `segment_sum` over `segment_count`, both of which are revealed, so that the
-    quotient is exact; NaN of a group without rows. What is computed with it takes a division of secrets.
+    quotient is exact; NaN of a group without rows, or without values. What is computed with it takes a division of
+    secrets.
     """
-    total = segment_sum(x, groups, size)
+    total, there = segment_sum(x, groups, size), x._ranked(ordered=False)[1]
+    if there is not None:
+        return Ratio.of_terms(total, segment_sum(there, groups, size))
     count = _counted(groups, _rows(x), _number_of_groups(size))
     if total.ndim > 1:
         count = manipulation.broadcast_to(count.reshape((-1, *([1] * (total.ndim - 1)))), total.shape)
@@ -186,7 +202,8 @@ def segment_max(x: SecretArray, groups: Any, size: int) -> SecretArray:
 
     Groups as in `segment_sum`. Up to four groups take a tournament each: about 450 bits a row, group and party in
     10 log2(n) rounds; more take a sort by value and group, and one more bit, which `sort_by` describes: what they cost
-    and what is opened. Exact; single rows to a policy, as `max`. Of NumPy arrays a group without rows has the least
+    and what is opened. Exact; single rows to a policy, as `max`. Missing values are passed over: of a group without
+    any other the result is missing, too. Of NumPy arrays a group without rows has the least
     element of all. After `jax.ops.segment_max`.
     """
     return _extreme(x, groups, size, greatest=True)
@@ -194,16 +211,22 @@ def segment_max(x: SecretArray, groups: Any, size: int) -> SecretArray:
 
 def _extreme(x: SecretArray, groups: Any, size: Any, *, greatest: bool) -> SecretArray:
     length, number = _rows(x), _number_of_groups(size)
-    codes, node = _codes(groups, length), settle(build.number(x._node))
+    (codes, placed), (numbers, there) = _codes(groups, length), x._ranked()
+    node = numbers_of(numbers)
     session_of(x, groups)
     if not x.size:
         raise ValueError("the extreme of no elements")
-    upwards = greatest == (x._divisor > 0)
+    upwards = greatest == (numbers._divisor > 0)
+    if there is not None:
+        node = filled(node, there._node, node.type.lo if upwards else node.type.hi)
+    # rows without a code are in a group of their own, behind all others
+    codes = filled(codes, placed, number)
     lines = movement.permute(movement.reshape(node, (length, x.size // length)), (1, 0))
     few = number <= _FEW_GROUPS
     found = _of_few(lines, codes, number, upwards) if few else _last_of_groups(lines, codes, number, upwards)
     values = movement.reshape(movement.permute(found, (1, 0)), (number, *x.shape[1:]))
-    return x._again(SecretArray._new(x._session, values, x._divisor))
+    some = None if there is None else segment_sum(there, groups, size) > 0
+    return x._elements(SecretArray._new(x._session, values, numbers._divisor), some)
 
 
 def _of_few(lines: Recorded, codes: Recorded, number: int, upwards: bool) -> Recorded:
@@ -275,24 +298,36 @@ def segment_rank(x: SecretArray, groups: Any, method: str = "average") -> Secret
     """The rank of each element of a line within its group, from 1 on; `method` as in `tercet.stats.rankdata`.
 
     Groups as in `segment_sum`, of any number. A sort by value and group, running extremes, and a sort of the places,
-    which `rankdata` describes: what they cost, what is opened and what it is to a policy. Exact.
+    which `rankdata` describes: what they cost, what is opened and what it is to a policy. Exact. Missing values have a
+    missing rank, and so have rows without a code.
     """
     check_method(method)
     if x.ndim != 1:
         raise ValueError(f"segment_rank takes a line of values, not {x.ndim} dimensions")
     length = _rows(x)
-    codes, node = _codes(groups, length), settle(build.number(x._node))
+    (codes, placed), (numbers, there) = _codes(groups, length), x._ranked()
+    node = numbers_of(numbers)
     session_of(x, groups)
+    present = placed if there is None else there._node if placed is None else logic.logical_and(there._node, placed)
+    known = None if present is None else SecretArray._new(x._session, present)
     if not length:
         none = renamed(node, 0, 0)
-        return pending(x._session, none, Fraction(2)) if method == "average" else SecretArray._new(x._session, none)
+        halves = pending(x._session, none, Fraction(2)) if method == "average" else SecretArray._new(x._session, none)
+        return _ranks(x, groups, halves, known)
+    codes = filled(codes, placed, codes.type.hi + 1)
     lines, coded = (movement.reshape(part, (1, length)) for part in (node, codes))
-    places, keys = numbered(lines), joined_keys([sort_keys(lines, x._divisor < 0), sort_keys(coded)])
+    here = None if there is None else movement.reshape(there._node, (1, length))
+    own = present_keys(lines, here, numbers._divisor < 0)
+    places, keys = numbered(lines), joined_keys([own, sort_keys(coded)])
+    rows = _as_rows(lines, coded, places, *([] if here is None else [build.number(here)]))
     if keys is not None:
-        rows = arranged(keys, _as_rows(lines, coded, places))
-        lines, coded, places = (movement.reshape(row, (1, length)) for row in rows)
+        rows = arranged(keys, rows)
+    lines, coded, places = (movement.reshape(row, (1, length)) for row in rows[:3])
     of_group = begins(coded)
     runs = logic.logical_or(of_group, begins(lines))
+    if here is not None:
+        # what is missing stands behind the others of its group, and is no part of their last run
+        runs = logic.logical_or(runs, begins(movement.reshape(rows[3], (1, length))))
     ranks = ranks_of_runs(runs, method)
     if method == "dense":
         first = logic.inject(of_group, build.linear("subtract", ranks, np.asarray(1)))
@@ -304,4 +339,10 @@ def segment_rank(x: SecretArray, groups: Any, method: str = "average") -> Secret
     times = 2 if method == "average" else 1
     found = bounded(build.linear("subtract", ranks, before), times, times * length, SELECTED)
     found = movement.reshape(put_back(places, found), (length,))
-    return pending(x._session, found, Fraction(2)) if method == "average" else SecretArray._new(x._session, found)
+    result = pending(x._session, found, Fraction(2)) if method == "average" else SecretArray._new(x._session, found)
+    return _ranks(x, groups, result, known)
+
+
+def _ranks(x: SecretArray, groups: SecretArray, found: SecretArray, known: SecretArray | None) -> SecretArray:
+    """Ranks, missing where a value or its group is."""
+    return (groups if x._ranked()[1] is None else x)._with_gaps(found, known)

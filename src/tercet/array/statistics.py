@@ -15,6 +15,7 @@ from tercet.array.creation import as_type
 from tercet.array.dispatch import array_function
 from tercet.array.exact import Root
 from tercet.array.manipulation import concat
+from tercet.array.present import beyond, filled, numbers_of
 from tercet.errors import PlanError
 from tercet.plan.record import build, logic
 from tercet.plan.record.build import Operand
@@ -147,13 +148,13 @@ def prod(x: SecretArray, /, *, axis: Axis = None, dtype: Any = None, keepdims: b
 @array_function
 def min(x: SecretArray, /, *, axis: Axis = None, keepdims: bool = False) -> SecretArray:
     """The least element, by a tournament of ceil(log2) comparisons."""
-    return _extreme(x, axis, keepdims, logic.minimum if x._divisor > 0 else logic.maximum)
+    return _extreme(x, axis, keepdims, greatest=False)
 
 
 @array_function
 def max(x: SecretArray, /, *, axis: Axis = None, keepdims: bool = False) -> SecretArray:
     """The greatest element, by a tournament of ceil(log2) comparisons."""
-    return _extreme(x, axis, keepdims, logic.maximum if x._divisor > 0 else logic.minimum)
+    return _extreme(x, axis, keepdims, greatest=True)
 
 
 @array_function
@@ -162,13 +163,23 @@ def ptp(x: SecretArray, /, axis: Axis = None, *, keepdims: bool = False) -> Secr
     return max(x, axis=axis, keepdims=keepdims) - min(x, axis=axis, keepdims=keepdims)
 
 
-def _extreme(x: SecretArray, axis: Axis, keepdims: bool, choose: Any) -> SecretArray:
+def _extreme(x: SecretArray, axis: Axis, keepdims: bool, *, greatest: bool) -> SecretArray:
+    numbers, there = x._ranked()
+    # what is still to be divided by a negative number is ordered the other way round
+    greatest = greatest == (numbers._divisor > 0)
+    choose = logic.maximum if greatest else logic.minimum
+
     def reduce(a: Recorded, axes: tuple[int, ...]) -> Recorded:
         if not math.prod(a.type.shape[at] for at in axes):
             raise ValueError("the extreme of no elements")
         return tournament(settle(build.number(a)), axes, choose)
 
-    return _reduced(x, axis, keepdims, reduce, x._divisor)
+    if there is None:
+        return x._elements(_reduced(numbers, axis, keepdims, reduce, numbers._divisor))
+    node = numbers_of(numbers)
+    whole = filled(node, there._node, node.type.lo if greatest else node.type.hi)
+    found = _reduced(SecretArray._new(x._session, whole, numbers._divisor), axis, keepdims, reduce, numbers._divisor)
+    return x._elements(found, any(there, axis=axis, keepdims=keepdims))
 
 
 def _lines(x: Recorded, axes: tuple[int, ...]) -> tuple[Recorded, tuple[int, ...]]:
@@ -200,19 +211,26 @@ def tournament(x: Recorded, axes: tuple[int, ...], choose: Any) -> Recorded:
 
 @array_function
 def argmin(x: SecretArray, /, *, axis: int | None = None, keepdims: bool = False) -> SecretArray:
-    """The position of the first least element, by a tournament that carries positions along."""
-    return _position(x, axis, keepdims, smallest=x._divisor > 0)
+    """The position of the first least element, by a tournament that carries positions along. Missing values are
+    passed over; 0 if there is no value."""
+    return _position(x, axis, keepdims, greatest=False)
 
 
 @array_function
 def argmax(x: SecretArray, /, *, axis: int | None = None, keepdims: bool = False) -> SecretArray:
-    """The position of the first greatest element, by a tournament that carries positions along."""
-    return _position(x, axis, keepdims, smallest=x._divisor < 0)
+    """The position of the first greatest element, as `argmin`."""
+    return _position(x, axis, keepdims, greatest=True)
 
 
-def _position(x: SecretArray, axis: int | None, keepdims: bool, *, smallest: bool) -> SecretArray:
+def _position(x: SecretArray, axis: int | None, keepdims: bool, *, greatest: bool) -> SecretArray:
+    numbers, there = x._ranked()
+    smallest = greatest == (numbers._divisor < 0)
+    node = numbers_of(numbers)
+    if there is not None:
+        node = filled(node, there._node, beyond(node, above=smallest))
+
     def reduce(a: Recorded, axes: tuple[int, ...]) -> Recorded:
-        lines, shape = _lines(settle(build.number(a)), axes)
+        lines, shape = _lines(a, axes)
         terms, columns = lines.type.shape
         if not terms:
             raise ValueError("the position of an extreme among no elements")
@@ -221,7 +239,7 @@ def _position(x: SecretArray, axis: int | None, keepdims: bool, *, smallest: boo
 
     if isinstance(axis, tuple | list):
         raise TypeError("argmin and argmax take one axis")
-    return _reduced(x, axis, keepdims, reduce, ONE)
+    return _reduced(SecretArray._new(x._session, node), axis, keepdims, reduce, ONE)
 
 
 def carried(lines: Recorded, rows: Operand, *, smallest: bool) -> tuple[Recorded, Recorded]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import partial
@@ -12,7 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.array import elementwise, statistics
+from tercet.array import elementwise, manipulation, statistics
 from tercet.array.core import SecretArray
 from tercet.array.opaque import OpaqueArray
 from tercet.errors import InputError
@@ -42,7 +43,21 @@ class ColumnArray(OpaqueArray):
         return type(self).of_column(numbers, self._column)
 
     def _code(self, value: Any) -> Any:
-        """The integer, or array of them, that stands for a value. TypeError or InputError for a value of other kind."""
+        """The integers that stand for a value, or for each of a list or array. TypeError or InputError for others."""
+        if isinstance(value, list | tuple | np.ndarray) and np.ndim(value):
+            array = np.asarray(value)
+            codes = [self._code_of(one) for one in array.reshape(-1)]
+            return np.array(codes, dtype=np.int64).reshape(array.shape)
+        if isinstance(value, np.ndarray):
+            value = value[()]
+        return self._code_of(value)
+
+    @abstractmethod
+    def _code_of(self, value: Any) -> Any:
+        """The same of one value, or of an array of this kind."""
+
+    def _coded(self, value: Any) -> Any:
+        return self._code(value)
 
     def _takes(self, value: Any) -> bool:
         return True
@@ -79,10 +94,19 @@ class CategoryArray(ColumnArray):
         name, first = self._column.name, self.categories[0]
         return (
             f"column {name} holds categories, which are no numbers and have no order: compare them, "
-            f"as in table[{name!r}] == {first!r}, and compute with the result; or table.groupby({name!r})"
+            f"as in table[{name!r}] == {first!r}, and compute with the result; or table.groupby({name!r}); "
+            "codes gives their places as declared"
         )
 
-    def _code(self, value: Any) -> Any:
+    @property
+    def codes(self) -> SecretArray:
+        """The place of each category among `categories`, as secret integers."""
+        return self._numbers
+
+    def _ranked(self, *, ordered: bool = True) -> tuple[SecretArray, SecretArray | None]:
+        return super()._ranked() if ordered else (self._numbers, None)
+
+    def _code_of(self, value: Any) -> Any:
         if isinstance(value, CategoryArray) and value.categories == self.categories:
             return value._numbers
         if not isinstance(value, str):
@@ -124,10 +148,10 @@ class DateArray(ColumnArray):
         name = self._column.name
         return (
             f"column {name} holds dates, which are no numbers: subtract a date to have days, as in "
-            f"table[{name!r}] - date(2000, 1, 1), and compute with those; min, max and mean are dates again"
+            f"table[{name!r}] - date(2000, 1, 1), and compute with those; min, max, mean and quantiles are dates again"
         )
 
-    def _code(self, value: Any) -> Any:
+    def _code_of(self, value: Any) -> Any:
         if isinstance(value, DateArray):
             return value._numbers
         if isinstance(value, str):
@@ -151,14 +175,6 @@ class DateArray(ColumnArray):
             )
         return days(value)
 
-    def min(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
-        """The first date."""
-        return self._again(statistics.min(self._numbers, axis=axis, keepdims=keepdims))
-
-    def max(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
-        """The last date."""
-        return self._again(statistics.max(self._numbers, axis=axis, keepdims=keepdims))
-
     def mean(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
         """The mean date, revealed as the nearest day."""
         return self._again(statistics.mean(self._numbers, axis=axis, keepdims=keepdims))
@@ -166,6 +182,16 @@ class DateArray(ColumnArray):
     def std(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> SecretArray:
         """The standard deviation in days."""
         return statistics.std(self._numbers, axis=axis, correction=ddof, keepdims=keepdims)
+
+    def _coded(self, value: Any) -> Any:
+        # a number of bins, or none given, stays what it is
+        return value if value is None or isinstance(value, int | np.integer) else self._code(value)
+
+    def _named(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        whole = bool((np.rint(numbers) == numbers).all())
+        unit, steps = ("D", 1) if whole else ("s", 86_400)
+        named: NDArray[Any] = np.rint(numbers * steps).astype(np.int64).astype(f"datetime64[{unit}]")
+        return named
 
     def _composed(self, found: Sequence[NDArray[Any]]) -> Any:
         days = np.rint(np.asarray(self._numbers._composed(found), dtype=np.float64))
@@ -202,8 +228,27 @@ def _between(a: Any, b: Any) -> SecretArray:
     return elementwise.subtract(dates._code(a), dates._code(b))
 
 
-_OWN_WAYS: dict[Any, Callable[..., SecretArray | None]] = {elementwise.where: _where}
-_DATE_WAYS: dict[Any, Callable[..., SecretArray | None]] = {elementwise.add: _later, elementwise.subtract: _between}
+def _chosen(function: Callable[..., SecretArray], a: Any, b: Any) -> SecretArray:
+    """The earlier or the later of two dates."""
+    dates = a if isinstance(a, DateArray) else b
+    return dates._again(function(dates._code(a), dates._code(b)))
+
+
+def _concat(arrays: Sequence[Any], *, axis: int | None = 0) -> SecretArray:
+    """Columns of one kind, or public values of it, one behind the other."""
+    kind = next(array for array in arrays if isinstance(array, ColumnArray))
+    return kind._again(manipulation.concat([kind._code(array) for array in arrays], axis=axis))
+
+
+_OWN_WAYS: dict[Any, Callable[..., SecretArray | None]] = {elementwise.where: _where, manipulation.concat: _concat}
+_DATE_WAYS: dict[Any, Callable[..., SecretArray | None]] = {
+    elementwise.add: _later,
+    elementwise.subtract: _between,
+    elementwise.minimum: partial(_chosen, elementwise.minimum),
+    elementwise.maximum: partial(_chosen, elementwise.maximum),
+    statistics.mean: lambda x, **options: x.mean(**options),
+    statistics.std: lambda x, *, correction=0, **options: x.std(ddof=correction, **options),
+}
 
 
 def _shift(value: Any, name: str) -> Any:
