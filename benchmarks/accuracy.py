@@ -2,8 +2,9 @@
 
 `python benchmarks/accuracy.py [--only NAME] [--write] [--spu PYTHON] [--crypten PYTHON]`: each function runs in a local
 session with shares of stored integers at 16, 20, 24 and 40 fractional bits, is kept (so that it is what further
-computations see), and compared with mpmath. Without `--write` it prints the table. `--spu` and `--crypten` name
-Pythons that can import these; their errors on the same arguments stand beside ours.
+computations see), and compared with mpmath. Without `--write` it prints the table. With `--only` it writes the rows
+and plots of these functions anew and leaves the others as they are. `--spu` and `--crypten` name Pythons that can
+import these; their errors on the same arguments stand beside ours.
 """
 
 from __future__ import annotations
@@ -174,7 +175,24 @@ def file_of(real: Real) -> str:
     return f"{kept}.svg"
 
 
-def page(found: list[Measured], beside: dict[str, dict[str, tuple[float, float]]]) -> str:
+def kept_rows(part: str) -> dict[str, str]:
+    """The rows of a table of the page, by the function."""
+    return {line.split("`")[1]: line for line in part.splitlines() if line.startswith("| `")}
+
+
+def page(found: list[Measured], beside: dict[str, dict[str, tuple[float, float]]], before: str = "") -> str:
+    """The page, with the rows of what was not measured as they were before."""
+    errors_before, _, beside_before = before.partition("## Beside others")
+    table, others = kept_rows(errors_before), kept_rows(beside_before)
+    for real, of in rows(found):
+        mean = max((m.mean for m in of), key=abs)
+        cells = [f"`{real.name}`", range_text(real), *(f"{m.largest:.2f}" for m in of), f"{mean:+.3f}"]
+        table[real.name] = "| " + " | ".join(cells) + " |"
+    for name, of_peers in beside.items():
+        if len(of_peers) > 1:
+            cells = [f"`{name}`", *(shown(of_peers.get(k)) for k in ("tercet", "float32", "spu", "crypten"))]
+            others[name] = "| " + " | ".join(cells) + " |"
+    known = [real for real in functions() if real.name in table]
     text = [
         "# Accuracy of functions",
         "",
@@ -189,10 +207,7 @@ def page(found: list[Measured], beside: dict[str, dict[str, tuple[float, float]]
         "| function | range | 16 bits | 20 | 24 | 40 | largest mean |",
         "|---|---|---|---|---|---|---|",
     ]
-    for real, of in rows(found):
-        mean = max((m.mean for m in of), key=abs)
-        cells = [f"`{real.name}`", range_text(real), *(f"{m.largest:.2f}" for m in of), f"{mean:+.3f}"]
-        text.append("| " + " | ".join(cells) + " |")
+    text += [table[real.name] for real in known]
     text += [
         "",
         "## Beside others",
@@ -204,17 +219,14 @@ def page(found: list[Measured], beside: dict[str, dict[str, tuple[float, float]]
         "| function | Tercet | float32 | SPU | CrypTen |",
         "|---|---|---|---|---|",
     ]
-    for name, of_peers in beside.items():
-        if len(of_peers) > 1:
-            cells = [f"`{name}`", *(shown(of_peers.get(k)) for k in ("tercet", "float32", "spu", "crypten"))]
-            text.append("| " + " | ".join(cells) + " |")
+    text += [others[real.name] for real in known if real.name in others]
     text += [
         "",
         "## Over the range",
         "",
         "The largest error of each of 80 stretches of the range; dotted: two last bits.",
     ]
-    text += ["", *(f"![error of {real.name}](accuracy/{file_of(real)})" for real, _ in rows(found))]
+    text += ["", *(f"![error of {real.name}](accuracy/{file_of(real)})" for real in known)]
     return "\n".join(text) + "\n"
 
 
@@ -225,8 +237,6 @@ def main() -> None:
     parser.add_argument("--spu", help="a Python that can import spu and jax")
     parser.add_argument("--crypten", help="a Python that can import crypten")
     given = parser.parse_args()
-    if given.write and given.only:
-        parser.error("--write writes the whole page: leave --only out")
     console = Console()
     chosen = [real for real in functions() if given.only in real.name]
     with tc.local() as net:
@@ -241,7 +251,8 @@ def main() -> None:
     (DOCS / "accuracy").mkdir(exist_ok=True)
     for real, of in rows(found):
         plotted(of, DOCS / "accuracy" / file_of(real))
-    (DOCS / "accuracy.md").write_text(page(found, beside))
+    path = DOCS / "accuracy.md"
+    path.write_text(page(found, beside, path.read_text() if given.only else ""))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ from tercet.plan.table.attributes import (
     MatrixProduct,
     Normalisation,
     PieceTable,
+    Powering,
+    PublicBase,
     RingBits,
     Rounding,
     Shift,
@@ -185,6 +187,12 @@ def examples(ring: int) -> dict[str, list[Example]]:
         **{name: [tail(ring)] for name in TAIL_OPERATIONS},
         **{f"binades_{name}": [binades(ring, name)] for name in ("gammaln", "digamma", "log_ndtr", "erfinv")},
         "piecewise": [in_pieces(ring, 1, 8), in_pieces(ring, 8, 1), in_pieces(ring, 8, 3)],
+        "whole_power": [
+            ("below 64 to powers of up to 7", [whole(ring, 6, COUNT), whole(64, 3, COUNT)], Powering(0, 3))
+        ],
+        "public_power": [
+            ("2 to powers of up to 31, and 63", [whole(64, ring // 64 + 4, COUNT)], PublicBase(2, ring // 64 + 4))
+        ],
         "and": [("", [bits, bits], NONE)],
         "negative": [("", [many], NONE)],
         "less": [("", [many, many], NONE)],

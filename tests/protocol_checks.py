@@ -31,6 +31,27 @@ def run_counted(
     return results
 
 
+def check_that_elements_stand_alone(body: Callable[..., Any], operands: int = 1) -> None:
+    """Whatever the words of other elements are, and however false their bounds: with the same draws it is the same
+    word."""
+    kept, seen = [3 << 15, (1 << 63) - 5, 77], []
+    for seed in range(3):
+        trio = Trio(11)
+        given = [trio.share(RING64, [*kept, *[0] * 30]) for _ in range(operands)]
+        others = np.random.default_rng(seed).integers(0, 1 << 63, 30).astype(np.uint64)
+        for shares in given:
+            for party in PARTIES:
+                own, following = shares[party].own.copy(), shares[party].next.copy()
+                # one component of the others is another one; the draws and all else are the same
+                if party == PARTIES[0]:
+                    own[len(kept) :] = others
+                if party.next == PARTIES[0]:
+                    following[len(kept) :] = others
+                shares[party] = Share(RING64, own, following)
+        seen.append(open_words(trio.run(body, *given, solo=PARTIES[0]))[: len(kept)])
+    assert seen[0] == seen[1] == seen[2]
+
+
 def open_words(parts: dict[Party, Share]) -> list[int]:
     return [int(value) for value in np.asarray(Trio.open(parts), dtype=object).reshape(-1)]
 

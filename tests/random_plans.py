@@ -22,6 +22,8 @@ from tercet.plan.table.attributes import (
     AxisOrder,
     Contraction,
     NewShape,
+    Powering,
+    PublicBase,
     PublicMatrix,
     Ranges,
     StatedBounds,
@@ -234,6 +236,14 @@ def _normalise(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
     return graph.node("normalise", (graph.node("bound", (square,), StatedBounds(0, square.type.hi)),))
 
 
+def _power(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
+    x, bits = build.number(x), [build.number(_bool(graph, one)) for one in (y, x)]
+    exponent = graph.node("add", tuple(bits)) if draw(st.booleans()) else bits[0]
+    if draw(st.integers(0, 3)) == 0:
+        return graph.node("public_power", (exponent,), PublicBase(-3, exponent.type.hi.bit_length()))
+    return graph.node("whole_power", (x, exponent), Powering(0, exponent.type.hi.bit_length()))
+
+
 def _loop(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
     """A carried pair: one takes in the other, which takes in what is outside."""
     x, y = build.number(x), build.number(y)
@@ -290,5 +300,6 @@ _MAKERS: dict[str, Any] = {
     "take": _take,
     "concat": _concat,
     "normalise": _normalise,
+    "power": _power,
     "loop": _loop,
 }

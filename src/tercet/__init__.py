@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         exp2,
         explain,
         expm1,
+        float_power,
         hypot,
         log,
         log1p,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         logaddexp2,
         loop,
         persist,
+        pow,
         reveal,
         rsqrt,
         shuffle,
@@ -116,6 +118,7 @@ __all__ = [
     "exp2",
     "explain",
     "expm1",
+    "float_power",
     "hypot",
     "linalg",
     "linear_model",
@@ -130,6 +133,7 @@ __all__ = [
     "loop",
     "nn",
     "persist",
+    "pow",
     "reveal",
     "rsqrt",
     "shuffle",
@@ -153,7 +157,7 @@ _ERRORS = (
 _FUNCTIONS = (
     *("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "cos"),
     *("cosh", "exp", "exp2", "expm1", "hypot", "log", "log10", "log1p", "log2"),
-    *("logaddexp", "logaddexp2", "rsqrt", "sin", "sinc", "sinh", "sqrt", "tan", "tanh"),
+    *("float_power", "logaddexp", "logaddexp2", "pow", "rsqrt", "sin", "sinc", "sinh", "sqrt", "tan", "tanh"),
 )
 _PLACES = {
     **dict.fromkeys(_ERRORS, "tercet.errors"),

@@ -30,7 +30,7 @@ TRUE: dict[str, Callable[[Any, Any, int], Any]] = {
     "rel_entr": _relative,
     "kl_div": lambda x, y, f: _relative(x, y, f) - max(x, mpmath.mpf(0)) + y,
 }
-HIGHEST = {16: 1 << 26, 20: 1 << 22, 24: 1 << 18, 40: 1 << 8}
+HIGHEST = {16: 1 << 26, 20: 1 << 22, 24: 1 << 18, 40: 1 << 12}
 
 
 def check(name: str, found: Any, wanted: list[Any], frac_bits: int, most: float) -> None:
@@ -101,7 +101,7 @@ def test_what_is_refused() -> None:
         tc.special.rel_entr(-1.0, small)
 
 
-@pytest.mark.parametrize(("frac_bits", "most"), [(16, 33), (20, 29), (24, 25), (40, 9)])
+@pytest.mark.parametrize(("frac_bits", "most"), [(16, 37), (20, 33), (24, 29), (40, 13)])
 def test_the_largest_numbers_are_those_that_are_said(frac_bits: int, most: int) -> None:
     session = TrioSession()
     assert tc.special.entr(session.share(np.ones(2), bounds=(0, 2**most - 1), frac_bits=frac_bits)).shape == (2,)

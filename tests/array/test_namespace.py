@@ -78,7 +78,7 @@ def test_nothing_turns_plain_by_itself(x: Any, call: Any) -> None:
 
 
 def test_other_ways_out_are_closed(x: Any) -> None:
-    for call in (np.from_dlpack, pickle.dumps, hash, lambda a: range(3)[a], lambda a: 2**a, len_of_scalar):
+    for call in (np.from_dlpack, pickle.dumps, hash, lambda a: range(3)[a], len_of_scalar):
         with pytest.raises(TypeError):
             call(x[0])
     with pytest.raises(TypeError, match=r"tc\.where"):

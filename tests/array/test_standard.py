@@ -31,6 +31,7 @@ OURS_ONLY |= {"convolve", "corrcoef", "cov", "ptp"}
 OURS_ONLY |= {"compact", "percentile", "piecewise_polynomial", "polyval", "quantile", "top_k"}
 OURS_ONLY |= {f"segment_{what}" for what in ("count", "max", "mean", "min", "rank", "sum")}
 OURS_ONLY |= {"divmod", "put", "shuffle"}
+OURS_ONLY |= {"float_power"}
 """Functions of ours, and of NumPy, that the standard does not have in its main namespace."""
 OURS_ONLY |= {"cbrt", "logaddexp2", "sinc"}
 

@@ -10,9 +10,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from protocol_checks import DIGITS, SCALES, SOLOS, open_words, points, run_counted
+from protocol_checks import DIGITS, SCALES, SOLOS, check_that_elements_stand_alone, open_words, points, run_counted
 from tercet.protocols import arcs, functions, hyperbolic, ratios
-from tercet.sharing import PARTIES, Share
 from trio import Trio
 
 Values = list[tuple[int, ...]]
@@ -192,29 +191,13 @@ def test_pieces(size: int) -> None:
 
 @pytest.mark.parametrize("name", ["acos", "sinc", "tan", "octant"])
 def test_what_becomes_of_an_element_depends_on_it_alone(name: str) -> None:
-    """Whatever the words of others are, and however false their bounds: with the same draws it is the same word."""
     body, shape = {
         "acos": (arcs.arc_cosine, arcs.arc(16, 16, 64)),
         "sinc": (ratios.sinc, ratios.sinc_shape(5 << 16, 16, 16, 64)),
         "tan": (ratios.tangent, ratios.tangent_shape(-5 << 16, 5 << 16, 16, 16, 64)),
         "octant": (ratios.octant_angle, ratios.ratio(5 << 16, 16, 64)),
     }[name]
-    ring = functions.NARROW.ring
-    kept = [3 << 15, (1 << 63) - 5, 77]
-    seen = []
-    for seed in range(3):
-        trio = Trio(11)
-        given = [trio.share(ring, [*kept, *[0] * 30]) for _ in range(2 if name == "octant" else 1)]
-        others = np.random.default_rng(seed).integers(0, 1 << 63, 30).astype(np.uint64)
-        for shares in given:
-            for p in PARTIES:
-                own, following = shares[p].own.copy(), shares[p].next.copy()
-                # one component of the others is another one; the draws and all else are the same
-                if p == PARTIES[0]:
-                    own[len(kept) :] = others
-                if p.next == PARTIES[0]:
-                    following[len(kept) :] = others
-                shares[p] = Share(ring, own, following)
-        of = lambda scope, x, *more: functions.elementwise(scope, x, body, shape, *more, exact=False)
-        seen.append(open_words(trio.run(of, *given, solo=PARTIES[0]))[: len(kept)])
-    assert seen[0] == seen[1] == seen[2]
+    check_that_elements_stand_alone(
+        lambda scope, x, *more: functions.elementwise(scope, x, body, shape, *more, exact=False),
+        2 if name == "octant" else 1,
+    )

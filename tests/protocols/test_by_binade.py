@@ -9,13 +9,12 @@ import mpmath
 import numpy as np
 import pytest
 
-from protocol_checks import SOLOS, open_words, run_counted
+from protocol_checks import SOLOS, check_that_elements_stand_alone, open_words, run_counted
 from tercet.protocols import functions
 from tercet.protocols.binades import names, rows
 from tercet.protocols.by_binade import BITS, Binades, by_binade, by_binade_shape
 from tercet.protocols.polynomial import blocks, used
 from tercet.ring import RING64, RING128
-from tercet.sharing import PARTIES, Share
 from trio import Trio
 from vector_files import vectors
 
@@ -89,20 +88,5 @@ def test_what_no_ring_takes_is_none() -> None:
 
 @pytest.mark.parametrize("name", TRUE)
 def test_what_becomes_of_an_element_depends_on_it_alone(name: str) -> None:
-    """Whatever the words of others are, and however false the bounds."""
-    kept, seen, shape = [3 << 15, (1 << 63) - 5, 77], [], shape_of(name, RANGES[name])
-    for seed in range(3):
-        trio = Trio(11)
-        x = trio.share(RING64, [*kept, *[0] * 30])
-        others = np.random.default_rng(seed).integers(0, 1 << 63, 30).astype(np.uint64)
-        changed = {}
-        for p in PARTIES:
-            own, following = x[p].own.copy(), x[p].next.copy()
-            if p == PARTIES[0]:
-                own[len(kept) :] = others
-            if p.next == PARTIES[0]:
-                following[len(kept) :] = others
-            changed[p] = Share(RING64, own, following)
-        of = lambda scope, x: functions.elementwise(scope, x, by_binade, shape, exact=False)
-        seen.append(open_words(trio.run(of, changed, solo=PARTIES[0]))[: len(kept)])
-    assert seen[0] == seen[1] == seen[2]
+    shape = shape_of(name, RANGES[name])
+    check_that_elements_stand_alone(lambda scope, x: functions.elementwise(scope, x, by_binade, shape, exact=False))

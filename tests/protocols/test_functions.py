@@ -10,12 +10,11 @@ import mpmath
 import numpy as np
 import pytest
 
-from protocol_checks import DIGITS, SCALES, SOLOS, open_words, points, run_counted
+from protocol_checks import DIGITS, SCALES, SOLOS, check_that_elements_stand_alone, open_words, points, run_counted
 from tercet.plan.table.ops_functions import LOGARITHMS, POWERS, ROOTS
 from tercet.protocols import functions, tails, turns
 from tercet.protocols.coefficients import COEFFICIENTS, CONSTANT_BITS, CONSTANTS, TAILS
 from tercet.protocols.polynomial import blocks, used
-from tercet.sharing import PARTIES, Share
 from trio import Trio
 from vector_files import vectors
 
@@ -247,28 +246,6 @@ def test_pieces(size: int) -> None:
 
 @pytest.mark.parametrize("name", ["exp", "log", "sqrt"])
 def test_what_becomes_of_an_element_depends_on_it_alone(name: str) -> None:
-    """Whatever the words of others are, and however false their bounds: with the same draws it is the same word."""
-    scale = (16, 64)
     lo, hi = (-5 << 16, 5 << 16) if name == "exp" else (0, 1 << 40)
-    body, shape = shape_of(name, lo, hi, *scale)
-    ring = functions.NARROW.ring
-    kept = [3 << 15, (1 << 63) - 5, 77]
-    seen = []
-    for seed in range(3):
-        trio = Trio(11)
-        x = trio.share(ring, [*kept, *[0] * 30])
-        others = np.random.default_rng(seed).integers(0, 1 << 63, 30).astype(np.uint64)
-        changed = {}
-        for p in PARTIES:
-            own, following = x[p].own.copy(), x[p].next.copy()
-            # one component of the others is another one; the draws and all else are the same
-            if p == PARTIES[0]:
-                own[len(kept) :] = others
-            if p.next == PARTIES[0]:
-                following[len(kept) :] = others
-            changed[p] = Share(ring, own, following)
-        results = trio.run(
-            lambda scope, x: functions.elementwise(scope, x, body, shape, exact=False), changed, solo=PARTIES[0]
-        )
-        seen.append(open_words(results)[: len(kept)])
-    assert seen[0] == seen[1] == seen[2]
+    body, shape = shape_of(name, lo, hi, 16, 64)
+    check_that_elements_stand_alone(lambda scope, x: functions.elementwise(scope, x, body, shape, exact=False))

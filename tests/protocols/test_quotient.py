@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from protocol_checks import SCALES, SOLOS, open_words, points, run_counted
+from protocol_checks import SCALES, SOLOS, check_that_elements_stand_alone, open_words, points, run_counted
 from tercet.protocols import quotient
-from tercet.protocols.functions import PRECISIONS
 from tercet.protocols.quotient import Division, division
-from tercet.sharing import PARTIES, Share
+from tercet.sharing import Share
 from trio import Trio
 
 Numbers = list[int]
@@ -141,26 +140,6 @@ def test_pieces(size: int) -> None:
 
 
 def test_what_becomes_of_an_element_depends_on_it_alone() -> None:
-    """Whatever the words of others are, and however false their bounds: with the same draws it is the same word."""
     s = division(100 << 16, 0, 100 << 16, 0, 16, 64)
     assert s is not None
-    ring, kept = PRECISIONS[64].ring, [3 << 15, (1 << 63) - 5, 77]
-    seen = []
-    for seed in range(3):
-        trio = Trio(11)
-        x, y = (trio.share(ring, [*kept, *[1] * 30]) for _ in range(2))
-        others = np.random.default_rng(seed).integers(0, 1 << 63, 30).astype(np.uint64)
-        changed = {}
-        for p in PARTIES:
-            own, following = y[p].own.copy(), y[p].next.copy()
-            # one component of the others is another one; the draws and all else are the same
-            if p == PARTIES[0]:
-                own[len(kept) :] = others
-            if p.next == PARTIES[0]:
-                following[len(kept) :] = others
-            changed[p] = Share(ring, own, following)
-        results = trio.run(
-            lambda scope, x, y: quotient.quotient(scope, x, y, s, exact=False), x, changed, solo=PARTIES[0]
-        )
-        seen.append(open_words(results)[: len(kept)])
-    assert seen[0] == seen[1] == seen[2]
+    check_that_elements_stand_alone(lambda scope, x, y: quotient.quotient(scope, x, y, s, exact=False), 2)

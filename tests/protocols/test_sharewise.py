@@ -10,7 +10,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from protocol_checks import SOLOS, open_words, run_counted
+from protocol_checks import SOLOS, check_that_elements_stand_alone, open_words, run_counted
 from tercet.protocols import functions, sharewise, turns
 from tercet.protocols.scope import Body, ProtocolRole, Scope
 from tercet.protocols.sharewise import SharedPower, SharedTurns
@@ -170,26 +170,12 @@ def test_pieces(size: int) -> None:
 
 @pytest.mark.parametrize("of_sines", [False, True], ids=["power", "sine"])
 def test_what_becomes_of_an_element_depends_on_it_alone(of_sines: bool) -> None:
-    """Whatever the words of others are, and however false their bounds: with the same draws it is the same word."""
     power = shared_power("exp", -5 << 16, 5 << 16, 16, 64)
     turn = shared_turns("sin", 5 << 16, 16, 64)
     assert turn is not None
-    kept, seen = [3 << 15, (1 << 63) - 5, 77], []
-    for seed in range(3):
-        trio = Trio(11)
-        x = trio.share(RING64, [*kept, *[0] * 30])
-        others = np.random.default_rng(seed).integers(0, 1 << 63, 30).astype(np.uint64)
-        changed = {}
-        for p in PARTIES:
-            own, following = x[p].own.copy(), x[p].next.copy()
-            if p == PARTIES[0]:
-                own[len(kept) :] = others
-            if p.next == PARTIES[0]:
-                following[len(kept) :] = others
-            changed[p] = Share(RING64, own, following)
-        body = lambda scope, x: sharewise.turned(scope, x, turn) if of_sines else sharewise.power(scope, x, power)
-        seen.append(open_words(trio.run(body, changed, solo=PARTIES[0]))[: len(kept)])
-    assert seen[0] == seen[1] == seen[2]
+    check_that_elements_stand_alone(
+        lambda scope, x: sharewise.turned(scope, x, turn) if of_sines else sharewise.power(scope, x, power)
+    )
 
 
 @pytest.mark.parametrize("solo", SOLOS)

@@ -7,11 +7,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from protocol_checks import SOLOS, open_words, run_counted
+from protocol_checks import SOLOS, check_that_elements_stand_alone, open_words, run_counted
 from tercet.protocols import functions, windows
 from tercet.protocols.cost import Cost
 from tercet.ring import RING64
-from tercet.sharing import PARTIES, Share
 from trio import Trio
 
 ENDS = (-(4 << 16), -(1 << 16), 3 << 14, 4 << 16)
@@ -62,20 +61,6 @@ def test_values_and_costs(name: str, size: int, exact: bool) -> None:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_what_becomes_of_an_element_depends_on_it_alone(name: str) -> None:
-    """Whatever the words of others are, and however false the bounds."""
-    kept, seen = [3 << 15, (1 << 63) - 5, 77], []
-    for seed in range(3):
-        trio = Trio(11)
-        x = trio.share(RING64, [*kept, *[0] * 30])
-        others = np.random.default_rng(seed).integers(0, 1 << 63, 30).astype(np.uint64)
-        changed = {}
-        for p in PARTIES:
-            own, following = x[p].own.copy(), x[p].next.copy()
-            if p == PARTIES[0]:
-                own[len(kept) :] = others
-            if p.next == PARTIES[0]:
-                following[len(kept) :] = others
-            changed[p] = Share(RING64, own, following)
-        of = lambda scope, x: functions.elementwise(scope, x, windows.piecewise, shape_of(name), exact=False)
-        seen.append(open_words(trio.run(of, changed, solo=PARTIES[0]))[: len(kept)])
-    assert seen[0] == seen[1] == seen[2]
+    check_that_elements_stand_alone(
+        lambda scope, x: functions.elementwise(scope, x, windows.piecewise, shape_of(name), exact=False)
+    )

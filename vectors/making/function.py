@@ -40,9 +40,9 @@ def series() -> dict[str, tuple[Callable[[Any], Any], int, int]]:
     """By name: the function on [-1, 1], and its degrees in the rings 2^64 and 2^128."""
     return {
         "exp2": (lambda t: mpmath.mpf(2) ** t, 8, 14),
-        "log": (_upper(mpmath.log), 10, 19),
-        "log2": (_upper(lambda c: mpmath.log(c, 2)), 10, 19),
-        "log10": (_upper(mpmath.log10), 10, 19),
+        "log": (_upper(mpmath.log), 10, 22),
+        "log2": (_upper(lambda c: mpmath.log(c, 2)), 10, 22),
+        "log10": (_upper(mpmath.log10), 10, 22),
         "sqrt": (_upper(mpmath.sqrt), 10, 18),
         "rsqrt": (_upper(lambda c: 1 / mpmath.sqrt(c)), 11, 20),
         "inverse": (_upper(lambda c: 1 / c), 11, 23),

@@ -249,7 +249,7 @@ class SecretArray:
     __floordiv__, __rfloordiv__ = _binary("floor_divide")
     __mod__, __rmod__ = _binary("remainder")
     __divmod__, __rdivmod__ = _binary("divmod")
-    __pow__, __rpow__ = _binary("pow")
+    _power, __rpow__ = _binary("pow")
     __matmul__, __rmatmul__ = _binary("matmul")
     __and__, __rand__ = _binary("logical_and")
     __or__, __ror__ = _binary("logical_or")
@@ -258,6 +258,11 @@ class SecretArray:
     __gt__, __ge__ = _comparison("greater"), _comparison("greater_equal")
     __eq__ = _comparison("equal")  # type: ignore[assignment]
     __ne__ = _comparison("not_equal")  # type: ignore[assignment]
+
+    def __pow__(self, exponent: Any, modulus: Any = None) -> Any:
+        if modulus is not None:
+            self._refuse("takes no modulus in pow", "(x ** y) % modulus is the remainder of the whole power")
+        return self._power(exponent)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         return self._numpy_protocol.ufunc_call(ufunc, method, inputs, kwargs)

@@ -9,14 +9,15 @@ from typing import Any, ParamSpec
 
 import numpy as np
 
-from tercet.array import division, movement, numbers, quotients, rounding
+from tercet.array import division, given, movement, numbers, quotients, rounding
 from tercet.array.core import SecretArray, apply, as_quotient, exactly, pending, session_of
 from tercet.array.dispatch import array_function
 from tercet.array.quotients import Quotient, Value
+from tercet.errors import PlanError
 from tercet.plan.record import build, logic
 from tercet.plan.record.build import Operand, broadcast_to
 from tercet.plan.record.graph import Recorded
-from tercet.plan.record.powers import real_power
+from tercet.plan.record.powers import real_power, secret_power
 from tercet.plan.record.public import DEFAULT_FRAC_BITS, integers, public_array
 from tercet.plan.record.whole import divide_whole
 from tercet.plan.table.attributes import Bounds
@@ -125,15 +126,19 @@ def square(x: Any, /) -> SecretArray:
 
 @array_function
 def pow(x1: Any, x2: Any, /) -> SecretArray:
-    """x1 to the power of one public number.
+    """x1 to the power of one public number, or of secret numbers.
 
-    Of integers by small whole exponents exact; -1, 1/2 and -1/2 as `reciprocal`, `sqrt` and `rsqrt`; others within two
-    last bits, relative above 1, by a logarithm and an exponential, of which it costs both. Of x1 < 0 by the sign where
-    the exponent is whole, else as of 0. 0 to a negative power is that of the least positive number at x1's scale.
-    PlanError if the bounds of the result do not fit 128 bits: declare those that x1 has.
+    Of integers by whole exponents from 0 on exact, also secret ones; -1, 1/2 and -1/2 as `reciprocal`, `sqrt` and
+    `rsqrt`; others within two last bits, relative above 1, by a logarithm and an exponential, of which it costs both.
+    Secret integers as exponents choose among squares, two words for each of their bits, where 128 bits take the power
+    exactly; of a public x1 an exponential is enough. Of x1 < 0 by the sign where the exponent is a whole public number
+    or a secret integer, else as of 0. 0 to a negative power is that of the least positive number at x1's scale, 0^0 is
+    1. Integers to the power of integers that may be negative have fractional bits. PlanError if the bounds of the
+    result do not fit 128 bits: declare those that x1 and x2 have. ValueError for a public x1 that is negative, where
+    exponents have fractional bits, or 0, where they may be negative. Source: `tercet.protocols.whole_power`.
     """
     if isinstance(x2, SecretArray):
-        x2._refuse("is no exponent", "exponents are public; of a positive x, tc.exp(exponent * tc.log(x)) is near")
+        return apply(secret_power, x1, x2)
     session_of(x1)
     exponent = public_array(x2)
     if not exponent.ndim and (exponent < 0 or (exponent.dtype.kind == "f" and exponent != np.rint(exponent))):
@@ -142,6 +147,13 @@ def pow(x1: Any, x2: Any, /) -> SecretArray:
     if fixed and numbers.whole(x2) == 2:
         return division.square(x1)
     return apply(lambda x: numbers.power_of(x, x2), x1)
+
+
+@array_function
+def float_power(x1: Any, x2: Any, /) -> SecretArray:
+    """`pow` with fractional bits, 16 at least, whatever x1 and x2 are."""
+    found = pow(*(value if isinstance(value, SecretArray) else given.floats(value) for value in (x1, x2)))
+    return apply(lambda x: numbers.as_fixed(x, max(x.type.nominal, DEFAULT_FRAC_BITS)), found)
 
 
 @array_function
@@ -213,6 +225,12 @@ def _one_divisor(value: Any) -> Any:
     divisor = public.item()
     if not divisor:
         raise ZeroDivisionError("a secret array is divided by 0")
+    if magnitude(divisor, divisor) >= limit(128) >> 2:
+        raise PlanError(
+            "a divisor of 2^124 or more is beyond all secret numbers",
+            hint="x // divisor is -1 where x has the other sign, else 0, which tercet.where(x < 0, -1, 0) says; "
+            "x % divisor is x where it has the same sign, else x + divisor, which fits no ring",
+        )
     return divisor
 
 

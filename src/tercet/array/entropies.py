@@ -2,7 +2,7 @@
 
 Two last bits at most, relative above 1, over the whole range of the bounds; the nearest where revealed. Costs: those of
 `tercet.log` with more bits, and a product. PlanError where a number is so large that no logarithm has enough bits for
-it: above 2^33, 2^29, 2^25 and 2^9 at 16, 20, 24 and 40 fractional bits.
+it: above 2^37, 2^33, 2^29 and 2^13 at 16, 20, 24 and 40 fractional bits.
 """
 
 from __future__ import annotations

@@ -80,7 +80,6 @@ INSTEAD: dict[str, str] = {
     **dict.fromkeys(("nonzero", "flatnonzero", "argwhere", "compress", "extract", "trim_zeros"), _SELECTED),
     **dict.fromkeys(("radians", "deg2rad"), "multiply by numpy.pi / 180"),
     **dict.fromkeys(("degrees", "rad2deg"), "multiply by 180 / numpy.pi"),
-    "float_power": "x ** exponent takes public exponents",
     "average": "(x * weights).sum() / weights.sum() is the weighted mean",
     **dict.fromkeys(
         ("isclose", "allclose"), "abs(x - y) <= tolerance compares, and tercet.array.all takes them together"

@@ -139,6 +139,9 @@ COEFFICIENTS: Final[Mapping[tuple[str, int], tuple[int, ...]]] = MappingProxyTyp
             52489,
             -8505,
             1382,
+            -225,
+            37,
+            -6,
         ),
         ("log2", 31): (
             -981171092,
@@ -174,6 +177,9 @@ COEFFICIENTS: Final[Mapping[tuple[str, int], tuple[int, ...]]] = MappingProxyTyp
             75725,
             -12271,
             1995,
+            -325,
+            53,
+            -9,
         ),
         ("log10", 31): (
             -295361930,
@@ -209,6 +215,9 @@ COEFFICIENTS: Final[Mapping[tuple[str, int], tuple[int, ...]]] = MappingProxyTyp
             22796,
             -3694,
             600,
+            -98,
+            16,
+            -3,
         ),
         ("sqrt", 31): (
             1846506514,

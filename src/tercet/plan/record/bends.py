@@ -13,7 +13,7 @@ from tercet.plan.record.functions import meant, nominal_of, unrounded_power
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.logic import inject, negative
 from tercet.plan.record.public import exact_frac_bits, integers
-from tercet.plan.record.scale import at_scale, bounded, renamed, settle
+from tercet.plan.record.scale import at_scale, bounded, cut_to, renamed, settle
 from tercet.plan.record.tails import relu
 from tercet.plan.table.reasons import SELECTED
 
@@ -50,9 +50,7 @@ def elu(x: Recorded, alpha: float) -> Recorded:
     more = max(0, ceil(log2(abs(alpha)))) if alpha else 0
     bits = nominal + _GUARD + more
     power = linear("subtract", unrounded_power(below(settle(x)), "exp", nominal + more), np.asarray(1))
-    if power.type.frac_bits > bits:
-        power = at_scale(renamed(power, power.type.frac_bits, bits), bits)
-    power = renamed(power, power.type.frac_bits, power.type.frac_bits)  # none of it is rescaled away before the product
+    power = cut_to(power, bits)
     scaled = power if alpha == 1 else multiply(power, np.asarray(float(alpha)))
     return meant(linear("add", renamed(scaled, scaled.type.frac_bits, nominal), relu(x)))
 

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from tercet.errors import PlanError
 from tercet.plan.record.build import Operand, linear, multiply, negate, number
-from tercet.plan.record.functions import LOGARITHM_BITS, at_least, meant, nominal_of, unrounded
+from tercet.plan.record.functions import at_least, logarithms, meant, nominal_of
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import public_array
-from tercet.plan.record.scale import at_scale, renamed
-from tercet.plan.types import RINGS, smallest_ring
+from tercet.plan.record.scale import renamed
 
 _GUARD = 4
 """By how many bits the logarithm's error, times the number, is below the last bit."""
@@ -99,16 +98,8 @@ def _product(x: Operand, y: Recorded, logarithm: Logarithm) -> Recorded:
 
 def _logarithm(y: Recorded, fine: int) -> Recorded:
     """The natural logarithm with `fine` fractional bits, all of which count, in the first ring that is sure of them."""
-    y = number(y)
-    for ring_bits in RINGS:
-        needed = smallest_ring(y.type.lo, y.type.hi)
-        if fine > LOGARITHM_BITS[ring_bits] or needed is None or needed > ring_bits:
-            continue
-        try:
-            found = unrounded(y, "log", (ring_bits,))
-        except PlanError:
-            continue
-        return at_scale(renamed(found, found.type.frac_bits, fine), fine)
+    for found in logarithms(y, "log", fine):
+        return found
     raise PlanError(
         f"a logarithm of {y.type} with {fine} fractional bits does not fit the largest ring",
         hint="declare narrower bounds for the number that it is multiplied by, or use fewer frac_bits",

@@ -12,7 +12,7 @@ from tercet.plan.record import logic
 from tercet.plan.record.build import Operand, linear, multiply, negate, number
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import DEFAULT_FRAC_BITS, public_array
-from tercet.plan.record.scale import bounded, in_ring, least_ring, renamed, settle
+from tercet.plan.record.scale import bounded, cut_to, in_ring, least_ring, renamed, settle
 from tercet.plan.table import real
 from tercet.plan.table.attributes import Approximation
 from tercet.plan.table.ops_functions import LOGARITHMS, placed_shape, power_shape, turn_shape
@@ -21,7 +21,7 @@ from tercet.plan.types import RINGS, Type, smallest_ring
 from tercet.protocols.functions import BELOW, GUARD
 
 _ONE = np.asarray(1)
-LOGARITHM_BITS = {64: 27, 128: 53}
+LOGARITHM_BITS = {64: 27, 128: 57}
 """Fractional bits to which a logarithm is sure in each ring."""
 
 
@@ -174,6 +174,17 @@ def unrounded(x: Recorded, name: str, rings: tuple[int, ...] = RINGS) -> Recorde
         f"{name} of {x.type} to {nominal} fractional bits does not fit the largest ring",
         hint="declare narrower bounds or fewer frac_bits for what it is of",
     )
+
+
+def logarithms(x: Recorded, name: str, fine: int) -> Iterator[Recorded]:
+    """A logarithm with `fine` fractional bits, all of which count, from each ring that is sure of them."""
+    for ring_bits in RINGS:
+        if fine <= LOGARITHM_BITS[ring_bits]:
+            try:
+                found = unrounded(x, name, (ring_bits,))
+            except PlanError:
+                continue
+            yield cut_to(found, fine)
 
 
 def meant(found: Recorded) -> Recorded:

@@ -22,7 +22,7 @@ from tercet.plan.record.build import Operand, bounds_at, contract, linear, multi
 from tercet.plan.record.functions import meant, nominal_of, unrounded
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import DEFAULT_FRAC_BITS
-from tercet.plan.record.scale import at_scale, bounded, product_within, renamed, settle
+from tercet.plan.record.scale import bounded, cut_to, product_within, renamed, settle
 from tercet.plan.table.attributes import NewShape, shift_of
 from tercet.plan.table.operation import Algebra, Flow
 from tercet.plan.table.reasons import DERIVED
@@ -78,12 +78,12 @@ def _over_root(c: Operand, y: Recorded, divisor: Fraction, nominal: int, bits: i
     scaled, factor = _by_four(number(y), divisor)
     # so many that of the least root that there is a relative 2^-(nominal + 4) is left
     least = nominal + 2 * _SPARE + max(0, -(-(scaled.type.hi.bit_length() - scaled.type.frac_bits) // 2))
-    inverse = _at_bits(unrounded(scaled, "rsqrt"), least)
+    inverse = cut_to(unrounded(scaled, "rsqrt"), least)
     if isinstance(c, Recorded):
         product = _product(number(c), inverse, bits)
     else:
         lo, hi = bounds_at(c, bits)
-        product = multiply(_at_bits(inverse, bits + _SPARE + max(0, max(-lo, hi).bit_length() - bits)), c)
+        product = multiply(cut_to(inverse, bits + _SPARE + max(0, max(-lo, hi).bit_length() - bits)), c)
     return _times(product, 1 / factor, bits)
 
 
@@ -92,7 +92,7 @@ def _product(c: Recorded, inverse: Recorded, nominal: int) -> Recorded:
     refusal: PlanError | None = None
     for one in (c, settle(c)) if c.type.frac_bits > c.type.nominal else (c,):
         bits = nominal + _SPARE + max(0, one.type.magnitude.bit_length() - one.type.frac_bits)
-        root = _at_bits(inverse, bits)
+        root = cut_to(inverse, bits)
         one = renamed(one, one.type.frac_bits, one.type.frac_bits)
         try:
             return multiply(one, root)
@@ -112,13 +112,6 @@ def _times(x: Recorded, factor: float, nominal: int) -> Recorded:
         x = renamed(x, x.type.frac_bits, min(x.type.frac_bits, nominal + GUARD))
         x = multiply(x, np.asarray(factor))
     return meant(renamed(x, x.type.frac_bits, min(x.type.frac_bits, nominal)))
-
-
-def _at_bits(x: Recorded, bits: int) -> Recorded:
-    """x with so many fractional bits, if it has more; all of them count."""
-    if x.type.frac_bits <= bits:
-        return renamed(x, x.type.frac_bits, x.type.frac_bits)
-    return at_scale(renamed(x, x.type.frac_bits, bits), bits)
 
 
 def _by_four(x: Recorded, divisor: Fraction) -> tuple[Recorded, float]:

@@ -10,13 +10,12 @@ from tercet.plan.record.graph import Recorded
 from tercet.plan.table.attributes import Bounds, Rounding, Scale, Shift, StatedBounds, shift_of
 from tercet.plan.table.operation import Algebra, Flow
 from tercet.plan.table.operations import BY_NAME
-from tercet.plan.table.reasons import FOUND, Reason
+from tercet.plan.table.reasons import DERIVED, Reason
 from tercet.plan.types import MAX_FRAC_BITS, limit, smallest_ring
 
 CHAIN_LENGTH = 8
 _MOVES = (Flow.RESHAPE, Flow.PERMUTE, Flow.SLICE, Flow.BROADCAST, Flow.TAKE)
 _SUMS = (Algebra.ADD, Algebra.SUBTRACT)
-_FOUND = frozenset(reason.number for reason in FOUND)
 _JOINED = 2
 """Through so many sums and concatenations, one in the other, is looked for what a coin rounds."""
 
@@ -132,9 +131,20 @@ def at_scale(x: Recorded, frac_bits: int) -> Recorded:
     return rescaled(x, -change) if change else x
 
 
+def cut_to(x: Recorded, bits: int) -> Recorded:
+    """The value with so many fractional bits, if it has more; all of them count."""
+    if x.type.frac_bits <= bits:
+        return renamed(x, x.type.frac_bits, x.type.frac_bits)
+    return at_scale(renamed(x, x.type.frac_bits, bits), bits)
+
+
 def as_recorded(x: Recorded) -> Recorded:
     """The value without the narrower bounds that were derived for it."""
-    return x.inputs[0] if x.operation.algebra is Algebra.NARROW and x.attrs.of(StatedBounds).reason in _FOUND else x
+    return (
+        x.inputs[0]
+        if x.operation.algebra is Algebra.NARROW and x.attrs.of(StatedBounds).reason == DERIVED.number
+        else x
+    )
 
 
 def renamed(x: Recorded, frac_bits: int, nominal: int) -> Recorded:

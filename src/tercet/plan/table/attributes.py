@@ -235,6 +235,22 @@ class RingBits(Attributes):
 
 
 @dataclass(frozen=True, slots=True)
+class Powering(Attributes):
+    """Of a power with a secret whole exponent: the base's fractional bits, and how many bits the exponent has."""
+
+    base_bits: Count
+    exponent_bits: Count
+
+
+@dataclass(frozen=True, slots=True)
+class PublicBase(Attributes):
+    """A public integer that is raised to secret powers, and how many bits the exponent has."""
+
+    base: Integer
+    exponent_bits: Count
+
+
+@dataclass(frozen=True, slots=True)
 class Normalisation(Attributes):
     """Whether the power of two is a square, and its complement is given in place of the product."""
 

@@ -21,6 +21,7 @@ from tercet.plan.table.ops_move import MOVES
 from tercet.plan.table.ops_order import ORDER
 from tercet.plan.table.ops_permute import PERMUTATIONS
 from tercet.plan.table.ops_pieces import PIECES
+from tercet.plan.table.ops_powers import WHOLE_POWERS
 from tercet.plan.table.ops_products import PRODUCTS
 from tercet.plan.table.ops_quotients import QUOTIENTS
 from tercet.plan.types import Type
@@ -91,6 +92,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     *FUNCTIONS,
     *PIECES,
     *QUOTIENTS,
+    *WHOLE_POWERS,
     *BINADES,
     *ORDER,
     *PERMUTATIONS,

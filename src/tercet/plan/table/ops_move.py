@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from tercet.plan.table.attributes import Axis, AxisOrder, NewShape, Ranges
 from tercet.plan.table.operation import (
     A,
-    Algebra,
     Call,
     Constant,
     Flow,
@@ -238,7 +237,6 @@ MOVES: tuple[Operation[Any], ...] = (
         only(_run_moving(_sliced)),
         _move(_sliced),
         rows=Flow.SLICE,
-        algebra=Algebra.PICK,
         memory=Memory.VIEW,
     ),
     Operation(
@@ -262,7 +260,6 @@ MOVES: tuple[Operation[Any], ...] = (
         only(_run_take),
         lambda inputs, attrs, out: np.take(inputs[0], inputs[1].astype(np.int64), axis=attrs.axis),
         rows=Flow.TAKE,
-        algebra=Algebra.PICK,
         public=(1,),
         needs_public=True,
     ),

@@ -56,13 +56,6 @@ REMAINDER: Final = Reason(9, "a remainder is smaller than the divisor", ProofRul
 TRUNCATED: Final = Reason(10, "what a truncation drops is less than one step of it")
 DERIVED: Final = Reason(11, "the operations that it comes from give no more", ProofRule.RELATION)
 """What `plan.bounds.relations` finds; recorded wherever that is narrower than an operation's own type."""
-CHOSEN: Final = Reason(17, "of the two, one was chosen by its size", ProofRule.RELATION)
-POWERS: Final = Reason(18, "one of the powers in each sum is that of 0", ProofRule.RELATION)
-DIAGONAL: Final = Reason(19, "the diagonal of x^T x holds sums of squares", ProofRule.RELATION)
-NORMED: Final = Reason(20, "rows and columns are not longer than they are bounded to be", ProofRule.RELATION)
-ENTROPY: Final = Reason(21, "x log x is not below -1/e", ProofRule.RELATION)
-FOUND: Final = frozenset({DERIVED, CHOSEN, POWERS, DIAGONAL, NORMED, ENTROPY})
-"""Those that a graph records by itself, of what `plan.bounds.relations` finds."""
 ARRANGED: Final = Reason(16, "a row of a sort has the elements that went in", ProofRule.ARRANGEMENT)
 
 
@@ -110,11 +103,6 @@ BUILT_IN: Final = Reasons(
         TRUNCATED,
         DERIVED,
         ARRANGED,
-        CHOSEN,
-        POWERS,
-        DIAGONAL,
-        NORMED,
-        ENTROPY,
     )
 )
 _BUILT_IN_NUMBERS: Final = frozenset(reason.number for reason in BUILT_IN)
