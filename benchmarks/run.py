@@ -7,7 +7,8 @@ what is told of peers that compile apart, and what the targets are about. `--pee
 peer (SecretFlow SPU's simulator), which is then timed in turn with Tercet, so that noise hits both alike. `of peer`
 is our online time as a part of the peer's, beside it the same for the target and the peer's time where the target was
 set. The peer here is one process without TLS, there it was three: for bulk work that matters little, for many rounds
-much. Parties of a local session share this machine, so that small arrays are not cut (decision 015).
+much. Our processes talk TLS over sockets of the machine, as local sessions do; nodes talk TLS over TCP, which costs a
+message 8 us more. Parties of a local session share this machine, so that small arrays are not cut (decision 015).
 
 Groups other than the engine's stand beside 1 M comparisons of the same run, which tells machines apart: `of 1 M <` is
 our online time as a part of theirs, beside it what the targets make of it. Their largest error is in last bits.

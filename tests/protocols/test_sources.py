@@ -22,8 +22,8 @@ def uses(name: str) -> list[tuple[str, str]]:
 
 
 def test_only_statements_send() -> None:
-    assert uses("send") == [("scope.py", "_around"), ("scope.py", "_send")]
-    for private in ("outbox", "streams", "_send", "_around"):
+    assert uses("send") == [("scope.py", "_tell"), ("scope.py", "_send")]
+    for private in ("outbox", "streams", "_send", "_tell", "_around"):
         assert {file for file, _ in uses(private)} == {"scope.py"}, private
 
 

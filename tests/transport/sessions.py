@@ -1,4 +1,4 @@
-"""Sessions for tests: four endpoints of either kind in one thread, moved in turns."""
+"""Sessions for tests: four endpoints of a kind in one thread, moved in turns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from tercet.transport import (
     TcpEndpoint,
     connect,
     listen,
+    listen_here,
     memory_endpoints,
+    place_of,
 )
 
 JOB = bytes(range(16))
@@ -30,18 +32,17 @@ def identity(peer: SessionPeer) -> Identity:
 
 
 def contacts_for(me: SessionPeer, listeners: Mapping[SessionPeer, socket.socket]) -> dict[SessionPeer, Contact]:
-    return {
-        peer: Contact(identity(peer).certificate, *listeners[peer].getsockname()[:2])
-        for peer in listeners
-        if peer != me
-    }
+    return {peer: Contact(identity(peer).certificate, *place_of(listeners[peer])) for peer in listeners if peer != me}
 
 
 def tcp_endpoints(
-    limits: MessageLimits | None = None, peers: Iterable[SessionPeer] = PEERS, **options: object
+    limits: MessageLimits | None = None,
+    peers: Iterable[SessionPeer] = PEERS,
+    listening: Callable[[], socket.socket] = listen,
+    **options: object,
 ) -> dict[SessionPeer, TcpEndpoint]:
-    """Connect real sockets on loopback; the threads end before this returns."""
-    listeners = {peer: listen() for peer in peers}
+    """Connect real sockets of this machine; the threads end before this returns."""
+    listeners = {peer: listening() for peer in peers}
     identities = {peer: identity(peer) for peer in listeners}  # made before the threads, which would make two
     result: dict[SessionPeer, TcpEndpoint] = {}
     errors: list[BaseException] = []
@@ -75,7 +76,9 @@ def tcp_endpoints(
 
 
 def endpoints_of(kind: str, limits: MessageLimits | None = None) -> Mapping[SessionPeer, Endpoint]:
-    return memory_endpoints(limits) if kind == "memory" else tcp_endpoints(limits)
+    if kind == "memory":
+        return memory_endpoints(limits)
+    return tcp_endpoints(limits, listening=listen_here if kind == "unix" else listen)
 
 
 def settle(endpoints: Iterable[Endpoint], done: Callable[[], object], seconds: float = 5.0) -> None:

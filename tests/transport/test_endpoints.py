@@ -39,7 +39,7 @@ WORDS = np.arange(5, dtype=np.uint64)
 Session = Mapping[SessionPeer, Endpoint]
 
 
-@pytest.fixture(params=["memory", "tcp"])
+@pytest.fixture(params=["memory", "tcp", "unix"])
 def session(request: pytest.FixtureRequest) -> Iterator[Session]:
     endpoints = endpoints_of(request.param, LIMITS)
     for endpoint in endpoints.values():

@@ -20,7 +20,9 @@ from tercet.transport import (
     connect,
     dials,
     listen,
+    listen_here,
     new_session,
+    place_of,
 )
 from tercet.transport.identity import tls_context
 from transport.sessions import identity, tcp_endpoints
@@ -59,11 +61,12 @@ def meet(
     pinned: bytes | None = None,
     sessions: tuple[bytes, bytes] = (bytes(16), bytes(16)),
     number: SessionPeer = P2,
+    listening: Callable[[], socket.socket] = listen,
 ) -> list[Outcome]:
     """Let party 2 (as `caller`) call party 1, which expects the certificate `expected`."""
     answering = answering or identity(P1)
-    with listen() as listener:
-        address = listener.getsockname()
+    with listening() as listener:
+        address = place_of(listener)
         return together(
             lambda: connect(
                 P1, answering, {P2: Contact(expected)}, listener=listener, timeout_s=0.6, session=sessions[0]
@@ -78,14 +81,16 @@ def meet(
         )
 
 
-def test_the_right_ones_meet() -> None:
-    outcomes = meet(identity(P2), identity(P2).certificate)
+@pytest.mark.parametrize("listening", [listen, listen_here])
+def test_the_right_ones_meet(listening: Callable[[], socket.socket]) -> None:
+    outcomes = meet(identity(P2), identity(P2).certificate, listening=listening)
     assert all(isinstance(outcome, TcpEndpoint) for outcome in outcomes), outcomes
 
 
-def test_an_unknown_caller_is_refused_and_both_are_told() -> None:
+@pytest.mark.parametrize("listening", [listen, listen_here])
+def test_an_unknown_caller_is_refused_and_both_are_told(listening: Callable[[], socket.socket]) -> None:
     start = time.monotonic()
-    called, caller = meet(Identity.create("stranger"), identity(P2).certificate)
+    called, caller = meet(Identity.create("stranger"), identity(P2).certificate, listening=listening)
     assert isinstance(called, Unreachable)
     assert called.party == 2
     assert "turned away" in str(called)

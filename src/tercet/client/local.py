@@ -30,9 +30,10 @@ from tercet.transport import (
     SessionPeer,
     connect,
     emulate,
-    listen,
+    listen_here,
     memory_endpoints,
     new_session,
+    place_of,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -66,9 +67,9 @@ def local(
 ) -> Session:
     """Start three parties on this machine, and a session with them.
 
-    processes: three processes that talk mutual TLS over loopback, instead of three threads (with threads, this process
-    from then on keeps up to 512 MB of freed memory for its next arrays). timeout: seconds for which
-    a party may be silent before it counts as failed. link: an emulated link between the parties. profile: "lan",
+    processes: three processes that talk mutual TLS over sockets of this machine, instead of three threads (with
+    threads, this process from then on keeps up to 512 MB of freed memory for its next arrays). timeout: seconds for
+    which a party may be silent before it counts as failed. link: an emulated link between the parties. profile: "lan",
     "wan" or "measured" (at the start); protocols are chosen for it. threads: how many a party's kernels use. checked:
     whether every run also verifies the bounds that `tercet.assume` asserts. rounding: "coin": products are rounded
     to one of the two neighbours without bias; "exact": to the nearest, for more bytes and rounds. bounds: "stated":
@@ -172,10 +173,9 @@ def _start_processes(timeout: float, link: EmulatedLink | None, threads: int) ->
         # its process loads while we make keys
         identities = {peer: Identity.create(f"tercet {peer.label}") for peer in SessionPeer}
         session = new_session()
-        listeners = {SessionPeer(party): sockets.enter_context(listen()) for party in PARTIES}
+        listeners = {SessionPeer(party): sockets.enter_context(listen_here()) for party in PARTIES}
         contacts = {
-            peer: Contact(identities[peer].certificate, *listener.getsockname()[:2])
-            for peer, listener in listeners.items()
+            peer: Contact(identities[peer].certificate, *place_of(listener)) for peer, listener in listeners.items()
         }
         everybody = {**contacts, SessionPeer.CLIENT: Contact(identities[SessionPeer.CLIENT].certificate)}
         for me, listener in listeners.items():

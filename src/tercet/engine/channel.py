@@ -21,8 +21,7 @@ from tercet.transport import Address, Element, Endpoint, SessionPeer
 
 _INSTANCE_BITS = 32
 _LONGEST_PING_S = 1.0
-
-
+_BYTES = Element.BYTES
 _address = partial(tuple.__new__, Address)
 """An address of three fields, without the cost of passing them by name."""
 
@@ -56,7 +55,7 @@ class JobChannel:
         self, to: Party, operation: int, step: int, payload: Bytes | list[Bytes], depth: int, statement: Statement
     ) -> None:
         with self._lock:
-            self._send(to, _address((self._job, operation, step)), Element.BYTES, payload, depth)
+            self._send(to, _address((self._job, operation, step)), _BYTES, payload, depth)
         nbytes = sum([part.nbytes for part in payload]) if isinstance(payload, list) else payload.nbytes
         self.bytes_of[operation >> _INSTANCE_BITS] += nbytes
         if self.transcript is not None:
@@ -74,7 +73,7 @@ class JobChannel:
         self, frm: Party, operation: int, step: int, nbytes: int, waker: Any, into: Bytes | None
     ) -> tuple[Bytes, int] | None:
         with self._lock:
-            return self._receive(frm, _address((self._job, operation, step)), Element.BYTES, nbytes, waker, into)
+            return self._receive(frm, (self._job, operation, step), _BYTES, nbytes, waker, into)
 
     def progress(self, timeout: float) -> list[tuple[Any, Bytes, int]]:
         """Wait until messages that are due are here, and give them.

@@ -20,7 +20,7 @@ class Layout(Protocol):
     def unpack(self, payload: Bytes) -> Array: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Words:
     """Ring words in memory order, little-endian."""
 
@@ -29,7 +29,8 @@ class Words:
 
     @property
     def nbytes(self) -> int:
-        return math.prod(self.shape) * self.ring.word_bytes
+        shape = self.shape
+        return (shape[0] if len(shape) == 1 else math.prod(shape)) * self.ring.word_bytes
 
     def pack(self, array: Array) -> Bytes:
         return self.ring.pack(array)

@@ -88,12 +88,12 @@ class Receive:
 
     def open(self, payload: Bytes, depth: int) -> Any:
         """Take note of the message's depth; give the one array, or the list of arrays, that the payload holds."""
-        scope, layouts = self.scope, self.layouts
+        scope, layouts, into = self.scope, self.layouts, self.into
         if depth > scope.depth:
             scope.depth = depth
-        if self.into is not None and payload is not self.into:
-            self.into[:] = payload
-            payload = self.into
+        if into is not None and payload is not into:
+            into[:] = payload
+            payload = into
         if len(layouts) == 1:
             return layouts[0].unpack(payload)
         arrays, start = [], 0
@@ -238,7 +238,7 @@ class Step:
 
     def product(self, to: ProtocolRole, layout: Layout, part: Array) -> None:
         """Send this party's part of a bilinear form of what it holds, plus a draw that the receiver lacks."""
-        self._send(Statement.PRODUCT, self.scope._around[to], (layout, part))
+        self._tell(Statement.PRODUCT, self.scope._around[to], layout, part)
 
     def product_around(self, layout: Layout, part: Array) -> Receive:
         """`product` in its symmetric form: to prev, under a sharing of zero; and the request for what next sends."""
@@ -249,14 +249,14 @@ class Step:
 
         The receiver and the third party hold a sharing of them afterwards.
         """
-        self._send(Statement.DEAL, self.scope._around[to], *parts)
+        self._send(Statement.DEAL, self.scope._around[to], parts)
 
     def cross_term(self, to: ProtocolRole, layout: Layout, part: Array) -> None:
         """Send this party's part of a sum of terms, less a draw that it shares with the dealer.
 
         Each term is a factor that sender and receiver know, times a value that the dealer has dealt to them.
         """
-        self._send(Statement.CROSS_TERM, self.scope._around[to], (layout, part))
+        self._tell(Statement.CROSS_TERM, self.scope._around[to], layout, part)
 
     def reshare(self, layout: Layout, own: Array) -> Receive:
         """Send this party's new component to prev: its summand of a value plus its part of a fresh sharing of zero.
@@ -267,7 +267,7 @@ class Step:
 
     def open_to_party(self, to: ProtocolRole, layout: Layout, masked: Array) -> None:
         """Send a part of a value that the receiver may see, because draws that it lacks hide the secret in it."""
-        self._send(Statement.OPEN_TO_PARTY, self.scope._around[to], (layout, masked))
+        self._tell(Statement.OPEN_TO_PARTY, self.scope._around[to], layout, masked)
 
     def open(self, layout: Layout, own: Array, following: Array) -> tuple[Receive, Receive]:
         """Make a value plain to all three parties: send each of the others the component that it lacks.
@@ -275,8 +275,8 @@ class Step:
         Gives the requests for this party's missing component, from both of its holders: prev and next.
         """
         party = self.scope.party
-        self._send(Statement.OPEN, party.next, (layout, own))
-        self._send(Statement.OPEN, party.prev, (layout, following))
+        self._tell(Statement.OPEN, party.next, layout, own)
+        self._tell(Statement.OPEN, party.prev, layout, following)
         return self._expect(party.prev, layout), self._expect(party.next, layout)
 
     def open_once(self, layout: Layout, own: Array) -> Receive:
@@ -285,14 +285,14 @@ class Step:
         Gives the request for this party's missing component, from prev.
         """
         party = self.scope.party
-        self._send(Statement.OPEN, party.next, (layout, own))
+        self._tell(Statement.OPEN, party.next, layout, own)
         return self._expect(party.prev, layout)
 
     def barrier(self) -> tuple[Receive, Receive]:
         """Tell both others that this party has come here, a byte of zeros each; gives the requests for their word."""
         party, layout = self.scope.party, _MARK
         for other in (party.next, party.prev):
-            self._send(Statement.BARRIER, other, (layout, RING64.zeros(1)))
+            self._tell(Statement.BARRIER, other, layout, RING64.zeros(1))
         return self._expect(party.next, layout), self._expect(party.prev, layout)
 
     def reveal(self, message: Bytes) -> Bytes:
@@ -301,20 +301,21 @@ class Step:
         return message
 
     def _around(self, statement: Statement, layout: Layout, array: Array) -> Receive:
-        scope = self.scope
-        outbox = scope.outbox
-        outbox.send(scope.party.prev, scope.instance, self.number, layout.pack(array), scope.depth + 1, statement)
-        return Receive(scope, scope.party.next, self.number, (layout,))
+        self._tell(statement, self.scope.party.prev, layout, array)
+        return Receive(self.scope, self.scope.party.next, self.number, (layout,))
 
-    def _send(self, statement: Statement, to: Party, *parts: tuple[Layout, Array]) -> None:
-        """Send one message; it must not be modified afterwards."""
+    def _tell(self, statement: Statement, to: Party, layout: Layout, array: Array) -> None:
+        """Send a message of one array, which must not be modified afterwards."""
         scope = self.scope
-        payload: Bytes | list[Bytes]
+        scope.outbox.send(to, scope.instance, self.number, layout.pack(array), scope.depth + 1, statement)
+
+    def _send(self, statement: Statement, to: Party, parts: tuple[tuple[Layout, Array], ...]) -> None:
+        """Send one message of one array or several, which must not be modified afterwards."""
         if len(parts) == 1:
-            layout, array = parts[0]
-            payload = layout.pack(array)
-        else:
-            payload = [layout.pack(array) for layout, array in parts]
+            self._tell(statement, to, *parts[0])
+            return
+        scope = self.scope
+        payload = [layout.pack(array) for layout, array in parts]
         scope.outbox.send(to, scope.instance, self.number, payload, scope.depth + 1, statement)
 
     def _expect(self, frm: Party, layout: Layout) -> Receive:
@@ -336,7 +337,8 @@ class Step:
     def words(self, pair: Pair, ring: Ring, shape: tuple[int, ...], purpose: Purpose) -> Array:
         """Uniform ring words that only the two parties of `pair` can derive."""
         out = ring.empty(shape)
-        self.fill(pair, out, purpose)
+        scope = self.scope
+        scope.streams.fill(scope._around[pair], scope.instance, self.number, purpose, bytes_view(out))
         return out
 
     def fill(self, pair: Pair, out: Array, purpose: Purpose) -> None:

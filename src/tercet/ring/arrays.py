@@ -33,6 +33,7 @@ Flags = NDArray[np.bool_]
 """Plain booleans."""
 
 Shape = int | tuple[int, ...]
+_UINT8 = np.dtype(np.uint8)
 
 
 def empty_bits(shape: Shape) -> Bits:
@@ -53,7 +54,7 @@ def empty_bytes(shape: Shape) -> Bytes:
 def bytes_view(array: Array) -> Bytes:
     """The memory of a contiguous array as flat bytes, to be read or filled. ValueError for other arrays."""
     flat = array if array.ndim == 1 else array.reshape(-1, copy=False)
-    return flat.view(np.uint8)
+    return flat.view(_UINT8)
 
 
 def bytes_of(buffer: bytes | bytearray | memoryview) -> Bytes:

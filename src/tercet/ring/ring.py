@@ -28,7 +28,7 @@ Readable = bytes | bytearray | memoryview | NDArray[Any]
 
 _LOW = (1 << 64) - 1
 
-_UINT64 = np.dtype(np.uint64)
+_UINT64, _UINT8 = np.dtype(np.uint64), np.dtype(np.uint8)
 U128: Final[np.dtype[Any]] = np.dtype([("lo", "<u8"), ("hi", "<u8")])
 
 
@@ -85,11 +85,13 @@ class Ring(ABC):
 
     def pack(self, words: Words) -> Bytes:
         """The words as bytes on the wire: little-endian, read flat; a view where they are contiguous."""
-        return np.ascontiguousarray(words).reshape(-1).view(np.uint8)
+        flat = np.ascontiguousarray(words)
+        return (flat if flat.ndim == 1 else flat.reshape(-1)).view(_UINT8)
 
     def unpack(self, payload: Bytes, shape: tuple[int, ...]) -> Words:
         """The words in bytes from the wire; a view."""
-        return payload.view(self.dtype).reshape(shape)
+        words = payload.view(self.dtype)
+        return words if words.shape == shape else words.reshape(shape)
 
     @abstractmethod
     def resize(self, words: Words, to_ring: Ring) -> Words:

@@ -2,7 +2,7 @@
 
 from tercet.transport.endpoint import Endpoint, emulate
 from tercet.transport.frame import HEADER_BYTES, JOB_BYTES, Element
-from tercet.transport.handshake import Contact, connect, dials, listen, new_session
+from tercet.transport.handshake import Contact, connect, dials, listen, listen_here, new_session, place_of
 from tercet.transport.identity import Identity
 from tercet.transport.memory import MemoryEndpoint, memory_endpoints
 from tercet.transport.messages import (
@@ -38,9 +38,11 @@ __all__ = [
     "dials",
     "emulate",
     "listen",
+    "listen_here",
     "measure",
     "memory_endpoints",
     "new_session",
+    "place_of",
     "receive",
     "receive_control",
 ]

@@ -11,11 +11,10 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Self
 
 from tercet.errors import PartyError, Unreachable
-from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameHeader, FrameKind
+from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameHeader, FrameKind, header_of
 from tercet.transport.inbox import Inbox
 from tercet.transport.messages import (
     EXPECTED,
@@ -38,8 +37,6 @@ from tercet.transport.messages import (
 _HEARTBEAT = 1 << 63
 """Numbers of pings from here on hold the time at which the ping was sent, in milliseconds."""
 _LONGEST_MS = (1 << 32) - 1
-_header = partial(tuple.__new__, FrameHeader)
-"""A header of eight fields, without the cost of passing them by name."""
 
 
 class Life:
@@ -184,17 +181,21 @@ class Endpoint(ABC):
         box = self.inbox.jobs.get(job)
         if box is None:
             raise ValueError("the job is not open")
-        if to in self.failed:
+        if self.failed and to in self.failed:
             raise self.failed[SessionPeer(to)]
         key = operation << 34 | step << 2 | to
         sent = box.sent
         if key in sent:
             raise violation(f"an address was used twice for sending to {self.names[to]}", self.me, *address)
-        views = [as_bytes(part) for part in payload] if isinstance(payload, list) else [as_bytes(payload)]
-        nbytes = sum([len(view) for view in views])
+        if isinstance(payload, list):
+            views = [as_bytes(part) for part in payload]
+            nbytes = sum([len(view) for view in views])
+        else:
+            view = as_bytes(payload)
+            views, nbytes = [view], len(view)
         link = self._link
         ready_at = 0.0 if link is None else link.stamp(self.me, to, nbytes + HEADER_BYTES)
-        self._transmit(to, _header((1, element, job, operation, step, depth, ready_at, nbytes)), *views)
+        self._transmit(to, header_of((1, element, job, operation, step, depth, ready_at, nbytes)), *views)
         sent.add(key)
 
     def send_control(self, to: Who, kind: int, body: Sequence[Buffer] = ()) -> None:

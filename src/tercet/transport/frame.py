@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum
+from functools import partial
 from typing import NamedTuple
 
 from tercet.errors import ProtocolViolation
@@ -81,6 +82,10 @@ class FrameHeader(NamedTuple):
     length: int
 
 
+header_of = partial(tuple.__new__, FrameHeader)
+"""A header of a tuple of its fields, without the cost of passing them by name."""
+
+
 def pack(
     kind: int, element: int, job: bytes, operation: int, step: int, depth: int, ready_at: float, length: int
 ) -> bytes:
@@ -108,4 +113,4 @@ def unpack(data: bytes | bytearray | memoryview, offset: int = 0) -> FrameHeader
         raise ProtocolViolation("a frame's reserved byte or ready_at is not valid")
     if length % _ELEMENT_BYTES[element]:
         raise ProtocolViolation(f"{length} bytes is not a whole number of {Element(element).name} elements")
-    return FrameHeader(kind, element, job, operation, step, depth, ready_at, length)
+    return header_of((kind, element, job, operation, step, depth, ready_at, length))

@@ -91,7 +91,13 @@ class Inbox:
         return self._expect(frm, address, element, nbytes, waker, None).state == READY
 
     def _expect(
-        self, frm: Who, address: Address, element: Element, nbytes: int, waker: object, into: Bytes | None
+        self,
+        frm: Who,
+        address: tuple[bytes, int, int],
+        element: Element,
+        nbytes: int,
+        waker: object,
+        into: Bytes | None,
     ) -> Slot:
         job, operation, step = address
         box = self.jobs.get(job)
@@ -100,10 +106,9 @@ class Inbox:
         key = operation << 34 | step << 2 | frm
         slots = box.slots
         if key not in slots:
-            if frm in self._failed:
+            if self._failed and frm in self._failed:
                 raise self._failed[SessionPeer(frm)]
-            slot = slots[key] = Slot(box, key, EXPECTED, element, nbytes, 0, waker)
-            slot.payload = into
+            slot = slots[key] = Slot(box, key, EXPECTED, element, nbytes, 0, waker, into)
             return slot
         found = slots[key]
         if found is None or found.waker is not _UNASKED:
@@ -117,7 +122,7 @@ class Inbox:
     def receive(
         self,
         frm: Who,
-        address: Address,
+        address: tuple[bytes, int, int],
         element: Element,
         nbytes: int,
         waker: object,
@@ -216,7 +221,9 @@ class Inbox:
             self._woken.append(slot)
         return True
 
-    def _mismatch(self, came: Slot, element: int, nbytes: int, frm: Who, address: Address) -> ProtocolViolation:
+    def _mismatch(
+        self, came: Slot, element: int, nbytes: int, frm: Who, address: tuple[bytes, int, int]
+    ) -> ProtocolViolation:
         return violation(
             f"a message of {came.nbytes} bytes of {Element(came.element).name} came"
             f" where {nbytes} bytes of {Element(element).name} are due",

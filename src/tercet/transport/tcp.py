@@ -40,6 +40,8 @@ _STRETCH_BYTES = 1 << 18
 _RECEIVE_BYTES = 1 << 19
 _RECEIVES_PER_TURN = 4
 _MAX_SLEEP_S = 3600.0
+_MESSAGE = FrameKind.MESSAGE
+_UINT8 = np.dtype(np.uint8)
 
 
 class TcpEndpoint(Endpoint):
@@ -253,8 +255,9 @@ class TcpEndpoint(Endpoint):
                 connection.records += 1
                 body = connection.body
                 if body is None:
-                    count = tls.read(RECORD_BYTES, connection.scratch[connection.filled :])
-                    connection.filled += count
+                    filled, scratch = connection.filled, connection.scratch
+                    count = tls.read(RECORD_BYTES, scratch[filled:] if filled else scratch)
+                    connection.filled = filled + count
                     if count:
                         self._parse(connection)
                 elif connection.header is not None:
@@ -297,7 +300,7 @@ class TcpEndpoint(Endpoint):
             position += HEADER_BYTES
             nbytes = header[7]
             slot: Slot | None = None
-            if header[0] == FrameKind.MESSAGE:
+            if header[0] == _MESSAGE:
                 if nbytes > self.limits.message_bytes:
                     self.check_length(peer, header)
                 slot = self._admit(peer, header)
@@ -306,12 +309,14 @@ class TcpEndpoint(Endpoint):
                 else:
                     payload = slot.payload
                     if payload is None:
-                        payload = slot.payload = np.empty(nbytes, np.uint8)
+                        payload = slot.payload = np.empty(nbytes, _UINT8)
                     body = payload.data
             else:
                 self.check_length(peer, header)
                 body = memoryview(bytearray(nbytes))
-            have = min(nbytes, filled - position)
+            have = filled - position
+            if have >= nbytes:
+                have = nbytes
             if have and slot is not _DROPPED:
                 body[:have] = scratch[position : position + have]
             position += have
@@ -319,7 +324,10 @@ class TcpEndpoint(Endpoint):
                 connection.header, connection.slot, connection.body = header, slot, body
                 connection.position = have
                 break
-            self._finish(peer, header, slot, body)
+            if slot is None or slot is _DROPPED:
+                self._finish(peer, header, slot, body)
+            else:
+                self.complete(peer, header, slot)
         rest = filled - position
         if rest and position:
             scratch[:rest] = bytes(scratch[position:filled])
