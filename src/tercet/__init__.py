@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         logaddexp,
         logaddexp2,
         loop,
+        masked_invalid,
         persist,
         pow,
         reveal,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         stack,
         tan,
         tanh,
+        valid,
         where,
     )
     from tercet.client.base import Measurement, load
@@ -131,6 +133,7 @@ __all__ = [
     "logaddexp",
     "logaddexp2",
     "loop",
+    "masked_invalid",
     "nn",
     "persist",
     "pow",
@@ -146,6 +149,7 @@ __all__ = [
     "stats",
     "tan",
     "tanh",
+    "valid",
     "where",
 ]
 
@@ -169,7 +173,7 @@ _PLACES = {
         "tercet.array",
     ),
     **dict.fromkeys(
-        ("stack", "where"),
+        ("masked_invalid", "stack", "valid", "where"),
         "tercet.array",
     ),
     "Measurement": "tercet.client.base",

@@ -34,10 +34,13 @@ OURS_ONLY |= {"divmod", "put", "shuffle"}
 OURS_ONLY |= {"float_power"}
 """Functions of ours, and of NumPy, that the standard does not have in its main namespace."""
 OURS_ONLY |= {"cbrt", "logaddexp2", "sinc"}
+OURS_ONLY |= {"masked_invalid", "valid"}
 
 
 PADDED = {"unique_counts", "unique_values"}
 """Functions whose results have a public length here."""
+CHOSEN = {"all", "any", "max", "mean", "min", "std", "sum", "var"}
+"""Reductions that take NumPy's `where`."""
 
 
 @pytest.fixture
@@ -65,6 +68,8 @@ def test_signatures_are_the_standard_s(name: str) -> None:
         return
     if name in PADDED:
         assert ours.pop() == ("size", inspect.Parameter.KEYWORD_ONLY, None)
+    if name in CHOSEN:
+        assert ours.pop() == ("where", inspect.Parameter.KEYWORD_ONLY, True)
     assert ours == theirs
 
 

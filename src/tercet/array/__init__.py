@@ -12,6 +12,7 @@ from typing import NoReturn as _NoReturn
 
 from tercet.array import numpy_protocol as _numpy_protocol
 from tercet.array.angles import acos, asin, atan, atan2, cosh, sinc, sinh, tan
+from tercet.array.chosen import all, any, max, mean, min, std, sum, var
 from tercet.array.core import SecretArray
 from tercet.array.counting import bincount, cumulative_prod, digitize, isin, searchsorted
 from tercet.array.covariance import corrcoef, cov
@@ -139,23 +140,8 @@ from tercet.array.segments import (
     segment_rank,
     segment_sum,
 )
-from tercet.array.statistics import (
-    all,
-    any,
-    argmax,
-    argmin,
-    count_nonzero,
-    cumulative_sum,
-    diff,
-    max,
-    mean,
-    min,
-    prod,
-    ptp,
-    std,
-    sum,
-    var,
-)
+from tercet.array.statistics import argmax, argmin, count_nonzero, cumulative_sum, diff, prod, ptp
+from tercet.array.validity import masked_invalid, valid
 from tercet.array.windows import convolve
 
 __array_api_version__ = "2024.12"
@@ -274,6 +260,7 @@ __all__ = [
     "logical_xor",
     "lookup",
     "loop",
+    "masked_invalid",
     "matmul",
     "matrix_transpose",
     "max",
@@ -348,6 +335,7 @@ __all__ = [
     "unique_counts",
     "unique_values",
     "unstack",
+    "valid",
     "var",
     "vecdot",
     "where",

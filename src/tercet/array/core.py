@@ -20,6 +20,7 @@ from tercet.array.quotients import Quotient, Value
 from tercet.errors import PlanError
 from tercet.plan.network import Network
 from tercet.plan.plan import Plan
+from tercet.plan.record import validity
 from tercet.plan.record.build import Operand
 from tercet.plan.record.compile import Wanted
 from tercet.plan.record.explain import Explanation
@@ -92,10 +93,10 @@ def _binary(name: str) -> tuple[Binary, Binary]:
 
 
 def _reduction(name: str, what: str) -> Callable[..., SecretArray]:
-    """A method that is a function of the namespace, over all axes or those given."""
+    """A method that is a function of the namespace, over all axes or those given, and where bools choose."""
 
-    def method(self: SecretArray, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
-        return self._given_to(name, axis=axis, keepdims=keepdims)
+    def method(self: SecretArray, axis: Any = None, *, keepdims: bool = False, where: Any = True) -> SecretArray:
+        return self._given_to(name, axis=axis, keepdims=keepdims, where=where)
 
     method.__name__, method.__qualname__, method.__doc__ = name, f"SecretArray.{name}", what
     return method
@@ -209,6 +210,11 @@ class SecretArray:
         """What public ones of such numbers stand for."""
         return numbers
 
+    def _meaning(self) -> SecretArray | None:
+        """Where it means something, as secret bools; None for everywhere. See `tercet.valid`."""
+        found = validity.meaning(self._node)
+        return None if found is None else SecretArray._new(self._session, found)
+
     def _resolved(self) -> Recorded:
         """The recorded value as arithmetic takes it: what it is still to be divided by is taken in."""
         found = quotients.resolved(Quotient(self._node, self._divisor))
@@ -277,13 +283,13 @@ class SecretArray:
     any = _reduction("any", "Whether one element at least is true, over axes.")
     all = _reduction("all", "Whether all elements are true, over axes.")
 
-    def var(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> SecretArray:
+    def var(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False, where: Any = True) -> SecretArray:
         """The variance, exact when revealed; `ddof=1` for that of a sample, as in NumPy."""
-        return self._given_to("var", axis=axis, correction=ddof, keepdims=keepdims)
+        return self._given_to("var", axis=axis, correction=ddof, keepdims=keepdims, where=where)
 
-    def std(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> SecretArray:
+    def std(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False, where: Any = True) -> SecretArray:
         """The standard deviation, exact when revealed; `ddof=1` for that of a sample."""
-        return self._given_to("std", axis=axis, correction=ddof, keepdims=keepdims)
+        return self._given_to("std", axis=axis, correction=ddof, keepdims=keepdims, where=where)
 
     def astype(self, dtype: Any) -> SecretArray:
         """As another type; see `tercet.array.astype`."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -47,6 +49,12 @@ class Ratio(OpaqueArray):
         self._divisor = ONE  # that of the top is its own
         self._count, self._ddof, self._twice, self._divided = count, Fraction(ddof), twice, None
         return self
+
+    def _meaning(self) -> SecretArray | None:
+        """Where more is counted than is taken off, and both terms mean something."""
+        counted = None if self._count.bounds[0] > self._ddof else self._count > float(self._ddof)
+        found = [one for one in (self._numbers._meaning(), self._count._meaning(), counted) if one is not None]
+        return functools.reduce(operator.and_, found) if found else None
 
     def _refusal(self) -> str:
         return "nothing is computed with a variance whose ddof is no integer; reveal it"

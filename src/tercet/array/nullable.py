@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Callable, Sequence
@@ -18,12 +19,23 @@ from tercet.array.creation import as_type
 from tercet.array.exact import Ratio, Root
 from tercet.array.opaque import OpaqueArray
 from tercet.array.rounding import integers_of
-from tercet.plan.record import build
+from tercet.plan.record import build, logic, validity
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import public_array
 from tercet.plan.record.scale import renamed
+from tercet.plan.table.operation import broadcast_shapes
 
 Binary = Callable[[Any, Any], Any]
+
+
+def with_where(method: Callable[..., SecretArray]) -> Callable[..., SecretArray]:
+    """A reduction that also takes `where`: bools that choose among the values that are there."""
+
+    @functools.wraps(method)
+    def call(self: Any, axis: Any = None, *, where: Any = True, **options: Any) -> SecretArray:
+        return method(self if where is True else over_chosen(self, where), axis, **options)
+
+    return call
 
 
 class NullableArray(OpaqueArray):
@@ -94,6 +106,12 @@ class NullableArray(OpaqueArray):
 
     # -- as arrays with a meaning do
 
+    def _meaning(self) -> SecretArray | None:
+        # what a missing value was computed from does not matter
+        found, there = self._numbers._meaning(), self._valid._meaning()
+        node = None if found is None else validity.wherever(self._valid._node, found._node)
+        return both(None if node is None else SecretArray._new(self._session, node), there)
+
     def _again(self, numbers: SecretArray) -> SecretArray:
         return NullableArray.of_values(numbers, self._valid)
 
@@ -159,20 +177,24 @@ class NullableArray(OpaqueArray):
 
     # -- over all rows, without what is missing
 
+    @with_where
     def count(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
         """How many values there are."""
         return statistics.sum(self._valid, axis=axis, keepdims=keepdims)
 
+    @with_where
     def sum(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
         """The sum of the values that are there; 0 if there are none."""
         return statistics.sum(self._zeroed(), axis=axis, keepdims=keepdims)
 
+    @with_where
     def mean(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
         """The mean of the values that are there: sum and count are revealed; NaN if there are none."""
         numbers = self._measured()
         total = statistics.sum(kept(numbers, self._valid), axis=axis, keepdims=keepdims)
         return self._meant(Ratio.of_terms(total, self.count(axis, keepdims=keepdims)))
 
+    @with_where
     def var(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> SecretArray:
         """The variance of the values that are there; NaN if there are not more than `ddof`."""
         numbers, count = kept(self._measured(), self._valid), self.count(axis, keepdims=keepdims)
@@ -180,15 +202,18 @@ class NullableArray(OpaqueArray):
         total = statistics.sum(numbers, axis=axis, keepdims=keepdims)
         return Ratio.of_terms(count * squares - total * total, count, ddof, twice=True)
 
+    @with_where
     def std(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> SecretArray:
         """The standard deviation of the values that are there; NaN if there are not more than `ddof`."""
         return Root.of(self.var(axis, ddof=ddof, keepdims=keepdims))
 
+    @with_where
     def any(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
         """Whether one value is true at least."""
         _bools(self)
         return statistics.any(self._truth(), axis=axis, keepdims=keepdims)
 
+    @with_where
     def all(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
         """Whether no value is false."""
         _bools(self)
@@ -208,6 +233,30 @@ class NullableArray(OpaqueArray):
     def _meant(self, numbers: SecretArray) -> SecretArray:
         """As dates, if these are."""
         return self._numbers._again(numbers) if isinstance(self._numbers, OpaqueArray) else numbers
+
+
+def over_chosen(x: Any, where: Any) -> Any:
+    """x with what is not chosen missing; x itself where all of it is."""
+    if not isinstance(x, SecretArray):
+        raise TypeError("a public array is reduced over elements that are chosen in public: reveal() the bools first")
+    if not isinstance(where, SecretArray):
+        public = public_array(where)
+        if public.dtype.kind != "b":
+            raise TypeError("where takes bools; compare first, as in x.sum(where=x > 0)")
+        if public.all():
+            return x
+        there = logic.truth(x._parts()[0]._node, broadcast_shapes(x.shape, public.shape))
+        return _chosen(x, SecretArray._new(x.device, logic.logical_and(there, public)))
+    bools = where._truth()
+    if not bools.dtype.name == "bool":
+        raise TypeError("where takes bools; compare first, as in x.sum(where=x > 0)")
+    return _chosen(x, bools)
+
+
+def _chosen(x: SecretArray, bools: SecretArray) -> NullableArray:
+    if broadcast_shapes(x.shape, bools.shape) != x.shape:
+        raise ValueError(f"bools of shape {bools.shape} do not choose among elements of shape {x.shape}")
+    return NullableArray.of_values(x, bools)
 
 
 def split(value: Any) -> tuple[Any, SecretArray | None]:

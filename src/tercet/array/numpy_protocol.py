@@ -10,6 +10,7 @@ import numpy as np
 
 from tercet.array import (
     angles,
+    chosen,
     counting,
     covariance,
     creation,
@@ -53,13 +54,15 @@ _UFUNCS: dict[Any, Callable[..., Any]] = {
 """The functions of the namespace that NumPy has as ufuncs, by its names for them, and a few of its other names."""
 
 _REDUCTIONS: dict[Any, Callable[..., Any]] = {
-    np.add: statistics.sum,
+    np.add: chosen.sum,
     np.multiply: statistics.prod,
-    np.minimum: statistics.min,
-    np.maximum: statistics.max,
-    np.logical_and: statistics.all,
-    np.logical_or: statistics.any,
+    np.minimum: chosen.min,
+    np.maximum: chosen.max,
+    np.logical_and: chosen.all,
+    np.logical_or: chosen.any,
 }
+_CHOSEN = (chosen.sum, chosen.mean, chosen.var, chosen.std, chosen.min, chosen.max, chosen.any, chosen.all)
+"""Those that take `where`."""
 
 _ACCUMULATIONS: dict[Any, Callable[..., Any]] = {
     np.add: statistics.cumulative_sum,
@@ -112,7 +115,7 @@ def ufunc_call(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[st
         return _UFUNCS[ufunc](*inputs, **given)
     if method == "reduce" and ufunc in _REDUCTIONS:
         axis = given.pop("axis", inputs[1] if len(inputs) > 1 else 0)
-        _none_but(given, ("keepdims",), ufunc)
+        _none_but(given, ("keepdims", "where") if _REDUCTIONS[ufunc] in _CHOSEN else ("keepdims",), ufunc)
         return _REDUCTIONS[ufunc](inputs[0], axis=axis, **given)
     if method == "accumulate" and ufunc in _ACCUMULATIONS:
         axis = given.pop("axis", inputs[1] if len(inputs) > 1 else 0)
@@ -160,13 +163,20 @@ def _axis(function: Callable[..., Any]) -> Callable[..., Any]:
     """NumPy takes axis by position; what else it offers is refused unless it is the default."""
 
     def call(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> Any:
-        if out is not None or any(value is not np._NoValue for value in rest.values()):
-            raise TypeError("NumPy's out, where, initial and other options are not offered for secret arrays")
-        kept = False if keepdims is np._NoValue else bool(keepdims)
         options = {} if dtype is None else {"dtype": dtype}
+        where = rest.pop("where", np._NoValue)
+        if where is not np._NoValue and where is not True:
+            options["where"] = where
+        if out is not None or any(value is not np._NoValue for value in rest.values()) or not _takes(function, options):
+            raise TypeError("NumPy's out, where, initial and other options are not offered here for secret arrays")
+        kept = False if keepdims is np._NoValue else bool(keepdims)
         return function(x, axis=axis, keepdims=kept, **options)
 
     return call
+
+
+def _takes(function: Callable[..., Any], options: dict[str, Any]) -> bool:
+    return "where" not in options or function in _CHOSEN
 
 
 def _extreme(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -177,13 +187,23 @@ def _extreme(function: Callable[..., Any]) -> Callable[..., Any]:
 def _mean(x: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> Any:
     if dtype is not None:
         raise TypeError("numpy.mean on secret arrays takes no dtype")
-    return _axis(statistics.mean)(x, axis, None, out, keepdims, **rest)
+    return _axis(chosen.mean)(x, axis, None, out, keepdims, **rest)
 
 
 def _variance(function: Callable[..., Any]) -> Callable[..., Any]:
-    def call(x: Any, axis: Any = None, *, ddof: float = 0, correction: Any = None, keepdims: Any = False) -> Any:
+    def call(
+        x: Any,
+        axis: Any = None,
+        *,
+        ddof: float = 0,
+        correction: Any = None,
+        keepdims: Any = False,
+        where: Any = np._NoValue,
+    ) -> Any:
         given = ddof if correction is None or correction is np._NoValue else correction
-        return function(x, axis=axis, correction=given, keepdims=bool(keepdims) and keepdims is not np._NoValue)
+        options = {} if where is np._NoValue else {"where": where}
+        kept = bool(keepdims) and keepdims is not np._NoValue
+        return function(x, axis=axis, correction=given, keepdims=kept, **options)
 
     return call
 
@@ -312,18 +332,18 @@ def _isin(
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.sum: _axis(statistics.sum),
+    np.sum: _axis(chosen.sum),
     np.prod: _axis(statistics.prod),
     np.mean: _mean,
-    np.var: _variance(statistics.var),
-    np.std: _variance(statistics.std),
-    np.min: _extreme(statistics.min),
-    np.max: _extreme(statistics.max),
+    np.var: _variance(chosen.var),
+    np.std: _variance(chosen.std),
+    np.min: _extreme(chosen.min),
+    np.max: _extreme(chosen.max),
     np.ptp: _extreme(statistics.ptp),
     np.cov: covariance.cov,
     np.corrcoef: covariance.corrcoef,
-    np.any: _extreme(statistics.any),
-    np.all: _extreme(statistics.all),
+    np.any: _extreme(chosen.any),
+    np.all: _extreme(chosen.all),
     np.argmin: lambda x, axis=None, *, keepdims=False: statistics.argmin(x, axis=axis, keepdims=bool(keepdims)),
     np.argmax: lambda x, axis=None, *, keepdims=False: statistics.argmax(x, axis=axis, keepdims=bool(keepdims)),
     np.cumsum: _running(statistics.cumulative_sum),

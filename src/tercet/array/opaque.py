@@ -57,6 +57,9 @@ class OpaqueArray(SecretArray):
             raise TypeError(self._refusal())
         return self._numbers, None
 
+    def _meaning(self) -> SecretArray | None:
+        return self._numbers._meaning()
+
     def _parts(self) -> tuple[SecretArray, ...]:
         return self._numbers._parts()
 

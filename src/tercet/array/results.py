@@ -1,11 +1,13 @@
 """Running expressions: reveal, persist, explain, bounds that the analyst vouches for, and runs that check those.
 
 In a checked run assumed bounds are compared beside the result, and one bit for each assumption is revealed. A loop is
-recorded anew with one more carried value, whether every assumption of its body has held so far.
+recorded anew with one more carried value, whether every assumption of its body has held so far. One more bit for each
+kind of function whose domain bounds do not prove says whether all elements of the results mean something.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array import movement
 from tercet.array.core import Runner, SecretArray, session_of
 from tercet.errors import InputError, PlanError
 from tercet.plan.plan import OutputKind
-from tercet.plan.record import build, logic, scale
+from tercet.plan.record import logic, scale, validity
 from tercet.plan.record.compile import Wanted, compile_plan, ordered
+from tercet.plan.record.counting import all_set
 from tercet.plan.record.explain import Explanation
 from tercet.plan.record.graph import LoopBody, Recorded
 from tercet.plan.table.attributes import LoopCount, Scale, StatedBounds
@@ -46,20 +48,32 @@ def reveal(*arrays: SecretArray, checked: bool | None = None) -> Any:
     """Run one plan for all arrays and make them plain; NumPy, a tuple for several.
 
     Integers and bools come out exactly; others as the float64 nearest to the exact quotient of the revealed integer.
+    Public bools beside secret arrays come out as they are: what `tercet.valid` gives where all is valid.
     With `checked` (default: as the session says), bounds given by `tercet.assume` are verified in the same run, and
-    InputError names the first that does not hold.
+    that every element means something (`tercet.valid`): InputError names the first assumption that does not hold, or
+    the function that was asked for something outside its domain.
     """
-    _all_secret(arrays, "reveal")
-    session = session_of(*arrays)
-    parts = [array._parts() for array in arrays]
+    secret = tuple(array for array in arrays if not _is_public_bool(array)) or arrays
+    _all_secret(secret, "reveal")
+    session = session_of(*secret)
+    parts = [array._parts() for array in secret]
     wanted = [Wanted(part._node, OutputKind.REVEAL, divisor=part._divisor) for own in parts for part in own]
     found = iter(_run(session, wanted, checked))
-    plain = tuple(array._composed([next(found) for _ in own]) for array, own in zip(arrays, parts, strict=True))
+    opened = (array._composed([next(found) for _ in own]) for array, own in zip(secret, parts, strict=True))
+    plain = tuple(next(opened) if isinstance(array, SecretArray) else array for array in arrays)
     return plain[0] if len(plain) == 1 else plain
 
 
+def _is_public_bool(value: object) -> bool:
+    return isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "b"
+
+
 def persist(*arrays: SecretArray, checked: bool | None = None) -> tuple[SecretArray, ...]:
-    """Run one plan for all arrays and keep the results as shares at the parties; new arrays on those shares."""
+    """Run one plan for all arrays and keep the results as shares at the parties; new arrays on those shares.
+
+    Where they mean something (`tercet.valid`) is not kept with them: asked for it, what was kept of a value that may
+    mean nothing somewhere raises PlanError, unless the run was checked.
+    """
     return keep(arrays, checked=checked)
 
 
@@ -78,8 +92,20 @@ def keep(
         for part, handle in zip(every, handles or [b""] * len(every), strict=True)
     ]
     results = _run(session, wanted, checked)
+    if not (session.checked if checked is None else checked):
+        session.graph.meaning_lost.update(
+            node for part, node in zip(every, results, strict=True) if not _means_something(part._node)
+        )
     kept = (SecretArray._new(session, node, part._divisor) for part, node in zip(every, results, strict=True))
     return tuple(array._rebuilt([next(kept) for _ in own]) for array, own in zip(arrays, parts, strict=True))
+
+
+def _means_something(node: Recorded) -> bool:
+    """Whether all elements do, by bounds."""
+    try:
+        return validity.meaning(node) is None
+    except PlanError:
+        return False
 
 
 def _run(session: Runner, wanted: Sequence[Wanted], checked: bool | None) -> list[Any]:
@@ -88,9 +114,7 @@ def _run(session: Runner, wanted: Sequence[Wanted], checked: bool | None) -> lis
     results = session.run([*asked, *(Wanted(check.node, OutputKind.REVEAL) for check in checks)])
     for check, holds in zip(checks, results[len(asked) :], strict=True):
         if not bool(np.all(holds)):
-            raise InputError(
-                f"an assumption does not hold: {check.what}", hint="assume wider bounds, or declare them at the input"
-            )
+            raise InputError(check.error, hint=check.hint)
     return results[: len(asked)]
 
 
@@ -132,6 +156,22 @@ class _Check:
 
     node: Recorded
     what: str
+    hint: str = "assume wider bounds, or declare them at the input"
+
+    @property
+    def error(self) -> str:
+        return f"an assumption does not hold: {self.what}"
+
+
+@dataclass(frozen=True)
+class _DomainCheck(_Check):
+    """A secret bool that says whether what functions of one kind give means something in all results."""
+
+    hint: str = "tc.valid(y) says which; tc.where chooses others there, and tc.masked_invalid(y) leaves them out"
+
+    @property
+    def error(self) -> str:
+        return f"a result has elements that mean nothing: {self.what}"
 
 
 def _with_checks(wanted: Sequence[Wanted], checked: bool) -> tuple[list[Wanted], list[_Check]]:
@@ -139,7 +179,20 @@ def _with_checks(wanted: Sequence[Wanted], checked: bool) -> tuple[list[Wanted],
     if not checked:
         return list(wanted), []
     replaced, checks = _checked([want.node for want in wanted], ())
-    return [replace(want, node=replaced.get(want.node.serial, want.node)) for want in wanted], checks
+    asked = [replace(want, node=replaced.get(want.node.serial, want.node)) for want in wanted]
+    return asked, [*checks, *_domain_checks([want.node for want in asked])]
+
+
+def _domain_checks(nodes: Sequence[Recorded]) -> list[_Check]:
+    """For each kind of function that may be asked for something outside its domain, whether the results mean something
+    as far as it is concerned."""
+    checks: list[_Check] = []
+    for takes, operations in validity.open_domains(nodes).items():
+        conditions = [validity.meaning(node, operations) for node in nodes]
+        scalars = [all_set(one, tuple(range(len(one.type.shape)))) for one in conditions if one is not None]
+        if scalars:
+            checks.append(_DomainCheck(functools.reduce(logic.logical_and, scalars), takes))
+    return checks
 
 
 def _checked(roots: Sequence[Recorded], leaves: Sequence[Recorded]) -> tuple[Mapping[int, Recorded], list[_Check]]:
@@ -191,9 +244,8 @@ def _checked_loop(node: Recorded, inputs: tuple[Recorded, ...], checks: list[_Ch
     for check in inner:
         holds = logic.logical_and(holds, check.node)
     results = (*(replaced.get(value.serial, value) for value in body.results), holds)
-    # a public true as a sharing: minus one is negative
-    like = next((value for value in inputs if not value.type.is_bool), None) or build.number(inputs[0])
-    true = logic.negative(build.shared_integers(movement.index(movement.reshape(like, (like.type.size,)), 0), -1))
+    like = next((value for value in inputs if value.type.is_bool), inputs[0])
+    true = logic.truth(like, ())
     after = LoopBody((*body.carried, so_far), body.captured, results)
     ended = graph.loop(count, (*inputs[:carried], true, *inputs[carried:]), after)
     what = " and ".join(dict.fromkeys(check.what for check in inner))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tercet.array import elementwise, manipulation, statistics
 from tercet.array.core import SecretArray
+from tercet.array.nullable import with_where
 from tercet.array.opaque import OpaqueArray
 from tercet.errors import InputError
 from tercet.store.schema import Column, days
@@ -175,10 +176,12 @@ class DateArray(ColumnArray):
             )
         return days(value)
 
+    @with_where
     def mean(self, axis: Any = None, *, keepdims: bool = False) -> SecretArray:
         """The mean date, revealed as the nearest day."""
         return self._again(statistics.mean(self._numbers, axis=axis, keepdims=keepdims))
 
+    @with_where
     def std(self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False) -> SecretArray:
         """The standard deviation in days."""
         return statistics.std(self._numbers, axis=axis, correction=ddof, keepdims=keepdims)

@@ -18,6 +18,7 @@ makes only the result of whoever claims wrong (docs/security/claims.md).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tercet.plan.bounds.relations import quotient_limit, related
@@ -89,31 +90,53 @@ def _is_sign_of(bit: Term, x: Term) -> bool:
     return bit.operation.algebra is Algebra.SIGN and is_same(bit.inputs[0], x)
 
 
-def _selected(term: Term) -> Bounds | None:
-    """y + (p - y where a bit is set): one of p and y; the smaller or larger, if the bit is the difference's sign."""
+@dataclass(frozen=True, eq=False, slots=True)
+class Selection:
+    """A value that is one of two: `chosen` where the bit is set, else `other`."""
+
+    bit: Term
+    chosen: Term
+    other: Term
+    difference: Term
+
+    @property
+    def is_size(self) -> bool:
+        """Whether it is |other|."""
+        negated = same_integer(self.chosen)
+        is_negated = negated.operation.algebra is Algebra.NEGATE and is_same(negated.inputs[0], self.other)
+        return is_negated and _is_sign_of(self.bit, self.other)
+
+
+def selection(term: Term) -> Selection | None:
+    """y + (p - y where a bit is set)."""
     term = same_integer(term)
     if term.operation.algebra is not Algebra.ADD:
         return None
     for chosen, y in (term.inputs, term.inputs[::-1]):
         where = _where(chosen)
         pair = _difference(where[1]) if where is not None else None
-        if where is None or pair is None or not is_same(pair[1], y) or pair[1].type.frac_bits != y.type.frac_bits:
-            continue
-        (p, q), bit = pair, where[0]
-        pl, ph, ql, qh = p.type.lo, p.type.hi, q.type.lo, q.type.hi
-        if _is_sign_of(bit, where[1]):
-            return min(pl, ql), min(ph, qh)
-        if bit.operation.algebra is Algebra.NOT and _is_sign_of(same_integer(bit.inputs[0]), where[1]):
-            return max(pl, ql), max(ph, qh)
-        negated = same_integer(p)
-        if negated.operation.algebra is Algebra.NEGATE and is_same(negated.inputs[0], q) and _is_sign_of(bit, q):
-            return 0, q.type.magnitude
-        return min(pl, ql), max(ph, qh)
+        if where is not None and pair is not None:
+            p, q = pair
+            if is_same(q, y) and q.type.frac_bits == y.type.frac_bits:
+                return Selection(where[0], p, q, where[1])
     return None
 
 
-def _flipped(term: Term) -> Bounds | None:
-    """x - (2 x where a bit is set): x or -x; |x|, if the bit is its sign."""
+def _selected(term: Term) -> Bounds | None:
+    """One of p and y; the smaller or larger, if the bit is the difference's sign."""
+    found = selection(term)
+    if found is None:
+        return None
+    p, q, bit = found.chosen.type, found.other.type, found.bit
+    if _is_sign_of(bit, found.difference):
+        return min(p.lo, q.lo), min(p.hi, q.hi)
+    if bit.operation.algebra is Algebra.NOT and _is_sign_of(same_integer(bit.inputs[0]), found.difference):
+        return max(p.lo, q.lo), max(p.hi, q.hi)
+    return (0, q.magnitude) if found.is_size else (min(p.lo, q.lo), max(p.hi, q.hi))
+
+
+def flipped(term: Term) -> tuple[Term, Term] | None:
+    """Bit and x of a value x - (2 x where the bit is set): of x or -x."""
     term = same_integer(term)
     where = _where(term.inputs[1]) if term.operation.algebra is Algebra.SUBTRACT else None
     if where is None:
@@ -121,8 +144,17 @@ def _flipped(term: Term) -> Bounds | None:
     x, twice = term.inputs[0], same_integer(where[1])
     if twice.operation.algebra is not Algebra.ADD or not (is_same(twice.inputs[0], x) and is_same(twice.inputs[1], x)):
         return None
+    return where[0], x
+
+
+def _flipped(term: Term) -> Bounds | None:
+    """x or -x; |x|, if the bit is its sign."""
+    found = flipped(term)
+    if found is None:
+        return None
+    bit, x = found
     largest = x.type.magnitude
-    return (0 if _is_sign_of(where[0], x) else -largest), largest
+    return (0 if _is_sign_of(bit, x) else -largest), largest
 
 
 def _one_sided(term: Term) -> Bounds | None:

@@ -23,6 +23,7 @@ from tercet.plan.table.ops_angles import (
     sinc_shape,
     tangent_shape,
 )
+from tercet.plan.table.reasons import ARC_DOMAIN
 from tercet.plan.types import RINGS, Type, smallest_ring
 from tercet.protocols.coefficients import constant
 
@@ -65,7 +66,7 @@ def arc_sine(x: Recorded) -> Recorded:
 def _arc_cosine(x: Recorded) -> Recorded:
     """acos(min(|x|, 1)), not rescaled yet."""
     u, one = size_of(x), 1 << x.type.frac_bits
-    return _fitting(_at_most(u, one) if u.type.hi > one else u, "acos_unit", arc_shape)
+    return _fitting(logic.at_most(u, one, ARC_DOMAIN) if u.type.hi > one else u, "acos_unit", arc_shape)
 
 
 def arc_tangent(x: Recorded) -> Recorded:
@@ -144,12 +145,6 @@ def _from_turns(angle: Recorded, parts: int) -> Recorded:
     return angle.graph.node(
         "subtract", (number_constant(angle.graph, whole, frac, angle.type.nominal, ring_bits), angle)
     )
-
-
-def _at_most(x: Recorded, most: int) -> Recorded:
-    """The smaller of x and a stored integer."""
-    smaller = logic.minimum(renamed(x, 0, 0), np.asarray(most, dtype=object))
-    return renamed(smaller, x.type.frac_bits, x.type.nominal)
 
 
 def _with_fraction(x: Recorded) -> Recorded:

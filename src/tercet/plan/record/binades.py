@@ -21,7 +21,7 @@ from tercet.plan.record.pieces import argument
 from tercet.plan.record.scale import at_scale, bounded, in_ring, renamed
 from tercet.plan.table.attributes import Approximation
 from tercet.plan.table.ops_binades import binades_of
-from tercet.plan.table.reasons import SELECTED
+from tercet.plan.table.reasons import ERFINV_DOMAIN, GAMMA_DOMAIN, SELECTED
 from tercet.plan.types import RINGS, smallest_ring
 
 _GUARD = 7
@@ -61,7 +61,7 @@ def log_ndtr(x: Recorded) -> Recorded:
     """log(ndtr(x)), of any x: a function of v = 8 - x >= 0, which grows as v^2 / 2."""
     x = argument(as_real(x))
     v = linear("subtract", _NDTR_END, x)
-    return meant(_found("log_ndtr", v if v.type.lo >= 0 else _least(v, 0), nominal_of(x)))
+    return meant(_found("log_ndtr", v if v.type.lo >= 0 else logic.at_least(v, 0), nominal_of(x)))
 
 
 def erfinv(y: Recorded) -> Recorded:
@@ -84,7 +84,7 @@ def _inverse(y: Recorded, nominal: int) -> Recorded:
     """erfinv, not rescaled yet: the sign, and a function of 1 - |y|."""
     size = y if y.type.lo >= 0 else negate(y) if y.type.hi <= 0 else logic.absolute(y)
     below = linear("subtract", _ONE, size)
-    found = _found("erfinv", below if below.type.lo >= 1 else _least(below, 1), nominal)
+    found = _found("erfinv", below if below.type.lo >= 1 else logic.at_least(below, 1, ERFINV_DOMAIN), nominal)
     if y.type.lo >= 0:
         return found
     if y.type.hi <= 0:
@@ -107,13 +107,7 @@ def _flipped(x: Recorded, flips: Recorded) -> Recorded:
 def _positive(x: Recorded) -> tuple[Recorded, int]:
     """x, or the least positive number at its scale where it is not above 0; and the fractional bits of the result."""
     x = argument(as_real(x))
-    return (x if x.type.lo >= 1 else _least(x, 1)), nominal_of(x)
-
-
-def _least(x: Recorded, least: int) -> Recorded:
-    """The larger of x and a stored integer."""
-    larger = logic.maximum(renamed(x, 0, 0), np.asarray(least, dtype=object))
-    return renamed(larger, x.type.frac_bits, x.type.nominal)
+    return (x if x.type.lo >= 1 else logic.at_least(x, 1, GAMMA_DOMAIN)), nominal_of(x)
 
 
 def _all_at(x: Recorded, bits: int) -> Recorded:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tercet.errors import PlanError
 from tercet.plan.record.build import as_node, broadcast_to, linear, number, total
 from tercet.plan.record.graph import Recorded
-from tercet.plan.record.logic import logical_and, logical_not, logical_xor
+from tercet.plan.record.logic import logical_and, logical_not, logical_xor, stored_equal
 from tercet.plan.record.public import DEFAULT_FRAC_BITS
 from tercet.plan.record.scale import at_scale, renamed
 from tercet.plan.table.attributes import Axes, Axis, BitCount, NewShape, Ranges
@@ -25,6 +25,12 @@ def count(x: Recorded, axes: tuple[int, ...]) -> Recorded:
     if not axes or not math.prod(x.type.shape[axis] for axis in axes):
         return total(number(x), axes)
     return x.graph.node("count", (x,), Axes(axes))
+
+
+def all_set(x: Recorded, axes: tuple[int, ...]) -> Recorded:
+    """Whether all along the axes are set, by how many are not: to the analysis of rows an aggregate over all of them,
+    and cut along them as a sum is."""
+    return stored_equal(count(logical_not(x), axes), np.asarray(0), np.asarray(0)) if axes else x
 
 
 def row(x: Recorded, at: int) -> Recorded:

@@ -13,11 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.errors import PlanError
+from tercet.plan.record import logic
 from tercet.plan.record.build import Operand, linear, multiply, negate, number
-from tercet.plan.record.functions import at_least, logarithms, meant, nominal_of
+from tercet.plan.record.functions import logarithms, meant, nominal_of
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import public_array
 from tercet.plan.record.scale import renamed
+from tercet.plan.table.attributes import StatedBounds
+from tercet.plan.table.reasons import ENTROPY_DOMAIN, ZERO_TIMES
 
 _GUARD = 4
 """By how many bits the logarithm's error, times the number, is below the last bit."""
@@ -28,7 +31,7 @@ Logarithm: TypeAlias = Callable[[Recorded, int], Recorded]
 
 def xlogy(x: Operand, y: Operand) -> Recorded:
     """x log y; 0 where x is 0. Of y <= 0 the logarithm is that of the least y > 0."""
-    return meant(_times_logarithm(x, y))
+    return zero_times(meant(_times_logarithm(x, y)))
 
 
 def xlog1py(x: Operand, y: Operand) -> Recorded:
@@ -39,19 +42,25 @@ def xlog1py(x: Operand, y: Operand) -> Recorded:
 def entr(x: Recorded) -> Recorded:
     """-x log x; 0 of x <= 0."""
     x = _not_negative(x)
-    return meant(negate(_times_logarithm(x, x)))
+    return meant(negate(zero_times(_times_logarithm(x, x))))
 
 
 def rel_entr(x: Operand, y: Operand) -> Recorded:
     """x log(x / y) of x >= 0; 0 of x <= 0. Of y <= 0 the logarithm is that of the least y > 0."""
-    return meant(_relative(x, y))
+    return zero_times(meant(_relative(x, y)))
 
 
 def kl_div(x: Operand, y: Operand) -> Recorded:
     """rel_entr(x, y) - x + y, rescaled once; x < 0 counts as 0."""
     if isinstance(x, Recorded):
         x = _not_negative(x)
-    return meant(linear("add", _relative(x, y), linear("subtract", y, x)))
+    return meant(linear("add", zero_times(_relative(x, y)), linear("subtract", y, x)))
+
+
+def zero_times(product: Recorded) -> Recorded:
+    """The product, marked as one that means something where its first factor is 0, whatever the logarithm is of."""
+    stated = StatedBounds(product.type.lo, product.type.hi, ZERO_TIMES.number)
+    return product.graph.node("bound", (product,), stated)
 
 
 def _relative(x: Operand, y: Operand) -> Recorded:
@@ -108,4 +117,4 @@ def _logarithm(y: Recorded, fine: int) -> Recorded:
 
 def _not_negative(x: Recorded) -> Recorded:
     x = number(x)
-    return x if x.type.lo >= 0 else at_least(x, 0)
+    return x if x.type.lo >= 0 else logic.at_least(x, 0, ENTROPY_DOMAIN)

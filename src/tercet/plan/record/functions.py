@@ -16,13 +16,19 @@ from tercet.plan.record.scale import bounded, cut_to, in_ring, least_ring, renam
 from tercet.plan.table import real
 from tercet.plan.table.attributes import Approximation
 from tercet.plan.table.ops_functions import LOGARITHMS, placed_shape, power_shape, turn_shape
-from tercet.plan.table.reasons import SELECTED
+from tercet.plan.table.reasons import ACOSH_DOMAIN, INVERSE_ROOT_DOMAIN, LOG_DOMAIN, ROOT_DOMAIN, SELECTED, Reason
 from tercet.plan.types import RINGS, Type, smallest_ring
 from tercet.protocols.functions import BELOW, GUARD
 
 _ONE = np.asarray(1)
 LOGARITHM_BITS = {64: 27, 128: 57}
 """Fractional bits to which a logarithm is sure in each ring."""
+_LOWEST: dict[str, tuple[int, Reason]] = {
+    **dict.fromkeys(LOGARITHMS, (1, LOG_DOMAIN)),
+    "sqrt": (0, ROOT_DOMAIN),
+    "rsqrt": (0, INVERSE_ROOT_DOMAIN),
+}
+"""The least stored integer that each function takes, to which others are drawn in."""
 
 
 def exp(x: Recorded, base: str = "exp", plus: int = 0) -> Recorded:
@@ -41,7 +47,7 @@ def unrounded_power(x: Recorded, base: str, nominal: int) -> Recorded:
     for candidate in candidates(x):
         least = _least_argument(base, candidate.type.frac_bits, nominal)
         if candidate.type.lo < least:
-            candidate = at_least(candidate, least)
+            candidate = logic.at_least(candidate, least)
         found = recorded(base, candidate, nominal, power_shape)
         if found is not None:
             return found
@@ -147,7 +153,7 @@ def acosh(x: Recorded) -> Recorded:
     """log(x + sqrt(x^2 - 1)) likewise; of x < 1 it is that of 1, 0."""
     x = number(x)
     one = 1 << x.type.frac_bits
-    u = x if x.type.lo >= one else at_least(x, one)
+    u = x if x.type.lo >= one else logic.at_least(x, one, ACOSH_DOMAIN)
     return meant(unrounded(linear("add", u, unrounded(linear("subtract", multiply(u, u), _ONE), "sqrt")), "log"))
 
 
@@ -166,7 +172,7 @@ def unrounded(x: Recorded, name: str, rings: tuple[int, ...] = RINGS) -> Recorde
         options.sort(key=lambda one: -one.type.frac_bits)
     for candidate in options:
         if candidate.type.lo < 0:
-            candidate = at_least(candidate, 0)
+            candidate = logic.at_least(candidate, *_LOWEST[name])
         found = recorded(name, candidate, nominal, placed_shape)
         if found is not None:
             return found
@@ -205,12 +211,6 @@ def candidates(x: Recorded, rings: tuple[int, ...] = RINGS) -> Iterator[Recorded
             needed = smallest_ring(option.type.lo, option.type.hi)
             if needed is not None and needed <= ring_bits:
                 yield in_ring(option, ring_bits)
-
-
-def at_least(x: Recorded, least: int) -> Recorded:
-    """The larger of x and a stored integer."""
-    larger = logic.maximum(renamed(x, 0, 0), np.asarray(least, dtype=object))
-    return renamed(larger, x.type.frac_bits, x.type.nominal)
 
 
 def recorded(

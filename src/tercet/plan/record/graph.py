@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from tercet.plan.bounds.prove import result_type
 from tercet.plan.bounds.relations import RELATED, related
@@ -61,6 +61,8 @@ class Graph:
         """Whether bounds that the plan does not prove are enforced by a clip, and not stated (`plan.record.scale`)."""
         self.exact_rounding = exact_rounding
         """Whether what is rounded is rounded to the nearest always, and not by a coin (`plan.record.scale`)."""
+        self.meaning_lost: WeakSet[Recorded] = WeakSet()
+        """Stored arrays of which it was not kept where they mean something (`plan.record.validity`)."""
         self._serial = 0
         self._draws = 0
         self._known: WeakValueDictionary[tuple[object, ...], Recorded] = WeakValueDictionary()

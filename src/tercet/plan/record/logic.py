@@ -26,7 +26,7 @@ from tercet.plan.record.public import DEFAULT_FRAC_BITS, bool_constant, bounds_o
 from tercet.plan.record.scale import at_scale, bounded, fitting_ring, in_ring, renamed
 from tercet.plan.table.attributes import Axis, AxisOrder, NewShape, Ranges
 from tercet.plan.table.operation import Algebra, broadcast_shapes
-from tercet.plan.table.reasons import SELECTED
+from tercet.plan.table.reasons import SELECTED, Reason
 from tercet.plan.types import Type, magnitude, smallest_ring
 
 
@@ -219,6 +219,17 @@ def bool_node(like: Recorded, values: NDArray[Any]) -> Recorded:
     return logical_xor(zeros, values)
 
 
+def truth(like: Recorded, shape: tuple[int, ...]) -> Recorded:
+    """Secret bools of this shape that all hold, in the session of `like`; beside numbers one comparison."""
+    if like.type.is_bool or not like.type.size:
+        return bool_node(like, np.ones(shape, bool))
+    flat = like.graph.node("reshape", (like,), NewShape((like.type.size,)))
+    first = like.graph.node("slice", (flat,), Ranges(((0, 1, 1),)))
+    # minus one is negative
+    true = negative(shared_integers(like.graph.node("reshape", (first,), NewShape(())), -1))
+    return broadcast_to(true, shape)
+
+
 def inject(bit: Recorded, x: Recorded) -> Recorded:
     """x where the bit is set, else 0."""
     shape = broadcast_shapes(bit.type.shape, x.type.shape)
@@ -272,6 +283,21 @@ def sign(x: Recorded) -> Recorded:
     x = number(x)
     below, above = negative(x), negative(negate(x))
     return linear("subtract", number(above), number(below))
+
+
+def at_least(x: Recorded, least: int, reason: Reason = SELECTED) -> Recorded:
+    """The larger of x and a stored integer. By the comparison that `x >= least` is, so that both are one.
+
+    With a reason that is a domain, what x below it gives means nothing (`plan.record.validity`)."""
+    difference = _minus(x, np.asarray(least))
+    bit = logical_not(negative(difference))
+    chosen = x.graph.node("add", (inject(bit, difference), difference.inputs[1]))
+    return bounded(chosen, least, max(x.type.hi, least), reason)
+
+
+def at_most(x: Recorded, most: int, reason: Reason = SELECTED) -> Recorded:
+    """The smaller of x and a stored integer; as `at_least`."""
+    return negate(at_least(negate(x), -most, reason))
 
 
 def minimum(a: Operand, b: Operand) -> Recorded:

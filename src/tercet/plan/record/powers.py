@@ -19,6 +19,7 @@ from tercet.errors import PlanError
 from tercet.plan.record import counting, logic
 from tercet.plan.record.build import Operand, broadcast_to, linear, multiply, negate, number, shared_integers
 from tercet.plan.record.divide import divide
+from tercet.plan.record.entropies import zero_times
 from tercet.plan.record.functions import (
     candidates,
     logarithms,
@@ -36,6 +37,7 @@ from tercet.plan.table import real
 from tercet.plan.table.attributes import Powering, PublicBase
 from tercet.plan.table.operation import broadcast_shapes
 from tercet.plan.table.ops_powers import exponent_bits
+from tercet.plan.table.reasons import POWER_DOMAIN
 from tercet.plan.types import ValueKind, magnitude
 
 _GUARD = 5
@@ -58,6 +60,7 @@ def real_power(x: Recorded, exponent: Fraction) -> Recorded:
     def times(logarithm: Recorded) -> Recorded:
         return _times(logarithm, np.asarray(round(exponent * (1 << _FACTOR_BITS)), dtype=object), _FACTOR_BITS)
 
+    x = x if whole else _not_negative(x)
     found = _by_logarithm(size_of(x) if whole else x, times, abs(int(exponent)), nominal, f"{float(exponent):g}")
     if not whole and exponent > 0 and x.type.lo <= 0:
         found = logic.inject(logic.negative(negate(x)), found)
@@ -87,9 +90,10 @@ def secret_power(x: Operand, y: Recorded) -> Recorded:
             return exact
         if x.type.kind is ValueKind.INT:
             raise _does_not_fit(f"{x.type}", y)
+    x = x if whole else _not_negative(x)
     found = _by_logarithm(
         size_of(x) if whole else x,
-        lambda logarithm: multiply(logarithm, y),
+        lambda logarithm: zero_times(multiply(y, logarithm)),
         _whole_part(y),
         max(nominal_of(x), nominal_of(y)),
         f"{y.type}",
@@ -101,6 +105,10 @@ def secret_power(x: Operand, y: Recorded) -> Recorded:
         odd = _odd(y)
         found = _flipped(odd if x.type.hi <= 0 else logic.logical_and(odd, logic.negative(x)), found)
     return meant(found)
+
+
+def _not_negative(x: Recorded) -> Recorded:
+    return x if x.type.lo >= 0 else logic.at_least(x, 0, POWER_DOMAIN)
 
 
 def _flipped(bit: Recorded, x: Recorded) -> Recorded:

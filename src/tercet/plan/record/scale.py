@@ -10,12 +10,13 @@ from tercet.plan.record.graph import Recorded
 from tercet.plan.table.attributes import Bounds, Rounding, Scale, Shift, StatedBounds, shift_of
 from tercet.plan.table.operation import Algebra, Flow
 from tercet.plan.table.operations import BY_NAME
-from tercet.plan.table.reasons import DERIVED, Reason
+from tercet.plan.table.reasons import DERIVED, ZERO_TIMES, Reason
 from tercet.plan.types import MAX_FRAC_BITS, limit, smallest_ring
 
 CHAIN_LENGTH = 8
 _MOVES = (Flow.RESHAPE, Flow.PERMUTE, Flow.SLICE, Flow.BROADCAST, Flow.TAKE)
 _SUMS = (Algebra.ADD, Algebra.SUBTRACT)
+_DERIVED = (DERIVED.number, ZERO_TIMES.number)
 _JOINED = 2
 """Through so many sums and concatenations, one in the other, is looked for what a coin rounds."""
 
@@ -139,12 +140,9 @@ def cut_to(x: Recorded, bits: int) -> Recorded:
 
 
 def as_recorded(x: Recorded) -> Recorded:
-    """The value without the narrower bounds that were derived for it."""
-    return (
-        x.inputs[0]
-        if x.operation.algebra is Algebra.NARROW and x.attrs.of(StatedBounds).reason == DERIVED.number
-        else x
-    )
+    """The value without the narrower bounds that were derived for it, and without a mark of what it means."""
+    is_derived = x.operation.algebra is Algebra.NARROW and x.attrs.of(StatedBounds).reason in _DERIVED
+    return x.inputs[0] if is_derived else x
 
 
 def renamed(x: Recorded, frac_bits: int, nominal: int) -> Recorded:

@@ -174,10 +174,23 @@ class Algebra(Enum):
     ZERO = auto()
     """Whether a number is zero."""
     NOT = auto()
+    AND = auto()
+    XOR = auto()
+    NUMBER = auto()
+    """A bool as 0 or 1."""
     RING = auto()
     """The same integer in another ring."""
     NARROW = auto()
     """The same integer, its bounds stated."""
+
+
+class Domain(Enum):
+    """The numbers of which an operation means something."""
+
+    POSITIVE = auto()
+    NOT_ZERO = auto()
+    OFF_POLES = auto()
+    """Angles whose tangent is at most 2^(frac_bits / 2) in size."""
 
 
 class Bounding(Enum):
@@ -261,6 +274,11 @@ class Operation(Generic[A]):
     held: Callable[[Any], int] | None = None
     """How many bytes a party holds at once beside operands and result, by the call, in its largest variant; without it
     `plan.rows.memory` takes twice what is sent, as what arrives and what hides it lie beside it."""
+    domain: tuple[Domain | None, ...] = ()
+    """Of which numbers the result means something, for each input: of others it lies in its bounds, and no more is said
+    of it (`plan.record.validity`). An input without an entry may be any number."""
+    takes: str = ""
+    """What its domain is, as a sentence for people."""
     orders: tuple[int, ...] = ()
     """At which places among the inputs permutations stand: there and nowhere else (`check_orders`)."""
 

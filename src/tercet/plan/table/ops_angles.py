@@ -12,7 +12,7 @@ import numpy as np
 
 from tercet.plan.table import real
 from tercet.plan.table.attributes import Approximation
-from tercet.plan.table.operation import Operation, Plain, need
+from tercet.plan.table.operation import Domain, Operation, Plain, need
 from tercet.plan.table.ops_functions import SURE_BITS, approximated, argument_of, arguments_of, each, fitting
 from tercet.plan.types import Type, ValueKind
 from tercet.protocols import arcs, hyperbolic, ratios
@@ -152,8 +152,12 @@ def _tangent() -> Operation[Approximation]:
         return each(lambda value, x, bits: real.tangent(value, x, limit, bits))(inputs, attrs, out)
 
     protocol = "eighths of a turn exactly, two polynomials, 1 / cos by its leading one (ratios)"
+    domain = (Domain.OFF_POLES,)
+    takes = "tan means something up to 2^(frac_bits / 2) in size"
     error = "a quarter of the last bit times 1 + tan(x)^2, up to 2^(frac_bits / 2), before it is rescaled"
-    return approximated("tan", 146, "tan(x)", infer, ratios.tangent, shape, plain, protocol, error=error)
+    return approximated(
+        "tan", 146, "tan(x)", infer, ratios.tangent, shape, plain, protocol, error=error, domain=domain, takes=takes
+    )
 
 
 def _sinc() -> Operation[Approximation]:

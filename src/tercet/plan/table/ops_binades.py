@@ -9,8 +9,9 @@ import numpy as np
 
 from tercet.plan.table import real
 from tercet.plan.table.attributes import Approximation
-from tercet.plan.table.operation import Operation, Plain, arity, need, numeric
+from tercet.plan.table.operation import Domain, Operation, Plain, arity, need, numeric
 from tercet.plan.table.ops_functions import approximated
+from tercet.plan.table.reasons import ERFINV_DOMAIN
 from tercet.plan.types import Type, ValueKind
 from tercet.protocols.by_binade import Binades, by_binade, by_binade_shape
 
@@ -70,8 +71,12 @@ def _by_binade(name: str, code: int, summary: str) -> Operation[Approximation]:
         found = [_value(s, value)[0] for value in values]
         return np.array([*found, None], dtype=object)[:-1].reshape(x.shape)
 
+    domain = (Domain.POSITIVE,) if name == "erfinv" else ()
+    takes = ERFINV_DOMAIN.text if domain else ""
     protocol = "normalised by its leading one, coefficients of its place as sums of bits (by_binade)"
-    return approximated(operation, code, summary, infer, by_binade, shape, plain, protocol)
+    return approximated(
+        *(operation, code, summary, infer, by_binade, shape, plain, protocol), domain=domain, takes=takes
+    )
 
 
 BINADES: tuple[Operation[Any], ...] = (

@@ -166,6 +166,7 @@ BITS: tuple[Operation[Any], ...] = (
         lambda inputs, attrs, out: np.logical_and(*_plain(inputs)),
         protocol="replicated AND (Araki et al. 2016)",
         rows=Flow.EACH,
+        algebra=Algebra.AND,
     ),
     Operation(
         "xor",
@@ -176,6 +177,7 @@ BITS: tuple[Operation[Any], ...] = (
         only(_run_xor),
         lambda inputs, attrs, out: np.logical_xor(*_plain(inputs)),
         rows=Flow.DIFFERENCE,
+        algebra=Algebra.XOR,
         public=(1,),
     ),
     Operation(
@@ -249,6 +251,7 @@ BITS: tuple[Operation[Any], ...] = (
         lambda inputs, attrs, out: _plain(inputs)[0].astype(object) * 1,
         protocol="one cross term",
         rows=Flow.EACH,
+        algebra=Algebra.NUMBER,
     ),
     Operation(
         "inject",

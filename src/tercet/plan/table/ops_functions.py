@@ -14,7 +14,20 @@ import numpy as np
 
 from tercet.plan.table import real
 from tercet.plan.table.attributes import Approximation
-from tercet.plan.table.operation import Algebra, Call, Flow, Operation, Plain, Security, Variant, arity, need, numeric
+from tercet.plan.table.operation import (
+    Algebra,
+    Call,
+    Domain,
+    Flow,
+    Operation,
+    Plain,
+    Security,
+    Variant,
+    arity,
+    need,
+    numeric,
+)
+from tercet.plan.table.reasons import INVERSE_ROOT_DOMAIN, LOG_DOMAIN
 from tercet.plan.types import Type, ValueKind
 from tercet.protocols import functions, sharewise, tails, turns
 from tercet.protocols.coefficients import TAILS
@@ -125,7 +138,12 @@ def _placed(
         return Type(ValueKind.FIXED, x.shape, x.ring, out, attrs.frac_bits, least, most + (most >> sure) + (1 << above))
 
     algebra = {"sqrt": Algebra.ROOT, "rsqrt": Algebra.INVERSE_ROOT}.get(name, Algebra.OTHER)
-    return approximated(name, code, summary, infer, function, shape, each(meaning), protocol, algebra=algebra)
+    takes = LOG_DOMAIN.text if name in LOGARITHMS else INVERSE_ROOT_DOMAIN.text if name == "rsqrt" else ""
+    domain = (Domain.POSITIVE,) if takes else ()
+    plain = each(meaning)
+    return approximated(
+        *(name, code, summary, infer, function, shape, plain, protocol), algebra=algebra, domain=domain, takes=takes
+    )
 
 
 def root_slack(x: Type, attrs: Approximation) -> tuple[int, int]:
@@ -166,6 +184,8 @@ def approximated(
     *more: Variant,
     attributes: type[Approximation] = Approximation,
     algebra: Algebra = Algebra.OTHER,
+    domain: tuple[Domain | None, ...] = (),
+    takes: str = "",
     error: str = "a quarter of the last bit, relative above 1, before it is rescaled",
 ) -> Operation[Approximation]:
     """An operation on each element by one generator over `working.Arithmetic`, from the public numbers of `shape`,
@@ -193,6 +213,8 @@ def approximated(
         protocol=protocol,
         rows=Flow.EACH,
         algebra=algebra,
+        domain=domain,
+        takes=takes,
         coins_inside=True,
     )
 

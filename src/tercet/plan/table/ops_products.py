@@ -22,6 +22,7 @@ from tercet.plan.table.operation import (
     Algebra,
     Bounding,
     Call,
+    Domain,
     Flow,
     Operation,
     Plain,
@@ -404,5 +405,7 @@ PRODUCTS: tuple[Operation[Any], ...] = (
         protocol="bits by LUT adder, prefix OR, one cross-term sum (Catrina, Saxena 2010)",
         rows=Flow.STACKED,
         algebra=Algebra.NORMALISE,
+        domain=(Domain.NOT_ZERO,),
+        takes="the place of a leading one is that of numbers other than 0",
     ),
 )

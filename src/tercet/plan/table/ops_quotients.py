@@ -16,6 +16,7 @@ from tercet.plan.table.operation import (
     Algebra,
     Bounding,
     Call,
+    Domain,
     Flow,
     Operation,
     Plain,
@@ -169,6 +170,8 @@ def _quotient(name: str, code: int, summary: str, attributes: type[Any], bounds:
         protocol="the divisor normalised by its leading one, a polynomial; the dividend meets the power of two first",
         rows=Flow.EACH,
         algebra=Algebra.QUOTIENT,
+        domain=(None, Domain.NOT_ZERO),
+        takes="a quotient takes divisors other than 0",
         bounds=bounds,
         coins_inside=True,
     )
@@ -188,5 +191,7 @@ QUOTIENTS: tuple[Operation[Any], ...] = (
         protocol="a quotient, rounded; the signs of what it leaves",
         rows=Flow.STACKED,
         algebra=Algebra.DIVIDED,
+        domain=(None, Domain.NOT_ZERO),
+        takes="whole quotients and remainders take divisors other than 0",
     ),
 )

@@ -42,6 +42,8 @@ class Reason:
     text: str
     rule: ProofRule | None = None
     """By which rule nodes prove it; None if they take it as declared."""
+    domain: bool = False
+    """Whether it is a function's domain that a number was drawn in to: from outside, what follows means nothing."""
 
 
 ASSUMED: Final = Reason(0, "assumed by the analyst")
@@ -57,6 +59,19 @@ TRUNCATED: Final = Reason(10, "what a truncation drops is less than one step of 
 DERIVED: Final = Reason(11, "the operations that it comes from give no more", ProofRule.RELATION)
 """What `plan.bounds.relations` finds; recorded wherever that is narrower than an operation's own type."""
 ARRANGED: Final = Reason(16, "a row of a sort has the elements that went in", ProofRule.ARRANGEMENT)
+LOG_DOMAIN: Final = Reason(17, "logarithms take numbers above 0", ProofRule.SELECTION, domain=True)
+ROOT_DOMAIN: Final = Reason(18, "square roots take numbers from 0 on", ProofRule.SELECTION, domain=True)
+INVERSE_ROOT_DOMAIN: Final = Reason(19, "inverse roots take numbers above 0", ProofRule.SELECTION, domain=True)
+ACOSH_DOMAIN: Final = Reason(20, "acosh takes numbers from 1 on", ProofRule.SELECTION, domain=True)
+ARC_DOMAIN: Final = Reason(21, "asin and acos take numbers from -1 to 1", ProofRule.SELECTION, domain=True)
+GAMMA_DOMAIN: Final = Reason(22, "gammaln and digamma take numbers above 0", ProofRule.SELECTION, domain=True)
+ERFINV_DOMAIN: Final = Reason(
+    23, "erfinv takes numbers between -1 and 1, ndtri between 0 and 1", ProofRule.SELECTION, domain=True
+)
+ENTROPY_DOMAIN: Final = Reason(24, "entropies take numbers from 0 on", ProofRule.SELECTION, domain=True)
+POWER_DOMAIN: Final = Reason(25, "fractional powers take numbers from 0 on", ProofRule.SELECTION, domain=True)
+ZERO_TIMES: Final = Reason(26, "zero times a logarithm is zero", ProofRule.SELECTION)
+"""Of a product that means something where its first factor is 0, whatever the second is."""
 
 
 class Reasons:
@@ -83,6 +98,10 @@ class Reasons:
                 raise ValueError(f"reason {reason.number} ({reason.text}) cannot be declared")
         return Reasons([*self, *reasons])
 
+    def named(self, number: int) -> Reason | None:
+        """The reason of this number, if the program knows it."""
+        return self._by_number.get(number)
+
     def text(self, number: int) -> str:
         """What a person reads of a number."""
         known = self._by_number.get(number)
@@ -103,6 +122,16 @@ BUILT_IN: Final = Reasons(
         TRUNCATED,
         DERIVED,
         ARRANGED,
+        LOG_DOMAIN,
+        ROOT_DOMAIN,
+        INVERSE_ROOT_DOMAIN,
+        ACOSH_DOMAIN,
+        ARC_DOMAIN,
+        GAMMA_DOMAIN,
+        ERFINV_DOMAIN,
+        ENTROPY_DOMAIN,
+        POWER_DOMAIN,
+        ZERO_TIMES,
     )
 )
 _BUILT_IN_NUMBERS: Final = frozenset(reason.number for reason in BUILT_IN)
