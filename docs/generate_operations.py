@@ -273,7 +273,8 @@ def table(operations: Iterable[Operation[Any]]) -> Iterable[str]:
     yield "|---:|---|---|---|---|"
     for op in operations:
         meaning = op.summary.replace("|", r"\|")
-        yield f"| {op.code} | `{op.name}` | {meaning} | {op.error} | {op.protocol} |"
+        error = f"{op.error}; {op.takes}" if op.takes else op.error
+        yield f"| {op.code} | `{op.name}` | {meaning} | {error} | {op.protocol} |"
 
 
 def page() -> str:

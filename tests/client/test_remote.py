@@ -61,6 +61,20 @@ def test_means_and_masks(table: Table, frame: pd.DataFrame) -> None:
     assert np.allclose([float(value) for value in found], expected, rtol=1e-12)
 
 
+def test_what_means_nothing_at_nodes(table: Table, frame: pd.DataFrame) -> None:
+    y, older = tc.log(table["age"] - 50), frame.age[frame.age > 50] - 50
+    valid = tc.valid(y)
+    mean, number, whole = tc.reveal(y.mean(where=valid), tc.masked_invalid(y).count(), tc.valid(y.sum()))
+    assert mean == pytest.approx(np.log(older).mean(), abs=1e-3)
+    assert (number, whole) == (len(older), False)
+    with pytest.raises(InputError, match="has elements that mean nothing: logarithms take numbers above 0"):
+        y.sum().reveal(checked=True)
+    chosen = tc.where(table["age"] > 50, y, 0)
+    assert chosen.sum().reveal(checked=True) == pytest.approx(np.log(older).sum(), abs=0.1)
+    with pytest.raises(Refused, match="at least"):
+        valid.reveal()
+
+
 def test_the_table_itself(table: Table, net: RemoteSession) -> None:
     assert table.columns == ["age", "bmi", "sex", "smoker", "seen", "risk"]
     assert table.shape == (400, 6)

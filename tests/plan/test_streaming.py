@@ -12,6 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import plan_oracle as oracle
+import tercet as tc
 from plan_trio import TrioSession, share_plain
 from random_plans import Drawn, drawn_plans
 from tercet.engine.job import JobResult
@@ -206,8 +207,14 @@ PLANS: dict[str, Any] = {
     "bools of several columns": lambda t: [t.xp.stack([t.b, t.x > 3, t.y > 9], axis=1)],
     "rows last": lambda t: [t.xp.matrix_transpose(t.table) + 1],
     "free from the start": lambda t: [(t.x * (t.small * t.small).sum()).sum()],
+    "where logarithms mean something": lambda t: _validity(t),
     "a loop behind the sums": lambda t: [_looped(t)],
 }
+
+
+def _validity(t: Table) -> list[Any]:
+    y = tc.log(t.x - 25) + 1 / t.z
+    return [tc.valid(y), tc.valid(y.sum()), tc.masked_invalid(y).count(), tc.valid(y).sum()]
 
 
 def _looped(t: Table) -> Any:

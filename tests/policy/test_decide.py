@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tercet as tc
 from plan_trio import TrioSession
 from tercet.array.core import SecretArray
 from tercet.errors import IntegrityError
@@ -64,8 +65,8 @@ def policy(more: str = "", rest: str = "") -> Policy:
 class Data:
     """Columns of two datasets as an analyst records with them."""
 
-    def __init__(self) -> None:
-        self.session = TrioSession()
+    def __init__(self, *, checked: bool = False) -> None:
+        self.session = TrioSession(checked=checked)
         self.sources: dict[bytes, InputSource] = {}
         rng = np.random.default_rng(3)
         self.income, self.age = (self.column("patients", name, rng.integers(0, 90, N)) for name in ("income", "age"))
@@ -613,3 +614,24 @@ def test_rows_of_ones_own_are_remembered_with_what_is_kept(d: Data) -> None:
         d.sources[list(d.session.stored)[-1]] = KeptSource("kept", {**stored[0], "rows": rows})
         with pytest.raises(IntegrityError):
             decide(policy(), d.request(asked(kept)))
+
+
+def test_validity_is_an_aggregate_or_single_rows_as_what_it_is_of() -> None:
+    d = Data(checked=True)
+
+    def decided(value: Any) -> Ruling:
+        return decide(policy(), PolicyRequest(ADA, (ADA,), tc.explain(value).plan, d.sources, NOW, kept={}))
+
+    y = tc.log(d.income)
+    valid, masked = tc.valid(y), tc.masked_invalid(y)
+    for found in (y.mean(where=valid), masked.var(), masked.std(), masked.count(), tc.valid(y.sum())):
+        decision = decided(found)
+        assert decision.kind is RulingKind.ACCEPTED, decision.reasons
+        assert all("over at least 30 rows of patients" in reason for reason in decision.reasons[1:])
+    for single in (valid, masked, masked.min()):
+        refused(decided(single), "`income` of patients", "at least 20 rows")
+    # what a checked run reveals more counts as any number over the rows
+    decision = decided(y.sum())
+    assert (decision.kind, decision.numbers) == (RulingKind.ACCEPTED, 2)
+    assert all("over at least 30 rows of patients" in reason for reason in decision.reasons[1:])
+    refused(decided(tc.log(d.income[:12]).sum()), "output 2", "at least 12 rows")
