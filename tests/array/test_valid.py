@@ -136,6 +136,18 @@ def test_a_quotient_by_values_of_both_signs_and_by_a_norm() -> None:
     assert plain(tc.valid(x / (x - 1))).tolist() == (POINTS != 1).tolist()
 
 
+def test_secret_exponents() -> None:
+    bases, exponents = np.array([-2, -1, -0.5, 0, 0.5, 2])[:, None], np.array([-1.5, -1, 0, 0.5, 2])
+    x = shared(np.broadcast_to(bases, (6, 5)), -2, 2)
+    y = x.device.share(np.broadcast_to(exponents, (6, 5)), bounds=(-2, 2))
+    # fractional exponents take bases from 0 on, whole as theirs may be; 0 ** 0 and x ** 0 are 1
+    wanted = (bases > 0) | ((bases == 0) & (exponents >= 0)) | (exponents == 0)
+    assert plain(tc.valid(x**y)).tolist() == wanted.tolist()
+    whole = x.device.share(np.broadcast_to([-2, -1, 0, 1, 3], (6, 5)), bounds=(-3, 3))
+    assert plain(tc.valid(x**whole)).tolist() == np.isfinite(bases ** np.array([-2.0, -1, 0, 1, 3])).tolist()
+    assert is_known(tc.valid(abs(x) ** x.device.share(2, bounds=(0, 3))))
+
+
 def test_correlations_of_what_does_not_vary() -> None:
     table = np.array([[1.0, 2, 3, 4], [1, 1, 1, 1], [2, 1, 4, 3]])
     found = np.corrcoef(shared(table))
