@@ -166,29 +166,28 @@ class _Pass:
 
     def start(self, index: int) -> None:
         """Run an operation whose inputs are there, or begin to."""
-        flow, values = self._flow, self.values
-        instruction = self._program.instructions[index]
-        arguments = [values[value] for value in self._program.inputs[index]]
-        picks = self._program.picks.get(index)
-        if picks is not None:
-            arguments = [picked(value, pick) for value, pick in zip(arguments, picks, strict=True)]
+        flow, program, values = self._flow, self._program, self.values
+        instruction = program.instructions[index]
+        arguments = [values[value] for value in program.inputs[index]]
+        if index in program.picks:
+            arguments = [picked(value, pick) for value, pick in zip(arguments, program.picks[index], strict=True)]
         started = time.perf_counter()
         if isinstance(instruction, Loop):
             self._loop(index, instruction, arguments, started)
             return
-        program = self._program
         solo = program.roots[index] + (self._depth + program.depths[index]) // _SAME_SOLO
         scope = flow.scope_of(self._base + index, solo)
         result = instruction.run(scope, arguments)
+        if instruction.local:
+            flow.report(self._listed + index, instruction.name, 0, time.perf_counter() - started)
+            self._finish(index, result)
+            return
 
         def done(value: Any) -> None:
             flow.report(self._listed + index, instruction.name, scope.depth, time.perf_counter() - started)
             self._finish(index, value)
 
-        if instruction.local:
-            done(result)
-        else:
-            flow.scheduler.start(result, done)
+        flow.scheduler.start(result, done)
 
     def _loop(self, index: int, loop: Loop, arguments: list[Any], started: float) -> None:
         """Run one pass after the other; the next pass, and what uses the loop's results, wait for the end of a pass."""
@@ -249,11 +248,10 @@ class Dataflow:
 
     def report(self, index: int, name: str, rounds: int, compute_s: float) -> None:
         """Note what an operation took."""
-        reports = self._reports
-        if index not in reports:
-            reports[index] = OperationReport(index, name, rounds, compute_s)
+        known = self._reports.get(index)
+        if known is None:
+            self._reports[index] = OperationReport(index, name, rounds, compute_s)
             return
-        known = reports[index]
         known.rounds = max(known.rounds, rounds)
         known.compute_s += compute_s
 
@@ -271,9 +269,13 @@ class Dataflow:
                 one, index = self.ready.popleft()
                 one.start(index)
 
-    def run(self, program: InstructionList, keep: set[int]) -> tuple[dict[int, Any], list[OperationReport], float]:
-        """Run all; return the values to keep, the reports and the seconds waited. Frees a value after its last use."""
-        whole = _Pass(self, program, 0, 0, 0, keep, lambda _: None, {})
+    def run(
+        self, program: InstructionList, keep: set[int], given: Mapping[int, Any]
+    ) -> tuple[dict[int, Any], list[OperationReport], float]:
+        """Run all, with given leaves; return the values to keep, the reports and the seconds waited.
+
+        Frees a value after its last use."""
+        whole = _Pass(self, program, 0, 0, 0, keep, lambda _: None, given)
         self.run_each(iter(()))
         return whole.values, self.reports, self.scheduler.waiting_s
 

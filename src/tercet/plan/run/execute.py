@@ -26,9 +26,11 @@ def execute(
     timeout: float,
     threads: int = 1,
     balance: bool = True,
+    program: InstructionList | None = None,
 ) -> JobResult:
     """Run a checked plan. Called at each of the three parties with streams of a new job.
 
+    `program`: what `program_of` made of the plan, if it is there.
     `balance`: whether the parties have machines of their own, so that load is to be spread evenly; alike at all three.
 
     Raises PlanError if a stored array is missing or of another shape or ring, PartyError if another party fails.
@@ -40,18 +42,21 @@ def execute(
         return Scope(party, streams, channel, number << 32, solo=PARTIES[solo % 3], threads=threads, balance=balance)
 
     flow = Dataflow(channel, timeout, scope)
-    values, reports, waiting_s = flow.run(program_of(plan, inputs), kept_by(plan))
+    given = {index: scope(index, 0).input(inputs[op.data]) for index, op in enumerate(plan.operations) if op.is_input}
+    values, reports, waiting_s = flow.run(program_of(plan) if program is None else program, kept_by(plan), given)
     return JobResult(results_of(plan, values), reports, waiting_s)
 
 
-def program_of(plan: Plan, inputs: Mapping[bytes, Share | BitShare]) -> InstructionList:
-    """The plan's operations, and those of its loops, as the dataflow runs them; numbered as in `Plan.loops`."""
+def program_of(plan: Plan) -> InstructionList:
+    """The plan's operations, and those of its loops, as the dataflow runs them; numbered as in `Plan.loops`.
+
+    Holds nothing of a run: the values of inputs are given to each."""
     program = InstructionList()
     # without a list anywhere the number of a value is that of its operation; asked once, not for each operation
     lists = any(op.gives_list for op in plan.operations)
     for index, op in enumerate(plan.operations):
         if op.is_input:
-            program.add((), _Input(op.operation.name, inputs.get(op.data)))
+            program.add((), _Leaf(op.operation.name, None))
             continue
         if op.is_constant:
             program.add((), _Leaf(op.operation.name, constant(op)))
@@ -67,7 +72,7 @@ def program_of(plan: Plan, inputs: Mapping[bytes, Share | BitShare]) -> Instruct
             makers,
             Loop(
                 name=op.operation.name,
-                program=program_of(body, {}),
+                program=program_of(body),
                 count=op.passes,
                 leaves=[leaf[operand_handle(k)] for k in range(len(op.inputs))],
                 results=results,
@@ -131,24 +136,15 @@ class _Step:
 
 
 class _Leaf:
-    """A public constant."""
+    """A public constant, or the place of a value that is given."""
 
     __slots__ = ("_value", "name")
 
     local = True
 
-    def __init__(self, name: str, value: Share | BitShare | Constant | None) -> None:
+    def __init__(self, name: str, value: Constant | None) -> None:
         self._value = value
         self.name = name
 
     def run(self, scope: Scope, values: list[Any]) -> Any:
         return self._value
-
-
-class _Input(_Leaf):
-    """A stored array."""
-
-    __slots__ = ()
-
-    def run(self, scope: Scope, values: list[Any]) -> Any:
-        return scope.input(self._value)

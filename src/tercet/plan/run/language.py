@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from tercet.engine.channel import JobChannel
+from tercet.engine.dataflow import InstructionList
 from tercet.engine.job import JobResult
 from tercet.engine.party import ProgramResult
 from tercet.errors import PlanError
 from tercet.plan.plan import HANDLE_BYTES, OperationNames, OutputKind, Plan
-from tercet.plan.run.execute import execute
+from tercet.plan.run.execute import execute, program_of
 from tercet.plan.types import read_type, window, write_type
 from tercet.sharing import BitShare, Party, Share, Streams
 
@@ -23,6 +25,10 @@ class PlanProgram:
     plan: Plan
     results: Sequence[ProgramResult] = field(repr=False)
     names: Mapping[int, str] = field(repr=False)
+
+    @cached_property
+    def _instructions(self) -> InstructionList:
+        return program_of(self.plan)
 
     def inputs(self) -> list[tuple[bytes, bytes]]:
         return [(handle, write_type(wanted)) for handle, wanted in self.plan.inputs()]
@@ -38,7 +44,17 @@ class PlanProgram:
         threads: int,
         balance: bool = True,
     ) -> JobResult:
-        outcome = execute(self.plan, party, streams, channel, inputs, timeout=timeout, threads=threads, balance=balance)
+        outcome = execute(
+            self.plan,
+            party,
+            streams,
+            channel,
+            inputs,
+            timeout=timeout,
+            threads=threads,
+            balance=balance,
+            program=self._instructions,
+        )
         # what the passes of a loop sent, by the place where reports name the operation
         passed: Counter[int] = Counter()
         for number in [number for number in channel.bytes_of if number >= len(self.plan.operations)]:

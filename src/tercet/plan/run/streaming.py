@@ -112,7 +112,7 @@ class LaneRun:
         """Run a stage that runs once; the free values that it gives."""
         piece, found = stage.piece, dict[int, Shares]()
         turn = Turn(
-            program_of(piece.plan, {}),
+            program_of(piece.plan),
             stage.first,
             stage.listed,
             kept_by(piece.plan),
@@ -159,7 +159,7 @@ class LaneRun:
         key = stage.pass_number, rows
         if key not in self._programs:
             piece = self._pieces.partition(stage.pass_number, 0, rows)
-            self._programs[key] = piece, program_of(piece.plan, {})
+            self._programs[key] = piece, program_of(piece.plan)
         return self._programs[key]
 
     # -- what it took
