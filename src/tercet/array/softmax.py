@@ -23,7 +23,7 @@ from tercet.plan.record import functions, logic
 from tercet.plan.record.approximate import times
 from tercet.plan.record.build import linear, multiply, number, total
 from tercet.plan.record.graph import Recorded
-from tercet.plan.record.scale import at_scale, cut_to, renamed, settle
+from tercet.plan.record.scale import all_at, at_scale, renamed, settle
 from tercet.plan.record.tails import relu
 from tercet.protocols.functions import NARROW, WIDE
 
@@ -68,7 +68,7 @@ def _powers(x: Recorded, axes: tuple[int, ...], name: str) -> _Powers:
             hint="use fewer frac_bits for its argument, or take it over fewer elements",
         )
     bits = _NARROW_BITS if wanted <= NARROW.scale - 5 else _WIDE_BITS
-    each = at_scale(cut_to(functions.unrounded_power(below, "exp", wanted), bits), bits)
+    each = all_at(functions.unrounded_power(below, "exp", wanted), bits)
     together = movement.with_axis_kept(total(each, axes), axes, len(shape))
     return _Powers(below, top, each, together, nominal)
 
@@ -97,7 +97,7 @@ def _softmax(x: Recorded, axes: tuple[int, ...]) -> Recorded:
     found = _powers(x, axes, "softmax")
     bits = found.bits
     held = renamed(_at_least_one(found.sum), bits, found.nominal)
-    root = at_scale(cut_to(functions.unrounded(held, "rsqrt"), bits), bits)
+    root = all_at(functions.unrounded(held, "rsqrt"), bits)
     product = multiply(found.each, times(root, root, bits))
     return functions.meant(renamed(product, product.type.frac_bits, found.nominal))
 

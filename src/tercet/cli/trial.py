@@ -34,8 +34,9 @@ def up(
     """
     screen, began = console(), time.monotonic()
     with steps(screen) as step, locked(folder), processes.starter() as starter:
+        if any(processes.running(folder / node) is None for node in NODES):
+            starter.load()  # while keys are made, or read
         if not (folder / FEDERATION).exists():
-            starter.load()  # while keys are made
             step("making three nodes and three identities")
             create(folder, port, {role: [role] for role in PEOPLE})
         federation, started = launch(folder, step, starter)

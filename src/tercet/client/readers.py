@@ -18,7 +18,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from tercet.client.readers_csv import CsvSource, has_asserted_header, header_of
-from tercet.client.sources import BATCH_ROWS, Replayed, Source, file_identity, refuse_twice
+from tercet.client.sources import BATCH_ROWS, Replayed, Source, refuse_twice
 from tercet.errors import InputError
 from tercet.store.reading import AS_IT_IS, LAYOUT, Reading
 from tercet.store.schema import Schema
@@ -119,9 +119,6 @@ class ParquetSource(Source):
         with _reading(self.name), pa.memory_map(str(self.path)) as opened, pa.parquet.ParquetFile(opened) as file:
             yield from file.iter_batches(BATCH_ROWS, columns=None if columns is None else list(columns))
 
-    def identity(self) -> str:
-        return file_identity(self.path)
-
 
 class ArrowSource(Source):
     """Arrow in its file format (Feather 2) or its stream format, from a path or from a stream."""
@@ -156,9 +153,6 @@ class ArrowSource(Source):
                 with pa.memory_map(str(self.path)) as file:
                     yield from _record_batches(_arrow_reader(file), columns)
 
-    def identity(self) -> str | None:
-        return None if self.path is None else file_identity(self.path)
-
 
 def _arrow_reader(file: Any) -> Any:
     head = file.read(8)
@@ -175,7 +169,17 @@ def _record_batches(reader: Any, columns: Sequence[str] | None) -> Iterator[pa.R
         yield batch if columns is None else batch.select(list(columns))
 
 
-class FrameSource(Source):
+class _TableSource(Source):
+    """Rows that are held in memory."""
+
+    _table: pa.Table
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        table = self._table if columns is None else self._table.select(list(columns))
+        yield from table.to_batches(max_chunksize=BATCH_ROWS)
+
+
+class FrameSource(_TableSource):
     """A table in memory: pandas, polars, pyarrow, or a dict of columns."""
 
     def __init__(self, frame: Any) -> None:
@@ -184,10 +188,6 @@ class FrameSource(Source):
         self.columns = tuple(self._table.column_names)
         self.rows = self._table.num_rows
         refuse_twice(self.columns, self.name)
-
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        table = self._table if columns is None else self._table.select(list(columns))
-        yield from table.to_batches(max_chunksize=BATCH_ROWS)
 
     def identity(self) -> str:
         hashed = _Hashed()
@@ -330,7 +330,7 @@ def _reading(name: str) -> Iterator[None]:
         ) from None
 
 
-class ExcelSource(Source):
+class ExcelSource(_TableSource):
     """One sheet of a workbook, held in memory; its first row names the columns unless `reading` says otherwise."""
 
     layout = ("header", "names", "skip_rows", "sheet")
@@ -388,13 +388,6 @@ class ExcelSource(Source):
         if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
             return names[int(wanted) - 1]
         raise InputError(f"{self.name} has no sheet {wanted!r}", hint=f"it has {', '.join(map(repr, names))}")
-
-    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        table = self._table if columns is None else self._table.select(list(columns))
-        yield from table.to_batches(max_chunksize=BATCH_ROWS)
-
-    def identity(self) -> str | None:
-        return None if self.path is None else f"{file_identity(self.path)} {self.reading.given()}"
 
 
 def _text(cell: Any) -> str:

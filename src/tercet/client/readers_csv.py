@@ -27,7 +27,7 @@ from tercet.client.csv_records import (
     lines_in,
     records,
 )
-from tercet.client.sources import Replayed, Source, file_identity, refuse_twice
+from tercet.client.sources import Replayed, Source, refuse_twice
 from tercet.client.texts import COMMENT, ISO, YEAR_LAST
 from tercet.errors import InputError
 from tercet.store.reading import AS_IT_IS, Reading
@@ -232,9 +232,6 @@ class CsvSource(Source):
             f"{self.name} holds bytes{where} that are no {self._encoding} text",
             hint="name its encoding: --encoding cp1252 (in Python encoding='cp1252'), as Windows writes, or latin-1",
         )
-
-    def identity(self) -> str | None:
-        return None if self.path is None else f"{file_identity(self.path)} {self.reading.given()}"
 
     def fraction(self) -> float | None:
         return min(1.0, self._counted.count / self._size) if self._size and self._counted is not None else None

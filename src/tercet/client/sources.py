@@ -52,8 +52,8 @@ class Source(ABC):
         """These columns (default: all), batch by batch. InputError for what cannot be read, never with a value."""
 
     def identity(self) -> str | None:
-        """A text that changes whenever the content does; None if only reading the whole source would tell."""
-        return None
+        """A text that changes whenever the content does, or how it is read; None if only reading all would tell."""
+        return None if self.path is None else f"{file_identity(self.path)} {self.reading.given()}"
 
     def fraction(self) -> float | None:
         """How much has been read, from 0 to 1, if that is known."""

@@ -18,7 +18,7 @@ from tercet.plan.record.functions import meant, nominal_of, unrounded
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.logic import inject, negative
 from tercet.plan.record.pieces import argument
-from tercet.plan.record.scale import at_scale, bounded, in_ring, renamed
+from tercet.plan.record.scale import all_at, at_scale, bounded, in_ring, renamed
 from tercet.plan.table.attributes import Approximation
 from tercet.plan.table.ops_binades import binades_of
 from tercet.plan.table.reasons import ERFINV_DOMAIN, GAMMA_DOMAIN, SELECTED
@@ -38,7 +38,7 @@ def gammaln(x: Recorded) -> Recorded:
     if x.type.lo >= 1 << x.type.frac_bits:
         return meant(_found("gammaln", x, nominal))
     above = _found("gammaln", linear("add", x, _ONE), nominal)
-    parts = [_all_at(one, nominal + _GUARD) for one in (above, unrounded(x, "log"))]
+    parts = [all_at(one, nominal + _GUARD) for one in (above, unrounded(x, "log"))]
     return meant(linear("subtract", *(renamed(one, nominal + _GUARD, nominal) for one in parts)))
 
 
@@ -52,9 +52,9 @@ def digamma(x: Recorded) -> Recorded:
     above = _found("digamma", linear("add", x, _ONE), nominal)
     # of the least x the square of the root has to fit
     bits = min(nominal + _GUARD, (_ROOM - x.type.frac_bits) // 2)
-    root = _all_at(unrounded(x, "rsqrt"), bits)
+    root = all_at(unrounded(x, "rsqrt"), bits)
     inverse = times(root, root, bits)
-    return meant(linear("subtract", renamed(_all_at(above, bits), bits, nominal), renamed(inverse, bits, nominal)))
+    return meant(linear("subtract", renamed(all_at(above, bits), bits, nominal), renamed(inverse, bits, nominal)))
 
 
 def log_ndtr(x: Recorded) -> Recorded:
@@ -76,7 +76,7 @@ def ndtri(p: Recorded) -> Recorded:
     nominal = nominal_of(p)
     twice = renamed(p, p.type.frac_bits - 1, min(nominal, p.type.frac_bits - 1))
     found = _inverse(linear("subtract", twice, _ONE), nominal)
-    product = multiply(_all_at(found, found.type.frac_bits), _ROOT_TWO)
+    product = multiply(all_at(found, found.type.frac_bits), _ROOT_TWO)
     return meant(renamed(product, product.type.frac_bits, nominal))
 
 
@@ -108,11 +108,6 @@ def _positive(x: Recorded) -> tuple[Recorded, int]:
     """x, or the least positive number at its scale where it is not above 0; and the fractional bits of the result."""
     x = argument(as_real(x))
     return (x if x.type.lo >= 1 else logic.at_least(x, 1, GAMMA_DOMAIN)), nominal_of(x)
-
-
-def _all_at(x: Recorded, bits: int) -> Recorded:
-    """The value with so many fractional bits, all of which count."""
-    return at_scale(renamed(x, x.type.frac_bits, min(bits, x.type.frac_bits)), bits)
 
 
 def _found(name: str, x: Recorded, nominal: int) -> Recorded:

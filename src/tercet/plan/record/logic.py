@@ -49,11 +49,6 @@ def less(a: Operand, b: Operand) -> Recorded:
     return stored_above(number(b), thresholds(a, b.type)[0])
 
 
-def less_equal(a: Operand, b: Operand) -> Recorded:
-    """a <= b."""
-    return logical_not(less(b, a))
-
-
 def _together(a: Recorded, b: Recorded) -> tuple[Recorded, Recorded]:
     """Both in one ring and at the finer scale of the two, exactly; rescaled only where 128 bits do not take that."""
     frac = max(a.type.frac_bits, b.type.frac_bits)

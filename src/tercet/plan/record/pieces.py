@@ -22,7 +22,6 @@ from tercet.protocols.functions import PRECISIONS, Precision
 
 Polynomial = Sequence[Fraction]
 """Coefficients of a polynomial of x itself, the constant first."""
-Piece = tuple[int, int, Polynomial]
 _FINER = 6
 _GUARD = 4
 

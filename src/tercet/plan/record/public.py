@@ -101,15 +101,6 @@ def bool_constant(graph: Graph, values: NDArray[Any]) -> Recorded:
     return graph.constant(bool_type(values.shape), packed.tobytes())
 
 
-def constant_in_ring(a: Recorded, ring_bits: int) -> Recorded:
-    """A recorded constant in another ring."""
-    if a.type.ring == ring_bits:
-        return a
-    words = np.frombuffer(a.data, ring(a.type.ring).dtype).reshape(a.type.shape)
-    values = ring(a.type.ring).to_ints(words)
-    return number_constant(a.graph, np.asarray(values), a.type.frac_bits, a.type.nominal, ring_bits)
-
-
 ONE = Fraction(1)
 _EXACT = 1 << 52
 _FAR = 2.0**160

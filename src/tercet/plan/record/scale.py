@@ -11,7 +11,7 @@ from tercet.plan.table.attributes import Bounds, Rounding, Scale, Shift, StatedB
 from tercet.plan.table.operation import Algebra, Flow
 from tercet.plan.table.operations import BY_NAME
 from tercet.plan.table.reasons import DERIVED, ZERO_TIMES, Reason
-from tercet.plan.types import MAX_FRAC_BITS, limit, smallest_ring
+from tercet.plan.types import limit, smallest_ring
 
 CHAIN_LENGTH = 8
 _MOVES = (Flow.RESHAPE, Flow.PERMUTE, Flow.SLICE, Flow.BROADCAST, Flow.TAKE)
@@ -139,6 +139,11 @@ def cut_to(x: Recorded, bits: int) -> Recorded:
     return at_scale(renamed(x, x.type.frac_bits, bits), bits)
 
 
+def all_at(x: Recorded, frac_bits: int) -> Recorded:
+    """As `at_scale`, with bits that all count."""
+    return at_scale(cut_to(x, frac_bits), frac_bits)
+
+
 def as_recorded(x: Recorded) -> Recorded:
     """The value without the narrower bounds that were derived for it, and without a mark of what it means."""
     is_derived = x.operation.algebra is Algebra.NARROW and x.attrs.of(StatedBounds).reason in _DERIVED
@@ -148,23 +153,6 @@ def as_recorded(x: Recorded) -> Recorded:
 def renamed(x: Recorded, frac_bits: int, nominal: int) -> Recorded:
     """The same integers read at another scale: the value times a power of two."""
     return x.graph.node("rename", (x,), Scale(frac_bits, nominal))
-
-
-def dropped(x: Recorded, bits: int) -> Recorded:
-    """The stored integers divided by 2^bits, to a neighbour."""
-    x = renamed(x, 0, 0)
-    while bits > 0:
-        step = min(bits, MAX_FRAC_BITS)
-        x = at_scale(renamed(x, step, 0), 0)
-        bits -= step
-    return x
-
-
-def read_at(x: Recorded, stored: int, nominal: int) -> Recorded:
-    """The stored integers read at `stored` fractional bits, which may be negative; `nominal` of them count."""
-    if stored >= nominal:
-        return renamed(x, stored, nominal)
-    return renamed(at_scale(renamed(x, 0, 0), nominal - stored), nominal, nominal)
 
 
 def bounded(x: Recorded, lo: int, hi: int, reason: Reason) -> Recorded:
