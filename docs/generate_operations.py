@@ -202,6 +202,7 @@ def examples(ring: int) -> dict[str, list[Example]]:
         "clip": [("", [many], Bounds(-1000, 1000))],
         "bits": [("32 of each x", [many], BitCount(32))],
         "count": [("each bit of one line", [bits], Axes((0,)))],
+        "select": [("of 8 rows", [bool_type((8, COUNT))] * 2, Contraction((0,)))],
         "lookup": [
             (
                 f"{1 << width:,} entries of {width} bits",

@@ -21,6 +21,29 @@ static void unpack_bits(const Handle& self, nb::handle in_, nb::handle out_) {
     self.table->unpack_bits(out.count(), in.data<std::uint64_t>(), out.data<std::uint8_t>());
 }
 
+// rows (R, ceil(length / 64)) beside R * length bits
+static void require_rows(const Buffer& rows, std::size_t length, const Buffer& flat) {
+    require(rows.ndim() == 2 && std::size_t(rows.shape(1)) == width(length) &&
+                std::size_t(flat.count()) == width(rows.shape(0) * length),
+            "rows must be (rows, ceil(length / 64))");
+}
+
+static void split_rows(const Handle& self, nb::handle in_, std::size_t length, nb::handle out_) {
+    const In in(in_, Kind::u64);
+    const Out out(out_, Kind::u64);
+    require_rows(out, length, in);
+    const Unlocked unlocked(out.count());
+    self.table->split_rows(out.shape(0), length, in.data<std::uint64_t>(), out.data<std::uint64_t>());
+}
+
+static void join_rows(const Handle& self, nb::handle in_, std::size_t length, nb::handle out_) {
+    const In in(in_, Kind::u64);
+    const Out out(out_, Kind::u64);
+    require_rows(in, length, out);
+    const Unlocked unlocked(in.count());
+    self.table->join_rows(in.shape(0), length, in.data<std::uint64_t>(), out.data<std::uint64_t>());
+}
+
 static void require_planes(const Buffer& words, const Buffer& planes) {
     require(planes.ndim() == 2 && planes.shape(0) <= words.word_bytes() * 8 &&
                 std::size_t(planes.shape(1)) == width(words.count()),
@@ -98,6 +121,8 @@ static void leaf_eval(const Handle& self, nb::handle c_, nb::handle share_, bool
 void bind_bits(nb::class_<Handle>& handle) {
     handle.def("pack_bits", &pack_bits)
         .def("unpack_bits", &unpack_bits)
+        .def("split_rows", &split_rows)
+        .def("join_rows", &join_rows)
         .def("to_planes", &to_planes)
         .def("from_planes", &from_planes)
         .def("pack_fields", &pack_fields)

@@ -74,8 +74,21 @@ static void sum_bits(const Handle& self, nb::handle planes_, nb::list widths_, n
                               sent.data(), kept.data());
 }
 
+static void signed_counts(const Handle& self, nb::handle plane_, unsigned m, nb::handle parts_, std::size_t count,
+                       nb::handle starts_, nb::handle terms_, nb::handle bits_) {
+    const In plane(plane_, Kind::u64), parts(parts_, Kind::byte), starts(starts_, Kind::u64);
+    const Out terms(terms_, Kind::u64), bits(bits_, Kind::u64);
+    require(m >= 1 && m <= 64 && std::size_t(parts.count()) == (count * m + 7) / 8 &&
+                std::size_t(plane.count()) == (count + 63) / 64,
+            "a field and a bit for each");
+    require(terms.same_shape(starts) && bits.same_shape(starts), "a sum for each line");
+    const Unlocked unlocked(count);
+    self.table->signed_counts(count, m, plane.data<std::uint64_t>(), parts.data<std::uint8_t>(), starts.count(),
+                           starts.data<std::uint64_t>(), terms.data<std::uint64_t>(), bits.data<std::uint64_t>());
+}
+
 void bind_combine(nb::class_<Handle>& handle) {
-    handle.def("combine", &combine).def("deal_bits", &deal_bits).def("sum_bits", &sum_bits);
+    handle.def("combine", &combine).def("deal_bits", &deal_bits).def("sum_bits", &sum_bits).def("signed_counts", &signed_counts);
 }
 
 }  // namespace tercet

@@ -46,6 +46,34 @@ template <class T> struct Combine {
         }
     }
 
+    // A and B: of each line of bits, from one of `starts` to the next, the sum of (1 - 2 bit) times its part and that of
+    // the bits; `parts` are fields of m bits
+    static void signed_counts(size count, unsigned m, const u64* plane, const std::uint8_t* parts, size lines,
+                           const u64* starts, u64* terms, u64* bits) {
+        for (size line = 0; line < lines; ++line) terms[line] = bits[line] = 0;
+        size line = 0;
+        for (size at = 0; at < count; at += COMBINED) {
+            const size have = count - at < COMBINED ? count - at : COMBINED;
+            T term[COMBINED];
+            Fields<T>::unpack(have, parts + at / 8 * m, m, term);
+            const u64* word = plane + at / 64;
+            for (size i = 0; i < have; ++i) {
+                const T minus = Traits<T>::of(0) - Traits<T>::of(word[i / 64] >> (i % 64) & 1);
+                term[i] = (term[i] ^ minus) - minus;
+            }
+            for (size i = 0; i < have;) {
+                while (line + 1 < lines && starts[line + 1] <= at + i) ++line;
+                const size stop = line + 1 < lines && starts[line + 1] - at < have ? starts[line + 1] - at : have;
+                u64 sum = 0, set = 0;
+                for (size j = i; j < stop; ++j) sum += term[j];
+                for (size j = i; j < stop; ++j) set += word[j / 64] >> (j % 64) & 1;
+                terms[line] += sum;
+                bits[line] += set;
+                i = stop;
+            }
+        }
+    }
+
     // A and B: of sums s with a constant and a coefficient for each bit, this party's part of the cross term less its
     // mask (`sent`), and that plus what both know (`kept`); `parts` are the fields of all bits in turn
     static void sum_bits(size count, unsigned bits, unsigned sums, const u64* planes, const unsigned* widths,

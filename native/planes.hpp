@@ -41,6 +41,35 @@ static void unpack_bits(size n, const u64* in, std::uint8_t* out) {
     for (unsigned k = 0; k < n % 64; ++k) out[k] = (in[whole] >> k) & 1;
 }
 
+// Rows of bits that stand one behind the other, each into words of its own; what the last one holds beyond is 0.
+static void split_rows(size rows, size length, const u64* in, u64* out) {
+    const size width = (length + 63) / 64, words = (rows * length + 63) / 64;
+    for (size r = 0; r < rows; ++r, out += width) {
+        const size first = r * length / 64;
+        const unsigned shift = r * length % 64;
+        for (size i = 0; i < width; ++i) {
+            out[i] = in[first + i] >> shift;
+            if (shift && first + i + 1 < words) out[i] |= in[first + i + 1] << (64 - shift);
+        }
+        if (length % 64) out[width - 1] &= (u64(1) << length % 64) - 1;
+    }
+}
+
+// The way back; what stands beyond the end of a row does not count.
+static void join_rows(size rows, size length, const u64* in, u64* out) {
+    const size width = (length + 63) / 64, words = (rows * length + 63) / 64;
+    for (size i = 0; i < words; ++i) out[i] = 0;
+    for (size r = 0; r < rows; ++r, in += width) {
+        const size first = r * length / 64;
+        const unsigned shift = r * length % 64;
+        for (size i = 0; i < width; ++i) {
+            const u64 word = i + 1 < width || length % 64 == 0 ? in[i] : in[i] & ((u64(1) << length % 64) - 1);
+            out[first + i] |= word << shift;
+            if (shift && first + i + 1 < words) out[first + i + 1] |= word >> (64 - shift);
+        }
+    }
+}
+
 constexpr unsigned LANES = 8;  // blocks of 64 words transposed side by side
 using Lane = u64 __attribute__((vector_size(8 * LANES)));
 

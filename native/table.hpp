@@ -86,10 +86,14 @@ struct Kernels {
     WordKernels words32, words64, words128;
     void (*pack_bits)(std::size_t n, const std::uint8_t* in, std::uint64_t* out);
     void (*unpack_bits)(std::size_t n, const std::uint64_t* in, std::uint8_t* out);
+    void (*split_rows)(std::size_t rows, std::size_t length, const std::uint64_t* in, std::uint64_t* out);
+    void (*join_rows)(std::size_t rows, std::size_t length, const std::uint64_t* in, std::uint64_t* out);
     void (*leaf_deal)(unsigned k, std::size_t groups, std::size_t width, const std::uint64_t* r, const std::uint64_t* own,
                       std::uint64_t* out);
     void (*leaf_eval)(unsigned k, std::size_t groups, std::size_t width, const std::uint64_t* c,
                       const std::uint64_t* share, bool last_ones, std::uint64_t* p, std::uint64_t* g);
+    void (*signed_counts)(std::size_t n, unsigned m, const std::uint64_t* plane, const std::uint8_t* parts,
+                       std::size_t lines, const std::uint64_t* starts, std::uint64_t* terms, std::uint64_t* bits);
     // lookup.hpp
     void (*table_product)(std::size_t rows, std::size_t high, std::size_t low, std::size_t width, std::size_t from,
                           std::size_t end, const std::uint64_t* high_own, const std::uint64_t* high_next,

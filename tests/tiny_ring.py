@@ -54,6 +54,12 @@ class TinyRing(Ring64):
     def neg(self, a: Array, out: Array | None = None) -> Array:
         return self._to(np.uint64(0) - a, out)
 
+    def deal_bits(self, planes: Any, count: int, widths: Any, drawn: Any) -> Array:
+        """Of fields of less than a byte, which its native form takes, too."""
+        (width,) = widths
+        bits = unpack_bits(planes.reshape(-1), count).astype(np.uint64)
+        return pack_fields(bits - unpack_fields(drawn, width, count, RING64), width)
+
     def shl(self, a: Array, s: int, out: Array | None = None) -> Array:
         return self._to(a << np.uint64(s), out)
 

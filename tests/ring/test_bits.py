@@ -134,3 +134,27 @@ def test_products_with_a_table_of_another_size_are_refused(native: Kernels) -> N
         floor.table_product((row, row), (four, four), row, native=native)
     with pytest.raises(ValueError, match="one length"):
         floor.table_product((row, row), (four[:, :1].copy(),) * 2, row[:, :1].copy(), native=native)
+
+
+@pytest.mark.parametrize(
+    "rows,length", [(1, 1), (1, 65), (2, 64), (3, 7), (5, 63), (4, 100), (7, 129), (0, 70), (3, 0)]
+)
+def test_rows_in_words_of_their_own(native: Kernels, rows: int, length: int) -> None:
+    rng = np.random.default_rng(rows * 1000 + length)
+    words = twin.pack_bits(rng.integers(0, 2, rows * length, dtype=np.uint8))
+    split = floor.split_rows(words, rows, length, native=native)
+    assert split.shape == (rows, floor.word_count(length)) and (split == twin.split_rows(words, rows, length)).all()
+    assert (floor.join_rows(split, length, native=native) == words).all()
+    # bits beyond a row are left out
+    full = np.full(split.shape, 2**64 - 1, np.uint64)
+    if length % 64:
+        assert (floor.join_rows(full, length, native=native) == twin.join_rows(full, length)).all()
+
+
+@pytest.mark.parametrize("m", [1, 9, 33, 64])
+@pytest.mark.parametrize("starts,count", [([0], 1), ([0], 1100), ([0, 1, 3], 70), ([0, 500, 512, 513, 1200], 1300)])
+def test_signed_counts(native: Kernels, m: int, starts: list[int], count: int) -> None:
+    rng = np.random.default_rng(m + count)
+    plane, parts = twin.pack_bits(rng.integers(0, 2, count, dtype=np.uint8)), rng.bytes((m * count + 7) // 8)
+    terms, bits = floor.signed_counts(plane, m, np.frombuffer(parts, np.uint8), count, starts, native=native)
+    assert (terms.tolist(), bits.tolist()) == twin.signed_counts(plane, m, parts, count, starts)

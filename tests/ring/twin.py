@@ -124,3 +124,23 @@ def table_product(high: tuple[Bits, Bits], low: tuple[Bits, Bits], table: Bits) 
             i, j = divmod(int(at), low[0].shape[0])
             row ^= (high[0][i] & (low[0][j] ^ low[1][j])) ^ (high[1][i] & low[0][j])
     return out
+
+
+def split_rows(words: Bits, rows: int, length: int) -> Bits:
+    bits = unpack_bits(words, rows * length).reshape(rows, length)
+    return np.array([pack_bits(row) for row in bits], np.uint64).reshape(rows, (length + 63) // 64)
+
+
+def join_rows(planes: Bits, length: int) -> Bits:
+    rows = planes.reshape(-1, planes.shape[-1])
+    return pack_bits(np.array([unpack_bits(row, length) for row in rows], np.bool_))
+
+
+def signed_counts(plane: Bits, m: int, parts: bytes, count: int, starts: list[int]) -> tuple[list[int], list[int]]:
+    bits, fields = unpack_bits(plane, count).astype(int).astype(object), unpack_fields(parts, m, count)
+    ends = [*starts[1:], count]
+    terms = [
+        sum((1 - 2 * b) * f for b, f in zip(bits[a:e], fields[a:e], strict=True)) % 2**64
+        for a, e in zip(starts, ends, strict=True)
+    ]
+    return [int(term) for term in terms], [int(bits[a:e].sum()) for a, e in zip(starts, ends, strict=True)]

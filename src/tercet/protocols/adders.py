@@ -10,7 +10,7 @@ from tercet.protocols.bits import bit_and, bit_and_cost
 from tercet.protocols.cost import Cost
 from tercet.protocols.count import count_lines, count_lines_cost
 from tercet.protocols.scope import Body, Scope
-from tercet.ring import RING64, Array, Bits, concatenate, contiguous, cut_bits, stack, zero_bits
+from tercet.ring import RING64, Array, Bits, concatenate, contiguous, split_rows, stack, zero_bits
 from tercet.sharing import BitShare, Share
 
 WORD = 64
@@ -36,9 +36,7 @@ def _layers(words: int) -> list[list[int]]:
 def _in_words(b: BitShare, terms: int) -> Bits:
     """(2, lines, words): both components, each line in words of its own."""
     lines = b.count // terms
-    if terms % WORD == 0:
-        return stack([part.reshape(lines, -1) for part in (b.own, b.next)])
-    return stack([stack([cut_bits(part, line * terms, terms) for line in range(lines)]) for part in (b.own, b.next)])
+    return stack([split_rows(part, lines, terms) for part in (b.own, b.next)])
 
 
 def count_by_adders(scope: Scope, b: BitShare, terms: int) -> Body[Share]:

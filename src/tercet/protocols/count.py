@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 
-from tercet.protocols.convert import bit_words, signs, split_bits_form
+from tercet.protocols.convert import split_bits_form
 from tercet.protocols.cost import NOTHING, Cost
 from tercet.protocols.cross import cross_cost, cross_terms
-from tercet.protocols.message import Fields, Words
+from tercet.protocols.message import Fields, RawBytes, Words
 from tercet.protocols.pieces import in_pieces, piece_size, word_slice
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope
-from tercet.ring import RING32, RING64, Array, Ring, concatenate
+from tercet.ring import RING64, Array, signed_counts
 from tercet.sharing import BitShare, Purpose, Share
 
 PIECE = 1 << 17
@@ -69,13 +69,12 @@ def count_lines(scope: Scope, b: BitShare, terms: int) -> Body[Share]:
 def _piece(scope: Scope, b: BitShare, starts: list[int], w: int) -> Body[Share]:
     lines = len(starts)
     step = scope.step("count")
-    ring = RING32 if w <= RING32.bits else RING64
-    fields, sums = Fields(w, b.count, ring), Fields(w, lines, RING64)
-    half = bit_words(ring, split_bits_form(scope, b), b.count)
+    fields, sums = RawBytes(Fields(w, b.count).nbytes), Fields(w, lines, RING64)
+    half = split_bits_form(scope, b)
     words = Words(RING64, (lines,))
     if scope.role is ProtocolRole.D:
         drawn = step.draw(Pair.AD, fields, Purpose.TERM)
-        step.deal(ProtocolRole.B, (fields, ring.sub(half, drawn, out=drawn)))
+        step.deal(ProtocolRole.B, (fields, RING64.deal_bits(half.reshape(1, -1), b.count, [w], drawn)))
         masks = [step.draw(pair, sums, Purpose.OUTPUT) for pair in (Pair.AD, Pair.BD)]
         r = RING64.low(RING64.add(*masks), w)
         return (yield from cross_terms(scope, words, [r, RING64.shr(r, w - 1)]))
@@ -86,10 +85,11 @@ def _piece(scope: Scope, b: BitShare, starts: list[int], w: int) -> Body[Share]:
     else:
         part = yield step.receive(ProtocolRole.D, fields)
     other = ProtocolRole.B if is_a else ProtocolRole.A
-    sent = RING64.sub(_line_sums(ring, ring.mul(signs(ring, half), part), starts), mask)
+    terms, ours = signed_counts(half, w, part, b.count, starts)
+    sent = RING64.sub(terms, mask)
     step.cross_term(other, sums, sent)
     theirs = yield step.receive(other, sums)
-    c = RING64.add(RING64.add(theirs, sent), _line_sums(ring, half, starts))
+    c = RING64.add(RING64.add(theirs, sent), ours)
     return (yield from _widened(scope, words, RING64.low(c, w), w, is_a))
 
 
@@ -101,14 +101,6 @@ def _widened(scope: Scope, words: Words, c: Array, w: int, is_a: bool) -> Body[S
     y = yield from cross_terms(scope, words, [RING64.constant(1, c.shape).copy(), open_top])
     mine = RING64.sub(c, RING64.mul(top, full))
     return Share(RING64, y.own, RING64.add(y.next, mine)) if is_a else Share(RING64, RING64.add(y.own, mine), y.next)
-
-
-def _line_sums(ring: Ring, values: Array, starts: list[int]) -> Array:
-    """Sums from each start to the next, modulo 2^w, as words of the ring of 64 bits."""
-    if len(starts) == 1:
-        return ring.resize(ring.sum(values).reshape(1), RING64)
-    sums = concatenate([ring.zeros(1), ring.cumsum(values)])
-    return ring.resize(ring.sub(sums[[*starts[1:], values.size]], sums[starts]), RING64)
 
 
 def count_lines_cost(count: int, terms: int) -> Cost:

@@ -5,6 +5,7 @@ Bit i of an array lies in bit i mod 64 of word i // 64; what the last word holds
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,25 @@ def put_bits(out: Bits, at: int, words: Bits, count: int) -> None:
     if shift:
         following = out[first + 1 : first + 1 + size]
         following |= words[: following.size] >> np.uint64(64 - shift)
+
+
+def split_rows(words: Bits, rows: int, length: int, *, native: Kernels = NATIVE) -> Bits:
+    """Rows of `length` bits that stand one behind the other, each in words of its own: (rows, ceil(length / 64))."""
+    if length % 64 == 0 or rows == 1:
+        return words.reshape(rows, -1) if length else np.empty((rows, 0), np.uint64)
+    out = np.empty((rows, word_count(length)), np.uint64)
+    native.split_rows(words, length, out)
+    return out
+
+
+def join_rows(planes: Bits, length: int, *, native: Kernels = NATIVE) -> Bits:
+    """Rows (..., words) of `length` bits one behind the other, as a flat packed array; what is beyond is left out."""
+    if length % 64 == 0:
+        return planes.reshape(-1)
+    rows = np.ascontiguousarray(planes).reshape(-1, word_count(length))
+    out = np.empty(word_count(rows.shape[0] * length), np.uint64)
+    native.join_rows(rows, length, out)
+    return out
 
 
 def to_planes(words: Words, bits: int, *, native: Kernels = NATIVE) -> Bits:
@@ -157,3 +177,14 @@ def table_product(
     out = np.empty((table.shape[0], high[0].shape[1]), np.uint64)
     native.table_product(*high, *low, table, out, threads)
     return out
+
+
+def signed_counts(
+    plane: Bits, m: int, parts: Bytes, count: int, starts: Sequence[int], *, native: Kernels = NATIVE
+) -> tuple[Words, Words]:
+    """Of each line of `count` bits, from one of `starts` to the next: the sum of (1 - 2 bit) times its part, a field of
+    m bits, modulo 2^64; and the number of set bits."""
+    begins = np.array(starts, np.uint64)
+    terms, bits = np.empty(begins.size, np.uint64), np.empty(begins.size, np.uint64)
+    native.signed_counts(plane.reshape(-1), m, parts, count, begins, terms, bits)
+    return terms, bits

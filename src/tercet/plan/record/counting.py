@@ -14,7 +14,7 @@ from tercet.plan.record.graph import Recorded
 from tercet.plan.record.logic import logical_and, logical_not, logical_xor, stored_equal
 from tercet.plan.record.public import DEFAULT_FRAC_BITS
 from tercet.plan.record.scale import at_scale, renamed
-from tercet.plan.table.attributes import Axes, Axis, BitCount, NewShape, Ranges
+from tercet.plan.table.attributes import Axes, Axis, BitCount, Contraction, NewShape, Ranges
 from tercet.plan.table.ops_order import table_shape
 from tercet.plan.types import limit
 from tercet.protocols.lookup import lookup_cost
@@ -87,6 +87,11 @@ def one_hot(planes: list[Recorded]) -> Recorded:
         above = logical_and(hot, wide)
         hot = hot.graph.node("concat", (logical_xor(hot, above), above), Axis(0))
     return hot
+
+
+def select(chosen: Recorded, rows: Recorded) -> Recorded:
+    """The XOR of rows where bools along the first axis choose them, broadcast together; sent as one row."""
+    return rows.graph.node("select", (broadcast_to(chosen, rows.type.shape), rows), Contraction((0,)))
 
 
 def looked_up(places: Recorded, table: NDArray[Any]) -> Recorded | None:

@@ -137,6 +137,8 @@ class Cut:
             return self._is_free(index, Free(0))
         level = self._meet(index, op, axes, axis)
         if isinstance(axes.step, Summed) and axis in axes.step.axes:
+            if op.type.is_bool:
+                raise NotRowwise(index, op, "takes the XOR over rows")
             self.totals[index] = axes.step
             return self._is_free(index, Free(level + 1, total=True))
         return self._goes_along(index, Along(self._after(index, op, axes.step, axis), level))

@@ -27,7 +27,7 @@ from tercet.plan.table.operation import (
 )
 from tercet.plan.types import Type, ValueKind
 from tercet.protocols.scope import Scope
-from tercet.ring import pack_bits, unpack_bits
+from tercet.ring import join_rows, pack_bits, split_rows, unpack_bits, word_count
 from tercet.sharing import BitShare, Share
 
 Value = Share | BitShare
@@ -51,8 +51,8 @@ def _run_moving(move: Callable[[NDArray[Any], A, tuple[int, ...]], NDArray[Any]]
 
         def moved(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
             if whole is not None:
-                rows = words.reshape(_word_shape(source))
-                return np.ascontiguousarray(move(rows, whole, _word_shape(target))).reshape(-1)
+                rows = _in_rows(words, source)
+                return join_rows(np.ascontiguousarray(move(rows, whole, _word_shape(target))), target[-1])
             bits = unpack_bits(words, math.prod(source)).reshape(source)
             return pack_bits(np.ascontiguousarray(move(bits, call.attrs, target)).reshape(-1))
 
@@ -62,20 +62,25 @@ def _run_moving(move: Callable[[NDArray[Any], A, tuple[int, ...]], NDArray[Any]]
 
 
 def _word_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Of packed bools whose last axis takes whole words, the shape in words."""
-    return (*shape[:-1], shape[-1] // 64)
+    """Of packed bools whose rows along the last axis have words of their own, the shape in words."""
+    return (*shape[:-1], word_count(shape[-1]))
+
+
+def _in_rows(words: NDArray[np.uint64], shape: tuple[int, ...]) -> NDArray[np.uint64]:
+    """Packed bools with each row along the last axis in words of its own."""
+    return split_rows(words, math.prod(shape[:-1]), shape[-1]).reshape(_word_shape(shape))
 
 
 def _in_whole_words(attrs: A, source: tuple[int, ...], target: tuple[int, ...]) -> A | None:
-    """The attributes that move whole words of packed bools in the same way; None where the last axis takes no whole
-    words, or takes part in the move."""
-    if not source or not target or source[-1] != target[-1] or source[-1] % 64 or not source[-1]:
+    """The attributes that move rows along the last axis in the same way, as words; None where that axis fills no word,
+    or takes part in the move."""
+    if not source or not target or source[-1] != target[-1] or source[-1] < 64:
         return None
-    length = source[-1]
+    length, words = source[-1], word_count(source[-1])
     found: Any = None
     match attrs:
         case Ranges(ranges) if ranges[-1] == (0, length, 1):
-            found = Ranges((*ranges[:-1], (0, length // 64, 1)))
+            found = Ranges((*ranges[:-1], (0, words, 1)))
         case NewShape(shape):
             found = NewShape(_word_shape(shape))
         case AxisOrder(axes) if axes[-1] == len(axes) - 1:
@@ -172,12 +177,12 @@ def _run_concat(scope: Scope, call: Call[Axis], *parts: Value) -> Value:
         return Share(shares[0].ring, own, np.concatenate([part.next for part in shares], axis=axis))
 
     last = call.out.shape[-1]
-    whole = axis < len(call.out.shape) - 1 and last and last % 64 == 0
+    whole = axis < len(call.out.shape) - 1 and last >= 64
 
     def joined(arrays: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
         if whole:
-            rows = [words.reshape(_word_shape(t.shape)) for words, t in zip(arrays, call.inputs, strict=True)]
-            return np.ascontiguousarray(np.concatenate(rows, axis=axis)).reshape(-1)
+            rows = [_in_rows(words, t.shape) for words, t in zip(arrays, call.inputs, strict=True)]
+            return join_rows(np.concatenate(rows, axis=axis), last)
         bits = [unpack_bits(words, t.size).reshape(t.shape) for words, t in zip(arrays, call.inputs, strict=True)]
         return pack_bits(np.concatenate(bits, axis=axis).reshape(-1))
 
@@ -203,6 +208,21 @@ def _permuted(array: NDArray[Any], attrs: AxisOrder, shape: tuple[int, ...]) -> 
 
 def _broadcasted(array: NDArray[Any], attrs: NewShape, shape: tuple[int, ...]) -> NDArray[Any]:
     return np.broadcast_to(array, shape)
+
+
+def _run_broadcast(scope: Scope, call: Call[NewShape], x: Value) -> Value:
+    source, target = call.inputs[0].shape, call.out.shape
+    if isinstance(x, Share) or not target or target[-1] < 64 or (source and source[-1] != 1):
+        result: Value = _run_moving(_broadcasted)(scope, call, x)
+        return result
+
+    def filled(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Each bit as words of nothing else."""
+        bits = unpack_bits(words, x.count).reshape(source or (1,))
+        rows = np.where(bits, ~np.uint64(0), np.uint64(0))
+        return join_rows(np.ascontiguousarray(np.broadcast_to(rows, _word_shape(target))), target[-1])
+
+    return BitShare(call.out.size, filled(x.own), filled(x.next))
 
 
 MOVES: tuple[Operation[Any], ...] = (
@@ -245,7 +265,7 @@ MOVES: tuple[Operation[Any], ...] = (
         "repeated along axes",
         NewShape,
         _moving(_shape_broadcast),
-        only(_run_moving(_broadcasted)),
+        only(_run_broadcast),
         _move(_broadcasted),
         rows=Flow.BROADCAST,
         keeps_integer=True,

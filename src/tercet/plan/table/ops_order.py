@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tercet.plan.table.attributes import Attributes, Axes, BitCount
+from tercet.plan.table.attributes import Attributes, Axes, BitCount, Contraction
 from tercet.plan.table.operation import (
     Call,
     Constant,
@@ -26,12 +26,13 @@ from tercet.plan.table.operation import (
 )
 from tercet.plan.types import Type, ValueKind, bool_type
 from tercet.protocols.adders import count_by_adders, count_by_adders_cost
+from tercet.protocols.bits import bit_and_cost, select_rows
 from tercet.protocols.convert import words_to_bits, words_to_bits_cost
 from tercet.protocols.cost import NOTHING, Cost
 from tercet.protocols.count import count_lines, count_lines_cost
 from tercet.protocols.lookup import TableShape, lookup, lookup_cost, table_bits
 from tercet.protocols.scope import Body, Scope
-from tercet.ring import pack_bits, ring, unpack_bits
+from tercet.ring import join_rows, pack_bits, ring, split_rows, unpack_bits
 from tercet.sharing import BitShare, Share
 
 
@@ -44,13 +45,7 @@ def _infer_bits(inputs: Sequence[Type], attrs: BitCount) -> Type:
 
 def _run_bits(scope: Scope, call: Call[BitCount], x: Share) -> Body[BitShare]:
     planes = yield from words_to_bits(scope, x.flat(), call.attrs.bits)
-
-    def joined(rows: np.ndarray) -> np.ndarray:
-        if planes.count % 64 == 0:
-            return rows.reshape(-1)
-        return pack_bits(np.concatenate([unpack_bits(row, planes.count) for row in rows]))
-
-    return BitShare(call.out.size, joined(planes.own), joined(planes.next))
+    return BitShare(call.out.size, *(join_rows(part, planes.count) for part in (planes.own, planes.next)))
 
 
 def _plain_bits(inputs: Sequence[Plain], attrs: BitCount, out: Type) -> Plain:
@@ -107,6 +102,21 @@ def _cost_adders(call: Call[Axes]) -> Cost:
 
 def _plain_count(inputs: Sequence[Plain], attrs: Axes, out: Type) -> Plain:
     return np.asarray(np.count_nonzero(inputs[0], axis=attrs.axes)).astype(object)
+
+
+def _infer_select(inputs: Sequence[Type], attrs: Contraction) -> Type:
+    arity(inputs, 2)
+    boolean(*inputs)
+    shape = inputs[0].shape
+    need(inputs[1].shape == shape, f"shapes {shape} and {inputs[1].shape} differ")
+    need(len(shape) > 1 and shape[0] > 0 and attrs == Contraction((0,)), "takes rows, which are summed over axis 0")
+    return bool_type(shape[1:])
+
+
+def _run_select(scope: Scope, call: Call[Contraction], x: BitShare, y: BitShare) -> Body[BitShare]:
+    rows = call.inputs[0].shape[0]
+    parts = [split_rows(part, rows, call.out.size) for part in (x.own, x.next, y.own, y.next)]
+    return select_rows(scope, BitShare(call.out.size, *parts[:2]), BitShare(call.out.size, *parts[2:]))
 
 
 MAX_ENTRIES = 1 << 16
@@ -178,6 +188,17 @@ ORDER: tuple[Operation[Any], ...] = (
         _plain_count,
         protocol="full adders; one cross term modulo 2^w, w one more than the bits of the length; its wrap as another",
         rows=Flow.SUM,
+    ),
+    Operation(
+        "select",
+        166,
+        "the XOR over the first axis of x AND y",
+        Contraction,
+        _infer_select,
+        only(_run_select, lambda c: bit_and_cost((), c.out.size)),
+        lambda inputs, attrs, out: np.logical_xor.reduce(np.logical_and(*(np.asarray(x, dtype=bool) for x in inputs))),
+        protocol="replicated AND (Araki et al. 2016), summed before it is sent",
+        rows=Flow.CONTRACT,
     ),
     Operation(
         "lookup",
