@@ -17,7 +17,7 @@ from tercet.errors import PlanError
 from tercet.plan.plan import Plan
 from tercet.plan.rows.states import Rows, RowState, Spread
 from tercet.plan.rows.track import track
-from tercet.plan.table.reasons import DERIVED
+from tercet.plan.table.reasons import CHOSEN
 
 FUNCTIONS = {
     "softmax": tc.special.softmax,
@@ -178,7 +178,7 @@ def test_what_is_below_the_greatest_is_so_for_nodes_too() -> None:
     difference = x - greatest(x, axis=1, keepdims=True)
     difference.reveal()
     plan = Plan.from_bytes(session.plans[-1].to_bytes())
-    stated = [op for op in plan.operations if getattr(op.attrs, "reason", None) == DERIVED.number]
+    stated = [op for op in plan.operations if getattr(op.attrs, "reason", None) == CHOSEN.number]
     assert stated and not any(op.type.claimed for op in plan.operations)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array import elementwise, given, linalg, manipulation, statistics
+from tercet.array import division, given, manipulation, statistics
 from tercet.array.core import SecretArray, pending
 from tercet.array.dispatch import array_function
 from tercet.array.movement import permute, reshape
@@ -16,6 +16,9 @@ from tercet.plan.record import build
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.scale import renamed, settle
 from tercet.plan.types import MAX_FRAC_BITS
+
+_MORE_BITS = 3
+"""Of what a correlation is a product of."""
 
 
 def _variables(m: Any, y: Any, rowvar: Any) -> SecretArray:
@@ -98,15 +101,24 @@ def _moments(x: Recorded) -> Recorded:
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> SecretArray:
     """The matrix of correlations of variables in rows, within [-1, 1]; 0 beside a variable that does not vary.
 
-    Variables as in `cov`. Each is divided by its deviation (`x.std`), and one matrix product is taken of them; what
-    roundings take beyond -1 and 1 is drawn in, as in NumPy. Error: two last bits. Costs for each variable that of
-    `tercet.rsqrt`, for each element a product, for each pair a word and two comparisons. TypeError for a dtype.
+    Variables as in `cov`. Each is divided by its deviation (`x.std`), to 3 bits more than the result has, and one
+    matrix product is taken of them, which is divided by the largest that roundings can make it: no comparison. Error:
+    two last bits. Costs for each variable that of `tercet.rsqrt`, for each element a product, for each pair a word.
+    TypeError for a dtype, PlanError for more observations than 128 bits take the squares of.
     """
     if dtype is not None:
         raise TypeError("corrcoef of secret arrays takes no dtype")
     rows = _variables(x, y, rowvar)
     count = rows.shape[1]
-    means = statistics.mean(rows, axis=1, keepdims=True)
-    scores = (rows - means) / statistics.std(rows, axis=1, keepdims=True)
-    found = elementwise.clip(linalg.matmul(scores, scores.T) / count, -1, 1)
-    return found.reshape(()) if rows.shape[0] == 1 else found
+    distances = rows - statistics.mean(rows, axis=1, keepdims=True)
+    scores = division.over_root(distances, statistics.std(rows, axis=1, keepdims=True), _MORE_BITS)
+    if scores is None:
+        raise PlanError(
+            f"correlations of {count} observations in {rows.dtype} do not fit 128 bits",
+            hint="declare narrower bounds or fewer frac_bits for the variables",
+        )
+    nominal = scores._node.type.nominal - _MORE_BITS
+    found = build.matmul(scores._node, permute(scores._node, (1, 0)))
+    most = Fraction(found.type.magnitude, 1 << found.type.frac_bits)
+    result = pending(rows._session, renamed(found, found.type.frac_bits, nominal), max(most, Fraction(count)))
+    return result.reshape(()) if rows.shape[0] == 1 else result

@@ -23,7 +23,7 @@ from tercet.plan.record.divide import divide as quotient_of_secrets
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.logic import inject, logical_not
 from tercet.plan.record.public import DEFAULT_FRAC_BITS
-from tercet.plan.record.roots import Roots, as_roots, over_roots
+from tercet.plan.record.roots import Roots, as_roots, over_roots, sqrt_over
 from tercet.plan.record.scale import renamed, settle
 from tercet.plan.table.attributes import shift_of
 from tercet.plan.table.operation import Algebra
@@ -63,7 +63,7 @@ def divide(a: Any, b: SecretArray) -> SecretArray:
             found = _deferred_quotient(a, b, refusal or PlanError("a quotient of products"))
             if found is not None and (refusal is not None or not isinstance(found, DeferredQuotient)):
                 return found
-    for way in (_of_squares, _over_roots):
+    for way in (_of_squares, over_root):
         over = way(a, b)
         if over is not None:
             return over
@@ -95,18 +95,31 @@ def _product(function: Callable[..., Quotient], values: tuple[Any, ...], factors
 # ---- a quotient by a root ----
 
 
-def _over_roots(a: Any, b: SecretArray) -> SecretArray | None:
-    """a / b where b is a root, or a product of two: times 1 / sqrt of what it is the root of; 0 where that is 0."""
+def over_root(a: Any, b: SecretArray, more_bits: int = 0) -> SecretArray | None:
+    """a / b where b is a root, or a product of two: times 1 / sqrt of what it is the root of; 0 where that is 0. With
+    so many more fractional bits; None of another b, and where that does not fit."""
     roots = as_roots(b._node)
     if roots is None:
         return None
     c = as_quotient(a)
     factor = b._divisor / (c.divisor if isinstance(c, Quotient) else 1)
     try:
-        found = over_roots(c.node if isinstance(c, Quotient) else c, Roots(roots.of, roots.square / factor**2))
+        found = over_roots(
+            c.node if isinstance(c, Quotient) else c, Roots(roots.of, roots.square / factor**2), more_bits
+        )
     except PlanError:
         return None
     return SecretArray._new(session_of(a, b), found if factor > 0 else build.negate(found))
+
+
+def root_of_product(x: Any) -> SecretArray | None:
+    """The root of a product of two sums of squares that does not fit: the product of both roots. None of all else."""
+    if not isinstance(x, DeferredQuotient) or not isinstance(x._otherwise, PlanError) or x._below:
+        return None
+    if len(x._above) != 2 or any(one.node.type.lo < 0 or one.divisor < 0 for one in x._above):
+        return None
+    roots = [sqrt_over(one.node, one.divisor) for one in x._above]
+    return SecretArray._new(x._session, build.multiply(*roots))
 
 
 # ---- a quotient of two secrets ----

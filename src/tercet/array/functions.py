@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array import given
+from tercet.array import division, given
 from tercet.array.core import SecretArray, apply
 from tercet.array.dispatch import array_function, array_function_beside
 from tercet.plan.record import functions, tails
@@ -98,7 +98,8 @@ def sqrt(x: Any, /) -> SecretArray:
     Costs 1,350 to 2,000 bits in 20 to 37 rounds, or 3,100 to 5,000 in 24 to 42; less where bounds of x are narrow.
     Source: `tercet.protocols.functions`.
     """
-    return of_one(x, "sqrt", functions.sqrt)
+    product = division.root_of_product(x)
+    return of_one(x, "sqrt", functions.sqrt) if product is None else product
 
 
 @array_function

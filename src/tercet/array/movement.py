@@ -121,8 +121,8 @@ def index(x: Recorded, key: Any) -> Recorded:
 
 
 def _public(part: Any) -> Any:
-    """An array, a column of a table and the like as an array; everything else as it is."""
-    listed = isinstance(part, np.ndarray) or (hasattr(part, "__array__") and not hasattr(part, "__index__"))
+    """An array, a range, a column of a table and the like as an array; everything else as it is."""
+    listed = isinstance(part, np.ndarray | range) or (hasattr(part, "__array__") and not hasattr(part, "__index__"))
     return given.array(part, "indices") if listed else part
 
 

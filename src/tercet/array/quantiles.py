@@ -121,10 +121,13 @@ def _integers(found: list[Recorded]) -> Recorded:
 
 
 def _as_stored(found: list[Recorded], lines: Recorded) -> Recorded:
-    """Elements of lines by their `ordered_bits`."""
+    """Elements of lines by their `ordered_bits`. No element is above the lines' bounds, which a comparison shows nodes
+    where bits do not."""
     integers, lowest = _integers(found), counting.lowest(lines)
     if lowest:
         integers = build.linear("add", integers, np.asarray(lowest, dtype=object))
+    if integers.type.hi > lines.type.hi:
+        integers = logic.minimum(integers, np.asarray(lines.type.hi, dtype=object))
     return renamed(integers, lines.type.frac_bits, lines.type.nominal)
 
 

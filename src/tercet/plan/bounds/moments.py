@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from tercet.plan.bounds.terms import Term, before_reshapes, is_constant, is_same, same_integer
+from tercet.plan.bounds.terms import Term, bare, before_reshapes, is_constant, is_same, same_integer
 from tercet.plan.table.attributes import Axes, Contraction, shift_of
 from tercet.plan.table.operation import Algebra
 
@@ -135,25 +135,9 @@ class Dot:
         return self.sides[0].kind == self.sides[1].kind and are_one(self.sides[0].whole, self.sides[1].whole)
 
     @property
-    def limit(self) -> int:
-        """What its magnitude does not pass, by Cauchy and Schwarz."""
-        squares = self.sides[0].most(self.terms) * self.sides[1].most(self.terms)
-        return abs(self.factor) * math.isqrt(math.floor(squares))
-
-    @property
     def least(self) -> int:
         """The least that it is, being a square, if it is not 0: n - 1 where two of n integers differ."""
         return abs(self.factor) * (max(1, self.terms - 1) if self.sides[0].kind == "moment" else 1)
-
-
-def bare(term: Term) -> Term:
-    """The value whose integers these are, at whatever scale they are read."""
-    term = same_integer(term)
-    for _ in range(DEPTH):
-        if term.operation.algebra is not Algebra.READ:
-            break
-        term = same_integer(term.inputs[0])
-    return term
 
 
 def unrounded(term: Term) -> tuple[Term, int, int]:

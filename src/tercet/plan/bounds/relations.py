@@ -12,15 +12,42 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from tercet.plan.bounds.extremes import beside_extreme
-from tercet.plan.bounds.moments import DEPTH, cauchy, dot_of, is_aligned, linear_form, number_of, square_ratio
-from tercet.plan.bounds.roots import over_root
-from tercet.plan.bounds.terms import Bounds, Term, is_same, same_integer
-from tercet.plan.table.attributes import Axes, Contraction, Rounding, shift_of
+from tercet.plan.bounds.extremes import chosen_difference, difference, reaches_zero
+from tercet.plan.bounds.matrices import matrix_product, picked
+from tercet.plan.bounds.moments import (
+    DEPTH,
+    cauchy,
+    dot_of,
+    is_aligned,
+    linear_form,
+    number_of,
+    square_ratio,
+    unrounded,
+)
+from tercet.plan.bounds.roots import is_unit, limit_of, over_root
+from tercet.plan.bounds.terms import Bounds, Term, before_reshapes, is_same, places_of, same_integer
+from tercet.plan.table.attributes import Approximation, Axes, Contraction, Rounding, shift_of
 from tercet.plan.table.operation import Algebra, Flow, rescaled
+from tercet.plan.table.ops_functions import least_of_zero
+from tercet.plan.table.reasons import CHOSEN, DERIVED, DIAGONAL, NORMED, POWERS, Reason
 
-RELATED = frozenset({Algebra.ADD, Algebra.SUBTRACT, Algebra.MULTIPLY, Algebra.CONTRACT, Algebra.RESCALE})
+RELATED = frozenset(
+    {
+        Algebra.ADD,
+        Algebra.SUBTRACT,
+        Algebra.MULTIPLY,
+        Algebra.CONTRACT,
+        Algebra.RESCALE,
+        Algebra.SUM,
+        Algebra.MATRIX,
+        Algebra.PICK,
+    }
+)
 """Operations of which `related` may find more than their types say."""
+
+
+_MIXED = 1 << 12
+"""So many public numbers are read at most."""
 
 
 def related(term: Term) -> Bounds | None:
@@ -33,15 +60,25 @@ def related(term: Term) -> Bounds | None:
         inner = same_integer(term.inputs[0])
         found = related(inner) if inner.operation.algebra is not Algebra.RESCALE else None
         return None if found is None else rescaled(*found, shift_of(term.attrs))
+    if algebra in _ALONE:
+        return _ALONE[algebra](term)
     if algebra is Algebra.MULTIPLY or algebra is Algebra.CONTRACT:
         return _product(term)
-    searched = [_moment(term), _cancelled(term), _left_over(term), _evened(term)]
-    if algebra is Algebra.SUBTRACT:
-        searched.append(beside_extreme(term))
+    searched = [_moment(term), _cancelled(term), _mixed(term), _left_over(term), _evened(term)]
+    searched.append(chosen_difference(term))
     several = [found for found in searched if found is not None]
     if several:
         return max(lo for lo, _ in several), min(hi for _, hi in several)
     return None
+
+
+def reason_for(term: Term) -> Reason:
+    """Why a value has the bounds that `related` finds."""
+    algebra = term.operation.algebra
+    if algebra is Algebra.ADD or algebra is Algebra.SUBTRACT:
+        lo, hi = chosen_difference(term)
+        return CHOSEN if lo > term.type.lo or hi < term.type.hi else DERIVED
+    return _REASONS.get(algebra, DERIVED)
 
 
 # ---- squares ----
@@ -66,6 +103,22 @@ def square(lo: int, hi: int) -> Bounds:
     return (0 if lo <= 0 <= hi else min(lo * lo, hi * hi)), max(lo * lo, hi * hi)
 
 
+# ---- sums of powers ----
+
+
+def _sum_of_powers(term: Term) -> Bounds | None:
+    """Of b^y for y that is 0 at least once in every line, as x - max(x) is."""
+    each, axes = term.inputs[0], term.attrs.of(Axes).axes
+    power, dropped, _ = unrounded(each)
+    if power.operation.algebra is not Algebra.POWER or power.type.shape != each.type.shape:
+        return None
+    if not reaches_zero(power.inputs[0], axes):
+        return None
+    one = least_of_zero(power.operation, power.inputs[0].type, power.attrs.of(Approximation)) >> dropped
+    terms = math.prod(each.type.shape[axis] for axis in axes)
+    return max(term.type.lo, one + (terms - 1) * max(0, each.type.lo)), term.type.hi
+
+
 # ---- sums whose terms meet again ----
 
 
@@ -80,6 +133,21 @@ def _cancelled(term: Term) -> Bounds | None:
         ends = leaf.type.lo * factor, leaf.type.hi * factor
         lo, hi = lo + min(ends), hi + max(ends)
     return lo, hi
+
+
+def _mixed(term: Term) -> Bounds | None:
+    """Of x a + y (c - a) for public a from 0 to c, the same c everywhere, as of what lies between two neighbours."""
+    parts = [same_integer(one) for one in term.inputs]
+    if term.operation.algebra is not Algebra.ADD or any(one.operation.algebra is not Algebra.SCALE for one in parts):
+        return None
+    (x, a), (y, b) = (one.inputs for one in parts)
+    if a.type.shape != b.type.shape or a.type.size > _MIXED or min(a.type.lo, b.type.lo) < 0:
+        return None
+    wholes = {one + other for one, other in zip(places_of(a), places_of(b), strict=True)}
+    if len(wholes) != 1 or max(a.type.hi, b.type.hi).bit_length() > 63:
+        return None
+    whole = wholes.pop()
+    return whole * min(x.type.lo, y.type.lo), whole * max(x.type.hi, y.type.hi)
 
 
 # ---- roundings ----
@@ -122,11 +190,12 @@ def _evened(term: Term) -> Bounds | None:
 def _moment(term: Term) -> Bounds | None:
     """Of a moment, or of a sum of products with what is centred: from the intervals of what goes in."""
     found = dot_of(term)
-    if found is None or all(side.kind == "plain" for side in found.sides):
+    if found is None or not any(side.kind != "plain" or is_unit(side, found.axes, found.shape) for side in found.sides):
         return None
+    limit = limit_of(found)
     if found.is_square:
-        return (0, found.limit) if found.factor > 0 else (-found.limit, 0)
-    return -found.limit, found.limit
+        return (0, limit) if found.factor > 0 else (-limit, 0)
+    return -limit, limit
 
 
 # ---- quotients ----
@@ -146,9 +215,9 @@ def quotient_limit(a: Term, b: Term) -> int | None:
         return None
     ratio = _ratio(p, q) or _rounded_square(p, q)
     if ratio is not None:
-        # |p| <= ratio q, a <= p / 2^s + 1 and q / 2^t <= b + 1
+        # p / 2^s <= scaled q / 2^t, where q / 2^t < b + 1 <= 2 b if it is rounded: and a is a neighbour of p / 2^s
         scaled = -(-(ratio << q_shift) >> p_shift)
-        return 2 * max(1, scaled) + 1 if p_shift or q_shift else max(1, scaled)
+        return 2 * max(1, scaled) if q_shift else max(1, scaled)
     norm = dot_of(q)
     limit = cauchy(dot_of(p), norm)
     if limit is not None and norm is not None:
@@ -185,9 +254,14 @@ def _ratio(p: Term, q: Term) -> int | None:
     largest = _part_of_sum(p, q)
     if largest is not None:
         return largest
+    weighed = _weighted_part(p, q)
+    if weighed is not None:
+        return weighed
     form = linear_form(q)
     if form is None or _least(p) < 0:
         return None
+    if _is_above(form, linear_form(p)):
+        return 1
     terms, offset = form
     here = [factor for leaf, factor in terms if same_integer(leaf) is same_integer(p)]
     rest = offset
@@ -195,6 +269,43 @@ def _ratio(p: Term, q: Term) -> int | None:
         if same_integer(leaf) is not same_integer(p):
             rest += min(leaf.type.lo * factor, leaf.type.hi * factor)
     return 1 if here and here[0] >= 1 and rest >= 0 else None
+
+
+def _is_above(q: tuple[list[tuple[Term, int]], int], p: tuple[list[tuple[Term, int]], int] | None) -> bool:
+    """Whether one sum of multiples is never below another because all that they differ by are two values of which one
+    is never below the other, as max(x) and x in (x - min(x)) / (max(x) - min(x))."""
+    if p is None or q[1] < p[1]:
+        return False
+    found = {id(same_integer(leaf)): (leaf, factor) for leaf, factor in q[0]}
+    for leaf, factor in p[0]:
+        known = found.get(id(same_integer(leaf)), (leaf, 0))
+        found[id(same_integer(leaf))] = known[0], known[1] - factor
+    left = sorted((factor, number, leaf) for number, (leaf, factor) in enumerate(found.values()) if factor)
+    if len(left) != 2 or left[0][0] != -left[1][0]:
+        return False
+    return difference(left[1][2], left[0][2])[0] >= 0
+
+
+def _weighted_part(p: Term, q: Term) -> int | None:
+    """The largest |x|, if q adds up weights that are not negative, and p what they are multiplied with."""
+    total = before_reshapes(q)
+    if total.operation.algebra is not Algebra.SUM:
+        return None
+    weights, whole = total.inputs[0], before_reshapes(p)
+    if whole.operation.algebra is not Algebra.CONTRACT or shift_of(whole.attrs) or weights.type.lo < 0:
+        return None
+    # both are brought into one shape, and neither is repeated
+    if p.type.shape != q.type.shape or not p.type.size == whole.type.size == total.type.size:
+        return None
+    if (
+        whole.attrs.of(Contraction).axes != total.attrs.of(Axes).axes
+        or whole.inputs[0].type.shape != weights.type.shape
+    ):
+        return None
+    for x, weight in (whole.inputs, whole.inputs[::-1]):
+        if is_same(weight, weights):
+            return max(1, x.type.magnitude)
+    return None
 
 
 def _part_of_sum(p: Term, q: Term) -> int | None:
@@ -246,3 +357,8 @@ def _rounded_square(p: Term, q: Term) -> int | None:
     # s <= S / 2^a + 1 and U <= (u + 1) 2^b: so s / sqrt(u v) is at most 2 sqrt(2^(b + c - 2 a)) + 1
     wider = max(0, sum(shifts) - 2 * s_shift)
     return (2 * (math.isqrt(above << wider) + 1) + 1) ** 2
+
+
+_ALONE = {Algebra.SUM: _sum_of_powers, Algebra.MATRIX: matrix_product, Algebra.PICK: picked}
+"""What is looked for where nothing else is."""
+_REASONS = {Algebra.SUM: POWERS, Algebra.MATRIX: NORMED, Algebra.PICK: DIAGONAL}

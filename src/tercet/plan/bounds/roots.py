@@ -16,8 +16,8 @@ from fractions import Fraction
 from tercet.plan.bounds.moments import (
     DEPTH,
     Dot,
+    Side,
     are_one,
-    bare,
     cauchy,
     centred,
     dot_of,
@@ -27,7 +27,7 @@ from tercet.plan.bounds.moments import (
     square_ratio,
     unrounded,
 )
-from tercet.plan.bounds.terms import Bounds, Term, before_reshapes
+from tercet.plan.bounds.terms import Bounds, Term, bare, before_reshapes
 from tercet.plan.table.attributes import Approximation, shift_of
 from tercet.plan.table.operation import Algebra, Flow, rescaled
 from tercet.plan.table.ops_functions import root_slack
@@ -109,6 +109,53 @@ def _square_limit(c: Term, r: InverseRoot) -> Fraction | None:
         return None
     # |c| <= ratio sqrt(K y) + off, and y is `least` or more
     return (root_above(found) * ratio + off * root_above(1 / Fraction(norm.least))) ** 2
+
+
+def most_of(side: Side, axes: tuple[int, ...], shape: tuple[int, ...]) -> Fraction:
+    """What the sum of squares of a side does not pass, over axes of this shape."""
+    terms = math.prod(shape[axis] for axis in axes)
+    most = side.most(terms)
+    found = _unit_root(side.whole, axes, shape) if side.kind == "plain" else None
+    return most if found is None else min(most, found**2)
+
+
+def limit_of(dot: Dot) -> int:
+    """What the magnitude of a sum of products does not pass, by Cauchy and Schwarz."""
+    first, second = (most_of(side, dot.axes, dot.shape) for side in dot.sides)
+    return abs(dot.factor) * math.isqrt(math.floor(first * second))
+
+
+def is_unit(side: Side, axes: tuple[int, ...], shape: tuple[int, ...]) -> bool:
+    """Whether a side is divided by its own norm."""
+    return side.kind == "plain" and _unit_root(side.whole, axes, shape) is not None
+
+
+def _unit_root(z: Term, axes: tuple[int, ...], shape: tuple[int, ...]) -> Fraction | None:
+    """What the root of the sum of squares over axes does not pass, of what is divided by the root of such a sum."""
+    whole, ratio, off = _scaled(z)
+    if bare(z).type.shape != shape or whole.type.shape != shape:
+        return None
+    if whole.operation.algebra not in (Algebra.MULTIPLY, Algebra.WITHIN):
+        return None
+    dropped = shift_of(whole.attrs)
+    ratio, off = ratio / (1 << dropped), off + (ratio if dropped else 0)
+    terms = math.prod(shape[axis] for axis in axes)
+    for c, other in (whole.inputs, whole.inputs[::-1]):
+        r = inverse_root(other)
+        norm = None if r is None else dot_of(r.y)
+        if r is None or norm is None or norm.over != (axes, shape) or norm.factor <= 0 or not norm.is_square:
+            continue
+        if bare(c).type.shape != shape or not is_aligned(r.shape, shape, axes):
+            continue
+        own = centred(c, axes, shape) or Side(c, "plain", c)
+        within = own.within(norm.sides[0], terms)
+        if within is not None:
+            # the root of sum c^2 is at most that of k y, and r at most that of square / y, and so much more
+            largest = root_above(within * r.y.type.hi / norm.factor) if r.y.type.hi > 0 else Fraction(0)
+            return (root_above(within * r.square / norm.factor) + r.off * largest) * ratio + off * root_above(
+                Fraction(terms)
+            )
+    return None
 
 
 def _scaled(c: Term) -> tuple[Term, Fraction, Fraction]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tercet.plan.table.attributes import Attributes
-from tercet.plan.table.operation import Data, Flow, Operation
+from tercet.plan.table.operation import Algebra, Data, Flow, Operation
 from tercet.plan.types import Type
 
 _STEPS = 8
@@ -73,3 +73,19 @@ def is_same(one: Term, other: Term) -> bool:
     """Whether two terms hold the same integers (where both have a place)."""
     a, b = same_integer(one), same_integer(other)
     return a is b or (is_constant(a) and is_constant(b) and (a.type, a.data) == (b.type, b.data))
+
+
+def bare(term: Term) -> Term:
+    """The value whose integers these are, at whatever scale they are read."""
+    term = same_integer(term)
+    for _ in range(_STEPS):
+        if term.operation.algebra is not Algebra.READ:
+            break
+        term = same_integer(term.inputs[0])
+    return term
+
+
+def places_of(term: Term) -> Sequence[int]:
+    """The numbers of a public array that are places along an axis."""
+    width = term.type.ring // 8
+    return [int.from_bytes(term.data[at : at + 8], "little") for at in range(0, len(term.data), width)]

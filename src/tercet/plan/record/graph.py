@@ -7,11 +7,11 @@ from typing import Any
 from weakref import WeakSet, WeakValueDictionary
 
 from tercet.plan.bounds.prove import result_type
-from tercet.plan.bounds.relations import RELATED, related
+from tercet.plan.bounds.relations import RELATED, reason_for, related
 from tercet.plan.table.attributes import NONE, Attributes, LoopCount, StatedBounds
 from tercet.plan.table.operation import Data, Operation
 from tercet.plan.table.operations import BY_NAME, CONSTANT, INPUT, LOOP
-from tercet.plan.table.reasons import BUILT_IN, DERIVED, Reasons
+from tercet.plan.table.reasons import BUILT_IN, Reasons
 from tercet.plan.types import Type
 
 
@@ -105,7 +105,7 @@ class Graph:
         lo, hi = max(found[0], node.type.lo), min(found[1], node.type.hi)
         if (lo, hi) == (node.type.lo, node.type.hi) or lo > hi:
             return node
-        return self.node("bound", (node,), StatedBounds(lo, hi, DERIVED.number))
+        return self.node("bound", (node,), StatedBounds(lo, hi, reason_for(node).number))
 
     def placeholder(self, type: Type) -> Recorded:
         """A value that a loop carries, for recording its body; what passes give lies within its bounds as declared."""

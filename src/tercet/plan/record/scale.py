@@ -10,13 +10,13 @@ from tercet.plan.record.graph import Recorded
 from tercet.plan.table.attributes import Bounds, Rounding, Scale, Shift, StatedBounds, shift_of
 from tercet.plan.table.operation import Algebra, Flow
 from tercet.plan.table.operations import BY_NAME
-from tercet.plan.table.reasons import DERIVED, ZERO_TIMES, Reason
+from tercet.plan.table.reasons import FOUND, ZERO_TIMES, Reason
 from tercet.plan.types import limit, smallest_ring
 
 CHAIN_LENGTH = 8
 _MOVES = (Flow.RESHAPE, Flow.PERMUTE, Flow.SLICE, Flow.BROADCAST, Flow.TAKE)
 _SUMS = (Algebra.ADD, Algebra.SUBTRACT)
-_DERIVED = (DERIVED.number, ZERO_TIMES.number)
+_DERIVED = frozenset(reason.number for reason in (*FOUND, ZERO_TIMES))
 _JOINED = 2
 """Through so many sums and concatenations, one in the other, is looked for what a coin rounds."""
 

@@ -154,6 +154,10 @@ class Algebra(Enum):
     """A product, its bounds stated."""
     CONTRACT = auto()
     """The sum of products over axes."""
+    MATRIX = auto()
+    """The matrix product of two matrices, or stacks of them."""
+    PICK = auto()
+    """Some elements, at public places."""
     SUM = auto()
     RESCALE = auto()
     """Divided by 2^shift, to a neighbour by a coin."""
@@ -165,6 +169,10 @@ class Algebra(Enum):
     """sqrt(x)."""
     INVERSE_ROOT = auto()
     """1 / sqrt(x), exactly 0 where x is 0."""
+    POWER = auto()
+    """b^x, off by a part of the last bit that it is meant to have."""
+    LOGARITHM = auto()
+    """The natural logarithm of x, off likewise; of x <= 0 that of the least x > 0."""
     DIVIDED = auto()
     """Whole quotients, then remainders."""
     WHERE = auto()

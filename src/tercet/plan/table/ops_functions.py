@@ -88,14 +88,7 @@ def _power(name: str) -> Operation[Approximation]:
         x = argument_of(inputs, attrs)
         s = shape(x, attrs)
         lo, hi = (real.power(name, end, x.frac_bits, s.out_bits) for end in (x.lo, x.hi))
-        sure = min(s.precision.scale - SURE_BITS, attrs.frac_bits + 2)
-        lo -= (lo >> sure) + 2
-        if s.cuts:
-            lo -= 1 << max(0, s.out_bits - attrs.frac_bits - functions.GUARD + 1)
-        hi += (hi >> sure) + 2
-        if s.shared is not None:  # it is off by a part of the last bit, however small the power is
-            off = 1 << s.out_bits - attrs.frac_bits - 2
-            lo, hi = lo - off, hi + off
+        lo, hi = lo - _power_off(s, attrs, lo), hi + _power_off(s, attrs, hi)
         return Type(ValueKind.FIXED, x.shape, x.ring, s.out_bits, attrs.frac_bits, max(0, lo), hi)
 
     return approximated(
@@ -108,7 +101,26 @@ def _power(name: str) -> Operation[Approximation]:
         each(lambda value, x, out: real.power(name, value, x, out)),
         "whole part as bits, 2^rest by a polynomial, powers of two as sums of bits; or share-wise (sharewise)",
         _share_wise(shape, sharewise.power, sharewise.power_cost),
+        algebra=Algebra.POWER,
     )
+
+
+def _power_off(s: functions.Exponential, attrs: Approximation, value: int) -> int:
+    """By how much a power may be another than this one."""
+    sure = min(s.precision.scale - SURE_BITS, attrs.frac_bits + 2)
+    off = (value >> sure) + 2
+    if s.cuts:
+        off += 1 << max(0, s.out_bits - attrs.frac_bits - functions.GUARD + 1)
+    if s.shared is not None:  # it is off by a part of the last bit, however small the power is
+        off += 1 << s.out_bits - attrs.frac_bits - 2
+    return off
+
+
+def least_of_zero(power: Operation[Any], x: Type, attrs: Approximation) -> int:
+    """What b^0 is not below, where the argument has this type."""
+    s = fitting(power.name, x, attrs, power_shape(power.name, x, attrs.frac_bits))
+    one = 1 << s.out_bits
+    return one - _power_off(s, attrs, one)
 
 
 def _placed(
@@ -137,7 +149,7 @@ def _placed(
         least = max(0, least - (least >> sure) - (1 << below)) if least else 0
         return Type(ValueKind.FIXED, x.shape, x.ring, out, attrs.frac_bits, least, most + (most >> sure) + (1 << above))
 
-    algebra = {"sqrt": Algebra.ROOT, "rsqrt": Algebra.INVERSE_ROOT}.get(name, Algebra.OTHER)
+    algebra = {"sqrt": Algebra.ROOT, "rsqrt": Algebra.INVERSE_ROOT, "log": Algebra.LOGARITHM}.get(name, Algebra.OTHER)
     takes = LOG_DOMAIN.text if name in LOGARITHMS else INVERSE_ROOT_DOMAIN.text if name == "rsqrt" else ""
     domain = (Domain.POSITIVE,) if takes else ()
     plain = each(meaning)

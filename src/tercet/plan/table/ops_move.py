@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tercet.plan.table.attributes import Axis, AxisOrder, NewShape, Ranges
 from tercet.plan.table.operation import (
     A,
+    Algebra,
     Call,
     Constant,
     Flow,
@@ -257,6 +258,7 @@ MOVES: tuple[Operation[Any], ...] = (
         only(_run_moving(_sliced)),
         _move(_sliced),
         rows=Flow.SLICE,
+        algebra=Algebra.PICK,
         memory=Memory.VIEW,
     ),
     Operation(
@@ -280,6 +282,7 @@ MOVES: tuple[Operation[Any], ...] = (
         only(_run_take),
         lambda inputs, attrs, out: np.take(inputs[0], inputs[1].astype(np.int64), axis=attrs.axis),
         rows=Flow.TAKE,
+        algebra=Algebra.PICK,
         public=(1,),
         needs_public=True,
     ),

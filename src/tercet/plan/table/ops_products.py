@@ -344,6 +344,7 @@ PRODUCTS: tuple[Operation[Any], ...] = (
         error="exact; with a shift below 1 last bit, unbiased",
         protocol="exchange-form product, one word sent a result; FMT-2; in blocks that are lifted",
         rows=Flow.MATRIX,
+        algebra=Algebra.MATRIX,
         by_coin=True,
     ),
     Operation(

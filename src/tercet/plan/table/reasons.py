@@ -72,6 +72,13 @@ ENTROPY_DOMAIN: Final = Reason(24, "entropies take numbers from 0 on", ProofRule
 POWER_DOMAIN: Final = Reason(25, "fractional powers take numbers from 0 on", ProofRule.SELECTION, domain=True)
 ZERO_TIMES: Final = Reason(26, "zero times a logarithm is zero", ProofRule.SELECTION)
 """Of a product that means something where its first factor is 0, whatever the second is."""
+CHOSEN: Final = Reason(27, "of the two, one was chosen by its size", ProofRule.RELATION)
+POWERS: Final = Reason(28, "one of the powers in each sum is that of 0", ProofRule.RELATION)
+DIAGONAL: Final = Reason(29, "the diagonal of x^T x holds sums of squares", ProofRule.RELATION)
+NORMED: Final = Reason(30, "rows and columns are not longer than they are bounded to be", ProofRule.RELATION)
+ENTROPY: Final = Reason(31, "x log x is not below -1/e", ProofRule.RELATION)
+FOUND: Final = frozenset({DERIVED, CHOSEN, POWERS, DIAGONAL, NORMED, ENTROPY})
+"""Those that a graph records by itself, of what `plan.bounds.relations` finds."""
 
 
 class Reasons:
@@ -132,6 +139,11 @@ BUILT_IN: Final = Reasons(
         ENTROPY_DOMAIN,
         POWER_DOMAIN,
         ZERO_TIMES,
+        CHOSEN,
+        POWERS,
+        DIAGONAL,
+        NORMED,
+        ENTROPY,
     )
 )
 _BUILT_IN_NUMBERS: Final = frozenset(reason.number for reason in BUILT_IN)
