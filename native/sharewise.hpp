@@ -96,7 +96,8 @@ template <class T> struct Sharewise {
         }
     }
 
-    // sin and cos of a phase in turns, times 2^scale, in two's complement
+    // sin and cos of a phase in turns, times 2^scale, in two's complement; rounded towards 0, so that the sum of their
+    // squares is at most 1
     static void sines(const u64* phase, unsigned scale, const u64* c_sin, unsigned sin_terms, const u64* c_cos,
                       unsigned cos_terms, T* sine, T* cosine) {
         u64 z[PHASES], square[PHASES], a[PHASES], b[PHASES];
@@ -109,7 +110,7 @@ template <class T> struct Sharewise {
         series_down(square, c_cos, cos_terms, b);
         for (size i = 0; i < PHASES; ++i) {
             const u64 quarter = phase[i] >> 62, mirrored = (phase[i] << 2) >> 63;
-            const u64 small = rounded(high_half(a[i], z[i]), MANTISSA - scale), large = rounded(b[i], MANTISSA - scale);
+            const u64 small = high_half(a[i], z[i]) >> (MANTISSA - scale), large = b[i] >> (MANTISSA - scale);
             const bool swapped = (mirrored ^ quarter) & 1;
             const T s = Traits<T>::of(swapped ? large : small), k = Traits<T>::of(swapped ? small : large);
             sine[i] = quarter >> 1 ? Traits<T>::of(0) - s : s;

@@ -153,6 +153,29 @@ def test_what_has_limits_is_the_nearest_where_revealed(name: str) -> None:
     assert np.allclose(function(values), [float(true(mpmath.mpf(value))) for value in values], rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("frac_bits", [16, 20, 24, 40])
+def test_bounds_end_at_the_limit(frac_bits: int) -> None:
+    session = TrioSession()
+    x = session.share(np.array([2.0]), bounds=(-8, 8), frac_bits=frac_bits)
+    last = 2.0**-frac_bits
+    for function, ends in (
+        (tc.sin, (-1, 1)),
+        (tc.cos, (-1, 1)),
+        (tc.tanh, (-1, 1)),
+        (tc.special.erf, (-1, 1)),
+        (tc.special.erfc, (0, 2)),
+        (tc.special.expit, (0, 1)),
+        (tc.special.ndtr, (0, 1)),
+    ):
+        lo, hi = function(x).bounds
+        assert ends[0] <= lo <= ends[0] + 0.001 and ends[1] - 0.001 <= hi <= ends[1], function
+    assert 0 <= tc.special.softplus(x).bounds[0] <= 0.001 and -0.001 <= tc.special.log_expit(x).bounds[1] <= 0
+    wide = session.share(np.array([2.0]), bounds=(-80, 80), frac_bits=frac_bits)
+    assert tc.special.softplus(wide).bounds[0] == 0 and tc.special.log_expit(wide).bounds[1] == 0
+    sum_of_squares = tc.sin(x) ** 2 + tc.cos(x) ** 2
+    assert sum_of_squares.bounds[0] == 0 and sum_of_squares.bounds[1] <= 2 + 2 * last
+
+
 def test_bounds_of_what_has_limits() -> None:
     session = TrioSession()
     last = 2.0**-16

