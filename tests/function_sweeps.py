@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 
 import tercet as tc
-from plan_trio import TrioSession
+from plan_trio import TrioSession, array_of
 from tercet.plan.plan import Plan
 
 ACCURACY = [16, 20, 24, 40]
@@ -21,7 +21,7 @@ def stored(session: TrioSession, values: list[int], bounds: tuple[int, int], fra
     x = session.share(np.array([0] * len(values)), bounds=(-1, 1), frac_bits=frac_bits)
     t = x.node.type
     wide = type(t)(t.kind, t.shape, 64 if max(map(abs, bounds)) < 1 << 62 else 128, frac_bits, frac_bits, *bounds)
-    return tc.SecretArray._new(session, session._store(np.array(values, dtype=object), wide))
+    return array_of(session, session._store(np.array(values, dtype=object), wide))
 
 
 def swept(lo: int, hi: int, seed: int, count: int) -> list[int]:

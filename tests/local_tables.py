@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from plan_trio import array_of
 from tercet.array.core import SecretArray
 from tercet.client import query
 from tercet.client.columns import ColumnReader
@@ -42,7 +43,7 @@ class LocalTables:
             for stored, words in ColumnReader(column).stored(made, 1).items():
                 t = column.type(rows) if stored == column.name else bool_type((rows,))
                 handle = self.session._put(words, t)
-                arrays[stored] = SecretArray._new(self.session, self.session._stored(handle, t))
+                arrays[stored] = array_of(self.session, self.session._stored(handle, t))
         self._tables[name] = schema, rows, arrays
         return self.table(name)
 

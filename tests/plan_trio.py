@@ -138,6 +138,11 @@ def run_shared(trio: Trio, plan: Plan, inputs: Mapping[bytes, Any], *, check: bo
     return [(shares[output.value], plan.type_of(output.value)) for output in plan.outputs]
 
 
+def array_of(session: Runner, node: Recorded) -> SecretArray:
+    """A recorded value as an array; `share` makes those of stored values, and of fewer types."""
+    return SecretArray._new(session, node)
+
+
 class TrioSession(Runner):
     """A session in this thread: `parties` three of them, or none (the oracle)."""
 
@@ -172,7 +177,7 @@ class TrioSession(Runner):
     ) -> SecretArray:
         array = np.asarray(values)
         if array.dtype == bool:
-            return SecretArray._new(self, self._store(array, bool_type(array.shape)))
+            return array_of(self, self._store(array, bool_type(array.shape)))
         if array.dtype.kind in "iuO":
             array, frac = oracle.python_ints(array), frac_bits or 0
             if frac:
@@ -190,7 +195,7 @@ class TrioSession(Runner):
         assert ring_bits is not None
         type = Type(ValueKind.FIXED if frac else ValueKind.INT, array.shape, ring_bits, frac, frac, lo, hi)
         oracle.check_value(array, type, "the input")
-        return SecretArray._new(self, self._store(array, type))
+        return array_of(self, self._store(array, type))
 
     def run(self, wanted: Sequence[Wanted]) -> list[Any]:
         handles = {OutputKind.PERSIST: lambda: token_bytes(16), OutputKind.REVEAL: bytes}

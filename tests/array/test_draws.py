@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import tercet
-from plan_trio import TrioSession
+from plan_trio import TrioSession, array_of
 from tercet import array as tc
 from tercet.array import draws
 from tercet.errors import PlanError
@@ -49,7 +49,7 @@ def test_a_public_chance_is_exact(chance: int, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(recorded, "CHANCE_BITS", 5)
     planes = iter([session.share((np.arange(32) >> at & 1).astype(bool)) for at in range(5)])
     monkeypatch.setattr(recorded, "random_bools", lambda graph, shape: next(planes).node)
-    found = tc.SecretArray._new(session, recorded.below(session.graph, (32,), chance))
+    found = array_of(session, recorded.below(session.graph, (32,), chance))
     explained = tercet.explain(found)
     assert found.reveal().sum() == chance
     bits = 5 - (chance & -chance).bit_length() + 1
@@ -70,7 +70,7 @@ def test_every_value_is_as_likely_as_said(width: int, monkeypatch: pytest.Monkey
         return session.share(np.arange(1 << bits), bounds=(0, (1 << bits) - 1)).node
 
     monkeypatch.setattr(recorded, "random_integers", integers)
-    found = tc.SecretArray._new(session, recorded.uniform(session.graph, (), -3, width - 3, 0)).reveal()
+    found = array_of(session, recorded.uniform(session.graph, (), -3, width - 3, 0)).reveal()
     counts = np.bincount(np.asarray(found) + 3, minlength=width)
     (bits,) = asked
     assert len(counts) == width and counts.sum() == 1 << bits
@@ -141,7 +141,7 @@ def test_normal_numbers_are_the_quantiles_of_what_is_drawn(mean: float, std: flo
     """Within two last bits, relative above 1; where it is revealed beside what it is made of."""
     session = TrioSession(parties=True, seed=12)
     x = draws.normal(session, 1500, mean, std, frac)
-    u, flips = (tc.SecretArray._new(session, made_of(x.node, name)) for name in ("draw_integers", "draw_bits"))
+    u, flips = (x.like(made_of(x.node, name)) for name in ("draw_integers", "draw_bits"))
     found, u, flips = tc.reveal(x, u, flips)
     assert u.max() < 2**29
     tails = [NormalDist().inv_cdf((2 * int(one) + 1) / 2**31) for one in u]
@@ -170,7 +170,7 @@ def test_the_ends_of_normal_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     bits = session.share(np.array([False, True] * 2))
     monkeypatch.setattr(recorded, "random_integers", lambda *_: session.share(u, bounds=(0, 2**29 - 1)).node)
     monkeypatch.setattr(recorded, "random_bools", lambda *_: bits.node)
-    found = tc.SecretArray._new(session, recorded.normal(session.graph, (4,), 0.0, 1.0, 16)).reveal()
+    found = array_of(session, recorded.normal(session.graph, (4,), 0.0, 1.0, 16)).reveal()
     most = -NormalDist().inv_cdf(2**-31)
     assert np.allclose(found, [most, -most, 0, 0], atol=6 * 2**-15) and 6.12 < most < 6.121
 

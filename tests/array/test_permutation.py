@@ -10,7 +10,7 @@ import pytest
 
 import tercet
 from array_strategies import check
-from plan_trio import TrioSession
+from plan_trio import TrioSession, array_of
 from tercet import array as tc
 from tercet.array import Permutation
 
@@ -103,7 +103,7 @@ def test_every_order_of_a_shuffle_is_as_likely(net: tercet.Session) -> None:
 
     graph = net.graph
     drawn = graph.node("draw_order", (), DrawnLines(2400, 3, graph.draw_number()))
-    places = tc.SecretArray._new(net, graph.node("order_places", (drawn,), Undoing()))
+    places = array_of(net, graph.node("order_places", (drawn,), Undoing()))
     seen = Counter(map(tuple, places.reveal().tolist()))
     assert len(seen) == 6
     assert sum((count - 400) ** 2 / 400 for count in seen.values()) < 30

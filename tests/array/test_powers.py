@@ -44,8 +44,8 @@ def test_powers_are_the_nearest_numbers(case: tuple[float, float, float], frac_b
     session = TrioSession(parties=True)
     power = stored(session, words, (lo, hi), frac_bits) ** exponent
     assert power.frac_bits == frac_bits
-    found = session.run([Wanted(power._node, OutputKind.REVEAL)])[0]
-    kind, error = power._node.type, []
+    found = session.run([Wanted(power.node, OutputKind.REVEAL)])[0]
+    kind, error = power.node.type, []
     assert not kind.claimed
     with mpmath.workdps(60):
         for word, got in zip(words, found, strict=True):
@@ -110,8 +110,8 @@ def check_secret(power: Any, wanted: list[Any], session: TrioSession, most: floa
     """The nearest where it is revealed, within two last bits where it is kept."""
     found = kept(session, power)
     assert unclaimed(session)
-    revealed = session.run([Wanted(power._node, OutputKind.REVEAL)])[0]
-    kind = power._node.type
+    revealed = session.run([Wanted(power.node, OutputKind.REVEAL)])[0]
+    kind = power.node.type
     for values, allowed in ((found, 2), (revealed, most)):
         for got, true in zip(values, wanted, strict=True):
             assert kind.lo <= got <= kind.hi
@@ -162,7 +162,7 @@ def test_integers_to_secret_powers_are_exact() -> None:
     x = session.share(bases, bounds=(-6, 6))
     e = session.share(powers, bounds=(0, 21))
     assert np.array_equal((x**e).reveal(), bases**powers)
-    assert (x**e).bounds == (-(6**21), 6**21) and (x**e)._node.type.ring == 64
+    assert (x**e).bounds == (-(6**21), 6**21) and (x**e).node.type.ring == 64
     wide = x ** (e + 20)
     wanted = bases.astype(object) ** (powers + 20)
     assert np.array_equal(wide.reveal(), wanted) and wide.bounds == (-(6**41), 6**41)

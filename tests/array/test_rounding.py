@@ -21,7 +21,7 @@ def test_a_rounded_value_that_is_revealed_is_the_nearest_every_time() -> None:
     with tc.local() as net:
         x = net.share([0.3, -0.3, 1.7, 2.0, -5.5], bounds=(-8, 8))
         y = net.share([0.7, 0.7, -0.1, 0.5, 3.25], bounds=(-8, 8))
-        rounded = SecretArray._new(net, settle((x * y).node))
+        rounded = x.like(settle((x * y).node))
         stored = [
             np.round(np.asarray(v) * 65536).astype(int)
             for v in ([0.3, -0.3, 1.7, 2.0, -5.5], [0.7, 0.7, -0.1, 0.5, 3.25])

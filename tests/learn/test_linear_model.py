@@ -10,9 +10,8 @@ from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression as Reference
 
 import tercet as tc
-from plan_trio import TrioSession
+from plan_trio import TrioSession, array_of
 from tercet.array import numeric
-from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.linear_model import LinearRegression
 from tercet.plan.network import LAN
@@ -195,8 +194,8 @@ def test_large_regressions_on_checked_columns_lift_no_rows(claimed: bool) -> Non
     """Ten million rows whose bounds are proven: blocks are lifted. Where they are claimed, factors are."""
     session = TrioSession()
     t = Type(ValueKind.FIXED, (10_000_000, 10), 64, 16, 16, 0, 100 << 16, claimed=claimed)
-    x = SecretArray._new(session, session.graph.input(b"x" * 16, t))
-    y = SecretArray._new(session, session.graph.input(b"y" * 16, t.with_shape((10_000_000,))))
+    x = array_of(session, session.graph.input(b"x" * 16, t))
+    y = array_of(session, session.graph.input(b"y" * 16, t.with_shape((10_000_000,))))
     model = LinearRegression().fit(x, y)
     plan = compile_plan([Wanted(model.coef_.node, OutputKind.REVEAL)], LAN)
     sums = [op for op in plan.operations if op.operation.name in ("matmul", "contract") and op.type.ring == 128]

@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 
 from node.trio_nodes import NAMES, Nodes, assert_ok
+from plan_trio import array_of
 from tercet.array import loop
 from tercet.array.core import SecretArray
 from tercet.federation.api import DatasetInfo
@@ -89,7 +90,7 @@ class Asked:
         if reads:
             ref, kind_of_x = InputRef.of_kept(home, reads), self.type_of(reads)
         runner: Any = Recording()
-        x = SecretArray._new(runner, runner.graph.input(ref.handle_bytes, kind_of_x))
+        x = array_of(runner, runner.graph.input(ref.handle_bytes, kind_of_x))
         kind = OutputKind.PERSIST if keep else OutputKind.REVEAL
         self.plan: Plan = compile_plan([Wanted(question(x)._node, kind, kept_handle(home, keep) if keep else b"")], LAN)
         now = int(time.time() if created is None else created)

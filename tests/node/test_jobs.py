@@ -13,7 +13,7 @@ import pytest
 import tercet as tc
 from node.jobs_at_nodes import Asked, Recording, long_chain, total
 from node.trio_nodes import NAMES, SCHEMA, Nodes, assert_ok, trio
-from tercet.array.core import SecretArray
+from plan_trio import array_of
 from tercet.errors import IntegrityError
 from tercet.federation.api import DatasetInfo
 from tercet.federation.api_admin import AuditPage
@@ -377,7 +377,7 @@ def test_a_plan_with_very_many_outputs_is_told_in_short(nodes: Nodes, data: str)
     (ref,) = asked.header.inputs
     for question, code in ((total, 202), (lambda x: x, 403)):
         runner: Any = Recording()
-        x = SecretArray._new(runner, runner.graph.input(ref.handle_bytes, SCHEMA.type("x", len(VALUES))))
+        x = array_of(runner, runner.graph.input(ref.handle_bytes, SCHEMA.type("x", len(VALUES))))
         wanted = [Wanted((question(x) + number)._node, OutputKind.REVEAL, b"") for number in range(1500)]
         header = asked.header.model_copy(update={"job": fresh_id()})
         bundle = make_bundle(asked.member, header, compile_plan(wanted, LAN).to_bytes())

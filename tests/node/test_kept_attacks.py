@@ -16,6 +16,7 @@ from node.jobs_at_nodes import Asked, Recording, long_chain, total
 from node.test_decided_again import Changed
 from node.trio_nodes import NAMES, SCHEMA, Nodes, assert_ok, everybody, trio
 from node.zygote import Zygote
+from plan_trio import array_of
 from tercet.array.core import SecretArray
 from tercet.federation.api_admin import AuditPage
 from tercet.federation.api_jobs import KeptInfo, ReceiptList
@@ -110,9 +111,7 @@ def asked_of(
     assert rows is not None
     types = [SCHEMA.type("x", rows[2]), *(found.type_of(name) for name in names)]
     runner: Any = Recording()
-    given = [
-        SecretArray._new(runner, runner.graph.input(ref.handle_bytes, t)) for ref, t in zip(refs, types, strict=True)
-    ]
+    given = [array_of(runner, runner.graph.input(ref.handle_bytes, t)) for ref, t in zip(refs, types, strict=True)]
     found.plan = compile_plan([Wanted(question(*given)._node, OutputKind.REVEAL, b"")], LAN)
     found.job = fresh_id()
     update = {"inputs": tuple(refs), "job": found.job, "created": int(time.time())}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from node.jobs_at_nodes import Recording, squares, total
+from plan_trio import array_of
 from tercet.array.core import SecretArray
 from tercet.errors import PlanError
 from tercet.node.worker.mode import LOCAL_BYTES, PARTITION_BYTES, RunMode, choose_mode
@@ -22,7 +23,7 @@ def mode(question: Any, rows: int, columns: int = 1, wanted: int = 0, memory: in
     runner: Any = Recording()
     kind = Type(ValueKind.INT, (rows,), 64, 0, 0, 0, 100)
     handles = [number.to_bytes(16, "little") for number in range(columns)]
-    values = [question(SecretArray._new(runner, runner.graph.input(handle, kind))) for handle in handles]
+    values = [question(array_of(runner, runner.graph.input(handle, kind))) for handle in handles]
     plan = compile_plan([Wanted(value._node, OutputKind.REVEAL, b"") for value in values], LAN)
     return choose_mode(plan, {handle: rows for handle in handles}, wanted, memory)
 

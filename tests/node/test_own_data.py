@@ -8,6 +8,7 @@ import numpy as np
 
 from node.jobs_at_nodes import Asked, Question, Recording
 from node.trio_nodes import SCHEMA, Nodes
+from plan_trio import array_of
 from tercet.array.core import SecretArray
 from tercet.federation.bundle import InputRef, make_bundle
 from tercet.federation.model import fresh_id
@@ -29,8 +30,8 @@ def with_own_version(nodes: Nodes, dataset: str, version: tuple[int, str, int], 
     column = InputRef.of_column(nodes.federation.id, dataset, number, manifest, "x")
     (array,) = asked.header.inputs
     recorder = Recording()
-    x = SecretArray._new(recorder, recorder.graph.input(column.handle_bytes, SCHEMA.type("x", rows)))  # type: ignore
-    y = SecretArray._new(recorder, recorder.graph.input(array.handle_bytes, asked.type_of(kept)))  # type: ignore
+    x = array_of(recorder, recorder.graph.input(column.handle_bytes, SCHEMA.type("x", rows)))  # type: ignore
+    y = array_of(recorder, recorder.graph.input(array.handle_bytes, asked.type_of(kept)))  # type: ignore
     wanted = [Wanted(value._node, OutputKind.REVEAL, b"") for value in (y, x.sum())]
     asked.job = fresh_id()
     asked.plan = compile_plan(wanted, LAN)

@@ -26,9 +26,9 @@ HALF = 1 << (BITS - 1)
 
 def rounded(x: SecretArray) -> SecretArray:
     """The column, divided by 2^BITS with the rounding of stored values."""
-    graph, node = x._node.graph, x._node
-    fixed = graph.node("rename", (node,), Scale(BITS, 0))
-    return SecretArray._new(x._session, graph.node("rescale", (fixed,), Shift(BITS)))
+    node = x.node
+    fixed = node.graph.node("rename", (node,), Scale(BITS, 0))
+    return x.like(node.graph.node("rescale", (fixed,), Shift(BITS)))
 
 
 def placed(x: SecretArray, place: int) -> SecretArray:

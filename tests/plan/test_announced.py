@@ -7,6 +7,7 @@ import tracemalloc
 
 import pytest
 
+from plan_trio import array_of
 from tercet.array import loop
 from tercet.array.core import SecretArray
 from tercet.codec import Writer
@@ -33,7 +34,7 @@ class Recording:
 def columns(count: int) -> list[SecretArray]:
     runner = Recording()
     kind = Type(ValueKind.INT, (N,), 64, 0, 0, 0, 1)
-    return [SecretArray._new(runner, runner.graph.input(k.to_bytes(16, "big"), kind)) for k in range(count)]  # type: ignore[arg-type]
+    return [array_of(runner, runner.graph.input(k.to_bytes(16, "big"), kind)) for k in range(count)]  # type: ignore[arg-type]
 
 
 def compiled(*values: SecretArray) -> Plan:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tercet.array as tc
-from plan_trio import TrioSession
+from plan_trio import TrioSession, array_of
 from tercet.errors import PlanError
 from tercet.plan.plan import OutputKind
 from tercet.plan.record.compile import Wanted
@@ -34,7 +34,7 @@ def stored(session: TrioSession, numbers: list[int], low: int, high: int, frac_b
     assert ring is not None
     kind = ValueKind.FIXED if frac_bits else ValueKind.INT
     type = Type(kind, (len(numbers),), ring, frac_bits, frac_bits, low, high)
-    return tc.SecretArray._new(session, session._store(np.array(numbers, dtype=object), type))
+    return array_of(session, session._store(np.array(numbers, dtype=object), type))
 
 
 CASES = [
@@ -75,15 +75,15 @@ def test_quotients(fa: int, la: int, ha: int, fb: int, lb: int, hb: int, parties
     quotient = tc.divide(stored(session, numerators, la, ha, fa), stored(session, denominators, lb, hb, fb))
     frac = quotient.frac_bits
     assert frac == max(16, fa, fb)
-    raw = session.run([Wanted(quotient._node, OutputKind.REVEAL)])[0]
-    held = quotient._node.type.frac_bits
-    lo, hi = quotient._node.type.lo, quotient._node.type.hi
+    raw = session.run([Wanted(quotient.node, OutputKind.REVEAL)])[0]
+    held = quotient.node.type.frac_bits
+    lo, hi = quotient.node.type.lo, quotient.node.type.hi
     for a, b, got in zip(numerators, denominators, raw.reshape(-1), strict=True):
         assert lo <= got <= hi
         exact = Fraction(a, b) * Fraction(2) ** (fb - fa)
         error = abs(Fraction(int(got), 1 << held) - exact) * (1 << frac) / max(1, abs(exact))
         assert error <= Fraction(3, 4), f"{a} / {b}: {float(error)} last bits"
-    assert not quotient._node.type.claimed
+    assert not quotient.node.type.claimed
 
 
 @pytest.mark.parametrize("bounds", [(0, 1 << 80, 40, -1 << 50, 1 << 50), (0, 1 << 125, 16, 1 << 16, 1 << 60)])
@@ -99,7 +99,7 @@ def test_forty_bits_down_to_one_last_bit() -> None:
     f = 40
     a, b = [100 << f, -100 << f, 1, 1 << f], [1, 10**4 << f, 10**4 << f, 3 << f]
     quotient = stored(session, a, -100 << f, 100 << f, f) / stored(session, b, 0, 10**4 << f, f)
-    found = [int(word) for word in session.run([Wanted(quotient._node, OutputKind.REVEAL)])[0]]
+    found = [int(word) for word in session.run([Wanted(quotient.node, OutputKind.REVEAL)])[0]]
     assert found == [100 << 2 * f, round(Fraction(-1 << f, 100)), 0, round(Fraction(1 << f, 3))]
 
 
@@ -108,14 +108,14 @@ def test_a_limit_is_proven_or_enforced() -> None:
     session = TrioSession(parties=True)
     x = session.share([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]], bounds=(0, 1000))
     share = x / tc.sum(x, axis=1, keepdims=True)
-    node = share._node.inputs[0]
+    node = share.node.inputs[0]
     assert node.operation.name == "quotient_within" and not node.type.claimed
     assert share.bounds[1] == pytest.approx(1, abs=2.0**-13)
     assert np.allclose(share.reveal(), [[1 / 6, 1 / 3, 1 / 2], [0, 0, 0]], atol=2.0**-16)
     # the same operation on a divisor that has nothing in common with the dividend
     other = session.share([[6.0], [1.0]], bounds=(0, 3000))
     attrs = node.attrs
-    false = node.graph.node("quotient_within", (node.inputs[0], tc.broadcast_to(other, (2, 1))._node), attrs)
+    false = node.graph.node("quotient_within", (node.inputs[0], tc.broadcast_to(other, (2, 1)).node), attrs)
     assert false.type.claimed
 
 
@@ -149,7 +149,7 @@ def test_whole_quotients_as_numpy_has_them() -> None:
         safe = np.where(y == 0, 1, y)
         assert np.array_equal(whole.reveal(), np.where(y == 0, 0, x // safe))
         assert np.array_equal(left.reveal(), np.where(y == 0, 0, x % safe))
-        assert not whole._node.type.claimed and not left._node.type.claimed
+        assert not whole.node.type.claimed and not left.node.type.claimed
     y = session.share([3, -4, 0, 7], bounds=(-10, 10))
     assert [v.reveal().tolist() for v in np.divmod(17, y)] == [[5, -5, 0, 2], [2, -3, 0, 3]]
     assert (session.share([7, 8, 9], bounds=(0, 9)) % y[0]).reveal().tolist() == [1, 2, 0]

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tercet.array as tc
-from plan_trio import TrioSession
+from plan_trio import TrioSession, array_of
 from tercet.errors import PlanError
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind
@@ -31,7 +31,7 @@ def typed(session: TrioSession, shape: tuple[int, ...], bounds: tuple[int, int],
     ring = 64 if max(-lo, hi) < 1 << 62 else 128
     kind = ValueKind.FIXED if frac_bits else ValueKind.INT
     node = session.graph.input(bytes(16), Type(kind, shape, ring, frac_bits, frac_bits, lo, hi))
-    return tc.SecretArray._new(session, node)
+    return array_of(session, node)
 
 
 def test_a_million_rows_simply_type() -> None:

@@ -60,7 +60,7 @@ class Maker:
         x = self.moved(x) if self.rng.random() < 0.4 else x
         if self.rng.random() < 0.5:
             x = x - np.mean(x, axis=self.axis(x), keepdims=True) if x.ndim else x
-        return x.like(settle(x._node)) if self.rng.random() < 0.3 else x
+        return x.like(settle(x.node)) if self.rng.random() < 0.3 else x
 
     def norm(self) -> Any:
         x = self.value()
@@ -73,13 +73,13 @@ class Maker:
         return self.moved(found) if self.rng.random() < 0.3 else found
 
     def inverse(self, x: Any) -> Recorded:
-        return functions.unrounded(build.number(x._node), "rsqrt")
+        return functions.unrounded(build.number(x.node), "rsqrt")
 
     def pair(self) -> tuple[Recorded, Recorded]:
         """What is multiplied, and about 1 / sqrt of something."""
         c = self.value() if self.rng.random() < 0.6 else self.norm()
         norm = self.norm() if self.rng.random() < 0.4 else np.sum(c * c, axis=self.axis(c), keepdims=True)
-        factor, r = build.number(c._node), self.inverse(norm)
+        factor, r = build.number(c.node), self.inverse(norm)
         if self.rng.random() < 0.3:
             r = rescaled(renamed(r, r.type.frac_bits, 0), self.rng.randint(1, r.type.frac_bits))
         if self.rng.random() < 0.3:

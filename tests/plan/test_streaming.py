@@ -295,7 +295,7 @@ def test_sums_that_are_rescaled_are_rescaled_once() -> None:
     """The product of fixed-point sums carries both scales until it is whole: one rounding, not one a partition."""
     t = Table()
     product = t.xp.sum(t.f * t.f)
-    plan = compile_plan([Wanted(settle(product._node), OutputKind.PERSIST, bytes(16))], LAN)
+    plan = compile_plan([Wanted(settle(product.node), OutputKind.PERSIST, bytes(16))], LAN)
     named = [(op.operation.name, op.attrs) for op in plan.operations[1:]]
     bounds = StatedBounds(0, plan.operations[1].type.hi, DERIVED.number)
     assert named == [("contract", Contraction((0,), 16)), ("bound", bounds)]  # a sum of squares

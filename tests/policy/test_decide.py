@@ -11,7 +11,6 @@ import pytest
 
 import tercet as tc
 from plan_trio import TrioSession
-from tercet.array.core import SecretArray
 from tercet.errors import IntegrityError
 from tercet.linear_model import LinearRegression
 from tercet.plan.network import LAN
@@ -332,7 +331,7 @@ def test_bounds_are_the_analysts_word(d: Data) -> None:
     decision = decide(strict, chosen)
     assert not decision.disclosures[0].claimed
     assert decision.kind is RulingKind.ACCEPTED and "word" not in " ".join(decision.reasons)
-    given = d.request(SecretArray._new(d.session, bounded(d.income.sum().node, 0, 50, CAUCHY_SCHWARZ)))
+    given = d.request(d.income.like(bounded(d.income.sum().node, 0, 50, CAUCHY_SCHWARZ)))
     refused(decide(strict, given), "because, as they say, Cauchy-Schwarz")
 
 
@@ -356,12 +355,12 @@ def test_a_node_may_want_exact_rounding(d: Data) -> None:
 
     strict = policy("", '[limits]\nrounding = "exact"\n')
     total = ((d.income * 0.1) * (d.income * 0.1)).sum()
-    inner = SecretArray._new(total._session, settle(total.node)) * 2
+    inner = total.like(settle(total.node)) * 2
     word = "1 operation of the plan round by a coin that the nodes know; this node wants exact rounding"
     refused(decide(strict, d.request(inner)), word)
     assert decide(policy(), d.request(inner)).kind is RulingKind.ACCEPTED
     excess = total.node.type.frac_bits - total.node.type.nominal
-    exact = SecretArray._new(total._session, nearest(total.node, excess)) * 2
+    exact = total.like(nearest(total.node, excess)) * 2
     assert decide(strict, d.request(exact)).kind is RulingKind.ACCEPTED
 
 
