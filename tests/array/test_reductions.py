@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 import tercet.array as tc
 from array_strategies import any_kind, arrays, check, empty_shapes, numeric, shapes, share, to_strict
 from plan_trio import TrioSession
+from tercet.plan.network import LAN
+from tercet.plan.plan import OutputKind
+from tercet.plan.record.compile import Wanted, compile_plan
 
 SOME = settings(max_examples=30)
 parties = st.sampled_from([False, False, True])
@@ -164,3 +167,20 @@ def test_sum_of_products_sends_one_word() -> None:
     assert ((x * y).sum()).explain().bytes_per_party == 8
     assert tc.vecdot(x, y).explain().bytes_per_party == 8
     assert ((x * y).mean()).explain().rounds == 1
+
+
+def test_public_choices_and_places_are_exact_and_few() -> None:
+    """Places of neighbours differ by one: that is one number of a plan, not one for each pair."""
+    session = TrioSession()
+    x = session.share(np.arange(4096) * 7 % 4096, bounds=(0, 4095))
+    found = tc.argmax(x)
+    plan = compile_plan([Wanted(found.node, OutputKind.REVEAL)], LAN)
+    assert len(plan.to_bytes()) < 8 * 2048 + 20_000  # every second place, and no difference of each to the next
+    check(found, np.argmax(np.arange(4096) * 7 % 4096))
+    flags = session.share([True, False, True])
+    for a, b in [
+        ([1 << 62, 3, -(1 << 61)], [5, -(1 << 62), 1 << 61]),
+        ([7, 7, 7], [6, 6, 6]),
+        ([True] * 3, [False] * 3),
+    ]:
+        check(tc.where(flags, np.array(a), np.array(b)), np.where([True, False, True], a, b))

@@ -259,8 +259,14 @@ def _added(bit: Recorded, a: Operand, b: Operand) -> Recorded:
 def _select_public(bit: Recorded, a: NDArray[Any], b: NDArray[Any]) -> Recorded:
     """One of two public numbers, each rounded to the scale of floats at most: never their difference."""
     frac = DEFAULT_FRAC_BITS if "f" in (a.dtype.kind, b.dtype.kind) else 0
-    x, y = (np.asarray(integers(value, frac), dtype=object) for value in (a, b))
-    chosen = linear("add", multiply(number(bit), np.asarray(x - y, dtype=object)), y)
+    x, y = (integers(value, frac) for value in (a, b))
+    wide = any(value.dtype == object or magnitude(*bounds_of(value)) >= 1 << 62 for value in (x, y))
+    x, y = (np.asarray(value, dtype=object if wide else np.int64) for value in (x, y))
+    difference = np.asarray(x - y)
+    if difference.size and (difference == difference.flat[0]).all():
+        difference = np.asarray(difference.flat[0])  # one number, as between neighbouring places
+    shape = broadcast_shapes(bit.type.shape, x.shape, y.shape)
+    chosen = linear("add", multiply(number(broadcast_to(bit, shape)), difference), y)
     return renamed(chosen, frac, frac) if frac else chosen
 
 
