@@ -16,6 +16,7 @@ void bind_words(nb::class_<Handle>& handle);
 void bind_bits(nb::class_<Handle>& handle);
 void bind_matmul(nb::class_<Handle>& handle);
 void bind_orders(nb::class_<Handle>& handle);
+void bind_halves(nb::class_<Handle>& handle);
 void bind_residues(nb::class_<Handle>& handle);
 void bind_lookup(nb::class_<Handle>& handle);
 void bind_combine(nb::class_<Handle>& handle);

@@ -3,6 +3,7 @@
 
 #include "combine.hpp"
 #include "elementwise.hpp"
+#include "halves.hpp"
 #include "leaf.hpp"
 #include "lookup.hpp"
 #include "matmul128.hpp"
@@ -99,6 +100,10 @@ extern const Kernels TERCET_JOIN(kernels_, TERCET_LEVEL) = {
     .gather_rows = ::gather_rows,
     .destinations32 = ::destinations<u32>,
     .destinations64 = ::destinations<u64>,
+    .move_fields = ::move_fields,
+    .digits_deal = ::digits_deal,
+    .digits_table = ::digits_table,
+    .digits_join = ::digits_join,
 };
 
 }  // namespace tercet

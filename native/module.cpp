@@ -52,6 +52,7 @@ NB_MODULE(_native, m) {
     bind_residues(handle);
     bind_combine(handle);
     bind_lookup(handle);
+    bind_halves(handle);
     bind_sharewise(handle);
 }
 

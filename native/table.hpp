@@ -116,6 +116,19 @@ struct Kernels {
     FlatOrders flat_orders32, flat_orders64;
     void (*gather_rows)(std::size_t n, std::size_t bytes, const char* in, const std::uint32_t* order, char* out);
     Destinations destinations32, destinations64;
+
+    // halves.hpp
+    void (*move_fields)(std::size_t n, unsigned w, unsigned bits, bool negative, std::size_t have,
+                        const std::uint32_t* words, const std::uint8_t* fields, const std::uint32_t* order,
+                        const std::uint8_t* mask, std::uint32_t* out, std::uint8_t* packed);
+    void (*digits_deal)(unsigned width, std::size_t n, unsigned w, const std::uint32_t* digits, const std::uint8_t* a,
+                        const std::uint8_t* v, const std::uint8_t* x, const std::uint8_t* mask, std::uint8_t* b,
+                        std::uint8_t* rest);
+    void (*digits_table)(unsigned width, std::size_t lines, std::size_t length, unsigned w, bool one,
+                         const std::uint32_t* turns, const std::uint8_t* entries, const std::uint8_t* mask,
+                         std::uint32_t* totals, std::uint8_t* sent, std::uint32_t* kept);
+    void (*digits_join)(unsigned width, std::size_t n, unsigned w, const std::uint8_t* entries,
+                        const std::uint8_t* theirs, const std::uint8_t* rest, std::uint32_t* kept);
 };
 
 extern const Kernels kernels_baseline;

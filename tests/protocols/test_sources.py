@@ -32,12 +32,12 @@ def test_all_openings_are_in_one_file_and_on_one_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "security" / "openings.md").read_text()
     found = {
         use
-        for name in ("open", "open_once", "open_to_party")
+        for name in ("open", "open_once", "open_half", "open_to_party")
         for use in uses(name)
         if use[0] not in ("scope.py", "cost.py")
     }
     found = {(file, function) for file, function in found if not function.endswith("_cost")}
-    assert found == {("opening.py", name) for name in ("open_shuffled", "open_bits", "send_masked")}
+    assert found == {("opening.py", name) for name in ("open_shuffled", "open_halves", "open_bits", "send_masked")}
     for path in sorted(SOURCES.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module == "tercet.protocols.opening":

@@ -90,13 +90,25 @@ class Depths:
         self.rounds = max(self.rounds, *sent)
         self.a, self.b, self.d = max(self.a, sent[0]), max(self.b, sent[1]), max(self.d, sent[2])
 
+    def say(self, *messages: str) -> None:
+        """Messages sent at once, each as sender and receiver: "ad" is from A to D."""
+        sent = [(message[1], getattr(self, message[0]) + 1) for message in messages]
+        for to, depth in sent:
+            setattr(self, to, max(getattr(self, to), depth))
+            self.rounds = max(self.rounds, depth)
+
+    def through(self, *, back: bool = False) -> None:
+        """A (or on the way back B) passes a message to D, and D one to the other."""
+        self.say(*(("bd", "da") if back else ("ad", "db")))
+
+    def halves(self, *, back: bool = False) -> None:
+        """D and B (or after the way back A) pass each other a message."""
+        self.say(*(("ad", "da") if back else ("bd", "db")))
+
     def shuffle(self, *, back: bool = False) -> None:
-        """A (or on the way back B) passes a message to D, D one to the other, and these two one to each other."""
-        first, last = (self.b, self.a) if back else (self.a, self.b)
-        d, last = max(self.d, first + 1), max(last, self.d + 1)
-        d, last = max(d, last + 1), max(last, d + 1)
-        self.rounds = max(self.rounds, d, last)
-        self.d, self.a, self.b = (d, last, self.b) if back else (d, self.a, last)
+        """`through`, then these two pass each other a message."""
+        self.through(back=back)
+        self.halves(back=back)
 
     def passes(self, *, back: bool = False) -> None:
         """D and A pass each other a message, then A and B, then B and D; on the way back in the opposite order."""

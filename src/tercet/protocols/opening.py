@@ -24,7 +24,24 @@ def open_shuffled(scope: Scope, layout: Fields, places: Share, lines: int) -> Bo
     ring = layout.ring
     theirs = yield step.open_once(layout, places.own)
     total = ring.add(ring.add(places.own, places.next), theirs)
-    order = flat_orders(ring.low(total, layout.bits, out=total), lines)
+    return _order(ring.low(total, layout.bits, out=total), lines)
+
+
+def open_halves(scope: Scope, layout: Fields, half: Array | None, lines: int) -> Body[Places | None]:
+    """As `open_shuffled`, of places in halves of B and D, and plain to these two alone: A, which has none, gets None.
+
+    Run by all three parties. One round; layout.bits bits from B and from D.
+    """
+    step = scope.step("places")
+    if half is None:
+        return None
+    theirs = yield step.open_half(ProtocolRole.B if scope.role is ProtocolRole.D else ProtocolRole.D, layout, half)
+    total = layout.ring.add(half, theirs, out=theirs)
+    return _order(layout.ring.low(total, layout.bits, out=total), lines)
+
+
+def _order(places: Array, lines: int) -> Places:
+    order = flat_orders(places, lines)
     if order is None:
         raise IntegrityError("what was opened is no permutation", hint="one of the parties is faulty")
     return order

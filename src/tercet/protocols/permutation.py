@@ -10,10 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tercet.protocols.cost import Depths
-from tercet.protocols.message import Layout
-from tercet.protocols.opening import open_shuffled
+from tercet.protocols.message import Fields, Layout
+from tercet.protocols.opening import open_halves, open_shuffled
 from tercet.protocols.scope import Body, Scope
-from tercet.protocols.shuffle import Movable, ShuffleForm, draw_shuffle, place_layout, word_column
+from tercet.protocols.shuffle import (
+    Half,
+    Movable,
+    ShuffleForm,
+    draw_shuffle,
+    halves_of,
+    place_layout,
+    shared_again,
+    through,
+    word_column,
+)
 from tercet.ring import RING32, RING64, scatter
 from tercet.sharing import Party, Share
 
@@ -59,6 +69,10 @@ def move_by(
     columns come back through the shuffle. Exact. Semi-honest, one corruption: what is opened is a uniform permutation,
     whatever `order` is, as long as it is one. Source: protocols page §7.2; Laur, Willemson, Zhang, ISC 2011.
     """
+    if not form.provable:
+        if back:
+            return (yield from _move_back(scope, order, columns, lines))
+        return (yield from move_halves(scope, halves_of(scope, [order])[0], columns, lines))
     by = draw_shuffle(scope, order.own.size, lines)
     if back:
         (mixed,) = yield from form(scope, [order], by)
@@ -75,6 +89,34 @@ def move_by(
         )
         for column in moved
     ]
+
+
+def move_halves(scope: Scope, order: Half, columns: Sequence[Movable], lines: int) -> Body[list[Movable]]:
+    """`move_by` in the form that cannot be proven, of an order in halves of A and D.
+
+    The places become plain to B and D, which put their halves of the columns there before they share them again. In all
+    4 w bits and 4 elements for each element of a column.
+    """
+    layout = order.layout
+    assert isinstance(layout, Fields)
+    by = draw_shuffle(scope, layout.count, lines)
+    mixed, *moved = yield from through(scope, [order, *halves_of(scope, columns)], by)
+    rho = yield from open_halves(scope, layout, mixed.words, lines)
+    if rho is not None:
+        moved = [half.scattered(rho, threads=scope.threads) for half in moved]
+    return (yield from shared_again(scope, columns, moved))
+
+
+def _move_back(scope: Scope, order: Movable, columns: Sequence[Movable], lines: int) -> Body[list[Movable]]:
+    """As `move_halves`, from where `order` sends elements to where they were; of an order that is a sharing."""
+    by = draw_shuffle(scope, order.own.size, lines)
+    (mixed,) = yield from through(scope, halves_of(scope, [order]), by)
+    halves = halves_of(scope, columns, back=True)
+    rho = yield from open_halves(scope, place_layout(order.own.size // lines, lines), mixed.words, lines)
+    if rho is not None:
+        halves = [half.taken(rho, threads=scope.threads) for half in halves]
+    found = yield from through(scope, halves, by, back=True)
+    return (yield from shared_again(scope, columns, found, back=True))
 
 
 def invert_order(scope: Scope, order: Movable, lines: int, form: ShuffleForm) -> Body[Movable]:
@@ -103,8 +145,23 @@ def move_cost(
     depths: Depths, places: Layout, columns: Sequence[Layout], form: ShuffleForm, *, back: bool = False
 ) -> int:
     """Bytes of `move_by`; its rounds are noted in `depths`."""
+    if not form.provable:
+        if not back:
+            return note_move_halves(depths, places, columns)
+        depths.through()
+        depths.halves()
+        depths.shuffle(back=True)
+        return 4 * places.nbytes + form.cost(columns).total_bytes
     form.note(depths)
     depths.open_once()
     if back:
         form.note(depths, back=True)
     return form.cost([places, *columns]).total_bytes + 3 * places.nbytes
+
+
+def note_move_halves(depths: Depths, places: Layout, columns: Sequence[Layout]) -> int:
+    """Bytes of `move_halves`; its rounds are noted in `depths`."""
+    depths.through()
+    depths.halves()
+    depths.halves()
+    return 4 * (places.nbytes + sum(column.nbytes for column in columns))

@@ -288,6 +288,15 @@ class Step:
         self._tell(Statement.OPEN, party.next, layout, own)
         return self._expect(party.prev, layout)
 
+    def open_half(self, other: ProtocolRole, layout: Layout, half: Array) -> Receive:
+        """Make a value plain to this party and another one, which have a part each: send this one's.
+
+        Gives the request for the other's part.
+        """
+        to = self.scope._around[other]
+        self._send(Statement.OPEN, to, (layout, half))
+        return self._expect(to, layout)
+
     def barrier(self) -> tuple[Receive, Receive]:
         """Tell both others that this party has come here, a byte of zeros each; gives the requests for their word."""
         party, layout = self.scope.party, _MARK

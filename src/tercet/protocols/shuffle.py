@@ -12,9 +12,21 @@ from dataclasses import dataclass, field, replace
 
 from tercet.errors import IntegrityError
 from tercet.protocols.cost import Cost, Depths
-from tercet.protocols.message import Fields, Layout, Words
+from tercet.protocols.message import Fields, Layout, RawBytes, Words
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Step
-from tercet.ring import RING32, Array, Places, draw_orders, empty_bytes, gather, inverted, order_bytes
+from tercet.ring import (
+    RING32,
+    Array,
+    Bytes,
+    Places,
+    draw_orders,
+    empty_bytes,
+    gather,
+    inverted,
+    move_fields,
+    order_bytes,
+    scatter,
+)
 from tercet.sharing import Purpose, Share
 
 
@@ -143,60 +155,150 @@ def _column(scope: Scope, like: Movable, parts: dict[Pair, Array]) -> Movable:
     return replace(like, own=by_component[scope.party], next=by_component[scope.party.next])
 
 
-def _in_two_rounds(scope: Scope, columns: Sequence[Movable], by: Shuffle, back: bool) -> Body[list[Movable]]:
-    """Two rounds; 4 elements in all for each element. Exact.
+@dataclass(frozen=True, slots=True, repr=False)
+class Half:
+    """A party's part of a flat array that is the sum of two parties' words; None at the third.
 
-    X and Y are A and B, or B and A on the way back; X applies two permutations, then D and Y the last. Semi-honest, one
-    corruption: what D and B receive is masked by draws that they lack, A receives nothing; nobody knows pi. Every
-    component of the result is fresh. Its first message composes two permutations and cannot be proven.
+    Of a field the lowest `adds` bits are a residue; those above are under XOR.
+    """
+
+    layout: Words | Fields = field(repr=False)
+    words: Array | None = field(repr=False)
+    adds: int = 0
+
+    @property
+    def wire(self) -> RawBytes:
+        return RawBytes(self.layout.nbytes)
+
+    def moved(
+        self,
+        source: Array,
+        order: Places,
+        mask: Bytes | None = None,
+        *,
+        negative: bool = False,
+        packed: bool = False,
+        threads: int = 1,
+    ) -> Array:
+        """Words or packed bytes `source` in this order, plus or less a mask, as words or packed."""
+        layout = self.layout
+        if isinstance(layout, Fields):
+            return move_fields(source, order, self.adds, layout.bits, mask=mask, negative=negative, packed=packed)
+        words = gather(source if source.dtype == layout.ring.dtype else layout.unpack(source), order, threads=threads)
+        if mask is not None:
+            combine = layout.ring.sub if negative else layout.ring.add
+            words = combine(words, layout.unpack(mask), out=words)
+        return layout.pack(words) if packed else words
+
+    def taken(self, order: Places, *, threads: int = 1) -> Half:
+        """The elements at public places, where this party has a part."""
+        return self if self.words is None else replace(self, words=gather(self.words, order, threads=threads))
+
+    def scattered(self, order: Places, *, threads: int = 1) -> Half:
+        """Each element at its public place, where this party has a part."""
+        return self if self.words is None else replace(self, words=scatter(self.words, order, threads=threads))
+
+
+def halves_of(scope: Scope, columns: Sequence[Movable], *, back: bool = False) -> list[Half]:
+    """Columns as the halves that `through` takes: what A has, or on the way back B, and what is left at D; local."""
+    first = ProtocolRole.B if back else ProtocolRole.A
+    rest = Pair.AD if back else Pair.BD
+    found = []
+    for column in columns:
+        words = None
+        if scope.role is first:
+            words = column.add(column.own, column.next)
+        elif scope.role is ProtocolRole.D:
+            words = _part(scope, column, rest)
+        adds = column.layout.bits if isinstance(column.layout, Fields) and not column.xor else 0
+        found.append(Half(column.layout, words, adds))
+    return found
+
+
+def through(scope: Scope, columns: Sequence[Half], by: Shuffle, *, back: bool = False) -> Body[list[Half]]:
+    """Halves of A and D in the order of pi = pi_AD, then pi_AB, then pi_BD, as halves of B and D: one round.
+
+    Run by all three parties. With `back`, from B and D by the inverse to A and D. 2 elements in all for each element.
+    Exact. Semi-honest, one corruption: what D and the last party receive is masked by draws of the other two each; the
+    first receives nothing, and nobody knows pi. The halves are not fresh: they go through another shuffle, are opened
+    or made a sharing.
     Source: Chida et al., eprint 2019/695; Araki et al., CCS 2021; protocols page §7.1.
     """
-    x_d, y_d = (Pair.BD, Pair.AD) if back else (Pair.AD, Pair.BD)
-    x_role, y_role = (ProtocolRole.B, ProtocolRole.A) if back else (ProtocolRole.A, ProtocolRole.B)
+    first, last = (ProtocolRole.B, ProtocolRole.A) if back else (ProtocolRole.A, ProtocolRole.B)
+    outer, inner = (Pair.BD, Pair.AD) if back else (Pair.AD, Pair.BD)
     orders, threads = _known(scope, by, back), scope.threads
-    inner, outer = [scope.step("shuffle") for _ in columns], [scope.step("reshare") for _ in columns]
+    steps = [scope.step("shuffle") for _ in columns]
+    wires = [column.wire for column in columns]
+
+    def drawn(pair: Pair, purpose: Purpose) -> list[Bytes]:
+        return [step.draw(pair, wire, purpose) for step, wire in zip(steps, wires, strict=True)]
+
+    if scope.role is first:
+        message = []
+        for column, a, b in zip(columns, drawn(outer, Purpose.TERM), drawn(Pair.AB, Purpose.TERM_B), strict=True):
+            assert column.words is not None
+            half = column.moved(column.words, orders[outer], a, negative=True, threads=threads)
+            message.append(column.moved(half, orders[Pair.AB], b, negative=True, packed=True, threads=threads))
+        steps[0].deal(ProtocolRole.D, *zip(wires, message, strict=True))
+        return [replace(column, words=None) for column in columns]
+    if scope.role is ProtocolRole.D:
+        sent = []
+        for column, a in zip(columns, drawn(outer, Purpose.TERM), strict=True):
+            assert column.words is not None
+            sent.append(column.moved(column.words, orders[outer], a, packed=True, threads=threads))
+        steps[0].deal(last, *zip(wires, sent, strict=True))
+        got = yield from _received(steps[0], first, wires)
+    else:
+        masks = drawn(Pair.AB, Purpose.TERM_B)
+        gammas = yield from _received(steps[0], ProtocolRole.D, wires)
+        got = [
+            column.moved(gamma, orders[Pair.AB], b, threads=threads)
+            for column, gamma, b in zip(columns, gammas, masks, strict=True)
+        ]
+    moved = [column.moved(words, orders[inner], threads=threads) for column, words in zip(columns, got, strict=True)]
+    return [replace(column, words=words) for column, words in zip(columns, moved, strict=True)]
+
+
+def shared_again(
+    scope: Scope, columns: Sequence[Movable], halves: Sequence[Half], *, back: bool = False
+) -> Body[list[Movable]]:
+    """Halves as `through` gives them as sharings like `columns`, every component fresh: one round, 2 elements in all.
+
+    Run by all three parties. Exact. Semi-honest, one corruption: each half is sent less a draw of its owner and the
+    party that has none, which the receiver lacks.
+    """
+    last = ProtocolRole.A if back else ProtocolRole.B
+    outer, inner = (Pair.BD, Pair.AD) if back else (Pair.AD, Pair.BD)
+    steps = [scope.step("reshare") for _ in columns]
     layouts = [column.layout for column in columns]
 
-    def drawn(steps: list[Step], pair: Pair, purpose: Purpose) -> list[Array]:
+    def fresh(pair: Pair) -> list[Array]:
+        purpose = Purpose.TERM if pair is outer else Purpose.TERM_B
         return [step.draw(pair, layout, purpose) for step, layout in zip(steps, layouts, strict=True)]
 
-    def fresh(pair: Pair) -> list[Array]:
-        return drawn(outer, pair, Purpose.TERM if pair is x_d else Purpose.TERM_B)
-
-    def taken(words: Array, pair: Pair) -> Array:
-        return gather(words, orders[pair], threads=threads)
-
-    if scope.role is x_role:
-        masks, more = drawn(inner, x_d, Purpose.TERM), drawn(inner, Pair.AB, Purpose.TERM_B)
-        message = []
-        for column, a, b in zip(columns, masks, more, strict=True):
-            both = column.add(_part(scope, column, x_d), _part(scope, column, Pair.AB))
-            half = column.sub(taken(both, x_d), a)
-            message.append((column.layout, column.sub(taken(half, Pair.AB), b)))
-        inner[0].deal(ProtocolRole.D, *message)
-        known = zip(columns, fresh(x_d), fresh(Pair.AB), strict=True)
-        return [_column(scope, column, {x_d: u, Pair.AB: v}) for column, u, v in known]
-    if scope.role is ProtocolRole.D:
-        masks = drawn(inner, x_d, Purpose.TERM)
-        moved = [taken(_part(scope, column, y_d), x_d) for column in columns]
-        sent = [(each.layout, each.add(m, a, own=True)) for each, m, a in zip(columns, moved, masks, strict=True)]
-        inner[0].deal(y_role, *sent)
-        halves = yield from _received(inner[0], x_role, layouts)
-        other, pair = y_role, x_d
-    else:
-        masks = drawn(inner, Pair.AB, Purpose.TERM_B)
-        gammas = yield from _received(inner[0], ProtocolRole.D, layouts)
-        moved = [taken(gamma, Pair.AB) for gamma in gammas]
-        halves = [column.add(m, b, own=True) for column, m, b in zip(columns, moved, masks, strict=True)]
-        other, pair = ProtocolRole.D, Pair.AB
-    kept = fresh(pair)
-    mine = [column.sub(taken(half, y_d), own) for column, half, own in zip(columns, halves, kept, strict=True)]
-    outer[0].deal(other, *zip(layouts, mine, strict=True))
-    theirs = yield from _received(outer[0], other, layouts)
+    if scope.role not in (last, ProtocolRole.D):
+        known = zip(columns, fresh(outer), fresh(Pair.AB), strict=True)
+        return [_column(scope, column, {outer: u, Pair.AB: v}) for column, u, v in known]
+    other, pair = (last, outer) if scope.role is ProtocolRole.D else (ProtocolRole.D, Pair.AB)
+    kept, mine = fresh(pair), []
+    for column, half, own in zip(columns, halves, kept, strict=True):
+        assert half.words is not None
+        mine.append(column.sub(half.words, own))
+    steps[0].deal(other, *zip(layouts, mine, strict=True))
+    theirs = yield from _received(steps[0], other, layouts)
     result = []
     for column, own, one, two in zip(columns, kept, mine, theirs, strict=True):
-        result.append(_column(scope, column, {pair: own, y_d: column.reduced(column.add(one, two))}))
+        result.append(_column(scope, column, {pair: own, inner: column.reduced(column.add(one, two))}))
     return result
+
+
+def _in_two_rounds(scope: Scope, columns: Sequence[Movable], by: Shuffle, back: bool) -> Body[list[Movable]]:
+    """Two rounds; 4 elements in all for each element: `through`, and then `shared_again`.
+
+    Its first message composes two permutations and cannot be proven.
+    """
+    halves = yield from through(scope, halves_of(scope, columns, back=back), by, back=back)
+    return (yield from shared_again(scope, columns, halves, back=back))
 
 
 _ROLES_OF = {

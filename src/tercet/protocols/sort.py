@@ -1,67 +1,56 @@
 """Radix sort of shared keys: stable, by digits of two or three bits from the lowest on (protocols page §7.3).
 
 The rows' places so far, sigma, are shared modulo 2^w. For each digit the rows are shuffled with their places, the
-shuffled places opened, and the digits put there; one-hot vectors of the digits as residues modulo 2^w, prefix sums
-(local) and one inner product give the next places, which are brought back through the shuffle. Nothing else is opened.
+shuffled places opened, and the digits put there; the places by the digit are added up there and brought back through
+the shuffle. Nothing else is opened. Here places are halves of two parties, and one-hot vectors of digits are dealt;
+what can be proven is in `sort_provable`.
 """
 
 from __future__ import annotations
 
-from itertools import combinations
-
-from tercet.protocols.bits import bit_and, bit_and_cost
-from tercet.protocols.convert import bit_words, signs, split_bits_form
+from tercet.protocols.convert import split_bits_form
 from tercet.protocols.cost import NOTHING, Cost, Depths
-from tercet.protocols.cross import cross_terms
+from tercet.protocols.digits import digit_places, digit_places_bytes, note_digit_places
 from tercet.protocols.message import Fields, Words
-from tercet.protocols.opening import open_shuffled
-from tercet.protocols.permutation import move_by, move_cost
-from tercet.protocols.scope import Body, ProtocolRole, Scope
-from tercet.protocols.shuffle import Movable, ShuffleForm, draw_shuffle, place_layout, word_column
-from tercet.ring import RING32, Places, Ring, concatenate, destinations, from_planes, scatter, stack, to_planes
-from tercet.sharing import BitShare, Party, Share
+from tercet.protocols.opening import open_halves
+from tercet.protocols.permutation import move_by, move_cost, move_halves, note_move_halves
+from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope
+from tercet.protocols.shuffle import (
+    Half,
+    Movable,
+    ShuffleForm,
+    draw_shuffle,
+    place_layout,
+    shared_again,
+    through,
+    word_column,
+)
+from tercet.protocols.sort_provable import provable_order, provable_order_cost
+from tercet.ring import RING32, Array, Bits, Places, Ring, from_planes, scatter
+from tercet.sharing import BitShare, Purpose, Share
 
 
-def _digits(bits: int, digit_bits: int) -> list[range]:
+def cut_digits(bits: int, digit_bits: int) -> list[range]:
     return [range(start, min(start + digit_bits, bits)) for start in range(0, bits, digit_bits)]
-
-
-def _subsets(width: int) -> list[tuple[int, ...]]:
-    """Of the bits of a digit: all that are not empty, by size; products of these bits are a digit's monomials."""
-    return [chosen for size in range(1, width + 1) for chosen in combinations(range(width), size)]
-
-
-def _number(chosen: tuple[int, ...]) -> int:
-    return sum(1 << bit for bit in chosen)
 
 
 def sort_order(scope: Scope, keys: BitShare, lines: int, digit_bits: int, form: ShuffleForm) -> Body[Movable]:
     """Where the elements of each line go in the stable order of their keys, as places. Run by all three parties.
 
     `keys`: planes (bits, ...) of flat unsigned keys, the lowest bit first, of which there is one at least; lines of two
-    elements at least. For each digit of k bits, after the first: a shuffle (4 w and 4 (2^k - 1) bits an element in all,
-    in three passes half as many again), an opening (3 w), one-hot vectors (3 w for each of 2^k - 1 monomials), an inner
-    product (3 w) and the way back (4 w). Exact. Semi-honest, one corruption. What is opened, and why it says nothing:
-    docs/security/shuffles.md. Source: Hamada et al. 2014, Chida et al. 2019/695; one-hot vectors of monomials own.
+    elements at least. `form`: where it is provable, all is (`sort_provable`); else for each digit of k bits
+    `digit_places` and, after the first, a shuffle of halves (2 w + 2 k bits an element in all) and back (2 w), an
+    opening (2 w) and the digits at their places (2 k). Exact. Semi-honest, one corruption. What is opened, and why it
+    says nothing: docs/security/shuffles.md. Source: Hamada et al. 2014, Chida et al.
+    2019/695; halves and dealt digits own.
     """
-    count = keys.count
-    layout = place_layout(count // lines, lines)
-    digits = _digits(keys.own.shape[0], digit_bits)
-    monomials = yield from _monomials(scope, keys, digits)
-    sigma: Movable | None = None
-    for planes in monomials:
-        (part,) = scope.fork(1, rotate=True)
-        if sigma is None:
-            sigma = yield from _destinations(part, planes, lines, layout)
-        else:
-            by = draw_shuffle(part, count, lines)
-            moved, mixed = yield from form(part, [sigma, _bits_column(planes, count)], by)
-            rho = yield from open_shuffled(part, layout, moved.share, lines)
-            there = _planes_of(mixed, planes.own.shape[0], rho)
-            tau = yield from _destinations(part, there, lines, layout)
-            (sigma,) = yield from form(part, [tau.taken(rho)], by, back=True)
-        scope.join([part])
-    assert sigma is not None
+    if form.provable:
+        return (yield from provable_order(scope, keys, lines, cut_digits(keys.own.shape[0], digit_bits), form))
+    main, half = yield from _order_halves(scope, keys, lines, digit_bits)
+    layout = place_layout(keys.count // lines, lines)
+    like = Movable(layout, RING32.zeros(0), RING32.zeros(0))
+    (sigma,) = yield from shared_again(main, [like], [half], back=True)
+    scope.join([main])
     return sigma
 
 
@@ -70,119 +59,105 @@ def sort_rows(
 ) -> Body[list[Share]]:
     """Flat arrays `rows`, in lines, each line in the order of its keys, equal keys in their order. All three parties.
 
-    `sort_order`, then the arrays moved there together: 4 elements in all for each element, and 7 w bits.
+    `sort_order`, then the arrays moved there together: 4 elements in all for each element, and 4 w bits or, where it is
+    provable, 9 w.
     """
     if rows[0].size < 2 * lines:
         return rows
-    sigma = yield from sort_order(scope, keys, lines, digit_bits, form)
-    (part,) = scope.fork(1, rotate=True)
-    moved = yield from move_by(part, sigma, [word_column(row) for row in rows], lines, form)
-    scope.join([part])
+    columns = [word_column(row) for row in rows]
+    if form.provable:
+        sigma = yield from sort_order(scope, keys, lines, digit_bits, form)
+        (main,) = scope.fork(1, rotate=True)
+        moved = yield from move_by(main, sigma, columns, lines, form)
+    else:
+        main, half = yield from _order_halves(scope, keys, lines, digit_bits)
+        moved = yield from move_halves(main, half, columns, lines)
+    scope.join([main])
     return [column.share for column in moved]
 
 
-def _monomials(scope: Scope, keys: BitShare, digits: list[range]) -> Body[list[BitShare]]:
-    """For each digit the planes of its monomials, in the order of `_subsets`; one round for each further bit."""
-    known: dict[int, dict[tuple[int, ...], BitShare]] = {
-        digit.start: {(at,): keys[bit] for at, bit in enumerate(digit)} for digit in digits
-    }
-    for size in range(2, max(map(len, digits)) + 1):
-        wanted = [(digit.start, chosen) for digit in digits for chosen in _subsets(len(digit)) if len(chosen) == size]
-        if not wanted:
-            continue
-        fronts = [known[start][chosen[:-1]] for start, chosen in wanted]
-        backs = [known[start][chosen[-1:]] for start, chosen in wanted]
-        both = yield from bit_and(scope, _stacked(fronts), _stacked(backs))
-        for place, (start, chosen) in enumerate(wanted):
-            known[start][chosen] = both[place]
-    # by the number whose bits are those of the set
-    return [
-        _stacked([known[digit.start][chosen] for chosen in sorted(_subsets(len(digit)), key=_number)])
-        for digit in digits
-    ]
-
-
-def _stacked(parts: list[BitShare]) -> BitShare:
-    return BitShare(parts[0].count, stack([part.own for part in parts]), stack([part.next for part in parts]))
-
-
-def _bits_column(planes: BitShare, count: int) -> Movable:
-    own, following = (from_planes(part, count, RING32) for part in (planes.own, planes.next))
-    return Movable(Fields(planes.own.shape[0], count, RING32), own, following, xor=True)
-
-
-def _planes_of(column: Movable, width: int, rho: Places) -> BitShare:
-    """The bits, each element at its place."""
-    own, following = (to_planes(scatter(words, rho), width) for words in (column.own, column.next))
-    return BitShare(column.own.size, own, following)
-
-
-def _destinations(scope: Scope, monomials: BitShare, lines: int, layout: Fields) -> Body[Movable]:
-    """Where each element of a line goes in a stable order of its digit: 3 rounds.
-
-    With s_j the place of an element if its digit is j, and [j] whether it is, the place is the sum of [j] s_j: s_0 and
-    the sum over j > 0 of [j] (s_j - s_0), which as a sum over monomials has as many products as these are.
-    """
-    count = monomials.count
-    numbers = yield from _residues(scope, monomials, layout.bits)
-    step = scope.step("places")
-    shape = (lines, count // lines)
-    mine, s_own, s_next = destinations(
-        RING32,
-        numbers.own.reshape(-1, *shape),
-        numbers.next.reshape(-1, *shape),
-        step.zero_words(RING32, shape),
-        one_own=scope.party is Party.P1,
-        one_next=scope.party.next is Party.P1,
-    )
-    mine = mine.reshape(-1)
-    received = yield step.product_around(layout, mine)
-    own = RING32.add(mine, s_own.reshape(-1), out=mine)
-    following = RING32.add(received, s_next.reshape(-1))
-    return Movable(layout, RING32.low(own, layout.bits, out=own), RING32.low(following, layout.bits, out=following))
-
-
-def _residues(scope: Scope, planes: BitShare, w: int) -> Body[Share]:
-    """The bits of planes (m, ...) as residues modulo 2^w in words (m, count): one cross term each, two rounds."""
-    rows, count = planes.own.shape[0], planes.count
-    half = concatenate([bit_words(RING32, plane, count) for plane in split_bits_form(scope, planes)])
-    terms = [half if scope.role is ProtocolRole.D else signs(RING32, half)]
-    y = yield from cross_terms(scope, Fields(w, rows * count, RING32), terms)
-    own, following = y.own, y.next
-    if scope.role is ProtocolRole.A:
-        following = RING32.add(following, half, out=half)
-    elif scope.role is ProtocolRole.B:
-        own = RING32.add(own, half, out=half)
-    return Share(RING32, RING32.low(own, w).reshape(rows, count), RING32.low(following, w).reshape(rows, count))
-
-
-def _order_cost(depths: Depths, bits: int, count: int, lines: int, digit_bits: int, form: ShuffleForm) -> int:
+def _order_halves(scope: Scope, keys: BitShare, lines: int, digit_bits: int) -> Body[tuple[Scope, Half]]:
+    """The places that `sort_order` finds as halves of A and D of the scope that comes with them."""
+    count = keys.count
     layout = place_layout(count // lines, lines)
-    digits, total = _digits(bits, digit_bits), 0
-    for size in range(2, max(map(len, digits)) + 1):
-        wanted = sum(len(chosen) == size for digit in digits for chosen in _subsets(len(digit)))
-        if wanted:
-            total += bit_and_cost((wanted,), count).total_bytes
-            depths.ring()
-    for number, digit in enumerate(digits):
-        monomials = (1 << len(digit)) - 1
-        if number:
-            form.note(depths)
-            depths.open_once()
-            total += form.cost([layout, Fields(monomials, count)]).total_bytes + 3 * layout.nbytes
-        total += 3 * Fields(layout.bits, monomials * count).nbytes + 3 * layout.nbytes
-        depths.cross()
-        depths.ring()
-        if number:
-            form.note(depths, back=True)
-            total += form.cost([layout]).total_bytes
-        depths.rotate()
+    w = layout.bits
+    # D, A and B of the shuffles deal digits: A after a shuffle, B the first one, as halves are at the two others
+    main, by_a, by_b = scope.fork(3, rotate=True)
+    first, *others = cut_digits(keys.own.shape[0], digit_bits)
+    digits = from_planes(split_bits_form(by_b, keys[first.start : first.stop]), count, RING32)
+    words = yield from digit_places(by_b, len(first), w, digits, lines)
+    main.join([by_b])
+    sigma = Half(layout, words, w)
+    for digit in others:
+        k = len(digit)
+        by = draw_shuffle(main, count, lines)
+        both = Half(Fields(w + k, count, RING32), _with_bits(main, sigma.words, w, keys[digit.start : digit.stop]), w)
+        (mixed,) = yield from through(main, [both], by)
+        rho = yield from open_halves(main, layout, mixed.words, lines)
+        digits = yield from _digits_there(main, Fields(k, count, RING32), mixed.words, w, rho)
+        by_a.join([main])
+        words = yield from digit_places(by_a, k, w, digits, lines)
+        main.join([by_a])
+        tau = Half(layout, words, w)
+        (sigma,) = yield from through(main, [tau if rho is None else tau.taken(rho)], by, back=True)
+    return main, sigma
+
+
+def _digits_there(scope: Scope, layout: Fields, mixed: Array | None, w: int, rho: Places | None) -> Body[Array]:
+    """The digits above w bits of halves at their places, as c XOR r: c at B and D, r at A, which does not know places.
+
+    One round. Exact. Semi-honest, one corruption: r is drawn, a part with D and a part with B, and hides from each of
+    these what the other sends.
+    """
+    step = scope.step("digits")
+    if mixed is None or rho is None:
+        return RING32.xor(step.draw(Pair.AD, layout, Purpose.TERM), step.draw(Pair.AB, layout, Purpose.TERM_B))
+    is_d = scope.role is ProtocolRole.D
+    other = ProtocolRole.B if is_d else ProtocolRole.D
+    drawn = step.draw(Pair.AD, layout, Purpose.TERM) if is_d else step.draw(Pair.AB, layout, Purpose.TERM_B)
+    mine = RING32.xor(scatter(RING32.shr(mixed, w), rho), drawn)
+    step.deal(other, (layout, mine))
+    theirs = yield step.receive(other, layout)
+    return RING32.xor(mine, theirs)
+
+
+def _with_bits(main: Scope, places: Array | None, w: int, planes: BitShare) -> Array | None:
+    """Places with the bits of a digit above them, in halves: of these A has two components and D the third."""
+    if places is None:
+        return None
+    part: Bits = planes.own ^ planes.next
+    if main.role is ProtocolRole.D:
+        part = planes.own if main.component(Pair.BD) is main.party else planes.next
+    digits = from_planes(part, planes.count, RING32)
+    return RING32.add_shl(places, digits, w)
+
+
+def _order_bytes(depths: Depths, bits: int, count: int, lines: int, digit_bits: int, form: ShuffleForm) -> int:
+    """Of `sort_order`, or, where it is not provable, of `_order_halves`; rounds are noted in `depths`."""
+    digits = cut_digits(bits, digit_bits)
+    layout = place_layout(count // lines, lines)
+    if form.provable:
+        return provable_order_cost(depths, digits, count, layout, form)
+    total = digit_places_bytes(len(digits[0]), layout.bits, count)
+    note_digit_places(depths, "b", "d", "a")
+    for digit in digits[1:]:
+        k = len(digit)
+        depths.through()
+        depths.halves()
+        depths.halves()
+        note_digit_places(depths, "a", "b", "d")
+        depths.through(back=True)
+        total += 2 * Fields(layout.bits + k, count).nbytes + 2 * Fields(k, count).nbytes + 4 * layout.nbytes
+        total += digit_places_bytes(k, layout.bits, count)
     return total
 
 
 def sort_order_cost(bits: int, count: int, lines: int, digit_bits: int, form: ShuffleForm) -> Cost:
     depths = Depths()
-    total = _order_cost(depths, bits, count, lines, digit_bits, form)
+    total = _order_bytes(depths, bits, count, lines, digit_bits, form)
+    if not form.provable:
+        depths.halves(back=True)
+        total += 2 * place_layout(count // lines, lines).nbytes
     return Cost(depths.rounds, total)
 
 
@@ -190,7 +165,10 @@ def sort_rows_cost(bits: int, count: int, lines: int, digit_bits: int, payload: 
     if count < 2 * lines or not lines:
         return NOTHING
     depths = Depths()
-    total = _order_cost(depths, bits, count, lines, digit_bits, form)
-    columns = [Words(ring, (count,)) for ring in payload]
-    total += move_cost(depths, place_layout(count // lines, lines), columns, form)
+    total = _order_bytes(depths, bits, count, lines, digit_bits, form)
+    layout, columns = place_layout(count // lines, lines), [Words(ring, (count,)) for ring in payload]
+    if form.provable:
+        total += move_cost(depths, layout, columns, form)
+    else:
+        total += note_move_halves(depths, layout, columns)
     return Cost(depths.rounds, total)

@@ -29,7 +29,8 @@ class Statement(IntEnum):
     OPEN_TO_PARTY = 5
     """A part of a value that the receiver puts together, and that is masked by draws that the receiver lacks."""
     OPEN = 6
-    """The component that the receiver lacks of a value which becomes plain to all three parties."""
+    """The component that the receiver lacks of a value which becomes plain to all three parties, or the part that it
+    lacks of one which becomes plain to two."""
     REVEAL = 7
     """A masked summand, and tags, for a recipient outside the three parties."""
     INPUT = 8

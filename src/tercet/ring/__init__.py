@@ -45,6 +45,7 @@ from tercet.ring.bits import (
     unpack_planes,
     word_count,
 )
+from tercet.ring.halves import digits_deal, digits_join, digits_table, field_bytes, move_fields
 from tercet.ring.places import (
     MAX_PLACES,
     Places,
@@ -91,11 +92,15 @@ __all__ = [
     "contiguous",
     "cut_bits",
     "destinations",
+    "digits_deal",
+    "digits_join",
+    "digits_table",
     "draw_orders",
     "empty_bits",
     "empty_bytes",
     "encode",
     "equal",
+    "field_bytes",
     "flat_orders",
     "from_planes",
     "gather",
@@ -108,6 +113,7 @@ __all__ = [
     "leaf_eval",
     "line_places",
     "move_axis",
+    "move_fields",
     "order_bytes",
     "pack_bits",
     "pack_fields",

@@ -109,6 +109,49 @@ class Kernels:
         second: _Array,
         /,
     ) -> None: ...
+    def move_fields(
+        self,
+        source: _Array,
+        have: int,
+        order: _Array,
+        mask: _Array,
+        w: int,
+        bits: int,
+        negative: bool,
+        out: _Array,
+        packed_in: bool,
+        packed_out: bool,
+        /,
+    ) -> None: ...
+    def digits_deal(
+        self,
+        width: int,
+        w: int,
+        digits: _Array,
+        a: _Array,
+        v: _Array,
+        x: _Array,
+        mask: _Array,
+        b: _Array,
+        rest: _Array,
+        /,
+    ) -> None: ...
+    def digits_table(
+        self,
+        width: int,
+        w: int,
+        one: bool,
+        lines: int,
+        turns: _Array,
+        entries: _Array,
+        mask: _Array,
+        sent: _Array,
+        kept: _Array,
+        /,
+    ) -> None: ...
+    def digits_join(
+        self, width: int, w: int, entries: _Array, theirs: _Array, rest: _Array, kept: _Array, /
+    ) -> None: ...
     def combine(self, arrays: list[_Array], factors: _Array, k_lo: int, k_hi: int, out: _Array, /) -> None: ...
     def deal_bits(
         self, word_bits: int, count: int, planes: _Array, widths: list[int], drawn: _Array, out: _Array, /

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tercet.plan.table.attributes import Attributes, DrawnLines, DrawNumber, Undoing
-from tercet.plan.table.operation import Call, Flow, Operation, Plain, Variant, arity, boolean, need, numeric
+from tercet.plan.table.operation import Call, Flow, Operation, Plain, Variant, any_call, arity, boolean, need, numeric
 from tercet.plan.types import Type, ValueKind, permutation_type
 from tercet.protocols.cost import NOTHING, Cost, Depths
 from tercet.protocols.message import Words
@@ -35,11 +35,12 @@ from tercet.protocols.shuffle import (
     Movable,
     ShuffleForm,
     draw_shuffle,
+    place_bits,
     place_layout,
     word_column,
 )
 from tercet.protocols.sort import sort_order, sort_order_cost, sort_rows, sort_rows_cost
-from tercet.ring import cut_bits, stack
+from tercet.ring import RING32, cut_bits, stack
 from tercet.sharing import BitShare, Share
 
 _FORMS = ((TWO_ROUNDS, ""), (THREE_PASSES, ", provable"))
@@ -268,10 +269,20 @@ def _by_form(run: Callable[..., Any], cost: Callable[..., Cost]) -> tuple[Varian
     return tuple(Variant(form.name, partial(run, form), partial(cost, form)) for form, _ in _FORMS)
 
 
+def _narrow(call: Call[Any]) -> bool:
+    """Whether places and the bits of a digit fit a word of 32 bits together."""
+    return place_bits(call.inputs[0].shape[2]) + 3 <= RING32.bits
+
+
 def _by_digits(run: Callable[..., Any], cost: Callable[..., Cost]) -> tuple[Variant, ...]:
     """Digits of 2 and of 3 bits, in both forms of the shuffle."""
     return tuple(
-        Variant(f"{name}{marked}", partial(run, bits, form), partial(cost, bits, form))
+        Variant(
+            f"{name}{marked}",
+            partial(run, bits, form),
+            partial(cost, bits, form),
+            fits=any_call if form.provable else _narrow,
+        )
         for form, marked in _FORMS
         for bits, name in ((2, "fewer bytes"), (3, "fewer rounds"))
     )
