@@ -150,6 +150,11 @@ def _cost_lookup(call: Call[Attributes]) -> Cost:
     return lookup_cost(call.inputs[0].size, table_shape(call.inputs[1]))
 
 
+def _held_bits(call: Call[BitCount]) -> int:
+    """Messages, what arrives, and masks; not twice the result, which is of more elements than what it is made of."""
+    return 2 * words_to_bits_cost(call.inputs[0].size, call.attrs.bits).total_bytes // 3
+
+
 def _held_lookup(call: Call[Attributes]) -> int:
     """One-hot vectors and what they are made of, both components; bits of the result, dealt and summed."""
     s = table_shape(call.inputs[1])
@@ -177,6 +182,7 @@ ORDER: tuple[Operation[Any], ...] = (
         _plain_bits,
         protocol="base-16 digits from dealt tables, Sklansky's network",
         rows=Flow.STACKED,
+        held=_held_bits,
     ),
     Operation(
         "count",

@@ -290,26 +290,27 @@ def _by_digits(run: Callable[..., Any], cost: Callable[..., Cost]) -> tuple[Vari
 
 # ---- what is held meanwhile ----
 
-_PARTS = 6
+_PARTS = 5
 """So many arrays as large as one component of what moves: masks, messages, what arrives, and what is made of them."""
-_SORTED_PARTS = 5
-"""The same of the residues of one digit."""
+_WORDS = 12
+"""So many words of 32 bits an element while a digit is sorted by: orders and what they undo, places, digits."""
+_FIELDS = 26
+"""So many residues of an element then: dealt, drawn, sent, arrived; of digits between two and three bits."""
 
 
 def _held_moving(call: Call[Any]) -> int:
     """Of the columns and places that are shuffled, and the orders that do it."""
     lines, length = _lines(call)
     rows = call.out.shape[0] if len(call.out.shape) == 3 else 1
-    return lines * length * (_PARTS * (rows * call.out.word_bytes + 4) + 16)
+    return lines * length * (_PARTS * rows * call.out.word_bytes + 16)
 
 
 def _held_sorting(call: Call[Any]) -> int:
-    """Of a digit of three bits, whose residues are most, beside the bits of all digits; then what rides along moves."""
+    """Of a digit, beside the bits of all digits; then what rides along moves."""
     bits, lines, length = call.inputs[0].shape
     count = lines * length
-    planes = (2 + 6) * bits * count // 8
-    digit = count * (4 * 7 * _SORTED_PARTS + 4 * _PARTS + 16)
-    return planes + max(digit, _held_moving(call))
+    digit = count * (4 * _WORDS + _FIELDS * place_bits(length) // 8)
+    return 2 * bits * count // 8 + max(digit, _held_moving(call))
 
 
 # ---- what it means ----
