@@ -294,7 +294,7 @@ class Step:
         Gives the request for the other's part.
         """
         to = self.scope._around[other]
-        self._send(Statement.OPEN, to, (layout, half))
+        self._tell(Statement.OPEN, to, layout, half)
         return self._expect(to, layout)
 
     def barrier(self) -> tuple[Receive, Receive]:
