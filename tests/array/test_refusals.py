@@ -40,7 +40,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
     "decimals": (lambda x: np.round(x, 2), TypeError, r"numpy.round\(x \* 10\*\*2\) / 10\*\*2"),
     "tens": (lambda x: np.round(x, -1), TypeError, r"numpy.round\(x / 10\*\*1\) \* 10\*\*1"),
     "a weighted mean": (lambda x: np.average(x, weights=x), TypeError, r"\(x \* weights\).sum"),
-    "what is missing": (lambda x: np.nanmean(x), TypeError, "never NaN; .*nullable"),
+    "what is missing": (lambda x: np.nanmean(x), TypeError, "never NaN, .*nullable"),
     "secret places": (lambda x: x[x > 1], TypeError, "tercet.array.take"),
     "an order": (lambda x: x[tc.Permutation.argsort(x[0])], TypeError, r"p\.apply\(x\)"),
     "an order that is kept": (lambda x: api.persist(tc.Permutation.argsort(x[0])), TypeError, r"method persist\(\)"),

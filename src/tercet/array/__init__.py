@@ -10,6 +10,7 @@ import math as _math
 import sys as _sys
 from typing import NoReturn as _NoReturn
 
+from tercet.array import instead as _instead
 from tercet.array import numpy_protocol as _numpy_protocol
 from tercet.array.angles import acos, asin, atan, atan2, cosh, sinc, sinh, tan
 from tercet.array.chosen import all, any, max, mean, min, std, sum, var
@@ -157,8 +158,8 @@ SecretArray._namespace, SecretArray._numpy_protocol = _sys.modules[__name__], _n
 
 
 def __getattr__(name: str) -> _NoReturn:
-    instead = f": {_numpy_protocol.INSTEAD[name]}" if name in _numpy_protocol.INSTEAD else ""
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{instead}")
+    said = f": {_instead.FUNCTIONS[name]}" if name in _instead.FUNCTIONS else ""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{said}")
 
 
 __all__ = [

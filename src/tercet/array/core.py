@@ -8,13 +8,14 @@ from decimal import Decimal
 from fractions import Fraction
 from numbers import Number
 from types import ModuleType
-from typing import Any, ClassVar, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tercet.array import movement, numbers, quotients
 from tercet.array.dtypes import DType, decoded, dtype_of
+from tercet.array.instead import METHODS
 from tercet.array.lines import Line
 from tercet.array.quotients import Quotient, Value
 from tercet.errors import PlanError
@@ -429,6 +430,12 @@ class SecretArray:
         if compared and other is not None:
             self._refuse(f"compares with numbers, not with {type(other).__name__}", "pass ints, floats or arrays")
         return NotImplemented
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            said = f": use {METHODS[name]}" if name in METHODS else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{said}")
 
     __bool__ = _refused(
         "has no truth value here", "choose with tc.where(condition, a, b), combine with & | ~, or reveal() it first"

@@ -18,6 +18,7 @@ from tercet.array import (
     elementwise,
     functions,
     histograms,
+    instead,
     linalg,
     manipulation,
     ordering,
@@ -72,36 +73,6 @@ _ACCUMULATIONS: dict[Any, Callable[..., Any]] = {
 }
 
 
-_LENGTH = "the shape of its result would say how many there are; "
-_DISTINCT = f"{_LENGTH}tercet.array.unique_values(x, size=) and unique_counts(x, size=) pad it to a public size"
-_SELECTED = f"{_LENGTH}tercet.array.compact(condition, x) brings those in front, and condition.sum() is their number"
-
-INSTEAD: dict[str, str] = {
-    "unique": _DISTINCT,
-    "unique_all": f"{_DISTINCT}, and tercet.stats.rankdata(x, 'dense') - 1 is its inverse",
-    "unique_inverse": f"{_DISTINCT}, and tercet.stats.rankdata(x, 'dense') - 1 is its inverse",
-    **dict.fromkeys(("nonzero", "flatnonzero", "argwhere", "compress", "extract", "trim_zeros"), _SELECTED),
-    **dict.fromkeys(("radians", "deg2rad"), "multiply by numpy.pi / 180"),
-    **dict.fromkeys(("degrees", "rad2deg"), "multiply by 180 / numpy.pi"),
-    "average": "(x * weights).sum() / weights.sum() is the weighted mean",
-    **dict.fromkeys(
-        ("isclose", "allclose"), "abs(x - y) <= tolerance compares, and tercet.array.all takes them together"
-    ),
-    **dict.fromkeys(
-        ("nanmean", "nansum", "nanstd", "nanvar", "nanmin", "nanmax", "nanmedian", "nanquantile", "nan_to_num"),
-        "secret numbers are never NaN; share a bool of which values are there, or upload a nullable column",
-    ),
-    "put": "an array is never changed in place; tercet.array.put(x, indices, values) gives a new one",
-    **dict.fromkeys(("diag", "diagonal"), "x[range(n), range(n)] is the diagonal"),
-    "trace": "x[range(n), range(n)].sum() is the trace",
-    "einsum": "write it with tercet.array.tensordot, matmul, vecdot or products and sums",
-    **dict.fromkeys(("select", "piecewise", "heaviside"), "tercet.where(condition, a, b) chooses"),
-    "sliding_window_view": "tercet.nn has convolutions and pools; slices x[:, i : i + width] are windows",
-    "fmod": "numpy.remainder has the divisor's sign; x - numpy.trunc(x / y) * y is that of the dividend",
-}
-"""What to use in place of functions that are not offered; of many the shape would depend on values."""
-
-
 def ufunc_call(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What `SecretArray.__array_ufunc__` answers."""
     given = {key: value for key, value in kwargs.items() if key != "out" or value is not None}
@@ -137,17 +108,13 @@ def _none_but(given: dict[str, Any], allowed: tuple[str, ...], ufunc: Any) -> No
 
 
 def _unsupported(name: str) -> TypeError:
-    if name.startswith("linalg."):
+    said = instead.said_of(name)
+    if said is None:
         return TypeError(
-            f"numpy.{name} is not offered for secret arrays; least squares are tercet.linear_model.LinearRegression, "
-            "matrix products x @ y, and what else there is stands in x.__array_namespace__()"
+            f"numpy.{name} is not offered for secret arrays; see x.__array_namespace__() for what is, "
+            "or reveal() the array first"
         )
-    if name in INSTEAD:
-        return TypeError(f"numpy.{name} is not offered for secret arrays: {INSTEAD[name]}")
-    return TypeError(
-        f"numpy.{name} is not offered for secret arrays; see x.__array_namespace__() for what is, "
-        "or reveal() the array first"
-    )
+    return TypeError(f"numpy.{name} is not offered for secret arrays: {said}")
 
 
 def function_call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -267,6 +234,13 @@ def _array(x: Any) -> Any:
     return x if isinstance(x, SecretArray) else np.asanyarray(x)
 
 
+def _append(x: Any, values: Any, axis: int | None = None) -> Any:
+    """NumPy joins both flat where no axis is given."""
+    return manipulation.concat(
+        [_array(x), _array(values)] if axis is not None else [_flat(x), _flat(values)], axis=axis or 0
+    )
+
+
 def _hstack(arrays: Any) -> Any:
     arrays = list(arrays)
     return manipulation.concat(arrays, axis=0 if np.ndim(arrays[0]) <= 1 else 1)
@@ -339,6 +313,8 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.std: _variance(chosen.std),
     np.min: _extreme(chosen.min),
     np.max: _extreme(chosen.max),
+    np.amin: _extreme(chosen.min),
+    np.amax: _extreme(chosen.max),
     np.ptp: _extreme(statistics.ptp),
     np.cov: covariance.cov,
     np.corrcoef: covariance.corrcoef,
@@ -383,6 +359,10 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.swapaxes: _swapaxes,
     np.squeeze: _squeeze,
     np.expand_dims: lambda x, axis: manipulation.expand_dims(x, axis=axis),
+    np.flipud: lambda x: manipulation.flip(x, axis=0),
+    np.fliplr: lambda x: manipulation.flip(x, axis=1),
+    np.copy: lambda x: x,
+    np.append: _append,
     np.flip: lambda x, axis=None: manipulation.flip(x, axis=axis),
     np.roll: lambda x, shift, axis=None: manipulation.roll(x, shift, axis=axis),
     np.broadcast_to: lambda x, shape: manipulation.broadcast_to(x, shape),

@@ -1,0 +1,118 @@
+"""Every function and method of NumPy that secret arrays do not have says what to use."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import array_api_strict
+import numpy as np
+import pytest
+
+import tercet.array as tc
+from plan_trio import TrioSession
+from tercet import nn, special, stats
+from tercet.array import instead
+from tercet.array.numpy_protocol import function_call, ufunc_call
+
+
+def secret() -> Any:
+    return TrioSession().share([3, 1, 2], bounds=(0, 5))
+
+
+def dispatched() -> list[str]:
+    """Names of NumPy's functions that ask their arguments."""
+    found = []
+    for name in dir(np):
+        function = getattr(np, name, None) if not name.startswith("_") else None
+        if isinstance(function, np.ufunc) or type(function).__name__ == "_ArrayFunctionDispatcher":
+            found.append(name)
+    assert len(found) > 300
+    return found
+
+
+@pytest.mark.parametrize("name", dispatched())
+def test_each_function_of_numpy_is_offered_or_says_what_to_use(name: str) -> None:
+    function: Any = getattr(np, name)
+    try:
+        if isinstance(function, np.ufunc):
+            ufunc_call(function, "__call__", (secret(),) * function.nin, {})
+        else:
+            function_call(function, (secret(),), {})
+    except TypeError as found:
+        if "not offered" in str(found):
+            assert instead.FUNCTIONS[function.__name__] in str(found)
+    except Exception:
+        assert function.__name__ not in instead.FUNCTIONS  # it is offered, and takes other arguments
+
+
+def test_no_function_that_is_offered_is_said_to_be_missing() -> None:
+    here = {name for name in instead.FUNCTIONS if hasattr(tc, name)}
+    assert here == {"empty_like", "linspace", "put", "astype", "can_cast", "result_type"}  # NumPy's do something else
+
+
+@pytest.mark.parametrize("name", [name for name in dir(array_api_strict) if not name.startswith("_")])
+def test_each_function_of_the_standard_is_offered_or_says_what_to_use(name: str) -> None:
+    known = re.compile(r"u?int\d+$|float|complex|.*strict_flags$|ArrayAPIStrict|ModuleType|Device|[fi]info|from_dlpack")
+    if not hasattr(tc, name) and not known.match(name):
+        with pytest.raises(AttributeError, match=re.escape(instead.FUNCTIONS[name])):
+            getattr(tc, name)
+
+
+@pytest.mark.parametrize("name", [name for name in dir(np.ndarray) if not name.startswith("_")])
+def test_each_method_of_arrays_is_there_or_says_what_to_use(name: str) -> None:
+    # of memory, types of few bytes, complex numbers and Python objects there are none
+    memory = {"base", "byteswap", "ctypes", "data", "dump", "dumps", "fill", "flags", "flat", "getfield", "itemsize"}
+    memory |= {"nbytes", "setfield", "setflags", "strides", "tobytes", "tofile", "view", "resize", "choose", "conj"}
+    memory |= {"conjugate", "imag", "real", "diagonal"}
+    if not hasattr(tc.SecretArray, name) and name not in memory:
+        with pytest.raises(AttributeError, match=": use "):
+            getattr(secret(), name)
+
+
+def test_what_is_said_is_there() -> None:
+    """Names that are told are names that exist."""
+    modules: dict[str, Any] = {"tercet.array": tc, "tercet.nn": nn, "tercet.special": special, "tercet.stats": stats}
+    for text in (*instead.FUNCTIONS.values(), *instead.METHODS.values()):
+        for module, name in re.findall(r"(tercet\.(?:array|nn|special|stats))\.(\w+)", text):
+            assert hasattr(modules[module], name), text
+        for name in re.findall(r"numpy\.(\w+)", text):
+            assert hasattr(np, name) and name not in set(instead.FUNCTIONS) - {"linspace", "sort"}, text
+
+
+METHODS: dict[str, tuple[Any, Any]] = {
+    "sort_values": (lambda x: tc.sort(x), [1, 2, 3]),
+    "rank": (lambda x: stats.rankdata(x), [3, 1, 2]),
+    "median": (lambda x: np.median(x), 2),
+    "nunique": (lambda x: tc.unique_values(x, size=1).number, 3),
+    "value_counts": (lambda x: tc.unique_counts(x, size=3).counts, [1, 1, 1]),
+    "nlargest": (lambda x: tc.top_k(x, 2, largest=True).values, [3, 2]),
+    "idxmax": (lambda x: np.argmax(x), 0),
+    "cummax": (lambda x: np.maximum.accumulate(x), [3, 3, 3]),
+    "sort": (lambda x: np.sort(x), [1, 2, 3]),
+    "clip": (lambda x: np.clip(x, 2, 3), [3, 2, 2]),
+    "flatten": (lambda x: x.reshape(-1), [3, 1, 2]),
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_of_pandas_have_functions_in_their_place(name: str) -> None:
+    call, expected = METHODS[name]
+    with pytest.raises(AttributeError, match=": use "):
+        getattr(secret(), name)
+    assert np.array_equal(call(secret()).reveal(), expected)
+
+
+def test_a_few_more_names_of_numpy() -> None:
+    x, plain = secret(), np.array([3, 1, 2])
+    table, numbers = tc.stack([x, x + 1]), np.stack([plain, plain + 1])
+    for found, expected in (
+        (np.amax(x), np.amax(plain)),
+        (np.amin(table, axis=0), np.amin(numbers, axis=0)),
+        (np.flipud(table), np.flipud(numbers)),
+        (np.fliplr(table), np.fliplr(numbers)),
+        (np.append(x, [4, 5]), np.append(plain, [4, 5])),
+        (np.append(table, numbers, axis=1), np.append(numbers, numbers, axis=1)),
+        (np.copy(x), plain),
+    ):
+        assert np.array_equal(found.reveal(), expected)
