@@ -24,6 +24,7 @@ from tercet.plan.types import Type
 from tercet.protocols import truncate
 from tercet.protocols.product import Split, fresh_split_form, split_form
 from tercet.protocols.scope import ProtocolRole, Scope
+from tercet.protocols.shuffle import place_bits
 from tercet.ring import ring
 from tercet.sharing import PARTIES, Party, Share
 from trio import PostChannel, Trio
@@ -82,7 +83,8 @@ def shared(trio: Trio, values: Words, t: Type) -> dict[Party, Any]:
 def opened(parts: dict[Party, Any], t: Type) -> Words:
     if t.is_bool:
         return Trio.open_bits(parts).reshape(t.shape)
-    return words.modulo(np.asarray(Trio.open(parts), dtype=object), t.ring).reshape(t.shape)
+    ring_bits = place_bits(t.shape[-1]) if t.is_permutation else t.ring
+    return words.modulo(np.asarray(Trio.open(parts), dtype=object), ring_bits).reshape(t.shape)
 
 
 class Engine:

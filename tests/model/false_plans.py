@@ -10,12 +10,13 @@ import numpy as np
 from tercet.errors import PlanError
 from tercet.plan.network import Network
 from tercet.plan.plan import OutputKind, Plan
-from tercet.plan.record import build, logic
+from tercet.plan.record import build, counting, logic
 from tercet.plan.record.compile import Wanted, compile_plan
 from tercet.plan.record.graph import Graph, LoopBody, Recorded
 from tercet.plan.record.public import number_constant
 from tercet.plan.table.attributes import (
     Axes,
+    BitCount,
     Bounds,
     NewShape,
     Normalisation,
@@ -23,6 +24,7 @@ from tercet.plan.table.attributes import (
     Scale,
     Shift,
     StatedBounds,
+    Undoing,
 )
 from tercet.plan.table.reasons import FIRST_DECLARED
 from tercet.plan.types import Type, ValueKind, bool_type, limit
@@ -189,6 +191,64 @@ def _lookup(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
     return x.graph.node("reshape", (x.graph.node("lookup", (x, table)),), NewShape(x.type.shape))
 
 
+def _bits(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
+    """Whether one of a few low bits is set."""
+    x = build.number(x)
+    planes = x.graph.node("bits", (x,), BitCount(int(rng.integers(1, 5))))
+    return counting.row(planes, int(rng.integers(planes.type.shape[0])))
+
+
+def _count(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
+    bit = x if x.type.is_bool else x.graph.node("negative", (x,))
+    return bit.graph.node("count", (bit,), Axes(tuple(range(len(bit.type.shape)))))
+
+
+def _keys(rng: Any, x: Recorded) -> tuple[Recorded, tuple[int, int]]:
+    """A few low bits of one line, or of several."""
+    x = build.number(x)
+    size, bits = x.type.size, int(rng.integers(1, 5))
+    if size < 2:
+        raise PlanError("nothing to sort")
+    lines = int(rng.choice([n for n in range(1, 6) if not size % n]))
+    planes = x.graph.node("bits", (x,), BitCount(bits))
+    return x.graph.node("reshape", (planes,), NewShape((bits, lines, size // lines))), (lines, size // lines)
+
+
+def _sort(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
+    (keys, (lines, length)), y = _keys(rng, x), build.number(y)
+    rows = y.graph.node("reshape", (y,), NewShape((1, lines, length)))
+    return y.graph.node("reshape", (y.graph.node("sort", (keys, rows)),), NewShape(y.type.shape))
+
+
+def _orders(rng: Any, x: Recorded, y: Recorded) -> tuple[Recorded, tuple[int, int]]:
+    """A permutation by keys, its inverse, or one behind another."""
+    (keys, shape), graph = _keys(rng, x), x.graph
+    order = graph.node("sort_order", (keys,))
+    way = int(rng.integers(4))
+    if way == 1:
+        order = graph.node("invert_order", (order,))
+    elif way == 2:
+        order = graph.node("compose_orders", (order, order))
+    elif way == 3 and build.number(y).type.size == shape[0] * shape[1]:
+        planes = graph.node("bits", (build.number(y),), BitCount(2))
+        other = graph.node("sort_order", (graph.node("reshape", (planes,), NewShape((2, *shape))),))
+        order = graph.node("compose_orders", (order, other))
+    return order, shape
+
+
+def _move(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
+    (order, (lines, length)), y = _orders(rng, x, y), build.number(y)
+    rows = y.graph.node("reshape", (y,), NewShape((1, lines, length)))
+    moved = y.graph.node("move", (order, rows), Undoing(bool(rng.integers(2))))
+    return y.graph.node("reshape", (moved,), NewShape(y.type.shape))
+
+
+def _places(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
+    order, _ = _orders(rng, x, y)
+    places = x.graph.node("order_places", (order,), Undoing(bool(rng.integers(2))))
+    return x.graph.node("reshape", (places,), NewShape((places.type.size,)))
+
+
 def _loop(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
     """Two passes over a value whose declared bounds are false."""
     x, y = build.number(x), build.number(y)
@@ -229,4 +289,9 @@ MAKERS: dict[str, Any] = {
     "loop": _loop,
     "clip": _clip,
     "lookup": _lookup,
+    "bits": _bits,
+    "count": _count,
+    "sort": _sort,
+    "move": _move,
+    "order_places": _places,
 }

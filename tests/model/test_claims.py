@@ -83,7 +83,8 @@ def test_plans_are_of_every_kind() -> None:
             names[op.operation.name] = names.get(op.operation.name, 0) + 1
         streamed += isinstance(split(drawn.plan, dict.fromkeys(drawn.inputs, drawn.rows)), Streamed)
     wanted = ["rescale", "round", "lift", "bound", "multiply_within", "normalise", "negative", "less", "is_zero"]
-    wanted += ["inject", "sum", "contract", "matmul", "loop", "clip", "rename", "multiply"]
+    wanted += ["inject", "sum", "contract", "matmul", "loop", "clip", "rename", "multiply", "lookup"]
+    wanted += ["bits", "count", "sort", "sort_order", "move", "invert_order", "compose_orders", "order_places"]
     assert all(names.get(name, 0) >= 6 for name in wanted), names
     assert streamed >= 8
 
