@@ -17,7 +17,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final
 
-from tercet.array import elementwise, manipulation, statistics
+from tercet.array import elementwise, manipulation, quantiles, statistics
 from tercet.array.core import SecretArray
 from tercet.array.decimals import DecimalArray, decimal_of
 from tercet.array.nullable import NullableArray, kept, split
@@ -215,6 +215,21 @@ class Group:
             plain = elementwise.where(group._mask, plain, hi if least else lo)
         found = self._cell(((statistics.min if least else statistics.max)(plain),), lambda found: meant(found[0]))
         return joined(found, group.some(), lambda value, there: value if there else None)
+
+    def quantile(self, values: SecretArray, q: float) -> Cell:
+        """The quantile between the two values next to it; NaN of no rows."""
+        values, group = self.of(values)
+        if not group._rows:
+            return self._cell((), lambda _: math.nan)
+        # decimals are stored as integers, between two of which lie fractions
+        plain, power = (values.integers, 10**values.digits) if isinstance(values, DecimalArray) else (values, 1)
+        if group._mask is not None:
+            found = quantiles.quantile(NullableArray.of_values(plain, group._mask), q)
+            plain, _ = split(found)
+        else:
+            plain = quantiles.quantile(plain, q)
+        cell = group._cell((plain,), lambda found: float(Fraction(found[0]) / power))
+        return joined(cell, group.some(), lambda value, there: value if there else math.nan)
 
 
 def _exactly(values: SecretArray) -> tuple[SecretArray, Callable[[Any], Any]]:

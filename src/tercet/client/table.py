@@ -86,6 +86,26 @@ class Groups:
         """The standard deviation of each column in each group, as `var`."""
         return self._asked(columns, lambda group, values: group.variance(values, ddof, root))
 
+    def median(self, columns: str | Sequence[str] | None = None) -> pd.DataFrame:
+        """The median of each column in each group, as `quantile`."""
+        return self.quantile(0.5, columns)
+
+    def quantile(self, q: float = 0.5, columns: str | Sequence[str] | None = None) -> pd.DataFrame:
+        """The public quantile q of each column in each group, between the two values next to it; NaN where no row is in
+        it. Nothing but the quantiles is revealed, each of which rests on all rows, but may be the value of one."""
+        if isinstance(q, bool) or not isinstance(q, int | float) or not 0 < q < 1:
+            raise InputError(f"a quantile of groups is one number between 0 and 1, not {q!r}", hint="0.5 is the median")
+        return self._asked(columns, lambda group, values: group.quantile(values, q))
+
+    def min(self, columns: str | Sequence[str] | None = None) -> NoReturn:
+        """Refused: the least value is that of one row."""
+        raise TypeError(
+            "the least and the greatest value of a group are those of single rows: ask for quantile(0.05) and "
+            "quantile(0.95), or, if the policy lets single rows through, tercet.array.segment_min(x, column, size)"
+        )
+
+    max = min
+
     def describe(self, columns: str | Sequence[str] | None = None) -> pd.DataFrame:
         """Of each group the count, and of each column the sum and the mean, as one job."""
         names = self._names(columns)
