@@ -120,7 +120,7 @@ def test_refusals(session: TrioSession, net: tercet.Session) -> None:
         (lambda: p.apply(session.share([1, 2], bounds=(0, 3))), ValueError, "3 places"),
         (lambda: p.apply(x, session.share([1, 2], bounds=(0, 3))), ValueError, "one length"),
         (lambda: p.compose(x), TypeError, "permutation"),
-        (lambda: p.compose(Permutation.drawn(session, 4)), ValueError, "one session and length"),
+        (lambda: p.compose(Permutation.drawn(session, 4)), ValueError, "one session, shape"),
         (lambda: Permutation.drawn(session, True), TypeError, "number of places"),
         (lambda: net.permutation(-1), TypeError, "number of places"),
         (lambda: list(p), TypeError, "indices"),
@@ -150,3 +150,46 @@ def test_rows_of_no_elements_ride_along() -> None:
     assert order.apply(none, keys)[1].reveal().tolist() == [1, 2, 3]
     only = tc.Permutation.argsort(session.share([5], bounds=(0, 9)))
     assert only.indices().reveal().tolist() == only.invert().indices().reveal().tolist() == [0]
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (2, 1, 4), (1, 1), (0, 3), (3, 0), (2, 70)])
+def test_a_permutation_of_each_line(shape: tuple[int, ...]) -> None:
+    session, rng = TrioSession(parties=True), np.random.default_rng(6)
+    keys, values = rng.integers(-2, 3, shape), rng.integers(-99, 99, shape) / 4
+    secret, other = session.share(keys, bounds=(-2, 2)), session.share(values, bounds=(-30, 30))
+    for axis in range(len(shape)):
+        order = np.argsort(keys, axis=axis, kind="stable")
+        p = tc.Permutation.argsort(secret, axis=axis)
+        twice = np.take_along_axis(order, order, axis)
+        first, second, flags = p.apply(secret, other, secret > 0)
+        cases = [
+            (first, np.take_along_axis(keys, order, axis)),
+            (second, np.take_along_axis(values, order, axis)),
+            (flags, np.take_along_axis(keys > 0, order, axis)),
+            (p.indices(), order),
+            (p.invert().indices(), np.argsort(order, axis=axis)),
+            (p.invert().apply(p.apply(other, axis=axis)), values),
+            (p.compose(p).apply(other), np.take_along_axis(values, twice, axis)),
+            (p.compose(p.invert()).apply(other), values),
+        ]
+        for found, (_, expected) in zip(tc.reveal(*(one for one, _ in cases)), cases, strict=True):
+            assert np.array_equal(found, expected)
+    falling = tc.Permutation.argsort([other, secret], descending=True)
+    expected = np.take_along_axis(values, np.lexsort([-values, -keys], axis=-1), -1)
+    assert np.array_equal(falling.apply(other).reveal(), expected)
+    assert repr(falling).startswith("Permutation(") and len(falling) == shape[-1]
+
+
+def test_a_permutation_of_each_line_moves_arrays_of_its_shape() -> None:
+    session = TrioSession()
+    x = session.share(np.arange(6).reshape(2, 3))
+    p = tc.Permutation.argsort(x)
+    with pytest.raises(ValueError, match=r"of its shape \(2, 3\) along axis 1"):
+        p.apply(x[0])
+    with pytest.raises(ValueError, match="along axis 1"):
+        p.apply(x, axis=0)
+    with pytest.raises(ValueError, match="shape and axis are composed"):
+        p.compose(tc.Permutation.argsort(x, axis=0))
+    same = tc.Permutation.argsort(session.share(np.full((2, 3), 7), bounds=(7, 7)))
+    assert np.array_equal(same.apply(x).reveal(), np.arange(6).reshape(2, 3))
+    assert np.array_equal(p.persist().apply(x).reveal(), np.arange(6).reshape(2, 3))

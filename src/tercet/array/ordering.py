@@ -173,25 +173,41 @@ def sort_by(keys: Any, *arrays: SecretArray, descending: bool = False) -> tuple[
     return riding(arrays, lambda rows: rows.graph.node("sort", (planes, rows)))
 
 
-def key_planes(keys: Sequence[SecretArray], descending: bool) -> Recorded | None:
-    """The bits of secret lines of keys, of which the last counts first; None if all are alike."""
-    return joined_keys([keys_of(key, 0, descending) for key in keys])
+def key_planes(keys: Sequence[SecretArray], descending: bool, place: int = 0) -> Recorded | None:
+    """The bits of the lines of keys along an axis, of which keys the last counts first; None if all are alike."""
+    return joined_keys([keys_of(key, place, descending) for key in keys])
 
 
-def riding(arrays: Sequence[SecretArray], move: Callable[[Recorded], Recorded]) -> tuple[SecretArray, ...]:
-    """Arrays of one length, their rows (first axis) moved together: `move` takes and gives (rows, 1, places)."""
-    length, several = arrays[0].shape[0], [x._parts() for x in arrays]
+def riding(
+    arrays: Sequence[SecretArray], move: Callable[[Recorded], Recorded], place: int | None = None
+) -> tuple[SecretArray, ...]:
+    """Arrays of one length, their rows (first axis) moved together: `move` takes and gives (rows, 1, places). Or arrays
+    of one shape and each of their lines along an axis: then (arrays, lines, places)."""
+    several = [x._parts() for x in arrays]
     parts = [part for one in several for part in one]
     nodes = [numbers_of(part) for part in parts]
-    columns = [movement.reshape(node, (length, node.type.size // length)) for node in nodes]
-    rows = [movement.reshape(movement.permute(x, (1, 0)), (x.type.shape[1], 1, length)) for x in columns]
+    lined = [_in_rows(node) if place is None else _one_row(in_lines(node, place)) for node in nodes]
     moved = []
-    for x, part in zip(parts, carried(rows, move), strict=True):
-        column = movement.permute(movement.reshape(part, (part.type.shape[0], length)), (1, 0))
-        here = SecretArray._new(x._session, movement.reshape(column, x.shape), x._divisor)
+    for x, part in zip(parts, carried(lined, move), strict=True):
+        if place is None:
+            back = movement.reshape(movement.permute(movement.reshape(part, part.type.shape[::2]), (1, 0)), x.shape)
+        else:
+            back = from_lines(movement.reshape(part, part.type.shape[1:]), x.shape, place)
+        here = SecretArray._new(x._session, back, x._divisor)
         moved.append(as_type(here, bools) if x._type.is_bool else x._again(here))
     following = iter(moved)
     return tuple(x._rebuilt([next(following) for _ in one]) for x, one in zip(arrays, several, strict=True))
+
+
+def _in_rows(x: Recorded) -> Recorded:
+    """(rows, 1, places): what belongs to each place of the first axis."""
+    length = x.type.shape[0]
+    columns = movement.permute(movement.reshape(x, (length, x.type.size // length)), (1, 0))
+    return movement.reshape(columns, (columns.type.shape[0], 1, length))
+
+
+def _one_row(lines: Recorded) -> Recorded:
+    return movement.reshape(lines, (1, *lines.type.shape))
 
 
 def arranged(planes: Recorded, rows: Sequence[Recorded]) -> list[Recorded]:
