@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.array import elementwise, given, movement
-from tercet.array.core import SecretArray, apply, operand, shape_of
+from tercet.array.core import SecretArray, apply, shape_of
 from tercet.array.creation import as_type
 from tercet.array.dispatch import array_function
 from tercet.array.manipulation import concat
-from tercet.array.present import filled, numbers_of
+from tercet.array.present import filled, numbers_of, zeroed
 from tercet.errors import PlanError
 from tercet.plan.record import build, counting, edges, logic
 from tercet.plan.record.build import Operand
@@ -265,11 +265,15 @@ def bincount(x: SecretArray, weights: Any = None, minlength: int = 0) -> SecretA
     if weights is None:
         found = counts_of_bins(bits, there)
     else:
-        each = operand(weights)
+        weights = zeroed(weights) if isinstance(weights, SecretArray) else weights
+        each = numbers_of(weights) if isinstance(weights, SecretArray) else public_array(weights)
         line = movement.reshape(each, (1, x.size)) if isinstance(each, Recorded) else each.reshape(1, -1)
         found = movement.reshape(sums_of_bins(bits, line, there), (1 << len(bits),))
     found = movement.cut(found, [slice(0, min(length, node.type.hi + 1))])
-    result = SecretArray._new(x._session, found)
+    if isinstance(weights, SecretArray):
+        result = weights._again(SecretArray._new(x._session, found, weights._divisor))
+    else:
+        result = SecretArray._new(x._session, found)
     missing = length - found.type.shape[0]
     return result if not missing else concat([result, np.zeros(missing, dtype=np.int64)])
 

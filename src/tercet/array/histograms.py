@@ -15,6 +15,7 @@ from tercet.array.core import SecretArray, session_of, shape_of
 from tercet.array.counting import MAX_BINS, is_stored
 from tercet.array.dispatch import array_function
 from tercet.array.manipulation import concat
+from tercet.array.present import zeroed
 from tercet.errors import PlanError
 from tercet.plan.record import build, counting, edges, logic
 from tercet.plan.record.graph import Recorded
@@ -148,7 +149,9 @@ def histogram(
     hot = _hot(x.reshape(-1), found)
     if weights is None:
         return SecretArray._new(x._session, counting.count(hot, (1,))), x._named(found)
-    flat = weights.reshape(-1) if isinstance(weights, SecretArray) else given.array(weights, "weights").reshape(-1)
+    flat = (
+        zeroed(weights).reshape(-1) if isinstance(weights, SecretArray) else given.array(weights, "weights").reshape(-1)
+    )
     return linalg.matmul(SecretArray._new(x._session, hot), flat), x._named(found)
 
 

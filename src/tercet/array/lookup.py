@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tercet.array import elementwise, movement
-from tercet.array.core import SecretArray, operand, session_of
+from tercet.array.core import SecretArray, session_of
+from tercet.array.opaque import OpaqueArray
 from tercet.plan.record import build, counting
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import public_array
@@ -27,11 +28,20 @@ def lookup(table: Any, indices: SecretArray, *, axis: int = 0) -> SecretArray:
     rounded to 16 fractional bits. A secret table of c elements an entry takes 2 sqrt(n) + c (sqrt(n) + 1) words, about
     20 rounds; so does a public one of many elements, for c words in place of that. Exact. Nothing is opened; each
     result depends on its place and, of a secret table, on all its entries. Its bounds are those of a public table's
-    entries; else those of a sum of all of them, which `assume` narrows.
+    entries; else those of a sum of all of them, which `assume` narrows. Decimals, dates and categories stay what they
+    are, and what is read at a missing place is missing.
     TypeError for places that are not secret integers, ValueError for a table of no entries or of more than 65,536.
     """
     if not isinstance(indices, SecretArray):
         raise TypeError("lookup takes secret indices; public ones go into brackets, or into take")
+    if isinstance(table, OpaqueArray):
+        return table._rebuilt([_alike(part, lookup(part, indices, axis=axis)) for part in table._parts()])
+    numbers, there = indices._ranked(ordered=False)
+    if numbers is not indices:
+        before = (1,) * movement.normal_axis(axis, np.ndim(table))
+        read = lookup(table, numbers, axis=axis)
+        behind = (1,) * (read.ndim - len(before) - indices.ndim)
+        return indices._with_gaps(read, None if there is None else there.reshape((*before, *indices.shape, *behind)))
     places = SecretArray._new(indices._session, build.number(indices._node))
     if indices._divisor != 1 or places._type.kind is not ValueKind.INT:
         raise TypeError("indices are secret integers: floor or round them first")
@@ -54,7 +64,18 @@ def lookup(table: Any, indices: SecretArray, *, axis: int = 0) -> SecretArray:
     found = movement.reshape(found, (*rest, *indices.shape))
     ndim = len(rest)
     moved = [*range(place), *range(ndim, ndim + indices.ndim), *range(place, ndim)]
-    return SecretArray._new(session, movement.permute(found, moved))
+    node = movement.permute(found, moved)
+    return _kept(source, node) if isinstance(source, SecretArray) else SecretArray._new(session, node)
+
+
+def _alike(part: SecretArray, found: SecretArray) -> SecretArray:
+    """Bools again, if the elements that were read are some."""
+    return found != 0 if part._type.is_bool else found
+
+
+def _kept(source: SecretArray, node: Recorded) -> SecretArray:
+    """Elements of an array: decimals stay decimals, and what is still to be divided stays so."""
+    return source._again(SecretArray._new(source._session, node, source._divisor))
 
 
 def _multiplied(places: Recorded, source: Any, order: list[int], shape: tuple[int, int]) -> Recorded:
@@ -66,7 +87,7 @@ def _multiplied(places: Recorded, source: Any, order: list[int], shape: tuple[in
     width = low.type.shape[0]
     rows = (1 if high is None else high.type.shape[0]) * width
     if isinstance(source, SecretArray):
-        lines = movement.reshape(movement.permute(settle(build.number(operand_node(source))), order), shape)
+        lines = movement.reshape(movement.permute(settle(build.number(source._node)), order), shape)
         if rows > entries:
             nothing = build.broadcast_to(elementwise.zeros_of(lines), (rows - entries, shape[1]))
             lines = movement.concat([lines, nothing], 0)
@@ -93,10 +114,12 @@ def along_axis(x: SecretArray, indices: SecretArray, axis: int) -> SecretArray:
     nothing is opened. TypeError for places that are no integers, ValueError for lines of no elements or of more than
     65,536, and where other axes differ.
     """
+    if isinstance(x, OpaqueArray):
+        return x._rebuilt([_alike(part, along_axis(part, indices, axis)) for part in x._parts()])
     places = SecretArray._new(indices._session, build.number(indices._node))
     if indices._divisor != 1 or places._type.kind is not ValueKind.INT:
         raise TypeError("indices are secret integers: floor or round them first")
-    session = session_of(x, indices)
+    session_of(x, indices)
     if x.ndim != indices.ndim:
         raise ValueError(f"take_along_axis takes indices of as many axes as the array, not {indices.ndim} of {x.ndim}")
     place = movement.normal_axis(axis, x.ndim)
@@ -114,7 +137,7 @@ def along_axis(x: SecretArray, indices: SecretArray, axis: int) -> SecretArray:
     halves = [bits[: (len(bits) + 1) // 2], bits[(len(bits) + 1) // 2 :]]
     low, *high = [build.number(counting.one_hot(half)) for half in halves if half]
     width, groups = low.type.shape[0], high[0].type.shape[0] if high else 1
-    table = movement.reshape(movement.permute(settle(build.number(operand_node(x))), order), (length, lines))
+    table = movement.reshape(movement.permute(settle(build.number(x._node)), order), (length, lines))
     if groups * width > length:
         nothing = build.broadcast_to(elementwise.zeros_of(table), (groups * width - length, lines))
         table = movement.concat([table, nothing], 0)
@@ -125,11 +148,4 @@ def along_axis(x: SecretArray, indices: SecretArray, axis: int) -> SecretArray:
     found = build.contract(found, high[0], (0,)) if high else movement.reshape(found, (wanted, lines))
     moved = movement.reshape(settle(found), (wanted, *rest))
     back = movement.permute(moved, [*range(1, place + 1), 0, *range(place + 1, x.ndim)])
-    return SecretArray._new(session, back)
-
-
-def operand_node(x: SecretArray) -> Recorded:
-    """What a secret table holds, its divisor taken in."""
-    node = operand(x)
-    assert isinstance(node, Recorded)
-    return node
+    return _kept(x, back)

@@ -70,5 +70,5 @@ def put(x: SecretArray, indices: Any, values: Any, /) -> SecretArray:
 
 def _shared(like: SecretArray, values: Any) -> SecretArray:
     """Public integers as a secret line."""
-    zeros = build.broadcast_to(elementwise.zeros_of(build.number(like._node)), values.shape)
+    zeros = build.broadcast_to(elementwise.zeros_of(build.number(like._ranked(ordered=False)[0]._node)), values.shape)
     return SecretArray._new(like._session, build.shared_integers(zeros, values.astype(np.int64)))

@@ -19,7 +19,7 @@ from tercet.array.counting import MAX_BINS, counts_of_bins, running, sums_of_bin
 from tercet.array.dispatch import array_function_beside
 from tercet.array.exact import Ratio
 from tercet.array.ordering import arranged, joined_keys, numbered, present_keys, sort_keys
-from tercet.array.present import filled, numbers_of
+from tercet.array.present import filled, numbers_of, zeroed
 from tercet.array.runs import begins, check_method, plain_rankdata, put_back, ranks_of_runs, starts
 from tercet.array.statistics import tournament
 from tercet.errors import PlanError
@@ -124,7 +124,7 @@ def segment_sum(x: SecretArray, groups: Any, size: int) -> SecretArray:
     Rows without a code count nowhere, as do missing values. After `jax.ops.segment_sum`.
     """
     length, number = _rows(x), _number_of_groups(size)
-    (codes, placed), x = _codes(groups, length), _zeroed(x)
+    (codes, placed), x = _codes(groups, length), zeroed(x)
     node = numbers_of(x)
     session_of(x, groups)
     rest = x.shape[1:]
@@ -134,16 +134,6 @@ def segment_sum(x: SecretArray, groups: Any, size: int) -> SecretArray:
     columns = movement.permute(movement.reshape(node, (length, math.prod(rest))), (1, 0))
     found = _of_size(sums_of_bins(_bits(codes), columns, placed), number)
     return x._again(SecretArray._new(x._session, movement.reshape(found, (number, *rest)), x._divisor))
-
-
-def _zeroed(x: SecretArray) -> SecretArray:
-    """Values to add up: 0 where they are missing."""
-    numbers, there = x._ranked(ordered=False)
-    x._elements(numbers)._node  # noqa: B018  (refused, if these are no numbers)
-    if there is None:
-        return x
-    zeros = filled(numbers_of(numbers), there._node, 0)
-    return numbers._again(SecretArray._new(x._session, zeros, numbers._divisor))
 
 
 @array_function_beside(_plain_count)
