@@ -223,10 +223,10 @@ def multiply(scope: Scope, x: Share, y: Share) -> Body[Share]:
 
     One round, one ring word a party and element. Exact modulo the ring. Semi-honest, one corruption; see `bilinear`.
     """
-    shape = x.shape
+    shape, size = x.shape, x.size
     x, y = x.flat(), y.flat()
-    if 0 < x.size < cut_from(PIECE, scope.balance):
-        result = yield from bilinear(scope, Elementwise(x.ring, (x.size,)), x, y)
+    if 0 < size < cut_from(PIECE, scope.balance):
+        result = yield from bilinear(scope, Elementwise(x.ring, (size,)), x, y)
         return result.reshape(shape)
     out = Share.empty(x.ring, (x.size,))
 

@@ -82,15 +82,15 @@ class Streams:
         `component` is a party's number, or ALL for the stream that all three parties know.
         """
         low = step << 8 | purpose
-        address = (component, instance, low)
         used = self._used
-        if address in used:
+        before = len(used)
+        used.add((component, instance, low))
+        if len(used) == before:
             raise IntegrityError(
                 f"random stream address reused: component {int(component)}, instance {instance:#x}, step {step}, "
                 f"purpose {purpose.name}",
                 hint="this is a defect in a protocol; start a new job",
             )
-        used.add(address)
         size = out.nbytes
         if self._note is not None:
             self._note(component, instance, step, purpose, size)

@@ -187,12 +187,8 @@ class Endpoint(ABC):
         sent = box.sent
         if key in sent:
             raise violation(f"an address was used twice for sending to {self.names[to]}", self.me, *address)
-        if isinstance(payload, list):
-            views = [as_bytes(part) for part in payload]
-            nbytes = sum([len(view) for view in views])
-        else:
-            view = as_bytes(payload)
-            views, nbytes = [view], len(view)
+        views = [as_bytes(part) for part in payload] if isinstance(payload, list) else (as_bytes(payload),)
+        nbytes = len(views[0]) if len(views) == 1 else sum([len(view) for view in views])
         link = self._link
         ready_at = 0.0 if link is None else link.stamp(self.me, to, nbytes + HEADER_BYTES)
         self._transmit(to, header_of((1, element, job, operation, step, depth, ready_at, nbytes)), *views)

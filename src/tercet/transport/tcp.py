@@ -41,6 +41,7 @@ _RECEIVE_BYTES = 1 << 19
 _RECEIVES_PER_TURN = 4
 _MAX_SLEEP_S = 3600.0
 _MESSAGE = FrameKind.MESSAGE
+_POLLOUT = select.POLLOUT
 _UINT8 = np.dtype(np.uint8)
 
 
@@ -201,9 +202,9 @@ class TcpEndpoint(Endpoint):
             events = self._sleep(timeout)
         for fd, event in events:
             connection = self._by_fd[fd]
-            if event & ~select.POLLOUT:
+            if event != _POLLOUT:
                 self._read(connection)
-            if event & select.POLLOUT and connection.open:
+            if event & _POLLOUT and connection.open:
                 self._write(connection)
 
     def _sleep(self, timeout: float) -> list[tuple[int, int]]:
@@ -303,9 +304,19 @@ class TcpEndpoint(Endpoint):
             if header[0] == _MESSAGE:
                 if nbytes > self.limits.message_bytes:
                     self.check_length(peer, header)
-                slot = self._admit(peer, header)
+                try:
+                    slot = self.inbox.admit(peer, header) or _DROPPED
+                except ProtocolViolation as error:
+                    # what may not be received is dropped and complained of, the stream goes on
+                    self.complain(error)
+                    slot = _DROPPED
                 if slot is _DROPPED:
                     body = scratch
+                elif slot.payload is None and filled - position >= nbytes:
+                    slot.payload = np.frombuffer(bytearray(scratch[position : position + nbytes]), _UINT8)
+                    position += nbytes
+                    self.complete(peer, header, slot)
+                    continue
                 else:
                     payload = slot.payload
                     if payload is None:
@@ -314,9 +325,7 @@ class TcpEndpoint(Endpoint):
             else:
                 self.check_length(peer, header)
                 body = memoryview(bytearray(nbytes))
-            have = filled - position
-            if have >= nbytes:
-                have = nbytes
+            have = min(nbytes, filled - position)
             if have and slot is not _DROPPED:
                 body[:have] = scratch[position : position + have]
             position += have
@@ -324,22 +333,11 @@ class TcpEndpoint(Endpoint):
                 connection.header, connection.slot, connection.body = header, slot, body
                 connection.position = have
                 break
-            if slot is None or slot is _DROPPED:
-                self._finish(peer, header, slot, body)
-            else:
-                self.complete(peer, header, slot)
+            self._finish(peer, header, slot, body)
         rest = filled - position
         if rest and position:
             scratch[:rest] = bytes(scratch[position:filled])
         connection.filled = rest
-
-    def _admit(self, peer: SessionPeer, header: FrameHeader) -> Slot:
-        """Check a message's address; what may not be received is dropped and complained of, the stream goes on."""
-        try:
-            return self.inbox.admit(peer, header) or _DROPPED
-        except ProtocolViolation as error:
-            self.complain(error)
-            return _DROPPED
 
     def _finish(self, peer: SessionPeer, header: FrameHeader, slot: Slot | None, body: memoryview) -> None:
         """A frame is here whole."""
