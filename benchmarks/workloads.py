@@ -115,7 +115,7 @@ WORKLOADS = (
     Workload("matrix product 128^3, fixed", 128, 0.005, matrix_product, 15, peer_s=0.049),
     Workload("X'X and X'y, 100,000 x 10", 100_000, 0.04, moments, peer_s=0.64),
     Workload("LinearRegression, 100,000 x 10", 100_000, 0.4, regression),
-    Workload("1,000 dependent products", 1000, 0.15, dependent_products, peer_s=0.905),
+    Workload("1,000 dependent products", 1000, 0.1, dependent_products, peer_s=0.905),
     Workload("divisions", 100_000, 0.2, divisions, peer_s=0.80),
     Workload("products, ring 128", 10_000_000, 0.7, wide_products, 3),
     Workload("matrix product 1000^3, ring 128", 1000, 1.6, wide_matrix_product, 3),
