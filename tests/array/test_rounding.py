@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tercet as tc
+from plan_trio import TrioSession
 from tercet.array.core import SecretArray
 from tercet.errors import ConfigError
 from tercet.plan.plan import OutputKind, Plan
@@ -100,3 +101,31 @@ def test_a_coin_rounds_what_a_local_session_keeps() -> None:
 def test_an_unknown_rounding_is_refused() -> None:
     with pytest.raises(ConfigError, match="rounding 'up' is not known"):
         tc.local(rounding="up")
+
+
+CHOSEN = {
+    "max(log(x), 0)": (lambda x, xp: np.maximum(xp.log(x), 0), lambda x: np.maximum(np.log(x), 0)),
+    "|log(x)|": (lambda x, xp: abs(xp.log(x)), lambda x: np.abs(np.log(x))),
+    "min(log(x), 1/2) repeated": (lambda x, xp: np.minimum(xp.log(x), 0.5)[None, ::-1], None),
+    "held": (lambda x, xp: np.clip(xp.log(x), -0.25, 0.25), lambda x: np.clip(np.log(x), -0.25, 0.25)),
+    "the greater of two": (
+        lambda x, xp: np.maximum(xp.log(x), xp.sqrt(x) - 1),
+        lambda x: np.maximum(np.log(x), np.sqrt(x) - 1),
+    ),
+    "where": (lambda x, xp: np.where(xp.log(x) > 0, xp.log(x), 0.125), lambda x: np.where(x > 1, np.log(x), 0.125)),
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_what_is_chosen_among_rounded_values_is_the_nearest_when_revealed(name: str) -> None:
+    """The same number every time, whatever the coins."""
+    program, true = CHOSEN[name]
+    values = np.round(np.linspace(0.3, 3, 200) * 65536) / 65536
+    found = []
+    for seed in (1, 2):
+        session = TrioSession(parties=True, seed=seed)
+        found.append(program(session.share(values, bounds=(0.25, 4)), tc).reveal())
+        assert not any(op.operation.name == "rescale" for op in session.plans[-1].operations)
+    assert np.array_equal(*found)
+    if true is not None:
+        assert np.max(np.abs(found[0] - true(values))) * 65536 < 0.55

@@ -11,6 +11,7 @@ import pytest
 
 import tercet.array as tc
 from plan_trio import TrioSession
+from tercet import special
 from tercet.plan.bounds.extremes import difference, reaches_zero
 from tercet.plan.bounds.relations import quotient_limit
 from tercet.plan.network import LAN
@@ -109,6 +110,60 @@ def test_they_hold_and_are_proven(name: str, seed: int) -> None:
     assert not any(op.type.claimed for op in read.operations)
     if reason is not None:
         assert reason.number in [getattr(op.attrs, "reason", None) for op in read.operations]
+
+
+ROWS = 100_000
+LARGE: dict[str, tuple[Callable[[Any, Any, Any], Any], tuple[float, float]]] = {
+    "scores": (lambda t, x, y: (x - x.mean()) / x.std(), (-ROWS, ROWS)),
+    "squares of scores": (lambda t, x, y: ((x - x.mean()) / x.std()) ** 2, (0, ROWS)),
+    "softmax": (lambda t, x, y: np.exp(x - x.max()) / np.exp(x - x.max()).sum(), (0, 1)),
+    "cosine": (lambda t, x, y: x @ y / (np.linalg.norm(x) * np.linalg.norm(y)), (-1, 1)),
+    "correlation": (
+        lambda t, x, y: (
+            ((x - x.mean()) * (y - y.mean())).sum()
+            / (np.sqrt(((x - x.mean()) ** 2).sum() * ((y - y.mean()) ** 2).sum()))
+        ),
+        (-1, 1),
+    ),
+    "correlation of scores": (
+        lambda t, x, y: (((x - x.mean()) / x.std()) * ((y - y.mean()) / y.std())).mean(),
+        (-1, 1),
+    ),
+    "correlations": (lambda t, x, y: np.corrcoef(t, rowvar=False), (-1, 1)),
+    "r squared": (
+        lambda t, x, y: (
+            ((x - x.mean()) * (y - y.mean())).mean() ** 2
+            / (((x - x.mean()) ** 2).mean() * ((y - y.mean()) ** 2).mean())
+        ),
+        (0, 1),
+    ),
+    "to the range": (lambda t, x, y: (x - x.min()) / (x.max() - x.min()), (0, 1)),
+    "logistic gradient": (
+        lambda t, x, y: t.T @ (special.expit(np.clip(x, -8, 8)) - (y > 0)) / ROWS,
+        (-(2.0**20), 2.0**20),
+    ),
+    "step of k means": (
+        lambda t, x, y: (x * (abs(x - 1) < abs(x + 1))).sum() / (abs(x - 1) < abs(x + 1)).sum(),
+        (-(2.0**20), 2.0**20),
+    ),
+    "entropy of a histogram": (
+        lambda t, x, y: special.entr((np.floor(x / 8)[:, None] == np.arange(-2, 2)).mean(axis=0)).sum(),
+        (-0.01, 4.01),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_hundred_thousand_rows_at_default_bounds(name: str) -> None:
+    """They are recorded without `assume`, and nothing is a claim."""
+    program, (lo, hi) = LARGE[name]
+    session, side = TrioSession(), 2.0**20
+    t, x, y = (session.share(np.zeros((ROWS, *rest)), bounds=(-side, side)) for rest in ((3,), (), ()))
+    found = program(t, x, y)
+    assert not found.node.type.claimed
+    low, high = found.bounds
+    slack = 8 * LAST * max(1, hi)
+    assert lo - slack <= low <= high <= hi + slack, (low, high)
 
 
 def test_what_only_looks_like_it_is_none() -> None:
@@ -218,6 +273,19 @@ def test_quotients_that_are_not_within_1() -> None:
         ((x * b).sum(axis=0), (~b).sum(axis=0)),
     ):
         assert quotient_limit(a.node, c.node) is None
+
+
+@pytest.mark.parametrize("frac_bits", [16, 20, 24, 40])
+def test_entropies(frac_bits: int) -> None:
+    session, last = TrioSession(), 2.0**-frac_bits
+    x = session.share(np.array([0.0, 0.25, np.exp(-1), 1]), bounds=(0, 1), frac_bits=frac_bits)
+    y = session.share(np.array([0.5, 0.25, 0.3, 1]), bounds=(0, 1), frac_bits=frac_bits)
+    for found in (special.entr(x), -special.xlogy(x, x), -(x * np.log(x))):
+        lo, hi = found.bounds
+        assert -4 * last <= lo and np.exp(-1) <= hi <= np.exp(-1) + 4 * last and not found.node.type.claimed
+        assert np.max(np.abs(found.reveal() - [0, 0.25 * np.log(4), np.exp(-1), 0])) <= 4 * last + 1e-9
+    for other in (special.xlogy(y, x), y * np.log(x), x * np.log(y), x * np.log2(x), x[::-1] * np.log(x)):
+        assert other.bounds[0] < -0.45
 
 
 def test_mixtures() -> None:

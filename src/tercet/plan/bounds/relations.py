@@ -16,6 +16,7 @@ from tercet.plan.bounds.extremes import chosen_difference, difference, reaches_z
 from tercet.plan.bounds.matrices import matrix_product, picked
 from tercet.plan.bounds.moments import (
     DEPTH,
+    are_one,
     cauchy,
     dot_of,
     is_aligned,
@@ -26,10 +27,11 @@ from tercet.plan.bounds.moments import (
 )
 from tercet.plan.bounds.roots import is_unit, limit_of, over_root
 from tercet.plan.bounds.terms import Bounds, Term, before_reshapes, is_same, places_of, same_integer
+from tercet.plan.table import real
 from tercet.plan.table.attributes import Approximation, Axes, Contraction, Rounding, shift_of
 from tercet.plan.table.operation import Algebra, Flow, rescaled
-from tercet.plan.table.ops_functions import least_of_zero
-from tercet.plan.table.reasons import CHOSEN, DERIVED, DIAGONAL, NORMED, POWERS, Reason
+from tercet.plan.table.ops_functions import least_of_zero, logarithm_off
+from tercet.plan.table.reasons import CHOSEN, DERIVED, DIAGONAL, ENTROPY, NORMED, POWERS, Reason
 
 RELATED = frozenset(
     {
@@ -78,6 +80,8 @@ def reason_for(term: Term) -> Reason:
     if algebra is Algebra.ADD or algebra is Algebra.SUBTRACT:
         lo, hi = chosen_difference(term)
         return CHOSEN if lo > term.type.lo or hi < term.type.hi else DERIVED
+    if algebra is Algebra.MULTIPLY and _entropy(term) is not None:
+        return ENTROPY
     return _REASONS.get(algebra, DERIVED)
 
 
@@ -88,7 +92,9 @@ def _product(term: Term) -> Bounds | None:
     """A square, a sum of squares, or what is multiplied with 1 / sqrt(y)."""
     a, b = term.inputs
     if not is_same(a, b):
-        return _moment(term) if term.operation.algebra is Algebra.CONTRACT else over_root(term)
+        if term.operation.algebra is Algebra.CONTRACT:
+            return _moment(term)
+        return over_root(term) or _entropy(term)
     lo, hi = square(a.type.lo, a.type.hi)
     terms, shift = 1, shift_of(term.attrs)
     if term.operation.algebra is Algebra.CONTRACT:
@@ -96,6 +102,23 @@ def _product(term: Term) -> Bounds | None:
     if not shift and term.operation.algebra is Algebra.CONTRACT and (found := _moment(term)) is not None:
         return max(lo * terms, found[0]), min(hi * terms, found[1])
     return rescaled(terms * lo, terms * hi, shift) if shift else (terms * lo, terms * hi)
+
+
+def _entropy(term: Term) -> Bounds | None:
+    """Of x log x: not below -1/e, but for what the logarithm is off by where it is below 0."""
+    for x, factor in (term.inputs, term.inputs[::-1]):
+        plain, dropped, steps = unrounded(factor)
+        if plain.operation.algebra is not Algebra.LOGARITHM or not are_one(x, plain.inputs[0]) or x.type.lo < 0:
+            continue
+        argument = plain.inputs[0].type
+        bits = argument.frac_bits + plain.type.frac_bits - dropped
+        if bits < 0:
+            continue
+        off = (logarithm_off(argument, plain.attrs.of(Approximation)) >> dropped) + 1 + steps
+        lo = -real.power("exp", -1, 0, bits) - 2 - min(x.type.hi, 2 << argument.frac_bits) * off
+        shift = shift_of(term.attrs)
+        return max(term.type.lo, lo >> shift), term.type.hi
+    return None
 
 
 def square(lo: int, hi: int) -> Bounds:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tercet.errors import PlanError
 from tercet.plan.bounds.prove import is_proven
+from tercet.plan.bounds.terms import same_integer
 from tercet.plan.record.graph import Recorded
 from tercet.plan.table.attributes import Bounds, Rounding, Scale, Shift, StatedBounds, shift_of
 from tercet.plan.table.operation import Algebra, Flow
@@ -17,6 +18,22 @@ CHAIN_LENGTH = 8
 _MOVES = (Flow.RESHAPE, Flow.PERMUTE, Flow.SLICE, Flow.BROADCAST, Flow.TAKE)
 _SUMS = (Algebra.ADD, Algebra.SUBTRACT)
 _DERIVED = frozenset(reason.number for reason in (*FOUND, ZERO_TIMES))
+_EXACT = frozenset(
+    {
+        Algebra.ADD,
+        Algebra.SUBTRACT,
+        Algebra.NEGATE,
+        Algebra.READ,
+        Algebra.RING,
+        Algebra.NARROW,
+        Algebra.WHERE,
+        Algebra.SIGN,
+        Algebra.NOT,
+        Algebra.SHIFT_LEFT,
+    }
+)
+_CHOSEN = 48
+"""So many operations are looked at behind a choice."""
 _JOINED = 2
 """Through so many sums and concatenations, one in the other, is looked for what a coin rounds."""
 
@@ -107,12 +124,65 @@ def _reproducible(x: Recorded, joined: int) -> Recorded:
         smaller = x.type.size < source.type.size
         found = nearest(_again(source, after), excess) if smaller else _again(nearest(source, excess), after)
         return in_ring(found, x.type.ring)
+    chosen = _nearest_chosen(made)
+    if chosen is not None:
+        return in_ring(_again(chosen, after), x.type.ring)
     if not joined or not (made.operation.algebra in _SUMS or made.operation.rows is Flow.CONCAT):
         return x
     operands = tuple(_reproducible(operand, joined - 1) for operand in made.inputs)
     if all(new is old for new, old in zip(operands, made.inputs, strict=True)):
         return x
     return in_ring(_again(made.graph.node(made.operation.name, operands, made.attrs), after), x.type.ring)
+
+
+def _nearest_chosen(x: Recorded) -> Recorded | None:
+    """What was chosen among rounded values, as max(log(x), 0) and |log(x)|, with the nearest in place of each: where it
+    is compared and where it is taken. None of anything else, and of what was chosen among more values than there are
+    results (a greatest element), or in more than a few steps."""
+    inner = same_integer(x)
+    parts = [inner, *(same_integer(one) for one in inner.inputs)] if inner.operation.algebra in _SUMS else [inner]
+    if not any(one.operation.algebra is Algebra.WHERE for one in parts):
+        return None
+    known: dict[int, Recorded] = {}
+    found = _with_nearest(x, x.type.size, known)
+    return None if found is None or found is x else found
+
+
+def _with_nearest(x: Recorded, most: int, known: dict[int, Recorded]) -> Recorded | None:
+    """The same expression of the nearest; None if it is too long, or rounds more elements than these."""
+    there = known.get(x.serial)
+    if there is not None:
+        return there
+    if len(known) >= _CHOSEN:
+        return None
+    found: Recorded | None = x
+    if x.operation.algebra is Algebra.RESCALE:
+        source, excess = x.inputs[0], shift_of(x.attrs)
+        while source.operation.algebra is Algebra.RESCALE:
+            source, excess = source.inputs[0], excess + shift_of(source.attrs)
+        found = in_ring(nearest(source, excess), x.type.ring) if source.type.size <= most else None
+    elif x.inputs and (x.operation.algebra in _EXACT or x.operation.rows in _MOVES):
+        operands = [_with_nearest(one, most, known) for one in x.inputs]
+        if any(one is None for one in operands):
+            return None
+        given = tuple(one for one in operands if one is not None)
+        if any(new is not old for new, old in zip(given, x.inputs, strict=True)):
+            found = _narrowed_again(x, given[0]) if x.operation.algebra is Algebra.NARROW else _anew(x, given)
+    if found is not None:
+        known[x.serial] = found
+    return found
+
+
+def _anew(x: Recorded, operands: tuple[Recorded, ...]) -> Recorded:
+    return x.graph.node(x.operation.name, operands, x.attrs)
+
+
+def _narrowed_again(x: Recorded, operand: Recorded) -> Recorded:
+    stated = x.attrs.of(StatedBounds)
+    lo, hi = max(stated.lo, operand.type.lo), min(stated.hi, operand.type.hi)
+    if (lo, hi) == (operand.type.lo, operand.type.hi):
+        return operand
+    return x.graph.node("bound", (operand,), StatedBounds(lo, hi, stated.reason))
 
 
 def _again(x: Recorded, steps: Sequence[Recorded]) -> Recorded:

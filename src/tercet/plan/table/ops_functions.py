@@ -158,6 +158,12 @@ def _placed(
     )
 
 
+def logarithm_off(x: Type, attrs: Approximation) -> int:
+    """By how many units of its last bit a natural logarithm may be another, as `infer` counts it."""
+    found = fitting("log", x, attrs, placed_shape("log", x, attrs.frac_bits))
+    return 1 << found.out_bits - found.precision.scale + SURE_BITS
+
+
 def root_slack(x: Type, attrs: Approximation) -> tuple[int, int]:
     """(k, u): 1 / sqrt of any element is computed as at most (1 + 2^-k) times itself, and u units more."""
     found = fitting("rsqrt", x, attrs, placed_shape("rsqrt", x, attrs.frac_bits))
