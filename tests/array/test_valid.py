@@ -381,6 +381,17 @@ def test_a_reduction_of_none_is_missing() -> None:
     assert np.ma.is_masked(masked.reveal())
 
 
+def test_what_is_ordered_without_what_is_invalid_is_valid() -> None:
+    y = tc.masked_invalid(tc.log(shared([-1.0, 2, 0, 1])))
+    found = tc.array.sort(y)
+    assert found.reveal(checked=True)[:2].tolist() == pytest.approx([0, np.log(2)], abs=1e-4)
+    assert found.reveal().mask.tolist() == [False, False, True, True]
+    assert plain(tc.valid(found)).all()
+    for one, wanted in ((tc.array.median(y), np.log(2) / 2), (y.max(), np.log(2)), (tc.array.argmin(y), 3)):
+        assert one.reveal(checked=True) == pytest.approx(wanted, abs=1e-4)
+        assert plain(tc.valid(one)).all()
+
+
 def test_a_missing_value_is_not_an_invalid_one() -> None:
     session = session_of()
     x = session.share([-1.0, 0, 4, 2], bounds=(-4, 4))

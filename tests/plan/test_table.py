@@ -139,6 +139,14 @@ def test_attributes_are_read_as_those_of_their_class() -> None:
     assert attributes.shift_of(attributes.Contraction((0,), 5)) == attributes.shift_of(attributes.Rounding(5)) == 5
 
 
+def test_operations_with_a_domain_say_what_they_take() -> None:
+    with_domain = [operation for operation in OPERATIONS if operation.domain]
+    assert {operation.name for operation in with_domain} >= {"log", "log2", "rsqrt", "quotient", "divide_whole", "tan"}
+    assert all(bool(operation.domain) == bool(operation.takes) for operation in OPERATIONS)
+    reasons = [reason for reason in BUILT_IN if reason.domain]
+    assert reasons and all(reason.rule is ProofRule.SELECTION for reason in reasons)
+
+
 # ---- variants ----
 
 

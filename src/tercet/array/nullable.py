@@ -144,7 +144,10 @@ class NullableArray(OpaqueArray):
         return NullableArray.of_values(self._numbers._rebuilt(parts[:-1]), parts[-1])
 
     def _ranked(self, *, ordered: bool = True) -> tuple[SecretArray, SecretArray | None]:
-        return self._numbers._ranked(ordered=ordered)[0], self._valid
+        numbers = self._numbers._ranked(ordered=ordered)[0]
+        if numbers._meaning() is not None:
+            numbers = kept(numbers, self._valid)  # what is mixed with others means something where it is missing, too
+        return numbers, self._valid
 
     def _elements(self, numbers: SecretArray, there: SecretArray | None = None) -> SecretArray:
         return self._with_gaps(self._numbers._elements(numbers), there)
