@@ -18,8 +18,7 @@ from tercet.plan.record.build import Operand, linear, multiply, negate, number
 from tercet.plan.record.functions import logarithms, meant, nominal_of
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import public_array
-from tercet.plan.record.scale import renamed
-from tercet.plan.table.attributes import StatedBounds
+from tercet.plan.record.scale import marked, renamed
 from tercet.plan.table.reasons import ENTROPY_DOMAIN, ZERO_TIMES
 
 _GUARD = 4
@@ -59,8 +58,7 @@ def kl_div(x: Operand, y: Operand) -> Recorded:
 
 def zero_times(product: Recorded) -> Recorded:
     """The product, marked as one that means something where its first factor is 0, whatever the logarithm is of."""
-    stated = StatedBounds(product.type.lo, product.type.hi, ZERO_TIMES.number)
-    return product.graph.node("bound", (product,), stated)
+    return marked(product, ZERO_TIMES)
 
 
 def _relative(x: Operand, y: Operand) -> Recorded:

@@ -23,7 +23,7 @@ from tercet.plan.record.build import (
 )
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import DEFAULT_FRAC_BITS, bool_constant, bounds_of, integers, number_constant, thresholds
-from tercet.plan.record.scale import at_scale, bounded, fitting_ring, in_ring, renamed
+from tercet.plan.record.scale import at_scale, bounded, fitting_ring, in_ring, marked, renamed
 from tercet.plan.table.attributes import Axis, AxisOrder, NewShape, Ranges
 from tercet.plan.table.operation import Algebra, broadcast_shapes
 from tercet.plan.table.reasons import SELECTED, Reason
@@ -293,7 +293,8 @@ def at_least(x: Recorded, least: int, reason: Reason = SELECTED) -> Recorded:
     difference = _minus(x, np.asarray(least))
     bit = logical_not(negative(difference))
     chosen = x.graph.node("add", (inject(bit, difference), difference.inputs[1]))
-    return bounded(chosen, least, max(x.type.hi, least), reason)
+    found = bounded(chosen, least, max(x.type.hi, least), reason)
+    return marked(found, reason) if found is chosen and reason.domain else found
 
 
 def at_most(x: Recorded, most: int, reason: Reason = SELECTED) -> Recorded:

@@ -239,6 +239,11 @@ def bounded(x: Recorded, lo: int, hi: int, reason: Reason) -> Recorded:
     return x.graph.node("bound", (x,), attrs)
 
 
+def marked(x: Recorded, reason: Reason) -> Recorded:
+    """The value under the bounds that it has, stated for a reason that says what it means (`plan.record.validity`)."""
+    return x.graph.node("bound", (x,), _stated(x, x.type.lo, x.type.hi, reason))
+
+
 def _stated(x: Recorded, lo: int, hi: int, reason: Reason) -> StatedBounds:
     if reason not in x.graph.reasons:
         raise ValueError(f"the reason {reason.number} ({reason.text}) was not declared when the session started")
