@@ -184,7 +184,7 @@ def _inside(node: Recorded, place: int) -> Recorded:
         case Domain.NOT_ZERO:
             return logic.logical_not(logic.stored_equal(_bare(x, signs=True), np.asarray(0), np.asarray(0)))
         case Domain.OFF_POLES:
-            # |tan x| <= 2^(f / 2), but for less than 2^-f of it, where |cos x| >= 2^-(f / 2)
+            # |tan x| <= 2^(f / 2), but for a relative 2^-(f / 2) of that, where |cos x| >= 2^-(f / 2)
             nominal = node.attrs.of(Approximation).frac_bits
             cosine = logic.absolute(sine(x, "cos"))
             return logic.logical_not(logic.stored_below(cosine, np.asarray(1 << cosine.type.frac_bits - nominal // 2)))
