@@ -189,8 +189,11 @@ def page(found: list[Measured], beside: dict[str, dict[str, tuple[float, float]]
         cells = [f"`{real.name}`", range_text(real), *(f"{m.largest:.2f}" for m in of), f"{mean:+.3f}"]
         table[real.name] = "| " + " | ".join(cells) + " |"
     for name, of_peers in beside.items():
-        if len(of_peers) > 1:
-            cells = [f"`{name}`", *(shown(of_peers.get(k)) for k in ("tercet", "float32", "spu", "crypten"))]
+        if len(of_peers) > 1 or name in others:
+            # of a peer that was not asked what it was before
+            old = others.get(name, "|" * 6).split("|")[2:-1]
+            new = [shown(of_peers.get(k)) for k in ("tercet", "float32", "spu", "crypten")]
+            cells = [f"`{name}`", *(one or kept.strip() for one, kept in zip(new, old, strict=True))]
             others[name] = "| " + " | ".join(cells) + " |"
     known = [real for real in functions() if real.name in table]
     text = [

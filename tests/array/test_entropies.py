@@ -14,6 +14,8 @@ import tercet as tc
 from function_sweeps import ACCURACY, kept, off, stored, swept, unclaimed
 from plan_trio import TrioSession
 from tercet.errors import PlanError
+from tercet.plan.plan import OutputKind
+from tercet.plan.record.compile import Wanted
 
 
 def _log(v: Any, frac_bits: int) -> Any:
@@ -90,8 +92,8 @@ def test_public_operands_and_zeros() -> None:
 
 def test_what_is_refused() -> None:
     session = TrioSession()
-    x = session.share(np.ones(2), bounds=(0, 2**40))
-    with pytest.raises(PlanError, match="narrower bounds for the number"):
+    x = session.share(np.ones(2), bounds=(0, 2**90))
+    with pytest.raises(PlanError, match="narrower bounds"):
         tc.special.entr(x)
     small = session.share(np.ones(2), bounds=(0, 2))
     for function in (tc.special.xlogy, tc.special.rel_entr):
@@ -101,9 +103,74 @@ def test_what_is_refused() -> None:
         tc.special.rel_entr(-1.0, small)
 
 
-@pytest.mark.parametrize(("frac_bits", "most"), [(16, 37), (20, 33), (24, 29), (40, 13)])
-def test_the_largest_numbers_are_those_that_are_said(frac_bits: int, most: int) -> None:
+LARGEST = {
+    "entr": {16: 82, 20: 74, 24: 66, 40: 35},
+    "xlogy": {16: 55, 20: 51, 24: 47, 40: 31},
+    "xlog1py": {16: 55, 20: 51, 24: 47, 40: 31},
+    "rel_entr": {16: 55, 20: 51, 24: 47, 40: 31},
+    "kl_div": {16: 55, 20: 51, 24: 47, 40: 18},
+}
+
+
+@pytest.mark.parametrize("frac_bits", ACCURACY)
+@pytest.mark.parametrize("name", LARGEST)
+def test_the_largest_numbers(name: str, frac_bits: int) -> None:
+    """Beside 1, where a logarithm is next to nothing, and beside each other, where both are the same."""
+    one, most = 1 << frac_bits, LARGEST[name][frac_bits]
+    hi, rng = (one << most) - 1, np.random.default_rng(most)
+    xs = swept(0, hi, 3, 160)
+    if name in ("rel_entr", "kl_div"):
+        apart = [*rng.integers(-5, 5, 40), *rng.integers(-one, one, 40)]
+        # about where it is 1, and where one of both ways is taken or the other
+        apart += [int(x**0.5 * one**0.5 * float(rng.normal(0, 2))) for x in xs[80:120]]
+        apart += [int(x * float(rng.uniform(-0.4, 0.4))) for x in xs[120:]]
+        ys = [min(max(x + int(d), 0), hi) for x, d in zip(xs, apart, strict=True)]
+        bounds = (0, hi)
+    else:
+        centre = 0 if name == "xlog1py" else one
+        ys = [centre + int(d) for d in (*rng.integers(-5, 5, 40), *(rng.normal(0, 0.1, 60) * one))]
+        ys, bounds = [*ys, *swept(centre - one, hi, 5, 60)], (centre - one, hi)
+    session = TrioSession(parties=True, seed=most)
+    x, y = stored(session, xs, (0, hi), frac_bits), stored(session, ys, bounds, frac_bits)
+    function = getattr(tc.special, name)
+    result = function(x) if name == "entr" else function(x, y)
+    found = kept(session, result)
+    assert unclaimed(session) and result.frac_bits == frac_bits
+    revealed = session.run([Wanted(result._node, OutputKind.REVEAL)])[0]
+    with mpmath.workdps(60):
+        pairs = [(mpmath.ldexp(a, -frac_bits), mpmath.ldexp(b, -frac_bits)) for a, b in zip(xs, ys, strict=True)]
+        of_one = [-a * _log(a, frac_bits) if a else mpmath.mpf(0) for a, _ in pairs]
+        wanted = of_one if name == "entr" else [TRUE[name](a, b, frac_bits) for a, b in pairs]
+        check(name, found, wanted, frac_bits, 2)
+        check(name, revealed, wanted, frac_bits, 0.75)
     session = TrioSession()
-    assert tc.special.entr(session.share(np.ones(2), bounds=(0, 2**most - 1), frac_bits=frac_bits)).shape == (2,)
-    with pytest.raises(PlanError, match="narrower bounds for the number"):
-        tc.special.entr(session.share(np.ones(2), bounds=(0, 2**most), frac_bits=frac_bits))
+    wide, other = (stored(session, [one], (0, 4 * hi), frac_bits) for _ in range(2))
+    with pytest.raises(PlanError, match="narrower bounds"):
+        function(wide) if name == "entr" else function(wide, other)
+
+
+def test_public_numbers_beside_large_ones() -> None:
+    session = TrioSession(parties=True)
+    large = np.array([2.0**36, 2.0**39, 12345678901.5, 0])
+    x, y = session.share(large, bounds=(0, 2**40)), session.share(np.array([1.0, 1.25, 0.5, 3]), bounds=(0, 8))
+    for function, given in (
+        ("xlogy", (large, y)),
+        ("rel_entr", (x, large * 1.0625 + 1)),
+        ("kl_div", (large + 1, x + 1)),
+    ):
+        ours, theirs = getattr(tc.special, function), getattr(scipy.special, function)
+        plain = [one if isinstance(one, np.ndarray) else one.reveal() for one in given]
+        wanted = theirs(*plain)
+        assert np.max(np.abs(ours(*given).reveal() - wanted) / np.maximum(1, np.abs(wanted))) < 2.0**-15, function
+
+
+@pytest.mark.parametrize("name", TRUE)
+def test_where_those_of_large_numbers_mean_something(name: str) -> None:
+    session = TrioSession(parties=True)
+    p, q = (grid.reshape(-1) for grid in np.meshgrid([-1, 0, 2.0**-16, 1, 5], [-2, -1, 0, 2.0**-16, 1, 5]))
+    function, plain = getattr(tc.special, name), getattr(scipy.special, name)
+    with np.errstate(all="ignore"):
+        wanted = np.isfinite(plain(p, q)) | (p == 0)  # which is 0 here beside any number
+    for high in (2**45, 8):
+        x, y = (session.share(values, bounds=(-2, high)) for values in (p, q))
+        assert np.array_equal(tc.valid(function(x, y)).reveal(), wanted), high

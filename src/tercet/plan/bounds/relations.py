@@ -233,6 +233,8 @@ def quotient_limit(a: Term, b: Term) -> int | None:
     """
     if (whole := _ratio(same_integer(a), same_integer(b))) is not None and _least(b) >= 0:
         return whole
+    if _is_part(a, b):
+        return 1
     (p, p_shift), (q, q_shift) = _unscaled(a), _unscaled(b)
     if _least(q) < 0 and not is_same(p, q):
         return None
@@ -329,6 +331,15 @@ def _weighted_part(p: Term, q: Term) -> int | None:
         if is_same(weight, weights):
             return max(1, x.type.magnitude)
     return None
+
+
+def _is_part(a: Term, b: Term) -> bool:
+    """Whether b is the sum of a and another, neither of them negative."""
+    whole = same_integer(b)
+    if whole.operation.algebra is not Algebra.ADD or _least(a) < 0:
+        return False
+    pairs = (whole.inputs, whole.inputs[::-1])
+    return any(same_integer(one) is same_integer(a) and _least(other) >= 0 for one, other in pairs)
 
 
 def _part_of_sum(p: Term, q: Term) -> int | None:

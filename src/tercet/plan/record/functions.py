@@ -12,11 +12,19 @@ from tercet.plan.record import logic
 from tercet.plan.record.build import Operand, linear, multiply, negate, number
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import DEFAULT_FRAC_BITS, public_array
-from tercet.plan.record.scale import bounded, cut_to, in_ring, least_ring, renamed, settle
+from tercet.plan.record.scale import bounded, cut_to, in_ring, least_ring, marked, renamed, settle
 from tercet.plan.table import real
 from tercet.plan.table.attributes import Approximation
 from tercet.plan.table.ops_functions import LOGARITHMS, placed_shape, power_shape, turn_shape
-from tercet.plan.table.reasons import ACOSH_DOMAIN, INVERSE_ROOT_DOMAIN, LOG_DOMAIN, ROOT_DOMAIN, SELECTED, Reason
+from tercet.plan.table.reasons import (
+    ACOSH_DOMAIN,
+    INVERSE_ROOT_DOMAIN,
+    LOG_DOMAIN,
+    ROOT_DOMAIN,
+    SELECTED,
+    ZERO_TIMES,
+    Reason,
+)
 from tercet.plan.types import RINGS, Type, smallest_ring
 from tercet.protocols.functions import BELOW, GUARD
 
@@ -191,6 +199,11 @@ def logarithms(x: Recorded, name: str, fine: int) -> Iterator[Recorded]:
             except PlanError:
                 continue
             yield cut_to(found, fine)
+
+
+def zero_times(product: Recorded) -> Recorded:
+    """The product, marked as one that means something where its first factor is 0, whatever the logarithm is of."""
+    return marked(product, ZERO_TIMES)
 
 
 def meant(found: Recorded) -> Recorded:

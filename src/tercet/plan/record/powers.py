@@ -19,7 +19,6 @@ from tercet.errors import PlanError
 from tercet.plan.record import counting, logic
 from tercet.plan.record.build import Operand, broadcast_to, linear, multiply, negate, number, shared_integers
 from tercet.plan.record.divide import divide
-from tercet.plan.record.entropies import zero_times
 from tercet.plan.record.functions import (
     candidates,
     logarithms,
@@ -29,6 +28,7 @@ from tercet.plan.record.functions import (
     size_of,
     sqrt,
     unrounded_power,
+    zero_times,
 )
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import bounds_of, number_constant, public_array
