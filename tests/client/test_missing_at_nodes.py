@@ -82,6 +82,10 @@ def test_a_table_with_missing_values(three: Nodes, net: RemoteSession, tmp_path:
     assert described.loc["age", "std"] == pytest.approx(frame.age.std(), rel=1e-12)
     mine, theirs = table.groupby("sex").mean("age")["age"], frame.groupby("sex").age.mean()
     assert mine.to_dict() == pytest.approx(theirs.to_dict())
+    medians = table.groupby("sex").median("age")["age"]
+    assert medians.to_dict() == frame.groupby("sex").age.median().to_dict()
+    assert np.median(table["bmi"]).reveal() == frame.bmi.median()
+    assert np.median(table["seen"]).reveal() == np.datetime64(frame.seen.median(), "D")
     groups = table.groupby("sex", dropna=False).count()
     assert groups.tolist() == [2, 2, 1] and pd.isna(groups.index[2])
 
