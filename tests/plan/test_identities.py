@@ -137,6 +137,22 @@ LARGE: dict[str, tuple[Callable[[Any, Any, Any], Any], tuple[float, float]]] = {
         ),
         (0, 1),
     ),
+    "r squared by var": (
+        lambda t, x, y: ((x - x.mean()) * (y - y.mean())).mean() ** 2 / (x.var() * y.var()),
+        (0, 1),
+    ),
+    "r squared by one after the other": (
+        lambda t, x, y: ((x - x.mean()) * (y - y.mean())).mean() ** 2 / x.var() / y.var(),
+        (0, 1),
+    ),
+    "correlation by std": (
+        lambda t, x, y: ((x - x.mean()) * (y - y.mean())).mean() / (x.std() * y.std()),
+        (-1, 1),
+    ),
+    "correlation by sums": (
+        lambda t, x, y: ((x * y).mean() - x.mean() * y.mean()) / (x.std() * y.std()),
+        (-1, 1),
+    ),
     "to the range": (lambda t, x, y: (x - x.min()) / (x.max() - x.min()), (0, 1)),
     "logistic gradient": (
         lambda t, x, y: t.T @ (special.expit(np.clip(x, -8, 8)) - (y > 0)) / ROWS,

@@ -20,7 +20,7 @@ from tercet.plan.record import build, functions
 from tercet.plan.record.compile import Wanted, compile_plan
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.roots import moment
-from tercet.plan.record.scale import product_within, renamed, rescaled, settle
+from tercet.plan.record.scale import cut_to, product_within, renamed, rescaled, settle
 from tercet.plan.table.attributes import StatedBounds
 from tercet.plan.table.operations import BY_NAME
 from tercet.plan.table.reasons import DERIVED
@@ -194,3 +194,48 @@ def test_a_moment_is_exact() -> None:
     found = tc.reveal(*(a.like(settle(moment(a._node, b._node, axes))) for axes in ((0,), (0, 1))))
     assert np.array_equal(found[0], 3 * (x * y).sum(axis=0) - x.sum(axis=0) * y.sum(axis=0))
     assert found[1] == 6 * (x * y).sum() - x.sum() * y.sum()
+
+
+def r_squared(x: Any, y: Any) -> Any:
+    return ((x - x.mean()) * (y - y.mean())).mean() ** 2 / (x.var() * y.var())
+
+
+@pytest.mark.parametrize("size", [2.0**-15, 1, 2.0**24])
+def test_a_sum_of_products_loses_its_last_bits_where_its_product_with_a_root_does_not_fit(size: float) -> None:
+    """At three parties, and also of numbers that differ by their own last bits."""
+    rng, session = np.random.default_rng(3), TrioSession(parties=True)
+    a = rng.uniform(-size, size, 4096)
+    a, b = (np.round(one * 65536) / 65536 for one in (a, (a + rng.uniform(-size, size, 4096)) / 2))
+    x, y, level = (session.share(one, bounds=(-(2.0**25), 2.0**25)) for one in (a, b, np.full(4096, 7.25)))
+    found = r_squared(x, y)
+    assert not found.node.type.claimed and found.bounds[0] >= 0 and found.bounds[1] < 1.01
+    result, none = tc.reveal(found, r_squared(x, level))
+    assert abs(result - r_squared(a, b)) < 2**-15 and none == 0
+    read = Plan.from_bytes(session.plans[-1].to_bytes())
+    assert not any(op.type.claimed for op in read.operations)
+
+
+def test_what_only_looks_like_a_correlation_is_none() -> None:
+    """A variance of another array, about another mean, of some of it."""
+    session, bounds = TrioSession(), (-(2.0**25), 2.0**25)
+    x, y, z = (session.share(np.arange(4096.0), bounds=bounds) for _ in range(3))
+    product = moment(renamed(x.node, 0, 0), renamed(y.node, 0, 0), (0,))
+    spreads = [renamed(one.var().node, 0, 0) for one in (x, y, z, x[1:])]
+
+    def limit(s: Recorded, u: Recorded, v: Recorded, dropped: int) -> tuple[int, int] | None:
+        s = rescaled(renamed(s, dropped, 0), dropped)
+        first, second = (cut_to(functions.unrounded(one, "rsqrt"), 70) for one in (u, v))
+        within = product_limit(s, first)
+        return None if within is None else product_limit(product_within(s, first, *within, DERIVED), second)
+
+    for dropped in (3, 8):
+        assert limit(product, spreads[0], spreads[1], dropped) is not None
+        for u, v in ((0, 0), (0, 2), (2, 1), (0, 3), (1, 1)):
+            assert limit(product, spreads[u], spreads[v], dropped) is None, (u, v)
+    x, y, z = (session.share(np.arange(4096.0) % 1024, bounds=(-(2.0**10), 2.0**10)) for _ in range(3))
+    for other in (
+        ((x - x.mean()) * (y - y.mean())).mean() ** 2 / (x.var() * z.var()),
+        ((x - y.mean()) * (y - x.mean())).mean() ** 2 / (x.var() * y.var()),
+        ((x - x.mean()) * (y - y.mean()))[1:].mean() ** 2 / (x.var() * y.var()),
+    ):
+        assert other.bounds[1] > 2

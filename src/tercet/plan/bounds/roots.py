@@ -191,16 +191,24 @@ def _of_term(c: Term, norm: Dot) -> Fraction | None:
 
 
 def _of_correlation(c: Term, norm: Dot) -> Fraction | None:
-    """Of s / sqrt(u) beside v, where s is the product of what u and v are the squares of."""
+    """Of s / sqrt(u) beside v, where s is the product of what u and v are the squares of, or such rounded."""
     algebra = c.operation.algebra
     if algebra is not Algebra.WITHIN and (algebra is not Algebra.MULTIPLY or shift_of(c.attrs)):
         return None
     for s, other in (c.inputs, c.inputs[::-1]):
-        first, product = inverse_root(other), _arranged(s)
-        if first is None or first.shape != bare(s).type.shape or product.type.size != first.y.type.size:
+        first = inverse_root(other)
+        if first is None or first.shape != bare(s).type.shape:
             continue
-        ratio = square_ratio(dot_of(product), dot_of(first.y), norm)
+        (product, part, off), norms = _scaled(s), dot_of(first.y)
+        if norms is None or product.type.size != first.y.type.size:
+            continue
+        ratio = square_ratio(dot_of(product), norms, norm)
         if ratio is not None:
-            # |s| <= sqrt(k u v), so |s r| <= sqrt(v) (sqrt(k square) + off sqrt(k u))
-            return (root_above(ratio * first.square) + first.off * root_above(ratio * first.y.type.hi)) ** 2
+            # |s| <= part sqrt(k u v) + off, so |s r| <= sqrt(v) part (sqrt(k square) + slack sqrt(k u)) and what off
+            # is multiplied with, where u and v are `least` or more
+            whole = root_above(ratio * first.square) + first.off * root_above(ratio * first.y.type.hi)
+            if not off:
+                return (part * whole) ** 2
+            lost = off * (root_above(first.square / norms.least) + first.off)
+            return (part * whole + lost * root_above(1 / Fraction(norm.least))) ** 2
     return None

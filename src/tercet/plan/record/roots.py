@@ -22,7 +22,7 @@ from tercet.plan.record.build import Operand, bounds_at, contract, linear, multi
 from tercet.plan.record.functions import meant, nominal_of, unrounded
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import DEFAULT_FRAC_BITS
-from tercet.plan.record.scale import bounded, cut_to, product_within, renamed, settle
+from tercet.plan.record.scale import bounded, cut_to, product_within, renamed, rescaled, settle
 from tercet.plan.table.attributes import NewShape, shift_of
 from tercet.plan.table.operation import Algebra, Flow
 from tercet.plan.table.reasons import DERIVED
@@ -30,6 +30,9 @@ from tercet.plan.types import MAX_FRAC_BITS, smallest_ring
 from tercet.protocols.functions import GUARD
 
 _STEPS = 12
+_DROPPED = (1, 2, 3, 4, 6, 8, 12)
+"""Bits that an exact sum of products may lose where its product with an inverse root does not fit: fewer than of the
+same sum about a mean that was rounded."""
 _SPARE = 2
 """Bits behind the result's last one that c / sqrt(y) is computed to."""
 
@@ -56,10 +59,18 @@ def over_roots(c: Operand, roots: Roots, more_bits: int = 0) -> Recorded:
     Error: a quarter of the last bit, relative above 1, and what is rounded at the end.
     """
     nominal = max(nominal_of(x) for x in (*roots.of, *((c,) if isinstance(c, Recorded) else ()))) + more_bits
-    try:
-        return _over_roots(*_exactly(c, roots), nominal)
-    except PlanError:
-        return _over_roots(c, roots, nominal)
+    exact, under = _exactly(c, roots)
+    for dropped in (0, *_DROPPED) if isinstance(exact, Recorded) and exact is not c else (0,):
+        try:
+            return _over_roots(_shortened(exact, dropped), Roots(under.of, under.square / 4**dropped), nominal)
+        except PlanError:
+            pass
+    return _over_roots(c, roots, nominal)
+
+
+def _shortened(c: Operand, dropped: int) -> Operand:
+    """Stored integers without their last bits."""
+    return rescaled(renamed(c, dropped, 0), dropped) if dropped and isinstance(c, Recorded) else c
 
 
 def _over_roots(c: Operand, roots: Roots, nominal: int) -> Recorded:
