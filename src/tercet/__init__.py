@@ -190,12 +190,23 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"tercet.{name}")
     if name not in _PLACES:
-        offered = getattr(sys.modules.get("tercet.array"), "__all__", ())
-        instead = f"; there is tercet.array.{name}, which NumPy's function calls too" if name in offered else ""
+        instead = _elsewhere(name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}{instead}")
     found = getattr(import_module(_PLACES[name]), name)
     globals()[name] = found
     return found
+
+
+def _elsewhere(name: str) -> str:
+    """Where a name stands that is none of the top level, if what offers functions has been loaded by now."""
+    if "tercet.array" not in sys.modules or name.startswith("_"):
+        return ""
+    if name in import_module("tercet.array").__all__:
+        return f"; there is tercet.array.{name}, which NumPy's function calls too"
+    found = [
+        module for module in ("special", "stats", "nn", "linalg") if name in import_module(f"tercet.{module}").__all__
+    ]
+    return f"; there is tercet.{found[0]}.{name}" if found else ""
 
 
 def __dir__() -> list[str]:

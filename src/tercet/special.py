@@ -1,5 +1,8 @@
 """`tercet.special`: functions of secret arrays under the names that `scipy.special` has for them."""
 
+from typing import NoReturn as _NoReturn
+
+from tercet.array.elsewhere import missing as _missing
 from tercet.array.entropies import entr, kl_div, rel_entr, xlog1py, xlogy
 from tercet.array.gamma import digamma, gammaln
 from tercet.array.softmax import log_softmax, logsumexp, softmax
@@ -42,3 +45,7 @@ __all__ = [
     "xlog1py",
     "xlogy",
 ]
+
+
+def __getattr__(name: str) -> _NoReturn:
+    raise _missing(__name__, name)

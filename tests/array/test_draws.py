@@ -201,7 +201,7 @@ def test_what_explain_says(net: tercet.Session) -> None:
     unit = tercet.explain(net.uniform(1000))
     assert unit.rounds == 2 and 340 < 8 * unit.bytes_per_party / 1000 < 350
     assert "draw_integers" in str(unit)
-    wide, bell = tercet.explain(net.uniform(1000, -3, 10)), tercet.explain(net.normal(1000))
+    wide, bell = tercet.explain(net.uniform(1000, low=-3, high=10)), tercet.explain(net.normal(1000))
     assert wide.rounds <= 10 and 8 * wide.bytes_per_party / 1000 < 800
     assert bell.rounds <= 39 and 8 * bell.bytes_per_party / 1000 < 3750
     assert tercet.explain(net.normal(1000, frac_bits=24)).ring == 128 and bell.ring == 64
@@ -215,21 +215,24 @@ def test_what_explain_says(net: tercet.Session) -> None:
 def test_refusals(net: tercet.Session) -> None:
     other = TrioSession()
     cases: list[tuple[Callable[[], Any], type[Exception], str]] = [
-        (lambda: net.uniform(3, 1, 1), ValueError, "fewer than two multiples"),
-        (lambda: net.uniform(3, 2, 1), ValueError, "fewer than two multiples"),
-        (lambda: net.uniform(3, 0, 1, frac_bits=0), ValueError, "fewer than two multiples"),
-        (lambda: net.uniform(3, 0, math.inf), TypeError, "high is a finite public number"),
-        (lambda: net.uniform(3, 0, 1, frac_bits=-1), ValueError, "frac_bits is -1"),
-        (lambda: net.uniform(3, 0, 3 * 2.0**100), PlanError, "too many"),
+        (lambda: net.uniform(3, low=1, high=1), ValueError, "fewer than two multiples"),
+        (lambda: net.uniform(3, low=2, high=1), ValueError, "fewer than two multiples"),
+        (lambda: net.uniform(3, low=0, high=1, frac_bits=0), ValueError, "fewer than two multiples"),
+        (lambda: net.uniform(3, low=0, high=math.inf), TypeError, "high is a finite public number"),
+        (lambda: net.uniform(3, low=0, high=1, frac_bits=-1), ValueError, "frac_bits is -1"),
+        (lambda: net.uniform(3, low=0, high=3 * 2.0**100), PlanError, "too many"),
         (lambda: net.uniform(-3), ValueError, "not negative"),
         (lambda: net.uniform(3.5), TypeError, "public integers"),
         (lambda: net.uniform((1,) * 33), ValueError, "32 lengths"),
         (lambda: net.uniform((1 << 20, 1 << 20)), PlanError, "random bits"),
-        (lambda: net.normal(3, 0, 0), ValueError, "std is 0"),
-        (lambda: net.normal(3, 0, -1), ValueError, "std is -1"),
-        (lambda: net.normal(3, 0, 2.0**30), PlanError, "not offered"),
+        (lambda: net.normal(3, mean=0, std=0), ValueError, "std is 0"),
+        (lambda: net.normal(3, mean=0, std=-1), ValueError, "std is -1"),
+        (lambda: net.normal(3, mean=0, std=2.0**30), PlanError, "not offered"),
         (lambda: net.normal(3, frac_bits=0), ValueError, "1 to 44"),
-        (lambda: net.normal(3, math.nan), TypeError, "mean"),
+        (lambda: net.normal(3, mean=math.nan), TypeError, "mean"),
+        # NumPy's generators take (mean, std, size): what would be read as a shape is refused
+        (lambda: net.normal(10, 2, 100), TypeError, "positional"),  # type: ignore[misc]
+        (lambda: net.uniform(2, 5, 100), TypeError, "positional"),  # type: ignore[misc]
         (lambda: net.bernoulli(3, 1.5), ValueError, "from 0 to 1"),
         (lambda: net.bernoulli(3, -0.1), ValueError, "from 0 to 1"),
         (lambda: net.bernoulli(3, "a"), TypeError, "finite public number"),

@@ -8,11 +8,14 @@ from typing import Any
 import array_api_strict
 import numpy as np
 import pytest
+import scipy.special
+import scipy.stats
 
+import tercet
 import tercet.array as tc
 from plan_trio import TrioSession
-from tercet import nn, special, stats
-from tercet.array import instead
+from tercet import linalg, nn, special, stats
+from tercet.array import elsewhere, instead
 from tercet.array.numpy_protocol import function_call, ufunc_call
 
 
@@ -73,7 +76,8 @@ def test_each_method_of_arrays_is_there_or_says_what_to_use(name: str) -> None:
 def test_what_is_said_is_there() -> None:
     """Names that are told are names that exist."""
     modules: dict[str, Any] = {"tercet.array": tc, "tercet.nn": nn, "tercet.special": special, "tercet.stats": stats}
-    for text in (*instead.FUNCTIONS.values(), *instead.METHODS.values()):
+    tables = (instead.FUNCTIONS, instead.METHODS, elsewhere.STATS, elsewhere.SPECIAL, elsewhere.NN)
+    for text in (text for table in tables for text in table.values()):
         for module, name in re.findall(r"(tercet\.(?:array|nn|special|stats))\.(\w+)", text):
             assert hasattr(modules[module], name), text
         for name in re.findall(r"numpy\.(\w+)", text):
@@ -116,3 +120,94 @@ def test_a_few_more_names_of_numpy() -> None:
         (np.copy(x), plain),
     ):
         assert np.array_equal(found.reveal(), expected)
+
+
+X, Y = np.array([3.0, 1.5, 2.25, 8.0, 4.5]), np.array([1.0, 1.25, 0.5, 1.75, 1.5])
+STATS: dict[str, Any] = {
+    "scoreatpercentile": lambda x, y: np.percentile(x, 30),
+    "pearsonr": lambda x, y: scipy.stats.pearsonr(x, y)[0],
+    "spearmanr": lambda x, y: scipy.stats.spearmanr(x, y)[0],
+    "ttest_1samp": lambda x, y: scipy.stats.ttest_1samp(x, 3)[0],
+    "ttest_rel": lambda x, y: scipy.stats.ttest_rel(x, y)[0],
+    "ttest_ind": lambda x, y: scipy.stats.ttest_ind(x, y, equal_var=False)[0],
+}
+SPECIAL: dict[str, Any] = {
+    **dict.fromkeys(("sigmoid", "logistic"), lambda x, y: scipy.special.expit(x)),
+    "polygamma": lambda x, y: scipy.special.polygamma(0, x),
+    "boxcox": lambda x, y: scipy.special.boxcox(x, 0.5),
+    "boxcox1p": lambda x, y: scipy.special.boxcox1p(x, 0.5),
+    **{name: getattr(scipy.special, name) for name in ("beta", "betaln", "binom", "comb")},
+}
+NN: dict[str, Any] = {
+    "sigmoid": lambda x, y: scipy.special.expit(x),
+    "tanh": lambda x, y: np.tanh(x),
+    "softplus": lambda x, y: np.log1p(np.exp(x)),
+    "logsigmoid": lambda x, y: scipy.special.log_expit(x),
+    "relu6": lambda x, y: np.clip(x, 0, 6),
+    "hardsigmoid": lambda x, y: np.clip(x / 6 + 0.5, 0, 1),
+    "mish": lambda x, y: x * np.tanh(np.log1p(np.exp(x))),
+    "mse_loss": lambda x, y: ((x - y) ** 2).mean(),
+    "l1_loss": lambda x, y: np.abs(x - y).mean(),
+    "normalize": lambda x, y: x / np.linalg.norm(x),
+    "cosine_similarity": lambda x, y: x @ y / np.linalg.norm(x) / np.linalg.norm(y),
+    "layer_norm": lambda x, y: (x - x.mean()) / x.std(),
+}
+TOLD = [
+    *((stats, name, STATS.get(name)) for name in elsewhere.STATS),
+    *((special, name, SPECIAL.get(name)) for name in elsewhere.SPECIAL),
+    *((nn, name, NN[name]) for name in elsewhere.NN),
+]
+
+
+@pytest.mark.parametrize(("module", "name", "meaning"), TOLD, ids=[f"{one[0].__name__}.{one[1]}" for one in TOLD])
+def test_what_stands_for_functions_of_scipy_and_torch_computes_them(module: Any, name: str, meaning: Any) -> None:
+    with pytest.raises(AttributeError) as told:
+        getattr(module, name)
+    expression = str(told.value).partition(": write ")[2]
+    session = TrioSession()
+    names = {"x": session.share(X, bounds=(1, 10)), "y": session.share(Y, bounds=(0, 2)), "numpy": np, "tercet": tercet}
+    found = eval(expression, names).reveal()  # noqa: S307  our own sentence
+    scipy_module = scipy.stats if module is stats else scipy.special
+    expected = meaning(X, Y) if meaning else getattr(scipy_module, name)(X)
+    np.testing.assert_allclose(found, expected, rtol=2e-4, atol=1e-4)
+
+
+def test_names_that_nothing_is_known_of() -> None:
+    for module, name, says in (
+        (stats, "kendalltau", "rankdata"),
+        (special, "i1", "piecewise_polynomial"),
+        (nn, "dropout", "tercet.special"),
+        (linalg, "inv", "LinearRegression"),
+        (linalg, "trace", "is the trace"),
+        (tercet, "softmax", "there is tercet.special.softmax"),
+        (tercet, "rankdata", "there is tercet.stats.rankdata"),
+        (tercet, "relu", "there is tercet.nn.relu"),
+        (tercet, "median", "there is tercet.array.median"),
+    ):
+        with pytest.raises(AttributeError, match=says):
+            getattr(module, name)
+        assert not hasattr(module, "__wrapped__")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("sqrt", "use tercet.array.sqrt"),
+        ("describe", "quantile"),
+        ("dt", "are days"),
+        ("rolling", "convolve"),
+        ("groupby", "segment_mean"),
+        ("iloc", "public places"),
+    ],
+)
+def test_methods_of_pandas_and_of_functions(name: str, says: str) -> None:
+    with pytest.raises(AttributeError, match=says):
+        getattr(secret(), name)
+
+
+def test_plain_tables_at_secret_places_lead_to_lookup() -> None:
+    x, table = secret(), np.array([0.0, 1.5, 2.5, 9.0])
+    for wrong in (lambda: table[x], lambda: np.take(table, x), lambda: tc.lookup(x, [0, 1])):  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"lookup"):
+            wrong()
+    assert np.array_equal(tc.lookup(table, x).reveal(), table[[3, 1, 2]])

@@ -77,3 +77,18 @@ def test_what_is_refused_says_what_to_do(session: tc.Session) -> None:
     for refused in (groups.min, groups.max):
         with pytest.raises(TypeError, match=r"single rows: ask for quantile.*segment_min"):
             refused("age")
+
+
+def test_what_pandas_has_and_tables_have_not(session: tc.Session) -> None:
+    table: Any = LocalTables(session).add("t", SCHEMA, rows())
+    groups: Any = table.groupby("unit")
+    for ask, error, says in (
+        (lambda: table.age, AttributeError, r"use table\['age'\]"),
+        (lambda: table.median(), AttributeError, r"use numpy.median\(x\), where x is a column"),
+        (lambda: table.corr(), AttributeError, r"numpy.corrcoef\(x, y\)"),
+        (lambda: groups.agg("mean"), AttributeError, r"sum, mean, var, std, median"),
+        (lambda: groups["age"], TypeError, r"groupby\('sex'\).mean"),
+    ):
+        with pytest.raises(error, match=says):
+            ask()
+    assert not hasattr(table, "_nothing") and not hasattr(groups, "__wrapped__")

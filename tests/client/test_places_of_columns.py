@@ -78,3 +78,15 @@ def test_weights_stay_what_they_are() -> None:
     assert shown(np.bincount(bins, weights=some)) == [0, 12]
     assert shown(np.histogram(bins, [0, 1, 2], weights=some)[0]) == [0, 12]
     assert shown(np.bincount(bins, weights=[1.5, 2, 4])) == [2, 5.5]
+
+
+def test_places_of_categories_of_which_some_are_missing() -> None:
+    session = TrioSession()
+    x, _ = made(session, "categories")
+    found = NullableArray.of_values(x, session.share([True, False, True]))
+    assert shown(found.codes) == [0, None, 1]
+    assert np.bincount(found.codes, minlength=3).reveal().tolist() == [1, 1, 0]
+    assert shown(xp.lookup([1.5, 2.5, 9.0], found.codes)) == [1.5, None, 2.5]
+    missing, _ = made(session, "missing")
+    with pytest.raises(AttributeError, match="codes"):
+        _ = missing.codes

@@ -351,7 +351,7 @@ def test_what_a_job_took(table: Table, net: RemoteSession) -> None:
 
 def test_random_values_at_nodes(table: Table, net: RemoteSession, frame: pd.DataFrame) -> None:
     """They rest on no row; kept, they stay as they are; rows that a random mask chooses are no aggregate."""
-    noise = net.uniform((), -5, 5)
+    noise = net.uniform((), low=-5, high=5)
     drawn, hidden = tc.reveal(noise, table["age"].sum() + noise)
     assert hidden == frame.age.sum() + drawn and -5 <= drawn < 5
     kept = net.bernoulli(len(frame), 0.25).persist()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tercet.array import movement, numbers, quotients
 from tercet.array.dtypes import DType, decoded, dtype_of
-from tercet.array.instead import METHODS
+from tercet.array.instead import said_of_method
 from tercet.array.lines import Line
 from tercet.array.quotients import Quotient, Value
 from tercet.errors import PlanError
@@ -434,7 +434,7 @@ class SecretArray:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> NoReturn:
-            said = f": use {METHODS[name]}" if name in METHODS else ""
+            said = said_of_method(name, getattr(self._namespace, "__all__", ()))
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{said}")
 
     __bool__ = _refused(
@@ -447,7 +447,8 @@ class SecretArray:
     __array__ = _refused(
         "does not turn into a NumPy array by itself",
         "reveal() it, or use NumPy's functions, tercet.special and tercet.stats (SciPy's names), tercet.nn (torch's) "
-        "and those of its __array_namespace__(); beside a pandas table write table.to_numpy() @ x",
+        "and those of its __array_namespace__(); tercet.array.lookup(table, x) reads a plain table at secret places; "
+        "beside a pandas table write table.to_numpy() @ x",
     )
     __dlpack__ = _refused("has no memory that can be exported", "reveal() it first")
     __dlpack_device__ = __dlpack__

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 _LENGTH = "the shape of its result would say how many there are; "
 _DISTINCT = f"{_LENGTH}tercet.array.unique_values(x, size=) and unique_counts(x, size=) pad it to a public size"
 _INVERSE = f"{_DISTINCT}, and tercet.stats.rankdata(x, 'dense') - 1 is its inverse"
@@ -15,7 +17,7 @@ _PLACED = "an array is never changed in place; tercet.where(mask, values, x) giv
 _INDICES = "indices of public shapes are public: numpy's, of numpy.empty(x.shape)"
 _POLYNOMIAL = "numpy.polyval evaluates public coefficients at secret x; LinearRegression fits"
 _TEXT = "a secret array prints its type only; reveal() it first"
-_LINEAR = (
+LINEAR = (
     "least squares are tercet.linear_model.LinearRegression, matrix products x @ y, and what else there is stands in "
     "x.__array_namespace__()"
 )
@@ -181,10 +183,35 @@ METHODS: dict[str, str] = {
     "put": FUNCTIONS["put"],
     **dict.fromkeys(("nonzero", "compress"), _SELECTED),
     **dict.fromkeys(("isna", "isnull", "notna", "notnull", "fillna", "dropna"), "nothing is missing in this array"),
+    "describe": "x.mean(), x.std(ddof=1) and numpy.quantile(x, q); tables at nodes have describe()",
+    "corr": "numpy.corrcoef(x, y)[0, 1]",
+    "skew": "(((x - x.mean()) / x.std()) ** 3).mean()",
+    **dict.fromkeys(("kurt", "kurtosis"), "(((x - x.mean()) / x.std()) ** 4).mean() - 3"),
+    "hist": "numpy.histogram(x, bins, range=(low, high))",
+    **dict.fromkeys(("apply", "map", "transform", "pipe"), "functions of whole arrays, such as numpy.log(x)"),
+    "replace": "tercet.where(x == old, new, x), or tercet.array.lookup(table, x)",
+    **dict.fromkeys(("mask", "combine"), "tercet.where(condition, x, y)"),
+    "pct_change": "x[1:] / x[:-1] - 1",
+    "shift": "slices, as x[1:] - x[:-1], or numpy.roll(x, n)",
+    **dict.fromkeys(("rolling", "ewm"), "numpy.convolve(x, weights, 'valid')"),
+    "expanding": "numpy.cumsum(x) and numpy.maximum.accumulate(x)",
+    "groupby": "tercet.array.segment_mean(x, groups, size), segment_sum and their kin; tables at nodes have groupby()",
+    "dt": "x - date(2024, 1, 1), which are days, or numpy.digitize(x, dates)",
+    "str": "comparisons of categories, x == text",
+    **dict.fromkeys(
+        ("loc", "iloc", "at", "iat"), "x[place] for public places, tercet.array.take(x, place) for secret ones"
+    ),
 }
 """By the name of a method that arrays of NumPy or columns of pandas have."""
 
 
+def said_of_method(name: str, offered: Iterable[str]) -> str:
+    """The end of the sentence that an array has no such attribute; names of functions that are offered are known."""
+    if name in METHODS:
+        return f": use {METHODS[name]}"
+    return f": use tercet.array.{name}(x)" if name in offered else ""
+
+
 def said_of(name: str) -> str | None:
     """What to use in place of a function; None of what is no function of NumPy."""
-    return _LINEAR if name.startswith("linalg.") else FUNCTIONS.get(name)
+    return LINEAR if name.startswith("linalg.") else FUNCTIONS.get(name)

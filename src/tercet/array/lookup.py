@@ -33,7 +33,9 @@ def lookup(table: Any, indices: SecretArray, *, axis: int = 0) -> SecretArray:
     TypeError for places that are not secret integers, ValueError for a table of no entries or of more than 65,536.
     """
     if not isinstance(indices, SecretArray):
-        raise TypeError("lookup takes secret indices; public ones go into brackets, or into take")
+        raise TypeError(
+            "lookup takes a table, and behind it secret indices; public ones go into brackets, or into take"
+        )
     if isinstance(table, OpaqueArray):
         return table._rebuilt([_alike(part, lookup(part, indices, axis=axis)) for part in table._parts()])
     numbers, there = indices._ranked(ordered=False)

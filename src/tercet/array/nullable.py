@@ -73,6 +73,12 @@ class NullableArray(OpaqueArray):
         """The values alone; where they are missing, anything. For code that looks at `notna` as well."""
         return self._numbers
 
+    @property
+    def codes(self) -> NullableArray:
+        """Of categories: their places as declared, and missing where these are."""
+        places: SecretArray = getattr(self._numbers, "codes")  # noqa: B009  only columns of categories have them
+        return NullableArray.of_values(places, self._valid)
+
     def isna(self) -> SecretArray:
         """Where a value is missing, as secret bools."""
         return ~self._valid

@@ -202,7 +202,7 @@ class BaseSession(ABC):
         """
         return Permutation.drawn(self, n).persist()
 
-    def uniform(self, shape: Any, low: float = 0.0, high: float = 1.0, *, frac_bits: int = 16) -> SecretArray:
+    def uniform(self, shape: Any, *, low: float = 0.0, high: float = 1.0, frac_bits: int = 16) -> SecretArray:
         """Secret random numbers that nobody knows, no party, no analyst: uniform among the multiples of 2^-frac_bits in
         [low, high). Analysts call it. Integers where frac_bits is 0.
 
@@ -215,7 +215,7 @@ class BaseSession(ABC):
         """
         return draws.uniform(self, shape, low, high, frac_bits)
 
-    def normal(self, shape: Any, mean: float = 0.0, std: float = 1.0, *, frac_bits: int = 16) -> SecretArray:
+    def normal(self, shape: Any, *, mean: float = 0.0, std: float = 1.0, frac_bits: int = 16) -> SecretArray:
         """Secret normal random numbers that nobody knows, of public mean and standard deviation. Analysts call it.
 
         Drawn and seen by policies as `uniform`. mean + std z, within two last bits, relative above 1; z has the

@@ -14,6 +14,7 @@ import numpy as np
 from tercet.array import manipulation, statistics
 from tercet.array.core import SecretArray
 from tercet.array.decimals import DecimalArray
+from tercet.array.instead import said_of_method
 from tercet.array.nullable import NullableArray
 from tercet.client.aggregates import NOT_SHOWN, Cell, Group, Sheet, belongs, combinations, joined, ratio, root
 from tercet.client.cohort import Hiding
@@ -30,6 +31,18 @@ if TYPE_CHECKING:
 _NUMBERS = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.BOOL)
 MAX_DESCRIBED = 64
 """Columns with more categories than this are left out of `describe`."""
+
+
+_ASKED = (
+    "groups have count(), and sum, mean, var, std, median, quantile and describe of columns, as "
+    "table.groupby('sex').mean(['age', 'bmi'])"
+)
+
+
+def of_a_column(name: str) -> str:
+    """What to use where somebody asks a table for a method of pandas."""
+    said = said_of_method(name, ())
+    return f"{said}, where x is a column, table['age']" if said else ""
 
 
 class Groups:
@@ -59,6 +72,15 @@ class Groups:
             masks.append(first)
         self._hiding = table.hiding
         self._groups = [Group(self._hiding, mask) for mask in masks]
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            said = "" if name.startswith("_") else f": {_ASKED}"
+            raise AttributeError(f"'Groups' object has no attribute {name!r}{said}")
+
+    def __getitem__(self, key: Any) -> NoReturn:
+        raise TypeError(f"the groups of a table are not indexed by {key!r}: {_ASKED}")
 
     def __repr__(self) -> str:
         return (
@@ -348,6 +370,13 @@ class Table:
         )
 
     __array__ = to_pandas = to_dict = head = tail = sample = dropna = to_numpy
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            columns = () if name.startswith("_") else self.columns
+            said = f": use table[{name!r}]" if name in columns else of_a_column(name)
+            raise AttributeError(f"'Table' object has no attribute {name!r}{said}")
 
     # -- shown
 
