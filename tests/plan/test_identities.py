@@ -18,7 +18,7 @@ from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.record.compile import Wanted, compile_plan
 from tercet.plan.record.scale import bounded
-from tercet.plan.table.reasons import CHOSEN, DIAGONAL, FOUND, NORMED, POWERS, Reason
+from tercet.plan.table.reasons import CHOSEN, DERIVED, DIAGONAL, FOUND, NORMED, POWERS, Reason
 
 LAST = 2.0**-16
 SIDE = 9.0
@@ -34,6 +34,14 @@ def _diagonal(x: Any) -> Any:
 
 def _by_norm(x: Any) -> Any:
     return x / np.sqrt((x * x).sum(axis=1, keepdims=True))
+
+
+def _norms(x: Any) -> Any:
+    return np.sqrt((x * x).sum(axis=1))
+
+
+def _centred(x: Any) -> Any:
+    return x - x.mean(axis=0)
 
 
 # name -> (what is computed of square matrices x and y and bools b, its range, the reason)
@@ -73,6 +81,19 @@ IDENTITIES: dict[str, tuple[Callable[[Any, Any, Any], Any], tuple[float, float],
         None,
     ),
     "cosines": (lambda x, y, b: _by_norm(x) @ _by_norm(y).T, (-1, 1), NORMED),
+    "cosines of all pairs": (lambda x, y, b: (x @ y.T) / (_norms(x)[:, None] * _norms(y)), (-1, 1), DERIVED),
+    "cosines by an outer product": (lambda x, y, b: (x @ x.T) / np.outer(_norms(x), _norms(x)), (-1, 1), DERIVED),
+    "cosines by the root of a product": (
+        lambda x, y, b: (x @ x.T) / np.sqrt((x * x).sum(axis=1)[:, None] * (x * x).sum(axis=1)),
+        (-1, 1),
+        DERIVED,
+    ),
+    "rows by unit vectors": (lambda x, y, b: (x @ y.T) / _norms(x)[:, None], (-SIDE * 5**0.5, SIDE * 5**0.5), DERIVED),
+    "r squared of columns": (
+        lambda x, y, b: (_centred(x) * _centred(y)).mean(axis=0) ** 2 / (x.var(axis=0) * y.var(axis=0)),
+        (0, 1),
+        None,
+    ),
     "to the range": (lambda x, y, b: (x - x.min()) / (x.max() - x.min()), (0, 1), None),
     "mean of what is set": (lambda x, y, b: (x * b).sum(axis=0) / b.sum(axis=0), (-SIDE, SIDE), None),
     "median": (lambda x, y, b: np.median(x, axis=0), (-SIDE, SIDE), None),
@@ -112,6 +133,20 @@ def test_they_hold_and_are_proven(name: str, seed: int) -> None:
         assert reason.number in [getattr(op.attrs, "reason", None) for op in read.operations]
 
 
+@pytest.mark.parametrize("name", ["cosines of all pairs", "cosines by an outer product", "r squared of columns"])
+def test_quotients_by_both_norms_at_three_parties(name: str) -> None:
+    """Also where rows are of a few last bits, and where one is 0."""
+    program = IDENTITIES[name][0]
+    for size in (2 * LAST, 1, SIDE):
+        session, rng = TrioSession(parties=True), np.random.default_rng(5)
+        x, y = (np.round(rng.uniform(-size, size, (5, 4)) * 65536) / 65536 for _ in range(2))
+        x[2], x[:, 3] = 0, 0
+        found = program(*(session.share(one, bounds=(-SIDE, SIDE)) for one in (x, y)), None)
+        with np.errstate(invalid="ignore"):
+            expected = np.nan_to_num(program(x, y, None))
+        assert np.max(np.abs(found.reveal() - expected)) <= 2 * LAST
+
+
 ROWS = 100_000
 LARGE: dict[str, tuple[Callable[[Any, Any, Any], Any], tuple[float, float]]] = {
     "scores": (lambda t, x, y: (x - x.mean()) / x.std(), (-ROWS, ROWS)),
@@ -129,6 +164,11 @@ LARGE: dict[str, tuple[Callable[[Any, Any, Any], Any], tuple[float, float]]] = {
         lambda t, x, y: (((x - x.mean()) / x.std()) * ((y - y.mean()) / y.std())).mean(),
         (-1, 1),
     ),
+    "cosines of all pairs": (
+        lambda t, x, y: (t[:40] @ t[:50].T) / (_norms(t[:40])[:, None] * _norms(t[:50])),
+        (-1, 1),
+    ),
+    "cosines of columns": (lambda t, x, y: (t.T @ t) / np.outer(_norms(t.T), _norms(t.T)), (-1, 1)),
     "correlations": (lambda t, x, y: np.corrcoef(t, rowvar=False), (-1, 1)),
     "r squared": (
         lambda t, x, y: (
@@ -258,6 +298,23 @@ def test_products_that_are_no_gram_matrix() -> None:
         ((x / np.sqrt((x * x).sum(axis=1))) @ _by_norm(x).T, 1),
     ):
         assert product.bounds[1] > 1.1 * tight
+    over = _norms(x)[:, None] * _norms(y)
+    assert ((x @ y.T) / over).bounds[1] < 1.1
+    for product in (
+        (y @ x.T) / over,
+        (x @ y) / over,
+        (x.T @ y.T) / over,
+        (x @ y.T) / over.T,
+        (x @ y.T)[::-1] / over,
+        (x @ y.T + 1) / over,
+        (x @ y.T) / (_norms(x)[:, None] * _norms(x)),
+        (x @ y.T) / (_norms(x) * _norms(y)[:, None]),
+        (x @ y.T) / (_norms(x)[:, None] * _norms(y)[:, None]),
+        (x @ y.T) / (_norms(x)[:, None] * _norms(y[:, 1:])),
+        (x @ y.T) / (_norms(x.T)[:, None] * _norms(y)),
+        (x @ y.T).reshape(1, 25) / (_norms(x)[:, None] * _norms(y)).T.reshape(1, 25),
+    ):
+        assert product.bounds[1] > 2
     shifted = (x - y.mean(axis=0)) / x.std(axis=0)
     assert (shifted.T @ shifted / 5).bounds[1] > 1.1
 

@@ -259,7 +259,8 @@ def _normalised(session: Any, above: Factors, below: Factors) -> SecretArray | N
     """s t / (u v) as s / sqrt(u v) times t / sqrt(u v), where both are bounded; 0 where u or v is 0. None if not."""
     dots = [dot_of(one.node) for one in (*above, *below)]
     ratios = [square_ratio(one, *dots[2:]) for one in dots[:2]]
-    if ratios[0] is None or ratios[1] is None or any(one.node.type.shape for one in (*above, *below)):
+    shapes = {one.node.type.shape for one in (*above, *below)}
+    if ratios[0] is None or ratios[1] is None or len(shapes) > 1:
         return None
     factor = above[0].divisor * above[1].divisor / (below[0].divisor * below[1].divisor)
     roots = Roots(tuple(one.node for one in below), abs(factor))
@@ -267,6 +268,8 @@ def _normalised(session: Any, above: Factors, below: Factors) -> SecretArray | N
         factors = [over_roots(one.node, roots, _MORE_BITS) for one in above]
         product = build.multiply(*factors)
     except PlanError:
+        if shapes != {()}:
+            return None
         wide = [math.isqrt(math.ceil(ratio)) + (ratio != 1) for ratio in ratios if ratio is not None]
         return _by_powers(session, above, below, wide)
     product = product if factor > 0 else build.negate(product)

@@ -357,9 +357,7 @@ def _exact_product(a: Value, b: Value) -> Quotient | None:
 
 
 def rounded_before(product: Quotient, *factors: Value) -> bool:
-    """Whether a product of single numbers is one of factors that were rounded for it."""
-    if product.node.type.shape:
-        return False
+    """Whether a product is one of factors that were rounded for it."""
     nodes = [x.node for x in factors if isinstance(x, Quotient)]
     if len(nodes) < len(factors) or any(x.type.is_bool for x in nodes):
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from tercet.plan.bounds.moments import DEPTH, Side, centred
+from tercet.plan.bounds.moments import DEPTH, matrix_sides
 from tercet.plan.bounds.roots import most_of
 from tercet.plan.bounds.terms import Bounds, Term, bare, before_reshapes, is_same, places_of, same_integer
 from tercet.plan.table.attributes import AxisOrder, Ranges, shift_of
@@ -18,21 +18,10 @@ def matrix_product(term: Term) -> Bounds | None:
     if shift_of(term.attrs):
         return None
     most = Fraction(1)
-    for one, axis in ((a, len(a.type.shape) - 1), (b, len(b.type.shape) - 2)):
-        whole, axis = _before_turn(one, axis)
-        shape = whole.type.shape
-        side = centred(whole, (axis,), shape) or Side(whole, "plain", whole)
-        most *= most_of(side, (axis,), shape)
+    for side, axis in matrix_sides(term):
+        most *= most_of(side, (axis,), side.whole.type.shape)
     limit = math.isqrt(math.floor(most))
     return (0 if term.type.size == 1 and is_same(_vector(a), _vector(b)) else -limit), limit
-
-
-def _before_turn(x: Term, axis: int) -> tuple[Term, int]:
-    """A value before its axes were put in another order, and where this one was."""
-    plain = bare(x)
-    if plain.operation.rows is not Flow.PERMUTE or plain.type.shape != x.type.shape:
-        return x, axis
-    return plain.inputs[0], plain.attrs.of(AxisOrder).axes[axis]
 
 
 def _vector(x: Term) -> Term:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from tercet.plan.bounds.terms import Term, bare, before_reshapes, is_constant, is_same, same_integer
-from tercet.plan.table.attributes import Axes, Contraction, shift_of
-from tercet.plan.table.operation import Algebra
+from tercet.plan.table.attributes import Axes, AxisOrder, Contraction, shift_of
+from tercet.plan.table.operation import Algebra, Flow
 
 DEPTH = 6
 """So many operations back is looked, and so are chains of roundings and changes of scale."""
@@ -181,6 +181,24 @@ def dot_of(term: Term) -> Dot | None:
     else:
         found = None
     return None if found is None else replace(found, factor=found.factor * factor)
+
+
+def matrix_sides(product: Term) -> list[tuple[Side, int]]:
+    """Both factors of a matrix product, before their axes were turned, and the axis that each is summed over."""
+    a, b = product.inputs
+    found = []
+    for one, axis in ((a, len(a.type.shape) - 1), (b, len(b.type.shape) - 2)):
+        whole, over = before_turn(one, axis)
+        found.append((centred(whole, (over,), whole.type.shape) or Side(whole, "plain", whole), over))
+    return found
+
+
+def before_turn(x: Term, axis: int) -> tuple[Term, int]:
+    """A value before its axes were put in another order, and where this one was."""
+    plain = bare(x)
+    if plain.operation.rows is not Flow.PERMUTE or plain.type.shape != x.type.shape:
+        return x, axis
+    return plain.inputs[0], plain.attrs.of(AxisOrder).axes[axis]
 
 
 def centred(term: Term, axes: tuple[int, ...], shape: tuple[int, ...]) -> Side | None:

@@ -18,10 +18,12 @@ from tercet.plan.bounds.moments import (
     Dot,
     Side,
     are_one,
+    before_turn,
     cauchy,
     centred,
     dot_of,
     is_aligned,
+    matrix_sides,
     multiple,
     root_above,
     square_ratio,
@@ -100,11 +102,14 @@ def _square_limit(c: Term, r: InverseRoot) -> Fraction | None:
         if found is not None:
             return found
     whole, ratio, off = _scaled(c)
-    if shape != r.shape or whole.type.size != math.prod(shape):
+    if whole.type.size != math.prod(shape):
         return None
-    found = cauchy(dot_of(whole), norm)
-    if found is None:
-        found = _of_correlation(whole, norm)
+    each, kept = shape == r.shape, whole.type.shape == shape
+    found = cauchy(dot_of(whole), norm) if each else None
+    if found is None and kept:
+        found = _of_matrix(whole, r)
+    if found is None and (each or kept):
+        found = _of_correlation(whole, r, norm)
     if found is None:
         return None
     # |c| <= ratio sqrt(K y) + off, and y is `least` or more
@@ -190,20 +195,60 @@ def _of_term(c: Term, norm: Dot) -> Fraction | None:
     return (own.times * root) ** 2 / norm.factor
 
 
-def _of_correlation(c: Term, norm: Dot) -> Fraction | None:
+def _of_matrix(c: Term, r: InverseRoot) -> Fraction | None:
+    """Of a matrix product beside the norms of rows of its first factor, or of columns of its second one."""
+    known = _lines_within(c, r)
+    if known is None:
+        return None
+    side, axis = matrix_sides(c)[1 - known[0]]
+    return known[1] * most_of(side, (axis,), side.whole.type.shape)
+
+
+def _lines_within(c: Term, r: InverseRoot) -> tuple[int, Fraction] | None:
+    """0 for rows of the first factor of a matrix product, 1 for columns of the second, and k so that their sums of
+    squares are at most k times what r divides them by."""
+    norm, shape = dot_of(r.y), c.type.shape
+    if c.operation.algebra is not Algebra.MATRIX or shift_of(c.attrs) or len(shape) != 2 or norm is None:
+        return None
+    if norm.factor <= 0 or not norm.is_square:
+        return None
+    divided = norm.sides[0]
+    over, of = norm.over
+    if divided.kind == "plain" and len(norm.axes) == 1:
+        whole, axis = before_turn(divided.whole, norm.axes[0])
+        divided, over, of = Side(whole, "plain", whole), (axis,), whole.type.shape
+    for number, (side, axis) in enumerate(matrix_sides(c)):
+        if is_aligned(r.shape, shape, (1 - number,)) and ((axis,), side.whole.type.shape) == (over, of):
+            within = side.within(divided, norm.terms)
+            if within is not None:
+                return number, within / norm.factor
+    return None
+
+
+def _pair_ratio(s: Term, first: InverseRoot, r: InverseRoot, shape: tuple[int, ...]) -> Fraction | None:
+    """k with s^2 <= k u v for a product s of what u and v are the squares of: sums, or each row with each column."""
+    if s.type.shape == shape and s.operation.algebra is Algebra.MATRIX:
+        one, other = _lines_within(s, first), _lines_within(s, r)
+        return one[1] * other[1] if one is not None and other is not None and one[0] != other[0] else None
+    if first.shape != r.shape or s.type.size != first.y.type.size:
+        return None
+    return square_ratio(dot_of(s), dot_of(first.y), dot_of(r.y))
+
+
+def _of_correlation(c: Term, r: InverseRoot, norm: Dot) -> Fraction | None:
     """Of s / sqrt(u) beside v, where s is the product of what u and v are the squares of, or such rounded."""
     algebra = c.operation.algebra
     if algebra is not Algebra.WITHIN and (algebra is not Algebra.MULTIPLY or shift_of(c.attrs)):
         return None
     for s, other in (c.inputs, c.inputs[::-1]):
         first = inverse_root(other)
-        if first is None or first.shape != bare(s).type.shape:
+        if first is None or bare(s).type.shape != c.type.shape:
             continue
         (product, part, off), norms = _scaled(s), dot_of(first.y)
-        if norms is None or product.type.size != first.y.type.size:
-            continue
-        ratio = square_ratio(dot_of(product), norms, norm)
-        if ratio is not None:
+        ratio = (
+            None if norms is None or product.type.size != c.type.size else _pair_ratio(product, first, r, c.type.shape)
+        )
+        if ratio is not None and norms is not None:
             # |s| <= part sqrt(k u v) + off, so |s r| <= sqrt(v) part (sqrt(k square) + slack sqrt(k u)) and what off
             # is multiplied with, where u and v are `least` or more
             whole = root_above(ratio * first.square) + first.off * root_above(ratio * first.y.type.hi)
