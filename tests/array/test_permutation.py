@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections import Counter
 from collections.abc import Iterator
 
@@ -13,6 +15,7 @@ from array_strategies import check
 from plan_trio import TrioSession, array_of
 from tercet import array as tc
 from tercet.array import Permutation
+from tercet.errors import PlanError
 
 
 @pytest.fixture
@@ -125,11 +128,25 @@ def test_refusals(session: TrioSession, net: tercet.Session) -> None:
         (lambda: net.permutation(-1), TypeError, "number of places"),
         (lambda: list(p), TypeError, "indices"),
         (lambda: hash(p), TypeError, "unhashable"),
+        (lambda: np.argsort(p), TypeError, "indices"),  # type: ignore[call-overload]
+        (lambda: np.isin(p, [1]), TypeError, "indices"),
+        (lambda: np.arange(3) + p, TypeError, "indices"),
+        (lambda: tc.concat([x, p]), TypeError, "indices"),
+        (lambda: tc.where(x > 1, x, p), TypeError, "indices"),
+        (lambda: tc.take(x, p), TypeError, "indices"),
+        (lambda: p == Permutation.argsort(x), TypeError, "compared"),
+        (lambda: p != x, TypeError, "compared"),
+        (lambda: x == p, TypeError, "indices"),
+        (lambda: pickle.dumps(p), TypeError, "persist"),
+        (lambda: Permutation.drawn(session, 1 << 32), PlanError, "at most 2"),
+        (lambda: tc.shuffle(tc.broadcast_to(x[:1], (1 << 33,))), PlanError, "at most 2"),
+        (lambda: tc.sort(tc.broadcast_to(x[:1, None], (1 << 20, 1 << 13))), PlanError, "at most 2"),
         (lambda: tc.shuffle(np.arange(3)), TypeError, "secret arrays"),
         (lambda: tc.shuffle(session.share(3, bounds=(0, 3))), ValueError, "one axis"),
     ):
         with pytest.raises(error, match=says):
             call()
+    assert copy.deepcopy(p) is copy.copy(p) is p
 
 
 def test_what_it_costs(session: TrioSession) -> None:

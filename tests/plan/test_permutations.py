@@ -140,6 +140,14 @@ def test_a_variant_is_chosen_where_it_fits() -> None:
     operations = tuple(replace(op, variant=4) if op is sort else op for op in plan.operations)
     with pytest.raises(PlanError, match="none for its variant 'network'"):
         Plan.from_bytes(Plan(operations, plan.outputs).to_bytes())
+    # places of 30 bits and a digit do not fit 32 bits together: the first variant is checked as any other
+    x = tc.broadcast_to(session.share([0], bounds=(0, 5)), (1 << 29,))
+    plan = compile_plan([Wanted(tc.sort(x).node, OutputKind.REVEAL)], LAN)
+    (sort,) = [op for op in plan.operations if op.operation.name == "sort"]
+    assert names[sort.variant].endswith("provable")
+    operations = tuple(replace(op, variant=0) if op is sort else op for op in plan.operations)
+    with pytest.raises(PlanError, match="none for its variant 'fewer bytes'"):
+        Plan.from_bytes(Plan(operations, plan.outputs).to_bytes())
 
 
 def test_draws_are_apart() -> None:

@@ -102,6 +102,21 @@ class Permutation:
     def __index__(self) -> NoReturn:
         raise TypeError("a secret permutation is no index; what NumPy calls x[p] is p.apply(x)")
 
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("a secret permutation is no array; its places as secret integers are p.indices()")
+
+    def __eq__(self, other: object) -> NoReturn:
+        raise TypeError("secret permutations are not compared; compare their places, p.indices() == q.indices()")
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError("a secret permutation is not pickled: persist() it in its session")
+
+    def __copy__(self) -> Permutation:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Permutation:
+        return self
+
     def apply(self, *arrays: SecretArray, axis: int | None = None) -> Any:
         """x[p] along an axis, the first one if none is given; of several secret arrays, which ride along in one pass, a
         tuple. A permutation of each line moves arrays of its shape, as numpy.take_along_axis does.

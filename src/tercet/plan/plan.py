@@ -17,7 +17,7 @@ from tercet.errors import PlanError
 from tercet.plan.bounds.prove import marked, result_type
 from tercet.plan.bounds.terms import PlanTerm
 from tercet.plan.table.attributes import MAX_NUMBERS, NONE, Attributes, LoopCount, exact_inside, shift_of
-from tercet.plan.table.operation import Bounding, Call, Constant, Data, Flow, Operation, one_result
+from tercet.plan.table.operation import Bounding, Call, Constant, Data, Flow, Operation, any_call, one_result
 from tercet.plan.table.operations import BY_CODE, INPUT, MAX_COUNT, MAX_NESTING
 from tercet.plan.types import Type, put_type, take_type
 from tercet.ring import ring
@@ -436,9 +436,8 @@ class _Decoder:
             check_loop(index, made, [self.type_of(value) for value in inputs])
         elif operation.data is Data.NOTHING:
             declared = self._checked(index, operation, inputs, attrs, place, terms)
-            if variant and not operation.variants[variant].fits(
-                Call(tuple([term.type for term in terms]), attrs, declared, variant)
-            ):
+            fits = operation.variants[variant].fits
+            if fits is not any_call and not fits(Call(tuple([term.type for term in terms]), attrs, declared, variant)):
                 chosen = operation.variants[variant].name
                 raise reader.fail(f"operation {index} ({operation.name}) is none for its variant {chosen!r}")
         # by which types of results are known again: the operand's type, and what else typing looks at

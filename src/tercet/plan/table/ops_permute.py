@@ -40,24 +40,29 @@ from tercet.protocols.shuffle import (
     word_column,
 )
 from tercet.protocols.sort import sort_order, sort_order_cost, sort_rows, sort_rows_cost
-from tercet.ring import RING32, cut_bits, stack
+from tercet.ring import MAX_PLACES, RING32, cut_bits, stack
 from tercet.sharing import BitShare, Share
 
 _FORMS = ((TWO_ROUNDS, ""), (THREE_PASSES, ", provable"))
 
 
+def _in_words(lines: int, length: int) -> tuple[int, int]:
+    """Lines and length, if places within a line, and those of all lines, are words of 32 bits."""
+    fits = place_bits(length) <= RING32.bits and lines * length <= MAX_PLACES
+    need(fits, f"{lines * length:,} elements have no order: at most 2^32 have, in lines of less")
+    return lines, length
+
+
 def _three_axes(rows: Type) -> tuple[int, int]:
     numeric(rows)
     need(len(rows.shape) == 3 and rows.shape[0] > 0, "takes rows, lines, places; one row at least")
-    _, lines, length = rows.shape
-    return lines, length
+    return _in_words(*rows.shape[1:])
 
 
 def _key_lines(keys: Type) -> tuple[int, int]:
     boolean(keys)
     need(len(keys.shape) == 3 and keys.shape[0] > 0, "takes bits of keys, lines, places; one bit at least")
-    _, lines, length = keys.shape
-    return lines, length
+    return _in_words(*keys.shape[1:])
 
 
 def _infer_sort(inputs: Sequence[Type], attrs: Attributes) -> Type:
@@ -74,7 +79,7 @@ def _infer_sort_order(inputs: Sequence[Type], attrs: Attributes) -> Type:
 
 def _infer_draw(inputs: Sequence[Type], attrs: DrawnLines) -> Type:
     arity(inputs, 0)
-    return permutation_type(attrs.lines, attrs.length)
+    return permutation_type(*_in_words(attrs.lines, attrs.length))
 
 
 def _infer_shuffle(inputs: Sequence[Type], attrs: DrawNumber) -> Type:
