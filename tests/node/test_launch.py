@@ -123,8 +123,14 @@ threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 first = server.start(0, listener)
 first.close()
 worker = server.start(1, listener)
-time.sleep(0.5)
-folder = Path(f"/proc/{worker.pid}")
+folder, deadline = Path(f"/proc/{worker.pid}"), time.monotonic() + 20
+
+def is_up():
+    # a name, then the thread at the leash, then no cores; after that it waits for its setup
+    return len(os.listdir(folder / "task")) > 1 and "Max core file size        0 " in (folder / "limits").read_text()
+
+while not is_up() and time.monotonic() < deadline:
+    time.sleep(0.01)
 for fd in sorted(map(int, os.listdir(folder / "fd"))):
     target = os.readlink(folder / "fd" / str(fd))
     kind = target.partition(":")[0] if ":" in target else target
