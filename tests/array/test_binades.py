@@ -169,3 +169,14 @@ def test_refusals() -> None:
             function(session.share(np.array([2.0]), bounds=(1, 1 << 42)))
     with pytest.raises(PlanError, match="are the most"):
         tc.special.log_ndtr(session.share(np.array([-2.0]), bounds=(-(1 << 35), 0)))
+
+
+@pytest.mark.parametrize("frac_bits", [0, 2, 8])
+def test_below_0_gammaln_is_that_of_the_least_number_at_a_coarse_scale_too(frac_bits: int) -> None:
+    session = TrioSession(parties=True)
+    values = np.array([-1, 0]) * 1.0 if frac_bits else np.array([-1, 0])
+    x = session.share(values, bounds=(-1, 3), frac_bits=frac_bits or None)
+    least = 2.0**-frac_bits
+    for ours, theirs in ((tc.special.gammaln, scipy.special.gammaln), (tc.special.digamma, scipy.special.digamma)):
+        wanted = theirs(least)
+        assert np.allclose(ours(x).reveal(), [wanted] * 2, rtol=0, atol=2.0**-16 * max(1, abs(wanted)))

@@ -65,6 +65,13 @@ def test_correlations(session: TrioSession) -> None:
         assert np.max(np.abs(found - plain)) <= 2 * 2.0**-16 and np.max(np.abs(found)) <= 1
 
 
+@pytest.mark.parametrize("frac_bits", [16, 20, 24, 40])
+def test_correlations_at_every_scale(frac_bits: int) -> None:
+    values = np.round(np.random.default_rng(2).normal(size=(3, 6)) * 2**frac_bits) / 2**frac_bits
+    found = np.corrcoef(TrioSession(parties=True).share(values, frac_bits=frac_bits)).reveal()
+    assert np.max(np.abs(found - np.corrcoef(values))) <= 0.75 * 2.0**-frac_bits
+
+
 def test_what_does_not_vary_has_no_correlation(session: TrioSession) -> None:
     values = np.vstack([ROWS[:2], np.full(60, 0.3)])
     found = tc.corrcoef(share(session, values)).reveal()

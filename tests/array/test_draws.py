@@ -212,6 +212,12 @@ def test_what_explain_says(net: tercet.Session) -> None:
     assert (measured.rounds, measured.bytes_per_party) == (bell.rounds, bell.bytes_per_party)
 
 
+def test_numbers_of_numpy_are_probabilities(parties: TrioSession) -> None:
+    chances = (np.float32(0), np.float32(1), np.int64(1), np.float16(0.5))
+    assert [draws.bernoulli(parties, (4,), p).reveal().all() for p in chances[:3]] == [False, True, True]
+    assert draws.bernoulli(parties, (400,), chances[3]).reveal().any()
+
+
 def test_refusals(net: tercet.Session) -> None:
     other = TrioSession()
     cases: list[tuple[Callable[[], Any], type[Exception], str]] = [
@@ -236,6 +242,8 @@ def test_refusals(net: tercet.Session) -> None:
         (lambda: net.bernoulli(3, 1.5), ValueError, "from 0 to 1"),
         (lambda: net.bernoulli(3, -0.1), ValueError, "from 0 to 1"),
         (lambda: net.bernoulli(3, "a"), TypeError, "finite public number"),
+        (lambda: net.bernoulli(3, 10**400), ValueError, "p has 1,329 bits"),
+        (lambda: net.normal(3, 10**400), ValueError, "mean has 1,329 bits"),
         (lambda: net.bernoulli(3, net.share([1, 0], bounds=(0, 1))), TypeError, "fixed point"),
         (lambda: net.bernoulli(3, other.share([0.5])), ValueError, "another session"),
     ]

@@ -47,9 +47,9 @@ def bernoulli(session: Runner, shape: Any, p: Any) -> SecretArray:
             raise TypeError(f"p is a probability, a public number or a secret array in fixed point, not {p.dtype!r}")
         size = max(p.dtype.frac_bits, DEFAULT_FRAC_BITS)
         return elementwise.less(uniform(session, lengths, 0, 1, size), manipulation.broadcast_to(p, lengths))
-    if not 0 <= given.real(p, "p") <= 1:
+    if not 0 <= (chosen := given.real(p, "p")) <= 1:
         raise ValueError(f"p is {p!r}; a probability lies from 0 to 1")
-    chance = round(Fraction(p) * (1 << draws.CHANCE_BITS))
+    chance = _stored(chosen, draws.CHANCE_BITS)
     if 0 < chance < 1 << draws.CHANCE_BITS:
         return SecretArray._new(session, draws.below(session.graph, lengths, chance))
     one = draws.random_bools(session.graph, lengths)

@@ -156,7 +156,8 @@ def atanh(x: Any, /) -> SecretArray:
 
 @array_function
 def hypot(x1: Any, x2: Any, /) -> SecretArray:
-    """sqrt(x1^2 + x2^2), of the sum before it is rescaled. Costs 128 bits more than `sqrt`."""
+    """sqrt(x1^2 + x2^2), of the exact sum. Costs 128 bits more than `sqrt`, of twice the finer scale. PlanError where
+    128 bits do not take that sum: declare narrower bounds, or use fewer frac_bits."""
     return apply(functions.hypot, x1, x2)
 
 

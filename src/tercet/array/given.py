@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from tercet.plan.record.public import check_unmasked
 
+_FLOAT_BITS = 1023
+"""Of integers that any float takes."""
+
 
 def integer(value: Any, what: str) -> int:
     """A public integer; TypeError for anything else, also for floats that are whole. `what`: as a sentence begins."""
@@ -70,7 +73,9 @@ def floats(value: Any) -> NDArray[Any]:
 
 
 def real(value: Any, what: str) -> int | float:
-    """A public number that is finite, as Python's own: NumPy's integers would wrap."""
+    """A public number that a float takes, as Python's own: NumPy's integers would wrap."""
+    if isinstance(value, int) and value.bit_length() > _FLOAT_BITS:
+        raise ValueError(f"{what} has {value.bit_length():,} bits; numbers here are below 2^{_FLOAT_BITS}")
     if not isinstance(value, int | float | np.integer | np.floating) or not math.isfinite(value):
         raise TypeError(f"{what} is a finite public number, not {_said(value)}")
     return int(value) if isinstance(value, int | np.integer) else float(value)

@@ -172,7 +172,8 @@ def _plain_log_ndtr(x: Any) -> Any:
 
 @array_function_beside(_plain_erfinv)
 def erfinv(y: Any, /) -> SecretArray:
-    """The inverse of `erf`; of 1 and beyond, and of -1, as of the nearest number between, at y's scale.
+    """The inverse of `erf`; of 1 and beyond, and of -1, as of the nearest number between (with 16 fractional bits at
+    least).
 
     Costs 4,000 bits in 45 rounds, or 9,000 at 40 fractional bits. PlanError for more than 44. Source:
     `tercet.protocols.by_binade`.

@@ -106,8 +106,8 @@ def _flipped(x: Recorded, flips: Recorded) -> Recorded:
 
 def _positive(x: Recorded) -> tuple[Recorded, int]:
     """x, or the least positive number at its scale where it is not above 0; and the fractional bits of the result."""
-    x = argument(as_real(x))
-    return (x if x.type.lo >= 1 else logic.at_least(x, 1, GAMMA_DOMAIN)), nominal_of(x)
+    x = argument(x)
+    return as_real(x if x.type.lo >= 1 else logic.at_least(x, 1, GAMMA_DOMAIN)), nominal_of(x)
 
 
 def _found(name: str, x: Recorded, nominal: int) -> Recorded:

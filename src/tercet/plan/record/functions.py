@@ -12,7 +12,7 @@ from tercet.plan.record import logic
 from tercet.plan.record.build import Operand, linear, multiply, negate, number
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import DEFAULT_FRAC_BITS, public_array
-from tercet.plan.record.scale import bounded, cut_to, in_ring, least_ring, marked, renamed, settle
+from tercet.plan.record.scale import all_at, bounded, cut_to, in_ring, least_ring, marked, renamed, settle
 from tercet.plan.table import real
 from tercet.plan.table.attributes import Approximation
 from tercet.plan.table.ops_functions import LOGARITHMS, placed_shape, power_shape, turn_shape
@@ -108,13 +108,20 @@ def sine(x: Recorded, name: str) -> Recorded:
 
 
 def hypot(a: Operand, b: Operand) -> Recorded:
-    """sqrt(a^2 + b^2); the sum is taken before it is rescaled."""
-    return sqrt(linear("add", _squared(a), _squared(b)))
+    """sqrt(a^2 + b^2), of the exact sum: of a small one a root makes more of what a square would be rounded by."""
+    nominal = max(nominal_of(x) for x in (a, b) if isinstance(x, Recorded))
+    fine = 2 * nominal if any(not isinstance(x, Recorded) and public_array(x).dtype.kind == "f" for x in (a, b)) else 0
+    total = linear("add", _squared(a, fine), _squared(b, fine))
+    frac = total.type.frac_bits
+    return sqrt(renamed(total, frac, min(frac, nominal)) if frac > nominal else total)
 
 
-def _squared(x: Operand) -> Operand:
+def _squared(x: Operand, fine: int) -> Operand:
+    """The square, with so many fractional bits at least, all of which count."""
     if isinstance(x, Recorded):
-        return multiply(x, x)
+        square = multiply(x, x)
+        bits = square.type.frac_bits
+        return all_at(square, max(bits, fine)) if bits or fine else square
     public = public_array(x)
     if public.dtype.kind != "f":
         return np.asarray(public.astype(object) ** 2, dtype=object)
@@ -170,10 +177,11 @@ def _halved(x: Recorded) -> Recorded:
     return meant(renamed(x, x.type.frac_bits + 1, x.type.nominal))
 
 
-def unrounded(x: Recorded, name: str, rings: tuple[int, ...] = RINGS) -> Recorded:
-    """A logarithm or root, not rescaled yet, of the first of these rings that takes it."""
+def unrounded(x: Recorded, name: str, rings: tuple[int, ...] = RINGS, nominal: int = 0) -> Recorded:
+    """A logarithm or root, not rescaled yet, of the first of these rings that takes it; with more bits where a result
+    that it is a factor of has a larger `nominal`."""
     x = number(x)
-    nominal = nominal_of(x)
+    nominal = max(nominal_of(x), nominal)
     # near 0 a root makes more of what a rescaling rounds off
     options = list(candidates(x, rings))
     if name not in LOGARITHMS:

@@ -27,7 +27,7 @@ from tercet.plan.table.attributes import NewShape, shift_of
 from tercet.plan.table.operation import Algebra, Flow
 from tercet.plan.table.reasons import DERIVED
 from tercet.plan.types import MAX_FRAC_BITS, smallest_ring
-from tercet.protocols.functions import GUARD
+from tercet.protocols.functions import GUARD, WIDE
 
 _STEPS = 12
 _DROPPED = (1, 2, 3, 4, 6, 8, 12)
@@ -89,7 +89,7 @@ def _over_root(c: Operand, y: Recorded, divisor: Fraction, nominal: int, bits: i
     scaled, factor = _by_four(number(y), divisor)
     # so many that of the least root that there is a relative 2^-(nominal + 4) is left
     least = nominal + 2 * _SPARE + max(0, -(-(scaled.type.hi.bit_length() - scaled.type.frac_bits) // 2))
-    inverse = cut_to(unrounded(scaled, "rsqrt"), least)
+    inverse = cut_to(unrounded(scaled, "rsqrt", nominal=min(nominal, WIDE.most_bits)), least)
     if isinstance(c, Recorded):
         product = _product(number(c), inverse, bits)
     else:
