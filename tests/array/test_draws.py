@@ -243,7 +243,7 @@ def test_refusals(net: tercet.Session) -> None:
         (lambda: net.bernoulli(3, -0.1), ValueError, "from 0 to 1"),
         (lambda: net.bernoulli(3, "a"), TypeError, "finite public number"),
         (lambda: net.bernoulli(3, 10**400), ValueError, "p has 1,329 bits"),
-        (lambda: net.normal(3, 10**400), ValueError, "mean has 1,329 bits"),
+        (lambda: net.normal(3, mean=10**400), ValueError, "mean has 1,329 bits"),
         (lambda: net.bernoulli(3, net.share([1, 0], bounds=(0, 1))), TypeError, "fixed point"),
         (lambda: net.bernoulli(3, other.share([0.5])), ValueError, "another session"),
     ]

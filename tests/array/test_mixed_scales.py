@@ -1,5 +1,4 @@
-"""Functions of two numbers whose scales or ranges differ: right to the last bits of the result, which has the finer scale,
-near 0 too."""
+"""Functions of two numbers of different scales or ranges: right to the last bits of the finer scale, near 0 too."""
 
 from __future__ import annotations
 
