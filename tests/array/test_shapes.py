@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 import tercet.array as tc
 from array_strategies import any_kind, arrays, check, empty_shapes, shapes, share, to_strict
 from plan_trio import TrioSession
+from tercet import linalg
 from tercet.errors import PlanError
 from tercet.plan.plan import Plan
 from tercet.plan.rows.states import Rows
@@ -173,3 +174,32 @@ def test_what_has_more_dimensions_than_numpy_broadcasts_is_refused() -> None:
     for beyond in (lambda: tc.expand_dims(most, axis=0), lambda: tc.reshape(x, (1,) * 62 + (2, 2))):
         with pytest.raises(PlanError, match="where a secret array has 32 at most"):
             beyond()
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 5), (4, 1), (2, 3, 4), (0, 2)])
+@pytest.mark.parametrize("offset", [0, 1, -1, 3, -9])
+def test_diagonals(shape: tuple[int, ...], offset: int) -> None:
+    """As NumPy has them, at three parties; they are moves, and take bools and quotients along."""
+    values = np.arange(float(np.prod(shape))).reshape(shape)
+    session = TrioSession(parties=True)
+    x = session.share(values, bounds=(-64, 64))
+    found = tc.reveal(
+        linalg.diagonal(x, offset=offset), np.linalg.diagonal(x / 3, offset=offset), np.diagonal(x, offset, -1, 0)
+    )
+    wanted = np.linalg.diagonal(values, offset=offset)
+    for one, other in zip(found, (wanted, wanted / 3, np.diagonal(values, offset, -1, 0)), strict=True):
+        np.testing.assert_allclose(one, other)
+    assert np.array_equal(linalg.diagonal(x > 2, offset=offset).reveal(), wanted > 2)
+    for trace in (linalg.trace, np.linalg.trace):
+        np.testing.assert_allclose(trace(x, offset=offset).reveal(), np.linalg.trace(values, offset=offset))
+    np.testing.assert_allclose(np.trace(x, offset, 1, 0).reveal(), np.trace(values, offset, 1, 0))
+
+
+def test_a_diagonal_is_of_matrices() -> None:
+    x = TrioSession().share(np.zeros(3))
+    for call in (linalg.diagonal, linalg.trace):
+        with pytest.raises(ValueError, match="takes matrices, not an array of 1 dimensions"):
+            call(x)
+        with pytest.raises(TypeError, match="offset"):
+            call(x[:, None], offset=0.5)
+    assert linalg.trace(np.eye(3)) == 3 and np.array_equal(linalg.diagonal(np.eye(2)), [1, 1])

@@ -11,7 +11,7 @@ import pytest
 
 import tercet.array as tc
 from plan_trio import TrioSession
-from tercet import special
+from tercet import linalg, special
 from tercet.plan.bounds.extremes import difference, reaches_zero
 from tercet.plan.bounds.relations import quotient_limit
 from tercet.plan.network import LAN
@@ -71,6 +71,8 @@ IDENTITIES: dict[str, tuple[Callable[[Any, Any, Any], Any], tuple[float, float],
     "diagonal": (lambda x, y, b: _diagonal(x.T @ x), (0, 5 * SIDE**2), DIAGONAL),
     "diagonal of x x^T": (lambda x, y, b: _diagonal(x @ x.T), (0, 5 * SIDE**2), DIAGONAL),
     "trace": (lambda x, y, b: _diagonal(x.T @ x).sum(), (0, 25 * SIDE**2), None),
+    "diagonal by name": (lambda x, y, b: linalg.diagonal(x.T @ x), (0, 5 * SIDE**2), DIAGONAL),
+    "trace by name": (lambda x, y, b: np.trace(x @ x.T), (0, 25 * SIDE**2), None),
     "an element of it": (lambda x, y, b: (x.T @ x)[2, 2], (0, 5 * SIDE**2), DIAGONAL),
     "vector by itself": (lambda x, y, b: x[:1] @ x[:1].T, (0, 5 * SIDE**2), NORMED),
     "correlations": (lambda x, y, b: _by_deviation(x, 0).T @ _by_deviation(x, 0) / 5, (-1, 1), NORMED),

@@ -66,7 +66,7 @@ _TABLES = {
     ),
     "tercet.special": (SPECIAL, "tercet.array.piecewise_polynomial computes other functions of one number"),
     "tercet.nn": (NN, "tercet.special has functions of one number, and x @ y is the product of matrices"),
-    "tercet.linalg": ({name: FUNCTIONS[name] for name in ("cross", "diagonal", "trace")}, LINEAR),
+    "tercet.linalg": ({"cross": FUNCTIONS["cross"]}, LINEAR),
 }
 
 

@@ -64,9 +64,8 @@ FUNCTIONS: dict[str, str] = {
         ("isclose", "allclose"), "abs(x - y) <= tolerance compares, and tercet.array.all takes them together"
     ),
     **dict.fromkeys(("array_equal", "array_equiv"), "tercet.array.all(x == y)"),
-    **dict.fromkeys(("diag", "diagonal"), "x[range(n), range(n)] is the diagonal"),
+    "diag": "tercet.linalg.diagonal(x)",
     "diagflat": "tercet.where(numpy.eye(n) > 0, x[:, None], 0)",
-    "trace": "x[range(n), range(n)].sum() is the trace",
     **dict.fromkeys(
         ("einsum", "einsum_path", "kron", "cross", "vdot", "matvec", "vecmat"),
         "write it with tercet.array.tensordot, matmul, vecdot, outer or products and sums",
@@ -179,7 +178,8 @@ METHODS: dict[str, str] = {
     "flatten": "x.reshape(-1)",
     "copy": "x itself, which is never changed",
     "dot": "x @ y",
-    "trace": FUNCTIONS["trace"],
+    "diagonal": "tercet.linalg.diagonal(x)",
+    "trace": "tercet.linalg.trace(x)",
     "put": FUNCTIONS["put"],
     **dict.fromkeys(("nonzero", "compress"), _SELECTED),
     **dict.fromkeys(("isna", "isnull", "notna", "notnull", "fillna", "dropna"), "nothing is missing in this array"),

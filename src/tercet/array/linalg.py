@@ -142,6 +142,29 @@ def _squares(x: Recorded, axes: tuple[int, ...]) -> Recorded:
     return build.total(build.multiply(x, x), axes)
 
 
+@array_function_beside(np.linalg.diagonal)
+def diagonal(x: Any, /, *, offset: int = 0) -> SecretArray:
+    """The elements of matrices, in the last two axes, whose column is `offset` more than their row; local.
+
+    Those of `x.T @ x` are known not to be negative. ValueError for fewer than two dimensions.
+    """
+    if not isinstance(x, SecretArray):
+        raise TypeError(f"diagonal takes a secret array, not {type(x).__name__}")
+    if x.ndim < 2:
+        raise ValueError(f"diagonal takes matrices, not an array of {x.ndim} dimensions")
+    more = given.integer(offset, "the offset of a diagonal")
+    rows, columns = x.shape[-2:]
+    first = max(0, -more)
+    places = np.arange(first, max(first, min(rows, columns - more)))
+    return x[..., places, places + more]
+
+
+@array_function_beside(np.linalg.trace)
+def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> SecretArray:
+    """The sum of a `diagonal`; local."""
+    return statistics.sum(diagonal(x, offset=offset), axis=-1, dtype=dtype)
+
+
 @array_function_beside(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> SecretArray:
     """NumPy's `numpy.linalg.norm`: of vectors as `vector_norm`; of matrices "fro" and, as the greatest sum of abs(x)

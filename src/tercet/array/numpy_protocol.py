@@ -305,6 +305,14 @@ def _isin(
     return counting.isin(element, test_elements, invert=invert)
 
 
+def _diagonal(x: SecretArray, offset: int = 0, axis1: int = 0, axis2: int = 1) -> SecretArray:
+    return linalg.diagonal(manipulation.moveaxis(x, (axis1, axis2), (-2, -1)), offset=offset)
+
+
+def _trace(x: SecretArray, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> SecretArray:
+    return statistics.sum(_diagonal(x, offset, axis1, axis2), axis=-1, dtype=dtype)
+
+
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.sum: _axis(chosen.sum),
     np.prod: _axis(statistics.prod),
@@ -384,6 +392,10 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.inner: lambda a, b: linalg.tensordot(a, b, axes=((-1,), (-1,))),
     np.outer: lambda a, b: linalg.outer(_flat(a), _flat(b)),
     np.tensordot: lambda a, b, axes=2: linalg.tensordot(a, b, axes=axes),
+    np.diagonal: _diagonal,
+    np.trace: _trace,
+    np.linalg.diagonal: linalg.diagonal,
+    np.linalg.trace: linalg.trace,
     np.linalg.norm: linalg.norm,
     np.polyval: curves.polyval,
     np.interp: curves.interp,
