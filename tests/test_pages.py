@@ -89,6 +89,29 @@ def test_the_tutorial() -> None:
     run(f"{first}\n{indented(inside)}")
 
 
+def test_the_example_of_validity() -> None:
+    (code,) = blocks("docs/design/validity.md")
+    *lines, checked = code.splitlines()
+    message = checked.rpartition("... ")[2]
+    program = (
+        "import numpy as np",
+        "import tercet as tc",
+        "with tc.local() as net:",
+        "    x = net.share([0.0, 1.0, 8.0], bounds=(-5, 10))",
+        indented("\n".join(lines)),
+        "    mean = y.mean(where=valid).reveal(), tc.masked_invalid(y).mean().reveal()",
+        "    np.testing.assert_allclose(mean, np.log(8) / 2, atol=1e-4)",
+        "    assert np.all(tc.valid(tc.where(x > 0, tc.log(x), 0)))",
+        "    try:",
+        f"        {checked}",
+        "    except tc.InputError as error:",
+        f"        assert {message!r} in str(error)",
+        "    else:",
+        "        raise AssertionError",
+    )
+    run("\n".join(program))
+
+
 def indented(code: str) -> str:
     return "\n".join(f"    {line}" if line else line for line in code.splitlines())
 

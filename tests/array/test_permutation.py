@@ -210,3 +210,10 @@ def test_a_permutation_of_each_line_moves_arrays_of_its_shape() -> None:
     same = tc.Permutation.argsort(session.share(np.full((2, 3), 7), bounds=(7, 7)))
     assert np.array_equal(same.apply(x).reveal(), np.arange(6).reshape(2, 3))
     assert np.array_equal(p.persist().apply(x).reveal(), np.arange(6).reshape(2, 3))
+
+
+def test_what_a_permutation_has_not_leads_on() -> None:
+    p = Permutation.argsort(TrioSession().share([3, 1, 2], bounds=(0, 5)))
+    with pytest.raises(AttributeError, match=r"p\.indices\(\), which reveal\(\) shows"):
+        p.reveal()
+    assert p.indices().reveal().tolist() == [1, 2, 0] and not hasattr(p, "shape")

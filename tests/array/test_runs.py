@@ -91,6 +91,10 @@ def test_distinct_elements(x: Any, size: int, run: bool) -> None:
     assert np.array_equal(occur[:kept], counts[:kept]) and not occur[kept:].any()
     again = tc.unique_values(secret, size=size)
     assert np.array_equal(again.values.reveal(), shown) and int(again.number.reveal()) == len(values)
+    for name in ("unique_counts", "unique_values"):
+        public: Any = getattr(tc, name)(x, size=size)
+        assert public.number == len(values) and np.array_equal(public.values, shown)
+        assert name == "unique_values" or np.array_equal(public.counts, occur)
 
 
 @given(x=numeric(shapes.filter(bool)), run=parties, largest=st.booleans(), data=st.data())

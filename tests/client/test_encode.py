@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import datetime
 import decimal
 from typing import Any
 
@@ -214,3 +215,9 @@ def test_importing_does_not_import_pandas_or_pyarrow() -> None:
         "print('pandas' in sys.modules, 'pyarrow' in sys.modules)"
     )
     assert subprocess.check_output([sys.executable, "-c", script], text=True).split() == ["False", "False"]
+
+
+@pytest.mark.parametrize("values", [["1", "2"], [decimal.Decimal("1.25")], [datetime.date(2020, 1, 1)]])
+def test_values_of_other_kinds_are_told_what_to_do(values: list[Any]) -> None:
+    with pytest.raises(InputError, match=r"position 0 is not a bool, integer or float; convert it, as by float\(\)"):
+        encode_array(values, None, None)

@@ -103,7 +103,8 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
 
     Variables as in `cov`. Each is divided by its deviation (`x.std`), to 3 bits more than the result has, and one
     matrix product is taken of them, which is divided by the largest that roundings can make it: no comparison. Error:
-    two last bits. Costs for each variable that of `tercet.rsqrt`, for each element a product, for each pair a word.
+    two last bits, also on the diagonal. Costs for each variable that of `tercet.rsqrt`, for each element a product, for
+    each pair a word.
     TypeError for a dtype, PlanError for more observations than 128 bits take the squares of.
     """
     if dtype is not None:

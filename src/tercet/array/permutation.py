@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -98,6 +98,12 @@ class Permutation:
 
     def __iter__(self) -> NoReturn:
         raise TypeError("a secret permutation has no items; its places as secret integers are p.indices()")
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            said = ": its places are p.indices(), which reveal() shows" if name in ("reveal", "explain") else ""
+            raise AttributeError(f"'Permutation' object has no attribute {name!r}{said}")
 
     def __index__(self) -> NoReturn:
         raise TypeError("a secret permutation is no index; what NumPy calls x[p] is p.apply(x)")

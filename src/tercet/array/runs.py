@@ -17,7 +17,7 @@ from tercet.array import elementwise, given, movement
 from tercet.array.core import SecretArray, pending
 from tercet.array.counting import running
 from tercet.array.creation import as_type
-from tercet.array.dispatch import array_function, array_function_beside
+from tercet.array.dispatch import array_function_beside
 from tercet.array.dtypes import bool as bools
 from tercet.array.ordering import arranged, from_lines, in_front, in_lines, numbered, present_keys, sort_keys
 from tercet.array.statistics import carried
@@ -290,7 +290,31 @@ class UniqueCounts(NamedTuple):
     number: SecretArray
 
 
-@array_function
+def _places(size: Any) -> int:
+    if (places := given.integer(size, "size")) < 0:
+        raise ValueError(f"size is not negative, and not {places}")
+    return places
+
+
+def _plain_distinct(x: Any, size: Any) -> tuple[Any, Any, Any]:
+    """Of a public array: distinct elements, how often each occurs, both at so many places, and how many there are."""
+    places, columns = _places(size), np.unique(np.asarray(x), return_counts=True)
+    values, counts = (np.append(one[:places], np.zeros(max(places - len(one), 0), one.dtype)) for one in columns)
+    return values, counts, np.int64(len(columns[0]))
+
+
+def _plain_values(x: Any, /, *, size: Any = None) -> Any:
+    if size is None:
+        return np.unique_values(x)
+    values, _, number = _plain_distinct(x, size)
+    return UniqueValues(values, number)
+
+
+def _plain_counts(x: Any, /, *, size: Any = None) -> Any:
+    return np.unique_counts(x) if size is None else UniqueCounts(*_plain_distinct(x, size))
+
+
+@array_function_beside(_plain_values)
 def unique_values(x: SecretArray, /, *, size: int | None = None) -> UniqueValues:
     """The distinct elements in ascending order, of which the `size` least are given, or zeros behind them where there
     are fewer; and as a secret integer how many distinct ones there are. As `unique_counts`.
@@ -299,7 +323,7 @@ def unique_values(x: SecretArray, /, *, size: int | None = None) -> UniqueValues
     return UniqueValues(values, number)
 
 
-@array_function
+@array_function_beside(_plain_counts)
 def unique_counts(x: SecretArray, /, *, size: int | None = None) -> UniqueCounts:
     """The distinct elements in ascending order and how often each occurs: the `size` least of them, or all and zeros
     behind them; and as a secret integer how many distinct ones there are, also where these are more than `size`.
@@ -320,8 +344,7 @@ def _distinct(x: SecretArray, size: Any, name: str, *, counted: bool) -> tuple[S
             f"{name} of secret arrays is tercet.array.{name}(x, size=n), with a public number of places for distinct "
             "elements: the shape of NumPy's result would say how many there are; that number is given as a secret one"
         )
-    if (places := given.integer(size, "size")) < 0:
-        raise ValueError(f"size is not negative, and not {places}")
+    places = _places(size)
     numbers, lines, present = read(x, None, ordered=False)
     boolean = numbers._type.is_bool
     frac, nominal = lines.type.frac_bits, lines.type.nominal

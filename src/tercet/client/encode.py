@@ -27,6 +27,8 @@ _FILL = (
     "leave it out, or share a number in its place and which are there as bools; tables at nodes take nullable columns"
 )
 
+_CONVERT = "convert it, as by float(); texts, dates and exact decimals are columns of tables at nodes"
+
 Bound = int | float
 _INT64 = np.iinfo(np.int64)
 
@@ -156,7 +158,7 @@ def _objects(array: NDArray[Any]) -> NDArray[Any]:
     number = np.array([isinstance(value, bool | int | float | np.number | np.bool_) for value in flat], np.bool_)
     missing = np.array([value is None for value in flat], np.bool_)
     _refuse(missing.reshape(array.shape), "is missing", _FILL)
-    _refuse(~number.reshape(array.shape), "is not a bool, integer or float")
+    _refuse(~number.reshape(array.shape), "is not a bool, integer or float", _CONVERT)
     if flat and all(isinstance(value, bool | np.bool_) for value in flat):
         return np.array(flat, np.bool_).reshape(array.shape)
     if all(isinstance(value, int | np.integer | np.bool_) for value in flat):
