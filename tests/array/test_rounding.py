@@ -129,3 +129,51 @@ def test_what_is_chosen_among_rounded_values_is_the_nearest_when_revealed(name: 
     assert np.array_equal(*found)
     if true is not None:
         assert np.max(np.abs(found[0] - true(values))) * 65536 < 0.55
+
+
+EXTREMES = {
+    "max": (lambda x, xp: xp.log(x).max(), 1),
+    "max of columns": (lambda x, xp: xp.log(x).max(axis=0), 1),
+    "min of rows": (lambda x, xp: xp.log(x).min(axis=1, keepdims=True), 1),
+    "max of products": (lambda x, xp: (x * x).max(), 1),
+    "greatest size": (lambda x, xp: abs(xp.log(x)).max(axis=0), 1),
+    "range": (lambda x, xp: np.ptp(xp.log(x), axis=1), 2),
+    "the first of the greatest": (lambda x, xp: xp.log(x).max(axis=0)[:1], 1),
+}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_extremes_of_rounded_values_are_the_nearest_when_revealed(name: str) -> None:
+    """The same every time, chosen before anything is rounded: one rounding for each, none of what they are chosen
+    among, and no other comparison."""
+    program, roundings = EXTREMES[name]
+    values = np.round(np.random.default_rng(4).uniform(0.3, 3, (20, 9)) * 65536) / 65536
+    found = []
+    for seed in (1, 2):
+        session = TrioSession(parties=True, seed=seed)
+        value = program(session.share(values, bounds=(0.25, 4)), tc)
+        found.append(value.reveal())
+        named = [op.operation.name for op in session.plans[-1].operations]
+        assert "rescale" not in named
+        assert not any(op.type.claimed for op in session.plans[-1].operations)
+        assert named.count("round") <= roundings
+        value.persist()
+        kept = [op.operation.name for op in session.plans[-1].operations]
+        assert named.count("less_zero") == kept.count("less_zero")
+    assert np.array_equal(*found)
+    assert np.max(np.abs(found[0] - program(values, np))) * 65536 < 0.55 * roundings
+
+
+def test_what_no_extreme_is_made_of_is_left_as_it_was() -> None:
+    """Bits of something else, what differs in scale, bounds that were assumed."""
+    session = TrioSession(parties=True)
+    values = np.linspace(0.3, 3, 8)
+    x = session.share(values, bounds=(0.25, 4))
+    y = session.share(values[::-1].copy(), bounds=(0.25, 4), frac_bits=20)
+    for found, wanted in (
+        (np.where(x > 1, tc.log(x), 0).max(), np.log(values).max()),
+        (np.maximum(tc.log(x), tc.log(y)).max(), np.log(values).max()),
+        (tc.assume(tc.log(x).max(), (0, 1.25)), np.log(values).max()),
+        (tc.log(x).max() + tc.log(x).min(), np.log(values).max() + np.log(values).min()),
+    ):
+        assert abs(found.reveal() - wanted) < 2**-14

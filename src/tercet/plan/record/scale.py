@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tercet.errors import PlanError
-from tercet.plan.bounds.prove import is_proven
+from tercet.plan.bounds.prove import is_proven, proven_bounds
 from tercet.plan.bounds.terms import same_integer
 from tercet.plan.record.graph import Recorded
 from tercet.plan.table.attributes import Bounds, Rounding, Scale, Shift, StatedBounds, shift_of
 from tercet.plan.table.operation import Algebra, Flow
 from tercet.plan.table.operations import BY_NAME
-from tercet.plan.table.reasons import FOUND, ZERO_TIMES, Reason
+from tercet.plan.table.reasons import FOUND, SELECTED, ZERO_TIMES, Reason
 from tercet.plan.types import limit, smallest_ring
 
 CHAIN_LENGTH = 8
@@ -32,6 +32,10 @@ _EXACT = frozenset(
         Algebra.SHIFT_LEFT,
     }
 )
+_CHOOSING = _EXACT - {Algebra.READ, Algebra.SHIFT_LEFT}
+"""What extremes are made of."""
+_CHOICES = 400
+"""So many operations are looked at behind an extreme: about 10 for each bit of the number of elements."""
 _CHOSEN = 48
 """So many operations are looked at behind a choice."""
 _JOINED = 2
@@ -145,7 +149,7 @@ def _nearest_chosen(x: Recorded) -> Recorded | None:
         return None
     known: dict[int, Recorded] = {}
     found = _with_nearest(x, x.type.size, known)
-    return None if found is None or found is x else found
+    return _chosen_before(x) if found is None or found is x else found
 
 
 def _with_nearest(x: Recorded, most: int, known: dict[int, Recorded]) -> Recorded | None:
@@ -171,6 +175,52 @@ def _with_nearest(x: Recorded, most: int, known: dict[int, Recorded]) -> Recorde
     if found is not None:
         known[x.serial] = found
     return found
+
+
+def _chosen_before(x: Recorded) -> Recorded | None:
+    """What was chosen among more values than there are results, as a greatest element: the nearest of what is chosen in
+    the same way before they are rounded, which is the one chosen among the nearest. None of what else there is."""
+    rounded: set[tuple[int, int]] = set()
+    try:
+        found = _finely(x, {}, rounded)
+    except PlanError:  # what is not rounded yet does not fit
+        return None
+    if found is None or len(rounded) != 1:
+        return None
+    ((_, excess),) = rounded
+    return in_ring(nearest(found, excess), x.type.ring)
+
+
+def _finely(x: Recorded, known: dict[int, Recorded | None], rounded: set[tuple[int, int]]) -> Recorded | None:
+    """The same choices of what is rescaled behind them; None if they are too many, or choose among anything else."""
+    if x.serial in known or len(known) >= _CHOICES:
+        return known.get(x.serial)
+    known[x.serial] = None
+    if x.operation.algebra is Algebra.RESCALE:
+        source, excess = x.inputs[0], shift_of(x.attrs)
+        while source.operation.algebra is Algebra.RESCALE:
+            source, excess = source.inputs[0], excess + shift_of(source.attrs)
+        rounded.add((source.serial, excess))
+        known[x.serial] = source if source.type.ring == x.type.ring else None
+    elif x.inputs and (x.operation.algebra in _CHOOSING or x.operation.rows in (*_MOVES, Flow.CONCAT)):
+        operands = [
+            one if x.operation.rows is Flow.TAKE and at else _finely(one, known, rounded)
+            for at, one in enumerate(x.inputs)
+        ]
+        given = tuple(one for one in operands if one is not None)
+        if len(given) == len(x.inputs):
+            known[x.serial] = _chosen_anew(x, given)
+    return known[x.serial]
+
+
+def _chosen_anew(x: Recorded, operands: tuple[Recorded, ...]) -> Recorded | None:
+    if x.operation.algebra is not Algebra.NARROW:
+        return _anew(x, operands)
+    if x.attrs.of(StatedBounds).reason not in (SELECTED.number, *_DERIVED):
+        return None
+    operand = operands[0]
+    lo, hi = proven_bounds(operand)
+    return operand if (lo, hi) == (operand.type.lo, operand.type.hi) else bounded(operand, lo, hi, SELECTED)
 
 
 def _anew(x: Recorded, operands: tuple[Recorded, ...]) -> Recorded:
