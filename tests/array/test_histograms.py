@@ -14,6 +14,7 @@ from tercet.array.histograms import _factor
 from tercet.array.nullable import NullableArray
 
 STEP = 1 / 65536
+SIDES: tuple[Any, ...] = ("left", "right")
 CASES: dict[str, tuple[tuple[float, float], tuple[float, float], int]] = {
     "steps that are powers of two": ((-8, 8), (-8, 8), 16),
     "all of the bounds": ((0, 32767), (0, 32767), 64),
@@ -30,6 +31,12 @@ def stored(x: Any) -> Any:
     return np.round(np.asarray(x) / STEP) * STEP
 
 
+def check(pairs: list[tuple[Any, Any]]) -> None:
+    """Of what is found and what is expected; revealed in one job, in which what they share is computed once."""
+    for found, (_, expected) in zip(tc.reveal(*(one for one, _ in pairs)), pairs, strict=True):
+        assert np.array_equal(found, expected)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_bins_and_places(case: str) -> None:
     """`plan_trio` compares costs and values of every operation with its meaning."""
@@ -41,15 +48,19 @@ def test_bins_and_places(case: str) -> None:
     x = np.clip(stored(np.concatenate([rng.uniform(lo, hi, 20), near])), lo, hi)
     secret = TrioSession(parties=True).share(x, bounds=(lo, hi), frac_bits=16)
     counts, edges = np.histogram(secret, number, ends)
-    assert np.array_equal(counts.reveal(), np.histogram(x, equal)[0])
     assert np.array_equal(edges, np.histogram_bin_edges([], number, ends))
     odd = np.sort(stored(rng.uniform(lo - 1, hi + 1, 13)))
-    assert np.array_equal(np.histogram(secret, odd)[0].reveal(), np.histogram(x, odd)[0])
-    for side in ("left", "right"):
-        assert np.array_equal(np.searchsorted(odd, secret, side).reveal(), np.searchsorted(odd, x, side))
-    assert np.array_equal(np.digitize(secret, odd[::-1]).reveal(), np.digitize(x, odd[::-1]))
-    both = np.histogram2d(secret, secret[::-1], [number, odd], [ends, None])
-    assert np.array_equal(both[0].reveal(), np.histogram2d(x, x[::-1], [equal, odd])[0])
+    pairs = [
+        (counts, np.histogram(x, equal)[0]),
+        (np.histogram(secret, odd)[0], np.histogram(x, odd)[0]),
+        *((np.searchsorted(odd, secret, side), np.searchsorted(odd, x, side)) for side in SIDES),
+        (np.digitize(secret, odd[::-1]), np.digitize(x, odd[::-1])),
+        (
+            np.histogram2d(secret, secret[::-1], [number, odd], [ends, None])[0],
+            np.histogram2d(x, x[::-1], [equal, odd])[0],
+        ),
+    ]
+    check(pairs)
 
 
 @pytest.mark.parametrize("bounds", [(0, 1), (-5, 9), (3, 1003), (-(1 << 40), 1 << 40), (-(1 << 62) + 1, (1 << 62) - 1)])
@@ -58,9 +69,8 @@ def test_places_of_integers_at_the_ends_of_ranges(bounds: tuple[int, int]) -> No
     x = np.array([lo, hi, (lo + hi) // 2, lo + 1, hi - 1, (lo + hi) // 3])
     edges = np.array(sorted({lo - 1, lo, lo + 1, hi - 1, hi, hi + 1, (lo + hi) // 2, (lo + hi) // 3 + 1}))
     secret = TrioSession(parties=True).share(x, bounds=bounds)
-    for side in ("left", "right"):
-        assert np.array_equal(np.searchsorted(edges, secret, side).reveal(), np.searchsorted(edges, x, side))
-    assert np.array_equal(np.histogram(secret, edges)[0].reveal(), np.histogram(x, edges)[0])
+    pairs = [(np.searchsorted(edges, secret, side), np.searchsorted(edges, x, side)) for side in SIDES]
+    check([*pairs, (np.histogram(secret, edges)[0], np.histogram(x, edges)[0])])
 
 
 def test_a_factor_is_right_for_every_stored_integer() -> None:

@@ -161,15 +161,16 @@ def test_lines_of_decimals_compare_as_the_decimals_do() -> None:
             ((x + fb) * fa, [(v + b) * a for v in column]),
         ):
             at = exact[int(rng.integers(20))]
-            for op in COMPARE:
-                found = tc.reveal(op(e, float(at)), op(float(at), e))
-                assert found[0].tolist() == [op(value, at) for value in exact], (a, b, at, op)
-                assert found[1].tolist() == [op(at, value) for value in exact], (a, b, at, op)
+            found = tc.reveal(*(one for op in COMPARE for one in (op(e, float(at)), op(float(at), e))))
+            for op, after, before in zip(COMPARE, found[::2], found[1::2], strict=True):
+                assert after.tolist() == [op(value, at) for value in exact], (a, b, at, op)
+                assert before.tolist() == [op(at, value) for value in exact], (a, b, at, op)
         step = abs(a) * Decimal("0.3")
         counts = [int((v * a / step).to_integral_value(ROUND_FLOOR)) for v in column]
-        assert ((x * fa) // float(step)).reveal().tolist() == counts, (a, step)
+        times, left = tc.reveal((x * fa) // float(step), (x * fa) % float(step))
+        assert times.tolist() == counts, (a, step)
         rest = [float(v * a - n * step) for v, n in zip(column, counts, strict=True)]
-        assert np.allclose(((x * fa) % float(step)).reveal(), rest, rtol=0, atol=2.0**-15 * max(1, abs(fa)))
+        assert np.allclose(left, rest, rtol=0, atol=2.0**-15 * max(1, abs(fa)))
 
 
 def test_whole_numbers_beside_a_multiple_of_decimals() -> None:

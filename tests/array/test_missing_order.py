@@ -20,7 +20,7 @@ from tercet.array.core import SecretArray
 from tercet.array.decimals import DecimalArray
 from tercet.array.nullable import NullableArray
 
-SOME = settings(max_examples=12)
+SOME = settings(max_examples=8)
 runs = st.sampled_from([False, False, True])
 lines = st.lists(st.none() | st.integers(-3, 4), min_size=1, max_size=9)
 KINDS = ["integers", "halves", "decimals", "a quotient", "bools"]
@@ -142,7 +142,7 @@ def test_first_and_extreme_elements(kind: str, values: Any, run: bool, largest: 
         found = tc.top_k(x, k, largest=largest)
         same(found.values, order[:k])
         known = order.notna().to_numpy()[:k]
-        assert np.array_equal(found.indices.reveal()[known], order.index.to_numpy()[:k][known])
+        same(found.indices * known.astype(int), order.index.to_numpy()[:k] * known)
         some = bool(s.notna().any())
         for function, name in ((np.min, "min"), (np.max, "max")):
             same(function(x), getattr(s, name)())

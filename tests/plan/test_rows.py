@@ -195,7 +195,7 @@ def test_the_test_above_finds_something_to_check() -> None:
     """Random plans reach sums over rows, so that aggregates are really claimed."""
     found: list[RowState] = []
 
-    @settings(max_examples=200, database=None, derandomize=True)
+    @settings(max_examples=60, database=None, derandomize=True)
     @given(drawn_plans(datasets=1))
     def collect(drawn: Drawn) -> None:
         inputs = {handle: {dataset: Rows(0, drawn.rows[dataset])} for handle, (dataset, _) in drawn.columns.items()}
@@ -257,7 +257,7 @@ def _compare_with_streaming(drawn: Drawn) -> int:
 def test_the_comparison_with_streaming_finds_something_to_compare() -> None:
     compared: list[int] = []
 
-    @settings(max_examples=200, database=None, derandomize=True)
+    @settings(max_examples=60, database=None, derandomize=True)
     @given(drawn_plans())
     def collect(drawn: Drawn) -> None:
         compared.append(_compare_with_streaming(drawn))
