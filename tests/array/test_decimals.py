@@ -217,3 +217,30 @@ def test_masked_values_are_no_public_operands(net: tc.Session) -> None:
             with pytest.raises(tc.PlanError, match="masked"):
                 function(one, masked)
         assert same((one + np.ma.MaskedArray([1, 2, 3])).reveal(), one.reveal() + np.array([1, 2, 3]))
+
+
+def test_edges_are_decimals_too(net: tc.Session) -> None:
+    x = shared(net, [-150, 25, 333])
+    edges = [Decimal("-1.5"), Decimal("0.25"), Decimal("3.34")]
+    cases = [
+        (tc.array.digitize(x, edges), [1, 2, 2]),
+        (tc.array.digitize(x, edges[::-1], right=True), [3, 2, 1]),
+        (tc.array.searchsorted(edges, x), [0, 1, 2]),
+        (np.histogram(x, edges)[0], [1, 2]),
+        (np.histogram(x, 2, (Decimal("-1.5"), Decimal("3.5")))[0], [2, 1]),
+    ]
+    for found, (_, expected) in zip(tc.reveal(*(one for one, _ in cases)), cases, strict=True):
+        assert found.tolist() == expected
+    for bad in ([Decimal("NaN"), Decimal(1)], [Decimal(0), Decimal("Infinity")], [Decimal(0), None]):
+        for call in (tc.array.digitize, tc.array.histogram):
+            with pytest.raises((TypeError, tc.PlanError)):
+                call(x, bad)
+    for call in (tc.array.digitize, tc.array.histogram):
+        with pytest.raises(tc.PlanError, match="finite"):
+            call(net.share([1, 2], bounds=(0, 3)), [0, float("nan"), 2])
+
+
+def test_objects_that_have_no_order_are_refused_by_name(net: tc.Session) -> None:
+    for values in ([None, 1], [Decimal(1), "a"], [Decimal(1), None]):
+        with pytest.raises(TypeError, match=r"not numbers|not numeric"):
+            tc.array.isin(net.share([1, 2], bounds=(0, 3)), values)

@@ -116,7 +116,9 @@ def isin(x1: Any, x2: Any, /, *, invert: bool = False) -> SecretArray:
     Exact; nothing is opened. After NumPy's function.
     """
     if not isinstance(x2, SecretArray):
-        x2 = np.unique(given.array(x2, "the second operand"))
+        x2 = given.array(x2, "the second operand")
+        # of objects, not all of which need have an order, by what is equal
+        x2 = np.array(list(dict.fromkeys(x2.flat)), object) if x2.dtype == object else np.unique(x2)
     shape = shape_of(x1)
     others = x2.reshape(-1)
     if not others.size:
@@ -215,7 +217,7 @@ def digitize(x: Any, bins: Any, right: bool = False) -> SecretArray:
     """
     if isinstance(bins, SecretArray):
         raise TypeError("the edges of bins are public; searchsorted takes secret ones")
-    edges = public_array(_beside(bins, x))
+    edges = given.edges(_beside(bins, x), "bins")
     if edges.ndim != 1:
         raise ValueError(f"bins are one line of edges, not {edges.ndim} dimensions")
     before, behind = edges[:-1], edges[1:]  # compared: differences of integers may wrap

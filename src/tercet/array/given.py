@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.plan.record.public import check_unmasked
+from tercet.plan.record.public import check_unmasked, public_array
 
 _FLOAT_BITS = 1023
 """Of integers that any float takes."""
@@ -50,6 +51,13 @@ def array(value: Any, what: str) -> NDArray[Any]:
         raise ValueError(f"{what} are no array: the lists differ in length") from None
 
 
+def edges(value: Any, what: str) -> NDArray[Any]:
+    """Public numbers to be put in order, as they are; decimals too."""
+    found = array(value, what)
+    decimals = found.dtype == object and all(isinstance(one, Decimal) and one.is_finite() for one in found.flat)
+    return found if decimals else public_array(value)
+
+
 def places(value: Any, what: str) -> NDArray[np.int64]:
     """Public indices, or numbers of times, as int64; IndexError for what are no integers or beyond 63 bits."""
     found = array(value, what)
@@ -76,7 +84,7 @@ def real(value: Any, what: str) -> int | float:
     """A public number that a float takes, as Python's own: NumPy's integers would wrap."""
     if isinstance(value, int) and value.bit_length() > _FLOAT_BITS:
         raise ValueError(f"{what} has {value.bit_length():,} bits; numbers here are below 2^{_FLOAT_BITS}")
-    if not isinstance(value, int | float | np.integer | np.floating) or not math.isfinite(value):
+    if not isinstance(value, int | float | Decimal | np.integer | np.floating) or not math.isfinite(value):
         raise TypeError(f"{what} is a finite public number, not {_said(value)}")
     return int(value) if isinstance(value, int | np.integer) else float(value)
 

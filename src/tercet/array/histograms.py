@@ -43,7 +43,7 @@ def _edges(bins: Any, ends: Any, what: str) -> Any:
             "secret quantiles"
         )
     if np.ndim(bins):
-        return np.histogram_bin_edges(np.empty(0), given.array(bins, "bins"))
+        return np.histogram_bin_edges(np.empty(0), given.edges(bins, "bins"))
     if ends is None:
         raise TypeError(f"{what} takes range=(lowest, highest) here: the ends of the data are secret")
     pair = [given.real(end, "an end of range") for end in given.several(ends, "range", "two numbers")]

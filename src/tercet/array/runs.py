@@ -317,7 +317,8 @@ def _plain_counts(x: Any, /, *, size: Any = None) -> Any:
 @array_function_beside(_plain_values)
 def unique_values(x: SecretArray, /, *, size: int | None = None) -> UniqueValues:
     """The distinct elements in ascending order, of which the `size` least are given, or zeros behind them where there
-    are fewer; and as a secret integer how many distinct ones there are. As `unique_counts`.
+    are fewer (of an array with missing values, missing ones); and as a secret integer how many distinct ones there are.
+    As `unique_counts`.
     """
     values, _, number = _distinct(x, size, "unique_values", counted=False)
     return UniqueValues(values, number)
