@@ -174,3 +174,23 @@ def test_where_those_of_large_numbers_mean_something(name: str) -> None:
     for high in (2**45, 8):
         x, y = (session.share(values, bounds=(-2, high)) for values in (p, q))
         assert np.array_equal(tc.valid(function(x, y)).reveal(), wanted), high
+
+
+@pytest.mark.parametrize("name", ["rel_entr", "kl_div"])
+@pytest.mark.parametrize("frac_bits", [16, 24, 40])
+def test_public_numbers_count_as_exactly_as_they_are_given(name: str, frac_bits: int) -> None:
+    """Also beside wide bounds, where logarithms alone are not sure enough."""
+    public = np.resize([1e-6, 1e-5, 1 / 3, 999.9, 12345.678], 20)
+    high = 1 << 20 if name == "rel_entr" or frac_bits < 40 else 1000
+    words = swept(0, high << frac_bits, 3, 20)[:20]
+    true = TRUE[name]
+    session = TrioSession(parties=True)
+    x = stored(session, words, (0, high << frac_bits), frac_bits)
+    for swap in (False, True):
+        found = kept(session, getattr(tc.special, name)(*((public, x) if swap else (x, public))))
+        with mpmath.workdps(60):
+            pairs = [(mpmath.ldexp(a, -frac_bits), mpmath.mpf(float(b))) for a, b in zip(words, public, strict=True)]
+            # a public number has no least one
+            fine = frac_bits if swap else 200
+            wanted = [true(b, a, fine) if swap else true(a, b, fine) for a, b in pairs]
+        check(name, found, wanted, frac_bits, 2)

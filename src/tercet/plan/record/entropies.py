@@ -15,7 +15,7 @@ from tercet.plan.record.build import Operand, linear, multiply, negate, number, 
 from tercet.plan.record.functions import logarithms, meant, nominal_of, zero_times
 from tercet.plan.record.graph import Recorded
 from tercet.plan.record.near import most_bits, relative_entropy, times_logarithm
-from tercet.plan.record.public import DEFAULT_FRAC_BITS, exact_frac_bits, integers, public_array
+from tercet.plan.record.public import exact_frac_bits, integers, public_array
 from tercet.plan.record.scale import renamed
 from tercet.plan.table.reasons import ENTROPY_DOMAIN
 
@@ -68,7 +68,8 @@ def _relative(x: Operand, y: Operand, *, less: bool) -> Recorded:
     if less and max(_size(x), _size(y)) > most_bits(nominal):
         raise _too_wide(like, fine)
     try:
-        return relative_entropy(_shared(x, like), _shared(y, like), nominal, less=less)
+        of_y = None if isinstance(y, Recorded) else _logarithms(y)
+        return relative_entropy(_shared(x, like), _shared(y, like), nominal, less=less, of_y=of_y)
     except PlanError:
         raise _too_wide(like, fine) from None
 
@@ -147,7 +148,7 @@ def _shared(x: Operand, like: Recorded) -> Recorded:
         return number(x)
     numbers = _public(x)
     bits = min(exact_frac_bits(numbers), _PUBLIC_BITS)
-    return renamed(shared_integers(like, integers(numbers, bits), bits), bits, min(bits, DEFAULT_FRAC_BITS))
+    return renamed(shared_integers(like, integers(numbers, bits), bits), bits, bits)
 
 
 def _not_negative(x: Recorded) -> Recorded:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tercet.errors import PlanError
 from tercet.plan.record import logic
@@ -45,8 +46,11 @@ def times_logarithm(x: Operand, y: Recorded, nominal: int) -> Recorded:
     return _chosen(near, close, zero_times(far) if isinstance(x, Recorded) else far, nominal)
 
 
-def relative_entropy(x: Recorded, y: Recorded, nominal: int, *, less: bool) -> Recorded:
-    """x log(x / y) of x >= 0; or that less x - y. As `times_logarithm`."""
+def relative_entropy(
+    x: Recorded, y: Recorded, nominal: int, *, less: bool, of_y: NDArray[np.float64] | None = None
+) -> Recorded:
+    """x log(x / y) of x >= 0; or that less x - y. As `times_logarithm`. `of_y`: the logarithms of a public y, which may
+    be small beside its last bit."""
     x, given = _real(x, nominal), _real(y, nominal)
     y = given if given.type.lo > 0 else logic.at_least(given, 1)
     distance = linear("subtract", x, y)
@@ -57,7 +61,7 @@ def relative_entropy(x: Recorded, y: Recorded, nominal: int, *, less: bool) -> R
     close = close if less else linear("add", close, distance)
     if y is not given:  # beside a least x, too, the logarithm is what is outside its domain
         near = logic.logical_and(near, logic.logical_not(logic.stored_below(given, np.asarray(1))))
-    both = linear("subtract", _logarithm(x, nominal), _logarithm(given, nominal))
+    both = linear("subtract", _logarithm(x, nominal), _logarithm(given, nominal) if of_y is None else of_y)
     far = zero_times(_cut(multiply(x, both), nominal))
     if not less:
         return _chosen(near, close, far, nominal)
