@@ -363,6 +363,32 @@ def test_entropies(frac_bits: int) -> None:
         assert other.bounds[0] < -0.45
 
 
+def test_relative_entropies() -> None:
+    """At three parties, at the place of the least one, too."""
+    values = np.array([0.0, 0.25, 1.5, 3 / np.e, 4, 2 / np.e])
+    others = np.array([0.5, 0.25, 4, 3, 0.001, 2])
+    for hi in (4, 100):
+        session = TrioSession(parties=True)
+        x, y, z = (session.share(one, bounds=(0, hi)) for one in (values, others, others))
+        found = special.rel_entr(x, y)
+        assert -hi / np.e - 8 * LAST <= found.bounds[0] <= -hi / np.e and not found.node.type.claimed
+        x_, y_ = (np.round(one * 65536) / 65536 for one in (values, others))
+        wanted = np.where(x_ > 0, x_ * np.log(np.where(x_ > 0, x_, 1) / y_), 0)
+        assert np.max(np.abs(found.reveal() - wanted) / np.maximum(1, np.abs(wanted))) < 2 * LAST
+        assert not any(op.type.claimed for op in Plan.from_bytes(session.plans[-1].to_bytes()).operations)
+        by_hand = x * (np.log(x) - np.log(y))
+        assert -hi / np.e - 1e-3 * hi < by_hand.bounds[0] < -0.36 * hi
+        for other in (
+            x * (np.log(y) - np.log(x)),
+            z * (np.log(x) - np.log(y)),
+            x * (np.log2(x) - np.log2(y)),
+            x * (np.log(x) + np.log(y)),
+            x[::-1] * (np.log(x) - np.log(y)),
+            (x - 1) * (np.log(x) - np.log(y)),
+        ):
+            assert other.bounds[0] < -1.2 * hi
+
+
 def test_mixtures() -> None:
     """Between two values by public parts that are the same whole everywhere."""
     session = TrioSession()

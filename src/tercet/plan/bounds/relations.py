@@ -80,7 +80,7 @@ def reason_for(term: Term) -> Reason:
     if algebra is Algebra.ADD or algebra is Algebra.SUBTRACT:
         lo, hi = chosen_difference(term)
         return CHOSEN if lo > term.type.lo or hi < term.type.hi else DERIVED
-    if algebra is Algebra.MULTIPLY and _entropy(term) is not None:
+    if algebra is Algebra.MULTIPLY and (_entropy(term) or _relative_entropy(term)) is not None:
         return ENTROPY
     return _REASONS.get(algebra, DERIVED)
 
@@ -94,7 +94,7 @@ def _product(term: Term) -> Bounds | None:
     if not is_same(a, b):
         if term.operation.algebra is Algebra.CONTRACT:
             return _moment(term)
-        return over_root(term) or _entropy(term)
+        return over_root(term) or _entropy(term) or _relative_entropy(term)
     lo, hi = square(a.type.lo, a.type.hi)
     terms, shift = 1, shift_of(term.attrs)
     if term.operation.algebra is Algebra.CONTRACT:
@@ -118,6 +118,28 @@ def _entropy(term: Term) -> Bounds | None:
         lo = -real.power("exp", -1, 0, bits) - 2 - min(x.type.hi, 2 << argument.frac_bits) * off
         shift = shift_of(term.attrs)
         return max(term.type.lo, lo >> shift), term.type.hi
+    return None
+
+
+def _relative_entropy(term: Term) -> Bounds | None:
+    """Of x (log x - log y): not below -y/e, but for what the logarithms are off by."""
+    for x, factor in (term.inputs, term.inputs[::-1]):
+        difference, dropped, steps = unrounded(factor)
+        if difference.operation.algebra is not Algebra.SUBTRACT or x.type.lo < 0:
+            continue
+        logarithms = [unrounded(one) for one in difference.inputs]
+        if any(one.operation.algebra is not Algebra.LOGARITHM for one, _, _ in logarithms):
+            continue
+        own, y = (one.inputs[0] for one, _, _ in logarithms)
+        scales = [one.type.frac_bits - cut for one, cut, _ in logarithms]
+        bits = own.type.frac_bits + scales[0] - dropped
+        if not are_one(x, own) or scales[0] != scales[1] or bits < 0:
+            continue
+        off = 1 + steps
+        for one, cut, more in logarithms:
+            off += (logarithm_off(one.inputs[0].type, one.attrs.of(Approximation)) >> cut + dropped) + 1 + more
+        lo = -(max(y.type.hi, 1) * (real.power("exp", -1, 0, bits) + 1) >> y.type.frac_bits) - 2 - x.type.hi * off
+        return max(term.type.lo, lo >> shift_of(term.attrs)), term.type.hi
     return None
 
 

@@ -76,7 +76,7 @@ CHOSEN: Final = Reason(27, "of the two, one was chosen by its size", ProofRule.R
 POWERS: Final = Reason(28, "one of the powers in each sum is that of 0", ProofRule.RELATION)
 DIAGONAL: Final = Reason(29, "the diagonal of x^T x holds sums of squares", ProofRule.RELATION)
 NORMED: Final = Reason(30, "rows and columns are not longer than they are bounded to be", ProofRule.RELATION)
-ENTROPY: Final = Reason(31, "x log x is not below -1/e", ProofRule.RELATION)
+ENTROPY: Final = Reason(31, "x log x is not below -1/e, nor x log (x / y) below -y/e", ProofRule.RELATION)
 FOUND: Final = frozenset({DERIVED, CHOSEN, POWERS, DIAGONAL, NORMED, ENTROPY})
 """Those that a graph records by itself, of what `plan.bounds.relations` finds."""
 
