@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.special
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tercet as tc
+from plan_trio import TrioSession
+from tercet import nn, special
 from tercet.array.decimals import DecimalArray
 from tercet.array.nullable import NullableArray
 
@@ -152,7 +155,7 @@ def test_a_mean_is_computed_with_within_the_error_of_a_division(net: tc.Session)
     [
         lambda a: a @ a,
         lambda a: a.astype(int),
-        lambda a: xp.exp(a) if hasattr(xp, "exp") else xp.sign(a),
+        lambda a: special.softmax(a),
         lambda a: tc.linear_model.LinearRegression().fit(a.reshape(3, 1), a.reshape(3)),
     ],
 )
@@ -242,3 +245,72 @@ def test_a_list_of_arrays_is_no_operand(net: tc.Session, name: str) -> None:
         for operands in (([one], numbers), (numbers, [one]), (one, [one]), ([one], 1)):
             with pytest.raises(TypeError):
                 function(*first, *operands)
+
+
+def nullable(values: list[float | None], bounds: tuple[float, float]) -> tuple[Any, Any]:
+    """Shared, with the lower bound where they are missing; and plain, with NaN there."""
+    session = TrioSession()
+    there = np.array([value is not None for value in values])
+    stored = session.share([bounds[0] if value is None else value for value in values], bounds=bounds)
+    return NullableArray.of_values(stored, session.share(there)), np.array(values, np.float64)
+
+
+OF_ONE: dict[str, Any] = {
+    **{
+        name: (getattr(xp, name), getattr(np, name))
+        for name in (
+            *("sign", "square", "floor", "ceil", "trunc", "round", "exp", "exp2", "expm1", "log1p", "cbrt", "sqrt"),
+            *("sin", "cos", "tan", "tanh", "sinh", "cosh", "sinc", "asin", "acos", "atan", "asinh"),
+        )
+    },
+    **{
+        name: (getattr(special, name), getattr(scipy.special, name))
+        for name in ("exp10", "expit", "log_expit", "erf", "erfc", "ndtr", "log_ndtr", "entr", "softplus")
+    },
+    "relu": (nn.relu, lambda x: np.maximum(x, 0)),
+    "leaky_relu": (lambda x: nn.leaky_relu(x, 0.5), lambda x: np.where(x < 0, x / 2, x)),
+}
+
+
+@pytest.mark.parametrize("name", OF_ONE)
+def test_a_function_of_what_is_missing_is_missing(name: str) -> None:
+    secret, values = nullable([0.25, None, 0.75, None, 0.0, 0.5], (0, 1))
+    ours, theirs = OF_ONE[name]
+    with np.errstate(invalid="ignore"):
+        expected = theirs(values)
+    np.testing.assert_allclose(plain(ours(secret).reveal()), expected, atol=4e-5)
+    np.testing.assert_allclose(float(ours(secret).mean().reveal()), np.nanmean(expected), atol=4e-5)
+
+
+def test_functions_of_two_of_which_some_are_missing() -> None:
+    (x, a), y = nullable([0.25, None, 0.75, 0.5], (0, 1)), np.array([0.5, 0.25, 0.125, 1.0])
+    for found, expected in (
+        (np.hypot(x, y), np.hypot(a, y)),
+        (np.arctan2(y, x), np.arctan2(y, a)),
+        (np.logaddexp(x, x), a + np.log(2)),
+        (special.xlogy(x, y), scipy.special.xlogy(a, y)),
+        (np.float_power(x, 1.5), a**1.5),
+    ):
+        np.testing.assert_allclose(plain(found.reveal()), expected, atol=4e-5)
+
+
+def test_what_is_missing_is_outside_no_domain() -> None:
+    """Where the lower bound stands in place of a missing value, a logarithm is not asked for."""
+    x, a = nullable([2.0, None, 4.0, 1.0], (0, 5))
+    y = np.log(x)
+    assert np.all(np.asarray(tc.valid(y).reveal()))
+    np.testing.assert_allclose(plain(y.reveal(checked=True)), np.log(a), atol=2e-5)
+    assert float(y.mean().reveal(checked=True)) == pytest.approx(np.nanmean(np.log(a)), abs=2e-5)
+    z, _ = nullable([2.0, None, 0.0], (0, 5))
+    assert tc.valid(np.log(z)).reveal().tolist() == [True, True, False]
+    with pytest.raises(tc.InputError, match="logarithms take numbers above 0"):
+        np.log(z).reveal(checked=True)
+    assert float(np.log(z).mean(where=tc.valid(np.log(z))).reveal()) == pytest.approx(np.log(2), abs=2e-5)
+
+
+def test_functions_of_decimals_of_which_some_are_missing() -> None:
+    session = TrioSession()
+    cents = DecimalArray.of(session.share([250, 0, 1000], bounds=(0, 5000)), 2)
+    x = NullableArray.of_values(cents, session.share([True, False, True]))
+    np.testing.assert_allclose(plain(np.log(x).reveal()), [np.log(2.5), np.nan, np.log(10)], atol=2e-5)
+    assert float(np.exp(np.log(x).mean()).reveal()) == pytest.approx(5, abs=1e-3)

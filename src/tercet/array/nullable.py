@@ -13,7 +13,18 @@ from typing import Any, NoReturn, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.array import counting, elementwise, manipulation, statistics
+from tercet.array import (
+    angles,
+    counting,
+    elementwise,
+    entropies,
+    functions,
+    gamma,
+    manipulation,
+    nn,
+    special,
+    statistics,
+)
 from tercet.array.core import SecretArray, operand
 from tercet.array.creation import as_type
 from tercet.array.exact import Ratio, Root
@@ -42,12 +53,12 @@ class NullableArray(OpaqueArray):
     """Secret values, and where there are any.
 
     Sums, counts, means, variances, least and greatest values skip what is missing, as in pandas and SQL; arithmetic
-    with a missing value gives a missing one; a comparison with one is False (also by !=). `isna`, `notna` and `fillna`
-    give plain secret arrays. `& | ~ ^` of nullable bools are those of three-valued logic, as in SQL; as a condition
-    what is neither true nor false counts as False. Revealed, it is a `numpy.ma.MaskedArray`; a single value that is
-    missing is NaN, NaT or None. Sorts put what is missing last, in either direction; ranks, quantiles, modes, distinct
-    elements, histograms, running and grouped values pass over it. Everything else is refused: fill what is missing
-    first.
+    with a missing value, and a function of it, gives a missing one; a comparison with one is False (also by !=).
+    `isna`, `notna` and `fillna` give plain secret arrays. `& | ~ ^` of nullable bools are those of three-valued logic,
+    as in SQL; as a condition what is neither true nor false counts as False. Revealed, it is a `numpy.ma.MaskedArray`;
+    a single value that is missing is NaN, NaT or None. Sorts put what is missing last, in either direction; ranks,
+    quantiles, modes, distinct elements, histograms, running and grouped values pass over it. Everything else is
+    refused: fill what is missing first.
     """
 
     __slots__ = ("_valid",)
@@ -128,7 +139,7 @@ class NullableArray(OpaqueArray):
         return (
             "some of these values are missing, and this is not computed with them: fill them, as in x.fillna(0), or "
             "use what passes over them: sum, count, mean, var, std, sorts, ranks, quantiles, running and grouped "
-            "values, histograms, isna, comparisons, arithmetic and tc.where; "
+            "values, histograms, isna, comparisons, arithmetic, functions of single numbers and tc.where; "
             "models take columns without missing values (tercet upload --missing drop leaves such rows out)"
         )
 
@@ -367,8 +378,11 @@ def _not(x: NullableArray) -> SecretArray:
     return x._again(~x._numbers)
 
 
-def _of_numbers(function: Callable[[Any], SecretArray], x: NullableArray) -> SecretArray:
-    return x._again(function(x._numbers))
+def _of_numbers(function: Callable[..., SecretArray], x: Any, /, *given: Any, **options: Any) -> SecretArray | None:
+    """A function of single numbers is missing where they are."""
+    if not isinstance(x, NullableArray):
+        return None
+    return NullableArray.of_values(function(x._numbers, *given, **options), x._valid)
 
 
 def _where(condition: Any, x1: Any, x2: Any) -> SecretArray | None:
@@ -438,14 +452,29 @@ _ARITHMETIC = (
     *(elementwise.add, elementwise.subtract, elementwise.multiply, elementwise.divide),
     *(elementwise.floor_divide, elementwise.remainder, elementwise.pow, elementwise.maximum, elementwise.minimum),
 )
+_OF_ONE = (
+    *(elementwise.negative, elementwise.abs, elementwise.sign, elementwise.square),
+    *(elementwise.floor, elementwise.ceil, elementwise.trunc, elementwise.round),
+    *(functions.exp, functions.exp2, functions.expm1, functions.log, functions.log1p, functions.log2, functions.log10),
+    *(functions.sqrt, functions.rsqrt, functions.cbrt, functions.sin, functions.cos, functions.tanh),
+    *(functions.acosh, functions.asinh, functions.atanh),
+    *(angles.tan, angles.sinh, angles.cosh, angles.asin, angles.acos, angles.atan, angles.sinc),
+    *(special.exp10, special.expit, special.log_expit, special.logit, special.softplus, special.erf, special.erfc),
+    *(special.ndtr, special.erfinv, special.ndtri, special.log_ndtr, gamma.gammaln, gamma.digamma, entropies.entr),
+    *(nn.relu, nn.silu, nn.gelu, nn.leaky_relu, nn.elu),
+)
+_OF_TWO = (
+    *(angles.atan2, functions.hypot, functions.logaddexp, functions.logaddexp2, elementwise.float_power),
+    *(entropies.xlogy, entropies.xlog1py, entropies.rel_entr, entropies.kl_div),
+)
 _COMPARISONS = (
     *(elementwise.less, elementwise.less_equal, elementwise.greater, elementwise.greater_equal),
     *(elementwise.equal, elementwise.not_equal),
 )
 _OWN_WAYS: dict[Any, Callable[..., SecretArray | None]] = {
-    **{function: partial(_lifted, function) for function in _ARITHMETIC},
+    **{function: partial(_lifted, function) for function in (*_ARITHMETIC, *_OF_TWO)},
     **{function: partial(_known_comparison, function) for function in _COMPARISONS},
-    **{function: partial(_of_numbers, function) for function in (elementwise.negative, elementwise.abs)},
+    **{function: partial(_of_numbers, function) for function in _OF_ONE},
     elementwise.positive: lambda x: x,
     **dict.fromkeys((elementwise.logical_and, elementwise.bitwise_and), _and),
     **dict.fromkeys((elementwise.logical_or, elementwise.bitwise_or), _or),
