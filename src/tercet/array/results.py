@@ -19,7 +19,7 @@ import numpy as np
 from tercet.array.core import Runner, SecretArray, session_of
 from tercet.errors import InputError, PlanError
 from tercet.plan.plan import OutputKind
-from tercet.plan.record import logic, scale, validity
+from tercet.plan.record import domains, logic, scale, validity
 from tercet.plan.record.compile import Wanted, compile_plan, ordered
 from tercet.plan.record.counting import all_set
 from tercet.plan.record.explain import Explanation
@@ -187,7 +187,7 @@ def _domain_checks(nodes: Sequence[Recorded]) -> list[_Check]:
     """For each kind of function that may be asked for something outside its domain, whether the results mean something
     as far as it is concerned."""
     checks: list[_Check] = []
-    for takes, operations in validity.open_domains(nodes).items():
+    for takes, operations in domains.open_domains(nodes).items():
         conditions = [validity.meaning(node, operations) for node in nodes]
         scalars = [all_set(one, tuple(range(len(one.type.shape)))) for one in conditions if one is not None]
         if scalars:
@@ -235,7 +235,7 @@ def _checked_loop(node: Recorded, inputs: tuple[Recorded, ...], checks: list[_Ch
     body = node.body
     assert body is not None
     count, carried = node.attrs.of(LoopCount).count, len(body.carried)
-    replaced, inner = _checked(body.results, (*body.carried, *body.captured))
+    replaced, inner = _checked(body.results, body.leaves)
     if not inner:
         return None
     graph = node.graph

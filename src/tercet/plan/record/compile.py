@@ -54,7 +54,7 @@ def compile_plan(wanted: Sequence[Wanted], network: Network, security: Security 
 
 def compile_body(body: LoopBody, network: Network, security: Security) -> Plan:
     """The plan of a loop's body: an input for every operand, an output for every carried value."""
-    operands = (*body.carried, *body.captured)
+    operands = body.leaves
     order = ordered(body.results, operands)
     handles = {operand.serial: operand_handle(place) for place, operand in enumerate(operands)}
     operations, position = _operations(order, body.results, handles, network, security)

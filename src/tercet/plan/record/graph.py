@@ -48,6 +48,10 @@ class LoopBody:
     captured: tuple[Recorded, ...]
     results: tuple[Recorded, ...]
 
+    @property
+    def leaves(self) -> tuple[Recorded, ...]:
+        return (*self.carried, *self.captured)
+
 
 class Graph:
     """Records nodes of one session; an operation on the same inputs gives the same node (common subexpressions)."""

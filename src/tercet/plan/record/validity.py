@@ -1,10 +1,10 @@
 """For which elements a recorded value means something: those on which no operation outside its domain has an influence.
 
 A walk from the inputs to a value gives each node its *conditions*: secret bools of its shape, all of which must hold.
-An operation adds those of its domain (`Operation.domain`), and a number that was drawn in to one (`Reason.domain`) that
-of the comparison, where bounds do not prove them. Moves move conditions, sums take together all that they touch, and
-what has no rule makes everything depend on everything. A choice asks for what it chooses only, AND and OR for what
-decides them, a product with a secret bool for what that does not clear. Rules: docs/design/validity.md.
+An operation adds those of its domain, and a number that was drawn in to one that of the comparison, where bounds do not
+prove them (`plan.record.domains`). Moves move conditions, sums take together all that they touch, and what has no rule
+makes everything depend on everything. A choice asks for what it chooses only, AND and OR for what decides them, a
+product with a secret bool for what that does not clear. Rules: docs/design/validity.md.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from functools import reduce
 import numpy as np
 
 from tercet.errors import PlanError
-from tercet.plan.bounds.prove import flipped, selection
+from tercet.plan.bounds.prove import selection
 from tercet.plan.bounds.terms import Term, same_integer
 from tercet.plan.record import logic
 from tercet.plan.record.build import broadcast_to, number, running_total
 from tercet.plan.record.compile import ordered
 from tercet.plan.record.counting import all_set
-from tercet.plan.record.functions import sine
+from tercet.plan.record.domains import STEPS, bare, drawn_in, is_inside, is_open, takes
 from tercet.plan.record.graph import LoopBody, Recorded
 from tercet.plan.table.attributes import (
-    Approximation,
     Axes,
     Axis,
     Contraction,
@@ -34,13 +33,12 @@ from tercet.plan.table.attributes import (
     Ranges,
     StatedBounds,
 )
-from tercet.plan.table.operation import Algebra, Domain, Flow, broadcast_shapes
-from tercet.plan.table.reasons import BUILT_IN, ZERO_TIMES
+from tercet.plan.table.operation import Algebra, Flow, broadcast_shapes
+from tercet.plan.table.reasons import ZERO_TIMES
 from tercet.plan.types import bool_type
 
 Conditions = tuple[Recorded, ...]
 """Secret bools of a value's shape, each once; none where it means something everywhere."""
-_STEPS = 8
 _MOST = 8
 """So many conditions are kept apart; more are taken together."""
 _ROUNDED = (Algebra.RESCALE, Algebra.ROUND, Algebra.READ, Algebra.SHIFT_LEFT)
@@ -62,30 +60,6 @@ def wherever(bit: Recorded, valid: Recorded) -> Recorded | None:
     parts = tuple(one for one in _facts(valid) if one.operation.algebra is not Algebra.AND)
     found = _chosen(bit, parts, (), (), shape)
     return _all(found) if found else None
-
-
-def open_domains(values: Sequence[Recorded]) -> dict[str, set[int]]:
-    """The operations that may get something outside their domain, by what they take; of loops, the loop."""
-    found: dict[str, set[int]] = {}
-    for node in ordered(values):
-        for text in _takes(node):
-            found.setdefault(text, set()).add(node.serial)
-    return found
-
-
-def _takes(node: Recorded) -> list[str]:
-    """What an operation takes, if its bounds do not keep it to that."""
-    if node.body is not None:
-        inside = ordered(node.body.results, _leaves(node.body))[len(_leaves(node.body)) :]
-        return list(dict.fromkeys(text for one in inside for text in _takes(one)))
-    if _drawn_in(node):
-        return [BUILT_IN.text(node.attrs.of(StatedBounds).reason)]
-    is_open = any(_is_open(node, place) for place in range(len(node.operation.domain)))
-    return [node.operation.takes] if is_open else []
-
-
-def _leaves(body: LoopBody) -> tuple[Recorded, ...]:
-    return (*body.carried, *body.captured)
 
 
 # ---- the walk ----
@@ -147,81 +121,12 @@ def _repeated(x: Recorded, shape: tuple[int, ...]) -> Recorded:
 def _own(node: Recorded) -> Conditions:
     """The conditions of an operation's domain, or of what was drawn in to one."""
     shape = node.type.shape
-    if _drawn_in(node):
+    if drawn_in(node):
         chosen = selection(node)
         assert chosen is not None and isinstance(chosen.bit, Recorded)
         return _spread((chosen.bit,), shape)
-    open_places = [place for place in range(len(node.operation.domain)) if _is_open(node, place)]
-    return _joined(*(_spread((_inside(node, place),), shape) for place in open_places))
-
-
-def _drawn_in(node: Recorded) -> bool:
-    """Whether a number was drawn in to a domain here."""
-    if node.operation.algebra is not Algebra.NARROW:
-        return False
-    reason = BUILT_IN.named(node.attrs.of(StatedBounds).reason)
-    return reason is not None and reason.domain
-
-
-def _is_open(node: Recorded, place: int) -> bool:
-    """Whether the bounds of an input, or of the result, do not prove that it is in the domain."""
-    t = node.inputs[place].type
-    match node.operation.domain[place]:
-        case Domain.POSITIVE:
-            return t.lo < 1
-        case Domain.NOT_ZERO:
-            return t.lo <= 0 <= t.hi
-        case Domain.OFF_POLES:
-            return node.type.magnitude > 1 << node.type.frac_bits + node.type.nominal // 2
-    return False
-
-
-def _inside(node: Recorded, place: int) -> Recorded:
-    """Whether an input is in the domain. It is compared as it was before it was drawn in, so that whoever writes
-    x > 0 or y != 0 gets the same comparison."""
-    x = node.inputs[place]
-    match node.operation.domain[place]:
-        case Domain.NOT_ZERO:
-            return logic.logical_not(logic.stored_equal(_bare(x, signs=True), np.asarray(0), np.asarray(0)))
-        case Domain.OFF_POLES:
-            # |tan x| <= 2^(f / 2), but for a relative 2^-(f / 2) of that, where |cos x| >= 2^-(f / 2)
-            nominal = node.attrs.of(Approximation).frac_bits
-            cosine = logic.absolute(sine(x, "cos"))
-            return logic.logical_not(logic.stored_below(cosine, np.asarray(1 << cosine.type.frac_bits - nominal // 2)))
-        case _:
-            return logic.logical_not(logic.stored_below(_bare(x), np.asarray(1)))
-
-
-def _bare(x: Recorded, *, signs: bool = False) -> Recorded:
-    """The value that has the same stored integer, or with `signs` the same one but for its sign, as far as it is above
-    0: a few steps back."""
-    for _ in range(_STEPS):
-        before: Term | None = None
-        algebra = x.operation.algebra
-        if _drawn_in(x):
-            chosen = selection(x)
-            before = chosen.chosen if chosen is not None and x.attrs.of(StatedBounds).lo <= 1 and not signs else None
-            if before is None:
-                break
-        elif signs and (turned := _turned(x)) is not None:
-            before = turned
-        elif x.operation.keeps_integer or algebra is Algebra.READ:
-            before = x.inputs[0]
-        if not isinstance(before, Recorded):
-            break
-        x = before
-    return number(x)
-
-
-def _turned(x: Recorded) -> Term | None:
-    """The value of which this is the size, or one with the other sign."""
-    if x.operation.algebra is Algebra.NEGATE:
-        return x.inputs[0]
-    found = flipped(x)
-    if found is not None:
-        return found[1]
-    chosen = selection(x)
-    return chosen.other if chosen is not None and chosen.is_size else None
+    open_places = [place for place in range(len(node.operation.domain)) if is_open(node, place)]
+    return _joined(*(_spread((is_inside(node, place),), shape) for place in open_places))
 
 
 # ---- what an operation makes of the conditions of its inputs ----
@@ -457,16 +362,16 @@ def _marked(node: Recorded, found: Mapping[int, Conditions]) -> Conditions | Non
     if node.attrs.of(StatedBounds).reason != ZERO_TIMES.number:
         return None
     product = node
-    for _ in range(_STEPS):
+    for _ in range(STEPS):
         if product.operation.algebra is Algebra.MULTIPLY:
             x, logarithm = product.inputs
             known = found.get(x.serial), found.get(logarithm.serial)
             if known[0] is None or known[1] is None:
                 return None
             # where x is not negative, x > 0 is no more than that
-            above = (logic.logical_not(logic.stored_below(_bare(x), np.asarray(1))),) if x.type.lo >= 0 else ()
+            above = (logic.logical_not(logic.stored_below(bare(x), np.asarray(1))),) if x.type.lo >= 0 else ()
             shape = node.type.shape
-            zero = logic.stored_equal(_bare(x, signs=True), np.asarray(0), np.asarray(0))
+            zero = logic.stored_equal(bare(x, signs=True), np.asarray(0), np.asarray(0))
             left = tuple(one for one in _spread(known[1], shape) if one not in _spread(above, shape))
             return _chosen(zero, (), left, known[0], shape)
         if product.operation.algebra not in _ROUNDED and not product.operation.keeps_integer:
@@ -496,7 +401,7 @@ def _of_loop(node: Recorded, given: Sequence[Conditions], only: Collection[int] 
     counts = only is None or node.serial in only
     inside: Collection[int] | None = None if counts else ()
     number_of_carried = len(body.carried)
-    if not any(given) and not (counts and _takes(node)):
+    if not any(given) and not (counts and takes(node)):
         return [()] * number_of_carried
     beside = [graph.placeholder(bool_type(x.type.shape)) for x in body.carried]
     captured, outer = [], []
@@ -512,7 +417,7 @@ def _of_loop(node: Recorded, given: Sequence[Conditions], only: Collection[int] 
     while True:
         for place, (x, bit) in enumerate(zip(body.carried, beside, strict=True)):
             start[x.serial] = (bit,) if place in open_ones else ()
-        found = _walk(body.results, _leaves(body), start, inside)
+        found = _walk(body.results, body.leaves, start, inside)
         ends = [found[x.serial] for x in body.results]
         more = {place for place, conditions in enumerate(ends) if conditions} - open_ones
         if not more:
