@@ -3,12 +3,10 @@
 
 namespace tercet {
 
-static std::size_t width(std::size_t n) { return (n + 63) / 64; }
-
 static void pack_bits(const Handle& self, nb::handle in_, nb::handle out_) {
     const In in(in_, Kind::byte);
     const Out out(out_, Kind::u64);
-    require(std::size_t(out.count()) == width(in.count()), "out has the wrong size");
+    require(std::size_t(out.count()) == bit_words(in.count()), "out has the wrong size");
     const Unlocked unlocked(in.count() / 8);
     self.table->pack_bits(in.count(), in.data<std::uint8_t>(), out.data<std::uint64_t>());
 }
@@ -16,15 +14,16 @@ static void pack_bits(const Handle& self, nb::handle in_, nb::handle out_) {
 static void unpack_bits(const Handle& self, nb::handle in_, nb::handle out_) {
     const In in(in_, Kind::u64);
     const Out out(out_, Kind::byte);
-    require(std::size_t(in.count()) == width(out.count()), "too few or too many words for that many bits");
+    require(std::size_t(in.count()) == bit_words(out.count()), "too few or too many words for that many bits");
     const Unlocked unlocked(out.count() / 8);
     self.table->unpack_bits(out.count(), in.data<std::uint64_t>(), out.data<std::uint8_t>());
 }
 
 // rows (R, ceil(length / 64)) beside R * length bits
 static void require_rows(const Buffer& rows, std::size_t length, const Buffer& flat) {
-    require(rows.ndim() == 2 && std::size_t(rows.shape(1)) == width(length) &&
-                std::size_t(flat.count()) == width(rows.shape(0) * length),
+    require(rows.ndim() == 2 && std::size_t(rows.shape(1)) == bit_words(length) &&
+                (length == 0 || std::size_t(rows.shape(0)) < MOST / length) &&
+                std::size_t(flat.count()) == bit_words(rows.shape(0) * length),
             "rows must be (rows, ceil(length / 64))");
 }
 
@@ -46,7 +45,7 @@ static void join_rows(const Handle& self, nb::handle in_, std::size_t length, nb
 
 static void require_planes(const Buffer& words, const Buffer& planes) {
     require(planes.ndim() == 2 && planes.shape(0) <= words.word_bytes() * 8 &&
-                std::size_t(planes.shape(1)) == width(words.count()),
+                std::size_t(planes.shape(1)) == bit_words(words.count()),
             "planes must be (bits, ceil(n / 64))");
 }
 
@@ -68,7 +67,7 @@ static void from_planes(const Handle& self, nb::handle planes_, nb::handle words
 
 static void require_fields(const Buffer& words, unsigned m, const Buffer& bytes) {
     require(m >= 1 && m <= unsigned(words.word_bytes()) * 8, "field width outside the ring");
-    require(std::size_t(bytes.count()) == (std::size_t(words.count()) * m + 7) / 8,
+    require(std::size_t(bytes.count()) == field_bytes(words.count(), m),
             "the fields do not take that many bytes");
 }
 

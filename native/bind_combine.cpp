@@ -31,7 +31,7 @@ static std::vector<unsigned> widths_of(nb::list widths, std::size_t most, std::s
     for (nb::handle width : widths) {
         found.push_back(nb::cast<unsigned>(width));
         require(found.back() >= 1 && found.back() <= most, "field width outside the ring");
-        total += (count * found.back() + 7) / 8;
+        total += field_bytes(count, found.back());
     }
     require(std::size_t(bytes.count()) == total, "the fields do not take that many bytes");
     return found;
@@ -39,7 +39,7 @@ static std::vector<unsigned> widths_of(nb::list widths, std::size_t most, std::s
 
 static void require_planes(const Buffer& planes, std::size_t bits, std::size_t count) {
     require(planes.ndim() == 2 && std::size_t(planes.shape(0)) == bits &&
-                std::size_t(planes.shape(1)) == (count + 63) / 64,
+                std::size_t(planes.shape(1)) == bit_words(count),
             "planes must be (bits, ceil(n / 64))");
 }
 
@@ -78,10 +78,11 @@ static void signed_counts(const Handle& self, nb::handle plane_, unsigned m, nb:
                        nb::handle starts_, nb::handle terms_, nb::handle bits_) {
     const In plane(plane_, Kind::u64), parts(parts_, Kind::byte), starts(starts_, Kind::u64);
     const Out terms(terms_, Kind::u64), bits(bits_, Kind::u64);
-    require(m >= 1 && m <= 64 && std::size_t(parts.count()) == (count * m + 7) / 8 &&
-                std::size_t(plane.count()) == (count + 63) / 64,
+    require(m >= 1 && m <= 64 && std::size_t(parts.count()) == field_bytes(count, m) &&
+                std::size_t(plane.count()) == bit_words(count),
             "a field and a bit for each");
-    require(terms.same_shape(starts) && bits.same_shape(starts), "a sum for each line");
+    require(terms.same_shape(starts) && bits.same_shape(starts) && (count == 0 || starts.count() > 0),
+            "a sum for each line");
     const Unlocked unlocked(count);
     self.table->signed_counts(count, m, plane.data<std::uint64_t>(), parts.data<std::uint8_t>(), starts.count(),
                            starts.data<std::uint64_t>(), terms.data<std::uint64_t>(), bits.data<std::uint64_t>());

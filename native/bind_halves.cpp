@@ -5,8 +5,6 @@
 
 namespace tercet {
 
-static std::size_t field_bytes(std::size_t count, unsigned bits) { return (count * bits + 7) / 8; }
-
 static void require_fields(const Buffer& fields, std::size_t count, unsigned bits) {
     require(std::size_t(fields.count()) == field_bytes(count, bits), "the fields do not take that many bytes");
 }

@@ -12,6 +12,7 @@ static bool draw_orders(const Handle& self, nb::handle words_, std::size_t lines
     const In words(words_, Kind::u32);
     const Out out(out_, Kind::u32);
     require(lines > 0 && out.count() % lines == 0, "an order of lines of one length");
+    if (out.count() == 0) return true;  // of however many lines
     const Unlocked unlocked(out.count());
     return self.table->draw_orders(lines, out.count() / lines, words.count(), words.data<std::uint32_t>(),
                                    out.data<std::uint32_t>());
@@ -38,6 +39,7 @@ static bool flat_orders(const Handle& self, nb::handle within_, std::size_t line
     const std::size_t count = out.count();
     require(lines > 0 && count % lines == 0 && std::size_t(within.count()) == count && within.word_bytes() <= 8,
             "places of lines of one length, in words of 4 or 8 bytes");
+    if (count == 0) return true;
     const Unlocked unlocked(count);
     const auto seen = std::make_unique<std::uint64_t[]>(count / 64 + 1);
     const auto kernel = within.word_bytes() == 4 ? self.table->flat_orders32 : self.table->flat_orders64;
@@ -103,6 +105,7 @@ static void destinations(const Handle& self, nb::handle own_, nb::handle next_, 
             "arrays differ in shape or ring");
     const Py_ssize_t sets = own.shape(0);
     require((sets == 1 || sets == 3 || sets == 7) && own.word_bytes() <= 8, "digits of 1 to 3 bits, in words of 4 or 8 bytes");
+    if (zero.count() == 0) return;
     const auto kernel = own.word_bytes() == 4 ? self.table->destinations32 : self.table->destinations64;
     const Unlocked unlocked(own.count());
     kernel(sets == 1 ? 1 : sets == 3 ? 2 : 3, own.shape(1), own.shape(2), own.data(), next.data(), one_own, one_next,

@@ -18,7 +18,8 @@ static std::size_t entries_of(std::size_t low) { return 1 + (low - 1) / 2 * 3 + 
 static void draw(const Handle& self, nb::handle in_, unsigned modulus, unsigned per_word, nb::handle out_) {
     const In in(in_, Kind::byte);
     const Out out(out_, Kind::byte);
-    require(modulus >= 1 && modulus <= 255 && per_word >= 1, "modulus outside 1 to 255");
+    require(modulus >= 1 && modulus <= 255, "modulus outside 1 to 255");
+    require(per_word >= 1 && per_word <= 128, "digits of a fraction of 128 bits");
     require(std::size_t(in.count()) == (std::size_t(out.count()) + per_word - 1) / per_word * 16,
             "uniform bytes of the wrong number");
     const Released unlocked;

@@ -141,4 +141,16 @@ inline void require(bool ok, const char* what) {
     if (!ok) throw nb::value_error(what);
 }
 
+// Bytes of so many fields, and words of so many bits. Numbers come from Python: one whose product wraps would fit an
+// empty array.
+constexpr std::size_t MOST = std::size_t(1) << 56;
+inline std::size_t field_bytes(std::size_t count, std::size_t bits) {
+    require(count < MOST, "more elements than memory has bits");
+    return (count * bits + 7) / 8;
+}
+inline std::size_t bit_words(std::size_t count) {
+    require(count < MOST, "more elements than memory has bits");
+    return (count + 63) / 64;
+}
+
 }  // namespace tercet

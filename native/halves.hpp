@@ -1,5 +1,5 @@
 // Places of a sort in two halves: residues modulo 2^w in words of 32 bits, moved and masked as tight fields, and the
-// places of a digit from one-hot vectors that a third party dealt (protocols/halves.py). Fields are worked on in blocks.
+// places of a digit from one-hot vectors that a third party dealt (protocols/digits.py). Fields are worked on in blocks.
 #pragma once
 #include <cstring>
 

@@ -27,6 +27,7 @@ from tercet.plan.table.attributes import (
     Axes,
     Contraction,
     DividingWithin,
+    DrawNumber,
     LoopCount,
     MatrixProduct,
     NewShape,
@@ -37,8 +38,9 @@ from tercet.plan.table.attributes import (
     Shift,
     StatedBounds,
 )
+from tercet.plan.table.operation import Call
 from tercet.plan.table.operations import BY_NAME
-from tercet.plan.types import Type, ValueKind
+from tercet.plan.types import Type, ValueKind, bool_type
 from tercet.ring import ring
 from tiny_plans import chain_plan, put, put_words, run_plan
 
@@ -292,3 +294,21 @@ def test_memory_is_estimated_at_once_whatever_sizes_a_plan_writes(name: str) -> 
     began = process_time()
     assert peak_bytes(plan) > 1 << 40
     assert process_time() - began < 1
+
+
+@pytest.mark.parametrize("name", ["sort", "sort_order", "shuffle"])
+def test_sorts_and_shuffles_of_whatever_sizes_a_plan_writes(name: str) -> None:
+    """Costs were added up row by row and digit by digit: of 2^33 rows that move together, a list of as many."""
+    rows, keys = Type(ValueKind.INT, (1 << 20, 1, 2), 64, 0, 0, 0, 1), bool_type((1 << 16, 1, 2))
+    attrs: Attributes = DrawNumber(1) if name == "shuffle" else NONE
+    inputs = {"sort": (keys, rows), "sort_order": (keys,), "shuffle": (rows,)}[name]
+    began = process_time()
+    t = BY_NAME[name].infer(inputs, attrs)
+    for variant in BY_NAME[name].variants:
+        variant.cost(Call(inputs, attrs, t))
+    assert process_time() - began < 5
+    for place, one in enumerate(inputs):
+        with pytest.raises(PlanError, match=r"are (more|longer) than"):
+            BY_NAME[name].infer(
+                (*inputs[:place], one.with_shape((one.shape[0] + 1, 1, 2)), *inputs[place + 1 :]), attrs
+            )

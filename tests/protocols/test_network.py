@@ -48,7 +48,7 @@ def test_lines_are_sorted_stably(solo: Party, ring: Ring) -> None:
             def body(scope: Scope, planes: BitShare, *arrays: Share, lines: int = lines) -> Body[list[Share]]:
                 return (yield from network_rows(scope, planes, list(arrays), lines))
 
-            cost = network_rows_cost(bits, keys.size, lines, [ring] * len(rows))
+            cost = network_rows_cost(bits, keys.size, lines, ring, len(rows))
             shared = [trio.share(ring, row) for row in rows]
             found = run_counted(trio, cost, body, share_planes(trio, keys, bits), *shared, solo=solo)
             order = np.argsort(keys.reshape(lines, -1), axis=1, kind="stable") + np.arange(lines)[:, None] * length

@@ -70,7 +70,8 @@ def test_rows_are_sorted_stably(digit_bits: int, form: ShuffleForm) -> None:
     for lines, length, bits in [(1, 1, 4), (1, 2, 1), (1, 100, 1), (1, 90, 5), (4, 25, 6), (30, 3, 7), (1, 64, 8)]:
         keys = trio.rng.integers(0, 1 << bits, lines * length)
         row, wide = np.arange(lines * length), trio.rng.integers(-(1 << 60), 1 << 60, lines * length)
-        cost = sort_rows_cost(bits, keys.size, lines, digit_bits, [RING64, RING128], form)
+        columns = [Words(ring, (keys.size,)) for ring in (RING64, RING128)]
+        cost = sort_rows_cost(bits, keys.size, lines, digit_bits, columns, form)
         found = run_counted(
             trio,
             cost,

@@ -162,3 +162,28 @@ def test_the_ring_of_32_bits(level: str) -> None:
         r.matmul(r.zeros((2, 2)), r.zeros((2, 2)))
     with pytest.raises(TypeError):
         r.add(r.zeros(2), np.zeros(2, np.uint64))
+
+
+def test_numbers_that_do_not_fit_empty_arrays_are_refused_at_once(native: Kernels) -> None:
+    """As many bits as a word wraps at fit none; and 2^61 lines of nothing were gone through one by one."""
+    none, places, words = np.zeros(0, np.uint8), np.zeros(0, np.uint32), np.zeros(0, np.uint64)
+    for lines in (1 << 61, (1 << 64) - 8):
+        assert native.flat_orders(places, lines, places)
+        assert native.draw_orders(places, lines, places)
+    for count in ((1 << 64) - 1, (1 << 64) - 63, 1 << 61, 1 << 56):
+        for call in (
+            lambda have=count: native.move_fields(none, have, np.array([9], np.uint32), none, 3, 8, False, *_OUT),
+            lambda length=count: native.split_rows(words, length, np.zeros((1, 0), np.uint64)),
+            lambda length=count: native.join_rows(np.zeros((1, 0), np.uint64), length, words),
+            lambda each=count: native.signed_counts(words, 1, none, each, *[np.zeros(1, np.uint64)] * 3),
+            lambda each=count: native.deal_bits(64, each, np.zeros((1, 0), np.uint64), [1], none, none),
+        ):
+            with pytest.raises(ValueError, match="more elements"):
+                call()
+    with pytest.raises(ValueError, match="digits of a fraction"):
+        native.residues_draw(np.zeros(16, np.uint8), 11, 1 << 31, np.zeros(1, np.uint8))
+    with pytest.raises(ValueError, match="a sum for each line"):
+        native.signed_counts(np.zeros(1, np.uint64), 8, np.zeros(1, np.uint8), 1, words, words, words)
+
+
+_OUT = (np.zeros(1, np.uint32), True, False)

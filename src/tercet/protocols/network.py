@@ -142,7 +142,7 @@ def _less(scope: Scope, a: BitShare, b: BitShare) -> Body[BitShare]:
     return less[0]
 
 
-def network_rows_cost(bits: int, count: int, lines: int, payload: list[Ring]) -> Cost:
+def network_rows_cost(bits: int, count: int, lines: int, ring: Ring, rows: int) -> Cost:
     length = count // lines if lines else 0
     if length < 2:
         return NOTHING
@@ -160,8 +160,8 @@ def network_rows_cost(bits: int, count: int, lines: int, payload: list[Ring]) ->
         total += bit_and_cost((bits,), pairs).total_bytes
         moving = depths.copy()
         moving.ring()
-        if payload:
-            total += inject_piece_cost(payload[0], pairs * len(payload), 1, one_round=True).total_bytes
+        if rows:
+            total += inject_piece_cost(ring, pairs * rows, 1, one_round=True).total_bytes
             depths.cross(one_round=True)
         depths.join(moving)
         depths.rotate()

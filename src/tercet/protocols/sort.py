@@ -8,10 +8,12 @@ what can be proven is in `sort_provable`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tercet.protocols.convert import split_bits_form
 from tercet.protocols.cost import NOTHING, Cost, Depths
 from tercet.protocols.digits import digit_places, digit_places_bytes, note_digit_places
-from tercet.protocols.message import Fields, Words
+from tercet.protocols.message import Fields, Layout
 from tercet.protocols.opening import open_halves
 from tercet.protocols.permutation import move_by, move_cost, move_halves, note_move_halves
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope
@@ -26,7 +28,7 @@ from tercet.protocols.shuffle import (
     word_column,
 )
 from tercet.protocols.sort_provable import provable_order, provable_order_cost
-from tercet.ring import RING32, Array, Bits, Places, Ring, from_planes, scatter
+from tercet.ring import RING32, Array, Bits, Places, from_planes, scatter
 from tercet.sharing import BitShare, Purpose, Share
 
 
@@ -161,12 +163,15 @@ def sort_order_cost(bits: int, count: int, lines: int, digit_bits: int, form: Sh
     return Cost(depths.rounds, total)
 
 
-def sort_rows_cost(bits: int, count: int, lines: int, digit_bits: int, payload: list[Ring], form: ShuffleForm) -> Cost:
+def sort_rows_cost(
+    bits: int, count: int, lines: int, digit_bits: int, columns: Sequence[Layout], form: ShuffleForm
+) -> Cost:
+    """Of `sort_rows` of columns of these layouts, of which several of one ring may be one."""
     if count < 2 * lines or not lines:
         return NOTHING
     depths = Depths()
     total = _order_bytes(depths, bits, count, lines, digit_bits, form)
-    layout, columns = place_layout(count // lines, lines), [Words(ring, (count,)) for ring in payload]
+    layout = place_layout(count // lines, lines)
     if form.provable:
         total += move_cost(depths, layout, columns, form)
     else:

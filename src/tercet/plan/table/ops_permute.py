@@ -16,7 +16,7 @@ from tercet.plan.table.attributes import Attributes, DrawnLines, DrawNumber, Und
 from tercet.plan.table.operation import Call, Flow, Operation, Plain, Variant, any_call, arity, boolean, need, numeric
 from tercet.plan.types import Type, ValueKind, permutation_type
 from tercet.protocols.cost import NOTHING, Cost, Depths
-from tercet.protocols.message import Words
+from tercet.protocols.message import Layout, Words
 from tercet.protocols.network import LONGEST, network_rows, network_rows_cost
 from tercet.protocols.permutation import (
     compose_orders,
@@ -46,6 +46,11 @@ from tercet.sharing import BitShare, Share
 _FORMS = ((TWO_ROUNDS, ""), (THREE_PASSES, ", provable"))
 
 
+MAX_KEY_BITS = 1 << 16
+MAX_MOVED = 1 << 20
+"""Rows that move together: each takes a step of the operation, by which messages and draws are addressed."""
+
+
 def _in_words(lines: int, length: int) -> tuple[int, int]:
     """Lines and length, if places within a line, and those of all lines, are words of 32 bits."""
     fits = place_bits(length) <= RING32.bits and lines * length <= MAX_PLACES
@@ -56,12 +61,14 @@ def _in_words(lines: int, length: int) -> tuple[int, int]:
 def _three_axes(rows: Type) -> tuple[int, int]:
     numeric(rows)
     need(len(rows.shape) == 3 and rows.shape[0] > 0, "takes rows, lines, places; one row at least")
+    need(rows.shape[0] <= MAX_MOVED, f"{rows.shape[0]:,} rows that move together are more than {MAX_MOVED:,}")
     return _in_words(*rows.shape[1:])
 
 
 def _key_lines(keys: Type) -> tuple[int, int]:
     boolean(keys)
     need(len(keys.shape) == 3 and keys.shape[0] > 0, "takes bits of keys, lines, places; one bit at least")
+    need(keys.shape[0] <= MAX_KEY_BITS, f"keys of {keys.shape[0]:,} bits are longer than {MAX_KEY_BITS:,}")
     return _in_words(*keys.shape[1:])
 
 
@@ -137,6 +144,11 @@ def _lines(call: Call[Any]) -> tuple[int, int]:
     return lines, length
 
 
+def _columns(call: Call[Any]) -> Words:
+    """What rides along, as one layout: of any number of rows a plan may write, costs are found at once."""
+    return Words(call.ring, call.out.shape)
+
+
 def _sort(
     digit_bits: int, form: ShuffleForm, scope: Scope, call: Call[Any], keys: BitShare, rows: Share
 ) -> Body[Share]:
@@ -150,7 +162,7 @@ def _sort(
 
 def _sort_cost(digit_bits: int, form: ShuffleForm, call: Call[Any]) -> Cost:
     bits, lines, length = call.inputs[0].shape
-    return sort_rows_cost(bits, lines * length, lines, digit_bits, [call.ring] * call.out.shape[0], form)
+    return sort_rows_cost(bits, lines * length, lines, digit_bits, [_columns(call)], form)
 
 
 def _network(scope: Scope, call: Call[Any], keys: BitShare, rows: Share) -> Body[Share]:
@@ -163,7 +175,7 @@ def _network(scope: Scope, call: Call[Any], keys: BitShare, rows: Share) -> Body
 
 def _network_cost(call: Call[Any]) -> Cost:
     bits, lines, length = call.inputs[0].shape
-    return network_rows_cost(bits, lines * length, lines, [call.ring] * call.out.shape[0])
+    return network_rows_cost(bits, lines * length, lines, call.ring, call.out.shape[0])
 
 
 def _short(call: Call[Any]) -> bool:
@@ -207,7 +219,7 @@ def _shuffled(form: ShuffleForm, scope: Scope, call: Call[Any], rows: Share) -> 
 
 def _shuffled_cost(form: ShuffleForm, call: Call[Any]) -> Cost:
     lines, length = _lines(call)
-    return form.cost([Words(call.ring, (lines * length,))] * call.out.shape[0]) if lines * length else NOTHING
+    return form.cost([_columns(call)]) if lines * length else NOTHING
 
 
 def _moved(form: ShuffleForm, scope: Scope, call: Call[Undoing], order: Share, rows: Share) -> Body[Share]:
@@ -222,15 +234,14 @@ def _moved(form: ShuffleForm, scope: Scope, call: Call[Undoing], order: Share, r
 
 def _moved_cost(form: ShuffleForm, call: Call[Undoing]) -> Cost:
     lines, length = _lines(call)
-    columns = [Words(call.ring, (lines * length,))] * call.out.shape[0]
-    return _moving_cost(form, lines, length, columns, back=call.attrs.back)
+    return _moving_cost(form, lines, length, _columns(call), back=call.attrs.back)
 
 
-def _moving_cost(form: ShuffleForm, lines: int, length: int, columns: Sequence[Any], *, back: bool) -> Cost:
+def _moving_cost(form: ShuffleForm, lines: int, length: int, columns: Layout, *, back: bool) -> Cost:
     if not lines * length:
         return NOTHING
     depths = Depths()
-    total = move_cost(depths, place_layout(length, lines), columns, form, back=back)
+    total = move_cost(depths, place_layout(length, lines), [columns], form, back=back)
     return Cost(depths.rounds, total)
 
 
@@ -261,12 +272,12 @@ def _placed(form: ShuffleForm, scope: Scope, call: Call[Undoing], order: Share) 
 
 def _placed_cost(form: ShuffleForm, call: Call[Undoing]) -> Cost:
     lines, length = _lines(call)
-    return _moving_cost(form, lines, length, [Words(call.ring, (lines * length,))], back=call.attrs.back)
+    return _moving_cost(form, lines, length, Words(call.ring, (lines * length,)), back=call.attrs.back)
 
 
 def _order_cost(back: bool, form: ShuffleForm, call: Call[Any]) -> Cost:
     lines, length = _lines(call)
-    return _moving_cost(form, lines, length, [place_layout(length, lines)], back=back)
+    return _moving_cost(form, lines, length, place_layout(length, lines), back=back)
 
 
 def _by_form(run: Callable[..., Any], cost: Callable[..., Cost]) -> tuple[Variant, ...]:
