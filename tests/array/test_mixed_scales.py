@@ -78,3 +78,18 @@ def test_a_quotient_by_a_root_is_as_fine_as_what_is_divided(coarse: int) -> None
         for got, left, right in zip(kept(session, found), above, below, strict=True):
             wanted = mpmath.ldexp(left, -40) / mpmath.sqrt(mpmath.ldexp(right, -coarse))
             assert abs(off(got, wanted, 40)) <= 2
+
+
+@pytest.mark.parametrize("side", [(0, 8), (16, 2), (24, 2), (40, 2)], ids=str)
+def test_a_public_coordinate_is_as_precise_as_the_angle(side: Side) -> None:
+    words = drawn(side, 5)
+    points = np.resize([0.1, 1e-6, -1e-5, 1 / 3, 12.3, -0.7, 1e-300], len(words))
+    session = TrioSession(parties=True)
+    x = share(session, words, side)
+    for swap in (False, True):
+        found = tc.atan2(points, x) if swap else tc.atan2(x, points)
+        assert found.frac_bits == max(side[0], 16)
+        with mpmath.workdps(60):
+            for got, a, p in zip(kept(session, found), numbers(words, side), points, strict=True):
+                wanted = mpmath.atan2(float(p), a) if swap else mpmath.atan2(a, float(p))
+                assert abs(off(got, wanted, found.frac_bits)) <= 2, (a, p)

@@ -78,9 +78,6 @@ def atan(x: Any, /) -> SecretArray:
 def atan2(x1: Any, x2: Any, /) -> SecretArray:
     """The angle of the point with the coordinates x2 and x1, from -pi to pi; of (0, 0) it is 0.
 
-    A public coordinate counts to the last bit of the other's scale, of 16 fractional bits at least: where both may be
-    tiny, share the other with more frac_bits.
-
     Costs 3,200 to 4,100 bits in 50 rounds, or 7,500 in 57; less where bounds say signs. Source:
     `tercet.protocols.ratios`.
     """

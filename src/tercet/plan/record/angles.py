@@ -13,7 +13,7 @@ from tercet.plan.record import logic
 from tercet.plan.record.build import Operand, broadcast_to, linear, number, same_place, shared_integers
 from tercet.plan.record.functions import candidates, meant, nominal_of, recorded, signed, size_of, too_large
 from tercet.plan.record.graph import Recorded
-from tercet.plan.record.public import DEFAULT_FRAC_BITS, integers, number_constant
+from tercet.plan.record.public import exact_frac_bits, integers, number_constant
 from tercet.plan.record.scale import at_scale, in_ring, renamed, settle
 from tercet.plan.table.operation import broadcast_shapes
 from tercet.plan.table.ops_angles import (
@@ -26,6 +26,9 @@ from tercet.plan.table.ops_angles import (
 from tercet.plan.table.reasons import ARC_DOMAIN
 from tercet.plan.types import RINGS, Type, smallest_ring
 from tercet.protocols.coefficients import constant
+
+_PUBLIC_GUARD = 2
+"""Bits by which what a public number is rounded by is below the last bit of an angle."""
 
 
 def hyperbolic(x: Recorded, name: str) -> Recorded:
@@ -89,8 +92,8 @@ def arc_tangent(x: Recorded) -> Recorded:
 
 def arc_tangent2(y: Operand, x: Operand) -> Recorded:
     """The angle of the point (x, y) from -pi to pi; of (0, 0) it is 0."""
+    nominal = max(nominal_of(one) for one in (y, x) if isinstance(one, Recorded))
     y, x = _both(y, x)
-    nominal = max(nominal_of(y), nominal_of(x))
     opposite, adjacent = size_of(y), size_of(x)
     difference = linear("subtract", adjacent, opposite)
     if difference.type.lo >= 0:
@@ -119,7 +122,7 @@ def _octant(x: Recorded, y: Recorded, nominal: int) -> Recorded:
 
 
 def _both(y: Operand, x: Operand) -> tuple[Recorded, Recorded]:
-    """Both in one ring, scale and shape; what is public as a sharing of it, as precise as the other is."""
+    """Both in one ring, scale and shape; what is public as a sharing, as precise as angles beside the other need it."""
     if not isinstance(y, Recorded):
         assert isinstance(x, Recorded)
         x = number(x)
@@ -133,9 +136,16 @@ def _both(y: Operand, x: Operand) -> tuple[Recorded, Recorded]:
 
 
 def _shared(like: Recorded, values: NDArray[Any]) -> Recorded:
-    frac = max(like.type.frac_bits, DEFAULT_FRAC_BITS) if values.dtype.kind == "f" else like.type.frac_bits
-    shape = broadcast_shapes(like.type.shape, values.shape)
-    return shared_integers(broadcast_to(like, shape), integers(values, frac), frac)
+    shape, frac = broadcast_shapes(like.type.shape, values.shape), like.type.frac_bits
+    if values.dtype.kind == "f":
+        # an angle is off by at most half of what the number is, over the larger of it and the least of the other
+        _, exponents = np.frexp(values[values != 0])
+        needed = nominal_of(like) + _PUBLIC_GUARD - max(-frac, int(np.min(exponents, initial=0)))
+        frac = max(frac, min(exact_frac_bits(values), needed))
+    words = np.asarray(integers(values, frac), dtype=object)
+    # what is rounded to 0 keeps its sign
+    words = np.where((words == 0) & (values != 0), np.where(values > 0, 1, -1), words)
+    return shared_integers(broadcast_to(like, shape), words, frac)
 
 
 def _from_turns(angle: Recorded, parts: int) -> Recorded:
