@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 import plan_oracle as oracle
-from tercet.array.core import Runner, SecretArray
+from tercet.array.core import SecretArray
+from tercet.array.runner import Runner
 from tercet.learn.reasons import KNOWN
 from tercet.plan.network import LAN, Network
 from tercet.plan.plan import OutputKind, Plan, PlanOperation, operand_handle, result_of

@@ -8,7 +8,7 @@ from decimal import Decimal
 from fractions import Fraction
 from numbers import Number
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,48 +18,18 @@ from tercet.array.dtypes import DType, decoded, dtype_of
 from tercet.array.instead import said_of_method
 from tercet.array.lines import Line
 from tercet.array.quotients import Quotient, Value
+from tercet.array.runner import Runner
 from tercet.errors import PlanError
-from tercet.plan.network import Network
-from tercet.plan.plan import Plan
 from tercet.plan.record import validity
 from tercet.plan.record.build import Operand
-from tercet.plan.record.compile import Wanted
 from tercet.plan.record.explain import Explanation
-from tercet.plan.record.graph import Graph, Recorded
+from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import DEFAULT_FRAC_BITS, public_array
 from tercet.plan.record.scale import renamed
 from tercet.plan.types import Type
 
 ONE = Fraction(1)
 LARGEST = 1 << 1023
-
-
-class Runner(Protocol):
-    """What secret arrays need of the session they belong to; `tercet.client` implements it."""
-
-    @property
-    def graph(self) -> Graph:
-        """Where the session's expressions are recorded."""
-
-    @property
-    def network(self) -> Network:
-        """The declared or measured network, by which protocol variants are chosen."""
-
-    @property
-    def checked(self) -> bool:
-        """Whether assumed bounds are verified in every run."""
-
-    def run(self, wanted: Sequence[Wanted]) -> list[Any]:
-        """Compile and run one plan; one result for each wanted value, in their order.
-
-        REVEAL gives the stored integers as the type has them: `int64` (or Python ints in an object array, ring 2^128)
-        of the value's shape, bools for a secret bool. Nothing is divided by 2^frac_bits: the array floor does that.
-        PERSIST (under a handle that the session draws, unless one is given) gives the new input Recorded.
-        """
-
-    def explain(self, plan: Plan) -> Explanation:
-        """What a plan costs and reveals; a session with nodes also asks the nodes for their decisions. Nothing runs."""
-        return Explanation(plan, self.network, reasons=self.graph.reasons)
 
 
 Unary = Callable[[Any], "SecretArray"]

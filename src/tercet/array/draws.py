@@ -10,7 +10,8 @@ from fractions import Fraction
 from typing import Any
 
 from tercet.array import elementwise, given, manipulation
-from tercet.array.core import Runner, SecretArray
+from tercet.array.core import SecretArray
+from tercet.array.runner import Runner
 from tercet.plan.record import draws
 from tercet.plan.record.public import DEFAULT_FRAC_BITS
 from tercet.plan.types import MAX_DIMENSIONS, MAX_FRAC_BITS, ValueKind

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from tercet.array import movement
-from tercet.array.core import Runner, SecretArray, session_of
+from tercet.array.core import SecretArray, session_of
 from tercet.array.ordering import from_lines, key_planes, riding
+from tercet.array.runner import Runner
 from tercet.plan.plan import OutputKind
 from tercet.plan.record.compile import Wanted
 from tercet.plan.record.graph import Recorded

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array.core import Runner, SecretArray, session_of
+from tercet.array.core import SecretArray, session_of
+from tercet.array.runner import Runner
 from tercet.errors import InputError, PlanError
 from tercet.plan.plan import OutputKind
 from tercet.plan.record import domains, logic, scale, validity
