@@ -12,8 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 
+import tercet as tc
 from tercet.client import EmulatedLink, Session, local
 from tercet.client.local import ThreadTrio
 from tercet.engine.commands import Command, Put
@@ -269,6 +271,31 @@ def test_a_tampered_product_is_found_by_its_two_holders() -> None:
     with faulty(at_second_product(flip)) as net:
         error, _ = fail(net, products=2)
         assert isinstance(error, IntegrityError)
+
+
+@pytest.mark.parametrize("party", PARTIES)
+def test_places_that_a_party_made_up_are_no_order(party: Party) -> None:
+    """Nothing is read or written at them; all end by one error, and go on."""
+    lies: list[bool] = []
+
+    def made_up(send: Send, endpoint: Any) -> Send:
+        def altered(to: Any, address: Any, element: Any, payload: Any, depth: int = 0) -> None:
+            if lies and to != SessionPeer.CLIENT and address.operation < RESERVED_INSTANCES:
+                parts = payload if isinstance(payload, list) else [payload]
+                payload = np.full(sum(part.nbytes for part in parts), 255, np.uint8)
+            send(to, address, element, payload, depth)
+
+        return altered
+
+    with faulty(made_up, party) as net:
+        x = net.share(np.arange(200)[::-1], bounds=(0, 199))
+        lies.append(True)
+        began = time.monotonic()
+        with pytest.raises(IntegrityError, match="no permutation"):
+            tc.array.sort(x).reveal()
+        assert time.monotonic() - began < LATEST_S
+        lies.clear()
+        assert x.sum().reveal() == 199 * 100
 
 
 def test_a_short_reveal_is_named() -> None:
