@@ -48,8 +48,8 @@ def test_columns_are_moved_there_and_back(solo: Party, form: ShuffleForm, lines:
     count = lines * length
     places = np.stack([trio.rng.permutation(length) for _ in range(lines)])
     flat = (places + np.arange(lines)[:, None] * length).reshape(-1)
-    x, wide = trio.rng.integers(-(1 << 60), 1 << 60, count), trio.rng.integers(0, 1 << 60, count)
-    layout, columns = place_layout(length, lines), [Words(RING64, (count,)), Words(RING128, (count,))]
+    x, wide = trio.rng.integers(-(1 << 60), 1 << 60, (2, count)), trio.rng.integers(0, 1 << 60, count)
+    layout, columns = place_layout(length, lines), [Words(RING64, (2, count)), Words(RING128, (count,))]
     for back in (False, True):
 
         def body(scope: Scope, order: Share, a: Share, b: Share, back: bool = back) -> Body[list[Share]]:
@@ -65,9 +65,9 @@ def test_columns_are_moved_there_and_back(solo: Party, form: ShuffleForm, lines:
         found = run_counted(trio, cost, body, *given, solo=solo)
         for which, values in enumerate((x, wide)):
             expected = np.empty_like(values)
-            expected[flat] = values
+            expected[..., flat] = values
             opened = Trio.open({party: found[party][which] for party in PARTIES})
-            assert np.array_equal(opened, values[flat] if back else expected)
+            assert np.array_equal(opened, values[..., flat] if back else expected)
 
 
 @each_form

@@ -32,7 +32,10 @@ from tercet.sharing import Purpose, Share
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Movable:
-    """One party's part of a flat array: ring words, residues modulo 2^w, or with `xor` groups of bits in words."""
+    """One party's part of a flat array: ring words, residues modulo 2^w, or with `xor` groups of bits in words.
+
+    Ring words may be several rows of one length, in one array, that move together.
+    """
 
     layout: Words | Fields = field(repr=False)
     own: Array = field(repr=False)
@@ -66,8 +69,8 @@ class Movable:
 
 
 def word_column(x: Share) -> Movable:
-    """A flat array of ring words."""
-    return Movable(Words(x.ring, (x.size,)), x.own, x.next)
+    """A flat array of ring words, or several as rows."""
+    return Movable(Words(x.ring, x.shape), x.own, x.next)
 
 
 def place_bits(length: int) -> int:

@@ -59,12 +59,12 @@ def sort_order(scope: Scope, keys: BitShare, lines: int, digit_bits: int, form: 
 def sort_rows(
     scope: Scope, keys: BitShare, rows: list[Share], lines: int, digit_bits: int, form: ShuffleForm
 ) -> Body[list[Share]]:
-    """Flat arrays `rows`, in lines, each line in the order of its keys, equal keys in their order. All three parties.
+    """Arrays or rows of arrays, in lines, each line in the order of its keys, equal keys in theirs. All three parties.
 
     `sort_order`, then the arrays moved there together: 4 elements in all for each element, and 4 w bits or, where it is
     provable, 9 w.
     """
-    if rows[0].size < 2 * lines:
+    if keys.count < 2 * lines:
         return rows
     columns = [word_column(row) for row in rows]
     if form.provable:

@@ -48,7 +48,7 @@ _FORMS = ((TWO_ROUNDS, ""), (THREE_PASSES, ", provable"))
 
 MAX_KEY_BITS = 1 << 16
 MAX_MOVED = 1 << 20
-"""Rows that move together: each takes a step of the operation, by which messages and draws are addressed."""
+"""Rows that move together: a network goes through them one by one."""
 
 
 def _in_words(lines: int, length: int) -> tuple[int, int]:
@@ -129,13 +129,9 @@ def _planes(keys: BitShare, bits: int, count: int) -> BitShare:
     return BitShare(count, own, following)
 
 
-def _parts(rows: Share) -> list[Share]:
-    return [rows[at].flat() for at in range(rows.shape[0])]
-
-
-def _together(parts: Sequence[Share], like: Share, shape: tuple[int, ...]) -> Share:
-    own, following = (stack([getattr(part, side) for part in parts]) for side in ("own", "next"))
-    return Share(like.ring, own, following).reshape(shape)
+def _as_rows(rows: Share) -> Share:
+    """What moves together, each row flat."""
+    return rows.reshape((rows.shape[0], rows.shape[1] * rows.shape[2]))
 
 
 def _lines(call: Call[Any]) -> tuple[int, int]:
@@ -156,8 +152,8 @@ def _sort(
     if not lines * length:
         return rows
     planes = _planes(keys, bits, lines * length)
-    found = yield from sort_rows(scope, planes, _parts(rows), lines, digit_bits, form)
-    return _together(found, rows, call.out.shape)
+    (found,) = yield from sort_rows(scope, planes, [_as_rows(rows)], lines, digit_bits, form)
+    return found.reshape(call.out.shape)
 
 
 def _sort_cost(digit_bits: int, form: ShuffleForm, call: Call[Any]) -> Cost:
@@ -169,8 +165,10 @@ def _network(scope: Scope, call: Call[Any], keys: BitShare, rows: Share) -> Body
     bits, lines, length = call.inputs[0].shape
     if not lines * length:
         return rows
-    found = yield from network_rows(scope, _planes(keys, bits, lines * length), _parts(rows), lines)
-    return _together(found, rows, call.out.shape)
+    parts = [rows[at].flat() for at in range(rows.shape[0])]
+    found = yield from network_rows(scope, _planes(keys, bits, lines * length), parts, lines)
+    own, following = (stack([getattr(part, side) for part in found]) for side in ("own", "next"))
+    return Share(rows.ring, own, following).reshape(call.out.shape)
 
 
 def _network_cost(call: Call[Any]) -> Cost:
@@ -212,8 +210,8 @@ def _shuffled(form: ShuffleForm, scope: Scope, call: Call[Any], rows: Share) -> 
     lines, length = _lines(call)
     if lines * length:
         by = draw_shuffle(scope, lines * length, lines)
-        moved = yield from form(scope, [word_column(part) for part in _parts(rows)], by)
-        rows = _together([column.share for column in moved], rows, call.out.shape)
+        (moved,) = yield from form(scope, [word_column(_as_rows(rows))], by)
+        rows = moved.share.reshape(call.out.shape)
     return rows
 
 
@@ -226,10 +224,9 @@ def _moved(form: ShuffleForm, scope: Scope, call: Call[Undoing], order: Share, r
     lines, length = _lines(call)
     if not lines * length:
         return rows
-    columns = [word_column(part) for part in _parts(rows)]
     places = order_column(order.flat(), lines)
-    moved = yield from move_by(scope, places, columns, lines, form, back=call.attrs.back)
-    return _together([column.share for column in moved], rows, call.out.shape)
+    (moved,) = yield from move_by(scope, places, [word_column(_as_rows(rows))], lines, form, back=call.attrs.back)
+    return moved.share.reshape(call.out.shape)
 
 
 def _moved_cost(form: ShuffleForm, call: Call[Undoing]) -> Cost:
