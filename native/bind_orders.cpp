@@ -64,6 +64,25 @@ static void gather(const Handle& self, nb::handle in_, nb::handle order_, nb::ha
         });
 }
 
+// Over masks (rows, n): the elements at the places of one order, plus or less what is there.
+static void gather_masked(const Handle& self, nb::handle in_, nb::handle order_, bool negative, nb::handle masks_,
+                          unsigned threads) {
+    const In in(in_), order(order_, Kind::u32);
+    const Out masks(masks_);
+    require(in.ndim() == 2 && masks.ndim() == 2 && in.shape(0) == masks.shape(0) &&
+                in.word_bytes() == masks.word_bytes() && masks.shape(1) == order.count(),
+            "arrays differ in shape or ring");
+    const std::size_t have = in.shape(1), n = order.count(), word = in.word_bytes();
+    require_inside(self, order, have);
+    const auto kernel = self.words(in).gather_masked;
+    const Unlocked unlocked(masks.count());
+    for (Py_ssize_t row = 0; row < in.shape(0); ++row)
+        parallel(n, threads, GRAIN, [&](std::size_t i, std::size_t end) {
+            char* const out = masks.data<char>() + (row * n + i) * word;
+            kernel(end - i, in.data<char>() + row * have * word, order.data<std::uint32_t>() + i, out, negative, out);
+        });
+}
+
 static void gather_rows(const Handle& self, nb::handle in_, nb::handle order_, nb::handle out_, unsigned threads) {
     const In in(in_), order(order_, Kind::u32);
     const Out out(out_);
@@ -117,6 +136,7 @@ void bind_orders(nb::class_<Handle>& handle) {
         .def("invert_order", &invert_order)
         .def("flat_orders", &flat_orders)
         .def("gather", &gather)
+        .def("gather_masked", &gather_masked)
         .def("gather_rows", &gather_rows)
         .def("scatter", &scatter)
         .def("destinations", &destinations);

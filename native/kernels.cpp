@@ -58,6 +58,7 @@ template <class T, class Engine> constexpr tercet::WordKernels word_kernels() {
         .pack_fields = Fields<T>::pack,
         .unpack_fields = Fields<T>::unpack,
         .gather = ::gather<T>,
+        .gather_masked = ::gather_masked<T>,
         .scatter = ::scatter<T>,
         .combine = Combine<T>::sum,
         .deal_bits = Combine<T>::deal_bits,

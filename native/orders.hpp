@@ -61,6 +61,16 @@ template <class T> static void gather(size n, const void* in_, const u32* order,
     T* out = static_cast<T*>(out_);
     for (size i = 0; i < n; ++i) out[i] = in[order[i]];
 }
+// The same plus a mask, or less it; `out` may be the mask.
+template <class T>
+static void gather_masked(size n, const void* in_, const u32* order, const void* mask_, bool negative, void* out_) {
+    const T *in = static_cast<const T*>(in_), *mask = static_cast<const T*>(mask_);
+    T* out = static_cast<T*>(out_);
+    if (negative)
+        for (size i = 0; i < n; ++i) out[i] = in[order[i]] - mask[i];
+    else
+        for (size i = 0; i < n; ++i) out[i] = in[order[i]] + mask[i];
+}
 template <class T> static void scatter(size n, const void* in_, const u32* order, void* out_) {
     const T* in = static_cast<const T*>(in_);
     T* out = static_cast<T*>(out_);

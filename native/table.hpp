@@ -53,6 +53,8 @@ struct WordKernels {
     void (*unpack_fields)(std::size_t n, const std::uint8_t* in, unsigned m, void* out);
 
     void (*gather)(std::size_t n, const void* in, const std::uint32_t* order, void* out);
+    void (*gather_masked)(std::size_t n, const void* in, const std::uint32_t* order, const void* mask, bool negative,
+                          void* out);
     void (*scatter)(std::size_t n, const void* in, const std::uint32_t* order, void* out);
 
     // combine.hpp

@@ -16,6 +16,7 @@ from tercet import ring as floor
 from tercet.ring import RING32, RING64, RING128, U128, Kernels, available_levels, kernels
 from tercet.ring.ring import Ring32, Ring64
 
+RINGS = {np.uint32: RING32, np.uint64: RING64, U128: RING128}
 SHAPES = [(1, 0), (1, 1), (1, 2), (3, 1), (1, 65), (7, 9), (2, 1000), (1, 70_000)]
 
 
@@ -68,6 +69,11 @@ def test_elements_are_moved(native: Kernels, dtype: Any, threads: int) -> None:
             assert np.array_equal(
                 floor.gather(row, some, threads=threads, native=native), twin_orders.gather(row, some)
             )
+            for negative in (False, True):
+                masks = np.frombuffer(bytearray(rng.bytes(row[..., some].nbytes)), dtype).reshape(row[..., some].shape)
+                expected = twin_orders.gather_masked(RINGS[dtype], row, some, masks, negative=negative)
+                found = floor.gather_masked(row, some, masks, negative=negative, threads=threads, native=native)
+                assert np.array_equal(found, expected) and np.shares_memory(found, masks) == (masks.size > 0)
             found = floor.scatter(row, order, threads=threads, native=native)
             assert np.array_equal(found, twin_orders.scatter(row, order))
         lying = np.ascontiguousarray(words.T)
@@ -96,6 +102,8 @@ def test_places_outside_are_refused() -> None:
     outside = np.array([0, 1, 2, 3, 5], np.uint32)
     with pytest.raises(ValueError, match="outside"):
         floor.gather(words, outside)
+    with pytest.raises(ValueError, match="outside"):
+        floor.gather_masked(words, outside, words.copy(), negative=False)
     with pytest.raises(ValueError, match="outside"):
         floor.scatter(words, outside)
     with pytest.raises(ValueError, match="outside"):

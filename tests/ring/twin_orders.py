@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tercet.ring import Ring
+
 Numbers = NDArray[Any]
 
 
@@ -45,6 +47,11 @@ def inverted(order: Numbers) -> Numbers:
 
 def gather(words: Numbers, order: Numbers) -> Numbers:
     return words[..., order]
+
+
+def gather_masked(ring: Ring, words: Numbers, order: Numbers, masks: Numbers, *, negative: bool) -> Numbers:
+    """By the ring's own sums, which have twins of their own."""
+    return (ring.sub if negative else ring.add)(words[..., order], masks)
 
 
 def gather_rows(words: Numbers, order: Numbers) -> Numbers:

@@ -22,6 +22,7 @@ from tercet.ring import (
     draw_orders,
     empty_bytes,
     gather,
+    gather_masked,
     inverted,
     move_fields,
     order_bytes,
@@ -183,14 +184,15 @@ class Half:
         packed: bool = False,
         threads: int = 1,
     ) -> Array:
-        """Words or packed bytes `source` in this order, plus or less a mask, as words or packed."""
+        """Words or packed bytes `source` in this order, plus or less a mask, which is used up; as words or packed."""
         layout = self.layout
         if isinstance(layout, Fields):
             return move_fields(source, order, self.adds, layout.bits, mask=mask, negative=negative, packed=packed)
-        words = gather(source if source.dtype == layout.ring.dtype else layout.unpack(source), order, threads=threads)
-        if mask is not None:
-            combine = layout.ring.sub if negative else layout.ring.add
-            words = combine(words, layout.unpack(mask), out=words)
+        words = source if source.dtype == layout.ring.dtype else layout.unpack(source)
+        if mask is None:
+            words = gather(words, order, threads=threads)
+        else:
+            words = gather_masked(words, order, layout.unpack(mask), negative=negative, threads=threads)
         return layout.pack(words) if packed else words
 
     def taken(self, order: Places, *, threads: int = 1) -> Half:

@@ -67,6 +67,16 @@ def gather(words: Words, order: Places, *, threads: int = 1, native: Kernels = N
     return out.reshape(*words.shape[:-1], order.size)
 
 
+def gather_masked(
+    words: Words, order: Places, masks: Words, *, negative: bool, threads: int = 1, native: Kernels = NATIVE
+) -> Words:
+    """As `gather`, plus masks, or with `negative` less them; the result is written over these."""
+    rows = words.reshape(math.prod(words.shape[:-1]), words.shape[-1])
+    out = masks.reshape(rows.shape[0], order.size)
+    native.gather_masked(rows, order, negative, out, threads)
+    return out.reshape(masks.shape)
+
+
 def gather_rows(words: Words, order: Places, *, threads: int = 1, native: Kernels = NATIVE) -> Words:
     """The rows (first axis) at these places, in their order. ValueError for places outside."""
     rows = words.reshape(words.shape[0], math.prod(words.shape[1:]))
