@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import tercet.array as tc
 from array_strategies import check, check_all, numeric, share
 from plan_trio import TrioSession
+from tercet.array import quantiles
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind
 from tercet.plan.record.compile import Wanted, compile_plan
@@ -91,7 +92,27 @@ def test_a_median_is_an_aggregate_over_all_rows() -> None:
     ((handle, _),) = plan.inputs()
     (found,) = track(plan, {handle: {"d": Rows(0, 9)}})
     assert isinstance(found["d"], Aggregate) and found["d"].count == 9
-    assert Cut(plan, {handle}, 9).passes == 2  # two bits each
+    assert Cut(plan, {handle}, 9).passes == 1  # four bits at once
+
+
+@pytest.mark.parametrize(("width", "passes"), [(2, 4), (3, 3), (4, 2), (5, 2)])
+def test_every_number_of_bits_at_a_time(monkeypatch: pytest.MonkeyPatch, width: int, passes: int) -> None:
+    monkeypatch.setattr(quantiles, "_ELEMENTS", {width: 1 << 20})
+    x = np.random.default_rng(width).integers(0, 128, (37, 4))
+    session = TrioSession(parties=True)
+    secret = session.share(x, bounds=(0, 127))
+    check(tc.quantile(secret, [0.25, 0.5, 0.625], axis=0), np.quantile(x, [0.25, 0.5, 0.625], axis=0))
+    found, order = tc.top_k(secret, 6, axis=0), np.argsort(-x, axis=0, kind="stable")[:6]
+    check(found.values, np.take_along_axis(x, order, 0))
+    check(found.indices, order)
+    plan = compile_plan([Wanted(tc.median(secret[:, 0]).node, OutputKind.REVEAL)], LAN)
+    ((handle, _),) = plan.inputs()
+    assert Cut(plan, {handle}, 37).passes == passes
+
+
+def test_more_bits_at_a_time_of_fewer_elements() -> None:
+    rounds = [tc.median(share(TrioSession(), np.arange(n) % 128)).explain().rounds for n in (1001, 40_001, 300_001)]
+    assert rounds == sorted(rounds) and len(set(rounds)) == 3
 
 
 def test_a_sorted_value_is_not() -> None:

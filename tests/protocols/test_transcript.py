@@ -263,7 +263,7 @@ def everything(session: Any, size: int) -> list[Any]:
         tc.array.round(x) + tc.array.floor(y * 0.25),
         tc.array.all(flag),
         tc.array.lookup([5, 9, 2, 7], few),
-        tc.array.median(few * 3),
+        tc.array.median(few * 30),
         numeric.held(x, -900, 900, 16),
         numeric.ratio(y, y, 2, 16),
         numeric.half_normaliser(few + 1, 4)[0],

@@ -1,15 +1,16 @@
-"""Medians and quantiles: the k-th of n values, two bits at a time. Nothing is opened; results rest on all n values;
-the least and the greatest are those of a tournament.
+"""Medians and quantiles: the k-th of n values, two to four bits at a time. Nothing is opened; results rest on all n
+values; the least and the greatest are those of a tournament.
 
-From the highest two bits on it is counted how many of the values that agree with what is found so far have a 0, less
-than 2 and less than 3 next: the first number that reaches the rank says what the two bits are, and what is below it
-lies below. Source: folklore; for two bits five ANDs, of which one row is sent for three, and three counts.
+From the highest digit of k bits on it is counted how many of the values that agree with what is found so far have a
+digit below 1, 2, ..., 2^k - 1 next: the first number that reaches the rank says what the digit is, and what is below it
+lies below. Source: folklore; a digit takes 2^k - 1 counts, as many ANDs and 2^k - 1 - k before, and a selected row.
 """
 
 from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +34,8 @@ _LARGEST_DENOMINATOR = 1 << 12
 """Weights of two neighbours are fractions up to this; others are the float that NumPy has."""
 
 
+_ELEMENTS = {4: 1 << 14, 3: 1 << 18}
+"""Up to how many elements, over all lines and ranks, so many bits are found at a time: for more, bytes count most."""
 _FINEST_PART = 10**6
 """Of elements whose number is secret, a quantile is the nearest fraction of a denominator up to this."""
 
@@ -53,54 +56,72 @@ def _selected(planes: Recorded, ranks: NDArray[np.int64] | Recorded, there: Reco
     (bits, lines, places). The upper bits do not depend on lower ones. Ranks may be secret, (ranks, lines), and go over
     the elements that are there."""
     bits, count, length = planes.type.shape
-    if bits % 2:
+    number = ranks.type.shape[0] if isinstance(ranks, Recorded) else len(ranks)
+    width = _digit(number * count * length)
+    if bits % width:
         zeros = logic.logical_xor(*[movement.cut(planes, [slice(0, 1)])] * 2)
-        planes = movement.concat([planes, zeros], 0)
-    pairs = (planes.type.shape[0] // 2, 1, count, length)
-    low, high = (
-        logic.logical_not(movement.reshape(movement.cut(planes, [slice(at, None, 2)]), pairs)) for at in (0, 1)
-    )
-    masks = movement.concat([high, low, logic.logical_and(high, low)], 1)  # the digit is below 2, even, 0
-    shape = (ranks.type.shape[0] if isinstance(ranks, Recorded) else len(ranks), count)
-    digits = (3, *shape)
-    wanted = (
-        build.broadcast_to(ranks, digits) if isinstance(ranks, Recorded) else np.broadcast_to(ranks[:, None], digits)
-    )
+        planes = movement.concat([planes, *[zeros] * (-bits % width)], 0)
+    masks = _thresholds(planes, width)
+    steps, shape = masks.type.shape[1], (number, count)
+    rows = (steps, *shape)
+    wanted = build.broadcast_to(ranks, rows) if isinstance(ranks, Recorded) else np.broadcast_to(ranks[:, None], rows)
     left = None if there is None else build.broadcast_to(movement.reshape(there, (1, count, length)), (*shape, length))
     below: Recorded | None = None
     found: list[Recorded] = []
-    for at in reversed(range(pairs[0])):
-        kept = movement.reshape(counting.row(masks, at), (3, 1, count, length))
+    for at in reversed(range(masks.type.shape[0])):
+        kept = movement.reshape(counting.row(masks, at), (steps, 1, count, length))
         if left is not None:
-            whole = (3, *shape, length)
+            whole = (*rows, length)
             kept = logic.logical_and(build.broadcast_to(left, whole), build.broadcast_to(kept, whole))
-        # of those that agree so far: the digit is 0, below 2, below 3
-        upper, even, zero = (
-            counting.row(build.broadcast_to(counting.count(kept, (3,)), (3, *shape)), k) for k in range(3)
-        )
-        reached = _stacked([zero, upper, build.linear("subtract", build.linear("add", upper, even), zero)])
-        total = (
-            reached if below is None else build.linear("add", reached, build.broadcast_to(below, reached.type.shape))
-        )
+        # of those that agree so far: the digit is below 1, 2, ...
+        reached = build.broadcast_to(counting.count(kept, (3,)), rows)
+        total = reached if below is None else build.linear("add", reached, build.broadcast_to(below, rows))
         enough = logic.less(wanted, total)
-        first, second, third = (counting.row(enough, k) for k in range(3))
-        two, last = logic.logical_not(second), logic.logical_not(third)
-        odd = logic.logical_xor(logic.logical_xor(first, second), last)
-        found += [two, odd]
+        each = [counting.row(enough, step) for step in range(steps)]
+        for bit in reversed(range(width)):  # as many multiples of 2^bit are not above the digit, which is odd or even
+            found.append(logic.logical_not(reduce(logic.logical_xor, each[(1 << bit) - 1 :: 1 << bit])))
         if not at:
             break
-        digit = _stacked([logic.logical_xor(first, second), logic.logical_xor(second, third), last])
-        passed = build.total(logic.inject(digit, reached), (0,))
+        last = logic.logical_not(movement.cut(enough, [slice(steps - 1, None)]))
+        one = logic.logical_xor(movement.cut(enough, [slice(None, -1)]), movement.cut(enough, [slice(1, None)]))
+        passed = build.total(logic.inject(movement.concat([one, last], 0), reached), (0,))
         below = passed if below is None else build.linear("add", below, passed)
-        # those of the digit that was found: of four sums of the rows one is chosen
-        zeros, rows, chosen = counting.row(kept, 2), movement.cut(kept, [slice(0, 2)]), [odd, two]
+        # those of the digit that was found: below it and one more, less those below it
+        first, after = movement.cut(enough, [slice(1, 2)]), logic.logical_not(counting.row(enough, steps - 2))
+        inner = logic.logical_xor(movement.cut(enough, [slice(None, -2)]), movement.cut(enough, [slice(2, None)]))
+        chosen = [first, inner, _stacked([after])]
         if left is not None:
-            rows, chosen = movement.concat([rows, _stacked([left])], 0), [*chosen, last]
-        else:
-            zeros = logic.logical_xor(*(build.broadcast_to(x, (*shape, length)) for x in (zeros, _each(last))))
-        rows = build.broadcast_to(rows, (len(chosen), *shape, length))
-        left = logic.logical_xor(zeros, counting.select(_each(_stacked(chosen)), rows))
+            kept, chosen = movement.concat([kept, _stacked([left])], 0), [*chosen, last]
+        kept = build.broadcast_to(kept, (kept.type.shape[0], *shape, length))
+        parted = counting.select(_each(movement.concat(chosen, 0)), kept)
+        if left is None:
+            parted = logic.logical_xor(parted, build.broadcast_to(_each(counting.row(last, 0)), parted.type.shape))
+        left = parted
     return found[::-1][:bits]
+
+
+def _digit(elements: int) -> int:
+    """How many bits are found at a time: more are fewer rounds, and 2^k - 1 counts for k bits."""
+    return next((width for width, most in _ELEMENTS.items() if elements <= most), 2)
+
+
+def _thresholds(planes: Recorded, width: int) -> Recorded:
+    """(digits, 2^width - 1, 1, lines, places): whether a digit of so many bits is below 1, 2, ...; the lowest digit
+    first. 2^width - 1 - width ANDs a digit, in width - 1 rounds."""
+    bits, count, length = planes.type.shape
+    low: Recorded | None = None
+    for at in range(width):
+        clear = logic.logical_not(
+            movement.reshape(movement.cut(planes, [slice(at, None, width)]), (bits // width, 1, count, length))
+        )
+        if low is None:
+            low = clear
+            continue
+        upper = build.broadcast_to(clear, low.type.shape)
+        both = logic.logical_and(upper, low)
+        low = movement.concat([both, clear, logic.logical_xor(logic.logical_xor(upper, low), both)], 1)
+    assert low is not None
+    return low
 
 
 def _stacked(parts: list[Recorded]) -> Recorded:
@@ -281,9 +302,10 @@ def median(x: SecretArray, /, *, axis: Any = None, keepdims: bool = False) -> Se
     """The median over axes: the middle element, or the mean of the two in the middle, exact when revealed.
 
     For n values of k bits, w = log2 n: about 4 k + k (w / 2 + 2) bits a value and party (twice the second part for an
-    even number) in 4 rounds for each bit, or 4 k + 4.5 k bits in 10 rounds for each where bytes count more. Nothing
-    is opened; each result rests on all n values. Missing values are passed over, and of nothing else it is missing.
-    ValueError for no elements. After NumPy's function.
+    even number) in 4 rounds for each bit, or 4 k + 4.5 k bits in 10 rounds for each where bytes count more. Up to
+    2^18 values, 2^17 of an even number: 4 k + k (7 w / 9 + 4) bits, 3 rounds, or 7; up to 2^14 and 2^13:
+    4 k + k (5 w / 4 + 7) bits, 2 rounds. Nothing is opened; each result rests on all n values. Missing values are
+    passed over, and of nothing else it is missing. ValueError for no elements. After NumPy's function.
     """
     return _quantiles(x, np.asarray(0.5), axis, "linear", keepdims)
 
@@ -344,9 +366,9 @@ def top_k(x: SecretArray, k: int, *, axis: int = -1, largest: bool = True) -> To
 
     The first is that of a tournament, as of `max` and `argmax`; the others are found bit by bit, as by `quantile`, and
     their places as further bits: about k (w / 2 + 2) bits an element and party for each of b bits of a value, and as
-    much for each of w bits of a place (w = log2 n), in 4 to 10 rounds a bit. What is not revealed costs nothing. Exact;
-    nothing is opened; all of it counts as single rows. Of many, `sort` is cheaper. ValueError for k below 1 or above
-    the length. After `jax.lax.top_k`, whose names `torch.topk` shares.
+    much for each of w bits of a place (w = log2 n), in 4 to 10 rounds a bit; of few, more in fewer rounds, as `median`.
+    What is not revealed costs nothing. Exact; nothing is opened; all of it counts as single rows. Of many, `sort` is
+    cheaper. ValueError for k below 1 or above the length. After `jax.lax.top_k`, whose names `torch.topk` shares.
     """
     place = movement.normal_axis(axis, x.ndim)
     length = x.shape[place]
