@@ -195,6 +195,10 @@ PLANS: dict[str, Any] = {
     "products": lambda t: [t.xp.matmul(t.xp.matrix_transpose(t.table), t.table)],
     "products with a column": lambda t: [t.xp.matmul(t.xp.matrix_transpose(t.table), t.y)],
     "histogram": lambda t: [t.xp.sum(t.x[:, None] < np.arange(0, 50, 10), axis=0)],
+    "equal bins": lambda t: [np.histogram(t.x, 10, (0, 50))[0]],
+    "unequal bins": lambda t: [np.histogram(t.x, [0, 3, 4, 20, 30])[0]],
+    "pairs of bins": lambda t: [np.histogram2d(t.x, t.y, [5, 3], [[0, 50], [0, 40]])[0]],
+    "counts": lambda t: [np.bincount(t.x)],
     "masked sum": lambda t: [t.xp.sum(t.xp.where(t.y > 20, t.x, 0))],
     "masked by a column": lambda t: [(t.x * t.b).sum(), t.b.sum()],
     "public mask": lambda t: [(t.x * (np.arange(t.rows) % 3 == 0)).sum()],
@@ -231,6 +235,16 @@ SUMS_ALONE = {"sum", "sum of fixed", "a loop behind the sums"}
 def test_statistics_stream(name: str) -> None:
     t = Table()
     t.check(*PLANS[name](t), passes=0 if name in SUMS_ALONE else 1)
+
+
+@pytest.mark.parametrize("largest", [True, False])
+def test_what_is_found_bit_by_bit_takes_passes(largest: bool) -> None:
+    """Four bits of a value, or of a place, in each, as there are few."""
+    t = Table()
+    t.check(np.median(t.x), np.quantile(t.x, [0.1, 0.9]), passes=2)
+    top = t.xp.top_k(t.x, 3, largest=largest)
+    t.check(top.values, passes=2)
+    t.check(top.values, top.indices, passes=3)
 
 
 def test_sums_of_stored_columns_are_asked_for_as_such() -> None:

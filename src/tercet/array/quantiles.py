@@ -364,11 +364,12 @@ def top_k(x: SecretArray, k: int, *, axis: int = -1, largest: bool = True) -> To
     """The k greatest elements of each line along an axis, or the least ones, in their order; and where they stand, of
     equal ones the first.
 
-    The first is that of a tournament, as of `max` and `argmax`; the others are found bit by bit, as by `quantile`, and
-    their places as further bits: about k (w / 2 + 2) bits an element and party for each of b bits of a value, and as
-    much for each of w bits of a place (w = log2 n), in 4 to 10 rounds a bit; of few, more in fewer rounds, as `median`.
-    What is not revealed costs nothing. Exact; nothing is opened; all of it counts as single rows. Of many, `sort` is
-    cheaper. ValueError for k below 1 or above the length. After `jax.lax.top_k`, whose names `torch.topk` shares.
+    One is that of a tournament, as of `max` and `argmax`. Several are found bit by bit, as by `quantile`, in partitions
+    of rows too, and their places as further bits: about k (w / 2 + 2) bits an element and party for each of b bits of a
+    value, and as much for each of w bits of a place (w = log2 n), in 4 to 10 rounds a bit; of few, more in fewer
+    rounds, as `median`. What is not revealed costs nothing. Exact; nothing is opened; all of it counts as single rows.
+    Of many, `sort` is cheaper. ValueError for k below 1 or above the length. After `jax.lax.top_k`, whose names
+    `torch.topk` shares.
     """
     place = movement.normal_axis(axis, x.ndim)
     length = x.shape[place]
@@ -382,22 +383,21 @@ def top_k(x: SecretArray, k: int, *, axis: int = -1, largest: bool = True) -> To
     turned = movement.permute(node, moved)
     shape = turned.type.shape[:-1]
     lines = movement.reshape(turned, (math.prod(shape), length))
-    each = np.broadcast_to(np.arange(length)[:, None], (length, lines.type.shape[0]))
-    values, indices = carried(movement.permute(lines, (1, 0)), each, smallest=not greatest)
+    planes = counting.ordered_bits(lines) if chosen > 1 else None
+    if planes is None:
+        each = np.broadcast_to(np.arange(length)[:, None], (length, lines.type.shape[0]))
+        values, indices = carried(movement.permute(lines, (1, 0)), each, smallest=not greatest)
     if chosen > 1:
-        ranks = np.arange(length - 2, length - 1 - chosen, -1) if greatest else np.arange(1, chosen)
-        planes = counting.ordered_bits(lines)
-        keys = _place_bits(lines, greatest)
+        keys = _place_bits(lines if planes is None else planes, lines.type.shape, greatest)
+        ranks = np.arange(length - 1, length - 1 - chosen, -1) if greatest else np.arange(chosen)
         found = _selected(keys if planes is None else movement.concat([keys, planes], 0), ranks)
         width = keys.type.shape[0]
         if planes is None:
-            others = build.broadcast_to(values, (chosen - 1, lines.type.shape[0]))
+            values = build.broadcast_to(values, (chosen, lines.type.shape[0]))
         else:
-            others = _as_stored(found[width:], lines)
+            values = _as_stored(found[width:], lines)
         keyed = _integers(found[:width])
-        where = build.linear("subtract", np.asarray(length - 1), keyed) if greatest else keyed
-        values = movement.concat([values, others], 0)
-        indices = movement.concat([indices, where], 0)
+        indices = build.linear("subtract", np.asarray(length - 1), keyed) if greatest else keyed
     back = np.argsort([place, *(at for at in range(x.ndim) if at != place)]).tolist()
     values, indices = (
         movement.permute(movement.reshape(part, (chosen, *shape)), back)
@@ -414,12 +414,13 @@ def top_k(x: SecretArray, k: int, *, axis: int = -1, largest: bool = True) -> To
     return TopK(x._elements(found_values, known), SecretArray._new(x._session, indices))
 
 
-def _place_bits(lines: Recorded, greatest: bool) -> Recorded:
+def _place_bits(like: Recorded, shape: tuple[int, ...], greatest: bool) -> Recorded:
     """Bits of places, (bits, lines, places), the lowest first: the last place counts least where the greatest is asked
-    for, so that of equal elements the first comes first in either direction."""
-    count, length = lines.type.shape
+    for, so that of equal elements the first comes first in either direction. `like` has lines of this shape."""
+    count, length = shape
     places = np.arange(length)[::-1] if greatest else np.arange(length)
     width = max(1, (length - 1).bit_length())
     public = np.array([(places >> at) & 1 for at in range(width)], dtype=np.bool_)
-    like = logic.negative(elementwise.zeros_of(lines))
+    if not like.type.is_bool:
+        like = logic.negative(elementwise.zeros_of(like))
     return logic.bool_node(like, np.broadcast_to(public[:, None, :], (width, count, length)))

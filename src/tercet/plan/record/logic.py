@@ -200,18 +200,26 @@ def reduce_and(x: Recorded, axes: tuple[int, ...]) -> Recorded:
 
 
 def bool_node(like: Recorded, values: NDArray[Any]) -> Recorded:
-    """Public bools as a secret bool array: XORed into a secret array of zeros made from `like`."""
+    """Public bools as a secret bool array: XORed into a secret array of zeros made from `like`.
+
+    Axes that both have, counted from the last, go on as they are, so that the zeros stay with the rows of `like`.
+    """
     if not like.type.size:
         # the sum of nothing is a shared zero, and that is not negative
         nothing = negative(total(like, tuple(range(len(like.type.shape)))))
         return logical_xor(broadcast_to(nothing, values.shape), values)
-    empty = like.graph.node("xor", (like, like))
-    flat = like.graph.node("reshape", (empty,), NewShape((like.type.size,)))
-    first = like.graph.node("slice", (flat,), Ranges(((0, 1, 1),)))
-    first = like.graph.node("reshape", (first,), NewShape((1,) * max(1, values.ndim)))
-    zeros = broadcast_to(first, values.shape or (1,))
-    zeros = like.graph.node("reshape", (zeros,), NewShape(values.shape))
-    return logical_xor(zeros, values)
+    empty, shape = like.graph.node("xor", (like, like)), like.type.shape
+    aligned = (1,) * (len(shape) - values.ndim) + values.shape[max(0, values.ndim - len(shape)) :]
+    kept = tuple(n if n == wanted else 1 for n, wanted in zip(shape, aligned, strict=True))
+    if kept != shape:
+        empty = like.graph.node("slice", (empty,), Ranges(tuple((0, n, 1) for n in kept)))
+    ones = (1,) * (values.ndim - len(shape))
+    own = ones + kept[max(0, len(shape) - values.ndim) :]
+    return logical_xor(broadcast_to(_shaped(empty, own), values.shape), values)
+
+
+def _shaped(x: Recorded, shape: tuple[int, ...]) -> Recorded:
+    return x if x.type.shape == shape else x.graph.node("reshape", (x,), NewShape(shape))
 
 
 def truth(like: Recorded, shape: tuple[int, ...]) -> Recorded:
