@@ -33,7 +33,7 @@ from tercet.sharing import Purpose, Share
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Movable:
-    """One party's part of a flat array: ring words, residues modulo 2^w, or with `xor` groups of bits in words.
+    """One party's part of a flat array: ring words, residues modulo 2^w, or with `xor` groups of bits in fields.
 
     Ring words may be several rows of one length, in one array, that move together.
     """
@@ -42,6 +42,10 @@ class Movable:
     own: Array = field(repr=False)
     next: Array = field(repr=False)
     xor: bool = False
+
+    def __post_init__(self) -> None:
+        if self.xor and not isinstance(self.layout, Fields):
+            raise ValueError("groups of bits move as fields: masks are added to words")
 
     def add(self, a: Array, b: Array, *, own: bool = False) -> Array:
         """A sum where the column lives; what stands above a residue's bits has no meaning. `own`: b is overwritten."""
