@@ -9,6 +9,7 @@ lies below. Source: folklore; a digit takes 2^k - 1 counts, as many ANDs and 2^k
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
 from typing import Any, NamedTuple
@@ -48,13 +49,36 @@ def _kth(lines: Recorded, ranks: NDArray[np.int64]) -> Recorded:
     if planes is None:
         first = movement.reshape(movement.cut(lines, [slice(None), slice(0, 1)]), (1, count))
         return build.broadcast_to(first, (len(ranks), count))
-    return _as_stored(_selected(planes, ranks), lines)
+    return _as_stored(_selected(planes, ranks).integers(), lines)
 
 
-def _selected(planes: Recorded, ranks: NDArray[np.int64] | Recorded, there: Recorded | None = None) -> list[Recorded]:
-    """The bits, (ranks, lines) each and the lowest first, of the elements of these ranks of lines given by their bits,
-    (bits, lines, places). The upper bits do not depend on lower ones. Ranks may be secret, (ranks, lines), and go over
-    the elements that are there."""
+@dataclass(frozen=True)
+class _Selected:
+    """Elements of so many bits by their digits, the lowest first: whether one is below 1, 2, ..., as bools,
+    (2^width - 1, ranks, lines) each."""
+
+    digits: list[Recorded]
+    width: int
+    bits: int
+
+    def integers(self, start: int = 0, stop: int | None = None) -> Recorded:
+        """(ranks, lines): the integers of the bits from `start` up to `stop`, for which no lower digits are needed."""
+        width, stop = self.width, self.bits if stop is None else stop
+        first = start // width
+        below = _stacked(self.digits[first : -(-stop // width)])
+        count, steps, *shape = below.type.shape
+        each = [movement.cut(below, [slice(None), slice(step, step + 1)]) for step in range(steps)]
+        # as many multiples of 2^bit are not above a digit, which is odd or even
+        odd = [reduce(logic.logical_xor, each[(1 << bit) - 1 :: 1 << bit]) for bit in range(width)]
+        bits = movement.reshape(logic.logical_not(movement.concat(odd, 1)), (count * width, *shape))
+        bits = movement.cut(bits, [slice(start - first * width, stop - first * width)])
+        powers = np.array([1 << at for at in range(stop - start)], dtype=object).reshape(-1, 1, 1)
+        return build.total(build.multiply(build.number(bits), powers), (0,))
+
+
+def _selected(planes: Recorded, ranks: NDArray[np.int64] | Recorded, there: Recorded | None = None) -> _Selected:
+    """The elements of these ranks of lines given by their bits, (bits, lines, places), the lowest bits first. Ranks may
+    be secret, (ranks, lines), and go over the elements that are there."""
     bits, count, length = planes.type.shape
     number = ranks.type.shape[0] if isinstance(ranks, Recorded) else len(ranks)
     width = _digit(number * count * length)
@@ -77,9 +101,7 @@ def _selected(planes: Recorded, ranks: NDArray[np.int64] | Recorded, there: Reco
         reached = build.broadcast_to(counting.count(kept, (3,)), rows)
         total = reached if below is None else build.linear("add", reached, build.broadcast_to(below, rows))
         enough = logic.less(wanted, total)
-        each = [counting.row(enough, step) for step in range(steps)]
-        for bit in reversed(range(width)):  # as many multiples of 2^bit are not above the digit, which is odd or even
-            found.append(logic.logical_not(reduce(logic.logical_xor, each[(1 << bit) - 1 :: 1 << bit])))
+        found.append(enough)
         if not at:
             break
         last = logic.logical_not(movement.cut(enough, [slice(steps - 1, None)]))
@@ -97,7 +119,7 @@ def _selected(planes: Recorded, ranks: NDArray[np.int64] | Recorded, there: Reco
         if left is None:
             parted = logic.logical_xor(parted, build.broadcast_to(_each(counting.row(last, 0)), parted.type.shape))
         left = parted
-    return found[::-1][:bits]
+    return _Selected(found[::-1], width, bits)
 
 
 def _digit(elements: int) -> int:
@@ -134,17 +156,10 @@ def _each(x: Recorded) -> Recorded:
     return movement.reshape(x, (*x.type.shape, 1))
 
 
-def _integers(found: list[Recorded]) -> Recorded:
-    """The integers of bits, the lowest of which stands first."""
-    bits = _stacked(found)
-    powers = np.array([1 << at for at in range(len(found))], dtype=object).reshape(-1, 1, 1)
-    return build.total(build.multiply(build.number(bits), powers), (0,))
-
-
-def _as_stored(found: list[Recorded], lines: Recorded) -> Recorded:
-    """Elements of lines by their `ordered_bits`. No element is above the lines' bounds, which a comparison shows nodes
-    where bits do not."""
-    integers, lowest = _integers(found), counting.lowest(lines)
+def _as_stored(integers: Recorded, lines: Recorded) -> Recorded:
+    """Elements of lines by the integers of their `ordered_bits`. No element is above the lines' bounds, which a
+    comparison shows nodes where bits do not."""
+    lowest = counting.lowest(lines)
     if lowest:
         integers = build.linear("add", integers, np.asarray(lowest, dtype=object))
     if integers.type.hi > lines.type.hi:
@@ -279,7 +294,7 @@ def of_present(
         first = movement.reshape(movement.cut(lines, [slice(None), slice(0, 1)]), (1, lines.type.shape[0]))
         values = build.broadcast_to(first, ranks.type.shape)
     else:
-        values = _as_stored(_selected(planes, ranks, there), lines)
+        values = _as_stored(_selected(planes, ranks, there).integers(), lines)
     some = logic.less(np.asarray(0), count)
     if not inside:
         return values, None if method in ("lower", "higher") else 1, some
@@ -395,8 +410,8 @@ def top_k(x: SecretArray, k: int, *, axis: int = -1, largest: bool = True) -> To
         if planes is None:
             values = build.broadcast_to(values, (chosen, lines.type.shape[0]))
         else:
-            values = _as_stored(found[width:], lines)
-        keyed = _integers(found[:width])
+            values = _as_stored(found.integers(width), lines)
+        keyed = found.integers(0, width)
         indices = build.linear("subtract", np.asarray(length - 1), keyed) if greatest else keyed
     back = np.argsort([place, *(at for at in range(x.ndim) if at != place)]).tolist()
     values, indices = (
