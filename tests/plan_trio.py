@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import plan_oracle as oracle
-from tercet.array.core import SecretArray
+from tercet.array.core import SecretArray, secret_array
 from tercet.array.runner import Runner
 from tercet.learn.reasons import KNOWN
 from tercet.plan.network import LAN, Network
@@ -141,7 +141,7 @@ def run_shared(trio: Trio, plan: Plan, inputs: Mapping[bytes, Any], *, check: bo
 
 def array_of(session: Runner, node: Recorded) -> SecretArray:
     """A recorded value as an array; `share` makes those of stored values, and of fewer types."""
-    return SecretArray._new(session, node)
+    return secret_array(session, node)
 
 
 class TrioSession(Runner):

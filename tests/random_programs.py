@@ -189,7 +189,7 @@ def written(k: float | int) -> Fraction:
 def together(x: Value, y: Value, sign: int) -> tuple[Value, Fraction, Fraction] | None:
     """Of which value a sum or difference is a multiple, if both are of the same."""
     a, b = x.of, y.of
-    if a is None or b is None or a[0].secret._node is not b[0].secret._node or not a[1] + sign * b[1]:
+    if a is None or b is None or a[0].secret.undivided is not b[0].secret.undivided or not a[1] + sign * b[1]:
         return None
     return a[0], a[1] + sign * b[1], a[2] + sign * b[2]
 

@@ -136,7 +136,7 @@ def test_the_largest_numbers(name: str, frac_bits: int) -> None:
     result = function(x) if name == "entr" else function(x, y)
     found = kept(session, result)
     assert unclaimed(session) and result.frac_bits == frac_bits
-    revealed = session.run([Wanted(result._node, OutputKind.REVEAL)])[0]
+    revealed = session.run([Wanted(result.undivided, OutputKind.REVEAL)])[0]
     with mpmath.workdps(60):
         pairs = [(mpmath.ldexp(a, -frac_bits), mpmath.ldexp(b, -frac_bits)) for a, b in zip(xs, ys, strict=True)]
         of_one = [-a * _log(a, frac_bits) if a else mpmath.mpf(0) for a, _ in pairs]

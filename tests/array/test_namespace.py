@@ -278,7 +278,7 @@ def test_pending_divisors_are_exact() -> None:
     session = TrioSession()
     x = session.share([1, 2, 10], bounds=(0, 10))
     third = x / 3
-    assert third._divisor == Fraction(3)
+    assert third.divisor == Fraction(3)
     assert third.reveal().tolist() == [1 / 3, 2 / 3, 10 / 3]
     assert (third / 7 * 1).dtype == tc.float64
     assert (x / 0.1).reveal().tolist() == [float(Fraction(v) / Fraction(0.1)) for v in (1, 2, 10)]

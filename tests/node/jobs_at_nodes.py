@@ -92,7 +92,8 @@ class Asked:
         runner: Any = Recording()
         x = array_of(runner, runner.graph.input(ref.handle_bytes, kind_of_x))
         kind = OutputKind.PERSIST if keep else OutputKind.REVEAL
-        self.plan: Plan = compile_plan([Wanted(question(x)._node, kind, kept_handle(home, keep) if keep else b"")], LAN)
+        handle = kept_handle(home, keep) if keep else b""
+        self.plan: Plan = compile_plan([Wanted(question(x).undivided, kind, handle)], LAN)
         now = int(time.time() if created is None else created)
         self.header = JobHeader(
             federation=federation or home,

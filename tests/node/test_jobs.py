@@ -378,7 +378,7 @@ def test_a_plan_with_very_many_outputs_is_told_in_short(nodes: Nodes, data: str)
     for question, code in ((total, 202), (lambda x: x, 403)):
         runner: Any = Recording()
         x = array_of(runner, runner.graph.input(ref.handle_bytes, SCHEMA.type("x", len(VALUES))))
-        wanted = [Wanted((question(x) + number)._node, OutputKind.REVEAL, b"") for number in range(1500)]
+        wanted = [Wanted((question(x) + number).undivided, OutputKind.REVEAL, b"") for number in range(1500)]
         header = asked.header.model_copy(update={"job": fresh_id()})
         bundle = make_bundle(asked.member, header, compile_plan(wanted, LAN).to_bytes())
         answer = asked.send("b", bundle=bundle)["b"]

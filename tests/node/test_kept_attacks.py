@@ -112,7 +112,7 @@ def asked_of(
     types = [SCHEMA.type("x", rows[2]), *(found.type_of(name) for name in names)]
     runner: Any = Recording()
     given = [array_of(runner, runner.graph.input(ref.handle_bytes, t)) for ref, t in zip(refs, types, strict=True)]
-    found.plan = compile_plan([Wanted(question(*given)._node, OutputKind.REVEAL, b"")], LAN)
+    found.plan = compile_plan([Wanted(question(*given).undivided, OutputKind.REVEAL, b"")], LAN)
     found.job = fresh_id()
     update = {"inputs": tuple(refs), "job": found.job, "created": int(time.time())}
     found.header = found.header.model_copy(update=update)

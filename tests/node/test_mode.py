@@ -24,7 +24,7 @@ def mode(question: Any, rows: int, columns: int = 1, wanted: int = 0, memory: in
     kind = Type(ValueKind.INT, (rows,), 64, 0, 0, 0, 100)
     handles = [number.to_bytes(16, "little") for number in range(columns)]
     values = [question(array_of(runner, runner.graph.input(handle, kind))) for handle in handles]
-    plan = compile_plan([Wanted(value._node, OutputKind.REVEAL, b"") for value in values], LAN)
+    plan = compile_plan([Wanted(value.undivided, OutputKind.REVEAL, b"") for value in values], LAN)
     return choose_mode(plan, {handle: rows for handle in handles}, wanted, memory)
 
 

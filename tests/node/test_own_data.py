@@ -32,7 +32,7 @@ def with_own_version(nodes: Nodes, dataset: str, version: tuple[int, str, int], 
     recorder = Recording()
     x = array_of(recorder, recorder.graph.input(column.handle_bytes, SCHEMA.type("x", rows)))  # type: ignore
     y = array_of(recorder, recorder.graph.input(array.handle_bytes, asked.type_of(kept)))  # type: ignore
-    wanted = [Wanted(value._node, OutputKind.REVEAL, b"") for value in (y, x.sum())]
+    wanted = [Wanted(value.undivided, OutputKind.REVEAL, b"") for value in (y, x.sum())]
     asked.job = fresh_id()
     asked.plan = compile_plan(wanted, LAN)
     asked.header = asked.header.model_copy(

@@ -38,7 +38,7 @@ def columns(count: int) -> list[SecretArray]:
 
 
 def compiled(*values: SecretArray) -> Plan:
-    return compile_plan([Wanted(value._node, OutputKind.REVEAL, b"") for value in values], LAN)
+    return compile_plan([Wanted(value.undivided, OutputKind.REVEAL, b"") for value in values], LAN)
 
 
 def wide(count: int, operations: int) -> Plan:

@@ -33,7 +33,7 @@ ROOTS = {
 
 
 def inverse(y: Any) -> Recorded:
-    return functions.unrounded(build.number(y._node), "rsqrt")
+    return functions.unrounded(build.number(y.undivided), "rsqrt")
 
 
 def shared(rng: random.Random, session: TrioSession, rows: int, columns: int) -> tuple[Any, Any]:
@@ -129,16 +129,16 @@ def test_what_only_looks_like_it_is_none() -> None:
         ((x * y).sum(axis=0)[:, None], (x * x).sum(axis=0)),  # each sum by each norm
     ]
     for number, (c, y_) in enumerate(wrong):
-        assert product_limit(c._node, inverse(y_)) is None, number
+        assert product_limit(c.undivided, inverse(y_)) is None, number
     for c, y_ in ((x, columns["norm"]), (centred, columns["variance"]), ((x * y).sum(axis=0), (x * x).sum(axis=0))):
-        assert product_limit(c._node, inverse(y_)) is not None
+        assert product_limit(c.undivided, inverse(y_)) is not None
 
 
 def test_a_limit_that_is_stated_is_proven_or_a_claim() -> None:
     session = TrioSession()
     x, y = (session.share(np.arange(6.0), bounds=(-9, 9)) for _ in range(2))
     r = inverse((x * x).sum())
-    found = product_limit(build.number(x._node), r)
+    found = product_limit(build.number(x.undivided), r)
     assert found is not None
     for c, (lo, hi), proven in (
         (x, found, True),
@@ -146,7 +146,7 @@ def test_a_limit_that_is_stated_is_proven_or_a_claim() -> None:
         (x, (0, found[1]), False),
         (y, found, False),
     ):
-        factor = renamed(build.number(c._node), 16, 16)
+        factor = renamed(build.number(c.undivided), 16, 16)
         product = product_within(factor, r, lo, hi, DERIVED)
         assert product.type.claimed != proven
         assert is_proven(BY_NAME["multiply_within"], product.inputs, StatedBounds(lo, hi, 1)) == proven
@@ -172,7 +172,7 @@ def test_an_inverse_root_is_not_above_what_is_said(bits: int, dropped: int) -> N
     )
     stored = np.array([*values, None], dtype=object)[:-1]
     x = session.share(stored, bounds=(0, (1 << bits) - 1))
-    r = functions.unrounded(renamed(x._node, bits, 8), "rsqrt")
+    r = functions.unrounded(renamed(x.undivided, bits, 8), "rsqrt")
     dropped = min(dropped, r.type.frac_bits)
     r = rescaled(renamed(r, r.type.frac_bits, 0), dropped) if dropped else r
     known = inverse_root(r)
@@ -191,7 +191,7 @@ def test_a_moment_is_exact() -> None:
     session = TrioSession()
     x, y = np.array([[1, 2], [5, -7], [0, 3]]), np.array([[2, 2], [1, 4], [-3, 0]])
     a, b = (session.share(one, bounds=(-9, 9)) for one in (x, y))
-    found = tc.reveal(*(a.like(settle(moment(a._node, b._node, axes))) for axes in ((0,), (0, 1))))
+    found = tc.reveal(*(a.like(settle(moment(a.undivided, b.undivided, axes))) for axes in ((0,), (0, 1))))
     assert np.array_equal(found[0], 3 * (x * y).sum(axis=0) - x.sum(axis=0) * y.sum(axis=0))
     assert found[1] == 6 * (x * y).sum() - x.sum() * y.sum()
 

@@ -105,29 +105,28 @@ class SecretArray:
     def __new__(cls, *args: object, **kwargs: object) -> SecretArray:
         raise TypeError("a SecretArray is not built by hand; use session.share(values, bounds=...)")
 
-    @classmethod
-    def _new(cls, session: Runner, node: Recorded, divisor: Fraction = ONE, line: Line | None = None) -> SecretArray:
-        if not isinstance(node, Recorded):
-            raise TypeError(f"a SecretArray holds a recorded value, not {type(node).__name__}")
-        if divisor != 1 and node.type.magnitude >= abs(divisor) * LARGEST * (1 << node.type.frac_bits):
-            raise PlanError(f"{node.type}, divided by a public number, may be more than the largest float64")
-        self = object.__new__(cls)
-        self._session = session
-        self._node = node
-        self._divisor = divisor
-        self._line = line
-        return self
-
     # ---- for models and other code on top ----
 
     @property
     def node(self) -> Recorded:
-        """The recorded value, what it is still to be divided by taken in."""
-        return self._resolved()
+        """The recorded value as arithmetic takes it: what it is still to be divided by is taken in."""
+        found = quotients.resolved(Quotient(self.undivided, self._divisor))
+        assert isinstance(found, Recorded)
+        return found
 
-    def like(self, node: Recorded) -> SecretArray:
-        """Another recorded value of the same session as a secret array."""
-        return SecretArray._new(self._session, node)
+    @property
+    def undivided(self) -> Recorded:
+        """The recorded value before it is divided by `divisor`."""
+        return self._node
+
+    @property
+    def divisor(self) -> Fraction:
+        """The public number that `undivided` is still to be divided by; 1 for most arrays."""
+        return self._divisor
+
+    def like(self, node: Recorded, divisor: Fraction = ONE, line: Line | None = None) -> SecretArray:
+        """Another recorded value of the same session as a secret array; see `secret_array`."""
+        return secret_array(self._session, node, divisor, line)
 
     # ---- what other kinds of arrays (decimals, nullable, dates) replace ----
 
@@ -146,7 +145,7 @@ class SecretArray:
 
     @property
     def _type(self) -> Type:
-        return self._node.type
+        return self.undivided.type
 
     def _plain(self) -> SecretArray:
         """The numbers alone."""
@@ -183,19 +182,13 @@ class SecretArray:
 
     def _meaning(self) -> SecretArray | None:
         """Where it means something, as secret bools; None for everywhere. See `tercet.valid`."""
-        found = validity.meaning(self._node)
-        return None if found is None else SecretArray._new(self._session, found)
-
-    def _resolved(self) -> Recorded:
-        """The recorded value as arithmetic takes it: what it is still to be divided by is taken in."""
-        found = quotients.resolved(Quotient(self._node, self._divisor))
-        assert isinstance(found, Recorded)
-        return found
+        found = validity.meaning(self.undivided)
+        return None if found is None else self.like(found)
 
     def _moved(self, move: Callable[[Recorded], Recorded]) -> SecretArray:
         """Elements moved; a pending divisor stays pending."""
         line = None if self._line is None else self._line.moved(move)
-        return SecretArray._new(self._session, move(self._node), self._divisor, line)
+        return self.like(move(self.undivided), self._divisor, line)
 
     def _parts(self) -> tuple[SecretArray, ...]:
         """The plain arrays that are revealed, or kept, for this one."""
@@ -338,7 +331,7 @@ class SecretArray:
 
     def __repr__(self) -> str:
         pending = "" if self._divisor == 1 else f" / {self._divisor}"
-        return f"SecretArray({self._node.type}{pending})"
+        return f"SecretArray({self.undivided.type}{pending})"
 
     def __copy__(self) -> SecretArray:
         # never changed in place, it is as good as its copy
@@ -435,6 +428,18 @@ class SecretArray:
         return str(self)
 
 
+def secret_array(session: Runner, node: Recorded, divisor: Fraction = ONE, line: Line | None = None) -> SecretArray:
+    """A recorded value of a session as a secret array, still to be divided by a public number; `line` is what it is of
+    an array. PlanError if the quotient may be more than the largest float64."""
+    if not isinstance(node, Recorded):
+        raise TypeError(f"a SecretArray holds a recorded value, not {type(node).__name__}")
+    if divisor != 1 and node.type.magnitude >= abs(divisor) * LARGEST * (1 << node.type.frac_bits):
+        raise PlanError(f"{node.type}, divided by a public number, may be more than the largest float64")
+    made = object.__new__(SecretArray)
+    made._session, made._node, made._divisor, made._line = session, node, divisor, line
+    return made
+
+
 # ---- operands ----
 
 
@@ -446,14 +451,14 @@ def is_operand(value: Any) -> bool:
 
 def operand(value: Any) -> Operand:
     """A recorded value, its pending divisor resolved; or a public array."""
-    return value._resolved() if isinstance(value, SecretArray) else public_array(value)
+    return value.node if isinstance(value, SecretArray) else public_array(value)
 
 
 def as_quotient(value: Any) -> Value:
     """A recorded value beside what it is still to be divided by; or a public array."""
     if not isinstance(value, SecretArray):
         return public_array(value)
-    return Quotient(value._node, value._divisor, value._line)
+    return Quotient(value.undivided, value.divisor, value._line)
 
 
 def session_of(*values: Any) -> Runner:
@@ -468,7 +473,7 @@ def session_of(*values: Any) -> Runner:
 
 def apply(function: Callable[..., Recorded], *values: Any) -> SecretArray:
     """function(operands) as a secret array."""
-    return SecretArray._new(session_of(*values), function(*map(operand, values)))
+    return secret_array(session_of(*values), function(*map(operand, values)))
 
 
 def exactly(function: Callable[..., Recorded | Quotient], *values: Any) -> SecretArray:
@@ -476,8 +481,8 @@ def exactly(function: Callable[..., Recorded | Quotient], *values: Any) -> Secre
     session = session_of(*values)
     found = function(*map(as_quotient, values))
     if isinstance(found, Recorded):
-        return SecretArray._new(session, found)
-    return SecretArray._new(session, found.node, found.divisor, found.line)
+        return secret_array(session, found)
+    return secret_array(session, found.node, found.divisor, found.line)
 
 
 def shape_of(value: Any) -> tuple[int, ...]:
@@ -491,4 +496,4 @@ def pending(session: Runner, node: Recorded, divisor: Fraction, line: Line | Non
         node = numbers.as_fixed(node, DEFAULT_FRAC_BITS)
     elif nominal < min(frac, DEFAULT_FRAC_BITS):
         node = renamed(node, frac, min(frac, DEFAULT_FRAC_BITS))  # what its dtype says is not rescaled away
-    return SecretArray._new(session, node, divisor, line)
+    return secret_array(session, node, divisor, line)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.array import elementwise, given, movement
-from tercet.array.core import SecretArray, apply, shape_of
+from tercet.array.core import SecretArray, apply, secret_array, shape_of
 from tercet.array.creation import as_type
 from tercet.array.dispatch import array_function
 from tercet.array.manipulation import concat
@@ -97,13 +97,13 @@ def running_extreme(x: SecretArray, axis: int, *, greatest: bool) -> SecretArray
     `np.maximum.accumulate` and `np.minimum.accumulate` call it.
     """
     numbers, there = x._ranked()
-    upwards = greatest == (numbers._divisor > 0)
+    upwards = greatest == (numbers.divisor > 0)
     place = movement.normal_axis(axis, x.ndim)
     node = numbers_of(numbers)
     if there is not None:
-        node = filled(node, there._node, node.type.lo if upwards else node.type.hi)
+        node = filled(node, there.node, node.type.lo if upwards else node.type.hi)
     found = running(node, place, logic.maximum if upwards else logic.minimum)
-    return x._elements(SecretArray._new(x._session, found, numbers._divisor), there)
+    return x._elements(x.like(found, numbers.divisor), there)
 
 
 # ---- among others ----
@@ -123,7 +123,7 @@ def isin(x1: Any, x2: Any, /, *, invert: bool = False) -> SecretArray:
     others = x2.reshape(-1)
     if not others.size:
         none = logic.bool_node(_any_node(x1, x2), np.zeros(shape, dtype=np.bool_))
-        found = SecretArray._new((x1 if isinstance(x1, SecretArray) else x2)._session, none)
+        found = secret_array((x1 if isinstance(x1, SecretArray) else x2).device, none)
     else:
         first = x1[..., None] if isinstance(x1, SecretArray) else given.array(x1, "the first operand")[..., None]
         pairs = elementwise.equal(first, others)
@@ -173,7 +173,7 @@ def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None)
     if not line.shape[0] or not wanted.size:
         like = next(value for value in (line, wanted) if isinstance(value, SecretArray))
         zeros = build.shared_integers(build.total(like.node, tuple(range(like.ndim))), 0)
-        return SecretArray._new(like._session, build.broadcast_to(zeros, wanted.shape))
+        return like.like(build.broadcast_to(zeros, wanted.shape))
     if (
         not isinstance(line, SecretArray)
         and isinstance(wanted, SecretArray)
@@ -187,7 +187,7 @@ def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None)
 
 def is_stored(x: SecretArray) -> bool:
     """Whether an array's values are its stored integers at its scale: no decimals, quotients or lines of others."""
-    return type(x) is SecretArray and x._divisor == 1 and x._line is None
+    return type(x) is SecretArray and x.divisor == 1 and x._line is None
 
 
 def _places(x: SecretArray, line: NDArray[Any], side: str) -> SecretArray:
@@ -196,7 +196,7 @@ def _places(x: SecretArray, line: NDArray[Any], side: str) -> SecretArray:
     Those that an element reaches are the first ones: bit j of their number is the XOR of every 2^j-th.
     """
     below, above = thresholds(line, x._type)
-    flat = movement.reshape(renamed(build.number(x._node), 0, 0), (x.size,))
+    flat = movement.reshape(renamed(build.number(x.undivided), 0, 0), (x.size,))
     flags = edges.reached(flat, [int(edge) for edge in (below + 1 if side == "left" else above)])
     places, bits = line.size, []
     for bit in range(places.bit_length()):
@@ -205,7 +205,7 @@ def _places(x: SecretArray, line: NDArray[Any], side: str) -> SecretArray:
     numbers = build.number(movement.concat(bits, 0))
     powers = np.array([1 << bit for bit in range(len(bits))])[:, None]
     found = bounded(build.total(build.multiply(numbers, powers), (0,)), 0, places, SELECTED)
-    return SecretArray._new(x._session, movement.reshape(found, x.shape))
+    return x.like(movement.reshape(found, x.shape))
 
 
 @array_function
@@ -247,7 +247,7 @@ def bincount(x: SecretArray, weights: Any = None, minlength: int = 0) -> SecretA
     if x.ndim != 1:
         raise ValueError(f"bincount takes a line of integers, not {x.ndim} dimensions")
     numbers, present = x._ranked(ordered=False)
-    node, there = build.number(numbers.node), None if present is None else present._node
+    node, there = build.number(numbers.node), None if present is None else present.node
     if node.type.kind is not ValueKind.INT:
         raise TypeError("bincount takes integers; round first, or use histogram")
     if node.type.lo < 0:
@@ -272,10 +272,7 @@ def bincount(x: SecretArray, weights: Any = None, minlength: int = 0) -> SecretA
         line = movement.reshape(each, (1, x.size)) if isinstance(each, Recorded) else each.reshape(1, -1)
         found = movement.reshape(sums_of_bins(bits, line, there), (1 << len(bits),))
     found = movement.cut(found, [slice(0, min(length, node.type.hi + 1))])
-    if isinstance(weights, SecretArray):
-        result = weights._again(SecretArray._new(x._session, found, weights._divisor))
-    else:
-        result = SecretArray._new(x._session, found)
+    result = weights._again(x.like(found, weights.divisor)) if isinstance(weights, SecretArray) else x.like(found)
     missing = length - found.type.shape[0]
     return result if not missing else concat([result, np.zeros(missing, dtype=np.int64)])
 

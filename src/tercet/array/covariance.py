@@ -72,12 +72,12 @@ def cov(
     if count <= less:
         raise ValueError(f"the covariance of {count} observations less {less}")
     try:
-        found = _moments(build.number(x._node))
+        found = _moments(build.number(x.undivided))
     except PlanError:
-        if settle(x._node) is x._node:
+        if settle(x.undivided) is x.undivided:
             raise
-        found = _moments(settle(build.number(x._node)))
-    result = pending(x._session, found, x._divisor**2 * Fraction(count * (count - less)))
+        found = _moments(settle(build.number(x.undivided)))
+    result = pending(x.device, found, x.divisor**2 * Fraction(count * (count - less)))
     return result.reshape(()) if variables == 1 else result
 
 
@@ -118,8 +118,8 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
             f"correlations of {count} observations in {rows.dtype} do not fit 128 bits",
             hint="declare narrower bounds or fewer frac_bits for the variables",
         )
-    nominal = scores._node.type.nominal - _MORE_BITS
-    found = build.matmul(scores._node, permute(scores._node, (1, 0)))
+    nominal = scores.undivided.type.nominal - _MORE_BITS
+    found = build.matmul(scores.undivided, permute(scores.undivided, (1, 0)))
     most = Fraction(found.type.magnitude, 1 << found.type.frac_bits)
-    result = pending(rows._session, renamed(found, found.type.frac_bits, nominal), max(most, Fraction(count)))
+    result = pending(rows.device, renamed(found, found.type.frac_bits, nominal), max(most, Fraction(count)))
     return result.reshape(()) if rows.shape[0] == 1 else result

@@ -55,7 +55,7 @@ def full_like(x: SecretArray, /, fill_value: Any, *, dtype: Any = None, device: 
     value = public_array(fill_value)
     if value.ndim:
         raise TypeError("full_like takes one public number")
-    return SecretArray._new(x._session, _filled(x._node, value, x.dtype if dtype is None else as_dtype(dtype)))
+    return x.like(_filled(x.undivided, value, x.dtype if dtype is None else as_dtype(dtype)))
 
 
 def _filled(x: Recorded, value: NDArray[Any], dtype: DType) -> Recorded:
@@ -153,16 +153,16 @@ def astype(x: SecretArray, dtype: Any, /, *, copy: bool = True, device: Any = No
 
 def as_type(x: SecretArray, dtype: Any) -> SecretArray:
     wanted = as_dtype(dtype)
-    if wanted == x.dtype and x._divisor == 1:
+    if wanted == x.dtype and x.divisor == 1:
         return x
     if wanted.kind is ValueKind.BOOL:
-        a = x._node
+        a = x.undivided
         result = a if a.type.is_bool else logic.logical_not(logic.equal(a, np.asarray(0)))
     elif wanted.kind is ValueKind.INT:
-        result = quotients.to_integer(rounding.trunc, quotients.Quotient(x._node, x._divisor))
+        result = quotients.to_integer(rounding.trunc, quotients.Quotient(x.undivided, x.divisor))
     else:
         result = numbers.as_fixed(build.number(x.node), wanted.frac_bits)
-    return SecretArray._new(x._session, result)
+    return x.like(result)
 
 
 def result_type(*arrays_and_dtypes: Any) -> DType:

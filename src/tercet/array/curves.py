@@ -58,7 +58,7 @@ def polyval(p: Any, x: Any) -> SecretArray:
     """
     secret = _secret(x, "polyval")
     numbers = _numbers(p, "coefficients", 1)
-    whole = numbers.dtype.kind in "biu" and secret._type.kind is not ValueKind.FIXED and secret._divisor == 1
+    whole = numbers.dtype.kind in "biu" and secret._type.kind is not ValueKind.FIXED and secret.divisor == 1
 
     def record(node: Recorded) -> Recorded:
         if whole:

@@ -54,9 +54,9 @@ class DecimalArray(SecretArray):
         """Integers, as they are stored, as decimals; without digits they stay integers."""
         node = build.number(integers.node)
         if not digits:
-            return SecretArray._new(integers._session, node)
+            return integers.like(node)
         self = object.__new__(cls)
-        self._session = integers._session
+        self._session = integers.device
         self._node, self._line = node, None
         self._divisor = Fraction(10**digits)
         self._digits = digits
@@ -70,7 +70,7 @@ class DecimalArray(SecretArray):
     @property
     def integers(self) -> SecretArray:
         """The values times 10^digits: exact secret integers."""
-        return SecretArray._new(self._session, self._node)
+        return self.like(self.undivided)
 
     @property
     def dtype(self) -> DType:
@@ -85,14 +85,15 @@ class DecimalArray(SecretArray):
         return f"DecimalArray({digits}, {self.bounds[0]} to {self.bounds[1]}; shape {self.shape})"
 
     def _again(self, numbers: SecretArray) -> SecretArray:
-        same = numbers._divisor == self._divisor and numbers._type.kind is ValueKind.INT
-        return self.of(SecretArray._new(numbers._session, numbers._node), self._digits) if same else numbers
+        same = numbers.divisor == self._divisor and numbers._type.kind is ValueKind.INT
+        return self.of(numbers.like(numbers.undivided), self._digits) if same else numbers
 
     def _moved(self, move: Callable[[Recorded], Recorded]) -> SecretArray:
         return self.of(self.integers._moved(move), self._digits)
 
-    def _resolved(self) -> Recorded:
-        return numbers.over(self._node, self._divisor, self._nominal)
+    @property
+    def node(self) -> Recorded:
+        return numbers.over(self.undivided, self.divisor, self._nominal)
 
     def _decoded(self, stored: NDArray[Any]) -> Any:
         out = np.empty(np.shape(stored), object)
@@ -155,7 +156,7 @@ def _divide(a: Any, b: Any) -> SecretArray | None:
         if not divisor:
             return None
         assert isinstance(a, DecimalArray)
-        return pending(a.device, a._node, a._divisor * divisor)
+        return pending(a.device, a.undivided, a.divisor * divisor)
     try:
         found = _aligned_plain(elementwise.divide, a, b)
         if found is None and isinstance(b, DecimalArray):
@@ -165,7 +166,7 @@ def _divide(a: Any, b: Any) -> SecretArray | None:
             found = elementwise.divide(above, b.integers)
         elif found is None:
             quotient = elementwise.divide(a.integers, b)
-            found = pending(quotient.device, quotient.node, a._divisor)
+            found = pending(quotient.device, quotient.node, a.divisor)
         return found
     except PlanError:
         return None
@@ -178,7 +179,7 @@ def _floor_divide(a: Any, b: Any) -> SecretArray | None:
     if not divisor or not isinstance(a, DecimalArray):
         return None
     step = divisor * 10**a._digits
-    node = a._node if step > 0 else build.negate(a._node)
+    node = a.undivided if step > 0 else build.negate(a.undivided)
     return a.like(rounding.floor(node, abs(step)))
 
 
@@ -209,7 +210,7 @@ def _pow(a: Any, exponent: Any) -> SecretArray | None:
 
 
 def _in_fixed_point(value: Any) -> Any:
-    return value.like(value._resolved()) if isinstance(value, DecimalArray) else value
+    return value.like(value.node) if isinstance(value, DecimalArray) else value
 
 
 def _rescaled(value: Any) -> Any:
@@ -223,7 +224,7 @@ def _rescaled(value: Any) -> Any:
     least = math.ceil(value.digits * math.log2(10))
     spare = min(max(_JOINED_BITS - whole - least, _LEAST_SPARE_BITS), _SPARE_BITS)
     bits = max(DEFAULT_FRAC_BITS, least + spare)
-    return value.like(settle(numbers.over(value._node, value._divisor, bits)))
+    return value.like(settle(numbers.over(value.undivided, value.divisor, bits)))
 
 
 def decimal_of(number: int, digits: int) -> Decimal:
@@ -237,7 +238,7 @@ def exact_of(value: Any) -> Exact | None:
     if isinstance(value, DecimalArray):
         return value.integers, value.digits
     if isinstance(value, SecretArray):
-        whole = not isinstance(value, OpaqueArray) and value._divisor == 1 and value._type.kind is not ValueKind.FIXED
+        whole = not isinstance(value, OpaqueArray) and value.divisor == 1 and value._type.kind is not ValueKind.FIXED
         return (value, 0) if whole else None
     fractions = _fractions(value)
     if fractions is None:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from tercet.array import numeric, quotients
-from tercet.array.core import SecretArray, as_quotient, exactly, session_of
+from tercet.array.core import SecretArray, as_quotient, exactly, secret_array, session_of
 from tercet.array.quotients import Quotient, Value, ratio, resolved, times
 from tercet.errors import PlanError
 from tercet.plan.bounds.moments import dot_of, multiple, square_ratio
@@ -89,7 +89,7 @@ def _product(function: Callable[..., Quotient], values: tuple[Any, ...], factors
         deferred = _deferred_product(*factors, found)
         if deferred is not None:
             return deferred
-    return SecretArray._new(session, found.node, found.divisor, found.line)
+    return secret_array(session, found.node, found.divisor, found.line)
 
 
 # ---- a quotient by a root ----
@@ -98,18 +98,18 @@ def _product(function: Callable[..., Quotient], values: tuple[Any, ...], factors
 def over_root(a: Any, b: SecretArray, more_bits: int = 0) -> SecretArray | None:
     """a / b where b is a root, or a product of two: times 1 / sqrt of what it is the root of; 0 where that is 0. With
     so many more fractional bits; None of another b, and where that does not fit."""
-    roots = as_roots(b._node)
+    roots = as_roots(b.undivided)
     if roots is None:
         return None
     c = as_quotient(a)
-    factor = b._divisor / (c.divisor if isinstance(c, Quotient) else 1)
+    factor = b.divisor / (c.divisor if isinstance(c, Quotient) else 1)
     try:
         found = over_roots(
             c.node if isinstance(c, Quotient) else c, Roots(roots.of, roots.square / factor**2), more_bits
         )
     except PlanError:
         return None
-    return SecretArray._new(session_of(a, b), found if factor > 0 else build.negate(found))
+    return secret_array(session_of(a, b), found if factor > 0 else build.negate(found))
 
 
 def root_of_product(x: Any) -> SecretArray | None:
@@ -119,7 +119,7 @@ def root_of_product(x: Any) -> SecretArray | None:
     if len(x._above) != 2 or any(one.node.type.lo < 0 or one.divisor < 0 for one in x._above):
         return None
     roots = [sqrt_over(one.node, one.divisor) for one in x._above]
-    return SecretArray._new(x._session, build.multiply(*roots))
+    return x.like(build.multiply(*roots))
 
 
 # ---- a quotient of two secrets ----
@@ -192,7 +192,7 @@ class DeferredQuotient(SecretArray):
         return self
 
     @property
-    def _node(self) -> Recorded:  # type: ignore[override]
+    def undivided(self) -> Recorded:
         if isinstance(self._otherwise, PlanError):
             raise self._otherwise
         return self._otherwise
@@ -223,19 +223,19 @@ def _parts(x: SecretArray) -> tuple[Factors, Factors] | None:
     """What is multiplied and what it is divided by: moments, and sums of products."""
     if isinstance(x, DeferredQuotient):
         return x._above, x._below
-    if type(x) is not SecretArray or x._node.type.is_bool:
+    if type(x) is not SecretArray or x.undivided.type.is_bool:
         return None
-    if dot_of(x._node) is not None:
-        return (Quotient(x._node, x._divisor),), ()
-    plain, times = multiple(x._node)
+    if dot_of(x.undivided) is not None:
+        return (Quotient(x.undivided, x.divisor),), ()
+    plain, times = multiple(x.undivided)
     if plain.operation.algebra is not Algebra.MULTIPLY or shift_of(plain.attrs):
         return None
     if any(dot_of(one) is None for one in plain.inputs):
         return None
     one, other = plain.inputs
     assert isinstance(one, Recorded) and isinstance(other, Recorded)
-    bits = x._node.type.frac_bits - one.type.frac_bits - other.type.frac_bits
-    return (Quotient(one, x._divisor * Fraction(2) ** bits / times), Quotient(other)), ()
+    bits = x.undivided.type.frac_bits - one.type.frac_bits - other.type.frac_bits
+    return (Quotient(one, x.divisor * Fraction(2) ** bits / times), Quotient(other)), ()
 
 
 def _of_squares(a: Any, b: SecretArray) -> SecretArray | None:
@@ -274,7 +274,7 @@ def _normalised(session: Any, above: Factors, below: Factors) -> SecretArray | N
         return _by_powers(session, above, below, wide)
     product = product if factor > 0 else build.negate(product)
     meant = min(one.type.nominal for one in factors) - _MORE_BITS
-    return SecretArray._new(session, settle(renamed(product, product.type.frac_bits, meant)))
+    return secret_array(session, settle(renamed(product, product.type.frac_bits, meant)))
 
 
 def _by_powers(session: Any, above: Factors, below: Factors, wide: Sequence[int]) -> SecretArray:
@@ -287,12 +287,12 @@ def _by_powers(session: Any, above: Factors, below: Factors, wide: Sequence[int]
     limit = wide[0] * wide[1]
     most = (limit << result.frac_bits) + (limit << max(0, result.frac_bits - 24)) + 4
     result = numeric.bounded(result, 0 if above[0].node is above[1].node else -most, most, CAUCHY_SCHWARZ)
-    return SecretArray._new(session, result._node, 1 / factor)
+    return secret_array(session, result.undivided, 1 / factor)
 
 
 def _normalised_square(session: Any, nodes: Sequence[Recorded], wide: Sequence[int]) -> SecretArray:
     """s t / (u v) for |s|, |t| <= wide sqrt(u v), as stored integers; 0 where u or v is 0. Within 2^-40."""
-    stored = [SecretArray._new(session, renamed(number(node), 0, 0)) for node in nodes]
+    stored = [secret_array(session, renamed(number(node), 0, 0)) for node in nodes]
     norms, bits, factors = [], [], []
     there = [logical_not(node.graph.node("is_zero", (number(node),))) for node in nodes[2:]]
     for norm in stored[2:]:
@@ -303,7 +303,7 @@ def _normalised_square(session: Any, nodes: Sequence[Recorded], wide: Sequence[i
         factors.append(by)
     sides = []
     for side, most in zip(stored[:2], wide, strict=True):
-        kept = side.like(inject(there[1], inject(there[0], side._node)))
+        kept = side.like(inject(there[1], inject(there[0], side.undivided)))
         sides.append(_scaled(kept, factors[0], factors[1], sum(bits) // 2, most))
     above = numeric.at_precision(exactly(quotients.multiply, *sides), WORKING_BITS)
     below = exactly(
@@ -317,7 +317,7 @@ def _normalised_square(session: Any, nodes: Sequence[Recorded], wide: Sequence[i
 def _scaled(x: SecretArray, left: SecretArray, right: SecretArray, bits: int, most: int) -> SecretArray:
     """left x right / 2^bits, at most `most` in magnitude."""
     top = most << bits
-    lo = 0 if x._node.type.lo >= 0 else -top
+    lo = 0 if x.undivided.type.lo >= 0 else -top
     once = numeric.product_within(x, left, lo, top, CAUCHY_SCHWARZ)
     both = numeric.product_within(once, right, lo, top, CAUCHY_SCHWARZ)
     return numeric.at_precision(numeric.times_power(both, -bits, WORKING_BITS), WORKING_BITS)

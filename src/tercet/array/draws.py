@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from tercet.array import elementwise, given, manipulation
-from tercet.array.core import SecretArray
+from tercet.array.core import SecretArray, secret_array
 from tercet.array.runner import Runner
 from tercet.plan.record import draws
 from tercet.plan.record.public import DEFAULT_FRAC_BITS
@@ -26,7 +26,7 @@ def uniform(session: Runner, shape: Any, low: float, high: float, frac_bits: int
             f"from low={low!r} to high={high!r} there are fewer than two multiples of 2^-{bits}: take a wider range or "
             "more frac_bits"
         )
-    return SecretArray._new(session, draws.uniform(session.graph, lengths, first, end, bits))
+    return secret_array(session, draws.uniform(session.graph, lengths, first, end, bits))
 
 
 def normal(session: Runner, shape: Any, mean: float, std: float, frac_bits: int) -> SecretArray:
@@ -35,14 +35,14 @@ def normal(session: Runner, shape: Any, mean: float, std: float, frac_bits: int)
     if given.real(std, "std") <= 0:
         raise ValueError(f"std is {std!r}; it is above 0")
     centre = float(given.real(mean, "mean"))
-    return SecretArray._new(session, draws.normal(session.graph, lengths, centre, float(std), bits))
+    return secret_array(session, draws.normal(session.graph, lengths, centre, float(std), bits))
 
 
 def bernoulli(session: Runner, shape: Any, p: Any) -> SecretArray:
     """What `session.bernoulli` says."""
     lengths = _shape(shape)
     if isinstance(p, SecretArray):
-        if p._session is not session:
+        if p.device is not session:
             raise ValueError("p is of another session")
         if p.dtype.kind is not ValueKind.FIXED:
             raise TypeError(f"p is a probability, a public number or a secret array in fixed point, not {p.dtype!r}")
@@ -52,9 +52,9 @@ def bernoulli(session: Runner, shape: Any, p: Any) -> SecretArray:
         raise ValueError(f"p is {p!r}; a probability lies from 0 to 1")
     chance = _stored(chosen, draws.CHANCE_BITS)
     if 0 < chance < 1 << draws.CHANCE_BITS:
-        return SecretArray._new(session, draws.below(session.graph, lengths, chance))
+        return secret_array(session, draws.below(session.graph, lengths, chance))
     one = draws.random_bools(session.graph, lengths)
-    none = SecretArray._new(session, session.graph.node("xor", (one, one)))
+    none = secret_array(session, session.graph.node("xor", (one, one)))
     return ~none if chance else none
 
 

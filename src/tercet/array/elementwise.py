@@ -143,7 +143,7 @@ def pow(x1: Any, x2: Any, /) -> SecretArray:
     exponent = public_array(x2)
     if not exponent.ndim and (exponent < 0 or (exponent.dtype.kind == "f" and exponent != np.rint(exponent))):
         return apply(lambda x: real_power(x, Fraction(exponent.item())), x1)
-    fixed = public_array(x2).dtype.kind != "f" or x1._node.type.frac_bits
+    fixed = public_array(x2).dtype.kind != "f" or x1.undivided.type.frac_bits
     if fixed and numbers.whole(x2) == 2:
         return division.square(x1)
     return apply(lambda x: numbers.power_of(x, x2), x1)
@@ -254,18 +254,18 @@ def clip(x: Any, /, min: Any = None, max: Any = None) -> SecretArray:
 
 def _drawn_in(x: Any, low: Any, high: Any) -> SecretArray | None:
     """x under enforced bounds; None unless it is claimed and both are public numbers at its scale."""
-    if type(x) is not SecretArray or x._divisor != 1 or not x._node.type.claimed:
+    if type(x) is not SecretArray or x.divisor != 1 or not x.undivided.type.claimed:
         return None
     # a float beside integers makes floats of them
-    kinds = (int, np.integer) if x._node.type.kind is ValueKind.INT else (int, float, np.integer, np.floating)
+    kinds = (int, np.integer) if x.undivided.type.kind is ValueKind.INT else (int, float, np.integer, np.floating)
     if not all(isinstance(bound, kinds) for bound in (low, high)):
         return None
     if not all(np.isfinite(bound) for bound in (low, high)):
         return None
-    lo, hi = (Fraction(bound) * (1 << x._node.type.frac_bits) for bound in (low, high))
-    if lo.denominator != 1 or hi.denominator != 1 or lo > hi or magnitude(int(lo), int(hi)) >= limit(x._node.type.ring):
+    lo, hi = (Fraction(bound) * (1 << x.node.type.frac_bits) for bound in (low, high))
+    if lo.denominator != 1 or hi.denominator != 1 or lo > hi or magnitude(int(lo), int(hi)) >= limit(x.node.type.ring):
         return None
-    return SecretArray._new(x.device, x._node.graph.node("clip", (x._node,), Bounds(int(lo), int(hi))))
+    return x.like(x.node.graph.node("clip", (x.node,), Bounds(int(lo), int(hi))))
 
 
 def _everywhere(name: str, answer: bool, what: str) -> Callable[[Any], Any]:

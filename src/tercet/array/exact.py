@@ -60,7 +60,7 @@ class Ratio(OpaqueArray):
         return "nothing is computed with a variance whose ddof is no integer; reveal it"
 
     @property
-    def _node(self) -> Recorded:  # type: ignore[override]
+    def undivided(self) -> Recorded:
         if self._divided is None:
             if self._ddof.denominator != 1:
                 raise TypeError(self._refusal())
@@ -69,7 +69,7 @@ class Ratio(OpaqueArray):
 
     @property
     def _type(self) -> Type:
-        return self._node.type
+        return self.undivided.type
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -77,7 +77,7 @@ class Ratio(OpaqueArray):
         return self._numbers.shape
 
     def _plain(self) -> SecretArray:
-        return SecretArray._new(self._session, self._node)
+        return self.like(self.undivided)
 
     def finely(self) -> Recorded:
         """The quotient with twice the fractional bits of a result, 48 at most: what a root is taken of."""
@@ -142,7 +142,7 @@ class Root(OpaqueArray):
         return "nothing is computed with a standard deviation whose ddof is no integer; reveal it"
 
     @property
-    def _node(self) -> Recorded:  # type: ignore[override]
+    def undivided(self) -> Recorded:
         if self._taken is None:
             self._taken = sqrt_over(*self.variance)
         return self._taken
@@ -151,10 +151,10 @@ class Root(OpaqueArray):
     def variance(self) -> tuple[Recorded, Fraction]:
         """What it is the root of: a recorded value, and a public number that it is still to be divided by."""
         inner = self._numbers
-        return (inner.finely(), ONE) if isinstance(inner, Ratio) else (inner._node, inner._divisor)
+        return (inner.finely(), ONE) if isinstance(inner, Ratio) else (inner.undivided, inner.divisor)
 
     def _ranked(self, *, ordered: bool = True) -> tuple[SecretArray, SecretArray | None]:
-        return SecretArray._new(self._session, self._node), None
+        return self.like(self.undivided), None
 
     def _again(self, numbers: SecretArray) -> SecretArray:
         return numbers

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.array import elementwise, given, linalg, movement
-from tercet.array.core import SecretArray, session_of, shape_of
+from tercet.array.core import SecretArray, secret_array, session_of, shape_of
 from tercet.array.counting import MAX_BINS, is_stored
 from tercet.array.dispatch import array_function
 from tercet.array.manipulation import concat
@@ -60,13 +60,13 @@ def _hot(x: SecretArray, bins: Any) -> Recorded:
     numbers, there = x._ranked()
     if there is not None:
         hot = _hot(numbers, bins)
-        return logic.logical_and(hot, build.broadcast_to(there._node, hot.type.shape))
+        return logic.logical_and(hot, build.broadcast_to(there.node, hot.type.shape))
     x = numbers
     if isinstance(bins, SecretArray) or not is_stored(x) or not x.size or len(bins) <= edges.FEWEST:
         upper = bins[:-1, None], bins[-1:, None]
         nested = concat([elementwise.greater_equal(x, upper[0]), elementwise.greater(x, upper[1])], axis=0).node
     else:
-        node = renamed(build.number(x._node), 0, 0)
+        node = renamed(build.number(x.undivided), 0, 0)
         least, (beyond,) = thresholds(bins, x._type)[1], thresholds(bins[-1:], x._type)[0] + 1
         first = [int(edge) for edge in least]
         found = _equal_bins(node, first, int(beyond))
@@ -148,11 +148,11 @@ def histogram(
     session_of(x, *(one for one in (bins, weights) if isinstance(one, SecretArray)))
     hot = _hot(x.reshape(-1), found)
     if weights is None:
-        return SecretArray._new(x._session, counting.count(hot, (1,))), x._named(found)
+        return x.like(counting.count(hot, (1,))), x._named(found)
     flat = (
         zeroed(weights).reshape(-1) if isinstance(weights, SecretArray) else given.array(weights, "weights").reshape(-1)
     )
-    return linalg.matmul(SecretArray._new(x._session, hot), flat), x._named(found)
+    return linalg.matmul(x.like(hot), flat), x._named(found)
 
 
 @array_function
@@ -193,4 +193,4 @@ def histogram2d(
         counts = counting.count(cells, (2,))
     else:
         counts = build.matmul(build.number(rows), movement.permute(build.number(columns), (1, 0)))
-    return SecretArray._new(session, counts), x._named(found[0]), y._named(found[1])
+    return secret_array(session, counts), x._named(found[0]), y._named(found[1])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tercet.array import elementwise, movement
-from tercet.array.core import SecretArray, session_of
+from tercet.array.core import SecretArray, secret_array, session_of
 from tercet.array.opaque import OpaqueArray
 from tercet.plan.record import build, counting
 from tercet.plan.record.graph import Recorded
@@ -44,10 +44,10 @@ def lookup(table: Any, indices: SecretArray, *, axis: int = 0) -> SecretArray:
         read = lookup(table, numbers, axis=axis)
         behind = (1,) * (read.ndim - len(before) - indices.ndim)
         return indices._with_gaps(read, None if there is None else there.reshape((*before, *indices.shape, *behind)))
-    places = SecretArray._new(indices._session, build.number(indices._node))
-    if indices._divisor != 1 or places._type.kind is not ValueKind.INT:
+    places = indices.like(build.number(indices.undivided))
+    if indices.divisor != 1 or places._type.kind is not ValueKind.INT:
         raise TypeError("indices are secret integers: floor or round them first")
-    session = session_of(table, indices) if isinstance(table, SecretArray) else indices._session
+    session = session_of(table, indices) if isinstance(table, SecretArray) else indices.device
     source = table if isinstance(table, SecretArray) else public_array(table)
     place = movement.normal_axis(axis, source.ndim)
     entries = source.shape[place]
@@ -60,14 +60,14 @@ def lookup(table: Any, indices: SecretArray, *, axis: int = 0) -> SecretArray:
     shape = (entries, math.prod(rest))
     found = None
     if not isinstance(source, SecretArray) and shape[1]:
-        found = counting.looked_up(inside._node, np.ascontiguousarray(source.transpose(order)).reshape(shape))
+        found = counting.looked_up(inside.undivided, np.ascontiguousarray(source.transpose(order)).reshape(shape))
     if found is None:
-        found = _multiplied(inside._node, source, order, shape)
+        found = _multiplied(inside.undivided, source, order, shape)
     found = movement.reshape(found, (*rest, *indices.shape))
     ndim = len(rest)
     moved = [*range(place), *range(ndim, ndim + indices.ndim), *range(place, ndim)]
     node = movement.permute(found, moved)
-    return _kept(source, node) if isinstance(source, SecretArray) else SecretArray._new(session, node)
+    return _kept(source, node) if isinstance(source, SecretArray) else secret_array(session, node)
 
 
 def _alike(part: SecretArray, found: SecretArray) -> SecretArray:
@@ -77,7 +77,7 @@ def _alike(part: SecretArray, found: SecretArray) -> SecretArray:
 
 def _kept(source: SecretArray, node: Recorded) -> SecretArray:
     """Elements of an array: decimals stay decimals, and what is still to be divided stays so."""
-    return source._again(SecretArray._new(source._session, node, source._divisor))
+    return source._again(source.like(node, source.divisor))
 
 
 def _multiplied(places: Recorded, source: Any, order: list[int], shape: tuple[int, int]) -> Recorded:
@@ -89,7 +89,7 @@ def _multiplied(places: Recorded, source: Any, order: list[int], shape: tuple[in
     width = low.type.shape[0]
     rows = (1 if high is None else high.type.shape[0]) * width
     if isinstance(source, SecretArray):
-        lines = movement.reshape(movement.permute(settle(build.number(source._node)), order), shape)
+        lines = movement.reshape(movement.permute(settle(build.number(source.undivided)), order), shape)
         if rows > entries:
             nothing = build.broadcast_to(elementwise.zeros_of(lines), (rows - entries, shape[1]))
             lines = movement.concat([lines, nothing], 0)
@@ -118,8 +118,8 @@ def along_axis(x: SecretArray, indices: SecretArray, axis: int) -> SecretArray:
     """
     if isinstance(x, OpaqueArray):
         return x._rebuilt([_alike(part, along_axis(part, indices, axis)) for part in x._parts()])
-    places = SecretArray._new(indices._session, build.number(indices._node))
-    if indices._divisor != 1 or places._type.kind is not ValueKind.INT:
+    places = indices.like(build.number(indices.undivided))
+    if indices.divisor != 1 or places._type.kind is not ValueKind.INT:
         raise TypeError("indices are secret integers: floor or round them first")
     session_of(x, indices)
     if x.ndim != indices.ndim:
@@ -134,12 +134,12 @@ def along_axis(x: SecretArray, indices: SecretArray, axis: int) -> SecretArray:
     lines, wanted = math.prod(rest), indices.shape[place]
     fits = places._type.lo >= 0 and places._type.hi < length
     inside = places if fits else elementwise.clip(places, 0, length - 1)
-    front = movement.reshape(movement.permute(inside._node, order), (wanted, lines))
+    front = movement.reshape(movement.permute(inside.undivided, order), (wanted, lines))
     bits = counting.bits(front, max(1, (length - 1).bit_length()))
     halves = [bits[: (len(bits) + 1) // 2], bits[(len(bits) + 1) // 2 :]]
     low, *high = [build.number(counting.one_hot(half)) for half in halves if half]
     width, groups = low.type.shape[0], high[0].type.shape[0] if high else 1
-    table = movement.reshape(movement.permute(settle(build.number(x._node)), order), (length, lines))
+    table = movement.reshape(movement.permute(settle(build.number(x.undivided)), order), (length, lines))
     if groups * width > length:
         nothing = build.broadcast_to(elementwise.zeros_of(table), (groups * width - length, lines))
         table = movement.concat([table, nothing], 0)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from tercet.array import given
-from tercet.array.core import SecretArray, session_of
+from tercet.array.core import SecretArray, secret_array, session_of
 from tercet.errors import PlanError
 from tercet.plan.plan import within
 from tercet.plan.record import build
@@ -45,7 +45,7 @@ def loop(count: int, body: Callable[..., Any], *init: SecretArray, bounds: Seque
     types = [_carried(value.type, pair, place) for place, (value, pair) in enumerate(zip(start, declared, strict=True))]
     graph = session.graph
     carried = tuple(graph.placeholder(type) for type in types)
-    found = body(*(SecretArray._new(session, value) for value in carried))
+    found = body(*(secret_array(session, value) for value in carried))
     results = [found] if isinstance(found, SecretArray) else given.several(found, "a loop", "arrays from its body")
     if len(results) != len(init):
         raise ValueError(f"the body takes {len(init)} arrays and returns {len(results)}")
@@ -60,7 +60,7 @@ def loop(count: int, body: Callable[..., Any], *init: SecretArray, bounds: Seque
     initial = tuple(in_ring(value, type.ring) if type.ring else value for value, type in zip(start, types, strict=True))
     captured = _captured(following, carried)
     ended = graph.loop(count, (*initial, *captured), LoopBody(carried, captured, following))
-    arrays = tuple(SecretArray._new(session, value) for value in ended)
+    arrays = tuple(secret_array(session, value) for value in ended)
     return arrays[0] if len(arrays) == 1 else arrays
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.array import given, movement
-from tercet.array.core import ONE, SecretArray, operand, session_of
+from tercet.array.core import ONE, SecretArray, operand, secret_array, session_of
 from tercet.array.dispatch import array_function
 from tercet.array.elementwise import shared, shared_bools
 from tercet.array.lookup import along_axis, lookup
@@ -175,9 +175,9 @@ def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> SecretArray:
     """Arrays one after the other along an axis, or flat for axis None; public ones are taken in."""
     arrays = given.several(arrays, "concat", "arrays")
     session = session_of(*arrays)
-    divisors = {x._divisor for x in arrays if isinstance(x, SecretArray)}
+    divisors = {x.divisor for x in arrays if isinstance(x, SecretArray)}
     pending = divisors.pop() if len(divisors) == 1 and all(isinstance(x, SecretArray) for x in arrays) else ONE
-    parts = [x._node if pending != ONE else operand(x) for x in arrays]
+    parts = [x.undivided if pending != ONE else operand(x) for x in arrays]
     likes = [part for part in parts if isinstance(part, Recorded)]
     like = max(likes, key=lambda part: part.type.size)
     bools = all(part.type.is_bool if isinstance(part, Recorded) else part.dtype.kind == "b" for part in parts)
@@ -192,7 +192,7 @@ def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> SecretArray:
     rests = {(*x.type.shape[:place], *x.type.shape[place + 1 :]) for x in nodes}
     if len(rests) > 1:
         raise ValueError(f"arrays differ in other axes than {axis}: {[x.type.shape for x in nodes]}")
-    return SecretArray._new(session, movement.concat(nodes, place), pending)
+    return secret_array(session, movement.concat(nodes, place), pending)
 
 
 @array_function

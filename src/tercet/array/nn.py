@@ -139,7 +139,7 @@ def one_hot(x: Any, /, num_classes: int = -1) -> SecretArray:
     classes = given.integer(num_classes, "the number of classes")
     if not 0 < classes <= MAX_CLASSES:
         raise ValueError(f"num_classes is a public number from 1 to {MAX_CLASSES}: how many there are, were a secret")
-    if x.dtype.name == "bool" or x._divisor != 1 or x._type.kind is not ValueKind.INT:
+    if x.dtype.name == "bool" or x.divisor != 1 or x._type.kind is not ValueKind.INT:
         raise TypeError("one_hot takes secret integers: floor or round them first")
     before, behind = x._type.lo < 0, x._type.hi >= classes
     # one place in front and one behind for what is none

@@ -126,8 +126,8 @@ class NullableArray(OpaqueArray):
     def _meaning(self) -> SecretArray | None:
         # what a missing value was computed from does not matter
         found, there = self._numbers._meaning(), self._valid._meaning()
-        node = None if found is None else validity.wherever(self._valid._node, found._node)
-        return both(None if node is None else SecretArray._new(self._session, node), there)
+        node = None if found is None else validity.wherever(self._valid.node, found.undivided)
+        return both(None if node is None else self.like(node), there)
 
     def _again(self, numbers: SecretArray) -> SecretArray:
         return NullableArray.of_values(numbers, self._valid)
@@ -265,8 +265,8 @@ def over_chosen(x: Any, where: Any) -> Any:
             raise TypeError("where takes bools; compare first, as in x.sum(where=x > 0)")
         if public.all():
             return x
-        there = logic.truth(x._parts()[0]._node, broadcast_shapes(x.shape, public.shape))
-        return _chosen(x, SecretArray._new(x.device, logic.logical_and(there, public)))
+        there = logic.truth(x._parts()[0].undivided, broadcast_shapes(x.shape, public.shape))
+        return _chosen(x, x.like(logic.logical_and(there, public)))
     bools = where._truth()
     if not bools.dtype.name == "bool":
         raise TypeError("where takes bools; compare first, as in x.sum(where=x > 0)")
@@ -325,12 +325,12 @@ def kept(numbers: SecretArray, valid: SecretArray) -> SecretArray:
     """The same numbers at the same scale, and 0 where there are none."""
     if numbers._type.is_bool:
         return numbers & valid
-    given, bit = numbers._node, operand(valid)
+    given, bit = numbers.undivided, operand(valid)
     node = build.multiply(given, bit)
     if node.type.frac_bits != given.type.frac_bits:
         # rescaled before, as its bounds are wide
         node = renamed(build.multiply(integers_of(given), bit), given.type.frac_bits, given.type.nominal)
-    return numbers._again(SecretArray._new(numbers._session, node, numbers._divisor))
+    return numbers._again(numbers.like(node, numbers.divisor))
 
 
 def _bools(*values: Any) -> None:

@@ -33,7 +33,7 @@ def _recorded(x: SecretArray) -> Recorded:
 
 
 def _like(x: SecretArray, node: Recorded) -> SecretArray:
-    return SecretArray._new(x.device, node)
+    return x.like(node)
 
 
 def as_integers(x: A) -> tuple[A, int]:
@@ -152,14 +152,14 @@ def capped(x: SecretArray, bits: int) -> tuple[SecretArray, SecretArray]:
 def numerator(x: A | float) -> tuple[Any, Fraction]:
     """A quotient, or decimals, as what is divided, exactly, and its public divisor."""
     if isinstance(x, SecretArray):
-        return SecretArray._new(x.device, build.number(x._node)), x._divisor
+        return x.like(build.number(x.undivided)), x.divisor
     return x, Fraction(1)
 
 
 def over(x: A, divisor: Fraction) -> A:
     """x / divisor, left to be divided where it is secret."""
     if isinstance(x, SecretArray):
-        return SecretArray._new(x.device, x._node, x._divisor * divisor)
+        return x.like(x.undivided, x.divisor * divisor)
     return x if divisor == 1 else np.asarray(x / float(divisor))
 
 
@@ -174,11 +174,11 @@ def held(x: A, lo: int, hi: int, frac_bits: int) -> A:
     Nothing is done to NumPy arrays.
     """
     if isinstance(x, SecretArray):
-        node = _recorded(at_precision(SecretArray._new(x.device, x._node), frac_bits))
+        node = _recorded(at_precision(x.like(x.undivided), frac_bits))
         lo, hi = lo << frac_bits, hi << frac_bits
         if node.type.lo < lo or node.type.hi > hi:
             node = scale.least_ring(node.graph.node("clip", (node,), Bounds(lo, hi)))
-        return SecretArray._new(x.device, node)
+        return x.like(node)
     return x
 
 

@@ -14,8 +14,8 @@ from tercet.plan.types import Type
 class OpaqueArray(SecretArray):
     """An array of numbers that stand for something else. Indexing, reshaping, persisting and revealing keep the kind.
 
-    Every computation reads `_node`, which raises here: so whatever a subclass does not offer by `_own_way` or a method
-    is refused with its `_refusal`.
+    Every computation reads `undivided`, which raises here: so whatever a subclass does not offer by `_own_way` or a
+    method is refused with its `_refusal`.
     """
 
     __slots__ = ("_numbers",)
@@ -29,8 +29,8 @@ class OpaqueArray(SecretArray):
     def of(cls, numbers: SecretArray) -> Self:
         """An array of this kind on numbers."""
         self = object.__new__(cls)
-        self._session = numbers._session
-        self._divisor, self._line = numbers._divisor, None
+        self._session = numbers.device
+        self._divisor, self._line = numbers.divisor, None
         self._numbers = numbers
         return self
 
@@ -42,7 +42,7 @@ class OpaqueArray(SecretArray):
         """Why nothing is computed with it, and what to do instead."""
 
     @property
-    def _node(self) -> Recorded:  # type: ignore[override]
+    def undivided(self) -> Recorded:
         raise TypeError(self._refusal())
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tercet.array import given, movement
-from tercet.array.core import SecretArray, session_of
+from tercet.array.core import SecretArray, secret_array, session_of
 from tercet.array.creation import as_type
 from tercet.array.dispatch import array_function, array_function_beside
 from tercet.array.dtypes import bool as bools
@@ -55,11 +55,11 @@ def joined_keys(keys: Sequence[Recorded | None]) -> Recorded | None:
 def keys_of(x: SecretArray, place: int, descending: bool = False) -> Recorded | None:
     """The bits by which the lines of an array along an axis are sorted: missing values last, in either direction."""
     numbers, there = x._ranked()
-    lines = in_lines(settle(numbers._node), place)
-    falling = descending != (numbers._divisor < 0)
+    lines = in_lines(settle(numbers.undivided), place)
+    falling = descending != (numbers.divisor < 0)
     if there is None:
         return sort_keys(lines, falling)
-    return present_keys(lines, in_lines(there._node, place), falling)
+    return present_keys(lines, in_lines(there.node, place), falling)
 
 
 def present_keys(lines: Recorded, there: Recorded | None, descending: bool = False) -> Recorded | None:
@@ -103,22 +103,22 @@ def sort(x: SecretArray, /, *, axis: int = -1, descending: bool = False, stable:
     """
     place = movement.normal_axis(axis, x.ndim)
     numbers, there = x._ranked()
-    node = settle(numbers._node)
+    node = settle(numbers.undivided)
     lines = in_lines(node, place)
     if node.type.is_bool and there is None:
         # as many at one end as are set
-        falling = descending != (numbers._divisor < 0)
+        falling = descending != (numbers.divisor < 0)
         found = in_front(lines if falling else logic.logical_not(lines))
         found = found if falling else logic.logical_not(found)
     else:
         found = _arranged(keys_of(x, place, descending), build.number(lines))
-    values = SecretArray._new(x._session, from_lines(found, x.shape, place), numbers._divisor)
+    values = x.like(from_lines(found, x.shape, place), numbers.divisor)
     if there is None:
         return x._elements(values)
-    kept = in_front(in_lines(there._node, place))
+    kept = in_front(in_lines(there.node, place))
     if node.type.is_bool:
         values = as_type(values, bools)
-    return x._elements(values, SecretArray._new(x._session, from_lines(kept, x.shape, place)))
+    return x._elements(values, x.like(from_lines(kept, x.shape, place)))
 
 
 @array_function
@@ -128,9 +128,9 @@ def argsort(x: SecretArray, /, *, axis: int = -1, descending: bool = False, stab
     As `sort`, which says what it costs, what is opened and what it is to a policy.
     """
     place = movement.normal_axis(axis, x.ndim)
-    lines = in_lines(settle(x._ranked()[0]._node), place)
+    lines = in_lines(settle(x._ranked()[0].undivided), place)
     found = _arranged(keys_of(x, place, descending), numbered(build.number(lines)))
-    return SecretArray._new(x._session, from_lines(found, x.shape, place))
+    return x.like(from_lines(found, x.shape, place))
 
 
 @array_function
@@ -147,8 +147,8 @@ def lexsort(keys: Sequence[Any], axis: int = -1) -> SecretArray:
         raise ValueError(f"keys differ in shape: {[part.shape for part in parts]}")
     place = movement.normal_axis(axis, parts[0].ndim)
     together = joined_keys([keys_of(part, place) for part in parts])
-    number = build.number(in_lines(settle(parts[0]._ranked()[0]._node), place))
-    return SecretArray._new(session, from_lines(_arranged(together, numbered(number)), parts[0].shape, place))
+    number = build.number(in_lines(settle(parts[0]._ranked()[0].undivided), place))
+    return secret_array(session, from_lines(_arranged(together, numbered(number)), parts[0].shape, place))
 
 
 def sort_by(keys: Any, *arrays: SecretArray, descending: bool = False) -> tuple[SecretArray, ...]:
@@ -193,7 +193,7 @@ def riding(
             back = movement.reshape(movement.permute(movement.reshape(part, part.type.shape[::2]), (1, 0)), x.shape)
         else:
             back = from_lines(movement.reshape(part, part.type.shape[1:]), x.shape, place)
-        here = SecretArray._new(x._session, back, x._divisor)
+        here = x.like(back, x.divisor)
         moved.append(as_type(here, bools) if x._type.is_bool else x._again(here))
     following = iter(moved)
     return tuple(x._rebuilt([next(following) for _ in one]) for x, one in zip(arrays, several, strict=True))

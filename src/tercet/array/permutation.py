@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from tercet.array import movement
-from tercet.array.core import SecretArray, session_of
+from tercet.array.core import SecretArray, secret_array, session_of
 from tercet.array.ordering import from_lines, key_planes, riding
 from tercet.array.runner import Runner
 from tercet.plan.plan import OutputKind
@@ -154,7 +154,7 @@ class Permutation:
         """p as secret integers, as NumPy's argsort gives it; costs as `apply` of one array."""
         places = self._node.graph.node("order_places", (self._node,), Undoing(self._undone))
         shape = self._shape or (len(self),)
-        return SecretArray._new(self._session, from_lines(places, shape, self._axis))
+        return secret_array(self._session, from_lines(places, shape, self._axis))
 
     def persist(self) -> Permutation:
         """Compute it now and keep it at the parties, so that every later job uses the same; those drawn differ else."""
@@ -203,7 +203,7 @@ def shuffle(*arrays: SecretArray, axis: int = 0) -> Any:
     session_of(*arrays)
     if fronts[0].shape[0] < 2:
         return arrays[0] if len(arrays) == 1 else arrays
-    number = fronts[0]._session.graph.draw_number()
+    number = fronts[0].device.graph.draw_number()
     found = riding(fronts, lambda rows: rows.graph.node("shuffle", (rows,), DrawNumber(number)))
     return _backs(found, place)
 
@@ -235,6 +235,6 @@ def _turned(x: SecretArray, source: int, target: int) -> SecretArray:
 
 def _no_bits(key: SecretArray, lines: tuple[int, int]) -> Recorded:
     """One plane of secret bits, of lines and places, that are all False."""
-    own = movement.reshape(key._node, (1, *lines))
+    own = movement.reshape(key.undivided, (1, *lines))
     own = own if own.type.is_bool else own.graph.node("negative", (own,))
     return own.graph.node("xor", (own, own))

@@ -36,7 +36,7 @@ def put(x: SecretArray, indices: Any, values: Any, /) -> SecretArray:
     session_of(*[part for part in (x, indices, values) if isinstance(part, SecretArray)])
     places = indices if isinstance(indices, SecretArray) else np.asarray(given.array(indices, "indices"))
     if isinstance(places, SecretArray):
-        whole = places._divisor == 1 and places._type.kind is ValueKind.INT
+        whole = places.divisor == 1 and places._type.kind is ValueKind.INT
     else:
         whole = places.dtype.kind in "iu" or not places.size
     if not whole:
@@ -62,7 +62,7 @@ def put(x: SecretArray, indices: Any, values: Any, /) -> SecretArray:
     key, found = sort_by(concat([keys, inside]), concat([keys, inside]), rows)
     # the last row of each place is what was put there last, or what was there
     changes = key[1:] != key[:-1]
-    at_end = SecretArray._new(x._session, elementwise.shared_bools(changes[0]._node, True, ()))
+    at_end = x.like(elementwise.shared_bools(changes[0].undivided, True, ()))
     last = concat([changes, at_end.reshape(1)])
     (kept,) = sort_by(last, found, descending=True)
     return kept[: x.size].reshape(x.shape)
@@ -70,5 +70,6 @@ def put(x: SecretArray, indices: Any, values: Any, /) -> SecretArray:
 
 def _shared(like: SecretArray, values: Any) -> SecretArray:
     """Public integers as a secret line."""
-    zeros = build.broadcast_to(elementwise.zeros_of(build.number(like._ranked(ordered=False)[0]._node)), values.shape)
-    return SecretArray._new(like._session, build.shared_integers(zeros, values.astype(np.int64)))
+    numbers, _ = like._ranked(ordered=False)
+    zeros = build.broadcast_to(elementwise.zeros_of(build.number(numbers.undivided)), values.shape)
+    return like.like(build.shared_integers(zeros, values.astype(np.int64)))

@@ -27,14 +27,14 @@ def beyond(x: Recorded, *, above: bool) -> int:
 
 def numbers_of(x: SecretArray) -> Recorded:
     """The stored integers of an array at its scale, what it is still to be divided by left aside."""
-    return settle(build.number(x._node))
+    return settle(build.number(x.undivided))
 
 
 def zeroed(x: SecretArray) -> SecretArray:
     """Values to add up: 0 where they are missing. TypeError for what are no numbers."""
     numbers, there = x._ranked(ordered=False)
-    x._elements(numbers)._node  # noqa: B018  (refused, if these are no numbers)
+    x._elements(numbers).undivided  # noqa: B018  (refused, if these are no numbers)
     if there is None:
         return x
-    zeros = filled(numbers_of(numbers), there._node, 0)
-    return numbers._again(SecretArray._new(x._session, zeros, numbers._divisor))
+    zeros = filled(numbers_of(numbers), there.node, 0)
+    return numbers._again(x.like(zeros, numbers.divisor))

@@ -217,15 +217,15 @@ def _quantiles(x: SecretArray, places: NDArray[np.float64], axis: Any, method: s
     kept = tuple(1 if at in axes else n for at, n in enumerate(x.shape)) if keepdims else shape
     lines = movement.reshape(movement.permute(node, [*rest, *axes]), (math.prod(shape), length))
     if there is not None:
-        known = movement.reshape(movement.permute(there._node, [*rest, *axes]), lines.type.shape)
-        values, steps, some = of_present(lines, known, places.reshape(-1), method, numbers._divisor < 0)
-        whole = SecretArray._new(x._session, build.broadcast_to(movement.reshape(some, kept), (*places.shape, *kept)))
+        known = movement.reshape(movement.permute(there.node, [*rest, *axes]), lines.type.shape)
+        values, steps, some = of_present(lines, known, places.reshape(-1), method, numbers.divisor < 0)
+        whole = x.like(build.broadcast_to(movement.reshape(some, kept), (*places.shape, *kept)))
         found = movement.reshape(values, (*places.shape, *kept))
         if steps is None:
-            return x._elements(SecretArray._new(x._session, found, numbers._divisor), whole)
-        return x._elements(pending(x._session, found, numbers._divisor * steps), whole)
+            return x._elements(x.like(found, numbers.divisor), whole)
+        return x._elements(pending(x.device, found, numbers.divisor * steps), whole)
     lower, weights = _weights(length, places.reshape(-1), method)
-    if numbers._divisor < 0:
+    if numbers.divisor < 0:
         # the stored values are in the opposite order
         upper = [Fraction(0) if not weight else 1 - weight for weight in weights]
         lower = np.array([length - 1 - at - (weight > 0) for at, weight in zip(lower, weights, strict=True)], np.int64)
@@ -250,8 +250,8 @@ def _quantiles(x: SecretArray, places: NDArray[np.float64], axis: Any, method: s
         found = build.linear("add", low, build.multiply(build.linear("subtract", high, low), factors))
     found = movement.reshape(found, (*places.shape, *kept))
     if method in _DISCRETE:
-        return x._elements(SecretArray._new(x._session, found, numbers._divisor))
-    return x._elements(pending(x._session, found, numbers._divisor * divisor))
+        return x._elements(x.like(found, numbers.divisor))
+    return x._elements(pending(x.device, found, numbers.divisor * divisor))
 
 
 _OF_PRESENT = ("linear", "lower", "higher", "midpoint")
@@ -390,11 +390,11 @@ def top_k(x: SecretArray, k: int, *, axis: int = -1, largest: bool = True) -> To
     length = x.shape[place]
     chosen = _chosen(k, length)
     numbers, there = x._ranked()
-    greatest = bool(largest) == (numbers._divisor > 0)
+    greatest = bool(largest) == (numbers.divisor > 0)
     moved = [*(at for at in range(x.ndim) if at != place), place]
     node = numbers_of(numbers)
     if there is not None:
-        node = filled(node, there._node, beyond(node, above=not greatest))
+        node = filled(node, there.node, beyond(node, above=not greatest))
     turned = movement.permute(node, moved)
     shape = turned.type.shape[:-1]
     lines = movement.reshape(turned, (math.prod(shape), length))
@@ -418,7 +418,7 @@ def top_k(x: SecretArray, k: int, *, axis: int = -1, largest: bool = True) -> To
         movement.permute(movement.reshape(part, (chosen, *shape)), back)
         for part in (values, bounded(indices, 0, length - 1, SELECTED))
     )
-    found_values = SecretArray._new(x._session, values, numbers._divisor)
+    found_values = x.like(values, numbers.divisor)
     if numbers._type.is_bool:
         # what was filled in is beyond both
         found_values = as_type(found_values if there is None else found_values == 1, bools)
@@ -426,7 +426,7 @@ def top_k(x: SecretArray, k: int, *, axis: int = -1, largest: bool = True) -> To
     if there is not None:
         each = np.arange(chosen).reshape([-1 if at == place else 1 for at in range(x.ndim)])
         known = statistics.sum(there, axis=place, keepdims=True) > each
-    return TopK(x._elements(found_values, known), SecretArray._new(x._session, indices))
+    return TopK(x._elements(found_values, known), x.like(indices))
 
 
 def _place_bits(like: Recorded, shape: tuple[int, ...], greatest: bool) -> Recorded:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array.core import SecretArray, session_of
+from tercet.array.core import SecretArray, secret_array, session_of
 from tercet.array.runner import Runner
 from tercet.errors import InputError, PlanError
 from tercet.plan.plan import OutputKind
@@ -58,7 +58,7 @@ def reveal(*arrays: SecretArray, checked: bool | None = None) -> Any:
     _all_secret(secret, "reveal")
     session = session_of(*secret)
     parts = [array._parts() for array in secret]
-    wanted = [Wanted(part._node, OutputKind.REVEAL, divisor=part._divisor) for own in parts for part in own]
+    wanted = [Wanted(part.undivided, OutputKind.REVEAL, divisor=part.divisor) for own in parts for part in own]
     found = iter(_run(session, wanted, checked))
     opened = (array._composed([next(found) for _ in own]) for array, own in zip(secret, parts, strict=True))
     plain = tuple(next(opened) if isinstance(array, SecretArray) else array for array in arrays)
@@ -89,15 +89,15 @@ def keep(
         raise TypeError("what is kept by name is one array each: keep x.fillna(value) and x.notna() apart")
     every = [part for own in parts for part in own]
     wanted = [
-        Wanted(part._node, OutputKind.PERSIST, handle)
+        Wanted(part.undivided, OutputKind.PERSIST, handle)
         for part, handle in zip(every, handles or [b""] * len(every), strict=True)
     ]
     results = _run(session, wanted, checked)
     if not (session.checked if checked is None else checked):
         session.graph.meaning_lost.update(
-            node for part, node in zip(every, results, strict=True) if not _means_something(part._node)
+            node for part, node in zip(every, results, strict=True) if not _means_something(part.undivided)
         )
-    kept = (SecretArray._new(session, node, part._divisor) for part, node in zip(every, results, strict=True))
+    kept = (secret_array(session, node, part.divisor) for part, node in zip(every, results, strict=True))
     return tuple(array._rebuilt([next(kept) for _ in own]) for array, own in zip(arrays, parts, strict=True))
 
 
@@ -123,7 +123,7 @@ def explain(*arrays: SecretArray) -> Explanation:
     """What revealing these arrays in one plan costs, and what becomes plain to whom; nothing runs."""
     _all_secret(arrays, "explain")
     session = session_of(*arrays)
-    wanted = [Wanted(part._node, OutputKind.REVEAL) for array in arrays for part in array._parts()]
+    wanted = [Wanted(part.undivided, OutputKind.REVEAL) for array in arrays for part in array._parts()]
     wanted, checks = _with_checks(wanted, session.checked)
     wanted += [Wanted(check.node, OutputKind.REVEAL) for check in checks]
     return session.explain(compile_plan(wanted, session.network))
@@ -145,7 +145,7 @@ def assume(x: SecretArray, bounds: tuple[float, float]) -> SecretArray:
         raise TypeError(f"bounds are two finite numbers, (lo, hi), not {bounds!r}") from None
     if lo > hi:
         raise PlanError(f"bounds {bounds} are empty")
-    return SecretArray._new(x._session, scale.bounded(a, math.floor(lo), math.ceil(hi), ASSUMED))
+    return x.like(scale.bounded(a, math.floor(lo), math.ceil(hi), ASSUMED))
 
 
 # ---- checks of assumptions ----

@@ -64,8 +64,8 @@ def read(x: SecretArray, axis: int | None, *, ordered: bool = True) -> tuple[Sec
         numbers, axis = numbers.reshape(-1), 0
         there = None if there is None else there.reshape(-1)
     place = movement.normal_axis(axis, numbers.ndim)
-    lines = in_lines(build.number(settle(numbers._node)), place)
-    return numbers, lines, None if there is None else in_lines(there._node, place)
+    lines = in_lines(build.number(settle(numbers.undivided)), place)
+    return numbers, lines, None if there is None else in_lines(there.node, place)
 
 
 def begins(lines: Recorded) -> Recorded:
@@ -154,13 +154,13 @@ def rankdata(x: SecretArray, method: str = "average", *, axis: int | None = None
     place = movement.normal_axis(axis, x.ndim)
     numbers, lines, there = read(x, axis)
     if lines.type.size:
-        found = Sorted.of(lines, there, descending=numbers._divisor < 0)
+        found = Sorted.of(lines, there, descending=numbers.divisor < 0)
         ranks = put_back(found.places, ranks_of_runs(found.begins, method))
     else:
         ranks = numbered(lines)
     node = from_lines(ranks, x.shape, place)
     halves = method == "average"
-    result = pending(x._session, node, Fraction(2)) if halves else SecretArray._new(x._session, node)
+    result = pending(x.device, node, Fraction(2)) if halves else x.like(node)
     return x._with_gaps(result, x._ranked()[1])
 
 
@@ -226,7 +226,7 @@ def mode(x: SecretArray, axis: int | None = 0, *, keepdims: bool = False) -> Mod
     if not x.shape[place]:
         raise ValueError("the mode of no elements")
     numbers, lines, there = read(x, place, ordered=False)
-    falling = numbers._divisor < 0
+    falling = numbers.divisor < 0
     if (lines.type.hi - lines.type.lo).bit_length() <= _COUNTED_BITS:
         values, counts = _counted_mode(lines, there, falling)
     else:
@@ -242,9 +242,9 @@ def mode(x: SecretArray, axis: int | None = 0, *, keepdims: bool = False) -> Mod
     kept = (1,) * ndim if axis is None else (*before[:place], 1, *before[place + 1 :])
     shape = kept if keepdims else rest
     values, counts = (movement.reshape(part, shape) for part in (values, counts))
-    often = SecretArray._new(x._session, counts)
-    some = None if there is None else SecretArray._new(x._session, logic.less(np.asarray(0), counts))
-    return ModeResult(x._elements(SecretArray._new(x._session, values, numbers._divisor), some), often)
+    often = x.like(counts)
+    some = None if there is None else x.like(logic.less(np.asarray(0), counts))
+    return ModeResult(x._elements(x.like(values, numbers.divisor), some), often)
 
 
 def _counted_mode(lines: Recorded, there: Recorded | None, falling: bool) -> tuple[Recorded, Recorded]:
@@ -351,11 +351,11 @@ def _distinct(x: SecretArray, size: Any, name: str, *, counted: bool) -> tuple[S
     frac, nominal = lines.type.frac_bits, lines.type.nominal
     if not x.size:
         nothing = build.shared_integers(build.total(lines, (0, 1)), 0)
-        none = SecretArray._new(x._session, build.broadcast_to(nothing, (places,)))
-        zeros = SecretArray._new(x._session, renamed(none._node, frac, nominal), numbers._divisor)
+        none = x.like(build.broadcast_to(nothing, (places,)))
+        zeros = x.like(renamed(none.undivided, frac, nominal), numbers.divisor)
         kept = x._elements(as_type(none, bools) if boolean else zeros, none == 1)
-        return kept, none, SecretArray._new(x._session, nothing)
-    found = Sorted.of(lines, present, descending=numbers._divisor < 0)
+        return kept, none, x.like(nothing)
+    found = Sorted.of(lines, present, descending=numbers.divisor < 0)
     first = found.begins if found.there is None else logic.logical_and(found.begins, found.there)
     total = movement.reshape(counting.count(first, (1,)), ())
     planes = logic.logical_not(movement.reshape(first, (1, 1, x.size)))
@@ -366,12 +366,12 @@ def _distinct(x: SecretArray, size: Any, name: str, *, counted: bool) -> tuple[S
     there = logic.less(np.arange(x.size), build.broadcast_to(total, (x.size,)))
     values = logic.inject(movement.cut(there, every), renamed(movement.cut(front[0], every), 0, 0))
     values = renamed(_padded(values, places), frac, nominal)
-    distinct = SecretArray._new(x._session, values, numbers._divisor)
+    distinct = x.like(values, numbers.divisor)
     shown = None
     if present is not None:
-        shown = SecretArray._new(x._session, logic.less(np.arange(places), build.broadcast_to(total, (places,))))
+        shown = x.like(logic.less(np.arange(places), build.broadcast_to(total, (places,))))
     kept = x._elements(as_type(distinct, bools) if boolean else distinct, shown)
-    number = SecretArray._new(x._session, total)
+    number = x.like(total)
     if not counted:
         return kept, number, number
     # where there are no more, the next run begins behind the last element
@@ -384,7 +384,7 @@ def _distinct(x: SecretArray, size: Any, name: str, *, counted: bool) -> tuple[S
         begin = build.linear("add", _padded(beyond, x.size + 1), end)
     here, following = (movement.cut(begin, [slice(at, at + taken)]) for at in (0, 1))
     counts = bounded(build.linear("subtract", following, here), 0, x.size, SELECTED)
-    return kept, SecretArray._new(x._session, _padded(counts, places)), number
+    return kept, x.like(_padded(counts, places)), number
 
 
 def _one_row(lines: Recorded) -> Recorded:

@@ -41,14 +41,14 @@ def _codes(groups: Any, length: int) -> tuple[Recorded, Recorded | None]:
     if not isinstance(groups, SecretArray):
         raise TypeError("groups are secret codes; rows of public groups are x[groups == code]")
     numbers, there = groups._ranked(ordered=False)
-    node = build.number(numbers._node)
-    if numbers._divisor != 1 or node.type.kind is not ValueKind.INT:
+    node = build.number(numbers.undivided)
+    if numbers.divisor != 1 or node.type.kind is not ValueKind.INT:
         raise TypeError("groups are secret integers: floor or round them first")
     if groups.shape != (length,):
         raise ValueError(f"groups of shape {groups.shape} for {length} rows: a line with one code for each is taken")
     if node.type.lo < 0:
         raise ValueError("groups cannot be negative; share them with bounds from 0 on, or clip")
-    return node, None if there is None else there._node
+    return node, None if there is None else there.node
 
 
 def _number_of_groups(size: Any) -> int:
@@ -77,11 +77,11 @@ def _of_size(found: Recorded, size: int) -> Recorded:
     return movement.concat([found, build.broadcast_to(empty, (size - have, *rest))], 0)
 
 
-def _counted(groups: Any, length: int, size: int) -> SecretArray:
+def _counted(groups: SecretArray, length: int, size: int) -> SecretArray:
     node, there = _codes(groups, length)
     if not length:
-        return SecretArray._new(groups._session, build.broadcast_to(build.total(node, (0,)), (size,)))
-    return SecretArray._new(groups._session, _of_size(counts_of_bins(_bits(node), there), size))
+        return groups.like(build.broadcast_to(build.total(node, (0,)), (size,)))
+    return groups.like(_of_size(counts_of_bins(_bits(node), there), size))
 
 
 # ---- sums ----
@@ -130,10 +130,10 @@ def segment_sum(x: SecretArray, groups: Any, size: int) -> SecretArray:
     rest = x.shape[1:]
     if not length or not math.prod(rest):
         empty = build.broadcast_to(build.total(node, (0,)), (number, *rest))
-        return x._again(SecretArray._new(x._session, empty, x._divisor))
+        return x._again(x.like(empty, x.divisor))
     columns = movement.permute(movement.reshape(node, (length, math.prod(rest))), (1, 0))
     found = _of_size(sums_of_bins(_bits(codes), columns, placed), number)
-    return x._again(SecretArray._new(x._session, movement.reshape(found, (number, *rest)), x._divisor))
+    return x._again(x.like(movement.reshape(found, (number, *rest)), x.divisor))
 
 
 @array_function_beside(_plain_count)
@@ -206,9 +206,9 @@ def _extreme(x: SecretArray, groups: Any, size: Any, *, greatest: bool) -> Secre
     session_of(x, groups)
     if not x.size:
         raise ValueError("the extreme of no elements")
-    upwards = greatest == (numbers._divisor > 0)
+    upwards = greatest == (numbers.divisor > 0)
     if there is not None:
-        node = filled(node, there._node, node.type.lo if upwards else node.type.hi)
+        node = filled(node, there.node, node.type.lo if upwards else node.type.hi)
     # rows without a code are in a group of their own, behind all others
     codes = filled(codes, placed, number)
     lines = movement.permute(movement.reshape(node, (length, x.size // length)), (1, 0))
@@ -216,7 +216,7 @@ def _extreme(x: SecretArray, groups: Any, size: Any, *, greatest: bool) -> Secre
     found = _of_few(lines, codes, number, upwards) if few else _last_of_groups(lines, codes, number, upwards)
     values = movement.reshape(movement.permute(found, (1, 0)), (number, *x.shape[1:]))
     some = None if there is None else segment_sum(there, groups, size) > 0
-    return x._elements(SecretArray._new(x._session, values, numbers._divisor), some)
+    return x._elements(x.like(values, numbers.divisor), some)
 
 
 def _of_few(lines: Recorded, codes: Recorded, number: int, upwards: bool) -> Recorded:
@@ -298,16 +298,16 @@ def segment_rank(x: SecretArray, groups: Any, method: str = "average") -> Secret
     (codes, placed), (numbers, there) = _codes(groups, length), x._ranked()
     node = numbers_of(numbers)
     session_of(x, groups)
-    present = placed if there is None else there._node if placed is None else logic.logical_and(there._node, placed)
-    known = None if present is None else SecretArray._new(x._session, present)
+    present = placed if there is None else there.node if placed is None else logic.logical_and(there.node, placed)
+    known = None if present is None else x.like(present)
     if not length:
         none = renamed(node, 0, 0)
-        halves = pending(x._session, none, Fraction(2)) if method == "average" else SecretArray._new(x._session, none)
+        halves = pending(x.device, none, Fraction(2)) if method == "average" else x.like(none)
         return _ranks(x, groups, halves, known)
     codes = filled(codes, placed, codes.type.hi + 1)
     lines, coded = (movement.reshape(part, (1, length)) for part in (node, codes))
-    here = None if there is None else movement.reshape(there._node, (1, length))
-    own = present_keys(lines, here, numbers._divisor < 0)
+    here = None if there is None else movement.reshape(there.node, (1, length))
+    own = present_keys(lines, here, numbers.divisor < 0)
     places, keys = numbered(lines), joined_keys([own, sort_keys(coded)])
     rows = _as_rows(lines, coded, places, *([] if here is None else [build.number(here)]))
     if keys is not None:
@@ -329,7 +329,7 @@ def segment_rank(x: SecretArray, groups: Any, method: str = "average") -> Secret
     times = 2 if method == "average" else 1
     found = bounded(build.linear("subtract", ranks, before), times, times * length, SELECTED)
     found = movement.reshape(put_back(places, found), (length,))
-    result = pending(x._session, found, Fraction(2)) if method == "average" else SecretArray._new(x._session, found)
+    result = pending(x.device, found, Fraction(2)) if method == "average" else x.like(found)
     return _ranks(x, groups, result, known)
 
 

@@ -31,26 +31,26 @@ Axis = int | tuple[int, ...] | None
 def _reduced(x: SecretArray, axis: Axis, keepdims: bool, reduce: Any, divisor: Fraction = ONE) -> SecretArray:
     axes = movement.normal_axes(axis, x.ndim)
     try:
-        result = reduce(x._node if divisor != 0 else x.node, axes)
+        result = reduce(x.undivided if divisor != 0 else x.node, axes)
     except PlanError:
-        if reduce is not build.total or x._divisor == 1:
+        if reduce is not build.total or x.divisor == 1:
             raise
         # too large before the division
-        result, divisor = reduce(x.node, axes), divisor / x._divisor
+        result, divisor = reduce(x.node, axes), divisor / x.divisor
     if keepdims:
         result = movement.with_axis_kept(result, axes, x.ndim)
-    return x._again(SecretArray._new(x._session, result, divisor or ONE))
+    return x._again(x.like(result, divisor or ONE))
 
 
 def _averaged(x: SecretArray, axis: Axis, keepdims: bool, reduce: Any, divisor: Fraction) -> SecretArray:
     result = _reduced(x, axis, keepdims, reduce, divisor)
-    return pending(result._session, result._node, result._divisor)
+    return pending(result.device, result.undivided, result.divisor)
 
 
 @array_function
 def sum(x: SecretArray, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> SecretArray:
     """The sum over axes; bools are counted. Nothing is sent, or one word a result where x is a fresh product."""
-    result = _reduced(x, axis, keepdims, build.total, x._divisor)
+    result = _reduced(x, axis, keepdims, build.total, x.divisor)
     return result if dtype is None else as_type(result, dtype)
 
 
@@ -60,7 +60,7 @@ def mean(x: SecretArray, /, *, axis: Axis = None, keepdims: bool = False) -> Sec
     count = math.prod(x.shape[at] for at in movement.normal_axes(axis, x.ndim))
     if not count:
         raise ValueError("the mean of no elements")
-    return _averaged(x, axis, keepdims, build.total, x._divisor * count)
+    return _averaged(x, axis, keepdims, build.total, x.divisor * count)
 
 
 @array_function
@@ -84,7 +84,7 @@ def var(x: SecretArray, /, *, axis: Axis = None, correction: float = 0.0, keepdi
                 raise
             return _spread(settle(a), axes)
 
-    return _averaged(x, axis, keepdims, reduce, x._divisor**2 * count * (count - Fraction(correction)))
+    return _averaged(x, axis, keepdims, reduce, x.divisor**2 * count * (count - Fraction(correction)))
 
 
 def _spread(a: Recorded, axes: tuple[int, ...]) -> Recorded:
@@ -120,11 +120,11 @@ def cumulative_sum(
             raise ValueError("cumulative_sum needs an axis for arrays of other than one dimension")
         axis = 0
     place = movement.normal_axis(axis, x.ndim)
-    result = x._again(SecretArray._new(x._session, build.running_total(x._node, place), x._divisor))
+    result = x._again(x.like(build.running_total(x.undivided, place), x.divisor))
     if include_initial:
         shape = (*x.shape[:place], 1, *x.shape[place + 1 :])
-        zeros = build.broadcast_to(elementwise.zeros_of(result._node), shape)
-        zero = SecretArray._new(x._session, zeros, x._divisor)
+        zeros = build.broadcast_to(elementwise.zeros_of(result.undivided), shape)
+        zero = x.like(zeros, x.divisor)
         result = concat([zero, result], axis=place)
     return result if dtype is None else as_type(result, dtype)
 
@@ -141,7 +141,7 @@ def prod(x: SecretArray, /, *, axis: Axis = None, dtype: Any = None, keepdims: b
             return build.shared_integers(none, 1 << frac, frac)
         return tournament(a, axes, lambda front, back: settle(build.multiply(front, back)))
 
-    result = _reduced(x, axis, keepdims, reduce, ONE if x._divisor == 1 else Fraction(0))
+    result = _reduced(x, axis, keepdims, reduce, ONE if x.divisor == 1 else Fraction(0))
     return result if dtype is None else as_type(result, dtype)
 
 
@@ -166,7 +166,7 @@ def ptp(x: SecretArray, /, axis: Axis = None, *, keepdims: bool = False) -> Secr
 def _extreme(x: SecretArray, axis: Axis, keepdims: bool, *, greatest: bool) -> SecretArray:
     numbers, there = x._ranked()
     # what is still to be divided by a negative number is ordered the other way round
-    greatest = greatest == (numbers._divisor > 0)
+    greatest = greatest == (numbers.divisor > 0)
     choose = logic.maximum if greatest else logic.minimum
 
     def reduce(a: Recorded, axes: tuple[int, ...]) -> Recorded:
@@ -175,10 +175,10 @@ def _extreme(x: SecretArray, axis: Axis, keepdims: bool, *, greatest: bool) -> S
         return tournament(settle(build.number(a)), axes, choose)
 
     if there is None:
-        return x._elements(_reduced(numbers, axis, keepdims, reduce, numbers._divisor))
+        return x._elements(_reduced(numbers, axis, keepdims, reduce, numbers.divisor))
     node = numbers_of(numbers)
-    whole = filled(node, there._node, node.type.lo if greatest else node.type.hi)
-    found = _reduced(SecretArray._new(x._session, whole, numbers._divisor), axis, keepdims, reduce, numbers._divisor)
+    whole = filled(node, there.node, node.type.lo if greatest else node.type.hi)
+    found = _reduced(x.like(whole, numbers.divisor), axis, keepdims, reduce, numbers.divisor)
     return x._elements(found, any(there, axis=axis, keepdims=keepdims))
 
 
@@ -224,10 +224,10 @@ def argmax(x: SecretArray, /, *, axis: int | None = None, keepdims: bool = False
 
 def _position(x: SecretArray, axis: int | None, keepdims: bool, *, greatest: bool) -> SecretArray:
     numbers, there = x._ranked()
-    smallest = greatest == (numbers._divisor < 0)
+    smallest = greatest == (numbers.divisor < 0)
     node = numbers_of(numbers)
     if there is not None:
-        node = filled(node, there._node, beyond(node, above=smallest))
+        node = filled(node, there.node, beyond(node, above=smallest))
 
     def reduce(a: Recorded, axes: tuple[int, ...]) -> Recorded:
         lines, shape = _lines(a, axes)
@@ -239,7 +239,7 @@ def _position(x: SecretArray, axis: int | None, keepdims: bool, *, greatest: boo
 
     if isinstance(axis, tuple | list):
         raise TypeError("argmin and argmax take one axis")
-    return _reduced(SecretArray._new(x._session, node), axis, keepdims, reduce, ONE)
+    return _reduced(x.like(node), axis, keepdims, reduce, ONE)
 
 
 def carried(lines: Recorded, rows: Operand, *, smallest: bool) -> tuple[Recorded, Recorded]:

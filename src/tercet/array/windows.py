@@ -50,7 +50,7 @@ class _Windows:
         if not isinstance(x, SecretArray):
             ends = np.full((*x.shape[:2], 1), x.min() if least and x.size else 0, x.dtype)
             return np.concatenate([x.reshape(shape), ends], axis=2)[:, :, places]
-        forward = x._divisor > 0
+        forward = x.divisor > 0
 
         def move(node: Recorded) -> Recorded:
             flat = movement.reshape(build.number(node), shape)

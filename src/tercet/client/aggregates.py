@@ -117,7 +117,7 @@ class Group:
         for condition in conditions:
             met = self._about.of(condition.rows if self._mask is None else self._mask & condition.rows)
             what = What.ROWS if condition.rest else What.COUNTED if condition.counted else What.CUT
-            family = condition.family if condition.family is not None else (what.value, met._node.serial)
+            family = condition.family if condition.family is not None else (what.value, met.undivided.serial)
             guards.append(Guard(statistics.sum(met), condition.or_none, what, met, self._base, family))
         return Group(self._about, self._mask, tuple(guards), self._part_of)
 
@@ -304,7 +304,7 @@ class Sheet:
             guards.update((guard.key, guard) for guard in one)
         if not guards:
             return None
-        counts = {guard.count._node.serial: guard.count for guard in guards.values()}
+        counts = {guard.count.undivided.serial: guard.count for guard in guards.values()}
         places = {serial: place for place, serial in enumerate(counts)}
         stacked = manipulation.stack(list(counts.values()))
         enough, none = stacked >= self.cohort, stacked == 0
@@ -314,7 +314,7 @@ class Sheet:
         }
         for family in self._families:
             for count, shown in shown_groups(family, self.cohort, self._whole):
-                key = count._node.serial, False, What.ROWS.value
+                key = count.undivided.serial, False, What.ROWS.value
                 if key in holds:
                     holds[key] = holds[key] & shown
         fine = allowed_conditions(
@@ -365,7 +365,7 @@ class Sheet:
 
 def _place_of(array: SecretArray, guards: Guards) -> tuple[tuple[int, Fraction], Keys]:
     """Equal for arrays of the same value under the same guards, so that it is revealed once."""
-    return (array._node.serial, array._divisor), frozenset(guard.key for guard in guards)
+    return (array.undivided.serial, array.divisor), frozenset(guard.key for guard in guards)
 
 
 def combinations(columns: Sequence[Column], what: str, *, missing: bool) -> Iterator[dict[str, Any]]:

@@ -280,7 +280,7 @@ class Guard:
     @property
     def key(self) -> tuple[int, bool, str]:
         """Equal for guards that demand the same."""
-        return self.count._node.serial, self.or_none, self.what.value
+        return self.count.undivided.serial, self.or_none, self.what.value
 
 
 Guards: TypeAlias = tuple[Guard, ...]
@@ -295,7 +295,7 @@ class Base:
     @property
     def key(self) -> int:
         """Equal for the same group."""
-        return self.size._node.serial if isinstance(self.size, SecretArray) else -1
+        return self.size.undivided.serial if isinstance(self.size, SecretArray) else -1
 
 
 @dataclass(frozen=True)
@@ -367,6 +367,6 @@ def _is_of_all(guards: Guards, group: int) -> bool:
     """Whether a number with these guards rests on all rows of a group, or on those that meet no condition."""
     if not guards:
         return group == -1
-    here = [guard for guard in guards if group == (guard.count._node.serial if guard.of is None else guard.of.key)]
+    here = [guard for guard in guards if group == (guard.count.undivided.serial if guard.of is None else guard.of.key)]
     left = any(guard.what is What.ROWS and guard.of is not None for guard in here)
     return left or (bool(here) and all(guard.what is not What.CUT for guard in here))

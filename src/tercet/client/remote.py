@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from tercet.array.core import SecretArray
+from tercet.array.core import SecretArray, secret_array
 from tercet.array.dtypes import decoded
 from tercet.array.results import keep
 from tercet.client import asking, orders
@@ -204,14 +204,14 @@ class RemoteSession(BaseSession):
         handle = column_handle(self.nodes.federation.id, info.name, column, validity=validity)
         with self._lock:
             self._columns[handle, t] = _Column(info.name, info.version, info.manifest, column, validity)
-            return SecretArray._new(self, self.graph.input(handle, t))
+            return secret_array(self, self.graph.input(handle, t))
 
     # -- models
 
     def keep(self, name: str, arrays: Mapping[str, SecretArray], model: Mapping[str, Any]) -> dict[str, SecretArray]:
         """See `BaseSession.keep`; the nodes keep it until it is deleted."""
         names = {kept_handle(self.nodes.federation.id, f"{name}/{key}"): f"{name}/{key}" for key in arrays}
-        description = {**model, "divisors": {key: str(array._divisor) for key, array in arrays.items()}}
+        description = {**model, "divisors": {key: str(array.divisor) for key, array in arrays.items()}}
         with self._lock:
             self._saving = names, description
             try:
@@ -234,7 +234,7 @@ class RemoteSession(BaseSession):
         for array in info.arrays:
             key = array.name.rpartition("/")[2]
             handle, t = bytes.fromhex(array.handle), read_type(base64.b64decode(array.label))
-            arrays[key] = SecretArray._new(self, self._named(handle, t, f"{name}/{key}"), _divisor(divisors, key))
+            arrays[key] = secret_array(self, self._named(handle, t, f"{name}/{key}"), _divisor(divisors, key))
         return self._rebuilt(description, arrays)
 
     def kept(self) -> list[KeptInfo]:

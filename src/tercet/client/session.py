@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.array.core import SecretArray
+from tercet.array.core import SecretArray, secret_array
 from tercet.array.results import keep
 from tercet.client.base import COIN, STATED, BaseSession, record_of, revealed_types
 from tercet.client.encode import decode_words, encode_array
@@ -244,7 +244,7 @@ class Session(BaseSession):
     def share(self, values: Any, bounds: tuple[Any, Any] | None = None, frac_bits: int | None = None) -> SecretArray:
         """Check, encode and split an array, and send each party its part; see `encode_array` for what is accepted."""
         encoded = encode_array(values, bounds, frac_bits)
-        return SecretArray._new(self, self._stored(self._put(encoded.words, encoded.type), encoded.type))
+        return secret_array(self, self._stored(self._put(encoded.words, encoded.type), encoded.type))
 
     def keep(self, name: str, arrays: Mapping[str, SecretArray], model: Mapping[str, Any]) -> dict[str, SecretArray]:
         """See `BaseSession.keep`; the name is this session's, and ends with it."""

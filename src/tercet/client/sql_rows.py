@@ -62,7 +62,7 @@ class RowExpressions:
         """Note a bool that is used as a number: the rows where it is true, and those (or none) where it is false."""
         true, false = met(truth), met(negation(truth))
         assert isinstance(true, SecretArray)
-        family = "truth", true._node.serial
+        family = "truth", true.node.serial
         self._note(true, family=family)
         self._note(false, or_none=True, family=family, rest=split(truth)[1] is None)
 
@@ -71,7 +71,7 @@ class RowExpressions:
         if not isinstance(b, SecretArray):
             return
         there, missing = split(a)[1] if isinstance(a, SecretArray) else None, split(b)[1]
-        if missing is not None and (there is None or there._node is not missing._node):
+        if missing is not None and (there is None or there.node is not missing.node):
             self._note(~missing if there is None else there & ~missing, or_none=True)
 
     def condition(self, tree: exp.Expression) -> SecretArray | bool:
@@ -302,7 +302,7 @@ class RowExpressions:
         `column`: the column of categories that tells the branches apart, so that no row is in two of them. `rest`:
         whether the rows of ELSE count for something.
         """
-        secret = tuple(one._node.serial for one in conditions if isinstance(one, SecretArray))
+        secret = tuple(one.undivided.serial for one in conditions if isinstance(one, SecretArray))
         family = column if column is not None else ("case", secret)
         before: SecretArray | bool = False
         for condition in conditions:
