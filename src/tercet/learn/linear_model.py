@@ -8,26 +8,15 @@ from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.errors import InputError, PlanError
 from tercet.learn.model import SecretModel
-from tercet.learn.reasons import SCHUR
-from tercet.plan.table.reasons import CAUCHY_SCHWARZ
+from tercet.learn.solve import RING_BITS, WORKING_BITS, Normalised, array_namespace, diagonal, scaled, solve
 
-WORKING_BITS = 48
-TOLERANCE_BITS = 24
-ROOT_BITS = TOLERANCE_BITS // 2
 COEF_FRAC_BITS = 80
 LEAST_FRAC_BITS = 40
 COARSE_BITS = 28
-RING_BITS = 124
 EXTRAPOLATED = 1000
 """Predictions lie within so many widths of y's bounds."""
 WORST = 1024
 SCORE_FRAC_BITS = 30
-
-
-def array_namespace(*arrays: Any) -> Any:
-    """The namespace of the first secret array; NumPy if there is none."""
-    secret = next((x for x in arrays if isinstance(x, SecretArray)), arrays[0])
-    return secret.__array_namespace__()
 
 
 class LinearRegression(SecretModel):
@@ -104,13 +93,12 @@ class LinearRegression(SecretModel):
             sums, last = xp.sum(x, axis=0), xp.sum(target)
             moments = moments * n - xp.expand_dims(sums, axis=1) * xp.expand_dims(sums, axis=0)
             mixed, variance = mixed * n - sums * last, variance * n - last * last
-        columns = _Normalised(xp.stack([moments[i, i] for i in range(d)]))
-        outcome = _Normalised(variance)
+        columns, outcome = Normalised(diagonal(xp, moments)), Normalised(variance)
         across, down = xp.expand_dims(columns.factor, axis=0), xp.expand_dims(columns.factor, axis=1)
-        within = _scaled(moments, down, across, columns.bits)
-        beside = _scaled(mixed, columns.factor, outcome.factor, (columns.bits + outcome.bits) // 2)
-        scaled = xp.concat([within, xp.expand_dims(beside, axis=1)], axis=1)
-        solution, aliased = _solve(xp, scaled, d)
+        within = scaled(moments, down, across, columns.bits)
+        beside = scaled(mixed, columns.factor, outcome.factor, (columns.bits + outcome.bits) // 2)
+        solved = solve(xp, xp.concat([within, xp.expand_dims(beside, axis=1)], axis=1), d)
+        solution, aliased = solved.solution[:, 0], solved.aliased
         parts = []
         for first, last_of, frac in _runs(fracs):
             one = columns.cut(first, last_of)
@@ -189,61 +177,8 @@ def _held(value_bits: int, finer: int, n: int, d: int) -> tuple[int, int]:
     return min(RING_BITS - 1 - frac_bits, room), frac_bits
 
 
-class _Normalised:
-    """Secret powers of two that bring variances into [1/4, 1)."""
-
-    def __init__(self, variances: Any) -> None:
-        self.bits = numeric.top_bits(variances)
-        """Variances lie below 2^bits; even."""
-        self.factor, self.complement = numeric.half_normaliser(variances, self.bits)
-
-    def cut(self, first: int, end: int) -> _Normalised:
-        """Those of some of the columns."""
-        part = object.__new__(_Normalised)
-        part.bits, part.factor, part.complement = self.bits, self.factor[first:end], self.complement[first:end]
-        return part
-
-
-def _scaled(moments: Any, left: Any, right: Any, bits: int) -> Any:
-    """left * moments * right / 2^bits: at most 1 in magnitude, as variances so scaled are."""
-    top = 1 << bits
-    once = numeric.product_within(moments, left, -top, top, CAUCHY_SCHWARZ)
-    both = numeric.product_within(once, right, -top, top, CAUCHY_SCHWARZ)
-    return numeric.at_precision(numeric.times_power(both, -bits, WORKING_BITS), WORKING_BITS)
-
-
-def _solve(xp: Any, matrix: Any, d: int) -> tuple[Any, Any]:
-    """The solution of S_xx z = S_xy by LDL' (elimination from the left, without pivoting), and the aliased columns.
-
-    `matrix` is (d, d + 1), S_xy its last column.
-    """
-    one = 1 << WORKING_BITS
-    root = one << ROOT_BITS
-    least = one >> TOLERANCE_BITS
-    rest = matrix
-    columns, aliased = [], []
-    for _ in range(d):
-        pivot, row = rest[0, 0], rest[0, 1:]
-        small = pivot < 2.0**-TOLERANCE_BITS
-        inverse = numeric.reciprocal(pivot, least, WORKING_BITS)
-        inverse = xp.where(small, 0.0, inverse)
-        column = numeric.bounded(numeric.at_precision(row * inverse, WORKING_BITS), -root, root, SCHUR)
-        below = numeric.at_precision(xp.expand_dims(column[:-1], axis=1) * xp.expand_dims(row, axis=0), WORKING_BITS)
-        rest = numeric.bounded(rest[1:, 1:] - below, -one, one, SCHUR) if below.shape[0] else rest
-        columns.append(column)
-        aliased.append(small)
-    solution: list[Any] = []
-    for j in reversed(range(d)):
-        value = columns[j][-1]
-        if solution:
-            later = xp.stack(solution[::-1])
-            value = value - numeric.at_precision(xp.sum(columns[j][:-1] * later), WORKING_BITS)
-        solution.append(numeric.bounded(value, -root, root, CAUCHY_SCHWARZ))
-    return xp.stack(solution[::-1]), xp.stack(aliased)
-
-
 def _unscale(
-    solution: Any, columns: _Normalised, outcome: _Normalised, finer: int, frac_bits: int, coef_bits: int
+    solution: Any, columns: Normalised, outcome: Normalised, finer: int, frac_bits: int, coef_bits: int
 ) -> tuple[Any, Any]:
     """z_j v_j / v_y: the coefficients of the unscaled columns, and which of them are capped at 2^coef_bits.
 

@@ -1,0 +1,153 @@
+"""Symmetric systems of a few columns, solved under sharing: scaled by secret powers of two, then LDL' at 48 bits.
+
+What least squares, Newton's steps and covariances of estimates stand on. Nothing is revealed; the same code runs on
+NumPy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tercet.array import numeric
+from tercet.array.core import SecretArray
+from tercet.learn.reasons import INVERSE, SCHUR
+from tercet.plan.table.reasons import CAUCHY_SCHWARZ
+
+WORKING_BITS = 48
+"""Fractional bits of scaled moments, factors and solutions."""
+TOLERANCE_BITS = 24
+"""A column of whose scaled variance less than 2^-24 is left after the columns before it is aliased."""
+ROOT_BITS = TOLERANCE_BITS // 2
+"""Solutions of scaled systems, and factors, lie below 2^12."""
+ROOT_FRAC_BITS = 44
+"""Fractional bits of an inverse: roots have no more."""
+RING_BITS = 124
+
+
+def array_namespace(*arrays: Any) -> Any:
+    """The namespace of the first secret array; NumPy if there is none."""
+    secret = next((x for x in arrays if isinstance(x, SecretArray)), arrays[0])
+    return secret.__array_namespace__()
+
+
+class Normalised:
+    """Secret powers of two that bring variances (or sums of squares) into [1/4, 1).
+
+    `variances`: integers, not negative; `bits`, even: they lie below 2^bits. `factor` v has v^2 variance in
+    [2^(bits - 2), 2^bits), and `complement` u has u v = 2^(bits / 2).
+    """
+
+    def __init__(self, variances: Any) -> None:
+        self.bits = numeric.top_bits(variances)
+        self.factor, self.complement = numeric.half_normaliser(variances, self.bits)
+
+    def cut(self, first: int, end: int) -> Normalised:
+        """Those of some of the columns."""
+        part = object.__new__(Normalised)
+        part.bits, part.factor, part.complement = self.bits, self.factor[first:end], self.complement[first:end]
+        return part
+
+
+def diagonal(xp: Any, matrix: Any) -> Any:
+    """The diagonal of a square matrix."""
+    return xp.stack([matrix[place, place] for place in range(matrix.shape[0])])
+
+
+def scaled(moments: Any, left: Any, right: Any, bits: int) -> Any:
+    """left * moments * right / 2^bits at 48 fractional bits, of integers: at most 1 in magnitude, by Cauchy-Schwarz."""
+    top = 1 << bits
+    once = numeric.product_within(moments, left, -top, top, CAUCHY_SCHWARZ)
+    both = numeric.product_within(once, right, -top, top, CAUCHY_SCHWARZ)
+    return numeric.at_precision(numeric.times_power(both, -bits, WORKING_BITS), WORKING_BITS)
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """What `solve` finds of S = `matrix[:d, :d]` and B = `matrix[:d, d:]`."""
+
+    solution: Any
+    """(d, k): S^-1 B, 0 in aliased rows."""
+    aliased: Any
+    """(d,) bool: columns of which too little is left after those before them."""
+    rest: Any
+    """(m - d, k): the Schur complement of S in further rows of the matrix; None if it has none."""
+    inverse: Any
+    """(d, d): S^-1 at 44 fractional bits, 0 in aliased rows and columns; None unless asked for."""
+
+
+def solve(xp: Any, matrix: Any, d: int, *, inverse: bool = False) -> Solved:
+    """Solve S z = B by LDL' (elimination from the left, no pivoting), where S is `matrix[:d, :d]`, B what is right.
+
+    `matrix`: (m, d + k), m >= d, at 48 fractional bits, symmetric in its first d columns; S is positive semidefinite,
+    with a diagonal in [1/4, 1), and columns of B are such that the Schur complements of S lie in [-1, 1], as scaled
+    covariances with other variables do. Rows beyond d are eliminated, too, and give `rest`: with the variables of B as
+    rows, it is their covariance that the columns of S leave.
+
+    About 40 rounds a column, of which a reciprocal takes 30; 12 more for an inverse. Error: a few 2^-48 times the
+    condition number of S. A column of whose diagonal less than 2^-24 is left is aliased: it counts as not there.
+    """
+    one = 1 << WORKING_BITS
+    root = one << ROOT_BITS
+    rest, unit = matrix, None
+    if inverse:
+        unit = _identity(xp, matrix, d)
+    columns, aliased, inverses, units = [], [], [], []
+    for place in range(d):
+        pivot, row = rest[0, 0], rest[0, 1:]
+        small = pivot < 2.0**-TOLERANCE_BITS
+        reciprocal = numeric.reciprocal(pivot, one >> TOLERANCE_BITS, WORKING_BITS)
+        reciprocal = xp.where(small, 0.0, reciprocal)
+        column = numeric.bounded(numeric.at_precision(row * reciprocal, WORKING_BITS), -root, root, SCHUR)
+        below = rest.shape[0] - 1
+        if below:
+            factors = xp.expand_dims(rest[1:, 0], axis=1)  # as the row, where the matrix is symmetric
+            taken = numeric.at_precision(factors * xp.expand_dims(column, axis=0), WORKING_BITS)
+            rest = numeric.bounded(rest[1:, 1:] - taken, -one, one, SCHUR)
+        else:
+            rest = None
+        if unit is not None:
+            units.append(unit[0])
+            left = d - 1 - place
+            if left:
+                taken = xp.expand_dims(column[:left], axis=1) * xp.expand_dims(unit[0], axis=0)
+                unit = numeric.bounded(unit[1:] - numeric.at_precision(taken, WORKING_BITS), -root, root, INVERSE)
+        columns.append(column)
+        aliased.append(small)
+        inverses.append(reciprocal)
+    found = _substituted(xp, columns, d)
+    inverted = _inverted(xp, units, inverses) if inverse else None
+    return Solved(found, xp.stack(aliased), rest, inverted)
+
+
+def _substituted(xp: Any, columns: list[Any], d: int) -> Any:
+    """z from below: z_j is column j's own, less the later ones weighed by the rest of the column."""
+    root = 1 << WORKING_BITS + ROOT_BITS
+    later: Any = None
+    for j in reversed(range(d)):
+        count = d - 1 - j
+        value = columns[j][count:]
+        if later is not None:
+            weighed = xp.matmul(xp.expand_dims(columns[j][:count], axis=0), later)[0]
+            value = value - numeric.at_precision(weighed, WORKING_BITS)
+        value = xp.expand_dims(numeric.bounded(value, -root, root, CAUCHY_SCHWARZ), axis=0)
+        later = value if later is None else xp.concat([value, later], axis=0)
+    return later
+
+
+def _identity(xp: Any, like: Any, d: int) -> Any:
+    """The identity at the scale of working."""
+    eye = xp.eye(d)
+    return numeric.at_precision(like[:d, :d] * 0 + eye, WORKING_BITS) if isinstance(like, SecretArray) else eye
+
+
+def _inverted(xp: Any, units: list[Any], inverses: list[Any]) -> Any:
+    """G'G, where the rows of G are those of L^-1 divided by the roots of the pivots."""
+    root = 1 << ROOT_FRAC_BITS + ROOT_BITS
+    weights = numeric.at_precision(xp.stack(inverses), ROOT_FRAC_BITS)
+    weights = numeric.bounded(xp.sqrt(weights), 0, root, INVERSE)
+    rows = numeric.at_precision(xp.stack(units) * xp.expand_dims(weights, axis=1), ROOT_FRAC_BITS)
+    rows = numeric.bounded(rows, -root, root, INVERSE)
+    found = numeric.at_precision(xp.matmul(xp.matrix_transpose(rows), rows), ROOT_FRAC_BITS)
+    most = 1 << ROOT_FRAC_BITS + TOLERANCE_BITS
+    return numeric.bounded(found, -most, most, INVERSE)
