@@ -7,6 +7,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
@@ -21,7 +22,7 @@ MADE = "<!-- made by docs/generate_reference.py; do not edit -->"
 def python_page() -> str:
     """Everything that `import tercet` gives, with its docstring."""
     import tercet
-    from tercet import linalg, linear_model, nn, special, stats
+    from tercet import linalg, nn, special, stats
 
     lines = ["# Python reference", "", MADE, "", "What `import tercet as tc` gives.", ""]
     public = {name: getattr(tercet, name) for name in tercet.__all__ if not name.startswith("_")}
@@ -44,9 +45,12 @@ def python_page() -> str:
     lines += ["## Ranks and modes", "", "`tercet.stats`, in the manner of SciPy.", ""]
     for name in stats.__all__:
         lines += entry(f"tc.stats.{name}", getattr(stats, name), "###")
-    lines += ["## Models", "", "`tercet.linear_model`, in the manner of scikit-learn.", ""]
-    for name in linear_model.__all__:
-        lines += class_entry(name, getattr(linear_model, name))
+    for place in sorted(set(tercet._MODULES) - {"array", "linalg", "nn", "special", "stats"}):
+        module = import_module(f"tercet.{place}")
+        lines += [f"## `tercet.{place}`", "", text(module.__doc__ or ""), ""]
+        for name in module.__all__:
+            each = getattr(module, name)
+            lines += class_entry(name, each) if inspect.isclass(each) else entry(name, each, "###")
     lines += ["## Classes", ""]
     for name, each in sorted(classes.items()):
         lines += class_entry(f"tc.{name}", each)
@@ -74,7 +78,9 @@ def vars_of(each: type) -> dict[str, Any]:
     """The public members that a class and its bases in this package define."""
     found: dict[str, Any] = {}
     for base in reversed(each.__mro__):
-        if base.__module__.startswith("tercet"):
+        # what all models have stands once, at tercet.models
+        common = base.__module__ in ("tercet.learn.model", "tercet.learn.kinds") and base is not each
+        if base.__module__.startswith("tercet") and not common:
             found.update({name: member for name, member in vars(base).items() if not name.startswith("_")})
     return found
 

@@ -35,10 +35,30 @@ FLOORS = (
 FACADES = {
     "": "client",
     "linalg": "array",
-    "linear_model": "learn",
+    "models": "learn",
     "nn": "array",
     "special": "array",
     "stats": "array",
+    # in scikit-learn's names
+    "calibration": "learn",
+    "cluster": "learn",
+    "compose": "learn",
+    "decomposition": "learn",
+    "discriminant_analysis": "learn",
+    "ensemble": "learn",
+    "feature_selection": "learn",
+    "impute": "learn",
+    "isotonic": "learn",
+    "linear_model": "learn",
+    "metrics": "learn",
+    "mixture": "learn",
+    "model_selection": "learn",
+    "naive_bayes": "learn",
+    "neighbors": "learn",
+    "pipeline": "learn",
+    "preprocessing": "learn",
+    "svm": "learn",
+    "tree": "learn",
 }
 """Modules that only pass names on to users, each with the highest floor that it may import."""
 

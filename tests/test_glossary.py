@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
+import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sklearn
 import typer.main
 
 import tercet
 from source_files import modules
-from tercet import linalg, linear_model, nn, special, stats
+from tercet import linalg, nn, special, stats
 from tercet.cli.app import app
 
 ROOT = Path(__file__).parent.parent
@@ -53,10 +55,10 @@ def commands(command: Any) -> Iterator[str]:
 
 
 def public_names() -> list[str]:
-    names = [name for name in tercet.__all__ if not name.startswith("_")]
+    theirs = {module.name for module in pkgutil.iter_modules(sklearn.__path__)}  # names that scikit-learn has chosen
+    names = [name for name in tercet.__all__ if not name.startswith("_") and name not in theirs]
     return [
         *names,
-        *linear_model.__all__,
         *special.__all__,
         *nn.__all__,
         *linalg.__all__,

@@ -36,6 +36,14 @@ def test_the_first_program_of_a_page(page: str) -> None:
     assert float(run(code).splitlines()[0]) == pytest.approx(mean, abs=1e-6)
 
 
+def test_the_model_of_ones_own() -> None:
+    """The guide's model gives under sharing what it gives on NumPy arrays."""
+    code, *_ = blocks("docs/guides/models.md")
+    predicted, score = run(code).splitlines()
+    assert predicted == "[36. 50. 36. 50.] [36. 50. 36. 50.]"
+    assert [float(one) for one in score.split()] == pytest.approx([1 - 68.5 / 264.5] * 2, abs=1e-6)
+
+
 def test_every_page_is_in_the_navigation() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").splitlines()
     pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}

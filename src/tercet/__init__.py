@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tercet import array, linalg, linear_model, nn, special, stats
+    from tercet import array, linalg, linear_model, models, nn, special, stats
     from tercet.array import (
         Permutation,
         SecretArray,
@@ -134,6 +134,7 @@ __all__ = [
     "logaddexp2",
     "loop",
     "masked_invalid",
+    "models",
     "nn",
     "persist",
     "pow",
@@ -181,7 +182,15 @@ _PLACES = {
     "connect": "tercet.client.connect",
     "load": "tercet.client.base",
 }
-_MODULES = ("array", "linalg", "linear_model", "nn", "special", "stats")
+_MODULES = (
+    "array",
+    "linalg",
+    "linear_model",
+    "models",
+    "nn",
+    "special",
+    "stats",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,8 @@ from plan_trio import TrioSession
 from tercet.array.decimals import DecimalArray
 from tercet.client.infer import infer
 from tercet.errors import InputError
-from tercet.learn.linear_model import WORST, LinearRegression
+from tercet.learn.linear_model import LinearRegression
+from tercet.learn.scores import WORST
 
 SETS = ["wine", "breast_cancer", "diabetes", "iris", "homes"]
 

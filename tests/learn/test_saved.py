@@ -9,7 +9,7 @@ import pytest
 
 import tercet as tc
 from tercet.errors import InputError
-from tercet.learn.model import rebuild
+from tercet.learn.registry import rebuild
 from tercet.linear_model import LinearRegression
 
 DRAW = np.random.default_rng(5)
@@ -49,9 +49,9 @@ def test_what_is_not_saved() -> None:
 
 GOOD: dict[str, Any] = {
     "class": "LinearRegression",
-    "format": 1,
+    "format": 2,
     "parameters": {"fit_intercept": True},
-    "public": {"coef_": 1, "intercept_": 2, "aliased_": 3, "capped_": 5, "coef_bits_": 4, "reach_": [0, 1, 32]},
+    "attributes": {"coef_": 1, "intercept_": 2, "aliased_": 3, "capped_": 5, "coef_bits_": 4, "reach_": [0, 1, 32]},
 }
 
 
@@ -60,16 +60,23 @@ GOOD: dict[str, Any] = {
     [
         {"class": "Unknown"},
         {"class": "object"},
-        {"format": 2},
+        {"class": "SecretArray"},
+        {"class": "os.system"},
+        {"format": 1},
         {"parameters": None},
         {"parameters": {}},
         {"parameters": {"fit_intercept": True, "more": 1}},
-        {"public": {"coef_": 1}},
-        {"public": {**GOOD["public"], "fit": 1}},
+        {"attributes": {"coef_": 1}},
+        {"attributes": {**GOOD["attributes"], "fit": 1}},
+        {"attributes": {**GOOD["attributes"], "coef_": {"secret": "another"}}},
+        {"attributes": {**GOOD["attributes"], "coef_": {"array": ["x"], "dtype": "O"}}},
+        {"attributes": {**GOOD["attributes"], "coef_": {"model": {"class": "object"}}}},
+        {"attributes": {**GOOD["attributes"], "coef_": {"call": "f"}}},
+        {"attributes": {**GOOD["attributes"], "coef_": {}}},
     ],
 )
 def test_broken_descriptions(change: dict[str, Any]) -> None:
     """What nodes give back is not trusted to be a model: only attributes of a known class are set."""
-    assert isinstance(rebuild(GOOD, {}, (LinearRegression,)), LinearRegression)
+    assert isinstance(rebuild(GOOD, {}), LinearRegression)
     with pytest.raises(InputError):
-        rebuild({**GOOD, **change}, {}, (LinearRegression,))
+        rebuild({**GOOD, **change}, {})

@@ -7,19 +7,18 @@ from typing import Any
 from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.errors import InputError, PlanError
-from tercet.learn.model import SecretModel
-from tercet.learn.solve import RING_BITS, WORKING_BITS, Normalised, array_namespace, diagonal, scaled, solve
+from tercet.learn.inputs import array_namespace
+from tercet.learn.kinds import RegressorModel
+from tercet.learn.solve import RING_BITS, WORKING_BITS, Normalised, diagonal, scaled, solve
 
 COEF_FRAC_BITS = 80
 LEAST_FRAC_BITS = 40
 COARSE_BITS = 28
 EXTRAPOLATED = 1000
 """Predictions lie within so many widths of y's bounds."""
-WORST = 1024
-SCORE_FRAC_BITS = 30
 
 
-class LinearRegression(SecretModel):
+class LinearRegression(RegressorModel):
     """Ordinary least squares, in scikit-learn's manner, on secret or on NumPy arrays.
 
     `fit(X, y)`: X (n, d), y (n,), secret integers or fixed-point numbers; nothing is revealed. Sums of products are
@@ -44,7 +43,6 @@ class LinearRegression(SecretModel):
     for 128 bits.
     """
 
-    parameters = ("fit_intercept",)
     fitted = ("coef_", "intercept_", "aliased_", "capped_", "coef_bits_", "reach_")
 
     def __init__(self, *, fit_intercept: bool = True) -> None:
@@ -132,24 +130,6 @@ class LinearRegression(SecretModel):
         found = weighed * factor + total * whole
         least, most = sorted((lo * number, hi * number))
         return numeric.held(found, least, most, frac_bits) / number
-
-    def score(self, X: Any, y: Any) -> Any:
-        """The coefficient of determination R2 = 1 - SSE / SST of predictions for X, under sharing.
-
-        R2 has no lower end; here it is a secret number in [-1023, 1] with 30 fractional bits, capped below. It is
-        1 if all values of y are equal. Error: 2^-28 beside that of the predictions. Rounds: those of `predict` and
-        about 60. Bytes: those of `predict`, and some that do not grow with the rows. Raises InputError before `fit`, or
-        if the shapes do not fit.
-        """
-        xp = array_namespace(X, y, getattr(self, "coef_", X))
-        if len(y.shape) != 1 or X.shape[0] != y.shape[0]:
-            raise InputError(f"X has shape {X.shape} and y {y.shape}", hint="pass X (n, d) and y (n,)")
-        n = y.shape[0]
-        residuals = numeric.settled(y - self.predict(X))
-        missed = xp.sum(residuals * residuals) * n
-        total = xp.sum(y)
-        spread = xp.sum(y * y) * n - total * total
-        return 1 - numeric.ratio(missed, spread, WORST, SCORE_FRAC_BITS)
 
 
 def _reach(lo: int, hi: int, n: int) -> list[int]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tercet.array import numeric
 from tercet.array.core import SecretArray
+from tercet.learn.inputs import array_namespace as array_namespace
 from tercet.learn.reasons import INVERSE, SCHUR
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 
@@ -23,12 +24,6 @@ ROOT_BITS = TOLERANCE_BITS // 2
 ROOT_FRAC_BITS = 44
 """Fractional bits of an inverse: roots have no more."""
 RING_BITS = 124
-
-
-def array_namespace(*arrays: Any) -> Any:
-    """The namespace of the first secret array; NumPy if there is none."""
-    secret = next((x for x in arrays if isinstance(x, SecretArray)), arrays[0])
-    return secret.__array_namespace__()
 
 
 class Normalised:

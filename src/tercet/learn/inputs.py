@@ -1,0 +1,189 @@
+"""What models are given: features, targets, weights and classes, checked alike for secret and plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tercet.array.core import SecretArray
+from tercet.array.dtypes import isdtype
+from tercet.array.nullable import NullableArray
+from tercet.array.opaque import OpaqueArray
+from tercet.errors import InputError
+
+MOST_CLASSES: Final = 256
+"""Classes that the bounds of integers give; more are asked for by name."""
+
+
+def array_namespace(*arrays: Any) -> Any:
+    """The namespace of the first secret array; NumPy if there is none."""
+    secret = next((x for x in arrays if isinstance(x, SecretArray)), None)
+    return np if secret is None else secret.__array_namespace__()
+
+
+def is_secret(*arrays: Any) -> bool:
+    """Whether one of the arrays is secret."""
+    return any(isinstance(x, SecretArray) for x in arrays)
+
+
+def plain_or_secret(values: Any, what: str) -> Any:
+    """A secret array of numbers as it is; anything else as a NumPy array of numbers. InputError for missing values."""
+    if isinstance(values, NullableArray):
+        raise InputError(
+            f"some values of {what} are missing",
+            hint="fill them first: tercet.impute.SimpleImputer().fit_transform(X), or x.fillna(value)",
+        )
+    if isinstance(values, SecretArray):
+        return values
+    if hasattr(values, "toarray"):
+        raise InputError(f"{what} is a sparse matrix", hint="pass a dense array: sparse ones are not supported")
+    found = np.asarray(values)
+    if found.dtype == object:
+        found = found.astype(np.float64)
+    if found.dtype.kind == "c":
+        raise ValueError("Complex data not supported: pass real numbers")
+    if found.dtype.kind == "f" and not np.isfinite(found).all():
+        raise ValueError(f"{what} contains NaN or infinity; fill missing values first, as with SimpleImputer")
+    return found
+
+
+def features(X: Any, model: Any = None, *, fitting: bool = False) -> Any:
+    """X as a matrix (n, d) of secret or plain numbers, with as many columns as the model was fitted on.
+
+    `fitting`: sets `n_features_in_`, and `feature_names_in_` where X is a table with names, on the model. Raises
+    InputError for other shapes and for columns with missing values.
+    """
+    names = getattr(X, "columns", None)
+    X = plain_or_secret(X, "X")
+    if X.ndim != 2:
+        raise InputError(f"X has shape {X.shape}", hint="pass X (n, d): Reshape your data, as in x.reshape(-1, 1)")
+    rows, columns = X.shape
+    if not rows or not columns:
+        raise InputError(
+            f"0 feature(s) (shape=({rows}, {columns})) while a minimum of 1 is required."
+            if not columns
+            else f"0 sample(s) (shape=({rows}, {columns})) while a minimum of 1 is required.",
+            hint="pass at least one row and one column",
+        )
+    if isinstance(X, OpaqueArray):
+        raise InputError(f"X is no matrix of numbers: {X._refusal()}")
+    if model is None:
+        return X
+    if fitting:
+        model.n_features_in_ = columns
+        if names is not None and all(isinstance(name, str) for name in names):
+            model.feature_names_in_ = np.asarray(names, dtype=object)
+        elif hasattr(model, "feature_names_in_"):
+            del model.feature_names_in_
+    elif columns != (expected := getattr(model, "n_features_in_", columns)):
+        raise ValueError(
+            f"X has {columns} features, but {type(model).__name__} is expecting {expected} features as input"
+        )
+    return X
+
+
+def target(X: Any, y: Any) -> Any:
+    """y as numbers (n,), as many as X has rows. Raises InputError for other shapes and for missing values."""
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    y = plain_or_secret(y, "y")
+    if y.ndim != 1 or y.shape[0] != X.shape[0]:
+        raise InputError(f"X has shape {X.shape} and y {y.shape}", hint="pass X (n, d) and y (n,)")
+    return y
+
+
+def weights(X: Any, sample_weight: Any) -> Any:
+    """Weights (n,), secret or plain, not negative by their bounds or values. InputError for others."""
+    found = plain_or_secret(sample_weight, "sample_weight")
+    if not found.ndim:
+        found = np.full(X.shape[0], found)
+    if found.shape != (X.shape[0],):
+        raise InputError(f"sample_weight has shape {found.shape}", hint=f"pass one weight a row: ({X.shape[0]},)")
+    least = found.bounds[0] if isinstance(found, SecretArray) else found.min(initial=0)
+    if least < 0:
+        raise InputError("weights are not below 0", hint="share them with bounds=(0, most)")
+    return found
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The public classes of a target, in order, and of each row the place of its class among them."""
+
+    classes: NDArray[Any]
+    codes: Any
+
+    def one_hot(self) -> Any:
+        """(n, k): whether a row is of a class; secret bools of secret codes."""
+        return self.codes[:, None] == np.arange(len(self.classes))
+
+
+def classes_of(y: Any, classes: Any = None) -> Classes:
+    """The classes of a target (n,), which are public, and the codes of its rows, which stay secret.
+
+    Of a secret y: both bools; the declared categories of a column; the integers that its bounds leave, up to 256;
+    or `classes`, which is sorted. A row of a class that is not among them counts as the first one. Of a plain y: its
+    distinct values, or `classes`. Raises InputError for a secret y that has no such public classes.
+    """
+    given = None if classes is None else np.unique(np.asarray(classes))
+    if not isinstance(y, SecretArray):
+        y = np.asarray(y)
+        found = np.unique(y) if given is None else given
+        if not np.isin(y, found).all():
+            raise InputError("y has classes that are not among those given", hint="pass all of them as classes=")
+        return Classes(found, np.searchsorted(found, y))
+    if isinstance(y, NullableArray):
+        raise InputError("some values of y are missing", hint="fill them first, as in y.fillna(value)")
+    if hasattr(type(y), "categories"):  # columns of categories stand on a higher floor
+        column: Any = y
+        categories, places = list(column.categories), column.codes
+        if given is None:
+            return Classes(np.asarray(categories), places)
+        order = [categories.index(one) for one in given.tolist() if one in categories]
+        if len(order) != len(given):
+            raise InputError(f"the categories are {categories}, not {given.tolist()}", hint="pass some of them")
+        return Classes(given, _codes(places, np.asarray(order)))
+    if isinstance(y, OpaqueArray):
+        raise InputError(f"y has no classes: {y._refusal()}")
+    if y.dtype.name == "bool":
+        return Classes(np.array([False, True]), y.astype(np.int64))
+    low, high = y.bounds
+    if given is None:
+        if not isdtype(y.dtype, "integral") or high - low >= MOST_CLASSES:
+            raise InputError(
+                f"the classes of y are public, and {y.dtype} with bounds {y.bounds} does not say which there are",
+                hint=f"share y as integers with tight bounds, as bounds=(0, 1), at most {MOST_CLASSES} of them; or as "
+                "bools or categories; or pass classes=[...]",
+            )
+        given = np.arange(int(low), int(high) + 1)
+    if _consecutive(given) and low >= given[0] and high <= given[-1]:
+        return Classes(given, y - int(given[0]))
+    return Classes(given, _codes(y, given))
+
+
+def _consecutive(values: NDArray[Any]) -> bool:
+    """Whether they are integers, each one more than the one before."""
+    return values.dtype.kind in "iu" and bool((np.diff(values) == 1).all())
+
+
+def _codes(y: SecretArray, values: NDArray[Any]) -> SecretArray:
+    """The place of each element among public values; 0 for what is not among them."""
+    found: SecretArray = ((y[:, None] == values) * np.arange(len(values))).sum(axis=1)
+    return found
+
+
+def labels(codes: Any, classes: NDArray[Any]) -> Any:
+    """The classes that codes stand for, as secret numbers; codes themselves where classes are texts."""
+    classes = np.asarray(classes)
+    if not isinstance(codes, SecretArray):
+        return classes[codes]
+    if classes.dtype.kind not in "biuf":
+        return codes
+    if classes.dtype.kind == "b":
+        found = codes == 1 if len(classes) == 2 else (codes == 0) == classes[0]
+        return found
+    if _consecutive(classes):
+        return codes + int(classes[0])
+    return ((codes[:, None] == np.arange(len(classes))) * classes).sum(axis=1)
