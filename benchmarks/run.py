@@ -1,7 +1,7 @@
 """Prints how fast Tercet is on this machine: `run.py [GROUP] [--quick] [--threads-only] [--peer PYTHON]`.
 
-GROUP is one of `GROUPS`: what the engine is made of (the default), functions, or ordering. Times are medians of
-several runs, with parties and client sharing this machine's cores: `whole` is what the caller waits, from the
+GROUP is one of `GROUPS`: what the engine is made of (the default), functions, ordering, models, or statistics. Times
+are medians of several runs, with parties and client sharing this machine's cores: `whole` is what the caller waits, from the
 expression to the shares or the result; `online` is from the plan's arrival to its end at the slowest party, which is
 what is told of peers that compile apart, and what the targets are about. `--peer` names a Python that can import a
 peer (SecretFlow SPU's simulator), which is then timed in turn with Tercet, so that noise hits both alike. `of peer`
@@ -10,7 +10,7 @@ set. The peer here is one process without TLS, there it was three: for bulk work
 much. Our processes talk TLS over sockets of the machine, as local sessions do; nodes talk TLS over TCP, which costs a
 message 8 us more. Parties of a local session share this machine, so that small arrays are not cut (decision 015).
 
-Groups other than the engine's stand beside 1 M comparisons of the same run, which tells machines apart: `of 1 M <` is
+Functions and ordering stand beside 1 M comparisons of the same run, which tells machines apart: `of 1 M <` is
 our online time as a part of theirs, beside it what the targets make of it. Their largest error is in last bits.
 """
 
@@ -30,11 +30,21 @@ from rich.table import Table
 import tercet as tc
 from functions import FUNCTIONS
 from measuring import PeerTimed, Timed, peer_timed, timed
+from models import MODELS
 from ordering import ORDERING
+from statistical import STATISTICS
 from workloads import WORKLOADS, Workload
 
 WAN = tc.EmulatedLink(0.04, 100e6)
-GROUPS = {"engine": WORKLOADS, "functions": FUNCTIONS, "ordering": ORDERING}
+GROUPS = {
+    "engine": WORKLOADS,
+    "functions": FUNCTIONS,
+    "ordering": ORDERING,
+    "models": MODELS,
+    "statistics": STATISTICS,
+}
+WHOLE = ("models", "statistics")
+"""Groups whose targets are about what the caller waits."""
 YARDSTICK = next(work for work in WORKLOADS if work.name.startswith("comparisons"))
 
 
@@ -76,6 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--peer", default="", help="a Python that can import spu and jax")
     options = parser.parse_args(arguments)
     console = Console(width=170)
+    if options.group in WHOLE:
+        whole(console, options)
+        return 0
     if options.group != "engine":
         beside_comparisons(console, options)
         return 0
@@ -135,6 +148,43 @@ def engine(console: Console, options: argparse.Namespace) -> None:
                 f"{found.peak:.0f}" if found.peak else "",
                 *(against(peer, found, work, elements == work.elements) if processes or options.threads_only else ()),
             )
+
+    each(console, options, show)
+    console.print(table)
+
+
+def whole(console: Console, options: argparse.Namespace) -> None:
+    """Each workload by itself: what the caller waits, cost, memory, and the peer's time as published or measured."""
+    processes = not options.threads_only
+    table = Table(
+        "work",
+        "rows",
+        "whole s",
+        "target",
+        "online s",
+        "bytes a party",
+        "rounds",
+        "peak MB",
+        "peer s",
+        "of peer",
+    )
+
+    def show(work: Workload, elements: int, peer: PeerTimed | None) -> None:
+        found = timed(work, elements, processes)
+        full = elements == work.elements
+        peer_s = peer.seconds if peer is not None else work.peer_s if full else None
+        table.add_row(
+            work.name,
+            f"{elements:,}",
+            f"{found.whole_s:.3f}",
+            f"{work.target_s}" if full and work.target_s is not None else "",
+            f"{found.online_s:.3f}",
+            f"{found.cost.bytes_per_party:,.0f}",
+            str(found.cost.rounds),
+            f"{found.peak:.0f}" if found.peak else "",
+            "" if peer_s is None else f"{peer_s:g} {'' if peer is not None else work.peer}".strip(),
+            "" if peer_s is None else f"{found.whole_s / peer_s:.2f}",
+        )
 
     each(console, options, show)
     console.print(table)

@@ -29,6 +29,8 @@ class Workload:
     repeats: int = 9
     peer_s: float | None = None
     exact: Callable[[int], Sequence[Any]] | None = None
+    peer: str = ""
+    """Whose time `peer_s` is, where it is not that of SPU."""
 
 
 def _pair(net: tc.Session, low: float, high: float, shape: Any, **options: Any) -> tuple[Any, Any]:

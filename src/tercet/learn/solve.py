@@ -11,7 +11,6 @@ from typing import Any
 
 from tercet.array import numeric
 from tercet.array.core import SecretArray
-from tercet.learn.inputs import array_namespace as array_namespace
 from tercet.learn.reasons import INVERSE, SCHUR
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 
