@@ -168,6 +168,10 @@ class TrioSession(Runner):
     def checked(self) -> bool:
         return self._checked
 
+    @property
+    def cohort(self) -> int:
+        return 0
+
     def _store(self, values: Any, type: Type) -> Recorded:
         handle = (len(self.stored) + 1).to_bytes(16, "little")
         self.stored[handle] = oracle.plain(values, type)

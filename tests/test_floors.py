@@ -18,6 +18,7 @@ FLOORS = (
     "policy",
     "store",
     "learn",
+    "statistics",
     "array",
     "plan",
     "federation",
@@ -38,7 +39,7 @@ FACADES = {
     "models": "learn",
     "nn": "array",
     "special": "array",
-    "stats": "array",
+    "stats": "learn",
     # in scikit-learn's names
     "calibration": "learn",
     "cluster": "learn",

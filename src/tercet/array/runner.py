@@ -27,6 +27,10 @@ class Runner(Protocol):
     def checked(self) -> bool:
         """Whether assumed bounds are verified in every run."""
 
+    @property
+    def cohort(self) -> int:
+        """Of how many rows a group has at least to be for a statistic of it to be shown; 0 for any number."""
+
     def run(self, wanted: Sequence[Wanted]) -> list[Any]:
         """Compile and run one plan; one result for each wanted value, in their order.
 

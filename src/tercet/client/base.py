@@ -179,6 +179,8 @@ class BaseSession(ABC):
         """How long a round and a byte take; protocols of a plan are chosen by it."""
         self.graph = Graph(exact_rounding=rounding == EXACT, enforced_bounds=bounds == ENFORCED, reasons=KNOWN)
         """Where this session's expressions are recorded."""
+        self.cohort = 0
+        """Of how many rows a group has at least to be for a statistic of it to be shown; tables of nodes raise it."""
         self.last_job: JobRecord | None = None
         """What the last job cost."""
         self._keeps_exactly = keeps_exactly

@@ -123,7 +123,9 @@ class RemoteSession(BaseSession):
 
         Raises InputError if there is none, IntegrityError naming the node that has another version.
         """
-        return Table(self, orders.dataset(self.nodes, name))
+        found = orders.dataset(self.nodes, name)
+        self.cohort = max(self.cohort, found.cohort)
+        return Table(self, found)
 
     def query(self, sql: str) -> Answer:
         """Ask one SELECT of aggregates over one dataset, or two joined by their public keys, as one job.
