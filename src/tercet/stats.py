@@ -10,12 +10,12 @@ from typing import NoReturn as _NoReturn
 
 from tercet.array.elsewhere import missing as _missing
 from tercet.array.runs import mode, rankdata
-from tercet.statistics.asked import Pending, Revealed, SmallGroup, together
+from tercet.statistics.asked import Disclosed, Pending, SmallGroup, together
 from tercet.statistics.ttests import ttest_1samp, ttest_ind, ttest_rel
 
 __all__ = [
+    "Disclosed",
     "Pending",
-    "Revealed",
     "SmallGroup",
     "mode",
     "rankdata",

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Revealed:
+class Disclosed:
     """What became plain for one result: names with how many numbers each stands for, and over how many rows."""
 
     numbers: Mapping[str, int]
@@ -47,13 +47,13 @@ class Pending(Generic[T]):
     """A statistic that has not run: the arrays to be revealed by name, and how they become the result.
 
     `arrays`: secret arrays become plain; anything else is public and stays as it is. `finish` gets them by the same
-    names, and `Revealed`. `rows`: how many rows each of them rests on. `sizes`: secret numbers of rows of the groups
+    names, and `Disclosed`. `rows`: how many rows each of them rests on. `sizes`: secret numbers of rows of the groups
     that the result rests on; where the session has a cohort and one of them is smaller, nothing is shown: all arrays
     are multiplied by 0 under sharing, and the caller gets `SmallGroup`.
     """
 
     arrays: Mapping[str, Any]
-    finish: Callable[[Mapping[str, Any], Revealed], T]
+    finish: Callable[[Mapping[str, Any], Disclosed], T]
     rows: int
     sizes: tuple[Any, ...] = ()
 
@@ -87,7 +87,7 @@ class Pending(Generic[T]):
                 hint="join small groups, or choose a wider condition",
             )
         by_name = dict(zip(names, plain, strict=False))
-        revealed = Revealed({name: int(np.size(by_name[name])) for name in names}, self.rows)
+        revealed = Disclosed({name: int(np.size(by_name[name])) for name in names}, self.rows)
         return self.finish({name: by_name.get(name, array) for name, array in self.arrays.items()}, revealed)
 
     def reveal(self) -> T:
@@ -147,5 +147,5 @@ def statistic(function: Callable[P, Pending[T]]) -> Statistic[P, T]:
 class Result:
     """What all results have: what became plain for them."""
 
-    revealed: Revealed | None = field(default=None, compare=False, repr=False)
+    revealed: Disclosed | None = field(default=None, compare=False, repr=False)
     """Names, and over how many rows; None for what is computed in plain."""

@@ -22,7 +22,7 @@ class ConfidenceInterval(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Spread:
+class PlainMoments:
     """One sample in plain: its count, mean and sum of squared distances from it, as exact fractions."""
 
     count: Fraction
@@ -30,7 +30,9 @@ class Spread:
     squares: Fraction
 
     @classmethod
-    def of(cls, count: Any, total: Any, spread: Any, unit: Fraction, per: Fraction = Fraction(1)) -> Spread | None:
+    def of(
+        cls, count: Any, total: Any, spread: Any, unit: Fraction, per: Fraction = Fraction(1)
+    ) -> PlainMoments | None:
         """From what `samples.Moments` holds; None of no rows."""
         n, sum_, distances = exact(count) / per, exact(total) / (unit * per), exact(spread) / (unit * per) ** 2
         return cls(n, sum_ / n, max(Fraction(0), distances / n)) if n > 0 else None

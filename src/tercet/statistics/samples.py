@@ -25,7 +25,7 @@ _COARSER = 24
 
 
 @dataclass(frozen=True)
-class Column:
+class Sample:
     """One variable of n rows: integers (of NumPy arrays, numbers), 0 where there is no value; `numbers / unit` is
     what they mean. `there`: bools, where there is a value; None for everywhere."""
 
@@ -52,14 +52,14 @@ class Column:
         """The numbers as fixed point or floats, to compute functions of; 0 where there are none."""
         return numeric.over(self.numbers, self.unit)
 
-    def only(self, there: Any) -> Column:
+    def only(self, there: Any) -> Sample:
         """The same values, where `there` holds as well."""
         if there is None:
             return self
         both = there if self.there is None else self.there & there
         return replace(self, numbers=_kept(self.numbers, there), there=both)
 
-    def coarser(self, bits: int) -> Column:
+    def coarser(self, bits: int) -> Sample:
         """Rounded to so many low bits less."""
         if not bits or not self.secret:
             return self
@@ -67,7 +67,7 @@ class Column:
         return replace(self, numbers=numbers, unit=self.unit / (1 << bits))
 
 
-def column(x: Any, what: str = "the sample", *, where: Any = None) -> Column:
+def column(x: Any, what: str = "the sample", *, where: Any = None) -> Sample:
     """One secret column of numbers, bools or decimals, with or without missing values; or a NumPy array, list or
     pandas column, where NaN counts as missing. `where`: bools, that choose among the rows.
 
@@ -80,7 +80,7 @@ def column(x: Any, what: str = "the sample", *, where: Any = None) -> Column:
         unit = over * (1 << frac)
         if there is not None:
             numbers = nullable.kept(numbers, there)
-        found = Column(numbers, there, unit)
+        found = Sample(numbers, there, unit)
     else:
         found = _public_column(x, what)
     if len(found.numbers.shape) != 1:
@@ -95,7 +95,7 @@ def _has_numbers(x: SecretArray) -> bool:
     return True
 
 
-def _public_column(x: Any, what: str) -> Column:
+def _public_column(x: Any, what: str) -> Sample:
     masked = np.ma.getmaskarray(x) if isinstance(x, np.ma.MaskedArray) else None
     values = np.asarray(np.ma.getdata(x) if masked is not None else x)
     if values.dtype == object:
@@ -105,7 +105,7 @@ def _public_column(x: Any, what: str) -> Column:
     missing = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, np.bool_)
     missing = missing if masked is None else missing | masked
     numbers = np.where(missing, 0, values).astype(np.float64)
-    return Column(numbers, ~missing if missing.any() else None, Fraction(1))
+    return Sample(numbers, ~missing if missing.any() else None, Fraction(1))
 
 
 def condition(where: Any, rows: int) -> Any:
@@ -132,7 +132,7 @@ def _kept(numbers: Any, there: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Groups:
+class Grouping:
     """Which of several groups each row is in: codes from 0 on, secret or public; labels are public.
 
     `there`: which rows have a group; None for all.
@@ -199,7 +199,7 @@ def _any_secret(*values: Any) -> bool:
     return any(isinstance(value, SecretArray) for value in values)
 
 
-def groups(by: Any, rows: int, what: str = "by") -> Groups:
+def groups(by: Any, rows: int, what: str = "by") -> Grouping:
     """The groups that a column makes: secret categories, bools, or integers with bounds from 0 on; or a public column,
     whose distinct values they are. At most 256.
 
@@ -216,14 +216,14 @@ def groups(by: Any, rows: int, what: str = "by") -> Groups:
     return found
 
 
-def _secret_groups(by: SecretArray, what: str) -> Groups:
+def _secret_groups(by: SecretArray, what: str) -> Grouping:
     values, there = nullable.split(by)
     categories = getattr(values, "categories", None)
     codes = values._ranked(ordered=False)[0]
     if codes.dtype.name == "bool":
-        return Groups(codes * 1, (False, True), there)
+        return Grouping(codes * 1, (False, True), there)
     if categories is not None:
-        return Groups(codes, tuple(categories), there)
+        return Grouping(codes, tuple(categories), there)
     lo, hi = codes.bounds
     if codes.dtype.kind is not ValueKind.INT or codes._divisor != 1:
         raise TypeError(f"{what} takes categories, bools or integer codes, not {codes.dtype.name}; bin it first")
@@ -231,10 +231,10 @@ def _secret_groups(by: SecretArray, what: str) -> Groups:
         raise InputError(f"{what} has bounds {codes.bounds}", hint="codes count from 0 on: subtract the least")
     least = int(lo)
     labels = tuple(range(least, int(hi) + 1)) if hi - lo < MAX_GROUPS else tuple(range(int(hi) + 1))
-    return Groups(codes - least if least and hi - lo < MAX_GROUPS else codes, labels, there)
+    return Grouping(codes - least if least and hi - lo < MAX_GROUPS else codes, labels, there)
 
 
-def _public_groups(by: Any) -> Groups:
+def _public_groups(by: Any) -> Grouping:
     masked = np.ma.getmaskarray(by) if isinstance(by, np.ma.MaskedArray) else None
     values = np.asarray(np.ma.getdata(by) if masked is not None else by)
     missing = np.array([one is None or one != one for one in values.tolist()], dtype=np.bool_).reshape(values.shape)
@@ -243,7 +243,7 @@ def _public_groups(by: Any) -> Groups:
     labels, codes = np.unique(there.astype(str) if there.dtype == object else there, return_inverse=True)
     every = np.zeros(values.shape, np.int64)
     every[~missing] = codes
-    return Groups(every, tuple(labels.tolist()), ~missing if missing.any() else None)
+    return Grouping(every, tuple(labels.tolist()), ~missing if missing.any() else None)
 
 
 # ---- moments ----
@@ -274,7 +274,7 @@ class Moments:
         return replace(self, count=count, total=self.total[at], squares=self.squares[at])
 
 
-def moments(x: Column, by: Groups | None = None, weights: Column | None = None) -> Moments:
+def moments(x: Sample, by: Grouping | None = None, weights: Sample | None = None) -> Moments:
     """The moments of a column: of all rows, or of each group; `weights` count rows as often as they say.
 
     Costs a word a result, and with secret groups what `segment_sum` does.
@@ -289,7 +289,7 @@ def moments(x: Column, by: Groups | None = None, weights: Column | None = None) 
     return Moments(total(counted), total(weighted), total(squares), x.unit, x.rows, weights.unit)
 
 
-def fitting(build: Any, *columns: Column) -> Any:
+def fitting(build: Any, *columns: Sample) -> Any:
     """build(*columns), with as few low bits of the columns dropped as 128 bits need: mostly none.
 
     A bit is dropped of all columns alike, so that their units stay alike. PlanError where that does not suffice.
@@ -303,7 +303,7 @@ def fitting(build: Any, *columns: Column) -> Any:
     raise AssertionError("not reached")
 
 
-def same_unit(columns: Sequence[Column]) -> list[Column]:
+def same_unit(columns: Sequence[Sample]) -> list[Sample]:
     """The columns at one unit, the finest: integers times public integers."""
     units = [one.unit for one in columns]
     common = Fraction(

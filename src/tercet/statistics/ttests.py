@@ -9,17 +9,17 @@ from fractions import Fraction
 from typing import Any
 
 from tercet.errors import InputError
-from tercet.statistics.asked import Pending, Result, Revealed, statistic
+from tercet.statistics.asked import Disclosed, Pending, Result, statistic
 from tercet.statistics.plain import (
     ConfidenceInterval,
-    Spread,
+    PlainMoments,
     check_alternative,
     exact,
     interval,
     p_value,
     t_ratio,
 )
-from tercet.statistics.samples import Column, Moments, column, fitting, groups, moments, same_unit
+from tercet.statistics.samples import Moments, Sample, column, fitting, groups, moments, same_unit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class TtestResult(Result):
 
 
 def _tested(
-    estimate: Fraction, error: float, df: float, alternative: str, revealed: Revealed, supposed: float = 0.0
+    estimate: Fraction, error: float, df: float, alternative: str, revealed: Disclosed, supposed: float = 0.0
 ) -> TtestResult:
     from scipy import stats
 
@@ -79,15 +79,15 @@ def ttest_1samp(
     supposed = Fraction(popmean)
     weighing = None if weights is None else column(weights, "weights")
 
-    def build(x: Column) -> Moments:
+    def build(x: Sample) -> Moments:
         found = moments(x, weights=weighing)
         found.spread  # noqa: B018  (whether it fits 128 bits)
         return found
 
     m = fitting(build, column(a, where=where))
 
-    def finish(plain: Mapping[str, Any], revealed: Revealed) -> TtestResult:
-        sample = Spread.of(plain["count"], plain["sum"], plain["variance"], m.unit, m.per)
+    def finish(plain: Mapping[str, Any], revealed: Disclosed) -> TtestResult:
+        sample = PlainMoments.of(plain["count"], plain["sum"], plain["variance"], m.unit, m.per)
         if sample is None:
             return _tested(Fraction(0), math.nan, math.nan, alternative, revealed)
         variance = sample.variance(1)
@@ -105,12 +105,12 @@ def ttest_rel(a: Any, b: Any, *, alternative: str = "two-sided", where: Any = No
     if first.rows != second.rows:
         raise InputError(f"a has {first.rows} rows and b {second.rows}", hint="pairs are rows of both")
     pairs = [first.only(second.there), second.only(first.there)]
-    difference = Column(pairs[0].numbers - pairs[1].numbers, pairs[0].there, first.unit)
+    difference = Sample(pairs[0].numbers - pairs[1].numbers, pairs[0].there, first.unit)
     check_alternative(alternative)
     m = fitting(_with_spread, difference)
 
-    def finish(plain: Mapping[str, Any], revealed: Revealed) -> TtestResult:
-        sample = Spread.of(plain["count"], plain["sum"], plain["variance"], m.unit)
+    def finish(plain: Mapping[str, Any], revealed: Disclosed) -> TtestResult:
+        sample = PlainMoments.of(plain["count"], plain["sum"], plain["variance"], m.unit)
         if sample is None:
             return _tested(Fraction(0), math.nan, math.nan, alternative, revealed)
         error = math.sqrt(sample.variance(1) / sample.count) if sample.count > 1 else math.nan
@@ -119,13 +119,13 @@ def ttest_rel(a: Any, b: Any, *, alternative: str = "two-sided", where: Any = No
     return Pending({"count": m.count, "sum": m.total, "variance": m.spread}, finish, m.rows, (m.count,))
 
 
-def _with_spread(x: Column) -> Moments:
+def _with_spread(x: Sample) -> Moments:
     found = moments(x)
     found.spread  # noqa: B018  (whether it fits 128 bits)
     return found
 
 
-def two_samples(a: Any, b: Any, by: Any, where: Any) -> tuple[Column, Column]:
+def two_samples(a: Any, b: Any, by: Any, where: Any) -> tuple[Sample, Sample]:
     """Two columns; or one, and a column `by` that makes two groups of its rows."""
     if (b is None) == (by is None):
         raise InputError("two samples are a and b, or a and by", hint="pass b, or a column by of two groups")
@@ -155,7 +155,7 @@ def ttest_ind(
     """
     check_alternative(alternative)
 
-    def build(x: Column, y: Column) -> tuple[Moments, Moments, dict[str, Any]]:
+    def build(x: Sample, y: Sample) -> tuple[Moments, Moments, dict[str, Any]]:
         m, k = moments(x), moments(y)
         shown = {"difference": m.total * k.count - k.total * m.count}
         if equal_var:
@@ -166,7 +166,7 @@ def ttest_ind(
 
     m, k, shown = fitting(build, *two_samples(a, b, by, where))
 
-    def finish(plain: Mapping[str, Any], revealed: Revealed) -> TtestResult:
+    def finish(plain: Mapping[str, Any], revealed: Disclosed) -> TtestResult:
         n, r = exact(plain["count of a"]), exact(plain["count of b"])
         if n < 1 or r < 1:
             return _tested(Fraction(0), math.nan, math.nan, alternative, revealed)
