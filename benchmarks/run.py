@@ -1,14 +1,15 @@
 """Prints how fast Tercet is on this machine: `run.py [GROUP] [--quick] [--threads-only] [--peer PYTHON]`.
 
 GROUP is one of `GROUPS`: what the engine is made of (the default), functions, ordering, models, or statistics. Times
-are medians of several runs, with parties and client sharing this machine's cores: `whole` is what the caller waits, from the
-expression to the shares or the result; `online` is from the plan's arrival to its end at the slowest party, which is
-what is told of peers that compile apart, and what the targets are about. `--peer` names a Python that can import a
-peer (SecretFlow SPU's simulator), which is then timed in turn with Tercet, so that noise hits both alike. `of peer`
-is our online time as a part of the peer's, beside it the same for the target and the peer's time where the target was
-set. The peer here is one process without TLS, there it was three: for bulk work that matters little, for many rounds
-much. Our processes talk TLS over sockets of the machine, as local sessions do; nodes talk TLS over TCP, which costs a
-message 8 us more. Parties of a local session share this machine, so that small arrays are not cut (decision 015).
+are medians of several runs, with parties and client sharing this machine's cores: `whole` is what the caller waits,
+from the expression to the shares or the result; `online` is from the plan's arrival to its end at the slowest party,
+which is what is told of peers that compile apart, and what the targets are about. `--peer` names a Python that can
+import a peer (SecretFlow SPU's simulator), which is then timed in turn with Tercet, so that noise hits both alike. `of
+peer` is our online time as a part of the peer's, beside it the same for the target and the peer's time where the target
+was set. The peer here is one process without TLS, there it was three: for bulk work that matters little, for many
+rounds much. Our processes talk TLS over sockets of the machine, as local sessions do; nodes talk TLS over TCP, which
+costs a message 8 us more. Parties of a local session share this machine, so that small arrays are not cut (decision
+015).
 
 Functions and ordering stand beside 1 M comparisons of the same run, which tells machines apart: `of 1 M <` is
 our online time as a part of theirs, beside it what the targets make of it. Their largest error is in last bits.
