@@ -8,5 +8,7 @@ from tercet.plan.table.reasons import BUILT_IN, FIRST_DECLARED, Reason
 
 SCHUR: Final = Reason(FIRST_DECLARED, "a Schur complement of a scaled covariance matrix has entries in [-1, 1]")
 INVERSE: Final = Reason(70, "columns that are not aliased leave each other 2^-24 of their scaled variance")
-KNOWN: Final = BUILT_IN.declaring((SCHUR, INVERSE))
+ROTATED: Final = Reason(90, "rotations keep the length of rows and columns, which is at most 1")
+VECTOR: Final = Reason(91, "a vector times the power of two that normalises it has a length in [1/2, 1)")
+KNOWN: Final = BUILT_IN.declaring((SCHUR, INVERSE, ROTATED, VECTOR))
 """The reasons that sessions start with: those of plans, and those of models."""
