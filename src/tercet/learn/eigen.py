@@ -21,12 +21,13 @@ from tercet.array.core import SecretArray
 from tercet.array.loops import loop
 from tercet.array.ordering import sort_by
 from tercet.errors import InputError
-from tercet.learn.linear_model import array_namespace
+from tercet.learn.inputs import array_namespace
 from tercet.learn.reasons import ROTATED, VECTOR
 
 BITS = 56
 """Fractional bits of matrices and rotations."""
 LARGEST = 64
+SMALL = 10
 _ONE = 1 << BITS
 _LIMIT = _ONE + (_ONE >> 6)
 """Elements stay below this in magnitude: the Frobenius norm is at most 1, and roundings add far less than 2^-6."""
@@ -40,7 +41,7 @@ _ANGLE = (3581 / 1024, -9196 / 1024, 14999 / 1024, -12249 / 1024, 3891 / 1024)
 def sweeps_for(d: int) -> int:
     """After so many sweeps what is left beside the diagonal is below 2^-24 of the norm for covariances of data, and
     the eigenvalues are right to its square over the gaps between them."""
-    return 2 + math.ceil(math.log2(max(d, 2)))
+    return 2 + (d <= SMALL) + math.ceil(math.log2(max(d, 2)))
 
 
 def eigh(matrix: Any, sweeps: int | None = None) -> tuple[Any, Any]:
@@ -73,7 +74,8 @@ def eigh(matrix: Any, sweeps: int | None = None) -> tuple[Any, Any]:
     else:
         for _ in range(count):
             matrix, turned = _step(matrix, turned)
-    values, vectors = _sorted(xp, _diagonal(numeric.bounded(matrix, -_LIMIT, _LIMIT, ROTATED)), turned)
+    matrix, turned = (numeric.bounded(x, -_LIMIT, _LIMIT, ROTATED) for x in (matrix, turned))
+    values, vectors = _sorted(xp, _diagonal(matrix), turned)
     return values[:d], _signed(xp, vectors[:d, :d])
 
 
