@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tercet import array, linalg, linear_model, models, nn, special, stats
+    from tercet import array, cluster, decomposition, linalg, linear_model, models, nn, special, stats
     from tercet.array import (
         Permutation,
         SecretArray,
@@ -111,10 +111,12 @@ __all__ = [
     "atan2",
     "atanh",
     "cbrt",
+    "cluster",
     "concat",
     "connect",
     "cos",
     "cosh",
+    "decomposition",
     "divide",
     "exp",
     "exp2",
@@ -184,6 +186,8 @@ _PLACES = {
 }
 _MODULES = (
     "array",
+    "cluster",
+    "decomposition",
     "linalg",
     "linear_model",
     "models",

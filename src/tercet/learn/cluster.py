@@ -51,6 +51,8 @@ class KMeans(TransformerModel):
         "copy_x": "data is never changed in place; leave it out",
     }
 
+    n_features_in_: int
+
     def __init__(
         self,
         n_clusters: int = 8,
@@ -177,7 +179,9 @@ class _Rows:
         lo, hi = numeric.value_range(X)
         if not isinstance(points, str):
             self.points = numeric.over(points, 1 / self.divisor) if self.divisor != 1 else points
-            first, last = numeric.value_range(self.points if isinstance(points, SecretArray) else np.asarray(self.points))
+            first, last = numeric.value_range(
+                self.points if isinstance(points, SecretArray) else np.asarray(self.points)
+            )
             lo, hi = min(lo, first), max(hi, last)
         self.middle = (lo + hi) // 2
         self.half = max(1, hi - self.middle)
@@ -208,7 +212,9 @@ class _Rows:
         """The centres after so many passes."""
         xp = self.xp
         weighed = self.x * xp.expand_dims(self.weights, axis=1) if self.weights is not None else self.x
-        ones = np.ones((self.count, 1), dtype=np.int64) if self.weights is None else xp.expand_dims(self.weights, axis=1)
+        ones = (
+            np.ones((self.count, 1), dtype=np.int64) if self.weights is None else xp.expand_dims(self.weights, axis=1)
+        )
         values = xp.concat([weighed, weighed[:, :1] * 0 + ones], axis=1)
 
         def once(centres: Any) -> Any:
@@ -258,10 +264,8 @@ class _Rows:
             away = away if self.weights is None else away * self.weights
             closest = away if closest is None else xp.minimum(closest, away)
             upto = xp.cumulative_sum(closest)
-            if isinstance(upto, SecretArray):
-                part = uniform(upto.device, (), 0, 1, DRAW_BITS)
-            else:
-                part = drawn.uniform()
+            secret = isinstance(upto, SecretArray)
+            part: Any = uniform(upto.device, (), 0, 1, DRAW_BITS) if secret else drawn.uniform()
             reached = upto >= part * upto[-1]
             first = xp.concat([reached[:1], xp.logical_and(reached[1:], xp.logical_not(reached[:-1]))], axis=0)
             row = numeric.at_precision(xp.matmul(xp.expand_dims(first, axis=0) * 1, self.x), self.frac_bits)

@@ -143,9 +143,13 @@ class PCA(TransformerModel):
     )
     not_offered: ClassVar = {
         "copy": "data is never changed in place; leave it out",
-        **dict.fromkeys(("svd_solver", "tol", "iterated_power", "n_oversamples", "power_iteration_normalizer"), _SOLVERS),
+        **dict.fromkeys(
+            ("svd_solver", "tol", "iterated_power", "n_oversamples", "power_iteration_normalizer"), _SOLVERS
+        ),
         "random_state": "nothing is drawn; leave it out",
     }
+
+    n_features_in_: int
 
     def __init__(self, n_components: int | None = None, *, whiten: bool = False) -> None:
         self.n_components = n_components
@@ -233,9 +237,7 @@ class TruncatedSVD(TransformerModel):
     what is raised: as `PCA`.
     """
 
-    fitted = (
-        *("components_", "squares_", "explained_variance_", "explained_variance_ratio_", "n_features_in_"),
-    )
+    fitted = (*("components_", "squares_", "explained_variance_", "explained_variance_ratio_", "n_features_in_"),)
     not_offered: ClassVar = {
         **dict.fromkeys(("algorithm", "n_iter", "n_oversamples", "power_iteration_normalizer", "tol"), _SOLVERS),
         "random_state": "nothing is drawn; leave it out",

@@ -118,9 +118,12 @@ def _rotation(xp: Any, difference: Any, joint: Any) -> tuple[Any, Any]:
     factor, _ = numeric.half_normaliser(square, bits)
     top = 1 << bits // 2
     longer = numeric.product_within(pair, xp.expand_dims(factor, axis=0), -top, top, VECTOR)
-    last = numeric.bounded(xp.expand_dims(factor * math.isqrt(least) if least == 1 else factor * 2.0**-BITS, axis=0), 0, top, VECTOR)
+    own = factor if isinstance(pair, SecretArray) else factor * 2.0**-BITS
+    last = numeric.bounded(xp.expand_dims(own, axis=0), 0, top, VECTOR)
     vector = numeric.times_power(xp.concat([longer, last], axis=0), -(bits // 2), BITS)
-    unit = numeric.at_precision(vector * _inverse_length(numeric.at_precision(xp.sum(vector * vector, axis=0), _ROUGH_BITS)), BITS)
+    unit = numeric.at_precision(
+        vector * _inverse_length(numeric.at_precision(xp.sum(vector * vector, axis=0), _ROUGH_BITS)), BITS
+    )
     unit = numeric.bounded(unit, -_ONE - (_ONE >> 6), _ONE + (_ONE >> 6), VECTOR)
     # (1 + cos 2a, sin 2a) has the direction of a
     towards = xp.stack([1.0 + unit[0] + unit[2], unit[1]])

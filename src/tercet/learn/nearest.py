@@ -19,8 +19,8 @@ def finest(rows: Any, reach: int, columns: int, most: int) -> int:
 
 
 def distances(rows: Any, points: Any) -> tuple[Any, int]:
-    """(k, n): |p|^2 - 2 x.p of points p (k, d) and rows x (n, d), which is the squared distance less |x|^2; as integers,
-    and how many fractional bits these have. Exact but for |p|^2, which is rounded to that scale."""
+    """(k, n): |p|^2 - 2 x.p of points p (k, d) and rows x (n, d), the squared distance less |x|^2; as integers, and how
+    many fractional bits these have. Exact but for |p|^2, which is rounded to that scale."""
     xp = array_namespace(rows, points)
     across = xp.matmul(points * -2, xp.matrix_transpose(rows))
     squares = numeric.no_finer(xp.sum(points * points, axis=1), across)

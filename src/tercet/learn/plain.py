@@ -15,7 +15,9 @@ WORD_BITS = 61
 MOST_FRAC_BITS = 48
 
 
-def shared(session: Any, values: Any, *, least: float = 0.0, frac_bits: int | None = None, most_bits: int = MOST_FRAC_BITS) -> Any:
+def shared(
+    session: Any, values: Any, *, least: float = 0.0, frac_bits: int | None = None, most_bits: int = MOST_FRAC_BITS
+) -> Any:
     """Numbers of a fitted model as a secret array; public is the power of two above the largest magnitude, `least` at
     least. As many fractional bits as fit 64 bits beside it, unless they are given."""
     values = np.asarray(values, dtype=np.float64)
@@ -23,7 +25,9 @@ def shared(session: Any, values: Any, *, least: float = 0.0, frac_bits: int | No
     bits = int(np.frexp(largest)[1])
     top = least if largest == least else 2.0**bits
     frac_bits = max(0, min(most_bits, WORD_BITS - bits)) if frac_bits is None else frac_bits
-    return session.share(np.ldexp(np.rint(np.ldexp(values, frac_bits)), -frac_bits), bounds=(-top, top), frac_bits=frac_bits)
+    return session.share(
+        np.ldexp(np.rint(np.ldexp(values, frac_bits)), -frac_bits), bounds=(-top, top), frac_bits=frac_bits
+    )
 
 
 def revealed(model: SecretModel, plain: Any, names: Sequence[str]) -> None:

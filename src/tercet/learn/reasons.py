@@ -10,5 +10,6 @@ SCHUR: Final = Reason(FIRST_DECLARED, "a Schur complement of a scaled covariance
 INVERSE: Final = Reason(70, "columns that are not aliased leave each other 2^-24 of their scaled variance")
 ROTATED: Final = Reason(90, "rotations keep the length of rows and columns, which is at most 1")
 VECTOR: Final = Reason(91, "a vector times the power of two that normalises it has a length in [1/2, 1)")
-KNOWN: Final = BUILT_IN.declaring((SCHUR, INVERSE, ROTATED, VECTOR))
+ONE_ROW: Final = Reason(92, "one row of all is chosen")
+KNOWN: Final = BUILT_IN.declaring((SCHUR, INVERSE, *(ROTATED, VECTOR, ONE_ROW)))
 """The reasons that sessions start with: those of plans, and those of models."""
