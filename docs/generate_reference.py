@@ -212,14 +212,13 @@ def http_page() -> str:
 
 
 def openapi() -> dict[str, Any]:
-    from tercet.node.http.app import make_routes
+    from tercet.node.http.app import describe, make_routers
     from tercet.node.settings import NodeSettings
 
     # routes are only described here: what they would ask of a node is never called
     rooms: Any = MagicMock()
     rooms.context.settings = NodeSettings(name="node")
-    description: dict[str, Any] = make_routes(rooms).openapi()
-    return description
+    return describe(make_routers(rooms))
 
 
 def body_name(body: dict[str, Any] | None) -> str:

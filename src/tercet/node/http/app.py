@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -71,19 +72,11 @@ def make_routers(rooms: Rooms) -> list[APIRouter]:
 
 def make_routes(rooms: Rooms) -> FastAPI:
     """The routes without the gate before them."""
-    app = FastAPI(
-        title="Tercet node",
-        version="1",
-        description=_DESCRIPTION,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        swagger_ui_oauth2_redirect_url=None,
-        responses=_ERRORS,
-        redirect_slashes=False,
-    )
-    for router in make_routers(rooms):
-        app.include_router(router)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    routers = make_routers(rooms)
+    for router in routers:
+        # as they are: routers that are included are built once more, with a model for each error of each route
+        app.router.routes.extend(router.routes)
     tell_errors(app, rooms.context.identity.name, rooms.context.log)
     described = threading.Lock()
 
@@ -91,7 +84,8 @@ def make_routes(rooms: Rooms) -> FastAPI:
     def openapi() -> Response:
         # made when first asked for, in a thread of its own: it takes a while
         with described:
-            return Response(_description(app), media_type="application/json")
+            app.openapi_schema = app.openapi_schema or describe(routers)
+            return Response(json.dumps(app.openapi_schema), media_type="application/json")
 
     return app
 
@@ -182,21 +176,23 @@ def _route(request: Request) -> str:
     return str(getattr(request.scope.get("route"), "path", "none"))
 
 
-def _description(app: FastAPI) -> bytes:
-    """The OpenAPI description of the routes and of signed requests."""
-    if app.openapi_schema is None:
-        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        schema.setdefault("components", {})["securitySchemes"] = {
-            "signed": {
-                "type": "apiKey",
-                "in": "header",
-                "name": "Tercet-Signature",
-                "description": "with Tercet-Node, -Certificate, -Date, -Nonce and -Content-SHA256: see vectors/",
-            }
+def describe(routers: Sequence[APIRouter]) -> dict[str, Any]:
+    """The OpenAPI description of routes, of their errors and of signed requests. Who calls it: the route that gives it;
+    what writes the reference."""
+    whole = APIRouter()
+    for router in routers:
+        whole.include_router(router, responses=_ERRORS)
+    schema = get_openapi(title="Tercet node", version="1", description=_DESCRIPTION, routes=whole.routes)
+    schema.setdefault("components", {})["securitySchemes"] = {
+        "signed": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Tercet-Signature",
+            "description": "with Tercet-Node, -Certificate, -Date, -Nonce and -Content-SHA256: see vectors/",
         }
-        for path, methods in schema["paths"].items():
-            for method in methods.values():
-                if path not in OPEN:
-                    method["security"] = [{"signed": []}]
-        app.openapi_schema = schema
-    return json.dumps(app.openapi_schema).encode()
+    }
+    for path, methods in schema["paths"].items():
+        for method in methods.values():
+            if path not in OPEN:
+                method["security"] = [{"signed": []}]
+    return schema
