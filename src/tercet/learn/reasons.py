@@ -11,5 +11,10 @@ INVERSE: Final = Reason(70, "columns that are not aliased leave each other 2^-24
 ROTATED: Final = Reason(90, "rotations keep the length of rows and columns, which is at most 1")
 VECTOR: Final = Reason(91, "a vector times the power of two that normalises it has a length in [1/2, 1)")
 ONE_ROW: Final = Reason(92, "one row of all is chosen")
-KNOWN: Final = BUILT_IN.declaring((SCHUR, INVERSE, *(ROTATED, VECTOR, ONE_ROW)))
+PROBABILITY: Final = Reason(80, "a logistic function lies between 0 and 1")
+DRAWN_IN: Final = Reason(81, "what lies beyond a limit was replaced by the limit")
+PENALISED: Final = Reason(82, "a variance scaled to at most 1 was scaled with its penalty")
+DAMPED: Final = Reason(83, "the inverse of a matrix with a number added to its diagonal is below that number's")
+_LINEAR: Final = (PROBABILITY, DRAWN_IN, PENALISED, DAMPED)
+KNOWN: Final = BUILT_IN.declaring((SCHUR, INVERSE, *(ROTATED, VECTOR, ONE_ROW, *_LINEAR)))
 """The reasons that sessions start with: those of plans, and those of models."""
