@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from tercet.array import numeric
@@ -16,6 +18,21 @@ LEAST_FRAC_BITS = 40
 COARSE_BITS = 28
 EXTRAPOLATED = 1000
 """Predictions lie within so many widths of y's bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Public numbers of a fit: what sums are multiplied by, rows, and at which scales X and y are stored.
+
+    Stored integers are X times `x_over` 2^frac, and y times `y_over` 2^y_frac.
+    """
+
+    multiple: int
+    rows: int
+    x_over: Fraction
+    y_over: Fraction
+    fracs: list[int]
+    y_frac: int
 
 
 class LinearRegression(RegressorModel):
@@ -58,13 +75,14 @@ class LinearRegression(RegressorModel):
         self.reach_ = _reach(*numeric.value_range(y), n)
         (X, x_over), (y, y_over) = numeric.numerator(X), numeric.numerator(y)  # decimals: 10^digits
         (x, x_frac), (target, y_frac) = numeric.as_integers(X), numeric.as_integers(y)
+        overs = (x_over, y_over)
         self.coef_bits_, frac_bits = _held(numeric.magnitude_bits(x), x_frac - y_frac, n, d)
         try:
-            coef, self.aliased_, self.capped_ = self._solved(xp, x, [x_frac] * d, target, y_frac, frac_bits)
+            coef, self.aliased_, self.capped_ = self._solved(xp, x, [x_frac] * d, target, y_frac, frac_bits, overs)
         except PlanError:
             # sums of products do not fit at one scale for all columns; they may at a scale for each
             x_apart, fracs = numeric.columns_apart(X, centred=self.fit_intercept)
-            coef, self.aliased_, self.capped_ = self._solved(xp, x_apart, fracs, target, y_frac, frac_bits)
+            coef, self.aliased_, self.capped_ = self._solved(xp, x_apart, fracs, target, y_frac, frac_bits, overs)
         self.coef_ = numeric.over(coef, y_over / x_over)
         if self.fit_intercept:
             coarse, fine = numeric.split(coef, COARSE_BITS)
@@ -78,7 +96,16 @@ class LinearRegression(RegressorModel):
             self.intercept_ = 0.0
         return self
 
-    def _solved(self, xp: Any, x: Any, fracs: list[int], target: Any, y_frac: int, frac_bits: int) -> Any:
+    def _solved(
+        self,
+        xp: Any,
+        x: Any,
+        fracs: list[int],
+        target: Any,
+        y_frac: int,
+        frac_bits: int,
+        overs: tuple[Fraction, Fraction],
+    ) -> Any:
         """Coefficients, which columns are aliased and which coefficients capped, of stored integers.
 
         `fracs`: how many fractional bits each column had. If an intercept is fitted, a public number may have been
@@ -91,12 +118,14 @@ class LinearRegression(RegressorModel):
             sums, last = xp.sum(x, axis=0), xp.sum(target)
             moments = moments * n - xp.expand_dims(sums, axis=1) * xp.expand_dims(sums, axis=0)
             mixed, variance = mixed * n - sums * last, variance * n - last * last
-        columns, outcome = Normalised(diagonal(xp, moments)), Normalised(variance)
+        # sums are multiplied by n where means are taken off
+        asked = Asked(n if self.fit_intercept else 1, n, *overs, fracs, y_frac)
+        columns = Normalised(self._variances(diagonal(xp, moments), asked))
+        outcome = Normalised(variance)
         across, down = xp.expand_dims(columns.factor, axis=0), xp.expand_dims(columns.factor, axis=1)
         within = scaled(moments, down, across, columns.bits)
         beside = scaled(mixed, columns.factor, outcome.factor, (columns.bits + outcome.bits) // 2)
-        solved = solve(xp, xp.concat([within, xp.expand_dims(beside, axis=1)], axis=1), d)
-        solution, aliased = solved.solution[:, 0], solved.aliased
+        solution, aliased = self._solution(xp, within, beside, columns, outcome, asked)
         parts = []
         for first, last_of, frac in _runs(fracs):
             one = columns.cut(first, last_of)
@@ -104,6 +133,17 @@ class LinearRegression(RegressorModel):
         if len(parts) == 1:
             return parts[0][0], aliased, parts[0][1]
         return xp.concat([coef for coef, _ in parts]), aliased, xp.concat([capped for _, capped in parts])
+
+    def _variances(self, moments: Any, asked: Asked) -> Any:
+        """By which columns are scaled: the diagonal of their moments, as integers."""
+        return moments
+
+    def _solution(
+        self, xp: Any, within: Any, beside: Any, columns: Normalised, outcome: Normalised, asked: Asked
+    ) -> tuple[Any, Any]:
+        """The coefficients of scaled columns, and which of them are aliased."""
+        solved = solve(xp, xp.concat([within, xp.expand_dims(beside, axis=1)], axis=1), beside.shape[0])
+        return solved.solution[:, 0], solved.aliased
 
     def predict(self, X: Any) -> Any:
         """X @ coef_ + intercept_, under sharing: a quotient whose divisor is the number of rows fitted.
