@@ -1,5 +1,6 @@
-"""Linear models: `tercet.linear_model.LinearRegression`."""
+"""Linear models in scikit-learn's names, on secret or plain arrays."""
 
 from tercet.learn.linear_model import LinearRegression
+from tercet.learn.penalised import ElasticNet, Lasso, Ridge
 
-__all__ = ["LinearRegression"]
+__all__ = ["ElasticNet", "Lasso", "LinearRegression", "Ridge"]

@@ -111,7 +111,7 @@ class LinearRegression(RegressorModel):
         `fracs`: how many fractional bits each column had. If an intercept is fitted, a public number may have been
         subtracted from each column: covariances stay the same.
         """
-        n, d = x.shape
+        n = x.shape[0]
         moments = xp.matmul(xp.matrix_transpose(x), x)
         mixed, variance = xp.matmul(xp.matrix_transpose(x), target), xp.sum(target * target)
         if self.fit_intercept:

@@ -18,7 +18,7 @@ Pair = tuple[float, float] | None
 
 
 def repeat(count: int, body: Callable[..., Any], *init: Any, bounds: Sequence[Pair]) -> Any:
-    """Apply `body` to the carried arrays `count` times: a loop of the plan (`tercet.loop`), or a loop over NumPy arrays.
+    """Apply `body` to the carried arrays `count` times, as a loop of the plan (`tercet.loop`); or to NumPy arrays.
 
     Gives a tuple of as many arrays. Carried secret arrays lie within `bounds` between passes; None: as they start.
     """

@@ -91,9 +91,9 @@ def _number(value: Any, what: str, least: float = 0.0) -> Fraction:
 class Ridge(_Penalised):
     """Least squares with a penalty of squared coefficients, as scikit-learn's `Ridge`: |y - Xw|^2 + alpha |w|^2.
 
-    `alpha`: one public number from 0 on, a relative 2^-40 exact. The closed form, by moments that are exact and LDL' at 48
-    bits, as `LinearRegression`: rounds, bytes and bounds are its own. The intercept is not penalised. Coefficients agree
-    with float64 to about 1e-9 relative. Nothing is revealed. Raises InputError for another alpha.
+    `alpha`: one public number from 0 on, a relative 2^-40 exact. The closed form, by moments that are exact and LDL'
+    at 48 bits, as `LinearRegression`: rounds, bytes and bounds are its own. The intercept is not penalised.
+    Coefficients agree with float64 to about 1e-9 relative. Nothing is revealed. Raises InputError for another alpha.
     """
 
     not_offered: ClassVar[dict[str, str]] = {
@@ -125,18 +125,18 @@ class ElasticNet(_Penalised):
     """Least squares with penalties of absolute values and squares, with scikit-learn's objective:
     |y - Xw|^2 / (2 n) + alpha l1_ratio |w|_1 + alpha (1 - l1_ratio) |w|^2 / 2.
 
-    `max_iter` public passes find which coefficients are 0 (alternating directions: 6 rounds each, however many columns;
-    they are no sweeps of coordinate descent); then the equations of the others are solved, and zeros and signs checked,
-    three times. The result is the minimum to about 1e-9, with exact zeros, where the passes were enough: 50 are for
-    correlations up to 0.999, more for worse. Which coefficients are 0 stays secret, as all else. Moments, scales and
-    bounds are those of `LinearRegression`; bytes grow with d^2 a pass. Raises InputError for parameters that are no
-    public numbers.
+    `max_iter` public passes find which coefficients are 0 (alternating directions: 8 rounds each, however many
+    columns; they are no sweeps of coordinate descent); then the equations of the others are solved, and zeros and
+    signs checked, three times, in about 210 rounds a column. The result is the minimum to about 1e-9, with exact zeros,
+    where the passes were enough: 100 are for the raw columns of breast cancer, whose correlations reach 0.998. Which
+    coefficients are 0 stays secret, as all else. Moments, scales and bounds are those of `LinearRegression`; bytes grow
+    with d^2 a pass. Raises InputError for parameters that are no public numbers.
     """
 
     not_offered: ClassVar[dict[str, str]] = _SPARSE_NOT_OFFERED
 
     def __init__(
-        self, alpha: float = 1.0, *, l1_ratio: float = 0.5, fit_intercept: bool = True, max_iter: int = 50
+        self, alpha: float = 1.0, *, l1_ratio: float = 0.5, fit_intercept: bool = True, max_iter: int = 100
     ) -> None:
         self.alpha = alpha
         self.l1_ratio = l1_ratio
@@ -160,7 +160,7 @@ class Lasso(_Penalised):
 
     not_offered: ClassVar[dict[str, str]] = _SPARSE_NOT_OFFERED
 
-    def __init__(self, alpha: float = 1.0, *, fit_intercept: bool = True, max_iter: int = 50) -> None:
+    def __init__(self, alpha: float = 1.0, *, fit_intercept: bool = True, max_iter: int = 100) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter

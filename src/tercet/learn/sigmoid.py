@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array.core import SecretArray
+from tercet.array.core import SecretArray, apply
 from tercet.learn.reasons import DRAWN_IN, PROBABILITY
 from tercet.plan.record import build, logic, tails
 from tercet.plan.record.functions import nominal_of, recorded
@@ -43,9 +43,13 @@ def expit(z: Any) -> Any:
     """
     if not isinstance(z, SecretArray):
         return np.exp(-np.logaddexp(0.0, -np.asarray(z, dtype=float)))
-    node = build.number(z.node)
-    found = _by_sines(node) if nominal_of(node) <= FINE and not node.graph.exact_rounding else None
-    return SecretArray._new(z.device, tails.expit(node) if found is None else found)
+    return apply(_recorded_expit, z)
+
+
+def _recorded_expit(x: Recorded) -> Recorded:
+    x = build.number(x)
+    found = _by_sines(x) if nominal_of(x) <= FINE and not x.graph.exact_rounding else None
+    return tails.expit(x) if found is None else found
 
 
 def _by_sines(x: Recorded) -> Recorded | None:
@@ -58,7 +62,9 @@ def _by_sines(x: Recorded) -> Recorded | None:
         return None
     whole, weights, shape = renamed(sines, 0, 0), _weights()[:, None], x.type.shape
     # bounds of a sum are those of its largest term: the first terms, which are large, by themselves
-    parts = [Ranges((*((0, end, 1) for end in shape), cut)) for cut in ((0, LARGE, 1), (LARGE, len(HARMONICS) - LARGE, 1))]
+    parts = [
+        Ranges((*((0, end, 1) for end in shape), cut)) for cut in ((0, LARGE, 1), (LARGE, len(HARMONICS) - LARGE, 1))
+    ]
     terms = [x.graph.node("slice", (whole,), part) for part in parts]
     first, rest = (build.matmul(*pair) for pair in zip(terms, (weights[:LARGE], weights[LARGE:]), strict=True))
     total = build.linear("add", first, rest)

@@ -1,10 +1,10 @@
 """Quadratic functions with a penalty of absolute values: few rounds a pass, whatever the number of coefficients.
 
-Minimise w'Aw / 2 - b'w + sum of t_j |w_j|, for a scaled matrix A with a diagonal in [1/4, 1). Two stages. The alternating
-direction method of multipliers finds which coefficients are 0, and signs: 6 rounds a pass, with (A + rho I)^-1 worked out once.
-Then the equations of what is not 0 are solved exactly, and signs and zeros checked against the conditions of the
-minimum, three times: where they are right, the result is the minimum to the precision of the solve. Nothing is revealed: zeros
-and signs are secret bits.
+Minimise w'Aw / 2 - b'w + sum of t_j |w_j|, for a scaled matrix A with a diagonal in [1/4, 1). Two stages. The
+alternating direction method of multipliers finds which coefficients are 0, and signs: 8 rounds a pass, with the inverse
+of A + rho I worked out once. Then the equations of what is not 0 are solved exactly, and signs and zeros checked
+against the conditions of the minimum, three times: where they are right, the result is the minimum to the precision of
+the solve. Nothing is revealed: zeros and signs are secret bits.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tercet.array import numeric
-from tercet.learn.passes import drawn_in, repeat, spread
+from tercet.learn.passes import drawn_in, repeat
 from tercet.learn.reasons import DAMPED
 from tercet.learn.solve import ROOT_FRAC_BITS, solve
 
@@ -23,15 +23,15 @@ RELAXED = 1.5
 PASS_BITS = 40
 CHECKS = 3
 REACH = 1 << 14
-"""Coefficients of scaled columns within passes: solutions lie below 2^12, and no pass is farther from one than zero is."""
+"""Coefficients within passes: solutions lie below 2^12, and no pass is farther from one than zero is."""
 LARGEST = 1 << 22
 
 
 def minimum(xp: Any, matrix: Any, b: Any, t: Any, passes: int) -> Any:
     """The coefficients (d,) at 44 fractional bits: exactly 0 where they are not chosen.
 
-    `matrix` (d, d) symmetric and positive semidefinite, `b` (d,) in [-1, 1], `t` (d,) in [0, 2]. Rounds: 6 a pass, and four
-    times those of an inverse (52 a column). Error: that of the solve, once zeros and signs are found.
+    `matrix` (d, d) symmetric and positive semidefinite, `b` (d,) in [-1, 1], `t` (d,) in [0, 2]. Rounds: 8 a pass, and
+    four times those of an inverse (52 a column). Error: that of the solve, once zeros and signs are found.
     """
     d = b.shape[0]
     if passes:
