@@ -16,5 +16,12 @@ DRAWN_IN: Final = Reason(81, "what lies beyond a limit was replaced by the limit
 PENALISED: Final = Reason(82, "a variance scaled to at most 1 was scaled with its penalty")
 DAMPED: Final = Reason(83, "the inverse of a matrix with a number added to its diagonal is below that number's")
 _LINEAR: Final = (PROBABILITY, DRAWN_IN, PENALISED, DAMPED)
-KNOWN: Final = BUILT_IN.declaring((SCHUR, INVERSE, *(ROTATED, VECTOR, ONE_ROW, *_LINEAR)))
+KNOWN: Final = BUILT_IN.declaring(
+    (
+        SCHUR,
+        INVERSE,
+        *_LINEAR,
+        *(ROTATED, VECTOR, ONE_ROW),
+    )
+)
 """The reasons that sessions start with: those of plans, and those of models."""
