@@ -21,7 +21,7 @@ EXTRAPOLATED = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class FitScales:
     """Public numbers of a fit: what sums are multiplied by, rows, and at which scales X and y are stored.
 
     Stored integers are X times `x_over` 2^frac, and y times `y_over` 2^y_frac.
@@ -119,7 +119,7 @@ class LinearRegression(RegressorModel):
             moments = moments * n - xp.expand_dims(sums, axis=1) * xp.expand_dims(sums, axis=0)
             mixed, variance = mixed * n - sums * last, variance * n - last * last
         # sums are multiplied by n where means are taken off
-        asked = Asked(n if self.fit_intercept else 1, n, *overs, fracs, y_frac)
+        asked = FitScales(n if self.fit_intercept else 1, n, *overs, fracs, y_frac)
         columns = Normalised(self._variances(diagonal(xp, moments), asked))
         outcome = Normalised(variance)
         across, down = xp.expand_dims(columns.factor, axis=0), xp.expand_dims(columns.factor, axis=1)
@@ -134,12 +134,12 @@ class LinearRegression(RegressorModel):
             return parts[0][0], aliased, parts[0][1]
         return xp.concat([coef for coef, _ in parts]), aliased, xp.concat([capped for _, capped in parts])
 
-    def _variances(self, moments: Any, asked: Asked) -> Any:
+    def _variances(self, moments: Any, asked: FitScales) -> Any:
         """By which columns are scaled: the diagonal of their moments, as integers."""
         return moments
 
     def _solution(
-        self, xp: Any, within: Any, beside: Any, columns: Normalised, outcome: Normalised, asked: Asked
+        self, xp: Any, within: Any, beside: Any, columns: Normalised, outcome: Normalised, asked: FitScales
     ) -> tuple[Any, Any]:
         """The coefficients of scaled columns, and which of them are aliased."""
         solved = solve(xp, xp.concat([within, xp.expand_dims(beside, axis=1)], axis=1), beside.shape[0])

@@ -10,7 +10,7 @@ import numpy as np
 from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
-from tercet.learn.linear_model import Asked, LinearRegression
+from tercet.learn.linear_model import FitScales, LinearRegression
 from tercet.learn.reasons import PENALISED
 from tercet.learn.solve import WORKING_BITS, Normalised, solve
 from tercet.learn.sparse import minimum
@@ -22,23 +22,23 @@ MOST_BITS = 118
 class _Penalised(LinearRegression):
     """Least squares with a penalty: a weight of squares of coefficients, and one of absolute values."""
 
-    def _weights(self, asked: Asked) -> tuple[Fraction, Fraction]:
+    def _weights(self, asked: FitScales) -> tuple[Fraction, Fraction]:
         """Weights of w_j^2 and of |w_j| beside half the sum of squared residuals, of real coefficients."""
         raise TypeError("a penalised model says what it weighs")
 
-    def _squares(self, asked: Asked) -> list[Fraction]:
+    def _squares(self, asked: FitScales) -> list[Fraction]:
         """What each column's moment grows by, in stored integers."""
         weight = 2 * self._weights(asked)[0] * asked.multiple * asked.x_over**2
         return [weight * Fraction(4) ** frac for frac in asked.fracs]
 
-    def _variances(self, moments: Any, asked: Asked) -> Any:
+    def _variances(self, moments: Any, asked: FitScales) -> Any:
         weights = self._squares(asked)
         if not isinstance(moments, SecretArray):
             return moments + np.array([float(weight) for weight in weights])
         return moments + np.array([-(-weight.numerator // weight.denominator) for weight in weights], dtype=object)
 
     def _solution(
-        self, xp: Any, within: Any, beside: Any, columns: Normalised, outcome: Normalised, asked: Asked
+        self, xp: Any, within: Any, beside: Any, columns: Normalised, outcome: Normalised, asked: FitScales
     ) -> tuple[Any, Any]:
         d = beside.shape[0]
         squares, one = self._squares(asked), 1 << WORKING_BITS
@@ -106,7 +106,7 @@ class Ridge(_Penalised):
         self.alpha = alpha
         self.fit_intercept = fit_intercept
 
-    def _weights(self, asked: Asked) -> tuple[Fraction, Fraction]:
+    def _weights(self, asked: FitScales) -> tuple[Fraction, Fraction]:
         return _number(self.alpha, "alpha") / 2, Fraction(0)
 
 
@@ -143,7 +143,7 @@ class ElasticNet(_Penalised):
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
 
-    def _weights(self, asked: Asked) -> tuple[Fraction, Fraction]:
+    def _weights(self, asked: FitScales) -> tuple[Fraction, Fraction]:
         ratio = _number(self.l1_ratio, "l1_ratio")
         if ratio > 1:
             raise InputError(f"l1_ratio is {self.l1_ratio}", hint="pass a number from 0 to 1")
@@ -165,7 +165,7 @@ class Lasso(_Penalised):
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
 
-    def _weights(self, asked: Asked) -> tuple[Fraction, Fraction]:
+    def _weights(self, asked: FitScales) -> tuple[Fraction, Fraction]:
         return _elastic(self.alpha, Fraction(1), asked.rows)
 
     def _passes(self) -> int:
