@@ -6,7 +6,7 @@ import pytest
 from protocol_checks import SOLOS, run_counted
 from tercet.protocols import count
 from tercet.protocols.cost import Cost
-from tercet.protocols.count import count_bits, count_lines, count_lines_cost
+from tercet.protocols.count import count_bits, count_lines, count_lines_cost, weigh_lines, weigh_lines_cost
 from tercet.protocols.cross import cross_cost
 from tercet.protocols.message import Fields, Words
 from tercet.protocols.pieces import pieces
@@ -41,6 +41,23 @@ def test_lines_that_pieces_cut(lines: int, terms: int) -> None:
     results = run_counted(trio, cost, lambda s, b: count_lines(s, b, terms), trio.share_bits(bits.reshape(-1)))
     assert np.array_equal(Trio.open(results), bits.sum(axis=1))
     assert max(trio.post.bytes.values()) < 1.2 * trio.total_bytes / 3
+
+
+@pytest.mark.parametrize("solo", SOLOS)
+@pytest.mark.parametrize("lines", [1, 5])
+def test_words_of_several_weights(solo: Party, lines: int) -> None:
+    trio, weights = Trio(64), [0, 1, 3, 3, 3]
+    most = 64 * sum(1 << weight for weight in weights)
+    for share in (0.0, 0.5, 1.0):
+        bits = trio.rng.random((lines, len(weights), 64)) < share
+        results = run_counted(
+            trio,
+            weigh_lines_cost(lines, len(weights), most),
+            lambda s, b: weigh_lines(s, b, weights, most),
+            trio.share_bits(bits.reshape(-1)),
+            solo=solo,
+        )
+        assert np.array_equal(Trio.open(results), bits.sum(axis=2) @ (1 << np.array(weights))), share
 
 
 def test_a_bit_of_a_long_line_costs_the_bits_of_its_length() -> None:

@@ -7,6 +7,7 @@ modulo 2^w is then the OR of their top bits, one cross term a line, which makes 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 from tercet.protocols.convert import split_bits_form
 from tercet.protocols.cost import NOTHING, Cost
@@ -58,7 +59,7 @@ def count_lines(scope: Scope, b: BitShare, terms: int) -> Body[Share]:
         words = word_slice(cut)
         lines = _Lines(cut, terms)
         bits = BitShare(cut.stop - cut.start, b.own[words], b.next[words])
-        found = yield from _piece(part, bits, lines.starts, count_bits(terms))
+        found = yield from _piece(part, bits, lines.starts, count_bits(terms), lines.number)
         for whole, mine in ((out.own, found.own), (out.next, found.next)):
             whole[lines.span] = RING64.add(whole[lines.span], mine)
 
@@ -66,8 +67,32 @@ def count_lines(scope: Scope, b: BitShare, terms: int) -> Body[Share]:
     return out
 
 
-def _piece(scope: Scope, b: BitShare, starts: list[int], w: int) -> Body[Share]:
-    lines = len(starts)
+def weigh_lines(scope: Scope, b: BitShare, weights: Sequence[int], most: int) -> Body[Share]:
+    """The sum of 2^weight over the set bits of each line, which is at most `most`, modulo 2^64; `weights` are those of
+    a line's words. Run by all three parties.
+
+    3 rounds; w bits in all for each bit, `most` having w - 1, and 2 w bits and 4 words for each line. Exact. Security
+    as `count_lines`: what a party has of a weight is multiplied before it is masked.
+    """
+    parts = [at for at, weight in enumerate(weights) if not at or weight != weights[at - 1]]
+    scales = RING64.from_ints([1 << weights[at] for at in parts])
+    lines = b.own.size // len(weights)
+    starts = [64 * (line * len(weights) + at) for line in range(lines) for at in parts]
+
+    def weighed(sums: Array) -> Array:
+        return RING64.sum(RING64.mul(sums.reshape(lines, -1), scales), 1)
+
+    return (yield from _piece(scope, b, starts, count_bits(most), lines, weighed))
+
+
+def weigh_lines_cost(lines: int, words: int, most: int) -> Cost:
+    """Of `weigh_lines` of so many words a line, exact."""
+    return _piece_cost(count_bits(most), 64 * lines * words, lines)
+
+
+def _piece(
+    scope: Scope, b: BitShare, starts: list[int], w: int, lines: int, weighed: Callable[[Array], Array] | None = None
+) -> Body[Share]:
     step = scope.step("count")
     fields, sums = RawBytes(Fields(w, b.count).nbytes), Fields(w, lines, RING64)
     half = split_bits_form(scope, b)
@@ -86,6 +111,8 @@ def _piece(scope: Scope, b: BitShare, starts: list[int], w: int) -> Body[Share]:
         part = yield step.receive(ProtocolRole.D, fields)
     other = ProtocolRole.B if is_a else ProtocolRole.A
     terms, ours = signed_counts(half, w, part, b.count, starts)
+    if weighed is not None:
+        terms, ours = weighed(terms), weighed(ours)
     sent = RING64.sub(terms, mask)
     step.cross_term(other, sums, sent)
     theirs = yield step.receive(other, sums)
@@ -103,15 +130,16 @@ def _widened(scope: Scope, words: Words, c: Array, w: int, is_a: bool) -> Body[S
     return Share(RING64, y.own, RING64.add(y.next, mine)) if is_a else Share(RING64, RING64.add(y.own, mine), y.next)
 
 
+def _piece_cost(w: int, bits: int, lines: int) -> Cost:
+    summed = Fields(w, bits).nbytes + 2 * Fields(w, lines).nbytes
+    widened = cross_cost(Words(RING64, (lines,)), 2, one_round=False)
+    return Cost(3, summed + widened.total_bytes)
+
+
 def count_lines_cost(count: int, terms: int) -> Cost:
     """Of `count_lines`, exact. In constant time, as `cost_in_pieces`."""
     w, size = count_bits(terms), piece_size(count, PIECE)
     number, rest = divmod(count, size)
-
-    def piece(bits: int, lines: int) -> Cost:
-        summed = Fields(w, bits).nbytes + 2 * Fields(w, lines).nbytes
-        widened = cross_cost(Words(RING64, (lines,)), 2, one_round=False)
-        return Cost(3, summed + widened.total_bytes)
 
     total = NOTHING
     if number:
@@ -119,9 +147,9 @@ def count_lines_cost(count: int, terms: int) -> Cost:
         fewest, last = -(-size // terms), number * size
         within = number - 1 - (number - 1) // (terms // math.gcd(size, terms))
         more = -(-last // terms) + within - number * fewest
-        total = piece(size, fewest).times(number - more)
+        total = _piece_cost(w, size, fewest).times(number - more)
         if more:
-            total = total.beside(piece(size, fewest + 1).times(more))
+            total = total.beside(_piece_cost(w, size, fewest + 1).times(more))
     if rest:
-        total = total.beside(piece(rest, -(-count // terms) - (count - rest) // terms))
+        total = total.beside(_piece_cost(w, rest, -(-count // terms) - (count - rest) // terms))
     return total

@@ -20,6 +20,7 @@ from tercet.ring.arrays import (
     move_axis,
     retain_freed_memory,
     stack,
+    xor_accumulate,
     xor_reduce,
     zero_bits,
 )
@@ -136,6 +137,7 @@ __all__ = [
     "unpack_fields",
     "unpack_planes",
     "word_count",
+    "xor_accumulate",
     "xor_reduce",
     "zero_bits",
 ]

@@ -108,6 +108,12 @@ def xor_reduce(bits: Bits, axis: int, out: Bits | None = None) -> Bits:
     return result
 
 
+def xor_accumulate(bits: Bits, axis: int) -> Bits:
+    """The XOR of each word and all before it along an axis of packed bits."""
+    result: Bits = np.bitwise_xor.accumulate(bits, axis=axis)
+    return result
+
+
 def complement(bits: Bits) -> None:
     """Turn over every bit, in place."""
     np.invert(bits, out=bits)
