@@ -37,18 +37,25 @@ _LARGEST_DENOMINATOR = 1 << 12
 
 _ELEMENTS = {4: 1 << 14, 3: 1 << 18}
 """Up to how many elements, over all lines and ranks, so many bits are found at a time: for more, bytes count most."""
+_AT_ONCE, _SHORTEST = 1 << 18, 48
+"""Medians and quantiles of up to so many elements, over all lines and ranks, are one operation, which holds all rows at
+once; those of more are run in partitions of rows. Short lines would fill a part of their words only."""
 _FINEST_PART = 10**6
 """Of elements whose number is secret, a quantile is the nearest fraction of a denominator up to this."""
 
 
 def _kth(lines: Recorded, ranks: NDArray[np.int64]) -> Recorded:
     """(ranks, lines): of each line, the elements of these ranks in ascending order, from 0 on."""
-    count = lines.type.shape[0]
+    count, length = lines.type.shape
     lines = build.number(lines)
     planes = counting.ordered_bits(lines)
     if planes is None:
         first = movement.reshape(movement.cut(lines, [slice(None), slice(0, 1)]), (1, count))
         return build.broadcast_to(first, (len(ranks), count))
+    if len(ranks) * lines.type.size <= _AT_ONCE and length >= _SHORTEST:
+        found = counting.order_statistics(planes, ranks)
+        powers = np.array([1 << at for at in range(found.type.shape[0])], dtype=object).reshape(-1, 1, 1)
+        return _as_stored(build.total(build.multiply(build.number(found), powers), (0,)), lines)
     return _as_stored(_selected(planes, ranks).integers(), lines)
 
 

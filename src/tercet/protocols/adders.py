@@ -23,11 +23,12 @@ _LEFT = 32
 
 
 def _layers(words: int) -> list[int]:
-    """How many words of carries each exchange leaves of one line."""
+    """How many words of carries each exchange leaves of one line; short lines have no adders."""
     layers: list[int] = []
-    while words > 1 and (1 << len(layers)) < _LEFT:
-        words //= 2
-        layers.append(words)
+    if words >= _FEWEST_WORDS:
+        while words > 1 and 1 << len(layers) < _LEFT:
+            words //= 2
+            layers.append(words)
     return layers
 
 
@@ -44,12 +45,21 @@ def count_by_adders(scope: Scope, b: BitShare, terms: int) -> Body[Share]:
     Semi-honest, one corruption: ANDs and a count, whose views are simulated one after the other; the rest is local.
     Source: carry-save adders, Wallace, IEEE Trans. Electronic Computers 1964, in chains whose sums are local: own.
     """
-    words = -(-terms // WORD)
-    if words < _FEWEST_WORDS:
+    if -(-terms // WORD) < _FEWEST_WORDS:
         return (yield from count_lines(scope, b, terms))
-    lines = b.count // terms
-    top, sums = _in_words(b, terms), []
-    for carries in _layers(words):
+    return (yield from _added(scope, _in_words(b, terms), terms, True))
+
+
+def count_words(scope: Scope, lines: Bits, most: int) -> Body[Share]:
+    """The number of set bits in each line of whole words, (2, lines, words) of both components, modulo 2^w: the low w
+    bits of words, where `most`, as many as can be set, has w - 1. Run by all three parties; as `count_by_adders`.
+    """
+    return (yield from _added(scope, lines, most, False))
+
+
+def _added(scope: Scope, top: Bits, most: int, widened: bool) -> Body[Share]:
+    lines, sums = top.shape[1], []
+    for carries in _layers(top.shape[2]):
         if top.shape[2] % 2 == 0:  # the last adder lacks a bit
             top = concatenate([top, zero_bits((2, lines, 1))], axis=2)
         last = top[:, :, 1 + carries :]
@@ -60,17 +70,30 @@ def count_by_adders(scope: Scope, b: BitShare, terms: int) -> Body[Share]:
         count = WORD * lines * carries
         both = yield from bit_and(scope, BitShare(count, *first), BitShare(count, *second))
         top = stack([both.own, both.next]).reshape(2, lines, carries) ^ last
-    left = concatenate([*sums, top], axis=2)
-    flat = left.reshape(2, -1)
+    flat = concatenate([*sums, top], axis=2).reshape(2, -1)
     weights = [*range(len(sums)), *[len(sums)] * top.shape[2]]
-    return (yield from weigh_lines(scope, BitShare(WORD * flat.shape[1], *flat), weights, terms))
+    return (yield from weigh_lines(scope, BitShare(WORD * flat.shape[1], *flat), weights, most, widened=widened))
 
 
 def count_by_adders_cost(count: int, terms: int) -> Cost:
-    words, lines, total = -(-terms // WORD), count // terms, Cost()
+    words = -(-terms // WORD)
     if words < _FEWEST_WORDS:
         return count_lines_cost(count, terms)
-    layers = _layers(words)
+    return _added_cost(count // terms, words, terms, True)
+
+
+def count_words_cost(lines: int, words: int, most: int) -> Cost:
+    return _added_cost(lines, words, most, False)
+
+
+def _added_cost(lines: int, words: int, most: int, widened: bool) -> Cost:
+    total, layers = Cost(), _layers(words)
     for carries in layers:
         total = total + bit_and_cost((), WORD * lines * carries)
-    return total + weigh_lines_cost(lines, len(layers) + layers[-1], terms)
+    left = len(layers) + (layers[-1] if layers else words)
+    return total + weigh_lines_cost(lines, left, most, widened=widened)
+
+
+def adder_rounds(words: int) -> int:
+    """How many exchanges the adders of a line of so many words take, before the weights are added up."""
+    return len(_layers(words))

@@ -67,12 +67,13 @@ def count_lines(scope: Scope, b: BitShare, terms: int) -> Body[Share]:
     return out
 
 
-def weigh_lines(scope: Scope, b: BitShare, weights: Sequence[int], most: int) -> Body[Share]:
+def weigh_lines(scope: Scope, b: BitShare, weights: Sequence[int], most: int, *, widened: bool = True) -> Body[Share]:
     """The sum of 2^weight over the set bits of each line, which is at most `most`, modulo 2^64; `weights` are those of
     a line's words. Run by all three parties.
 
-    3 rounds; w bits in all for each bit, `most` having w - 1, and 2 w bits and 4 words for each line. Exact. Security
-    as `count_lines`: what a party has of a weight is multiplied before it is masked.
+    3 rounds; w bits in all for each bit, `most` having w - 1, and 2 w bits and 4 words for each line. Without `widened`
+    modulo 2^w, as the low bits of words: 2 rounds, no words. Exact. Security as `count_lines`: what a party has of a
+    weight is multiplied before it is masked.
     """
     parts = [at for at, weight in enumerate(weights) if not at or weight != weights[at - 1]]
     scales = RING64.from_ints([1 << weights[at] for at in parts])
@@ -82,16 +83,22 @@ def weigh_lines(scope: Scope, b: BitShare, weights: Sequence[int], most: int) ->
     def weighed(sums: Array) -> Array:
         return RING64.sum(RING64.mul(sums.reshape(lines, -1), scales), 1)
 
-    return (yield from _piece(scope, b, starts, count_bits(most), lines, weighed))
+    return (yield from _piece(scope, b, starts, count_bits(most), lines, weighed, widened))
 
 
-def weigh_lines_cost(lines: int, words: int, most: int) -> Cost:
+def weigh_lines_cost(lines: int, words: int, most: int, *, widened: bool = True) -> Cost:
     """Of `weigh_lines` of so many words a line, exact."""
-    return _piece_cost(count_bits(most), 64 * lines * words, lines)
+    return _piece_cost(count_bits(most), 64 * lines * words, lines, widened)
 
 
 def _piece(
-    scope: Scope, b: BitShare, starts: list[int], w: int, lines: int, weighed: Callable[[Array], Array] | None = None
+    scope: Scope,
+    b: BitShare,
+    starts: list[int],
+    w: int,
+    lines: int,
+    weighed: Callable[[Array], Array] | None = None,
+    widened: bool = True,
 ) -> Body[Share]:
     step = scope.step("count")
     fields, sums = RawBytes(Fields(w, b.count).nbytes), Fields(w, lines, RING64)
@@ -101,6 +108,8 @@ def _piece(
         drawn = step.draw(Pair.AD, fields, Purpose.TERM)
         step.deal(ProtocolRole.B, (fields, RING64.deal_bits(half.reshape(1, -1), b.count, [w], drawn)))
         masks = [step.draw(pair, sums, Purpose.OUTPUT) for pair in (Pair.AD, Pair.BD)]
+        if not widened:
+            return Share(RING64, masks[1], masks[0])
         r = RING64.low(RING64.add(*masks), w)
         return (yield from cross_terms(scope, words, [r, RING64.shr(r, w - 1)]))
     is_a = scope.role is ProtocolRole.A
@@ -116,8 +125,10 @@ def _piece(
     sent = RING64.sub(terms, mask)
     step.cross_term(other, sums, sent)
     theirs = yield step.receive(other, sums)
-    c = RING64.add(RING64.add(theirs, sent), ours)
-    return (yield from _widened(scope, words, RING64.low(c, w), w, is_a))
+    c = RING64.low(RING64.add(RING64.add(theirs, sent), ours), w)
+    if not widened:
+        return Share(RING64, mask, c) if is_a else Share(RING64, c, mask)
+    return (yield from _widened(scope, words, c, w, is_a))
 
 
 def _widened(scope: Scope, words: Words, c: Array, w: int, is_a: bool) -> Body[Share]:
@@ -130,10 +141,11 @@ def _widened(scope: Scope, words: Words, c: Array, w: int, is_a: bool) -> Body[S
     return Share(RING64, y.own, RING64.add(y.next, mine)) if is_a else Share(RING64, RING64.add(y.own, mine), y.next)
 
 
-def _piece_cost(w: int, bits: int, lines: int) -> Cost:
+def _piece_cost(w: int, bits: int, lines: int, widened: bool = True) -> Cost:
     summed = Fields(w, bits).nbytes + 2 * Fields(w, lines).nbytes
-    widened = cross_cost(Words(RING64, (lines,)), 2, one_round=False)
-    return Cost(3, summed + widened.total_bytes)
+    if not widened:
+        return Cost(2, summed)
+    return Cost(3, summed + cross_cost(Words(RING64, (lines,)), 2, one_round=False).total_bytes)
 
 
 def count_lines_cost(count: int, terms: int) -> Cost:

@@ -94,6 +94,15 @@ def select(chosen: Recorded, rows: Recorded) -> Recorded:
     return rows.graph.node("select", (broadcast_to(chosen, rows.type.shape), rows), Contraction((0,)))
 
 
+def order_statistics(planes: Recorded, ranks: NDArray[np.int64]) -> Recorded:
+    """(bits, ranks, lines): the bits of elements of these ranks in each line, of bits (bits, lines, length) of numbers
+    that are not negative, the lowest first."""
+    bits, lines, length = planes.type.shape
+    planes = planes.graph.node("reshape", (planes,), NewShape((bits, 1, lines, length)))
+    wanted = as_node(planes.graph, ranks.reshape(-1, 1, 1), 0)
+    return planes.graph.node("order_statistics", (planes, wanted), Contraction((3,)))
+
+
 def looked_up(places: Recorded, table: NDArray[Any]) -> Recorded | None:
     """(columns, ...): the lines of a public table (entries, columns), at places that are within it; None where
     `one_hot` vectors as words send less, as they do of many columns."""

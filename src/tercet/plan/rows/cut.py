@@ -138,7 +138,7 @@ class Cut:
         level = self._meet(index, op, axes, axis)
         if isinstance(axes.step, Summed) and axis in axes.step.axes:
             if op.type.is_bool:
-                raise NotRowwise(index, op, "takes the XOR over rows")
+                raise NotRowwise(index, op, "gives bools over all rows, which are no sums")
             self.totals[index] = axes.step
             return self._is_free(index, Free(level + 1, total=True))
         return self._goes_along(index, Along(self._after(index, op, axes.step, axis), level))

@@ -15,6 +15,7 @@ from tercet.plan.table.operation import (
     Flow,
     Operation,
     Plain,
+    Variant,
     arity,
     boolean,
     check_axes,
@@ -31,8 +32,9 @@ from tercet.protocols.convert import words_to_bits, words_to_bits_cost
 from tercet.protocols.cost import NOTHING, Cost
 from tercet.protocols.count import count_lines, count_lines_cost
 from tercet.protocols.lookup import TableShape, lookup, lookup_cost, table_bits
+from tercet.protocols.order_statistics import Searches, order_statistics, order_statistics_cost
 from tercet.protocols.scope import Body, Scope
-from tercet.ring import join_rows, pack_bits, ring, split_rows, unpack_bits
+from tercet.ring import RING64, join_rows, pack_bits, ring, split_rows, unpack_bits
 from tercet.sharing import BitShare, Share
 
 
@@ -117,6 +119,47 @@ def _run_select(scope: Scope, call: Call[Contraction], x: BitShare, y: BitShare)
     rows = call.inputs[0].shape[0]
     parts = [split_rows(part, rows, call.out.size) for part in (x.own, x.next, y.own, y.next)]
     return select_rows(scope, BitShare(call.out.size, *parts[:2]), BitShare(call.out.size, *parts[2:]))
+
+
+_WIDTHS = (2, 3, 4)
+"""How many bits of an order statistic are found at a time: more are fewer rounds and more bytes."""
+
+
+def _infer_order_statistics(inputs: Sequence[Type], attrs: Contraction) -> Type:
+    """Of bits, (bits, 1, lines, length), and public ranks, (ranks, lines or 1, 1), from 0 on."""
+    arity(inputs, 2)
+    planes, ranks = inputs
+    boolean(planes)
+    need(not ranks.is_bool and ranks.kind is ValueKind.INT, "takes ranks, got other numbers")
+    need(len(planes.shape) == 4 and planes.shape[1] == 1, f"takes bits, 1, lines, length, not a shape {planes.shape}")
+    bits, _, lines, length = planes.shape
+    need(len(ranks.shape) == 3 and ranks.shape[1] in (1, lines) and ranks.shape[2] == 1, f"ranks {ranks.shape}")
+    need(planes.size > 0 and ranks.size > 0 and attrs == Contraction((3,)), "takes some ranks along the last axis")
+    need(0 <= ranks.lo <= ranks.hi < length, f"ranks reach from {ranks.lo} to {ranks.hi} of {length} numbers")
+    return bool_type((bits, ranks.shape[0], lines))
+
+
+def _searches(call: Call[Contraction], width: int) -> Searches:
+    bits, ranks, lines = call.out.shape
+    return Searches(bits, ranks, lines, call.inputs[0].shape[-1], width)
+
+
+def _bits_at_a_time(width: int) -> Variant:
+    def run(scope: Scope, call: Call[Contraction], planes: BitShare, ranks: Constant) -> Body[BitShare]:
+        s = _searches(call, width)
+        wanted = np.broadcast_to(RING64.from_ints(ranks.places.reshape(s.ranks, -1)), (s.ranks, s.lines))
+        return order_statistics(scope, planes, np.ascontiguousarray(wanted).reshape(-1), s)
+
+    return Variant(f"{width} bits at a time", run, lambda call: order_statistics_cost(_searches(call, width)))
+
+
+def _plain_order_statistics(inputs: Sequence[Plain], attrs: Contraction, out: Type) -> Plain:
+    planes, ranks = np.asarray(inputs[0], dtype=bool)[:, 0].astype(object) * 1, inputs[1]
+    bits, number, lines = out.shape
+    values = np.sort(sum((planes[bit] << bit for bit in range(1, bits)), planes[0]), axis=1)
+    places = np.broadcast_to(ranks.reshape(number, -1), (number, lines)).astype(np.int64)
+    found = np.take_along_axis(values, places.T, 1).T
+    return np.array([(found >> bit) & 1 for bit in range(bits)], dtype=bool).reshape(out.shape)
 
 
 MAX_ENTRIES = 1 << 16
@@ -205,6 +248,19 @@ ORDER: tuple[Operation[Any], ...] = (
         lambda inputs, attrs, out: np.logical_xor.reduce(np.logical_and(*(np.asarray(x, dtype=bool) for x in inputs))),
         protocol="replicated AND (Araki et al. 2016), summed before it is sent",
         rows=Flow.CONTRACT,
+    ),
+    Operation(
+        "order_statistics",
+        167,
+        "the bits of the elements of public ranks in each line, of numbers given by their bits",
+        Contraction,
+        _infer_order_statistics,
+        tuple([_bits_at_a_time(width) for width in _WIDTHS]),
+        _plain_order_statistics,
+        protocol="from the highest digit on: ANDs, counts as for `count`, comparisons with the rank",
+        rows=Flow.CONTRACT,
+        public=(1,),
+        needs_public=True,
     ),
     Operation(
         "lookup",
