@@ -7,7 +7,7 @@ import pytest
 
 from protocol_checks import SOLOS, run_counted
 from tercet.protocols.order_statistics import Searches, order_statistics, order_statistics_cost
-from tercet.ring import RING64, unpack_bits
+from tercet.ring import unpack_bits
 from tercet.sharing import PARTIES, BitShare, Party
 from trio import Trio
 
@@ -34,6 +34,10 @@ CASES = [
     (3, 40, 70, 3),
     (5, 1, 3, 3),
     (4, 2, 1, 2),
+    (1, 2, 66, 3),
+    (2, 1, 66, 3),
+    (6, 1, 70, 4),
+    (4, 300, 50, 3),
 ]
 
 

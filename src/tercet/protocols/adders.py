@@ -18,7 +18,7 @@ from tercet.sharing import BitShare, Share
 WORD = 64
 _FEWEST_WORDS = 16
 """Lines of fewer words are counted at once."""
-_LEFT = 32
+_LEFT = 16
 """Adders stop where one carry is left of so many bits."""
 
 

@@ -121,11 +121,12 @@ def is_negative_pc3_split(scope: Scope, x: Split, bits: int) -> Body[BitShare]:
 def is_negative_pc3_cost(count: int, bits: int) -> Cost:
     if bits == 1:
         return Cost()
+    return cost_in_pieces(count, PIECE, lambda size: is_negative_pc3_split_cost(size, bits))
+
+
+def is_negative_pc3_split_cost(count: int, bits: int) -> Cost:
+    """Of `is_negative_pc3_split` where D's tables are not dealt while others wait for something else."""
     form = Digits(bits - 1)
-
-    def piece(size: int) -> Cost:
-        tables = ResidueLayout(form.p, form.entries, size).nbytes
-        digits = ResidueLayout(form.p, form.count, size).nbytes
-        return Cost(3, tables + 2 * digits + Planes((), size).nbytes)
-
-    return cost_in_pieces(count, PIECE, piece)
+    tables = ResidueLayout(form.p, form.entries, count).nbytes
+    digits = ResidueLayout(form.p, form.count, count).nbytes
+    return Cost(3, tables + 2 * digits + Planes((), count).nbytes)

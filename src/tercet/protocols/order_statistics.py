@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tercet.protocols.adders import WORD, adder_rounds, count_words, count_words_cost
 from tercet.protocols.bits import bit_and, bit_and_cost, bit_not, select_rows
-from tercet.protocols.compare import carry_out_cost, is_negative_split, tree_levels
+from tercet.protocols.compare_pc3 import is_negative_pc3_split, is_negative_pc3_split_cost
 from tercet.protocols.convert import bit_words, inject_piece, inject_piece_cost
 from tercet.protocols.cost import Cost, Depths
 from tercet.protocols.count import count_bits
@@ -50,13 +50,12 @@ class Searches:
     width: int
 
     @property
-    def digits(self) -> int:
-        return -(-self.bits // self.width)
-
-    @property
-    def steps(self) -> int:
-        """How many counts say what a digit is."""
-        return (1 << self.width) - 1
+    def widths(self) -> list[int]:
+        """How many bits each digit has, the lowest first. The highest has up to two more: all numbers are left then,
+        so that nothing is asked for each rank."""
+        more = min(2, self.ranks)
+        lower = max(0, -(-(self.bits - more) // self.width) - 1)
+        return [self.width] * lower + [self.bits - lower * self.width]
 
     @property
     def number(self) -> int:
@@ -86,60 +85,51 @@ def order_statistics(scope: Scope, planes: BitShare, wanted: Array, s: Searches)
     left: BitShare | None = None
     below: Share | None = None
     found: list[tuple[Array, Array]] = []
-    for at in reversed(range(s.digits)):
-        kept = masks[at]
+    for kept in reversed(masks):
         if left is not None:
             kept = yield from bit_and(scope, left, kept)
         counts = yield from _counts(scope, kept, s)
-        beyond = yield from is_negative_split(
-            scope, split_form(scope, _rest(scope, wanted, below, counts, s)), s.modulus
-        )
+        rest = _rest(scope, wanted, below, counts)
+        beyond = yield from is_negative_pc3_split(scope, split_form(scope, rest), s.modulus)
         reached, missed = _words(beyond, s), _words(bit_not(scope, beyond), s)
         found.append(missed)
-        if not at:
+        if len(found) == len(masks):
             break
         parts = scope.fork(2)
-        left, passed = yield Together(
-            [
-                _narrowed(parts[0], kept, left, reached, missed, s),
-                inject_piece(parts[1], [(_one(missed), 1)], counts, one_round=True),
-            ]
-        )
+        passing = inject_piece(parts[1], [(_one(missed), 1)], counts, one_round=True)
+        left, passed = yield Together([_narrowed(parts[0], kept, left, reached, missed, s), passing])
         scope.join(parts)
-        passed = Share(RING64, *(RING64.sum(part.reshape(s.steps, -1), 0) for part in (passed.own, passed.next)))
+        passed = Share(RING64, *(RING64.sum(part.reshape(-1, s.number), 0) for part in (passed.own, passed.next)))
         below = passed if below is None else _added(below, passed)
     return _bits(found[::-1], s)
 
 
-def _thresholds(scope: Scope, planes: BitShare, s: Searches) -> Body[BitShare]:
-    """(digits, 2^k - 1, 1, lines, words): whether a digit is below 1, 2, ...; the lowest digit first."""
-    count = WORD * s.words
-    rows = s.bits * s.lines
-
-    def digits(part: Bits) -> Bits:
-        known = split_rows(part, rows, s.length).reshape(s.bits, s.lines, s.words)
-        missing = s.digits * s.width - s.bits
-        return concatenate([known, zero_bits((missing, s.lines, s.words))]) if missing else known
-
-    inside = _inside(s)
-    clear = bit_not(scope, BitShare(count, digits(planes.own), digits(planes.next)))
-    clear = BitShare(count, clear.own & inside, clear.next & inside)
-    low: BitShare | None = None
-    for at in range(s.width):
-        upper = BitShare(count, *(part[at :: s.width, None, None] for part in (clear.own, clear.next)))
-        if low is None:
-            low = upper
-            continue
-        both = yield from bit_and(scope, upper, low)
-        low = BitShare(
-            count,
-            *(
-                concatenate([b, u, u ^ one ^ b], axis=1)
-                for b, u, one in ((both.own, upper.own, low.own), (both.next, upper.next, low.next))
-            ),
+def _thresholds(scope: Scope, planes: BitShare, s: Searches) -> Body[list[BitShare]]:
+    """For each digit, the lowest first, (2^k - 1, 1, lines, words): whether it is below 1, 2, ..."""
+    count, widths = WORD * s.words, s.widths
+    clear = bit_not(scope, BitShare(planes.count, planes.own, planes.next))
+    rows = [split_rows(part, s.bits * s.lines, s.length) & _inside(s) for part in (clear.own, clear.next)]
+    bits = stack([part.reshape(s.bits, s.lines, s.words) for part in rows])
+    # of one width side by side: components, digits, bits of each
+    shape = (s.lines, s.words)
+    whole = [bits[:, : -widths[-1]].reshape(2, -1, s.width, *shape), bits[:, -widths[-1] :].reshape(2, 1, -1, *shape)]
+    whole = [group for group in whole if group.shape[1]]
+    below = [group[:, :, :1] for group in whole]
+    for at in range(1, max(widths)):
+        which = [k for k, group in enumerate(whole) if at < group.shape[2]]
+        upper = [broadcast(whole[k][:, :, at : at + 1], below[k].shape) for k in which]
+        above, low = (
+            concatenate([group.reshape(2, -1, s.words) for group in groups], axis=1)
+            for groups in (upper, [below[k] for k in which])
         )
-    assert low is not None
-    return low
+        both = yield from bit_and(scope, BitShare(count, *above), BitShare(count, *low))
+        joined, start = stack([both.own, both.next]), 0
+        for k, high in zip(which, upper, strict=True):
+            size = high[0].size // s.words
+            part = joined[:, start : start + size].reshape(high.shape)
+            start += size
+            below[k] = concatenate([part, high[:, :, :1], high ^ below[k] ^ part], axis=2)
+    return [BitShare(count, *group[:, at, :, None]) for group in below for at in range(group.shape[1])]
 
 
 def _inside(s: Searches) -> Bits:
@@ -153,28 +143,28 @@ def _counts(scope: Scope, kept: BitShare, s: Searches) -> Body[Share]:
     """(2^k - 1) x ranks x lines counts, flat, modulo 2^w; of the first digit each rank has the same."""
     lines = stack([part.reshape(-1, s.words) for part in (kept.own, kept.next)])
     found = yield from count_words(scope, lines, s.length)
-    if kept.own.shape[1] == s.ranks:
+    steps, ranks = kept.own.shape[:2]
+    if ranks == s.ranks:
         return found
-    shape = (s.steps, s.ranks, s.lines)
-    return Share(
-        RING64, *(broadcast(part.reshape(s.steps, 1, s.lines), shape).reshape(-1) for part in (found.own, found.next))
-    )
+    each = [broadcast(part.reshape(steps, 1, -1), (steps, s.ranks, s.lines)) for part in (found.own, found.next)]
+    return Share(RING64, *(part.reshape(-1) for part in each))
 
 
-def _rest(scope: Scope, wanted: Array, below: Share | None, counts: Share, s: Searches) -> Share:
+def _rest(scope: Scope, wanted: Array, below: Share | None, counts: Share) -> Share:
     """The rank, less what lies below all that is left, less each count: negative where the count reaches beyond it."""
+    shape = (counts.size // wanted.size, wanted.size)
 
     def less(part: Array, passed: Array | None) -> Array:
-        return RING64.neg(part if passed is None else RING64.add(part.reshape(s.steps, -1), passed).reshape(-1))
+        return RING64.neg(part if passed is None else RING64.add(part.reshape(shape), passed).reshape(-1))
 
     own, following = (None, None) if below is None else (below.own, below.next)
     rest = Share(RING64, less(counts.own, own), less(counts.next, following))
-    return add_public(scope, rest, broadcast(wanted, (s.steps, s.number)).reshape(-1))
+    return add_public(scope, rest, broadcast(wanted, shape).reshape(-1))
 
 
 def _words(flags: BitShare, s: Searches) -> tuple[Array, Array]:
     """Both components of one bit for each count, as words 0 and 1: (2^k - 1, searches)."""
-    own, following = (bit_words(RING64, part, flags.count).reshape(s.steps, -1) for part in (flags.own, flags.next))
+    own, following = (bit_words(RING64, part, flags.count).reshape(-1, s.number) for part in (flags.own, flags.next))
     return own, following
 
 
@@ -226,31 +216,31 @@ def _bits(found: list[tuple[Array, Array]], s: Searches) -> BitShare:
     """As many multiples of 2^bit as are not above a digit say whether it is odd there."""
 
     def planes(digits: list[Array]) -> Array:
-        rows = [xor_reduce(digit[(1 << bit) - 1 :: 1 << bit], axis=0) for digit in digits for bit in range(s.width)]
-        return stack(rows[: s.bits])
+        each = zip(digits, s.widths, strict=True)
+        return stack([xor_reduce(digit[(1 << bit) - 1 :: 1 << bit], axis=0) for digit, k in each for bit in range(k)])
 
     return _packed(*(planes([digit[at] for digit in found]) for at in (0, 1)))
 
 
 def order_statistics_cost(s: Searches) -> Cost:
-    depths, count = Depths(), WORD * s.words
-    total = Cost()
-    for at in range(1, s.width):
-        total = total + bit_and_cost((s.digits * ((1 << at) - 1) * s.lines,), count)
-    depths.ring(s.width - 1)
-    size = s.steps * s.number
-    compared = carry_out_cost(s.modulus - 1, size, top=True)
-    for at in range(s.digits):
+    depths, total, count, widths = Depths(), Cost(), WORD * s.words, s.widths
+    for at in range(1, max(widths)):
+        total = total + bit_and_cost((sum((1 << at) - 1 for width in widths if at < width) * s.lines,), count)
+    depths.ring(max(widths) - 1)
+    for at, width in enumerate(reversed(widths)):
+        steps = (1 << width) - 1
+        size = steps * s.number
         if at:
             total = total + bit_and_cost((size,), count)
             depths.ring()
-        total = total + count_words_cost(size if at else s.steps * s.lines, s.words, s.length)
+        total = total + count_words_cost(size if at else steps * s.lines, s.words, s.length)
         depths.ring(adder_rounds(s.words))
         depths.cross()
-        total = total + compared
-        depths.cross()
-        depths.ring(tree_levels(s.modulus - 1))
-        if at < s.digits - 1:
+        total = total + is_negative_pc3_split_cost(size, s.modulus)
+        depths.deal()
+        depths.say("ad", "bd")
+        depths.deal()
+        if at < len(widths) - 1:
             total = total + bit_and_cost((s.number,), count) + inject_piece_cost(RING64, size, 1, one_round=True)
             beside = depths.copy()
             beside.cross(one_round=True)
