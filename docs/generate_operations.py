@@ -203,6 +203,13 @@ def examples(ring: int) -> dict[str, list[Example]]:
         "bits": [("32 of each x", [many], BitCount(32))],
         "count": [("each bit of one line", [bits], Axes((0,)))],
         "select": [("of 8 rows", [bool_type((8, COUNT))] * 2, Contraction((0,)))],
+        "order_statistics": [
+            (
+                "both middle elements of one line, 32 bits",
+                [bool_type((32, 1, 1, COUNT)), Type(ValueKind.INT, (2, 1, 1), 64, 0, 0, COUNT // 2 - 1, COUNT // 2)],
+                Contraction((3,)),
+            )
+        ],
         "lookup": [
             (
                 f"{1 << width:,} entries of {width} bits",

@@ -13,10 +13,10 @@ import tercet.array as tc
 from array_strategies import check, check_all, numeric, share
 from plan_trio import TrioSession
 from tercet.array import quantiles
-from tercet.plan.network import LAN
+from tercet.plan.network import LAN, WAN
 from tercet.plan.plan import OutputKind
 from tercet.plan.record.compile import Wanted, compile_plan
-from tercet.plan.rows.cut import Cut
+from tercet.plan.rows.cut import Cut, NotRowwise
 from tercet.plan.rows.states import Aggregate, Rows
 from tercet.plan.rows.track import track
 
@@ -111,8 +111,49 @@ def test_every_number_of_bits_at_a_time(monkeypatch: pytest.MonkeyPatch, width: 
 
 
 def test_more_bits_at_a_time_of_fewer_elements() -> None:
-    rounds = [tc.median(share(TrioSession(), np.arange(n) % 128)).explain().rounds for n in (1001, 40_001, 300_001)]
-    assert rounds == sorted(rounds) and len(set(rounds)) == 3
+    x = {n: share(TrioSession(), np.arange(n) % 128) for n in (1001, 40_001, 300_001)}
+    rounds = [tc.median(secret).explain().rounds for secret in x.values()]
+    assert rounds[0] == rounds[1] < 0.5 * rounds[2]
+    wanted = [Wanted(tc.median(share(TrioSession(), np.arange(250_001) % 128)).node, OutputKind.REVEAL)]
+    lan, wan = (compile_plan(wanted, network) for network in (LAN, WAN))
+    width = {op.operation.name: op.variant for op in lan.operations}["order_statistics"]
+    assert {op.operation.name: op.variant for op in wan.operations}["order_statistics"] > width
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((48,), 0), ((64,), 0), ((301,), 0), ((3, 100), 1), ((70, 4), 0), ((20, 6), None)]
+)
+def test_lines_of_words_at_once(shape: tuple[int, ...], axis: int | None) -> None:
+    """One operation of the plan; rows along the lines are an aggregate, and lines of rows go in partitions."""
+    x = np.random.default_rng(sum(shape)).integers(-1000, 1000, shape)
+    session = TrioSession(parties=True)
+    secret = session.share(x, bounds=(-1000, 999))
+    for q in ([0.5], [0.1, 0.25, 0.9], [0, 0.5, 1]):
+        check(tc.quantile(secret, q, axis=axis), np.quantile(x, q, axis=axis), error=1e-9)
+    check(tc.median(secret > 300, axis=axis), np.asarray(np.median(x > 300, axis=axis)))
+    check(tc.median(secret / -8, axis=axis), np.asarray(np.median(x / -8, axis=axis)))
+    check(tc.median(session.share(np.zeros(shape, int), bounds=(0, 1)), axis=axis), np.zeros(np.median(x, axis).shape))
+    plan = compile_plan([Wanted(tc.median(secret, axis=axis).node, OutputKind.REVEAL)], LAN)
+    assert [op.operation.name for op in plan.operations].count("order_statistics") == 1
+
+
+def test_what_is_found_at_once_rests_on_all_rows() -> None:
+    def tracked(x: Any, rows: int, axis: int = 0) -> tuple[Any, Any]:
+        plan = compile_plan([Wanted(x.node, OutputKind.REVEAL)], LAN)
+        ((handle, _),) = plan.inputs()
+        return track(plan, {handle: {"d": Rows(axis, rows)}})[0]["d"], lambda: Cut(plan, {handle}, rows)
+
+    session = TrioSession()
+    x = session.share(np.arange(60), bounds=(0, 63))
+    found, cut = tracked(tc.median(x), 60)
+    assert isinstance(found, Aggregate) and found.count == 60
+    with pytest.raises(NotRowwise, match="bools over all rows"):
+        cut()
+    found, _ = tracked(tc.quantile(x * (np.arange(60) == 7), 0.99), 60)
+    assert not (isinstance(found, Aggregate) and found.count > 1)
+    lines = session.share(np.arange(600).reshape(10, 60), bounds=(0, 1023))
+    found, cut = tracked(tc.median(lines, axis=1), 10, 1)
+    assert isinstance(found, Rows) and cut().passes == 1
 
 
 def test_a_sorted_value_is_not() -> None:

@@ -35,8 +35,8 @@ def test_one_bit_alone_is_found_wherever_it_stands() -> None:
 
 def test_a_bit_of_a_long_line_costs_little_more_than_a_bit() -> None:
     adders, dealt = count_by_adders_cost(1_000_000, 1_000_000), count_lines_cost(1_000_000, 1_000_000)
-    assert adders.total_bytes == pytest.approx(1_000_000 * 3 * 1.2 / 8, rel=0.01)
-    assert (adders.rounds, dealt.rounds) == (8, 3) and 5 * adders.total_bytes < dealt.total_bytes
+    assert adders.total_bytes == pytest.approx(1_000_000 * 3 * 1.38 / 8, rel=0.01)
+    assert (adders.rounds, dealt.rounds) == (7, 3) and 5 * adders.total_bytes < dealt.total_bytes
     assert count_by_adders_cost(900, 900) == count_lines_cost(900, 900)
 
 
@@ -46,6 +46,6 @@ def test_views_do_not_depend_on_the_bits(value: bool) -> None:
     trio.run(lambda s, b: count_by_adders(s, b, terms), trio.share_bits(np.full(terms, value)), solo=SOLOS[0])
     for party in PARTIES:
         long = [payload for payload in trio.post.views[party] if payload.nbytes > 200]
-        assert len(long) >= 5
+        assert len(long) >= 4
         for payload in long:
             assert abs(np.unpackbits(payload).mean() - 0.5) < 6 * 0.5 / (8 * payload.nbytes) ** 0.5

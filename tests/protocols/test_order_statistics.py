@@ -58,3 +58,28 @@ def test_elements_of_ranks(bits: int, lines: int, length: int, width: int, solo:
             solo=solo,
         )
         assert np.array_equal(opened(results, s), np.sort(values, axis=1)[:, ranks].T), top
+
+
+@pytest.mark.parametrize("value", [0, (1 << 6) - 1])
+def test_views_do_not_depend_on_the_numbers(value: int) -> None:
+    trio, s = Trio(82), Searches(6, 2, 1, 30_000, 3)
+    planes = planes_of(np.full((1, 30_000), value), 6)
+    wanted = np.array([14_999, 15_000], np.uint64)
+    results = trio.run(
+        lambda scope, b: order_statistics(scope, b, wanted, s), trio.share_bits(planes.reshape(-1)), solo=SOLOS[0]
+    )
+    assert (opened(results, s) == value).all()
+    for party in PARTIES:
+        long = [payload for payload in trio.post.views[party] if payload.nbytes > 1000]
+        assert len(long) >= 10
+        for payload in long:
+            assert abs(np.unpackbits(payload).mean() - 0.5) < 6 * 0.5 / (8 * payload.nbytes) ** 0.5
+
+
+def test_two_ranks_cost_less_than_twice_one_and_more_bits_at_a_time_fewer_rounds() -> None:
+    one, two = (order_statistics_cost(Searches(32, ranks, 1, 100_000, 3)) for ranks in (1, 2))
+    assert one.total_bytes < two.total_bytes < 2 * one.total_bytes
+    assert two.total_bytes == pytest.approx(3 * 414 * 100_000 / 8, rel=0.01) and two.rounds == 93
+    costs = [order_statistics_cost(Searches(32, 2, 1, 100_000, width)) for width in (2, 3, 4)]
+    assert [cost.rounds for cost in costs] == sorted([cost.rounds for cost in costs], reverse=True)
+    assert [cost.total_bytes for cost in costs] == sorted([cost.total_bytes for cost in costs])

@@ -323,10 +323,10 @@ def _after(rest: Recorded) -> Recorded | None:
 def median(x: SecretArray, /, *, axis: Any = None, keepdims: bool = False) -> SecretArray:
     """The median over axes: the middle element, or the mean of the two in the middle, exact when revealed.
 
-    For n values of k bits, w = log2 n: about 4 k + k (w / 2 + 2) bits a value and party (twice the second part for an
-    even number) in 4 rounds for each bit, or 4 k + 4.5 k bits in 10 rounds for each where bytes count more. Up to
-    2^18 values, 2^17 of an even number: 4 k + k (7 w / 9 + 4) bits, 3 rounds, or 7; up to 2^14 and 2^13:
-    4 k + k (5 w / 4 + 7) bits, 2 rounds. Nothing is opened; each result rests on all n values. Missing values are
+    For n values of k bits: about 4 k bits a value and party for their bits, and, three at a time, 7 k more (twice that
+    for an even number) in 10 rounds for three bits; up to 2^18 values (2^17 of an even number) at once. Of more, two at
+    a time in 14 rounds, in partitions of rows where they are stored. Nothing is opened; each result rests on all n
+    values, and nothing but the blinded digits of comparisons is shown to a party. Missing values are
     passed over, and of nothing else it is missing. ValueError for no elements. After NumPy's function.
     """
     return _quantiles(x, np.asarray(0.5), axis, "linear", keepdims)

@@ -41,7 +41,7 @@ def _in_words(b: BitShare, terms: int) -> Bits:
 def count_by_adders(scope: Scope, b: BitShare, terms: int) -> Body[Share]:
     """The number of set bits in each line of `terms` flat bits, modulo 2^64. Run by all three parties; terms > 0.
 
-    About 1.2 bits a party for each bit of a long line, where `count_lines` takes 7, in 8 rounds. Exact.
+    About 1.4 bits a party for each bit of a long line, where `count_lines` takes 7, in 7 rounds. Exact.
     Semi-honest, one corruption: ANDs and a count, whose views are simulated one after the other; the rest is local.
     Source: carry-save adders, Wallace, IEEE Trans. Electronic Computers 1964, in chains whose sums are local: own.
     """

@@ -77,9 +77,9 @@ def order_statistics(scope: Scope, planes: BitShare, wanted: Array, s: Searches)
 
     `planes`: flat bits of the numbers, (bits, lines, length), the lowest first. `wanted`: public words, (ranks, lines)
     flat: the ranks, in ascending order from 0 on and below the length. In each digit 2^k - 1 ANDs and counts and one
-    AND more for each number and rank, 2^k - 1 - k ANDs before; 9 rounds a digit, the adders of the counts (5 for long
-    lines), and the levels of a comparison's tree. Exact. Semi-honest, one corruption: ANDs, counts, signs and
-    injections, whose views are simulated one after the other.
+    AND more for each number and rank, 2^k - 1 - k ANDs before; 6 rounds a digit, and the adders of the counts, 4 for
+    long lines. Exact. Semi-honest, one corruption: ANDs, counts, signs and injections, whose views are simulated one
+    after the other (docs/security/order-statistics.md).
     """
     masks = yield from _thresholds(scope, planes, s)
     left: BitShare | None = None
