@@ -48,6 +48,7 @@ from tercet.protocols.compare_pc3 import is_negative_pc3
 from tercet.protocols.draws import random_integers
 from tercet.protocols.message import Words
 from tercet.protocols.network import network_rows
+from tercet.protocols.order_statistics import Searches, order_statistics
 from tercet.protocols.permutation import compose_orders, invert_order, move_by, order_places, random_order
 from tercet.protocols.product import multiply
 from tercet.protocols.reshare import reshare
@@ -167,6 +168,8 @@ def of_bits(trio: Trio) -> None:
     trio.run(bits.prefix_and, rows)
     trio.run(lambda scope, x: count.count_lines(scope, x, 20), b)
     trio.run(lambda scope, x: count_by_adders(scope, x, 2000), trio.share_bits([True, False] * 2000))
+    searches, ranks = Searches(4, 2, 1, 20, 2), np.array([3, 9], np.uint64)
+    trio.run(lambda scope, x: order_statistics(scope, x, ranks, searches), b)
     for form in FORMS:
         trio.run(lambda scope, x, y, f=form: sort_rows(scope, x, [y], 2, 2, f), rows, trio.share(RING64, np.arange(80)))
         trio.run(lambda scope, x, f=form: there_and_back(scope, x, f), trio.share(RING64, np.arange(80)))
