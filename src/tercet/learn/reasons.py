@@ -16,12 +16,15 @@ DRAWN_IN: Final = Reason(81, "what lies beyond a limit was replaced by the limit
 PENALISED: Final = Reason(82, "a variance scaled to at most 1 was scaled with its penalty")
 DAMPED: Final = Reason(83, "the inverse of a matrix with a number added to its diagonal is below that number's")
 _LINEAR: Final = (PROBABILITY, DRAWN_IN, PENALISED, DAMPED)
+WITHIN_SPREAD: Final = Reason(93, "means and variances of classes lie within the spread of their column")
+SOME_ROWS: Final = Reason(94, "so many rows as are asked for are chosen")
+_UNSUPERVISED: Final = (ROTATED, VECTOR, ONE_ROW, WITHIN_SPREAD, SOME_ROWS)
 KNOWN: Final = BUILT_IN.declaring(
     (
         SCHUR,
         INVERSE,
         *_LINEAR,
-        *(ROTATED, VECTOR, ONE_ROW),
+        *_UNSUPERVISED,
     )
 )
 """The reasons that sessions start with: those of plans, and those of models."""
