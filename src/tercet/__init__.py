@@ -15,7 +15,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tercet import array, cluster, decomposition, linalg, linear_model, models, nn, special, stats
+    from tercet import (
+        array,
+        cluster,
+        decomposition,
+        linalg,
+        linear_model,
+        models,
+        naive_bayes,
+        neighbors,
+        nn,
+        special,
+        stats,
+    )
     from tercet.array import (
         Permutation,
         SecretArray,
@@ -137,6 +149,8 @@ __all__ = [
     "loop",
     "masked_invalid",
     "models",
+    "naive_bayes",
+    "neighbors",
     "nn",
     "persist",
     "pow",
@@ -191,6 +205,8 @@ _MODULES = (
     "linalg",
     "linear_model",
     "models",
+    "naive_bayes",
+    "neighbors",
     "nn",
     "special",
     "stats",

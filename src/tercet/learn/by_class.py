@@ -80,4 +80,3 @@ class ByClass:
             return self.counts / self.rows.shape[0]
         total = xp.sum(self.counts)
         return numeric.ratio(self.counts, xp.broadcast_to(total, self.counts.shape), 1, 40)
-

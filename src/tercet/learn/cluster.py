@@ -75,7 +75,7 @@ class KMeans(TransformerModel):
             raise InputError(f"{self.n_clusters} clusters of {X.shape[0]} rows", hint="pass 1 to n clusters")
         if self.max_iter < 1:
             raise InputError(f"max_iter={self.max_iter}", hint="pass 1 or more")
-        rows = _Rows(X, sample_weight, self.init)
+        rows = Around(X, sample_weight, self.init)
         best: tuple[Any, Any] | None = None
         starts = self._starts()
         for start in range(starts):
@@ -98,7 +98,7 @@ class KMeans(TransformerModel):
             raise InputError(f"n_init={self.n_init!r}", hint='pass a whole number of starts, or "auto"')
         return int(self.n_init)
 
-    def _start(self, rows: _Rows, start: int) -> Any:
+    def _start(self, rows: Around, start: int) -> Any:
         drawn = PublicRandom(self.random_state, "KMeans", start)
         if not isinstance(self.init, str):
             return rows.given(self.init, self.n_clusters)
@@ -145,9 +145,9 @@ class KMeans(TransformerModel):
         """`fit(X)`, then `labels_`."""
         return self.fit(X, sample_weight=sample_weight).labels_
 
-    def _placed(self, X: Any, sample_weight: Any = None) -> tuple[_Rows, Any]:
+    def _placed(self, X: Any, sample_weight: Any = None) -> tuple[Around, Any]:
         self.check_fitted()
-        rows = _Rows(features(X, self), sample_weight, self.cluster_centers_)
+        rows = Around(features(X, self), sample_weight, self.cluster_centers_)
         return rows, rows.given(self.cluster_centers_, self.cluster_centers_.shape[0])
 
     @classmethod
@@ -171,7 +171,7 @@ class KMeans(TransformerModel):
         return plain
 
 
-class _Rows:
+class Around:
     """Rows less a public number, so that they lie around 0, beside their weights."""
 
     def __init__(self, X: Any, sample_weight: Any, points: Any) -> None:
