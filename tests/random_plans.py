@@ -20,6 +20,7 @@ from tercet.plan.table.attributes import (
     Axes,
     Axis,
     AxisOrder,
+    BitCount,
     Contraction,
     NewShape,
     Powering,
@@ -210,6 +211,17 @@ def _broadcast(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
     return graph.node("broadcast", (x,), NewShape((*lead, *shape)))
 
 
+def _ranks(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
+    """Of the low bits of x, or of any bools of three axes."""
+    if x.type.is_bool and len(x.type.shape) == 3:
+        return graph.node("ranks", (x,))
+    bits = graph.node("bits", (build.number(x),), BitCount(2))
+    if len(bits.type.shape) != 3:
+        lines = x.type.shape[0] if len(x.type.shape) > 1 and draw(st.booleans()) else 1
+        bits = graph.node("reshape", (bits,), NewShape((2, lines, x.type.size // lines)))
+    return graph.node("ranks", (bits,))
+
+
 def _take(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
     if not x.type.shape:
         raise PlanError("nothing to take from")
@@ -301,5 +313,6 @@ _MAKERS: dict[str, Any] = {
     "concat": _concat,
     "normalise": _normalise,
     "power": _power,
+    "ranks": _ranks,
     "loop": _loop,
 }

@@ -220,6 +220,12 @@ def _sort(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
     return y.graph.node("reshape", (y.graph.node("sort", (keys, rows)),), NewShape(y.type.shape))
 
 
+def _ranks(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
+    keys, _ = _keys(rng, x)
+    ranks = x.graph.node("ranks", (keys,))
+    return x.graph.node("reshape", (ranks,), NewShape((ranks.type.size,)))
+
+
 def _orders(rng: Any, x: Recorded, y: Recorded) -> tuple[Recorded, tuple[int, int]]:
     """A permutation by keys, its inverse, or one behind another."""
     (keys, shape), graph = _keys(rng, x), x.graph
@@ -294,4 +300,5 @@ MAKERS: dict[str, Any] = {
     "sort": _sort,
     "move": _move,
     "order_places": _places,
+    "ranks": _ranks,
 }

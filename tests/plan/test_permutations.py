@@ -162,7 +162,9 @@ def test_draws_are_apart() -> None:
 
 
 @pytest.mark.parametrize("lines_and_places", [(0, 3), (3, 0), (0, 0), (2, 1), (2, 3)])
-@pytest.mark.parametrize("name", ["sort", "sort_order", "draw_order", "shuffle", "order_places", "compose_orders"])
+@pytest.mark.parametrize(
+    "name", ["sort", "sort_order", "ranks", "draw_order", "shuffle", "order_places", "compose_orders"]
+)
 def test_lines_of_any_number_and_length_in_every_variant(lines_and_places: tuple[int, int], name: str) -> None:
     """A sort of no lines, which only a plan by hand asks for, ended at the parties by a ZeroDivisionError."""
     lines, places = lines_and_places
@@ -171,6 +173,7 @@ def test_lines_of_any_number_and_length_in_every_variant(lines_and_places: tuple
     types = {
         "sort": (keys, rows),
         "sort_order": (keys,),
+        "ranks": (keys,),
         "draw_order": (),
         "shuffle": (rows,),
         "order_places": (order,),
@@ -195,5 +198,5 @@ def test_lines_of_any_number_and_length_in_every_variant(lines_and_places: tuple
         values = {at: share_plain(trio, one, t) for at, (one, t) in enumerate(zip(given, types, strict=True))}
         found = open_plain(run_operation(trio, plan, len(types), values), out)
         assert found.shape == out.shape
-        if name in ("sort", "order_places"):
+        if name in ("sort", "order_places", "ranks"):
             assert (found == operation.meaning(given, own, out)).all()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
 from protocol_checks import SOLOS, run_counted
 from tercet.errors import IntegrityError
@@ -14,7 +15,7 @@ from tercet.protocols.message import Fields, Words
 from tercet.protocols.opening import open_halves, open_shuffled
 from tercet.protocols.scope import Body, ProtocolRole, Scope
 from tercet.protocols.shuffle import FORMS, TWO_ROUNDS, Movable, Shuffle, ShuffleForm, draw_shuffle, word_column
-from tercet.protocols.sort import sort_rows, sort_rows_cost
+from tercet.protocols.sort import sort_ranks, sort_ranks_cost, sort_rows, sort_rows_cost
 from tercet.protocols.transcript import Statement
 from tercet.ring import RING32, RING64, RING128, Places
 from tercet.sharing import PARTIES, BitShare, Party, Share
@@ -175,3 +176,20 @@ def test_places_that_are_no_permutation_are_refused() -> None:
 
         with pytest.raises(IntegrityError, match="permutation"):
             trio.run(halves)
+
+
+@each_form
+@pytest.mark.parametrize("solo", SOLOS)
+def test_ranks_are_twice_the_average_ranks(solo: Party, form: ShuffleForm) -> None:
+    trio = Trio(72)
+    for lines, length, bits in [(1, 1, 2), (1, 64, 3), (1, 200, 5), (3, 50, 1), (40, 2, 4)]:
+        count = lines * length
+        keys = trio.rng.integers(0, 1 << bits, count)
+
+        def body(scope: Scope, planes: BitShare, lines: int = lines) -> Body[Share]:
+            return (yield from sort_ranks(scope, planes, lines, 2, form))
+
+        cost = sort_ranks_cost(bits, count, lines, 2, form)
+        found = Trio.open(run_counted(trio, cost, body, share_planes(trio, keys, bits), solo=solo))
+        wanted = 2 * rankdata(keys.reshape(lines, length), axis=1)
+        assert np.array_equal(found.reshape(lines, length), wanted)

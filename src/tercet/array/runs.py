@@ -1,7 +1,7 @@
 """What runs of equal elements in sorted lines tell: ranks, the most frequent element, distinct elements, their counts.
 
 Nothing is opened but what the sorts open (docs/security/shuffles.md). To a policy all of it counts as single rows, but
-for `mode` of few values, which counts.
+for `mode` of few values, which counts, and for average ranks, whose sums rest on all rows.
 """
 
 from __future__ import annotations
@@ -142,8 +142,10 @@ def rankdata(x: SecretArray, method: str = "average", *, axis: int | None = None
     says: their "average" (a quotient by 2, exact when revealed), "min" or "max", the next whole number ("dense"), or
     one each in their order ("ordinal").
 
-    Two sorts, of the elements and of their places, and for "average", "min" and "max" running extremes, which `sort`
-    and `np.maximum.accumulate` describe: what they cost, what is opened and what it is to a policy. Exact. ValueError
+    "average" takes a sort of twice as many lines, and a rank so found is to a policy about its own element and, in
+    sum, about all others: a sum over ranks rests on all elements. Else two sorts, of the elements and of their places,
+    and for "min" and "max" running extremes, which count as single rows. `sort` and `np.maximum.accumulate` describe
+    what they cost and what is opened. Exact. ValueError
     for another method. After `scipy.stats.rankdata`, whose `nan_policy` is not offered as there is no NaN; missing
     values have a missing rank and count for no other (pandas' na_option="keep"; fill them with a bound for "top" or
     "bottom").
@@ -153,7 +155,9 @@ def rankdata(x: SecretArray, method: str = "average", *, axis: int | None = None
         x, axis = x.reshape(-1), 0
     place = movement.normal_axis(axis, x.ndim)
     numbers, lines, there = read(x, axis)
-    if lines.type.size:
+    if lines.type.size and method == "average":
+        ranks = average_ranks(lines, there, descending=numbers.divisor < 0)
+    elif lines.type.size:
         found = Sorted.of(lines, there, descending=numbers.divisor < 0)
         ranks = put_back(found.places, ranks_of_runs(found.begins, method))
     else:
@@ -162,6 +166,14 @@ def rankdata(x: SecretArray, method: str = "average", *, axis: int | None = None
     halves = method == "average"
     result = pending(x.device, node, Fraction(2)) if halves else x.like(node)
     return x._with_gaps(result, x._ranked()[1])
+
+
+def average_ranks(lines: Recorded, there: Recorded | None = None, *, descending: bool = False) -> Recorded:
+    """Twice the average rank of each element of lines, of one element at least; what is missing is above all others."""
+    keys = present_keys(lines, there, descending)
+    if keys is None:
+        return build.shared_integers(lines, lines.type.shape[1] + 1)
+    return keys.graph.node("ranks", (keys,))
 
 
 def ranks_of_runs(begins: Recorded, method: str) -> Recorded:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tercet.protocols.bits import bit_not
 from tercet.protocols.convert import split_bits_form
 from tercet.protocols.cost import NOTHING, Cost, Depths
 from tercet.protocols.digits import digit_places, digit_places_bytes, note_digit_places
-from tercet.protocols.message import Fields, Layout
+from tercet.protocols.message import Fields, Layout, Words
 from tercet.protocols.opening import open_halves
-from tercet.protocols.permutation import move_by, move_cost, move_halves, note_move_halves
+from tercet.protocols.permutation import move_by, move_cost, move_halves, note_move_halves, order_places
+from tercet.protocols.product import add_public
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope
 from tercet.protocols.shuffle import (
     Half,
@@ -28,7 +30,7 @@ from tercet.protocols.shuffle import (
     word_column,
 )
 from tercet.protocols.sort_provable import provable_order, provable_order_cost
-from tercet.ring import RING32, Array, Bits, Places, from_planes, scatter
+from tercet.ring import RING32, RING64, Array, Bits, Places, from_planes, join_rows, scatter, stack
 from tercet.sharing import BitShare, Purpose, Share
 
 
@@ -76,6 +78,36 @@ def sort_rows(
         moved = yield from move_halves(main, half, columns, lines)
     scope.join([main])
     return [column.share for column in moved]
+
+
+def sort_ranks(scope: Scope, keys: BitShare, lines: int, digit_bits: int, form: ShuffleForm) -> Body[Share]:
+    """Twice the average rank of each element in its line, from 2 on, as words of the ring of 64 bits. By all three.
+
+    The lines are sorted as they are, and by keys with all bits turned, side by side, both stable. Of equal elements the
+    first is first in both orders, so that its place in one and its place from the end in the other add up to what they
+    add up to for all of them: the first and the last place of their run. `sort_order` of twice as many lines, and their
+    places as numbers (4 w bits and 4 words of each). Exact. Security as `sort_order` and `move_by`. Source: own.
+    """
+    count = keys.count
+    turned = bit_not(scope, keys)
+    both = BitShare(2 * count, *(_beside(a, b, count) for a, b in ((keys.own, turned.own), (keys.next, turned.next))))
+    if form.provable:
+        order = yield from provable_order(scope, both, 2 * lines, cut_digits(keys.own.shape[0], digit_bits), form)
+        (main,) = scope.fork(1, rotate=True)
+    else:
+        main, half = yield from _order_halves(scope, both, 2 * lines, digit_bits)
+        like = Movable(place_layout(count // lines, 2 * lines), RING32.zeros(0), RING32.zeros(0))
+        (order,) = yield from shared_again(main, [like], [half], back=True)
+    places = yield from order_places(main, order, 2 * lines, form, back=True)
+    scope.join([main])
+    ring = places.ring
+    own, following = (ring.sub(part[:count], part[count:]) for part in (places.own, places.next))
+    return add_public(scope, Share(ring, own, following), ring.constant(count // lines + 1, (count,)))
+
+
+def _beside(planes: Bits, others: Bits, count: int) -> Bits:
+    """Planes of bits, and behind each of them another."""
+    return stack([join_rows(stack([one, other]), count) for one, other in zip(planes, others, strict=True)])
 
 
 def _order_halves(scope: Scope, keys: BitShare, lines: int, digit_bits: int) -> Body[tuple[Scope, Half]]:
@@ -176,4 +208,15 @@ def sort_rows_cost(
         total += move_cost(depths, layout, columns, form)
     else:
         total += note_move_halves(depths, layout, columns)
+    return Cost(depths.rounds, total)
+
+
+def sort_ranks_cost(bits: int, count: int, lines: int, digit_bits: int, form: ShuffleForm) -> Cost:
+    depths = Depths()
+    total = _order_bytes(depths, bits, 2 * count, 2 * lines, digit_bits, form)
+    layout = place_layout(count // lines, 2 * lines)
+    if not form.provable:
+        depths.halves(back=True)
+        total += 2 * layout.nbytes
+    total += move_cost(depths, layout, [Words(RING64, (2 * count,))], form, back=True)
     return Cost(depths.rounds, total)

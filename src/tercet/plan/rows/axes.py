@@ -95,7 +95,13 @@ class Stacked:
     """Several results of each element of the first operand, along a new first axis; a second one is public."""
 
 
-AxisStep: TypeAlias = Summed | Moved | Sliced | Taken | Chained | Concatenated | Repeated | Stacked
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Elements along the last axis depend on their own place and, in the same way whatever the order, on all others
+    there; the first axis is gone, and its places are mixed."""
+
+
+AxisStep: TypeAlias = Summed | Moved | Sliced | Taken | Chained | Concatenated | Repeated | Stacked | Ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +235,7 @@ _RULES: Mapping[Flow, AxisMeaning | Callable[[PlanOperation, Sequence[Shape]], A
     Flow.DIFFERENCE: _difference,
     Flow.WEIGHED: AxisMeaning(weighed=True),
     Flow.STACKED: AxisMeaning(Stacked()),
+    Flow.RANKED: AxisMeaning(Ranked()),
     Flow.BROADCAST: AxisMeaning(Repeated()),
     Flow.SUM: _sum,
     Flow.CONTRACT: _contract,

@@ -22,6 +22,7 @@ from tercet.plan.rows.axes import (
     Chained,
     Concatenated,
     Moved,
+    Ranked,
     Repeated,
     Sliced,
     Summed,
@@ -163,6 +164,8 @@ class Cut:
         match step:
             case Summed(axes):
                 return axis - sum(other < axis for other in axes)
+            case Ranked() if axis != 1:
+                raise NotRowwise(index, op, "compares every row with all others")
             case Moved(to):
                 if axis not in to:
                     raise NotRowwise(index, op, "mixes rows with other axes")

@@ -334,6 +334,31 @@ def prefixed(facts: Facts, axis: int) -> Facts:
     return Facts(facts.shape, facts.of, states, {at: part for at, part in facts.even.items() if at != axis})
 
 
+def ranked(facts: Facts, shape: Shape) -> Facts:
+    """Each element of the last axis among all others there, whatever their order; the first of three axes is gone.
+
+    Exchanging the records of two even places exchanges the elements there, and changes no other: as of a value from
+    which a sum over the axis was taken.
+    """
+    states: dict[str, RowState] = {}
+    for space, state in facts.states.items():
+        if isinstance(state, Rows) and state.axis == 0:
+            even = facts.even.get(0)
+            if even is None:
+                states[space] = Spread(state.count)
+            else:
+                behind = _refined([state.standing.image(even), state.background])
+                states[space] = _rows(0, state.standing, behind)
+        elif isinstance(state, Rows) and state.axis > 1:
+            states[space] = Spread(state.count)
+        else:
+            states[space] = state
+    even_of = {axis: part for axis, part in facts.even.items() if axis < 2}
+    if any(isinstance(state, Spread) for state in states.values()):
+        _forget(even_of, facts.states.values())
+    return _finish(shape, facts.of, states, even_of)
+
+
 def repeated(facts: Facts, shape: Shape) -> Facts:
     """Broadcast to a shape: along the new axes all is alike."""
     result = each(shape, [facts])

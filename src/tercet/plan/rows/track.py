@@ -22,6 +22,7 @@ from tercet.plan.rows.axes import (
     Chained,
     Concatenated,
     Moved,
+    Ranked,
     Repeated,
     Sliced,
     Stacked,
@@ -41,6 +42,7 @@ from tercet.plan.rows.facts import (
     lost,
     moved,
     prefixed,
+    ranked,
     repeated,
     summed,
     unchanging,
@@ -241,6 +243,8 @@ class _Tracker:
                 return joined(shape, [one for one in operands if isinstance(one, Facts)], axis)
             case Repeated():
                 return repeated(facts, shape)
+            case Ranked():
+                return ranked(facts, shape)
             case Stacked():
                 return each(shape, operands[:1])
 

@@ -131,6 +131,9 @@ class Flow(Enum):
     """As EACH of the first input, with a new axis in front; a second one is a public table."""
     ORDERED = auto()
     """Places depend on values, so every element may be that of any row: it counts as single rows, and is not cut."""
+    RANKED = auto()
+    """Of bits, lines and places, lines and places: what an element is depends on its own bits and, of all others of its
+    line, on how many there are of which bits, wherever they stand."""
     DRAWN = auto()
     """Of no input. It rests on no row, but no two places are alike, so that what it selects or weighs counts as single
     rows; and it is drawn once in a job, whole, so that it is not cut."""

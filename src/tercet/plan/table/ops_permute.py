@@ -39,7 +39,14 @@ from tercet.protocols.shuffle import (
     place_layout,
     word_column,
 )
-from tercet.protocols.sort import sort_order, sort_order_cost, sort_rows, sort_rows_cost
+from tercet.protocols.sort import (
+    sort_order,
+    sort_order_cost,
+    sort_ranks,
+    sort_ranks_cost,
+    sort_rows,
+    sort_rows_cost,
+)
 from tercet.ring import MAX_PLACES, RING32, cut_bits, stack
 from tercet.sharing import BitShare, Share
 
@@ -82,6 +89,13 @@ def _infer_sort(inputs: Sequence[Type], attrs: Attributes) -> Type:
 def _infer_sort_order(inputs: Sequence[Type], attrs: Attributes) -> Type:
     arity(inputs, 1)
     return permutation_type(*_key_lines(inputs[0]))
+
+
+def _infer_ranks(inputs: Sequence[Type], attrs: Attributes) -> Type:
+    arity(inputs, 1)
+    lines, length = _key_lines(inputs[0])
+    _in_words(2 * lines, length)
+    return Type(ValueKind.INT, (lines, length), 64, 0, 0, min(2, 2 * length), 2 * length)
 
 
 def _infer_draw(inputs: Sequence[Type], attrs: DrawnLines) -> Type:
@@ -191,6 +205,20 @@ def _plane_order(digit_bits: int, form: ShuffleForm, scope: Scope, call: Call[An
 def _plane_order_cost(digit_bits: int, form: ShuffleForm, call: Call[Any]) -> Cost:
     bits, lines, length = call.inputs[0].shape
     return sort_order_cost(bits, lines * length, lines, digit_bits, form) if lines * length else NOTHING
+
+
+def _ranks(digit_bits: int, form: ShuffleForm, scope: Scope, call: Call[Any], keys: BitShare) -> Body[Share]:
+    bits, lines, length = call.inputs[0].shape
+    if not lines * length:
+        return Share.empty(call.ring, call.out.shape)
+    planes = _planes(keys, bits, lines * length)
+    found = yield from sort_ranks(scope, planes, lines, digit_bits, form)
+    return found.reshape(call.out.shape)
+
+
+def _ranks_cost(digit_bits: int, form: ShuffleForm, call: Call[Any]) -> Cost:
+    bits, lines, length = call.inputs[0].shape
+    return sort_ranks_cost(bits, lines * length, lines, digit_bits, form) if lines * length else NOTHING
 
 
 def _drawn(form: ShuffleForm, scope: Scope, call: Call[Any]) -> Body[Share]:
@@ -318,6 +346,14 @@ def _held_moving(call: Call[Any]) -> int:
     return lines * length * (_PARTS * rows * call.out.word_bytes + 16)
 
 
+def _held_ranks(call: Call[Any]) -> int:
+    """Of twice as many lines, and their places as words."""
+    bits, lines, length = call.inputs[0].shape
+    count = 2 * lines * length
+    digit = count * (4 * _WORDS + _FIELDS * place_bits(length) // 8)
+    return 2 * bits * count // 8 + max(digit, count * (_PARTS * call.out.word_bytes + 16))
+
+
 def _held_sorting(call: Call[Any]) -> int:
     """Of a digit, beside the bits of all digits; then what rides along moves."""
     bits, lines, length = call.inputs[0].shape
@@ -341,6 +377,16 @@ def _undone(order: Plain) -> Plain:
 
 def _plain_sort_order(inputs: Sequence[Plain], attrs: Attributes, out: Type) -> Plain:
     return _undone(np.lexsort(np.asarray(inputs[0], dtype=bool), axis=-1).reshape(out.shape))
+
+
+def _plain_ranks(inputs: Sequence[Plain], attrs: Attributes, out: Type) -> Plain:
+    """As many as are below, and as many as are not above, and one."""
+    found = np.empty(out.shape, dtype=object)
+    for line in range(out.shape[0] if out.size else 0):
+        names = np.unique(np.asarray(inputs[0], dtype=bool)[::-1, line], axis=1, return_inverse=True)[1].reshape(-1)
+        most = np.cumsum(np.bincount(names))
+        found[line] = most[names] + np.append(0, most)[names] + 1
+    return found
 
 
 def _plain_draw(inputs: Sequence[Plain], attrs: DrawnLines, out: Type) -> Plain:
@@ -402,6 +448,18 @@ PERMUTATIONS: tuple[Operation[Any], ...] = (
         protocol="as sort",
         rows=Flow.ORDERED,
         held=_held_sorting,
+    ),
+    Operation(
+        "ranks",
+        191,
+        "twice the average rank of each element of lines, from 2 on, by their keys, which are given as bits",
+        Attributes,
+        _infer_ranks,
+        _by_digits(_ranks, _ranks_cost),
+        _plain_ranks,
+        protocol="as sort, of the lines and of their keys turned: both places of an element are added",
+        rows=Flow.RANKED,
+        held=_held_ranks,
     ),
     Operation(
         "draw_order",
