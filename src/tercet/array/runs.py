@@ -19,7 +19,17 @@ from tercet.array.counting import running
 from tercet.array.creation import as_type
 from tercet.array.dispatch import array_function_beside
 from tercet.array.dtypes import bool as bools
-from tercet.array.ordering import arranged, from_lines, in_front, in_lines, numbered, present_keys, sort_keys
+from tercet.array.ordering import (
+    arranged,
+    from_lines,
+    in_front,
+    in_lines,
+    joined_keys,
+    key_planes,
+    numbered,
+    present_keys,
+    sort_keys,
+)
 from tercet.array.statistics import carried
 from tercet.plan.record import build, counting, logic
 from tercet.plan.record.graph import Recorded
@@ -174,6 +184,22 @@ def average_ranks(lines: Recorded, there: Recorded | None = None, *, descending:
     if keys is None:
         return build.shared_integers(lines, lines.type.shape[1] + 1)
     return keys.graph.node("ranks", (keys,))
+
+
+def twice_ranks(*keys: SecretArray, there: SecretArray | None = None) -> SecretArray:
+    """Twice the average rank of each element of a line by keys of which the last counts first, as integers from 2 on;
+    what is not there is above all others.
+
+    Costs and security as `rankdata` with "average", to which it is exact where halves would be left.
+    """
+    planes = key_planes(keys, descending=False)
+    if there is not None:
+        planes = joined_keys([planes, movement.reshape(logic.logical_not(there._node), (1, 1, there.shape[0]))])
+    line = build.number(keys[0]._node)
+    if planes is None or not line.type.size:
+        return SecretArray._new(keys[0]._session, build.shared_integers(line, line.type.size + 1))
+    ranks = planes.graph.node("ranks", (planes,))
+    return SecretArray._new(keys[0]._session, movement.reshape(ranks, line.type.shape))
 
 
 def ranks_of_runs(begins: Recorded, method: str) -> Recorded:
