@@ -194,12 +194,12 @@ def twice_ranks(*keys: SecretArray, there: SecretArray | None = None) -> SecretA
     """
     planes = key_planes(keys, descending=False)
     if there is not None:
-        planes = joined_keys([planes, movement.reshape(logic.logical_not(there._node), (1, 1, there.shape[0]))])
-    line = build.number(keys[0]._node)
+        planes = joined_keys([planes, movement.reshape(logic.logical_not(there.node), (1, 1, there.shape[0]))])
+    line = build.number(keys[0].undivided)
     if planes is None or not line.type.size:
-        return SecretArray._new(keys[0]._session, build.shared_integers(line, line.type.size + 1))
+        return keys[0].like(build.shared_integers(line, line.type.size + 1))
     ranks = planes.graph.node("ranks", (planes,))
-    return SecretArray._new(keys[0]._session, movement.reshape(ranks, line.type.shape))
+    return keys[0].like(movement.reshape(ranks, line.type.shape))
 
 
 def ranks_of_runs(begins: Recorded, method: str) -> Recorded:
