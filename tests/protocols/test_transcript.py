@@ -55,7 +55,7 @@ from tercet.protocols.reshare import reshare
 from tercet.protocols.reveal import Window, reveal, reveal_bytes
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Together
 from tercet.protocols.shuffle import FORMS, ShuffleForm, word_column
-from tercet.protocols.sort import sort_rows
+from tercet.protocols.sort import sort_ranks, sort_rows
 from tercet.protocols.transcript import Statement
 from tercet.ring import RING64, RING128, Ring, to_planes
 from tercet.sharing import PARTIES, BitShare, Purpose, Share
@@ -172,6 +172,7 @@ def of_bits(trio: Trio) -> None:
     trio.run(lambda scope, x: order_statistics(scope, x, ranks, searches), b)
     for form in FORMS:
         trio.run(lambda scope, x, y, f=form: sort_rows(scope, x, [y], 2, 2, f), rows, trio.share(RING64, np.arange(80)))
+        trio.run(lambda scope, x, f=form: sort_ranks(scope, x, 2, 2, f), rows)
         trio.run(lambda scope, x, f=form: there_and_back(scope, x, f), trio.share(RING64, np.arange(80)))
     trio.run(lambda scope, x, y: network_rows(scope, x, [y], 2), rows, trio.share(RING64, np.arange(80)))
     trio.run(lambda scope, x: bits.select_rows(scope, x, x), rows)
@@ -246,7 +247,7 @@ def of_places(session: Any, x: Any, y: Any) -> list[Any]:
     """All that moves elements in a secret order."""
     order = tc.Permutation.argsort(x)
     drawn = tc.Permutation.drawn(session, len(order))
-    return [tc.array.sort(x), tc.shuffle(x), order.compose(drawn.invert()).apply(y), drawn.indices()]
+    return [tc.array.sort(x), tc.shuffle(x), order.compose(drawn.invert()).apply(y), drawn.indices(), twice_ranks(x)]
 
 
 def everything(session: Any, size: int) -> list[Any]:
