@@ -23,6 +23,7 @@ import tercet as tc
 import tercet.protocols
 from plan_trio import TrioSession
 from tercet.array import draws, numeric
+from tercet.array.runs import twice_ranks
 from tercet.plan.network import Network
 from tercet.plan.plan import Plan
 from tercet.plan.record import compile
