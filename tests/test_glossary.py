@@ -76,7 +76,14 @@ def names_of_peers() -> set[str]:
     learn = ("base", "cluster", "compose", "decomposition", "discriminant_analysis", "ensemble", "impute", "isotonic")
     more = ("linear_model", "metrics", "mixture", "model_selection", "naive_bayes", "neighbors", "pipeline", "svm")
     parts = (*learn, *more, "calibration", "feature_selection", "preprocessing", "tree")
-    peers = ("scipy.stats", "statsmodels.api", "statsmodels.stats.api", "statsmodels.stats.inter_rater", "lifelines")
+    peers = (
+        "scipy.stats",
+        "statsmodels.api",
+        "statsmodels.stats.api",
+        "statsmodels.stats.inter_rater",
+        "lifelines",
+        "lifelines.utils",
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = [import_module(name) for name in (*peers, "lifelines.statistics", *(f"sklearn.{one}" for one in parts))]
