@@ -38,7 +38,7 @@ def test_kaplan_and_meier(net: Session) -> None:
         assert list(bounds.columns) == list(wanted.confidence_interval_.columns)
         assert np.allclose(bounds, wanted.confidence_interval_, atol=1e-10)
         assert found.median_survival_time_ == wanted.median_survival_time_
-        assert found.percentile(0.25) == wanted.survival_function_.index[wanted.survival_function_.iloc[:, 0] <= 0.25][0]
+        assert found.percentile(0.25) == at[wanted.survival_function_.iloc[:, 0] <= 0.25][0]
         table = wanted.event_table[["removed", "observed", "censored", "at_risk"]]
         assert np.array_equal(found.event_table.loc[at], table)
     found = stats.KaplanMeierFitter(alpha=0.1, label="all").fit(durations, events)
