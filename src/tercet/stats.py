@@ -3,15 +3,52 @@
 The statistic is computed under sharing; only what the result shows becomes plain, in one plan, and p-values and
 intervals follow from it in plain. Each result says what that was (`result.revealed`). `stats.ttest_ind.pending(a, b)`
 stops before anything runs: `.explain()` says what it would cost and what the nodes say, `together` asks several at
-once. `mode` and `rankdata` give secret arrays.
+once. `mode`, `rankdata` and `zscore` give secret arrays. Power calculations and corrections for several tests need no
+secrets: they are statsmodels' own (`stats.tt_ind_solve_power`, `stats.multipletests`).
 """
 
-from typing import NoReturn as _NoReturn
+from importlib import import_module as _import_module
+from typing import Any as _Any
 
 from tercet.array.elsewhere import missing as _missing
 from tercet.array.runs import mode, rankdata
+from tercet.learn.resampling import bootstrap, permutation_test
+from tercet.statistics.anova import cohens_d, cronbach_alpha, f_oneway, icc, tukey_hsd
 from tercet.statistics.asked import Disclosed, Pending, SmallGroup, together
+from tercet.statistics.contingency import (
+    chi2_contingency,
+    chisquare,
+    cohens_kappa,
+    crosstab,
+    fisher_exact,
+    mantel_haenszel,
+    mcnemar,
+    odds_ratio,
+    proportion,
+    proportions_ztest,
+    relative_risk,
+    risk_difference,
+)
 from tercet.statistics.correlation import corr, cov, kendalltau, partial_corr, pearsonr, pointbiserialr, spearmanr
+from tercet.statistics.descriptive import (
+    describe,
+    ecdf,
+    gmean,
+    histogram,
+    hmean,
+    iqr,
+    kurtosis,
+    mean,
+    median_abs_deviation,
+    moment,
+    quantile,
+    sem,
+    skew,
+    std,
+    trim_mean,
+    var,
+    zscore,
+)
 from tercet.statistics.kolmogorov import ks_1samp, ks_2samp
 from tercet.statistics.normality import jarque_bera, normaltest, shapiro_francia
 from tercet.statistics.ranked import friedmanchisquare, kruskal, mannwhitneyu, wilcoxon
@@ -34,39 +71,94 @@ __all__ = [
     "Pending",
     "SmallGroup",
     "bartlett",
+    "bootstrap",
     "brunnermunzel",
+    "chi2_contingency",
+    "chisquare",
+    "cohens_d",
+    "cohens_kappa",
     "corr",
     "cov",
+    "cronbach_alpha",
+    "crosstab",
     "delong_test",
+    "describe",
+    "ecdf",
+    "f_oneway",
+    "fisher_exact",
     "friedmanchisquare",
+    "gmean",
+    "histogram",
+    "hmean",
+    "icc",
+    "iqr",
     "jarque_bera",
     "kaplan_meier",
     "kendalltau",
     "kruskal",
     "ks_1samp",
     "ks_2samp",
+    "kurtosis",
     "levene",
     "logrank_test",
     "mannwhitneyu",
+    "mantel_haenszel",
+    "mcnemar",
+    "mean",
+    "median_abs_deviation",
     "median_test",
     "mode",
+    "moment",
     "multivariate_logrank_test",
     "normaltest",
+    "odds_ratio",
     "partial_corr",
     "pearsonr",
+    "permutation_test",
     "pointbiserialr",
+    "proportion",
+    "proportions_ztest",
+    "quantile",
     "rankdata",
+    "relative_risk",
     "restricted_mean_survival_time",
+    "risk_difference",
     "roc_auc",
+    "sem",
     "shapiro_francia",
+    "skew",
     "spearmanr",
+    "std",
     "together",
+    "trim_mean",
     "ttest_1samp",
     "ttest_ind",
     "ttest_rel",
+    "tukey_hsd",
+    "var",
     "wilcoxon",
+    "zscore",
 ]
 
+_PLAIN = {
+    **dict.fromkeys(("multipletests", "fdrcorrection"), "statsmodels.stats.multitest"),
+    **dict.fromkeys(
+        (
+            *("tt_solve_power", "tt_ind_solve_power", "zt_ind_solve_power"),
+            *("TTestPower", "TTestIndPower", "NormalIndPower", "FTestAnovaPower", "GofChisquarePower"),
+        ),
+        "statsmodels.stats.power",
+    ),
+    "proportion_effectsize": "statsmodels.stats.proportion",
+}
+"""Of public numbers: where statsmodels has them. Loaded when they are asked for."""
 
-def __getattr__(name: str) -> _NoReturn:
+
+def __getattr__(name: str) -> _Any:
+    if name in _PLAIN:
+        return getattr(_import_module(_PLAIN[name]), name)
     raise _missing(__name__, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_PLAIN})

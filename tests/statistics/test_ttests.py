@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
+from statistics_gaps import with_gaps
 from tercet import stats
-from tercet.array.nullable import NullableArray
 from tercet.client.session import Session
 from tercet.errors import InputError
 
@@ -26,11 +26,6 @@ def same(found: Any, wanted: Any) -> None:
     assert found.pvalue == pytest.approx(float(wanted.pvalue), rel=1e-10, nan_ok=True)
     if hasattr(wanted, "df"):
         assert found.df == pytest.approx(float(wanted.df), rel=1e-12, nan_ok=True)
-
-
-def with_gaps(net: Session, values: Any, there: Any) -> Any:
-    filled = np.where(there, values, 77.0)
-    return NullableArray.of_values(net.share(filled, bounds=(-1000, 1000)), net.share(there))
 
 
 def shared(net: Session, values: Any) -> Any:

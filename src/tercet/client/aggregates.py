@@ -34,9 +34,9 @@ from tercet.client.cohort import (
     cuts_of,
     hide_close_counts,
     is_of_two_values,
-    shown_groups,
 )
 from tercet.errors import InputError
+from tercet.statistics.cohorts import shown_groups
 from tercet.store.schema import Column, ColumnKind
 
 MAX_GROUPS = 256
@@ -313,10 +313,13 @@ class Sheet:
             for key, guard in guards.items()
         }
         for family in self._families:
-            for count, shown in shown_groups(family, self.cohort, self._whole):
+            if len(family) < 2 and self._whole is None:
+                continue
+            shown = shown_groups(manipulation.stack(list(family)), self.cohort, self._whole)
+            for place, count in enumerate(family):
                 key = count.undivided.serial, False, What.ROWS.value
                 if key in holds:
-                    holds[key] = holds[key] & shown
+                    holds[key] = holds[key] & shown[place]
         fine = allowed_conditions(
             cuts_of([of for row in self._rows for cell in row for of in cell.guards]), self.cohort
         )

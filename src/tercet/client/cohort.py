@@ -15,7 +15,7 @@ group would leave as a difference are counted, too. No number of rows is reveale
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
@@ -198,31 +198,6 @@ def _exclusive(table: SecretArray, sizes: Sequence[int]) -> SecretArray:
         table = manipulation.concat([split[:, :1] - statistics.sum(met, axis=1, keepdims=True), met], axis=1)
         before *= size
     return manipulation.reshape(table, (total,))
-
-
-def shown_groups(
-    counts: Sequence[SecretArray], cohort: int, whole: int | None = None
-) -> Iterator[tuple[SecretArray, SecretArray]]:
-    """For groups that together are all rows of a table: each number of rows, and whether its group may be shown.
-
-    A group of fewer rows than the cohort is hidden. Whoever knows the total could compute what the hidden groups have
-    together, so if these are few rows, the smallest of the other groups is hidden, too. `whole`: the number of all
-    rows, if some may be in no group; those rows count as one more hidden group.
-    """
-    if len(counts) < 2 and whole is None:
-        return
-    stacked = manipulation.stack(list(counts))
-    enough = stacked >= cohort
-    hidden = statistics.sum(elementwise.where(enough, 0, stacked))
-    if whole is not None:
-        hidden = hidden + (whole - statistics.sum(stacked))
-    few = (hidden > 0) & (hidden < cohort)
-    # of several smallest groups, the first one is hidden
-    ranked = stacked * len(counts) + np.arange(len(counts))
-    least = statistics.min(elementwise.where(enough, ranked, ranked.bounds[1]))
-    shown = enough & ~(few & (ranked == least))
-    for place, count in enumerate(counts):
-        yield count, shown[place]
 
 
 def hide_close_counts(

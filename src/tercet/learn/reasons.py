@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tercet.plan.table.reasons import BUILT_IN, FIRST_DECLARED, Reason
+from tercet.statistics.reasons import DECLARED
 
 SCHUR: Final = Reason(FIRST_DECLARED, "a Schur complement of a scaled covariance matrix has entries in [-1, 1]")
 INVERSE: Final = Reason(70, "columns that are not aliased leave each other 2^-24 of their scaled variance")
@@ -21,10 +22,11 @@ SOME_ROWS: Final = Reason(94, "so many rows as are asked for are chosen")
 _UNSUPERVISED: Final = (ROTATED, VECTOR, ONE_ROW, WITHIN_SPREAD, SOME_ROWS)
 KNOWN: Final = BUILT_IN.declaring(
     (
+        *DECLARED,
         SCHUR,
         INVERSE,
         *_LINEAR,
         *_UNSUPERVISED,
     )
 )
-"""The reasons that sessions start with: those of plans, and those of models."""
+"""The reasons that sessions start with: those of plans, of statistics, and of models."""

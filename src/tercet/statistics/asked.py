@@ -19,6 +19,7 @@ from tercet.array.core import SecretArray, session_of
 from tercet.array.nullable import kept
 from tercet.errors import InputError
 from tercet.plan.record.explain import Explanation
+from tercet.statistics.cohorts import shown_groups
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,6 +57,10 @@ class Pending(Generic[T]):
     finish: Callable[[Mapping[str, Any], Disclosed], T]
     rows: int
     sizes: tuple[Any, ...] = ()
+    apart: bool = False
+    """Whether each of k groups is hidden by itself: `sizes` is one array (k,), and arrays are (k, ...). Of hidden ones
+    everything is 0, also the count; where the groups that are hidden have few rows together, one more is. `finish` then
+    finds "shown" among the plain arrays."""
 
     @property
     def secret(self) -> list[str]:
@@ -76,19 +81,22 @@ class Pending(Generic[T]):
         if not cohort or not sizes:
             return None
         flat = manipulation.concat([size.reshape(-1) for size in sizes])
-        return statistics.all(flat >= cohort)
+        return shown_groups(flat, cohort, self.rows) if self.apart else statistics.all(flat >= cohort)
 
     def result(self, plain: list[Any]) -> T:
         """The result, from what `wanted` became. Raises SmallGroup where it is not shown."""
         names = self.secret
-        if len(plain) > len(names) and not bool(plain[-1]):
+        if len(plain) > len(names) and not (np.any(plain[-1]) if self.apart else plain[-1]):
             raise SmallGroup(
                 "a group that this rests on has fewer rows than the policies demand (cohort): nothing is shown",
                 hint="join small groups, or choose a wider condition",
             )
         by_name = dict(zip(names, plain, strict=False))
         revealed = Disclosed({name: int(np.size(by_name[name])) for name in names}, self.rows)
-        return self.finish({name: by_name.get(name, array) for name, array in self.arrays.items()}, revealed)
+        found = {name: by_name.get(name, array) for name, array in self.arrays.items()}
+        if len(plain) > len(names):
+            found["shown"] = plain[-1]
+        return self.finish(found, revealed)
 
     def reveal(self) -> T:
         """Run one plan, and give the result."""
@@ -103,7 +111,11 @@ class Pending(Generic[T]):
 
 
 def _only_if(shown: SecretArray, array: SecretArray) -> SecretArray:
-    return array._rebuilt([kept(part, shown) for part in array._parts()])
+    def cut(part: SecretArray) -> SecretArray:
+        there = shown.reshape(shown.shape + (1,) * (part.ndim - shown.ndim)) if part.ndim > shown.ndim else shown
+        return kept(part, there)
+
+    return array._rebuilt([cut(part) for part in array._parts()])
 
 
 def together(*pending: Pending[Any]) -> tuple[Any, ...]:
