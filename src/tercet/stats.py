@@ -12,6 +12,7 @@ from typing import Any as _Any
 
 from tercet.array.elsewhere import missing as _missing
 from tercet.array.runs import mode, rankdata
+from tercet.learn.cox import CoxPHFitter
 from tercet.learn.resampling import bootstrap, permutation_test
 from tercet.statistics.anova import cohens_d, cronbach_alpha, f_oneway, icc, tukey_hsd
 from tercet.statistics.asked import Disclosed, Pending, SmallGroup, together
@@ -65,6 +66,7 @@ from tercet.statistics.ttests import ttest_1samp, ttest_ind, ttest_rel
 from tercet.statistics.variances import bartlett, levene, median_test
 
 __all__ = [
+    "CoxPHFitter",
     "Disclosed",
     "KaplanMeierFitter",
     "NelsonAalenFitter",
