@@ -178,3 +178,23 @@ def test_wide_bounds_and_what_is_refused(net: Session) -> None:
     ):
         with pytest.raises(InputError, match=words):
             call()
+
+
+def test_small_groups_are_not_shown(net: Session) -> None:
+    z, few = net.share(Z, bounds=(-8, 8)), net.share(np.arange(60) < 3)
+    net.cohort = 5
+    try:
+        for call in (
+            lambda: stats.mannwhitneyu(z, by=few),
+            lambda: stats.roc_auc(few, z),
+            lambda: stats.wilcoxon(z, where=few),
+            lambda: stats.pearsonr(z, z, where=few),
+            lambda: stats.levene(z, by=few),
+            lambda: stats.jarque_bera(z, where=few),
+            lambda: stats.ks_2samp(z, by=few),
+        ):
+            with pytest.raises(stats.SmallGroup, match="fewer rows"):
+                call()
+        same(stats.mannwhitneyu(z, by=net.share(HALF)), scipy_stats.mannwhitneyu(Z[~HALF], Z[HALF]))
+    finally:
+        net.cohort = 0

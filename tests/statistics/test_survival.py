@@ -140,3 +140,21 @@ def test_few_rows_nobody_with_the_event_and_what_is_refused(net: Session) -> Non
         stats.KaplanMeierFitter().fit(net.share([3, 4], bounds=(0, 5)), net.share([True]))
     with pytest.raises(InputError, match="one sample only"):
         stats.logrank_test(net.share([3], bounds=(0, 5)), net.share([3], bounds=(0, 5)), net.share([True]))
+
+
+def test_small_groups_are_not_shown(net: Session) -> None:
+    durations, events, control = shared(net)
+    few = net.share(np.arange(163) < 4)
+    net.cohort = 5
+    try:
+        for call in (
+            lambda: stats.KaplanMeierFitter().fit(durations, events, where=few),
+            lambda: stats.kaplan_meier(durations, events, by=few),
+            lambda: stats.multivariate_logrank_test(durations, few, events),
+        ):
+            with pytest.raises(stats.SmallGroup, match="fewer rows"):
+                call()
+        found = stats.KaplanMeierFitter().fit(durations, events, where=control)
+        assert found.event_table["at_risk"].iloc[0] == CONTROL.sum()
+    finally:
+        net.cohort = 0

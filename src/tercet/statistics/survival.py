@@ -321,14 +321,16 @@ def _counts(
     """Counts of ends and events at the times of the grid, of all rows or of each group, for one fitter each."""
     found = lives(durations, event_observed, timeline, where)
     table = found.table(by)
-    sizes = table.sum(axis=(1, 2)) if by is not None and isinstance(table, SecretArray) else ()
+    # rows that are chosen or missing in secret, and groups, have a secret size
+    some = by is not None or found.there is not None
+    sizes = (table.sum(axis=(1, 2)),) if some and isinstance(table, SecretArray) else ()
 
     def finish(plain: Mapping[str, Any], revealed: Disclosed) -> None:
         counts = np.asarray(plain["at risk and events"])
         for at, fitter in enumerate(into):
             fitter._set(_Curve.of(counts[at], found.times), revealed)
 
-    return Pending({"at risk and events": table}, finish, found.rows, (sizes,) if by is not None else ())
+    return Pending({"at risk and events": table}, finish, found.rows, sizes)
 
 
 def kaplan_meier(
