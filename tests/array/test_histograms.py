@@ -9,9 +9,16 @@ import pytest
 
 import tercet.array as tc
 from plan_trio import TrioSession
+from tercet.array import histograms
 from tercet.array.decimals import DecimalArray
 from tercet.array.histograms import _factor
 from tercet.array.nullable import NullableArray
+from tercet.plan.network import LAN
+from tercet.plan.plan import OutputKind
+from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.rows.cut import Cut
+from tercet.plan.rows.states import Aggregate, Rows
+from tercet.plan.rows.track import track
 
 STEP = 1 / 65536
 SIDES: tuple[Any, ...] = ("left", "right")
@@ -61,6 +68,46 @@ def test_bins_and_places(case: str) -> None:
         ),
     ]
     check(pairs)
+
+
+WHOLE = {
+    "one with the last edge": (16, (0, 31), (0, 31)),
+    "the last edge beyond": (16, (0, 32), (0, 31)),
+    "edges before and beyond": (16, (-16, 40), (0, 31)),
+    "the last edge apart, by one bit more": (64, (0, 1000), (0, 1000)),
+    "the last edge apart, in a bin behind": (33, (0, 999), (0, 999)),
+    "one bin a number": (8, (0, 8), (0, 8)),
+    "wide": (64, (-(1 << 31), (1 << 31) - 1), (-(1 << 31), (1 << 31) - 1)),
+}
+
+
+@pytest.mark.parametrize("case", WHOLE)
+def test_bins_of_all_that_can_be_are_counted_by_parities(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(histograms, "_MANY", 1)
+    number, ends, (lo, hi) = WHOLE[case]
+    rng, session = np.random.default_rng(number), TrioSession(parties=True)
+    edges = np.histogram_bin_edges([], number, ends)
+    near = np.clip(np.concatenate([np.ceil(edges), np.ceil(edges) - 1]), lo, hi).astype(int)
+    x = np.concatenate([rng.integers(lo, hi + 1, 40), near, [hi, hi, lo]])
+    counts = np.histogram(session.share(x, bounds=(lo, hi)), number, ends)[0]
+    assert counts.bounds == (0, x.size) and "proven" in str(counts.explain())
+    assert np.array_equal(counts.reveal(), np.histogram(x, edges)[0])
+    names = [op.operation.name for plan in session.plans for op in plan.operations]
+    assert "matmul_public" in names and "and" not in names
+    same = session.share(np.full(50, hi), bounds=(lo, hi))
+    assert np.array_equal(np.histogram(same, number, ends)[0].reveal(), np.histogram(np.full(50, hi), edges)[0])
+    weighed = np.histogram(session.share(x, bounds=(lo, hi)), number, ends, weights=np.ones(x.size, int))[0]
+    assert np.array_equal(weighed.reveal(), np.histogram(x, edges)[0])
+
+
+def test_counts_by_parities_rest_on_all_rows_and_go_in_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(histograms, "_MANY", 1)
+    x = TrioSession().share(np.arange(50) % 32, bounds=(0, 31))
+    plan = compile_plan([Wanted(np.histogram(x, 16, (0, 31))[0].node, OutputKind.REVEAL)], LAN)
+    ((handle, _),) = plan.inputs()
+    (found,) = track(plan, {handle: {"d": Rows(0, 50)}})
+    assert isinstance(found["d"], Aggregate) and found["d"].count == 50
+    assert Cut(plan, {handle}, 50).passes == 1
 
 
 @pytest.mark.parametrize("bounds", [(0, 1), (-5, 9), (3, 1003), (-(1 << 40), 1 << 40), (-(1 << 62) + 1, (1 << 62) - 1)])
