@@ -14,6 +14,7 @@ from tercet.plan.table.attributes import (
     Attributes,
     Axes,
     BitCount,
+    BitRange,
     Bounds,
     Contraction,
     Dividing,
@@ -201,6 +202,7 @@ def examples(ring: int) -> dict[str, list[Example]]:
         "inject": [("", [bits, many], NONE)],
         "clip": [("", [many], Bounds(-1000, 1000))],
         "bits": [("32 of each x", [many], BitCount(32))],
+        "upper_bits": [("6 of 32 of each x", [many], BitRange(26, 32))],
         "count": [("each bit of one line", [bits], Axes((0,)))],
         "select": [("of 8 rows", [bool_type((8, COUNT))] * 2, Contraction((0,)))],
         "order_statistics": [

@@ -94,6 +94,21 @@ def test_words_to_bits(ring: Ring) -> None:
         assert np.array_equal(open_planes(results), np.array(want)), bits
 
 
+@pytest.mark.parametrize("ring", RINGS)
+def test_bits_from_one_on(ring: Ring) -> None:
+    trio, whole = Trio(57), words_to_bits_cost(300, 64).total_bytes
+    spans = [(1, 2), (3, 4), (3, 5), (4, 8), (5, 6), (1, 33), (26, 32), (26, 33), (31, 40), (40, 64), (63, 64)]
+    for number, (start, bits) in enumerate(spans):
+        values = range_values(trio.rng, ring.bits, 200) + range_values(trio.rng, bits, 100)
+        body = lambda scope, x, start=start, bits=bits: words_to_bits(scope, x, bits, start)
+        cost = words_to_bits_cost(300, bits, start)
+        results = run_counted(trio, cost, body, trio.share(ring, values), solo=SOLOS[number % 3])
+        want = [[value >> bit & 1 for value in values] for bit in range(start, bits)]
+        assert np.array_equal(open_planes(results), np.array(want)), (start, bits)
+        assert cost.total_bytes <= words_to_bits_cost(300, bits).total_bytes <= whole
+    assert 3 * words_to_bits_cost(300, 32, 26).total_bytes < 2.1 * words_to_bits_cost(300, 32).total_bytes
+
+
 def test_cost_is_not_above_the_menus() -> None:
     count = 1 << 18
     cost = words_to_bits_cost(count, 64)

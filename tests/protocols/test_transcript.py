@@ -280,6 +280,7 @@ def everything(session: Any, size: int) -> list[Any]:
         whole @ whole,
         tc.array.var(whole),
         tc.array.bincount(few),
+        np.histogram(whole, 16, (-(2**29), 2**29))[0],
         tc.array.sort(whole),
         draws.uniform(session, size, 0, 1, 16),
     ]

@@ -119,7 +119,7 @@ def _equal_bins(x: Recorded, first: list[int], beyond: int) -> Recorded | None:
     placed, k, behind = placing
     number = len(first) - 1
     bits = (number - 1).bit_length()
-    hot = movement.cut(counting.one_hot(counting.bits(placed, k + bits)[k:]), [slice(0, number)])
+    hot = movement.cut(counting.one_hot(counting.bits(placed, k + bits, k)), [slice(0, number)])
     size = x.type.size
     if x.type.lo < first[0]:
         above = logic.logical_not(logic.stored_below(x, np.asarray(first[0], dtype=object)))
@@ -174,7 +174,7 @@ def _by_parities(x: Recorded, first: list[int], beyond: int) -> Recorded | None:
     full = 1 << bits
     # what is at the last edge is in a bin behind the last one, or in the first with one bit more
     apart = at_end and number == full
-    planes = counting.bits(placed, k + bits + apart)[k:]
+    planes = counting.bits(placed, k + bits + apart, k)
     sets = movement.reshape(planes[0], (1, size))
     for plane in planes[1:bits]:
         row = movement.reshape(plane, (1, size))

@@ -77,9 +77,15 @@ def select_rows(scope: Scope, chosen: BitShare, table: BitShare) -> Body[BitShar
     return BitShare(chosen.count, mine, theirs)
 
 
-def prefix_levels(count: int) -> list[list[int]]:
-    """Sklansky's network for `count` items: for each level the items that take in the item `before` gives for them."""
-    return [[item for item in range(count) if item >> level & 1] for level in range(max(0, count - 1).bit_length())]
+def prefix_levels(count: int, least: int = 0) -> list[list[int]]:
+    """Sklansky's network for `count` items: for each level the items that take in the item `before` gives for them.
+    Those below `least` are there as far as others need them."""
+    levels: list[list[int]] = []
+    needed = set(range(least, count))
+    for level in reversed(range(max(0, count - 1).bit_length())):
+        levels.insert(0, [item for item in range(count) if item >> level & 1 and item in needed])
+        needed |= {before(item, level) for item in levels[0]}
+    return levels
 
 
 def before(item: int, level: int) -> int:

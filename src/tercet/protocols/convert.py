@@ -120,18 +120,20 @@ def inject_cost(ring: Ring, count: int, *, one_round: bool = False) -> Cost:
     return cost_in_pieces(count, PIECE, lambda size: inject_piece_cost(ring, size, 1, one_round=one_round))
 
 
-def words_to_bits(scope: Scope, x: Share, bits: int) -> Body[BitShare]:
-    """The `bits` low bits of each x as planes: the result has the leading axis (bits,). Run by all three parties.
+def words_to_bits(scope: Scope, x: Share, bits: int, start: int = 0) -> Body[BitShare]:
+    """The `bits` low bits of each x, without those below `start`, as planes: the result has the leading axis
+    (bits - start,). Run by all three parties.
 
-    x is flat. 64 bits: 241 bits a party, 7 rounds. Exact. Semi-honest, one corruption; see `adder`.
+    x is flat. 64 bits: 241 bits a party, 7 rounds; the upper 6 of 32: 71 of 107. Exact. Semi-honest, one corruption;
+    see `adder`.
     Source: protocols page §5.4 (own), with the lowest bit of every digit taken from the tables without a message.
     """
 
     def piece(part: Scope, cut: slice) -> Body[BitShare]:
-        return digit_sums(part, split_form(part, x[cut]), bits)
+        return digit_sums(part, split_form(part, x[cut]), bits, start)
 
-    return (yield from bits_in_pieces(scope, x.size, BITS_PIECE, piece, (bits,)))
+    return (yield from bits_in_pieces(scope, x.size, BITS_PIECE, piece, (bits - start,)))
 
 
-def words_to_bits_cost(count: int, bits: int) -> Cost:
-    return cost_in_pieces(count, BITS_PIECE, lambda size: digit_sums_cost(size, bits))
+def words_to_bits_cost(count: int, bits: int, start: int = 0) -> Cost:
+    return cost_in_pieces(count, BITS_PIECE, lambda size: digit_sums_cost(size, bits, start))

@@ -14,7 +14,7 @@ from tercet.plan.record.graph import Recorded
 from tercet.plan.record.logic import logical_and, logical_not, logical_xor, stored_equal
 from tercet.plan.record.public import DEFAULT_FRAC_BITS
 from tercet.plan.record.scale import at_scale, renamed
-from tercet.plan.table.attributes import Axes, Axis, BitCount, Contraction, NewShape, Ranges
+from tercet.plan.table.attributes import Axes, Axis, BitCount, BitRange, Contraction, NewShape, Ranges
 from tercet.plan.table.ops_order import table_shape
 from tercet.plan.types import limit
 from tercet.protocols.lookup import lookup_cost
@@ -40,12 +40,16 @@ def row(x: Recorded, at: int) -> Recorded:
     return x.graph.node("reshape", (x.graph.node("slice", (x,), ranges),), NewShape(shape[1:]))
 
 
-def bits(x: Recorded, width: int) -> list[Recorded]:
-    """The `width` low bits of stored integers, the lowest first."""
-    if not width:
+def bits(x: Recorded, width: int, start: int = 0) -> list[Recorded]:
+    """The `width` low bits of stored integers, the lowest first, without those below `start`."""
+    if width <= start:
         return []
-    planes = x.graph.node("bits", (x,), BitCount(width))
-    return [row(planes, at) for at in range(width)]
+    planes = (
+        x.graph.node("upper_bits", (x,), BitRange(start, width))
+        if start
+        else x.graph.node("bits", (x,), BitCount(width))
+    )
+    return [row(planes, at) for at in range(width - start)]
 
 
 def ordered_bits(x: Recorded) -> Recorded | None:

@@ -350,6 +350,14 @@ class BitCount(Attributes):
     bits: Count
 
 
+@dataclass(frozen=True, slots=True)
+class BitRange(Attributes):
+    """Which bits of numbers are wanted: from `start` on and below `stop`."""
+
+    start: Count
+    stop: Count
+
+
 Approximating: TypeAlias = Approximation | Dividing
 """Attributes of operations that truncate inside."""
 

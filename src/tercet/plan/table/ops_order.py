@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tercet.plan.table.attributes import Attributes, Axes, BitCount, Contraction
+from tercet.plan.table.attributes import Attributes, Axes, BitCount, BitRange, Contraction
 from tercet.plan.table.operation import (
     Call,
     Constant,
@@ -38,21 +38,33 @@ from tercet.ring import RING64, join_rows, pack_bits, ring, split_rows, unpack_b
 from tercet.sharing import BitShare, Share
 
 
-def _infer_bits(inputs: Sequence[Type], attrs: BitCount) -> Type:
+def _span(attrs: BitCount | BitRange) -> tuple[int, int]:
+    """From which bit on, and below which."""
+    return (0, attrs.bits) if isinstance(attrs, BitCount) else (attrs.start, attrs.stop)
+
+
+def _infer_bits(inputs: Sequence[Type], attrs: BitCount | BitRange) -> Type:
     arity(inputs, 1)
     numeric(*inputs)
-    need(1 <= attrs.bits <= inputs[0].ring, f"{attrs.bits} bits of the ring 2^{inputs[0].ring}")
-    return bool_type((attrs.bits, *inputs[0].shape))
+    start, stop = _span(attrs)
+    need(start < stop <= inputs[0].ring, f"bits from {start} to {stop} of the ring 2^{inputs[0].ring}")
+    return bool_type((stop - start, *inputs[0].shape))
 
 
-def _run_bits(scope: Scope, call: Call[BitCount], x: Share) -> Body[BitShare]:
-    planes = yield from words_to_bits(scope, x.flat(), call.attrs.bits)
+def _run_bits(scope: Scope, call: Call[BitCount | BitRange], x: Share) -> Body[BitShare]:
+    start, stop = _span(call.attrs)
+    planes = yield from words_to_bits(scope, x.flat(), stop, start)
     return BitShare(call.out.size, *(join_rows(part, planes.count) for part in (planes.own, planes.next)))
 
 
-def _plain_bits(inputs: Sequence[Plain], attrs: BitCount, out: Type) -> Plain:
+def _cost_bits(call: Call[BitCount | BitRange]) -> Cost:
+    start, stop = _span(call.attrs)
+    return words_to_bits_cost(call.inputs[0].size, stop, start)
+
+
+def _plain_bits(inputs: Sequence[Plain], attrs: BitCount | BitRange, out: Type) -> Plain:
     x = np.asarray(inputs[0], dtype=object)
-    return np.array([(x >> bit) & 1 for bit in range(attrs.bits)], dtype=bool).reshape(out.shape)
+    return np.array([(x >> bit) & 1 for bit in range(*_span(attrs))], dtype=bool).reshape(out.shape)
 
 
 def _infer_count(inputs: Sequence[Type], attrs: Axes) -> Type:
@@ -193,9 +205,9 @@ def _cost_lookup(call: Call[Attributes]) -> Cost:
     return lookup_cost(call.inputs[0].size, table_shape(call.inputs[1]))
 
 
-def _held_bits(call: Call[BitCount]) -> int:
+def _held_bits(call: Call[BitCount | BitRange]) -> int:
     """Messages, what arrives, and masks; not twice the result, which is of more elements than what it is made of."""
-    return 2 * words_to_bits_cost(call.inputs[0].size, call.attrs.bits).total_bytes // 3
+    return 2 * _cost_bits(call).total_bytes // 3
 
 
 def _held_lookup(call: Call[Attributes]) -> int:
@@ -221,9 +233,21 @@ ORDER: tuple[Operation[Any], ...] = (
         "the low bits of x, along a new first axis",
         BitCount,
         _infer_bits,
-        only(_run_bits, lambda c: words_to_bits_cost(c.inputs[0].size, c.attrs.bits)),
+        only(_run_bits, _cost_bits),
         _plain_bits,
         protocol="base-16 digits from dealt tables, Sklansky's network",
+        rows=Flow.STACKED,
+        held=_held_bits,
+    ),
+    Operation(
+        "upper_bits",
+        131,
+        "the bits of x from one on, along a new first axis",
+        BitRange,
+        _infer_bits,
+        only(_run_bits, _cost_bits),
+        _plain_bits,
+        protocol="as bits; of the digits below the carry alone",
         rows=Flow.STACKED,
         held=_held_bits,
     ),
