@@ -210,7 +210,7 @@ def histogram(
     """How many elements lie in each bin, as a secret array, and the edges: a number of equal bins in a public `range`,
     or the edges themselves, public or, as quantiles are, secret. The last bin includes its upper edge, as in NumPy.
 
-    For m bins, numbers of 32 bits and a line of a million, about 110 bits an element and party and 1.4 for each bin
+    For m bins, numbers of 32 bits and a line of a million, about 75 bits an element and party and 1.4 for each bin
     where bins are equal and take in all within the bounds of x; where they do not, a comparison more (60 bits) for
     each end and 4 for each bin; 140 and 15 where they are not equal, in about 40 rounds; of secret edges, a
     comparison for each, as of decimals, quotients and few bins. With weights 85 more for each bin. Edges are read as

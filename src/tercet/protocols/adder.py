@@ -111,16 +111,19 @@ def _low(share: Bits) -> Bits:
 
 
 def _read(values: Bits, share: Bits, wanted: list[tuple[Function, range]], number: int, last_ones: bool) -> Bits:
-    table = turned(values, share, last_ones)
-    carries = leaf_eval(values, share, last_ones)[1]
+    passes, carries = leaf_eval(values, share, last_ones)
+    # only carries are read of the digits below
+    first = min((which.start for of, which in wanted if of not in (CARRY, PASS)), default=values.shape[0])
+    table = turned(values[first:], share[first:], last_ones)
     out = empty_bits((number, values.shape[-1]))
     row = 0
     for (mask, flip), which in wanted:
         target = out[row : row + len(which)]
         span = slice(which.start, which.stop)
-        if mask == CARRY[0]:
-            target[...] = carries[span]
+        if (mask, flip) in (CARRY, PASS):
+            target[...] = (carries if mask == CARRY[0] else passes)[span]
         else:
+            span = slice(which.start - first, which.stop - first)
             chosen = [s for s in range(BASE) if mask >> s & 1]
             target[...] = table[span, chosen[0]]
             for s in chosen[1:]:
