@@ -87,8 +87,29 @@ def test_what_pandas_has_and_tables_have_not(session: tc.Session) -> None:
         (lambda: table.median(), AttributeError, r"use numpy.median\(x\), where x is a column"),
         (lambda: table.corr(), AttributeError, r"numpy.corrcoef\(x, y\)"),
         (lambda: groups.agg("mean"), AttributeError, r"sum, mean, var, std, median"),
-        (lambda: groups["age"], TypeError, r"groupby\('sex'\).mean"),
+        (lambda: groups["age"], tc.InputError, "keys have missing values"),
+        (lambda: table.groupby("smoker")["age"].mean(), AttributeError, r"groupby\(...\).mean\('age'\)"),
     ):
         with pytest.raises(error, match=says):
             ask()
     assert not hasattr(table, "_nothing") and not hasattr(groups, "__wrapped__")
+
+
+def test_rows_by_groups_of_integers(session: tc.Session) -> None:
+    """What each row needs of its group, by a column of which any number of values may occur."""
+    columns = rows()
+    table = LocalTables(session).add("visits", SCHEMA, columns)
+    by = table.groupby("age", order="fee")
+    found = by["smoker"].cumsum().reveal()
+    fees = [float(fee) for fee in columns["fee"]]
+    ordered = pd.DataFrame({"age": columns["age"], "fee": fees, "smoker": columns["smoker"]})
+    wanted = ordered.sort_values("fee", kind="stable").groupby("age").smoker.cumsum().sort_index()
+    assert found.tolist() == wanted.astype(int).tolist()
+    plain = table.groupby("age")
+    assert plain.cumcount().reveal().tolist() == ordered.groupby("age").cumcount().tolist()
+    counts = plain["smoker"].agg("count", groups=121).reveal()
+    assert counts.tolist() == np.bincount(columns["age"], minlength=121).tolist()
+    with pytest.raises(tc.InputError, match="which values there are is secret"):
+        plain.mean("smoker")
+    with pytest.raises(AttributeError, match="cumsum"):
+        plain["smoker"].ewm()  # type: ignore[attr-defined]

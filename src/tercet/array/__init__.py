@@ -103,6 +103,7 @@ from tercet.array.functions import (
     sqrt,
     tanh,
 )
+from tercet.array.grouped import Grouped, grouped
 from tercet.array.histograms import histogram, histogram2d
 from tercet.array.linalg import matmul, outer, tensordot, vecdot
 from tercet.array.lookup import lookup
@@ -165,6 +166,7 @@ def __getattr__(name: str) -> _NoReturn:
 __all__ = [
     "API_VERSIONS",
     "DType",
+    "Grouped",
     "Permutation",
     "SecretArray",
     "__array_namespace_info__",
@@ -234,6 +236,7 @@ __all__ = [
     "full_like",
     "greater",
     "greater_equal",
+    "grouped",
     "histogram",
     "histogram2d",
     "hypot",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import math
 import warnings
@@ -14,11 +15,13 @@ import numpy as np
 from tercet.array import manipulation, statistics
 from tercet.array.core import SecretArray
 from tercet.array.decimals import DecimalArray
+from tercet.array.grouped import Grouped, grouped
 from tercet.array.instead import said_of_method
 from tercet.array.nullable import NullableArray
 from tercet.client.aggregates import NOT_SHOWN, Cell, Group, Sheet, belongs, combinations, joined, ratio, root
 from tercet.client.cohort import Hiding
 from tercet.client.column_arrays import CategoryArray, DateArray
+from tercet.client.grouped_column import GroupedColumn
 from tercet.client.joined import joined as joined_tables
 from tercet.errors import InputError, SmallGroupsWarning
 from tercet.federation.api import DatasetInfo
@@ -57,21 +60,35 @@ class Groups:
     the sum of a bool counts.
     """
 
-    def __init__(self, table: Table, by: Sequence[Column], *, dropna: bool = True) -> None:
+    def __init__(self, table: Table, by: Sequence[Column], *, dropna: bool = True, order: str | None = None) -> None:
         if not by:
-            raise InputError("groupby takes the name of a column", hint="name one of categories or bools")
+            raise InputError("groupby takes the name of a column", hint="name one of categories, bools or integers")
         self._table = table
         self._by = by
         self._drops = dropna
-        self._chosen = list(combinations(by, "groupby", missing=not dropna))
+        self._order = order
+        self._hiding = table.hiding
+        if not any(column.kind is ColumnKind.INTEGER for column in by):
+            self._chosen  # noqa: B018  (kinds that make no groups are refused at once)
+
+    @functools.cached_property
+    def _chosen(self) -> list[dict[str, Any]]:
+        return list(combinations(self._by, "groupby", missing=not self._drops))
+
+    @functools.cached_property
+    def _groups(self) -> list[Group]:
         masks = []
         for values in self._chosen:
-            first, *more = (belongs(table[name], value) for name, value in values.items())
+            first, *more = (belongs(self._table[name], value) for name, value in values.items())
             for mask in more:
                 first = first & mask
             masks.append(first)
-        self._hiding = table.hiding
-        self._groups = [Group(self._hiding, mask) for mask in masks]
+        return [Group(self._hiding, mask) for mask in masks]
+
+    @functools.cached_property
+    def _rows(self) -> Grouped:
+        keys = [self._table[column.name] for column in self._by]
+        return grouped(keys, order=None if self._order is None else self._table[self._order])
 
     if not TYPE_CHECKING:
 
@@ -79,13 +96,25 @@ class Groups:
             said = "" if name.startswith("_") else f": {_ASKED}"
             raise AttributeError(f"'Groups' object has no attribute {name!r}{said}")
 
-    def __getitem__(self, key: Any) -> NoReturn:
-        raise TypeError(f"the groups of a table are not indexed by {key!r}: {_ASKED}")
+    def __getitem__(self, key: str) -> GroupedColumn:
+        """One column by groups, row by row: what pandas' `df.groupby("card")["amount"]` gives. Columns of integers make
+        groups here, too; nothing is revealed."""
+        if not isinstance(key, str):
+            raise TypeError(f"the groups of a table are indexed by the name of one column, not {key!r}")
+        return GroupedColumn(self._table[key], self._rows)
+
+    def cumcount(self) -> SecretArray:
+        """How many rows of its group stand before each row, as a secret column."""
+        return self._rows.cumcount()
+
+    def rolling_count(self, window: float) -> SecretArray:
+        """How many rows of its group lie within `window` up to each row, by the column `order`; a secret column."""
+        return self._rows.rolling_count(window)
 
     def __repr__(self) -> str:
-        return (
-            f"Groups({self._table.info.name} by {', '.join(column.name for column in self._by)}: {len(self._groups)})"
-        )
+        many = any(column.kind is ColumnKind.INTEGER for column in self._by)
+        names = ", ".join(column.name for column in self._by)
+        return f"Groups({self._table.info.name} by {names}{'' if many else f': {len(self._groups)}'})"
 
     def count(self) -> pd.Series[int]:
         """How many rows each group has."""
@@ -338,10 +367,14 @@ class Table:
         index = pd.Index([label for label, _ in lines], name=self.name)
         return with_note(pd.DataFrame(found, index=index, columns=["count", "mean", "std"]), sheet.note("lines"))
 
-    def groupby(self, columns: str | Sequence[str], *, dropna: bool = True) -> Groups:
-        """Group the rows by one or several columns of categories or bools; see `Groups`. This runs no job."""
+    def groupby(self, columns: str | Sequence[str], *, dropna: bool = True, order: str | None = None) -> Groups:
+        """Group the rows by one or several columns of categories or bools; see `Groups`. This runs no job.
+
+        By columns of integers (card numbers), of which there may be any number, it gives what each row needs of its
+        group: `groupby("card", order="time")["amount"].cumsum()`, in the order of a column or as rows stand.
+        """
         names = [columns] if isinstance(columns, str) else list(columns)
-        return Groups(self, [self._known(name) for name in names], dropna=dropna)
+        return Groups(self, [self._known(name) for name in names], dropna=dropna, order=order)
 
     def _lines(self, column: Column, families: list[list[Group]]) -> Iterator[tuple[str, list[Cell]]]:
         """The lines of `describe` for a column: name, and count, mean and deviation. Adds to `families` the groups that

@@ -1,0 +1,126 @@
+"""Values within secret groups against pandas: running, shifted, ranked, of whole groups, of windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tercet as tc
+from tercet.array import grouped
+from tercet.array.decimals import DecimalArray
+from tercet.array.nullable import NullableArray
+from tercet.client.session import Session
+from tercet.errors import InputError
+
+RNG = np.random.default_rng(3)
+
+
+@pytest.fixture(scope="module")
+def net() -> Iterator[Session]:
+    with tc.local() as session:
+        yield session
+
+
+def frame(rows: int, groups: int) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "key": RNG.integers(0, groups, rows),
+            "time": RNG.integers(-50, 2000, rows),
+            "x": RNG.integers(-400, 900, rows) / 8,
+        }
+    )
+
+
+def same(found: Any, wanted: Any, error: float = 0.0) -> None:
+    plain = found.reveal()
+    if isinstance(plain, np.ma.MaskedArray):
+        plain = plain.astype(np.float64).filled(np.nan)
+    assert np.asarray(plain, np.float64) == pytest.approx(np.asarray(wanted, np.float64), abs=error, nan_ok=True)
+
+
+SHAPES = [(1, 1), (2, 1), (7, 3), (64, 64), (150, 12)]
+
+
+@pytest.mark.parametrize(("rows", "groups"), SHAPES)
+def test_in_the_order_of_rows(net: Session, rows: int, groups: int) -> None:
+    data = frame(rows, groups)
+    by = grouped(net.share(data.key.to_numpy(), bounds=(-3, 70)))
+    x, wanted = net.share(data.x.to_numpy(), bounds=(-1000, 1000)), data.groupby("key").x
+    same(by.cumcount(), wanted.cumcount())
+    same(by.cumsum(x), wanted.cumsum())
+    same(by.cummax(x), wanted.cummax())
+    same(by.cummin(x), wanted.cummin())
+    for periods in (0, 1, 3, -2, rows + 1):
+        same(by.shift(x, periods), wanted.shift(periods))
+    same(by.diff(x), wanted.diff())
+    same(by.rank(x), wanted.rank())
+    for how in ("sum", "count", "min", "max", "first", "last"):
+        same(by.transform(x, how), wanted.transform(how))
+    same(by.transform(x, "mean"), wanted.transform("mean"), 2**-14)
+
+
+@pytest.mark.parametrize(("rows", "groups"), [(1, 1), (40, 2), (120, 10)])
+def test_windows(net: Session, rows: int, groups: int) -> None:
+    data = frame(rows, groups)
+    times = net.share(data.time.to_numpy(), bounds=(-100, 5000))
+    by = grouped(net.share(data.key.to_numpy(), bounds=(0, 20)), order=times)
+    x = net.share(data.x.to_numpy(), bounds=(-1000, 1000))
+    ordered = data.sort_values("time", kind="stable")
+    ordered["day"] = pd.to_datetime(ordered.time, unit="s")
+    same(by.cumsum(x), ordered.groupby("key").x.cumsum().sort_index())
+    parts = [part.rolling("300s", on="day").x for _, part in ordered.groupby("key")]
+    same(by.rolling_count(300), pd.concat([part.count() for part in parts]).sort_index())
+    same(by.rolling_sum(x, 300), pd.concat([part.sum() for part in parts]).sort_index(), 1e-9)
+    same(by.rolling_mean(x, 300), pd.concat([part.mean() for part in parts]).sort_index(), 2**-13)
+
+
+def test_several_keys_of_other_kinds(net: Session) -> None:
+    data = frame(80, 4)
+    flag = RNG.random(80) < 0.5
+    by = grouped([net.share(data.key.to_numpy(), bounds=(0, 5)), net.share(flag)])
+    x = net.share(data.x.to_numpy(), bounds=(-1000, 1000))
+    same(by.cumsum(x), data.groupby([data.key, flag]).x.cumsum())
+    same(by.transform(net.share(flag), "sum"), pd.Series(flag * 1).groupby([data.key, flag]).transform("sum"))
+
+
+def test_decimals_stay_exact(net: Session) -> None:
+    cents = RNG.integers(0, 10_000, 50)
+    keys = RNG.integers(0, 5, 50)
+    amount = DecimalArray.of(net.share(cents, bounds=(0, 10_000)), 2)
+    found = grouped(net.share(keys, bounds=(0, 5))).cumsum(amount)
+    assert isinstance(found, DecimalArray)
+    same(found * 100, pd.Series(cents).groupby(keys).cumsum())
+
+
+def test_nothing_grows_with_groups(net: Session) -> None:
+    """The plan has as many operations for two groups as for a million."""
+    sizes = []
+    for most in (1, 10**6):
+        by = grouped(net.share(np.zeros(30, np.int64), bounds=(0, most)))
+        sizes.append(len(str(tc.explain(by.cumsum(net.share(np.arange(30), bounds=(0, 30))))).splitlines()))
+    assert abs(sizes[0] - sizes[1]) < 15
+
+
+def test_what_is_refused(net: Session) -> None:
+    keys, x = net.share([0, 1, 1], bounds=(0, 1)), net.share([1.5, 2, 3], bounds=(0, 9))
+    gaps = NullableArray.of_values(x, x > 2)
+    with pytest.raises(TypeError, match="secret columns"):
+        grouped(np.array([0, 1, 1]))
+    with pytest.raises(TypeError, match="integers"):
+        grouped(x)
+    with pytest.raises(InputError, match="missing values"):
+        grouped(keys).cumsum(gaps)
+    with pytest.raises(InputError, match="for 3 rows"):
+        grouped(keys).cumsum(x[:2])
+    with pytest.raises(InputError, match="transform 'mode'"):
+        grouped(keys).transform(x, "mode")
+    with pytest.raises(InputError, match="order of rows"):
+        grouped(keys).rolling_count(3)
+    with pytest.raises(InputError, match="positive width"):
+        grouped(keys, order=x).rolling_count(0)
+    with pytest.raises(TypeError, match="periods"):
+        grouped(keys).shift(x, 1.5)  # type: ignore[arg-type]
