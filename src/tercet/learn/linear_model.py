@@ -7,15 +7,21 @@ from fractions import Fraction
 from typing import Any
 
 from tercet.array import numeric
-from tercet.array.core import SecretArray
 from tercet.errors import InputError, PlanError
 from tercet.learn.inputs import array_namespace
 from tercet.learn.kinds import RegressorModel
-from tercet.learn.solve import RING_BITS, WORKING_BITS, Normalised, diagonal, scaled, solve
+from tercet.learn.solve import (
+    COARSE_BITS,
+    RING_BITS,
+    Normalised,
+    coefficient_bits,
+    diagonal,
+    runs,
+    scaled,
+    solve,
+    unscaled,
+)
 
-COEF_FRAC_BITS = 80
-LEAST_FRAC_BITS = 40
-COARSE_BITS = 28
 EXTRAPOLATED = 1000
 """Predictions lie within so many widths of y's bounds."""
 
@@ -76,7 +82,7 @@ class LinearRegression(RegressorModel):
         (X, x_over), (y, y_over) = numeric.numerator(X), numeric.numerator(y)  # decimals: 10^digits
         (x, x_frac), (target, y_frac) = numeric.as_integers(X), numeric.as_integers(y)
         overs = (x_over, y_over)
-        self.coef_bits_, frac_bits = _held(numeric.magnitude_bits(x), x_frac - y_frac, n, d)
+        self.coef_bits_, frac_bits = coefficient_bits(numeric.magnitude_bits(x), x_frac - y_frac, n, d)
         try:
             coef, self.aliased_, self.capped_ = self._solved(xp, x, [x_frac] * d, target, y_frac, frac_bits, overs)
         except PlanError:
@@ -127,9 +133,9 @@ class LinearRegression(RegressorModel):
         beside = scaled(mixed, columns.factor, outcome.factor, (columns.bits + outcome.bits) // 2)
         solution, aliased = self._solution(xp, within, beside, columns, outcome, asked)
         parts = []
-        for first, last_of, frac in _runs(fracs):
+        for first, last_of, frac in runs(fracs):
             one = columns.cut(first, last_of)
-            parts.append(_unscale(solution[first:last_of], one, outcome, frac - y_frac, frac_bits, self.coef_bits_))
+            parts.append(unscaled(solution[first:last_of], one, outcome, frac - y_frac, frac_bits, self.coef_bits_))
         if len(parts) == 1:
             return parts[0][0], aliased, parts[0][1]
         return xp.concat([coef for coef, _ in parts]), aliased, xp.concat([capped for _, capped in parts])
@@ -178,44 +184,3 @@ def _reach(lo: int, hi: int, n: int) -> list[int]:
     lo, hi = lo - EXTRAPOLATED * width, hi + EXTRAPOLATED * width
     bits = max(abs(lo), abs(hi)).bit_length() + 1
     return [lo, hi, max(0, min(32, 60 - bits - (n.bit_length() + 1) // 2))]  # a list: kept as JSON
-
-
-def _runs(fracs: list[int]) -> list[tuple[int, int, int]]:
-    """Stretches of columns with one number of fractional bits: from, to, and that number."""
-    starts = [at for at in range(len(fracs)) if not at or fracs[at] != fracs[at - 1]]
-    return [(at, end, fracs[at]) for at, end in zip(starts, [*starts[1:], len(fracs)], strict=True)]
-
-
-def _held(value_bits: int, finer: int, n: int, d: int) -> tuple[int, int]:
-    """Bits of the coefficients' magnitude, and their fractional bits, so that everything computed with them fits.
-
-    `value_bits`: those of the stored integers of X, which have `finer` more fractional bits than y. The first 28
-    fractional bits of a coefficient are multiplied by sums over rows and columns of X, the others separately.
-    """
-    frac_bits = max(LEAST_FRAC_BITS, COEF_FRAC_BITS - max(0, finer))
-    room = RING_BITS - 2 - COARSE_BITS - value_bits - n.bit_length() - d.bit_length()
-    return min(RING_BITS - 1 - frac_bits, room), frac_bits
-
-
-def _unscale(
-    solution: Any, columns: Normalised, outcome: Normalised, finer: int, frac_bits: int, coef_bits: int
-) -> tuple[Any, Any]:
-    """z_j v_j / v_y: the coefficients of the unscaled columns, and which of them are capped at 2^coef_bits.
-
-    They differ from the solution by secret powers of two. z v_j fits 128 bits, but its product with 2^(P/2) / v_y may
-    not; so its bits above and below a public place are multiplied separately.
-    """
-    half, widest = columns.bits // 2, outcome.bits // 2
-    if not isinstance(solution, SecretArray):
-        coef = solution * columns.factor * outcome.complement / 2.0**half
-        return coef, abs(coef) > 2.0**coef_bits
-    product = numeric.as_integers(solution)[0] * columns.factor
-    dropped = max(0, numeric.magnitude_bits(product) + 1 + widest - RING_BITS)
-    high, low = numeric.cut(product, dropped)
-    power = finer - WORKING_BITS - half
-    coarse = numeric.times_power(high * outcome.complement, power + dropped, frac_bits)
-    coarse, capped = numeric.capped(coarse, coef_bits)
-    coef = numeric.at_precision(coarse, frac_bits)
-    if low is not None:
-        coef = coef + numeric.at_precision(numeric.times_power(low * outcome.complement, power, frac_bits), frac_bits)
-    return coef, capped

@@ -23,6 +23,10 @@ ROOT_BITS = TOLERANCE_BITS // 2
 ROOT_FRAC_BITS = 44
 """Fractional bits of an inverse: roots have no more."""
 RING_BITS = 124
+COEF_FRAC_BITS = 80
+LEAST_FRAC_BITS = 40
+COARSE_BITS = 28
+"""The first fractional bits of coefficients, which are multiplied by sums over rows."""
 
 
 class Normalised:
@@ -145,3 +149,44 @@ def _inverted(xp: Any, units: list[Any], inverses: list[Any]) -> Any:
     found = numeric.at_precision(xp.matmul(xp.matrix_transpose(rows), rows), ROOT_FRAC_BITS)
     most = 1 << ROOT_FRAC_BITS + TOLERANCE_BITS
     return numeric.bounded(found, -most, most, INVERSE)
+
+
+def unscaled(
+    solution: Any, columns: Normalised, outcome: Normalised, finer: int, frac_bits: int, coef_bits: int
+) -> tuple[Any, Any]:
+    """z_j v_j / v_y: the coefficients of the unscaled columns, and which of them are capped at 2^coef_bits.
+
+    They differ from the solution by secret powers of two. z v_j fits 128 bits, but its product with 2^(P/2) / v_y may
+    not; so its bits above and below a public place are multiplied separately.
+    """
+    half, widest = columns.bits // 2, outcome.bits // 2
+    if not isinstance(solution, SecretArray):
+        coef = solution * columns.factor * outcome.complement / 2.0**half
+        return coef, abs(coef) > 2.0**coef_bits
+    product = numeric.as_integers(solution)[0] * columns.factor
+    dropped = max(0, numeric.magnitude_bits(product) + 1 + widest - RING_BITS)
+    high, low = numeric.cut(product, dropped)
+    power = finer - WORKING_BITS - half
+    coarse = numeric.times_power(high * outcome.complement, power + dropped, frac_bits)
+    coarse, capped = numeric.capped(coarse, coef_bits)
+    coef = numeric.at_precision(coarse, frac_bits)
+    if low is not None:
+        coef = coef + numeric.at_precision(numeric.times_power(low * outcome.complement, power, frac_bits), frac_bits)
+    return coef, capped
+
+
+def runs(fracs: list[int]) -> list[tuple[int, int, int]]:
+    """Stretches of columns with one number of fractional bits: from, to, and that number."""
+    starts = [at for at in range(len(fracs)) if not at or fracs[at] != fracs[at - 1]]
+    return [(at, end, fracs[at]) for at, end in zip(starts, [*starts[1:], len(fracs)], strict=True)]
+
+
+def coefficient_bits(value_bits: int, finer: int, n: int, d: int) -> tuple[int, int]:
+    """Bits of the coefficients' magnitude, and their fractional bits, so that everything computed with them fits.
+
+    `value_bits`: those of the stored integers of X, which have `finer` more fractional bits than y. The first 28
+    fractional bits of a coefficient are multiplied by sums over rows and columns of X, the others separately.
+    """
+    frac_bits = max(LEAST_FRAC_BITS, COEF_FRAC_BITS - max(0, finer))
+    room = RING_BITS - 2 - COARSE_BITS - value_bits - n.bit_length() - d.bit_length()
+    return min(RING_BITS - 1 - frac_bits, room), frac_bits
