@@ -27,7 +27,7 @@ def on_shares(matrix: np.ndarray, d: int, *, inverse: bool = False, parties: boo
     session.check = False  # reciprocals of small pivots are outside their bounds, and replaced
     secret = session.share(matrix, bounds=(-1, 1), frac_bits=48)
     found = solve(secret.__array_namespace__(), secret, d, inverse=inverse)
-    parts = [found.solution, found.aliased, found.rest, found.inverse]
+    parts = [found.solution, found.aliased, found.rest, found.inverse, found.root]
     opened = iter(tc.reveal(*[part for part in parts if part is not None]))
     return Solved(*[None if part is None else np.asarray(next(opened)) for part in parts])
 

@@ -47,6 +47,13 @@ class Normalised:
         return part
 
 
+def only(norms: Normalised) -> Normalised:
+    """That of a single column, without an axis."""
+    part = object.__new__(Normalised)
+    part.bits, part.factor, part.complement = norms.bits, norms.factor[0], norms.complement[0]
+    return part
+
+
 def diagonal(xp: Any, matrix: Any) -> Any:
     """The diagonal of a square matrix."""
     return xp.stack([matrix[place, place] for place in range(matrix.shape[0])])
@@ -65,13 +72,15 @@ class Solved:
     """What `solve` finds of S = `matrix[:d, :d]` and B = `matrix[:d, d:]`."""
 
     solution: Any
-    """(d, k): S^-1 B, 0 in aliased rows."""
+    """(d, k): S^-1 B, 0 in aliased rows; None if nothing stands right of S."""
     aliased: Any
     """(d,) bool: columns of which too little is left after those before them."""
     rest: Any
     """(m - d, k): the Schur complement of S in further rows of the matrix; None if it has none."""
     inverse: Any
     """(d, d): S^-1 at 44 fractional bits, 0 in aliased rows and columns; None unless asked for."""
+    root: Any
+    """(d, d): G with G'G = S^-1, with it."""
 
 
 def solve(xp: Any, matrix: Any, d: int, *, inverse: bool = False) -> Solved:
@@ -114,13 +123,15 @@ def solve(xp: Any, matrix: Any, d: int, *, inverse: bool = False) -> Solved:
         aliased.append(small)
         inverses.append(reciprocal)
     found = _substituted(xp, columns, d)
-    inverted = _inverted(xp, units, inverses) if inverse else None
-    return Solved(found, xp.stack(aliased), rest, inverted)
+    inverted, factor = _inverted(xp, units, inverses) if inverse else (None, None)
+    return Solved(found, xp.stack(aliased), rest, inverted, factor)
 
 
 def _substituted(xp: Any, columns: list[Any], d: int) -> Any:
     """z from below: z_j is column j's own, less the later ones weighed by the rest of the column."""
     root = 1 << WORKING_BITS + ROOT_BITS
+    if columns[0].shape[0] == d - 1:
+        return None
     later: Any = None
     for j in reversed(range(d)):
         count = d - 1 - j
@@ -139,8 +150,8 @@ def _identity(xp: Any, like: Any, d: int) -> Any:
     return numeric.at_precision(like[:d, :d] * 0 + eye, WORKING_BITS) if isinstance(like, SecretArray) else eye
 
 
-def _inverted(xp: Any, units: list[Any], inverses: list[Any]) -> Any:
-    """G'G, where the rows of G are those of L^-1 divided by the roots of the pivots."""
+def _inverted(xp: Any, units: list[Any], inverses: list[Any]) -> tuple[Any, Any]:
+    """G'G, and G, where the rows of G are those of L^-1 divided by the roots of the pivots."""
     root = 1 << ROOT_FRAC_BITS + ROOT_BITS
     weights = numeric.at_precision(xp.stack(inverses), ROOT_FRAC_BITS)
     weights = numeric.bounded(xp.sqrt(weights), 0, root, INVERSE)
@@ -148,7 +159,7 @@ def _inverted(xp: Any, units: list[Any], inverses: list[Any]) -> Any:
     rows = numeric.bounded(rows, -root, root, INVERSE)
     found = numeric.at_precision(xp.matmul(xp.matrix_transpose(rows), rows), ROOT_FRAC_BITS)
     most = 1 << ROOT_FRAC_BITS + TOLERANCE_BITS
-    return numeric.bounded(found, -most, most, INVERSE)
+    return numeric.bounded(found, -most, most, INVERSE), rows
 
 
 def unscaled(

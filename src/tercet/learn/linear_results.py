@@ -1,0 +1,287 @@
+"""Results of linear regressions: secret until they are revealed, and then as statsmodels has them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tercet.array import numeric
+from tercet.array.core import SecretArray
+from tercet.array.results import explain, reveal
+from tercet.errors import InputError
+from tercet.learn import printed
+from tercet.learn.design import Design
+from tercet.learn.least_squares import Fitted
+from tercet.plan.record.explain import Explanation
+
+ALIASED = "coefficient 0, since the columns before leave nothing of it"
+CAPPED = "not to be trusted: the estimate or its error is beyond what is carried"
+COVARIANCES = {
+    "nonrobust": "Standard Errors assume that the covariance matrix of the errors is correctly specified.",
+    "HC0": "Standard Errors are heteroscedasticity robust (HC0)",
+    "HC1": "Standard Errors are heteroscedasticity robust (HC1)",
+    "HC2": "Standard Errors are heteroscedasticity robust (HC2)",
+    "HC3": "Standard Errors are heteroscedasticity robust (HC3)",
+    "cluster": "Standard Errors are robust to cluster correlation (cluster)",
+}
+
+
+def opened(values: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    """All of these as plain arrays, in one plan."""
+    secret = {name: value for name, value in values.items() if isinstance(value, SecretArray)}
+    found = {name: np.asarray(value) for name, value in values.items() if name not in secret}
+    if secret:
+        plain = reveal(*secret.values())
+        found |= dict(zip(secret, plain if len(secret) > 1 else (plain,), strict=True))
+    return found
+
+
+def facts(values: dict[str, NDArray[Any]], rows: int, secret: bool) -> str:
+    """What was revealed, in words."""
+    if not secret:
+        return "nothing: the data were plain"
+    sizes = [f"{name} ({', '.join(map(str, value.shape)) or 'one number'})" for name, value in values.items()]
+    return f"{'; '.join(sizes)}: each rests on all {rows:,} rows"
+
+
+class Coefficients:
+    """Plain coefficients with their errors, tests and intervals. Subclasses say of which model they are."""
+
+    def __init__(self, names: tuple[str, ...], params: Any, bse: Any, df: float | None, revealed: str) -> None:
+        self.names = names
+        self.params: NDArray[np.float64] = np.asarray(params, dtype=float)
+        self.bse: NDArray[np.float64] = np.asarray(bse, dtype=float)
+        self._df = df
+        self.revealed = revealed
+        """What became plain for these results, and on how many rows it rests."""
+
+    @property
+    def use_t(self) -> bool:
+        """Whether tests use Student's t, not the normal distribution."""
+        return self._df is not None
+
+    @property
+    def _distribution(self) -> Any:
+        from scipy import stats
+
+        return stats.norm if self._df is None else stats.t(self._df)
+
+    @property
+    def tvalues(self) -> NDArray[np.float64]:
+        """Coefficients over their standard errors."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(self.params / self.bse)
+
+    @property
+    def pvalues(self) -> NDArray[np.float64]:
+        """Two-sided p-values that coefficients are 0."""
+        return np.asarray(2 * self._distribution.sf(np.abs(self.tvalues)))
+
+    def conf_int(self, alpha: float = 0.05) -> NDArray[np.float64]:
+        """Intervals of level 1 - alpha, (p, 2)."""
+        reach = self._distribution.ppf(1 - alpha / 2) * self.bse
+        return np.stack([self.params - reach, self.params + reach], axis=1)
+
+    def _columns(self, alpha: float) -> list[Any]:
+        interval = self.conf_int(alpha)
+        return [self.params, self.bse, self.tvalues, self.pvalues, interval[:, 0], interval[:, 1]]
+
+
+class LinearResults(Coefficients):
+    """A linear regression's results in plain, under statsmodels' names."""
+
+    def __init__(self, model: Any, values: dict[str, NDArray[Any]], power: int, revealed: str) -> None:
+        design: Design = model.design
+        self.nobs = design.rows
+        self.cov_type: str = model.cov_type
+        self.k_constant = int(model.centred)
+        flags = values["aliased"]
+        self.aliased = _arranged(design, flags, False)
+        self.capped = _arranged(design, values["capped"][: flags.shape[0]], _last(values["capped"], flags.shape[0]))
+        width = design.width - int(flags.sum())
+        self.df_model = width - self.k_constant
+        self.df_resid = self.nobs - width
+        factor, df = model.factor(self.df_resid, width)
+        params = _arranged(design, values["coef"], values.get("constant"))
+        bse = _arranged(design, values["spread"], values.get("constant_spread")) * factor
+        super().__init__(design.names, params, bse, df, revealed)
+        self._model = model
+        total = float(values["total"]) if "total" in values else float(values["root_total"]) ** 2 * 2.0**power
+        share = float(values["left"]) / float(values["scaled_total"]) if values["scaled_total"] else 0.0
+        self.rsquared = 1 - share
+        self.ssr = total * share
+        self.centered_tss = total if self.k_constant else math.nan
+        self.uncentered_tss = math.nan if self.k_constant else total
+        self._wald = (float(values["wald"]) / factor) ** 2 if "wald" in values else None
+        self._log_weights = float(values["log_weights"]) if "log_weights" in values else 0.0
+        self.endog_name = model.endog_name
+
+    @property
+    def rsquared_adj(self) -> float:
+        """R2, adjusted for the number of columns."""
+        return 1 - (self.nobs - self.k_constant) / self.df_resid * (1 - self.rsquared) if self.df_resid else math.nan
+
+    @property
+    def scale(self) -> float:
+        """The variance of the errors."""
+        return self.ssr / self.df_resid if self.df_resid else math.nan
+
+    @property
+    def fvalue(self) -> float:
+        """F of all columns but the constant; of robust errors by Wald's statistic."""
+        if not self.df_model:
+            return math.nan
+        if self._wald is not None:
+            return self._wald / self.df_model
+        left = 1 - self.rsquared
+        return self.rsquared / self.df_model / (left / self.df_resid) if left and self.df_resid else math.inf
+
+    @property
+    def f_pvalue(self) -> float:
+        """The p-value of F."""
+        from scipy import stats
+
+        return float(stats.f.sf(self.fvalue, self.df_model, self._model.denominator(self.df_resid)))
+
+    @property
+    def llf(self) -> float:
+        """The log-likelihood, of normal errors."""
+        half = self.nobs / 2
+        if self.ssr <= 0:
+            return math.inf
+        return -half * (math.log(2 * math.pi) + math.log(self.ssr / self.nobs) + 1) + self._log_weights / 2
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion."""
+        return -2 * self.llf + 2 * (self.df_model + self.k_constant)
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion."""
+        return -2 * self.llf + math.log(self.nobs) * (self.df_model + self.k_constant)
+
+    def summary(self, alpha: float = 0.05) -> printed.Summary:
+        """A table as statsmodels prints it, without what it says of residuals (Durbin-Watson and the like)."""
+        letter = "" if self.k_constant else " (uncentered)"
+        left = [
+            ("Dep. Variable:", self.endog_name),
+            ("Model:", self._model.title),
+            ("Method:", "Least Squares"),
+            *printed.now(),
+            ("No. Observations:", f"{self.nobs}"),
+            ("Df Residuals:", f"{self.df_resid}"),
+            ("Df Model:", f"{self.df_model}"),
+            ("Covariance Type:", self.cov_type),
+        ]
+        right = [
+            (f"R-squared{letter}:", f"{self.rsquared:#.3f}"),
+            (f"Adj. R-squared{letter}:", f"{self.rsquared_adj:#.3f}"),
+            ("F-statistic:", f"{self.fvalue:#.4g}"),
+            ("Prob (F-statistic):", f"{self.f_pvalue:#.3g}"),
+            ("Log-Likelihood:", f"{self.llf:#.5g}"),
+            ("AIC:", f"{self.aic:#.4g}"),
+            ("BIC:", f"{self.bic:#.4g}"),
+        ]
+        told = [
+            COVARIANCES[self.cov_type],
+            *printed.told(self.names, self.aliased, ALIASED),
+            *printed.told(self.names, self.capped, CAPPED),
+            f"Revealed: {self.revealed}.",
+        ]
+        return printed.Summary(
+            [
+                *printed.head(f"{self._model.title} Regression Results", left, right),
+                *printed.coefficients(
+                    self.names, self._columns(alpha), "t" if self.use_t else "z", alpha, range(len(self.names))
+                ),
+                *printed.notes(told),
+            ]
+        )
+
+
+def _arranged(design: Design, features: NDArray[Any], constant: Any) -> NDArray[Any]:
+    return features if design.constant is None else np.insert(features, design.constant, constant)
+
+
+def _last(values: NDArray[Any], at: int) -> Any:
+    return values[at] if values.shape[0] > at else False
+
+
+class SecretResults:
+    """Results of a linear regression, nothing of which is plain yet. Attributes are secret arrays; `reveal()` and
+    `summary()` open, in one plan, what the summary shows, and nothing else."""
+
+    def __init__(self, model: Any, fitted: Fitted, more: dict[str, Any]) -> None:
+        self.model = model
+        self.fitted = fitted
+        self._more = more
+        self._opened: LinearResults | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model.title} on {self.model.design!r}; secret: reveal() or summary())"
+
+    @property
+    def params(self) -> Any:
+        """The coefficients (p,), secret, the constant's at its place."""
+        return self._arranged(self.fitted.coef, self.fitted.constant)
+
+    @property
+    def bse(self) -> Any:
+        """The standard errors (p,), secret, as if no column were aliased."""
+        design = self.model.design
+        factor, _ = self.model.factor(design.rows - design.width, design.width)
+        return self._arranged(self.fitted.spread, self.fitted.constant_spread) * factor
+
+    @property
+    def rsquared(self) -> Any:
+        """R2, secret, at 30 fractional bits."""
+        return 1 - numeric.ratio(self.fitted.left, self.fitted.scaled_total, 1, 30)
+
+    @property
+    def ssr(self) -> Any:
+        """The sum of squared residuals, secret, at 30 fractional bits relative to that of y."""
+        share = numeric.ratio(self.fitted.left, self.fitted.scaled_total, 1, 30)
+        if self.fitted.total is not None:
+            return self.fitted.total * share
+        root = self.fitted.root_total
+        return root * (root * share) * 2**self.fitted.power
+
+    def _arranged(self, features: Any, constant: Any) -> Any:
+        if constant is None:
+            return features
+        xp = features.__array_namespace__() if isinstance(features, SecretArray) else np
+        features, constant = numeric.settled(features), numeric.settled(constant)
+        return self.model.design.arranged(xp, features, constant)
+
+    def _shown(self) -> dict[str, Any]:
+        names = ("coef", "constant", "spread", "constant_spread", "aliased", "capped")
+        values = {
+            name: getattr(self.fitted, name) for name in (*names, "left", "scaled_total", "total", "root_total", "wald")
+        }
+        return {name: value for name, value in (values | self._more).items() if value is not None}
+
+    def explain(self) -> Explanation:
+        """What `reveal` and `summary` will cost, and what becomes plain."""
+        secret = [value for value in self._shown().values() if isinstance(value, SecretArray)]
+        if not secret:
+            raise InputError("these results are of plain data: nothing is revealed")
+        return explain(*secret)
+
+    def reveal(self) -> LinearResults:
+        """The results in plain, by one plan; the second time what was revealed before."""
+        if self._opened is None:
+            shown = self._shown()
+            secret = any(isinstance(value, SecretArray) for value in shown.values())
+            values = opened(shown)
+            self._opened = LinearResults(
+                self.model, values, self.fitted.power, facts(values, self.model.design.rows, secret)
+            )
+        return self._opened
+
+    def summary(self, alpha: float = 0.05) -> printed.Summary:
+        """The table of `reveal().summary()`."""
+        return self.reveal().summary(alpha)
