@@ -13,6 +13,8 @@ from typing import Any as _Any
 from tercet.array.elsewhere import missing as _missing
 from tercet.array.runs import mode, rankdata
 from tercet.learn.cox import CoxPHFitter
+from tercet.learn.design import add_constant
+from tercet.learn.ordinary import OLS, WLS, ols, wls
 from tercet.learn.resampling import bootstrap, permutation_test
 from tercet.statistics.anova import cohens_d, cronbach_alpha, f_oneway, icc, tukey_hsd
 from tercet.statistics.asked import Disclosed, Pending, SmallGroup, together
@@ -66,12 +68,15 @@ from tercet.statistics.ttests import ttest_1samp, ttest_ind, ttest_rel
 from tercet.statistics.variances import bartlett, levene, median_test
 
 __all__ = [
+    "OLS",
+    "WLS",
     "CoxPHFitter",
     "Disclosed",
     "KaplanMeierFitter",
     "NelsonAalenFitter",
     "Pending",
     "SmallGroup",
+    "add_constant",
     "bartlett",
     "bootstrap",
     "brunnermunzel",
@@ -114,6 +119,7 @@ __all__ = [
     "multivariate_logrank_test",
     "normaltest",
     "odds_ratio",
+    "ols",
     "partial_corr",
     "pearsonr",
     "permutation_test",
@@ -139,6 +145,7 @@ __all__ = [
     "tukey_hsd",
     "var",
     "wilcoxon",
+    "wls",
     "zscore",
 ]
 

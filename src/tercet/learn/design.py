@@ -21,6 +21,8 @@ class Design:
     names: tuple[str, ...]
     """Of all coefficients, the constant's included."""
     constant: int | None = None
+    spanned: bool = False
+    """Whether columns of categories sum to 1, in place of a constant."""
 
     @property
     def rows(self) -> int:
@@ -68,13 +70,8 @@ def design_of(data: Any) -> Design:
             raise InputError("no columns", hint="pass a mapping of names to columns")
         columns = [column(value, name) for name, value in data.items()]
         return Design(joined(columns), tuple(str(name) for name in data))
-    if isinstance(data, SecretArray):
-        array = data
-        if array.ndim == 1:
-            array = array.reshape(-1, 1)
-    else:
-        array = np.asarray(data, dtype=float)
-        array = array.reshape(-1, 1) if array.ndim == 1 else array
+    array: Any = data if isinstance(data, SecretArray) else np.asarray(data, dtype=float)
+    array = array.reshape(-1, 1) if array.ndim == 1 else array
     if array.ndim != 2 or not array.shape[1]:
         raise InputError(
             f"columns of shape {data.shape}", hint="pass an array (n, d), or a mapping of names to columns"

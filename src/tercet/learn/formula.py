@@ -19,7 +19,7 @@ from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.learn.design import Design, column, joined
-from tercet.learn.solve import array_namespace
+from tercet.learn.inputs import array_namespace
 
 MAX_LEVELS: Final = 200
 FUNCTION_BITS: Final = 30
@@ -82,7 +82,7 @@ def parsed(formula: str, data: Mapping[str, Any]) -> tuple[Any, str, Design]:
     try:
         found = Formula(formula)
         left, right = found.lhs, found.rhs
-    except FormulaSyntaxError as error:
+    except (FormulaSyntaxError, SyntaxError) as error:
         raise InputError(f"this is no formula: {formula}", hint=str(error).splitlines()[0]) from error
     except AttributeError:
         raise InputError(f"the formula {formula!r} has no outcome", hint="write y ~ x") from None
@@ -93,12 +93,14 @@ def parsed(formula: str, data: Mapping[str, Any]) -> tuple[Any, str, Design]:
     outcome = column(reader.numbers(name), name)
     terms = [[factor.expr for factor in term.factors] for term in right]
     constant = ["1"] in terms
-    columns = list(reader.columns([term for term in terms if term != ["1"]], constant=constant))
+    terms = [term for term in terms if term != ["1"]]
+    columns = list(reader.columns(terms, constant=constant))
+    spanned = not constant and any(all(isinstance(reader.factor(one), _Categories) for one in term) for term in terms)
     if not columns:
         raise InputError(f"the formula {formula!r} has no columns")
     names = tuple(one for one, _ in columns)
     design = joined([column(value, one) for one, value in columns])
-    return outcome, name, Design(design, ("Intercept", *names) if constant else names, 0 if constant else None)
+    return outcome, name, Design(design, ("Intercept", *names) if constant else names, 0 if constant else None, spanned)
 
 
 class _Reader:
@@ -154,19 +156,24 @@ class _Reader:
         return _Numbers(((text, self._value(tree)),))
 
     def _named(self, text: str, name: str) -> _Categories | _Numbers:
-        if name not in _names(self._data):
-            raise InputError(f"there is no column {name}", hint=f"there are {', '.join(map(str, _names(self._data)))}")
-        found = self._data[name]
-        if not isinstance(found, SecretArray):
-            found = np.asarray(found)
+        found = self._held(name)
         levels = _levels(found)
         if levels is not None:
             return _Categories(text, levels, found, 0)
         return _Numbers(((text, column(found, name)),))
 
+    def _held(self, name: str) -> Any:
+        """A column as it is given."""
+        names = _names(self._data)
+        if name not in names:
+            raise InputError(f"there is no column {name}", hint=f"there are {', '.join(map(str, names))}")
+        found = self._data[name]
+        return found if isinstance(found, SecretArray) else np.asarray(found)
+
     def _value(self, tree: ast.expr) -> Any:
         """Arithmetic of columns and public numbers."""
         if isinstance(tree, ast.Name):
+            self._held(tree.id)
             return self.numbers(tree.id)
         if isinstance(tree, ast.Constant) and isinstance(tree.value, int | float) and not isinstance(tree.value, bool):
             return tree.value
@@ -187,11 +194,7 @@ class _Reader:
         if not call.args or not isinstance(call.args[0], ast.Name):
             raise InputError(f"{text}: C takes a column", hint="C(sector), or C(sector, Treatment(reference=...))")
         name = call.args[0].id
-        if name not in _names(self._data):
-            raise InputError(f"there is no column {name}", hint=f"there are {', '.join(map(str, _names(self._data)))}")
-        found = self._data[name]
-        if not isinstance(found, SecretArray):
-            found = np.asarray(found)
+        found = self._held(name)
         options = {word.arg: word.value for word in call.keywords}
         levels = _levels(found)
         if "levels" in options:

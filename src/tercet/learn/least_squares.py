@@ -27,6 +27,7 @@ from tercet.learn.standardised import RATIO_BITS, RATIO_FRAC_BITS, unit
 
 REST_BITS = 40
 """Roots are taken of squares of residuals times 2^40, so that small ones keep their digits."""
+MEAN_FRAC_BITS = 36
 SPREAD_BITS = 20
 """Errors in scaled units are held below 2^20: those of columns are below 2^12, that of the constant may not be."""
 LEAST_LEFT = 2.0**-20
@@ -71,6 +72,8 @@ def by_sums(xp: Any, design: Design, y: Any) -> Fitted:
     except PlanError:
         apart, fracs = numeric.columns_apart(X, centred=centred)
         found = _Sums(xp, apart, fracs, target, y_frac, centred=centred)
+    if design.spanned:
+        found.about_mean(xp, target)
     return found.fitted(xp, x, x_frac, target, x_over, y_over)
 
 
@@ -86,7 +89,7 @@ class _Sums:
             sums, last = xp.sum(x, axis=0), xp.sum(target)
             moments = moments * n - xp.expand_dims(sums, axis=1) * xp.expand_dims(sums, axis=0)
             mixed, variance = mixed * n - sums * last, variance * n - last * last
-        self.variance = variance
+        self.variance, self.over = variance, n if centred else 1
         self.columns, self.outcome = Normalised(diagonal(xp, moments)), Normalised(variance)
         columns, outcome = self.columns, self.outcome
         across, down = xp.expand_dims(columns.factor, axis=0), xp.expand_dims(columns.factor, axis=1)
@@ -96,6 +99,14 @@ class _Sums:
         top = xp.concat([within, xp.expand_dims(beside, axis=1)], axis=1)
         bottom = xp.concat([beside, xp.expand_dims(self.whole, axis=0)], axis=0)
         self.inverse = Inverse(xp, xp.concat([top, xp.expand_dims(bottom, axis=0)], axis=0), d, scale=False)
+
+    def about_mean(self, xp: Any, target: Any) -> None:
+        """Take sums of squares about the mean, where columns span it that are no constant."""
+        n, total, half = target.shape[0], xp.sum(target), self.outcome.bits // 2
+        self.variance, self.over = self.variance * n - total * total, n
+        mean = numeric.times_power(total * self.outcome.factor, -half, MEAN_FRAC_BITS)
+        mean = numeric.at_precision(mean, MEAN_FRAC_BITS)
+        self.whole = xp.maximum(self.whole - numeric.at_precision(mean * mean * (1 / n), WORKING_BITS), 0.0)
 
     def fitted(self, xp: Any, x: Any, x_frac: int, target: Any, x_over: Any, y_over: Any) -> Fitted:
         """`x`: the stored integers at one scale for all columns."""
@@ -135,7 +146,7 @@ class _Sums:
             capped=capped,
             left=left,
             scaled_total=self.whole,
-            total=numeric.over(total, y_over * y_over * (n if self.centred else 1)),
+            total=numeric.over(total, y_over * y_over * self.over),
         )
 
 

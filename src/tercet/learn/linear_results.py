@@ -16,9 +16,25 @@ from tercet.learn import printed
 from tercet.learn.design import Design
 from tercet.learn.least_squares import Fitted
 from tercet.plan.record.explain import Explanation
+from tercet.statistics.asked import Disclosed
 
+SECRET_FRAC_BITS = 40
 ALIASED = "coefficient 0, since the columns before leave nothing of it"
 CAPPED = "not to be trusted: the estimate or its error is beyond what is carried"
+LABELS = {
+    "coef": "coefficients",
+    "spread": "standard errors",
+    "constant_spread": "standard error of the constant",
+    "aliased": "which columns are aliased",
+    "capped": "which estimates are capped",
+    "left": "part of the squares that is left",
+    "scaled_total": "sum of squares, scaled",
+    "total": "sum of squares",
+    "root_total": "root of the sum of squares",
+    "wald": "root of the Wald statistic",
+    "log_weights": "sum of the logarithms of weights",
+}
+"""What becomes plain, in words."""
 COVARIANCES = {
     "nonrobust": "Standard Errors assume that the covariance matrix of the errors is correctly specified.",
     "HC0": "Standard Errors are heteroscedasticity robust (HC0)",
@@ -39,18 +55,16 @@ def opened(values: dict[str, Any]) -> dict[str, NDArray[Any]]:
     return found
 
 
-def facts(values: dict[str, NDArray[Any]], rows: int, secret: bool) -> str:
-    """What was revealed, in words."""
-    if not secret:
-        return "nothing: the data were plain"
-    sizes = [f"{name} ({', '.join(map(str, value.shape)) or 'one number'})" for name, value in values.items()]
-    return f"{'; '.join(sizes)}: each rests on all {rows:,} rows"
+def disclosed(values: dict[str, Any], rows: int) -> Disclosed:
+    """What becomes plain of these, each on all rows."""
+    secret = {name: value for name, value in values.items() if isinstance(value, SecretArray)}
+    return Disclosed({LABELS.get(name, name): int(value.size) for name, value in secret.items()}, rows)
 
 
 class Coefficients:
     """Plain coefficients with their errors, tests and intervals. Subclasses say of which model they are."""
 
-    def __init__(self, names: tuple[str, ...], params: Any, bse: Any, df: float | None, revealed: str) -> None:
+    def __init__(self, names: tuple[str, ...], params: Any, bse: Any, df: float | None, revealed: Disclosed) -> None:
         self.names = names
         self.params: NDArray[np.float64] = np.asarray(params, dtype=float)
         self.bse: NDArray[np.float64] = np.asarray(bse, dtype=float)
@@ -93,11 +107,11 @@ class Coefficients:
 class LinearResults(Coefficients):
     """A linear regression's results in plain, under statsmodels' names."""
 
-    def __init__(self, model: Any, values: dict[str, NDArray[Any]], power: int, revealed: str) -> None:
+    def __init__(self, model: Any, values: dict[str, NDArray[Any]], power: int, revealed: Disclosed) -> None:
         design: Design = model.design
         self.nobs = design.rows
         self.cov_type: str = model.cov_type
-        self.k_constant = int(model.centred)
+        self.k_constant = int(model.centred or design.spanned)
         flags = values["aliased"]
         self.aliased = _arranged(design, flags, False)
         self.capped = _arranged(design, values["capped"][: flags.shape[0]], _last(values["capped"], flags.shape[0]))
@@ -115,7 +129,7 @@ class LinearResults(Coefficients):
         self.ssr = total * share
         self.centered_tss = total if self.k_constant else math.nan
         self.uncentered_tss = math.nan if self.k_constant else total
-        self._wald = (float(values["wald"]) / factor) ** 2 if "wald" in values else None
+        self._wald: float | None = (float(values["wald"]) / factor) ** 2 if "wald" in values else None
         self._log_weights = float(values["log_weights"]) if "log_weights" in values else 0.0
         self.endog_name = model.endog_name
 
@@ -135,9 +149,11 @@ class LinearResults(Coefficients):
         if not self.df_model:
             return math.nan
         if self._wald is not None:
-            return self._wald / self.df_model
+            return float(self._wald / self.df_model)
+        if self.cov_type != "nonrobust":
+            return math.nan
         left = 1 - self.rsquared
-        return self.rsquared / self.df_model / (left / self.df_resid) if left and self.df_resid else math.inf
+        return float(self.rsquared / self.df_model / (left / self.df_resid)) if left and self.df_resid else math.inf
 
     @property
     def f_pvalue(self) -> float:
@@ -203,6 +219,12 @@ class LinearResults(Coefficients):
         )
 
 
+def _settled(x: Any) -> Any:
+    """A secret quotient worked out, to 40 fractional bits at most."""
+    number, divisor = numeric.numerator(x)
+    return numeric.settled(numeric.over(numeric.at_most(number, SECRET_FRAC_BITS), divisor))
+
+
 def _arranged(design: Design, features: NDArray[Any], constant: Any) -> NDArray[Any]:
     return features if design.constant is None else np.insert(features, design.constant, constant)
 
@@ -254,7 +276,7 @@ class SecretResults:
         if constant is None:
             return features
         xp = features.__array_namespace__() if isinstance(features, SecretArray) else np
-        features, constant = numeric.settled(features), numeric.settled(constant)
+        features, constant = _settled(features), _settled(constant)
         return self.model.design.arranged(xp, features, constant)
 
     def _shown(self) -> dict[str, Any]:
@@ -275,11 +297,8 @@ class SecretResults:
         """The results in plain, by one plan; the second time what was revealed before."""
         if self._opened is None:
             shown = self._shown()
-            secret = any(isinstance(value, SecretArray) for value in shown.values())
-            values = opened(shown)
-            self._opened = LinearResults(
-                self.model, values, self.fitted.power, facts(values, self.model.design.rows, secret)
-            )
+            told = disclosed(shown, self.model.design.rows)
+            self._opened = LinearResults(self.model, opened(shown), self.fitted.power, told)
         return self._opened
 
     def summary(self, alpha: float = 0.05) -> printed.Summary:

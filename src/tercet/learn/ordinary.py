@@ -11,10 +11,10 @@ import numpy as np
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.learn.design import Design, column, design_of
+from tercet.learn.inputs import array_namespace
 from tercet.learn.least_squares import by_sums
 from tercet.learn.linear_results import COVARIANCES, SecretResults
 from tercet.learn.rows import by_rows
-from tercet.learn.solve import array_namespace
 
 
 class OLS:

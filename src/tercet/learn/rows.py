@@ -87,12 +87,14 @@ def by_rows(xp: Any, design: Design, y: Any, weights: Any, cov_type: str, groups
         within, power = weights_within_one(xp, weights)
         weighed = numeric.at_precision(values * xp.expand_dims(within, axis=1), bits)
         total = numeric.times_power(xp.sum(within), -2 * k, WORKING_BITS)
-    matrix = moments(xp, values, weighed, total, d if centred else None)
+    about = design.spanned or centred
+    whole_matrix = moments(xp, values, weighed, total, d if about else None)
+    matrix = _without(xp, whole_matrix, d) if design.spanned else whole_matrix
     inverse = Inverse(xp, matrix, d + centred, scale=weights is not None)
     left = inverse.rest(xp)
     whole = matrix[d, d]
-    if centred:
-        whole = Inverse(xp, matrix[d:, d:], 1, scale=weights is not None).rest(xp)
+    if about:
+        whole = Inverse(xp, whole_matrix[d:, d:], 1, scale=weights is not None).rest(xp)
     found = inverse.coef(xp)
     direction = None
     if centred:
@@ -105,6 +107,7 @@ def by_rows(xp: Any, design: Design, y: Any, weights: Any, cov_type: str, groups
     else:
         scores, count = _scores(xp, values[:, :d], values[:, d], found, inverse, within, cov_type, groups, k, centred)
         spread, first, wald = _sandwich(xp, scores, d, direction, found, k)
+        wald = None if design.spanned else wald
     coef, spread, capped = _in_own_units(xp, found[:d], spread, apart, fracs, xs.norms, outcome, y_frac)
     constant = constant_spread = None
     if direction is not None:
@@ -127,6 +130,12 @@ def by_rows(xp: Any, design: Design, y: Any, weights: Any, cov_type: str, groups
         power=power,
         wald=wald,
     ), count
+
+
+def _without(xp: Any, matrix: Any, at: int) -> Any:
+    """A matrix without one of its rows and columns."""
+    beside = xp.concat([matrix[:, :at], matrix[:, at + 1 :]], axis=1)
+    return xp.concat([beside[:at], beside[at + 1 :]], axis=0)
 
 
 def _in_own_units(
