@@ -11,6 +11,7 @@ from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.learn.linear_model import FitScales, LinearRegression
+from tercet.learn.parameters import count_of, number_of
 from tercet.learn.reasons import PENALISED
 from tercet.learn.solve import WORKING_BITS, Normalised, solve
 from tercet.learn.sparse import minimum
@@ -43,7 +44,7 @@ class _Penalised(LinearRegression):
         d = beside.shape[0]
         squares, one = self._squares(asked), 1 << WORKING_BITS
         if any(squares):
-            added = _scaled_weights(squares, columns.factor, columns.factor, columns.bits)
+            added = scaled_weights(squares, columns.factor, columns.factor, columns.bits)
             within = within + numeric.at_precision(added, WORKING_BITS) * np.eye(d, dtype=np.int64)
             within = numeric.bounded(within, -one, one, PENALISED)
         sizes = self._weights(asked)[1]
@@ -52,7 +53,7 @@ class _Penalised(LinearRegression):
             return solved.solution[:, 0], solved.aliased
         stored = sizes * asked.multiple * asked.x_over * asked.y_over
         each = [stored * Fraction(2) ** (frac + asked.y_frac) for frac in asked.fracs]
-        edges = _scaled_weights(each, columns.factor, outcome.factor, (columns.bits + outcome.bits) // 2, within=False)
+        edges = scaled_weights(each, columns.factor, outcome.factor, (columns.bits + outcome.bits) // 2, within=False)
         edges = numeric.at_precision(xp.minimum(edges, 2.0), PASS_BITS)
         found = minimum(xp, within, beside, edges, self._passes())
         return numeric.at_precision(found, WORKING_BITS), beside > 4
@@ -64,7 +65,7 @@ class _Penalised(LinearRegression):
 PASS_BITS = 40
 
 
-def _scaled_weights(weights: list[Fraction], left: Any, right: Any, bits: int, *, within: bool = True) -> Any:
+def scaled_weights(weights: list[Fraction], left: Any, right: Any, bits: int, *, within: bool = True) -> Any:
     """weights * left * right / 2^bits of secret powers of two, to 40 bits of the weight; `within`: at most 1 each."""
     largest = max(weights)
     if not isinstance(left, SecretArray):
@@ -77,15 +78,6 @@ def _scaled_weights(weights: list[Fraction], left: Any, right: Any, bits: int, *
     else:
         product = (left * right) * whole
     return numeric.times_power(product, -bits - up, WORKING_BITS)
-
-
-def _number(value: Any, what: str, least: float = 0.0) -> Fraction:
-    """A public parameter as an exact fraction. InputError unless it is a finite number from `least` on."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
-        raise InputError(f"{what} is {value!r}", hint=f"pass one public number from {least:g} on")
-    if not np.isfinite(value) or value < least:
-        raise InputError(f"{what} is {value!r}", hint=f"pass one public number from {least:g} on")
-    return Fraction(float(value))
 
 
 class Ridge(_Penalised):
@@ -107,7 +99,7 @@ class Ridge(_Penalised):
         self.fit_intercept = fit_intercept
 
     def _weights(self, asked: FitScales) -> tuple[Fraction, Fraction]:
-        return _number(self.alpha, "alpha") / 2, Fraction(0)
+        return number_of(self.alpha, "alpha") / 2, Fraction(0)
 
 
 _SPARSE_NOT_OFFERED = {
@@ -144,13 +136,13 @@ class ElasticNet(_Penalised):
         self.max_iter = max_iter
 
     def _weights(self, asked: FitScales) -> tuple[Fraction, Fraction]:
-        ratio = _number(self.l1_ratio, "l1_ratio")
+        ratio = number_of(self.l1_ratio, "l1_ratio")
         if ratio > 1:
             raise InputError(f"l1_ratio is {self.l1_ratio}", hint="pass a number from 0 to 1")
         return _elastic(self.alpha, ratio, asked.rows)
 
     def _passes(self) -> int:
-        return _count(self.max_iter, "max_iter")
+        return count_of(self.max_iter, "max_iter")
 
 
 class Lasso(_Penalised):
@@ -169,16 +161,10 @@ class Lasso(_Penalised):
         return _elastic(self.alpha, Fraction(1), asked.rows)
 
     def _passes(self) -> int:
-        return _count(self.max_iter, "max_iter")
+        return count_of(self.max_iter, "max_iter")
 
 
 def _elastic(alpha: float, ratio: Fraction, rows: int) -> tuple[Fraction, Fraction]:
     """Weights beside half the sum of squared residuals, which scikit-learn divides by the rows."""
-    weight = _number(alpha, "alpha") * rows
+    weight = number_of(alpha, "alpha") * rows
     return weight * (1 - ratio) / 2, weight * ratio
-
-
-def _count(value: Any, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise InputError(f"{what} is {value!r}", hint="pass a public number of passes from 1 on")
-    return int(value)
