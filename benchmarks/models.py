@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import tercet as tc
-from tercet.linear_model import LinearRegression
+from tercet.linear_model import Lasso, LinearRegression, LogisticRegression, SGDClassifier
 from workloads import Run, Workload, regression
 
 
@@ -24,7 +24,39 @@ def predictions(net: tc.Session, rows: int) -> Run:
     return lambda: model.predict(X).persist()
 
 
+def classes(net: tc.Session, rows: int, columns: int) -> tuple[Any, Any]:
+    """Features, and two classes of noisy linear scores, shared."""
+    x, X = features(net, rows, columns)
+    rng = np.random.default_rng(2)
+    return X, net.share((x @ rng.normal(size=columns) + rng.logistic(size=rows) > 0).astype(np.int64), bounds=(0, 1))
+
+
+def mini_batches(net: tc.Session, rows: int) -> Run:
+    """10 passes over batches of 256 rows: 400 steps for 10,000 rows."""
+    X, y = classes(net, rows, 30)
+    return lambda: (
+        SGDClassifier("log_loss", penalty=None, learning_rate="constant", eta0=0.1, random_state=0)
+        .fit(X, y)
+        .coef_.persist()
+    )
+
+
+def logistic(net: tc.Session, rows: int) -> Run:
+    X, y = classes(net, rows, 10)
+    return lambda: LogisticRegression(max_iter=8).fit(X, y).coef_.persist()
+
+
+def lasso(net: tc.Session, rows: int) -> Run:
+    x, X = features(net, rows, 50)
+    noise = np.random.default_rng(3).normal(size=rows)
+    y = net.share((x[:, :10] @ np.linspace(-2, 2, 10) + noise).clip(-63, 63), bounds=(-64, 64))
+    return lambda: Lasso(alpha=0.05, max_iter=20).fit(X, y).coef_.persist()
+
+
 MODELS = (
+    Workload("logistic regression, 10,000 x 30, 400 mini-batches", 10_000, 1.5, mini_batches, 3),
+    Workload("LogisticRegression to convergence, 100,000 x 10", 100_000, None, logistic, 1),
+    Workload("Lasso, 10,000 x 50", 10_000, 3.0, lasso, 3),
     Workload("LinearRegression, 100,000 x 10", 100_000, 0.4, regression, 5),
     Workload("LinearRegression, predict 100,000 x 10", 100_000, None, predictions, 5),
 )

@@ -1,6 +1,16 @@
 """Linear models in scikit-learn's names, on secret or plain arrays."""
 
 from tercet.learn.linear_model import LinearRegression
+from tercet.learn.logistic import LogisticRegression
 from tercet.learn.penalised import ElasticNet, Lasso, Ridge
+from tercet.learn.sgd import SGDClassifier, SGDRegressor
 
-__all__ = ["ElasticNet", "Lasso", "LinearRegression", "Ridge"]
+__all__ = [
+    "ElasticNet",
+    "Lasso",
+    "LinearRegression",
+    "LogisticRegression",
+    "Ridge",
+    "SGDClassifier",
+    "SGDRegressor",
+]

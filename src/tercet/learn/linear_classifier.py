@@ -9,6 +9,7 @@ import numpy as np
 from tercet.array import numeric, softmax, special
 from tercet.array.core import SecretArray
 from tercet.learn.inputs import array_namespace, features, labels
+from tercet.learn.interchange import InterchangedModel
 from tercet.learn.kinds import ClassifierModel
 
 SCORE_BITS = 24
@@ -22,20 +23,17 @@ def numbers(X: Any) -> Any:
 
 
 def scores(X: Any, coef: Any, intercept: Any) -> Any:
-    """X @ coef' + intercept (n, k) with 24 fractional bits, drawn in to 2^16 by two comparisons where bounds reach it."""
+    """X @ coef' + intercept (n, k) with 24 fractional bits, drawn in to 2^16 where bounds reach beyond."""
     xp = array_namespace(X, coef)
     weighed = xp.matmul(numbers(X), xp.matrix_transpose(coef))
     found = numeric.at_most(weighed, SCORE_BITS + 4) + intercept
     return numeric.held(found, -SCORE_REACH, SCORE_REACH, SCORE_BITS)
 
 
-class LinearClassifier(ClassifierModel):
+class LinearClassifier(InterchangedModel, ClassifierModel):
     """A classifier by X @ coef_' + intercept_, one row of `coef_` for two classes, and one for each of more."""
 
     fitted = ("coef_", "intercept_", "classes_")
-
-    coef_: Any
-    intercept_: Any
 
     def decision_function(self, X: Any) -> Any:
         """X @ coef_' + intercept_: (n,) for two classes, else (n, k), with 24 fractional bits.

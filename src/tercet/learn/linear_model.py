@@ -9,6 +9,7 @@ from typing import Any
 from tercet.array import numeric
 from tercet.errors import InputError, PlanError
 from tercet.learn.inputs import array_namespace
+from tercet.learn.interchange import InterchangedModel
 from tercet.learn.kinds import RegressorModel
 from tercet.learn.solve import (
     COARSE_BITS,
@@ -41,7 +42,7 @@ class FitScales:
     y_frac: int
 
 
-class LinearRegression(RegressorModel):
+class LinearRegression(InterchangedModel, RegressorModel):
     """Ordinary least squares, in scikit-learn's manner, on secret or on NumPy arrays.
 
     `fit(X, y)`: X (n, d), y (n,), secret integers or fixed-point numbers; nothing is revealed. Sums of products are

@@ -9,13 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tercet.array import numeric, special
-from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.learn.inputs import Classes, array_namespace, classes_of, features, is_secret, target, weights
 from tercet.learn.linear_classifier import LinearClassifier, numbers, softmax_of
 from tercet.learn.newton import COARSE_BITS, CURVED_BITS, FINE_BITS, ROW_BITS, minimised, pairs, scaled_rows
-from tercet.learn.passes import spread
 from tercet.learn.parameters import count_of, number_of
+from tercet.learn.passes import spread
 from tercet.learn.sigmoid import expit
 
 MOST_COEFFICIENTS = 96
@@ -26,16 +25,16 @@ class LogisticRegression(LinearClassifier):
     """Logistic regression of two classes, or of more by softmax, with scikit-learn's objective:
     C times the sum of (weighed) log losses and |w|^2 / 2; the intercept is not penalised.
 
-    `C`: a public number, or `penalty=None`. `max_iter` public passes of Newton's method, in which probabilities have 16
-    fractional bits, and five steps behind them by the last inverse curvature with probabilities of 40 bits: coefficients agree
-    with a converged float64 fit to about 1e-7 where the passes are enough. 15 are for ordinary penalties, more for little (wine
-    with C=100: 18). Nobody learns whether they were. A pass takes about 55 rounds a
-    coefficient (of all classes together, 96 at most) and 100 more; bytes grow with n, and with n d for three classes and
-    more. Rows are scaled by secret powers of two, so that columns of any size stand side by side.
+    `C`: a public number, or `penalty=None`. `max_iter` public passes of Newton's method, in which probabilities have
+    16 fractional bits, then eight steps by the last inverse curvature with probabilities of 40 bits: coefficients agree
+    with a converged float64 fit to about 1e-9 where the passes are enough, as 15 are for ordinary penalties (wine with
+    C=100 takes 18). Nobody learns whether they were. A pass takes about 55 rounds a coefficient (of all classes
+    together, 96 at most) and 100 more; bytes grow with n, of three classes and more with n d. Rows are scaled by secret
+    powers of two, so that columns of any size stand side by side.
 
-    `class_weight`: a dict of public weights, or "balanced" by secret counts. Public classes: bools, categories, integers
-    within bounds of y, or `classes`. Nothing is revealed. Raises InputError for parameters that are not offered,
-    PlanError if bounds are too wide for 128 bits.
+    `class_weight`: a dict of public weights, or "balanced" by secret counts. Public classes: bools, categories,
+    integers within bounds of y, or `classes`. Nothing is revealed. Raises InputError for parameters that are not
+    offered, PlanError if bounds are too wide for 128 bits.
     """
 
     not_offered: ClassVar[dict[str, str]] = {
@@ -91,10 +90,6 @@ class LogisticRegression(LinearClassifier):
         loss = _Softmax(xp, targets, each) if k > 1 else _Logistic(targets, each)
         w = minimised(xp, x, shrunk, loss, k, passes)
         shift = w[:, d] if self.fit_intercept else np.zeros(k)
-        if k > 1 and self.fit_intercept:
-            shift = numeric.at_precision(
-                shift - xp.sum(shift) * (1 / k), ROW_BITS
-            )  # one number for all changes nothing
         self.coef_, moved = rows.original(xp, w[:, :d], shift)
         self.intercept_ = moved if self.fit_intercept else np.zeros(k)
         return self

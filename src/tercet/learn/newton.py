@@ -8,7 +8,6 @@ costs some speed. Nothing is revealed; nothing depends on whether it converged.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isqrt
@@ -44,8 +43,8 @@ RING_BITS = 124
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows scaled by secret powers of two, and what scaled them.
+class ScaledRows:
+    """ScaledRows scaled by secret powers of two, and what scaled them.
 
     `scaled` (n, d): (n x - s) v / 2^(bits / 2), its mean squares and penalties together in [1/4, 1); s is 0 unless
     centred. `shrunk` (d,): the penalties of scaled coefficients.
@@ -77,8 +76,8 @@ class Rows:
         return coef * int(self.over), numeric.at_precision(intercept, COEF_FRAC_BITS)
 
 
-def scaled_rows(xp: Any, X: Any, penalty: Fraction, *, centred: bool) -> Rows:
-    """Rows of X scaled, for a penalty of `penalty` w_j^2 / 2 beside the mean loss."""
+def scaled_rows(xp: Any, X: Any, penalty: Fraction, *, centred: bool) -> ScaledRows:
+    """ScaledRows of X scaled, for a penalty of `penalty` w_j^2 / 2 beside the mean loss."""
     X, over = numeric.numerator(X)
     x, frac = numeric.as_integers(X)
     n, d = x.shape
@@ -95,7 +94,7 @@ def scaled_rows(xp: Any, X: Any, penalty: Fraction, *, centred: bool) -> Rows:
     if weight:
         shrunk = scaled_weights([weight] * d, columns.factor, columns.factor, columns.bits)
         shrunk = numeric.at_precision(shrunk, WORKING_BITS)
-    return Rows(found, shrunk, columns, sums, frac, over)
+    return ScaledRows(found, shrunk, columns, sums, frac, over)
 
 
 def _mean(total: Any, n: int) -> Any:
@@ -123,7 +122,11 @@ def pairs(k: int) -> list[tuple[int, int]]:
 
 
 def minimised(xp: Any, x: Any, shrunk: Any, loss: Loss, k: int, passes: int) -> Any:
-    """Coefficients (k, D) at 44 fractional bits, of rows x (n, D) and penalties `shrunk` (D,) of each."""
+    """Coefficients (k, D) at 44 fractional bits, of rows x (n, D) and penalties `shrunk` (D,) of each.
+
+    Of several scores, those that are as large when one number is added to all count as the same: coefficients of all
+    scores add up to 0.
+    """
     n, columns = x.shape
     size = k * columns
     coarse, curved = numeric.at_precision(x, COARSE_BITS), numeric.at_precision(x, CURVED_BITS)
@@ -145,7 +148,12 @@ def minimised(xp: Any, x: Any, shrunk: Any, loss: Loss, k: int, passes: int) -> 
         moved = numeric.at_precision(moved, WEIGHT_BITS) * power
         if isinstance(moved, SecretArray):
             moved = numeric.times_power(moved, -2, WEIGHT_BITS)
-        return drawn_in(w - numeric.at_precision(moved, WEIGHT_BITS), REACH)[0]
+        w = w - numeric.at_precision(moved, WEIGHT_BITS)
+        if k > 1:
+            # what is the same for all scores changes none; at the minimum it is 0
+            each = xp.reshape(w, (k, columns))
+            w = xp.reshape(each - numeric.at_precision(xp.sum(each, axis=0) * (1 / k), WEIGHT_BITS), (size,))
+        return drawn_in(w, REACH)[0]
 
     def coarse_pass(w: Any, power: Any, inverse: Any) -> Any:
         slopes, bends = loss.curvatures(scored(coarse, numeric.at_precision(w, COARSE_BITS), COARSE_BITS))

@@ -12,13 +12,14 @@ from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.learn.inputs import array_namespace, classes_of, features, target
+from tercet.learn.interchange import InterchangedModel
 from tercet.learn.kinds import RegressorModel
 from tercet.learn.linear_classifier import LinearClassifier, numbers, scores
 from tercet.learn.model import SecretModel
-from tercet.learn.passes import drawn_in, repeat, spread
 from tercet.learn.parameters import count_of, number_of
+from tercet.learn.passes import drawn_in, repeat, spread
 from tercet.learn.public_random import PublicRandom
-from tercet.learn.sigmoid import expit
+from tercet.learn.sigmoid import FINE, expit
 
 UNROLLED = 64
 """Batches that a loop's body has at most; more are gone through by a loop inside."""
@@ -168,14 +169,14 @@ class SGDClassifier(LinearClassifier, _Descent):
     """Linear classifiers by stochastic gradient descent, in scikit-learn's names; each step takes the mean gradient of
     a batch, and with `batch_size=1` and `shuffle=False` steps are scikit-learn's own.
 
-    `loss`: "hinge" or "log_loss" (an exact logistic function, in 7 rounds up to 16 fractional bits); `penalty`: "l2" or None;
-    `learning_rate`: "constant" (`eta0`, 11 rounds a step), "optimal" or "invscaling" (2 rounds more, as public rates are
-    carried through the loop). `max_iter` public passes over the rows, which stand in one public order by `random_state`
-    in all of them. Several classes are learned side by side, each against the rest, in the same rounds. Public classes:
-    bools, categories, integers within bounds of y, or `classes`.
+    `loss`: "hinge" or "log_loss" (an exact logistic function, in 7 rounds); `penalty`: "l2" or None; `learning_rate`:
+    "constant" (`eta0`, 11 rounds a step), "optimal" or "invscaling" (2 rounds more: public rates are carried through
+    the loop). `max_iter` public passes over the rows, which stand in one public order by `random_state` in all of them.
+    Several classes are learned side by side, each against the rest, in the same rounds. Public classes: bools,
+    categories, integers within bounds of y, or `classes`.
 
-    Features are taken as they are: scale them first. Coefficients move by at most the sum of the rates times the largest
-    feature, which bounds them; they have 16 to 28 fractional bits. Nothing is revealed. Raises InputError for
+    Features are taken as they are: scale them first. Coefficients move by at most the sum of the rates times the
+    largest feature, which bounds them; they have 16 to 28 fractional bits. Nothing is revealed. Raises InputError for
     parameters that are not offered.
     """
 
@@ -233,7 +234,7 @@ class SGDClassifier(LinearClassifier, _Descent):
         return self._probabilities(X, together=False)
 
 
-class SGDRegressor(RegressorModel, _Descent):
+class SGDRegressor(InterchangedModel, RegressorModel, _Descent):
     """Linear regression by stochastic gradient descent; steps, parameters and bounds as `SGDClassifier`, `loss`
     "squared_error" alone.
 
@@ -275,7 +276,6 @@ class SGDRegressor(RegressorModel, _Descent):
         if self.loss != "squared_error":
             raise InputError(f"loss is {self.loss!r}", hint="pass 'squared_error'; HuberRegressor resists outliers")
         X = features(X, self, fitting=True)
-        xp = array_namespace(X, y)
         y = numbers(target(X, y))
         low, high = numeric.value_range(y)
         most = float(REST_LIMIT * max(1, high - low))
@@ -296,7 +296,7 @@ class SGDRegressor(RegressorModel, _Descent):
 
 
 def _logistic(z: Any, t: Any) -> Any:
-    return expit(z) - t
+    return expit(numeric.at_precision(z, FINE)) - t
 
 
 def _hinge(z: Any, t: Any) -> Any:
