@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         array,
         cluster,
         decomposition,
+        ensemble,
         linalg,
         linear_model,
         models,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         nn,
         special,
         stats,
+        tree,
     )
     from tercet.array import (
         Permutation,
@@ -130,6 +132,7 @@ __all__ = [
     "cosh",
     "decomposition",
     "divide",
+    "ensemble",
     "exp",
     "exp2",
     "explain",
@@ -166,6 +169,7 @@ __all__ = [
     "stats",
     "tan",
     "tanh",
+    "tree",
     "valid",
     "where",
 ]
@@ -202,6 +206,7 @@ _MODULES = (
     "array",
     "cluster",
     "decomposition",
+    "ensemble",
     "linalg",
     "linear_model",
     "models",
@@ -210,6 +215,7 @@ _MODULES = (
     "nn",
     "special",
     "stats",
+    "tree",
 )
 
 

@@ -20,7 +20,7 @@ from tercet.learn.description import FORMAT, broken, decoded
 from tercet.learn.model import PUBLIC, SecretModel
 
 GROUP: Final = "tercet.models"
-PACKAGES: Final = ("tercet.learn",)
+PACKAGES: Final = ("tercet.learn", "tercet.learn.trees")
 """Where our own models stand; no class is named here."""
 
 

@@ -1,0 +1,18 @@
+"""Forests and boosted trees, under scikit-learn's names."""
+
+from tercet.learn.trees.boosting import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from tercet.learn.trees.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+
+__all__ = [
+    "ExtraTreesClassifier",
+    "ExtraTreesRegressor",
+    "HistGradientBoostingClassifier",
+    "HistGradientBoostingRegressor",
+    "RandomForestClassifier",
+    "RandomForestRegressor",
+]

@@ -1,0 +1,1 @@
+"""Trees, forests and boosting under sharing: one core that grows, one that predicts."""

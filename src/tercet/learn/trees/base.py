@@ -1,0 +1,174 @@
+"""What models of trees share: features, targets as columns to sum, fitted arrays, and what a reveal gives."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+
+from tercet.array import numeric, planes
+from tercet.array.core import SecretArray
+from tercet.array.results import reveal
+from tercet.errors import InputError
+from tercet.learn.inputs import array_namespace
+from tercet.learn.model import SecretModel
+from tercet.learn.trees.forest import Forest, mean_of
+from tercet.learn.trees.grow import Grown, GrowthRule, SummedColumns
+from tercet.learn.trees.plain import MOST_DEPTH, PlainTrees, shared
+
+VALUE_BITS: Final = 20
+"""Fractional bits of probabilities and of normalised targets' means."""
+TARGET_BITS: Final = 30
+"""Of a normalised target as it is summed."""
+
+
+def check_depth(depth: Any) -> int:
+    if isinstance(depth, bool) or not isinstance(depth, int | np.integer) or not 1 <= depth <= MOST_DEPTH:
+        raise InputError(
+            f"max_depth={depth!r}",
+            hint=f"pass a public depth from 1 to {MOST_DEPTH}: all nodes of each level are computed",
+        )
+    return int(depth)
+
+
+def check_share(value: Any, rows: int, least: int, what: str) -> int:
+    """A number of rows, or a part of them as in scikit-learn, as a number."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise InputError(f"{what}={value!r}", hint="pass a number of rows, or a fraction of them")
+    if isinstance(value, int | np.integer):
+        if value < least:
+            raise InputError(f"{what}={value}", hint=f"pass {least} or more rows")
+        return int(value)
+    if not 0 < value <= 1:
+        raise InputError(f"{what}={value}", hint="a fraction of the rows is above 0 and at most 1")
+    return max(least, int(np.ceil(value * rows)))
+
+
+def only(name: str, value: Any, *offered: Any) -> None:
+    """InputError for a value of a parameter that is not offered."""
+    if not any(value is one or value == one for one in offered):
+        raise InputError(f"{name}={value!r} is not offered", hint=f"write {' or '.join(map(repr, offered))}")
+
+
+@dataclass(frozen=True)
+class NormalisedTarget:
+    """A target in [-1, 1]: less a public middle, over a public power of two; both from its bounds."""
+
+    values: Any
+    middle: int
+    power: int
+
+    @classmethod
+    def of(cls, y: Any) -> NormalisedTarget:
+        y = numeric.settled(numeric.numerator(y)[0] if numeric.numerator(y)[1] == 1 else y)
+        lo, hi = numeric.value_range(y)
+        middle = (lo + hi) // 2
+        power = max(hi - middle, middle - lo, 1).bit_length()
+        if power > 0 and 1 << (power - 1) == max(hi - middle, middle - lo, 1):
+            power -= 1
+        return cls(numeric.times_power(y - middle, -power, TARGET_BITS), middle, power)
+
+    def back(self, means: Any) -> Any:
+        """Means of normalised values as those of the target."""
+        return numeric.times_power(means, self.power, VALUE_BITS) + self.middle
+
+
+def class_columns(one_hot: Any, classes: int) -> SummedColumns:
+    """Of classes: `one_hot` (trees, classes, n) integers, weighed if rows are."""
+    return SummedColumns(one_hot, classes, 0)
+
+
+def number_columns(xp: Any, values: Any, weights: Any) -> SummedColumns:
+    """Of one normalised target: its sums, and how many rows. (trees, n) each."""
+    stored, frac = numeric.as_integers(planes.coarse(values, TARGET_BITS + 1))
+    return SummedColumns(xp.stack([stored * weights, stored * 0 + weights], axis=1), 1, frac, 1, 0)
+
+
+def same_rows(X: Any, y: Any) -> None:
+    if len(y.shape) != 1 or X.shape[0] != y.shape[0]:
+        raise InputError(f"X has shape {X.shape} and y {y.shape}", hint="pass X (n, d) and y (n,)")
+
+
+def whole(codes: Any) -> Any:
+    """Sums of whole numbers as such: of NumPy arrays, integers."""
+    return codes.astype(np.int64) if isinstance(codes, np.ndarray) else codes
+
+
+def class_values(xp: Any, grown: Grown) -> Any:
+    """(classes, trees, leaves): which part of the rows in a leaf is of each class."""
+    sums = xp.permute_dims(grown.sums, (2, 0, 1))
+    whole = xp.expand_dims(xp.sum(sums, axis=0), axis=0)
+    return numeric.ratio(sums, xp.broadcast_to(whole, sums.shape), 1, VALUE_BITS)
+
+
+def number_values(xp: Any, columns: SummedColumns, grown: Grown) -> Any:
+    """(1, trees, leaves): the mean of the normalised target in each leaf."""
+    sums = xp.permute_dims(grown.sums, (2, 0, 1))
+    total = numeric.times_power(sums[:1], -columns.target_frac, columns.target_frac)
+    return mean_of(total, sums[1:], 1, VALUE_BITS)
+
+
+def importances(xp: Any, grown: Grown) -> Any:
+    """(d, trees): what the splits by each column gain, over what all do; 0 where no node splits."""
+    gains = xp.expand_dims(grown.gains, axis=1)
+    each = xp.sum(planes.where(grown.features, xp.broadcast_to(gains, grown.features.shape)), axis=0)
+    whole = xp.sum(each, axis=0)
+    return numeric.ratio(each, xp.broadcast_to(whole, each.shape), 1, VALUE_BITS)
+
+
+class TreeModel(SecretModel):
+    """What a fitted model of trees holds: three arrays, secret if it was fitted on secret data."""
+
+    features_: Any
+    thresholds_: Any
+    values_: Any
+    n_features_in_: int
+    feature_importances_: Any
+
+    @property
+    def forest_(self) -> Forest:
+        """The trees; see `tercet.learn.trees.forest.Forest`."""
+        self.check_fitted()
+        return Forest(self.features_, self.thresholds_, self.values_)
+
+    def _take(self, trees: PlainTrees, fitted: Any, session: Any) -> None:
+        """Keep plain trees of their owner, shared, and what their columns are worth."""
+        forest, _ = shared(trees, session)
+        self._keep(forest)
+        self.n_features_in_ = trees.columns
+        worth = np.ldexp(np.rint(np.ldexp(fitted.feature_importances_, VALUE_BITS)), -VALUE_BITS)
+        self.feature_importances_ = session.share(worth, bounds=(0, 1), frac_bits=VALUE_BITS)
+
+    def to_plain(self) -> Self:
+        """The same model on NumPy arrays: all that fitting left is revealed, in one plan, to whoever asks."""
+        self.check_fitted()
+        plain = copy(self)
+        secret = [name for name in self.fitted if isinstance(getattr(self, name), SecretArray)]
+        if secret:
+            found = reveal(*(getattr(self, name) for name in secret))
+            for name, values in zip(secret, found if len(secret) > 1 else [found], strict=True):
+                setattr(plain, name, np.asarray(values))
+        return plain
+
+    def _keep(self, forest: Forest) -> None:
+        self.features_, self.thresholds_, self.values_ = forest.features, forest.thresholds, forest.values
+
+
+def mean_importances(each: Any) -> Any:
+    """(d,): those of all trees (d, trees)."""
+    xp = array_namespace(each)
+    return xp.mean(each, axis=1)
+
+
+def rule_of(model: Any, rows: int, most: int, least_gain: float, l2: float = 0.0) -> GrowthRule:
+    """What is public of how a model's trees grow on so many rows."""
+    return GrowthRule(
+        check_depth(model.max_depth),
+        check_share(model.min_samples_leaf, rows, 1, "min_samples_leaf"),
+        check_share(getattr(model, "min_samples_split", 2), rows, 2, "min_samples_split"),
+        least_gain,
+        l2,
+        most,
+    )

@@ -1,0 +1,175 @@
+"""Trees under sharing: the same splits as on NumPy arrays, and as scikit-learn's on the same bins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.tree as reference
+from sklearn import datasets
+
+import tercet as tc
+from tercet.errors import InputError
+from tercet.learn.trees import many
+from tercet.learn.trees.bins import binned, edges_of
+from tercet.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+
+@pytest.fixture(scope="module")
+def net() -> Iterator[tc.Session]:
+    with tc.local() as session:
+        yield session
+
+
+def data(name: str) -> tuple[Any, Any]:
+    """As it is stored at 16 fractional bits."""
+    x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+    return np.round(x * 2**16) / 2**16, y
+
+
+def shared(net: tc.Session, x: Any) -> Any:
+    return net.share(x, bounds=(x.min(), x.max()))
+
+
+def continuous(rows: int, columns: int, seed: int) -> tuple[Any, Any]:
+    """Without ties."""
+    draw = np.random.default_rng(seed)
+    x = np.round(draw.normal(size=(rows, columns)) * 2**16) / 2**16
+    return x, x[:, 0] + x[:, 1] * x[:, -1] + draw.normal(size=rows) / 2
+
+
+def by_bins(x: Any, bins: int) -> Any:
+    """The numbers of the bins, in plain."""
+    return (x[:, :, None] > edges_of(x, bins, "quantile").T[None]).sum(axis=2)
+
+
+def same(model: Any, plain: Any, *others: Any) -> list[Any]:
+    """The same columns and thresholds; what else was asked for, revealed in the same plan."""
+    found = tc.reveal(model.features_, model.thresholds_, model.values_, *others)
+    assert np.array_equal(found[0], plain.features_)
+    live = plain.features_.any(axis=1)
+    assert np.array_equal(found[1][live], plain.thresholds_[live])
+    assert np.abs(found[2] - plain.values_).max() < 1e-5 * max(1, np.abs(plain.values_).max())
+    return list(found[3:])
+
+
+def test_bins_are_those_of_searchsorted(net: tc.Session) -> None:
+    x, _ = continuous(200, 3, 1)
+    edges = np.array([[-1.0, -0.5, 0.0], [0.0, -0.5, 0.25], [1.0, 2.0, 0.5]])
+    rows = binned(shared(net, x), net.share(edges, bounds=(-2, 2)))
+    planes, hot = tc.reveal(rows.numbers, rows.hot)
+    numbers = np.tensordot([1, 2], planes, 1).T
+    wanted = np.stack([np.searchsorted(edges[:, at], x[:, at], "left") for at in range(3)], axis=1)
+    assert np.array_equal(numbers, wanted)
+    assert np.array_equal(hot.reshape(200, 3, 4), wanted[:, :, None] == np.arange(4))
+
+
+@pytest.mark.parametrize("strategy", ["quantile", "uniform"])
+def test_edges(net: tc.Session, strategy: str) -> None:
+    x, _ = continuous(101, 3, 2)
+    found, plain = edges_of(shared(net, x), 5, strategy).reveal(), edges_of(x, 5, strategy)
+    assert np.abs(found - plain).max() < (1e-12 if strategy == "quantile" else 2**-15)
+    if strategy == "quantile":
+        assert np.array_equal(plain, np.quantile(x, [0.2, 0.4, 0.6, 0.8], axis=0, method="inverted_cdf"))
+
+
+@pytest.mark.parametrize("name", ["breast_cancer", "iris", "wine"])
+def test_classes_of_real_data(net: tc.Session, name: str) -> None:
+    x, y = data(name)
+    plain = DecisionTreeClassifier(max_depth=3, max_bins=16).fit(x, y)
+    model = DecisionTreeClassifier(max_depth=3, max_bins=16).fit(shared(net, x), net.share(y, bounds=(0, int(y.max()))))
+    predicted, score = tc.reveal(
+        model.predict(shared(net, x)), model.score(shared(net, x), net.share(y, bounds=(0, 2)))
+    )
+    assert np.array_equal(predicted, plain.predict(x))
+    numbers = by_bins(x, 16)
+    theirs = reference.DecisionTreeClassifier(max_depth=3, random_state=0).fit(numbers, y)
+    assert abs(float(score) - theirs.score(numbers, y)) < 1e-3
+    assert list(model.classes_) == sorted(set(y))
+
+
+def test_the_same_splits_as_scikit_learn(net: tc.Session) -> None:
+    x, target = continuous(300, 4, 3)
+    y = (target > 0).astype(int)
+    plain = DecisionTreeClassifier(max_depth=4, max_bins=8, min_samples_leaf=5, min_samples_split=20).fit(x, y)
+    model = DecisionTreeClassifier(max_depth=4, max_bins=8, min_samples_leaf=5, min_samples_split=20)
+    model.fit(shared(net, x), net.share(y, bounds=(0, 1)))
+    likely, worth = same(model, plain, model.predict_proba(shared(net, x)), model.feature_importances_)
+    numbers = by_bins(x, 8)
+    theirs = reference.DecisionTreeClassifier(max_depth=4, min_samples_leaf=5, min_samples_split=20, random_state=0)
+    theirs.fit(numbers, y)
+    assert np.abs(likely - theirs.predict_proba(numbers)).max() < 1e-5
+    assert np.abs(worth - theirs.feature_importances_).max() < 1e-5
+    assert np.abs(plain.predict_proba(x) - theirs.predict_proba(numbers)).max() < 1e-12
+
+
+def test_numbers(net: tc.Session) -> None:
+    x, y = data("diabetes")
+    plain = DecisionTreeRegressor(max_depth=3, max_bins=16).fit(x, y)
+    model = DecisionTreeRegressor(max_depth=3, max_bins=16).fit(shared(net, x), shared(net, y))
+    predicted, score = same(model, plain, model.predict(shared(net, x)), model.score(shared(net, x), shared(net, y)))
+    assert np.abs(predicted - plain.predict(x)).max() < 1e-3
+    numbers = by_bins(x, 16)
+    theirs = reference.DecisionTreeRegressor(max_depth=3, random_state=0).fit(numbers, y)
+    assert abs(float(score) - theirs.score(numbers, y)) < 1e-6
+
+
+def test_a_node_that_gains_nothing_passes_its_rows_on(net: tc.Session) -> None:
+    x = np.arange(16.0)[:, None]
+    y = (x[:, 0] > 7).astype(int)
+    model = DecisionTreeClassifier(max_depth=3, max_bins=16).fit(shared(net, x), net.share(y, bounds=(0, 1)))
+    far = np.array([[-100.0], [1000.0]])
+    hot, likely, reached = tc.reveal(
+        model.features_, model.predict_proba(shared(net, far)), model.apply(shared(net, far))
+    )
+    assert hot[:, 0, 0].tolist() == [True] + [False] * 6
+    assert np.array_equal(likely, [[1, 0], [0, 1]])
+    assert reached.argmax(axis=0).tolist() == [0, 4]
+
+
+def test_least_decrease(net: tc.Session) -> None:
+    x, y = continuous(200, 3, 5)
+    shares = shared(net, x), shared(net, y)
+    plain = DecisionTreeRegressor(max_depth=3, max_bins=8, min_impurity_decrease=0.1).fit(x, y)
+    same(DecisionTreeRegressor(max_depth=3, max_bins=8, min_impurity_decrease=0.1).fit(*shares), plain)
+    numbers = by_bins(x, 8)
+    theirs = reference.DecisionTreeRegressor(max_depth=3, min_impurity_decrease=0.1).fit(numbers, y)
+    assert 0 < plain.features_.sum() == theirs.tree_.node_count - theirs.get_n_leaves() < 7
+
+
+def test_saved(net: tc.Session) -> None:
+    x, y = continuous(60, 2, 7)
+    model = DecisionTreeRegressor(max_depth=2, max_bins=4).fit(shared(net, x), shared(net, y))
+    model.save(net, "tree")
+    loaded: Any = tc.load("tree", net)
+    assert isinstance(loaded, DecisionTreeRegressor) and loaded.max_depth == 2
+    assert np.array_equal(*tc.reveal(loaded.predict(shared(net, x)), model.predict(shared(net, x))))
+
+
+def test_what_is_refused(net: tc.Session) -> None:
+    x, y = continuous(20, 2, 8)
+    with pytest.raises(TypeError, match="ccp_alpha: pass min_impurity_decrease"):
+        DecisionTreeClassifier(ccp_alpha=0.1)
+    with pytest.raises(InputError, match="criterion='entropy' is not offered"):
+        DecisionTreeClassifier(criterion="entropy").fit(x, y > 0)
+    with pytest.raises(InputError, match="max_depth=None"):
+        DecisionTreeRegressor(max_depth=None).fit(x, y)
+    with pytest.raises(InputError, match="300 bins"):
+        DecisionTreeRegressor(max_bins=300).fit(x, y)
+    with pytest.raises(InputError, match="bins by 'kmeans'"):
+        DecisionTreeRegressor(bins="kmeans").fit(x, y)
+    with pytest.raises(InputError, match="not fitted"):
+        DecisionTreeRegressor().predict(x)
+    with pytest.raises(ValueError, match="expecting 2 features"):
+        DecisionTreeRegressor(max_depth=1).fit(x, y).predict(x[:, :1])
+
+
+def test_public_draws() -> None:
+    counts = many.resamples(1, 3, 50, 40)
+    assert counts.shape == (3, 50) and (counts.sum(axis=1) == 40).all() and not np.array_equal(counts[0], counts[1])
+    chosen = many.subsets(1, 3, 7, 5, 2)
+    assert (chosen.sum(axis=1) == 2).all()
+    assert np.array_equal(chosen[:, :, :2], many.subsets(1, 2, 7, 5, 2))
+    assert many.how_many_columns("sqrt", 20) == 4 and many.how_many_columns(0.5, 20) == 10
