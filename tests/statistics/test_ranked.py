@@ -87,6 +87,9 @@ def test_kruskal_and_wallis(net: Session, secret: bool) -> None:
     wanted = scipy_stats.kruskal(*(Z[at == GROUP] for at in range(3)))
     same(stats.kruskal(z, by=by), wanted)
     same(stats.kruskal(Z, by=GROUP), wanted)
+    ranks = scipy_stats.rankdata(Z)
+    found = stats.kruskal(z, by=by).mean_ranks
+    assert found[:3] == pytest.approx([ranks[at == GROUP].mean() for at in range(3)])
     same(stats.kruskal(net.share(X, bounds=(0, 20)), net.share(Y, bounds=(3, 25))), scipy_stats.kruskal(X, Y))
 
 

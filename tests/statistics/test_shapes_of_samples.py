@@ -33,6 +33,10 @@ def test_spreads(net: Session) -> None:
         same(stats.levene(z, by=groups), scipy_stats.levene(*PARTS))
         same(stats.levene(z, by=groups, center="mean"), scipy_stats.levene(*PARTS, center="mean"))
     same(stats.levene(Z, by=GROUP), scipy_stats.levene(*PARTS))
+    assert stats.bartlett(z, by=by).spreads == pytest.approx([part.var(ddof=1) for part in PARTS])
+    for center, middle in (("median", np.median), ("mean", np.mean)):
+        wanted = [abs(part - middle(part)).mean() for part in PARTS]
+        assert stats.levene(z, by=by, center=center).spreads == pytest.approx(wanted)
     there = X > 3
     some = NullableArray.of_values(z, net.share(there))
     kept = [Z[there & (at == GROUP)] for at in range(3)]

@@ -21,7 +21,7 @@ from tercet.plan.record.approximate import normalise_by_square
 from tercet.plan.record.graph import Recorded
 from tercet.plan.table.attributes import Axis, Bounds, shift_of
 from tercet.plan.table.operation import Algebra, Flow
-from tercet.plan.table.reasons import NOT_NEGATIVE, REPLACED, TRUNCATED, Reason
+from tercet.plan.table.reasons import CAUCHY_SCHWARZ, NOT_NEGATIVE, REPLACED, TRUNCATED, Reason
 
 INVERSE_ROOT_BITS = 53
 
@@ -211,6 +211,15 @@ def product_within(x: A, y: A, lo: int, hi: int, reason: Reason) -> A:
         return _like(x, scale.product_within(_recorded(x), _recorded(y), lo, hi, reason))
     result: A = x * y
     return result
+
+
+def scaled(moments: A, left: A, right: A, bits: int, frac_bits: int) -> A:
+    """left * moments * right / 2^bits at `frac_bits` fractional bits, of integers: covariances, and the powers of two
+    that bring their variances below 2^bits (`half_normaliser`). At most 1 in magnitude, by Cauchy-Schwarz."""
+    top = 1 << bits
+    once = product_within(moments, left, -top, top, CAUCHY_SCHWARZ)
+    both = product_within(once, right, -top, top, CAUCHY_SCHWARZ)
+    return at_precision(times_power(both, -bits, frac_bits), frac_bits)
 
 
 def half_normaliser(x: A, bits: int) -> tuple[A, A]:

@@ -61,10 +61,7 @@ def diagonal(xp: Any, matrix: Any) -> Any:
 
 def scaled(moments: Any, left: Any, right: Any, bits: int) -> Any:
     """left * moments * right / 2^bits at 48 fractional bits, of integers: at most 1 in magnitude, by Cauchy-Schwarz."""
-    top = 1 << bits
-    once = numeric.product_within(moments, left, -top, top, CAUCHY_SCHWARZ)
-    both = numeric.product_within(once, right, -top, top, CAUCHY_SCHWARZ)
-    return numeric.at_precision(numeric.times_power(both, -bits, WORKING_BITS), WORKING_BITS)
+    return numeric.scaled(moments, left, right, bits, WORKING_BITS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import tercet.array as namespace
 from tercet.array import nullable, numeric, runs
@@ -22,6 +23,8 @@ from tercet.statistics.samples import Sample, column, fitting
 
 _PAIRS = 1500
 """Kendall's tau compares so many rows with one another at most."""
+_SCALED_BITS = 48
+_ROOT_BITS = 44
 _CELLS = 1 << 12
 """Or it is found from a table of so many cells at most, for any number of rows."""
 
@@ -128,13 +131,18 @@ def _sums(x: Any) -> tuple[Any, Any]:
     return x.T @ x, x.sum(axis=0)
 
 
-def _joint(columns: list[Sample]) -> tuple[Any, Any]:
+def joint(columns: list[Sample]) -> tuple[Any, Any]:
     """How many rows there are, and n X'X less the products of the sums: n^2 times the covariances."""
     x, count = _matrix(columns), columns[0].count
     products, sums = _sums(x)
     across = namespace.expand_dims(sums, axis=0) if isinstance(sums, SecretArray) else sums[None]
     down = namespace.expand_dims(sums, axis=1) if isinstance(sums, SecretArray) else sums[:, None]
     return count, products * count - down * across
+
+
+def _found(*columns: Sample) -> tuple[Any, Any]:
+    count, moments = joint(list(columns))
+    return count, correlated(moments)
 
 
 def _ranked(columns: list[Sample]) -> list[Sample]:
@@ -151,16 +159,34 @@ def _ranked(columns: list[Sample]) -> list[Sample]:
     return found if there is None else [one.only(there) for one in found]
 
 
-def _correlations(moments: Any) -> Any:
-    """In plain, from exact co-moments: NaN beside what does not vary."""
-    d = moments.shape[0]
-    found = np.full((d, d), math.nan)
-    for a in range(d):
-        for b in range(d):
-            below = exact(moments[a, a]) * exact(moments[b, b])
-            if below > 0:
-                found[a, b] = max(-1.0, min(1.0, float(exact(moments[a, b])) / math.sqrt(below)))
-    return found
+def correlated(moments: Any) -> Any:
+    """Correlations from exact co-moments (d, d), within 2^-40, under sharing; 0 beside what does not vary.
+
+    Variances are brought into [1/4, 1) by secret powers of two, then divided by their roots.
+    """
+    xp: Any = namespace if isinstance(moments, SecretArray) else np
+    variances = xp.stack([moments[at, at] for at in range(moments.shape[0])])
+    bits = numeric.top_bits(variances)
+    factor, _ = numeric.half_normaliser(variances, bits)
+    down, across = xp.expand_dims(factor, axis=1), xp.expand_dims(factor, axis=0)
+    within = numeric.scaled(moments, down, across, bits, _SCALED_BITS)
+    own = xp.stack([within[at, at] for at in range(moments.shape[0])])
+    roots: Any
+    if isinstance(own, SecretArray):
+        roots = numeric.held(namespace.rsqrt(own), 0, 4, _ROOT_BITS)
+    else:
+        roots = np.where(own > 0, 1 / np.sqrt(np.where(own > 0, own, 1)), 0.0)
+    once = numeric.at_precision(within * xp.expand_dims(roots, axis=1), _ROOT_BITS)
+    return numeric.at_precision(once * xp.expand_dims(roots, axis=0), _ROOT_BITS)
+
+
+def shown(found: Any) -> NDArray[np.float64]:
+    """In plain: within [-1, 1], 1 of a variable with itself, NaN beside what does not vary."""
+    r = np.clip(np.asarray(found, dtype=np.float64), -1.0, 1.0)
+    varies = np.diag(r) > 0.5
+    r[np.diag_indices_from(r)] = 1.0
+    r[~varies], r[:, ~varies] = math.nan, math.nan
+    return r
 
 
 def _pearson_p(r: float, n: int, alternative: str) -> float:
@@ -195,24 +221,24 @@ def _pair(x: Any, y: Any, where: Any, alternative: str, by_ranks: bool) -> Pendi
     check_alternative(alternative)
     columns, _ = variables([x, y], where)
     columns = _ranked(columns) if by_ranks else columns
-    count, moments = fitting(lambda *some: _joint(list(some)), *columns)
+    count, found = fitting(_found, *columns)
 
     def finish(plain: Mapping[str, Any], revealed: Disclosed) -> CorrelationResult:
         n = int(exact(plain["count"]))
-        r = float(_correlations(np.asarray(plain["comoments"]))[0, 1])
+        r = float(shown(plain["correlations"])[0, 1])
         p = (_spearman_p if by_ranks else _pearson_p)(r, n, alternative)
         return CorrelationResult(statistic=r, pvalue=p, n=n, alternative=alternative, revealed=revealed)
 
-    return Pending({"count": count, "comoments": moments}, finish, columns[0].rows, (count,))
+    return Pending({"count": count, "correlations": found}, finish, columns[0].rows, (count,))
 
 
 @statistic
 def pearsonr(x: Any, y: Any, *, alternative: str = "two-sided", where: Any = None) -> Pending[CorrelationResult]:
     """Pearson's correlation of two secret columns (n,), its p-value and interval, as SciPy has them.
 
-    Rows that lack a value are left out. One product of matrices; reveals the exact variances and covariance (and the
-    number of rows where it is secret), which rest on all rows. NaN where a column does not vary. `method` and `axis`
-    are not offered. InputError for columns of different length.
+    Rows that lack a value are left out. One product of matrices; reveals the correlation, which is found under sharing
+    within 2^-40 (and the number of rows where it is secret); it rests on all rows. NaN where a column does not vary.
+    `method` and `axis` are not offered. InputError for columns of different length.
     """
     return _pair(x, y, where, alternative, by_ranks=False)
 
@@ -229,9 +255,9 @@ def spearmanr(a: Any, b: Any = None, *, alternative: str = "two-sided", where: A
     with one another.
 
     Ranks of all columns side by side (`rankdata` says what they cost), one product of matrices; ties share their
-    average rank; rows that lack a value are left out. Reveals the variances and covariances of ranks (and the number of
-    rows where it is secret), which rest on all rows. Exact up to the floats at the end. Of two columns the result is
-    one number and its p-value, of more matrices.
+    average rank; rows that lack a value are left out. Reveals the correlations, within 2^-40 (and the number of rows
+    where it is secret), which rest on all rows. Of two columns the result is one number and its p-value, of more
+    matrices.
     """
     if b is not None:
         return _pair(a, b, where, alternative, by_ranks=True)
@@ -246,16 +272,16 @@ def _corr(data: Any, method: str, where: Any, alternative: str) -> Pending[Matri
     columns, names = variables(data, where)
     rows, by_ranks = columns[0].rows, method == "spearman"
     columns = _ranked(columns) if by_ranks else columns
-    count, moments = fitting(lambda *some: _joint(list(some)), *columns)
+    count, found = fitting(_found, *columns)
 
     def finish(plain: Mapping[str, Any], revealed: Disclosed) -> MatrixResult:
         n = int(exact(plain["count"]))
-        r = _correlations(np.asarray(plain["comoments"]))
+        r = shown(plain["correlations"])
         of = _spearman_p if by_ranks else _pearson_p
         p = np.array([[of(float(one), n, alternative) for one in row] for row in r])
         return MatrixResult(statistic=r, pvalue=p, n=n, names=names, revealed=revealed)
 
-    return Pending({"count": count, "comoments": moments}, finish, rows, (count,))
+    return Pending({"count": count, "correlations": found}, finish, rows, (count,))
 
 
 @statistic
@@ -283,7 +309,7 @@ def cov(data: Any, *, ddof: int = 1, where: Any = None) -> Pending[CovarianceRes
     columns, names = variables(data, where)
 
     def build(*some: Sample) -> Any:
-        return *_joint(list(some)), [one.unit for one in some]
+        return *joint(list(some)), [one.unit for one in some]
 
     count, moments, units = fitting(build, *columns)
 
@@ -295,9 +321,10 @@ def cov(data: Any, *, ddof: int = 1, where: Any = None) -> Pending[CovarianceRes
             for a in range(d):
                 for b in range(d):
                     covariance[a, b] = float(exact(found[a, b]) / (units[a] * units[b]) / (n * (n - ddof)))
-        return CovarianceResult(
-            covariance=covariance, correlation=_correlations(found), n=n, names=names, revealed=revealed
-        )
+        deviations = np.sqrt(np.diag(covariance))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            r = np.clip(covariance / np.outer(deviations, deviations), -1.0, 1.0)
+        return CovarianceResult(covariance=covariance, correlation=r, n=n, names=names, revealed=revealed)
 
     return Pending({"count": count, "comoments": moments}, finish, columns[0].rows, (count,))
 
@@ -308,8 +335,8 @@ def partial_corr(
 ) -> Pending[CorrelationResult]:
     """The correlation of two columns with what others explain taken out, with pingouin's name.
 
-    `covar`: a column (n,), a matrix, a list or a mapping. Of `method` "spearman", of ranks. Reveals the variances and
-    covariances of all, as `corr`; the rest is plain. NaN where the covariates are collinear.
+    `covar`: a column (n,), a matrix, a list or a mapping. Of `method` "spearman", of ranks. Reveals the correlations of
+    all with one another, as `corr`; the rest is plain. NaN where the covariates are collinear.
     """
     check_alternative(alternative)
     if method not in ("pearson", "spearman"):
@@ -325,12 +352,12 @@ def partial_corr(
         others = list(covar)
     columns, _ = variables([x, y, *others], where)
     columns = _ranked(columns) if method == "spearman" else columns
-    count, moments = fitting(lambda *some: _joint(list(some)), *columns)
+    count, found = fitting(_found, *columns)
 
     def finish(plain: Mapping[str, Any], revealed: Disclosed) -> CorrelationResult:
-        n, r = int(exact(plain["count"])), _correlations(np.asarray(plain["comoments"]))
+        n, r = int(exact(plain["count"])), shown(plain["correlations"])
         found = math.nan
-        if not np.isnan(r).any() and np.linalg.cond(r) < 1e12:
+        if not np.isnan(r).any() and np.linalg.cond(r) < 1e9:
             inverse = np.linalg.inv(r)
             found = float(-inverse[0, 1] / math.sqrt(inverse[0, 0] * inverse[1, 1]))
         free = n - len(others)
@@ -342,7 +369,7 @@ def partial_corr(
             revealed=revealed,
         )
 
-    return Pending({"count": count, "comoments": moments}, finish, columns[0].rows, (count,))
+    return Pending({"count": count, "correlations": found}, finish, columns[0].rows, (count,))
 
 
 # ---- Kendall ----

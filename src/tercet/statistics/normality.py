@@ -15,6 +15,7 @@ from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.statistics import pooled as samples
 from tercet.statistics.asked import Disclosed, Pending, statistic
+from tercet.statistics.correlation import correlated, joint, shown
 from tercet.statistics.plain import exact
 from tercet.statistics.ranked import RankResult
 from tercet.statistics.samples import Sample, column, fitting
@@ -177,7 +178,7 @@ def shapiro_francia(x: Any) -> Pending[ShapiroFranciaResult]:
 
     Normal scores at (rank - 3/8) / (n + 1/4) are looked up for the rank of each value, so that sums of products rest
     on all rows; equal values take the score of their average rank, where a sorted list has the scores one by one.
-    Reveals the variance, and the covariance with the scores. W' within 1e-6. InputError for missing values, as scores
+    Reveals their correlation with the scores. W' within 1e-6. InputError for missing values, as scores
     depend on how many there are, and for other numbers of rows.
     """
     found = column(x)
@@ -198,22 +199,15 @@ def shapiro_francia(x: Any) -> Pending[ShapiroFranciaResult]:
         scores = stored[r.astype(np.int64)].astype(np.float64)
 
     def build(one: Sample) -> Any:
-        numbers = one.numbers
-        if isinstance(numbers, SecretArray):
-            numbers = numbers - int(sum(numbers.bounds)) // 2
-        first, second = samples.total(numbers), samples.total(scores)
-        variance = samples.total(numbers * numbers) * n - first * first
-        of_scores = samples.total(scores * scores) * n - second * second
-        return variance, of_scores, samples.total(numbers * scores) * n - first * second
+        return correlated(joint([one, Sample(scores, None, Fraction(1))])[1])
 
-    variance, of_scores, both = fitting(build, found)
+    both = fitting(build, found)
 
     def finish(plain: Mapping[str, Any], revealed: Disclosed) -> ShapiroFranciaResult:
-        below = exact(plain["variance"]) * exact(plain["scores"])
-        w = float(exact(plain["covariance"]) ** 2 / below) if below > 0 else math.nan
+        w = float(shown(plain["correlations"])[0, 1]) ** 2
         return ShapiroFranciaResult(statistic=w, pvalue=_royston(w, n), n=n, revealed=revealed)
 
-    return Pending({"variance": variance, "scores": of_scores, "covariance": both}, finish, n)
+    return Pending({"correlations": both}, finish, n)
 
 
 def _royston(w: float, n: int) -> float:

@@ -44,6 +44,14 @@ class MannwhitneyuResult(RankResult):
 
 
 @dataclass(frozen=True, kw_only=True)
+class MeanRanksResult(RankResult):
+    """A comparison of several samples by their ranks."""
+
+    mean_ranks: tuple[float, ...]
+    """Of each sample; NaN of one without rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class WilcoxonResult(RankResult):
     """Wilcoxon's signed-rank test."""
 
@@ -135,7 +143,7 @@ def _filled(rest: int, places: int, most: int) -> Any:
 
 
 @statistic
-def kruskal(*args: Any, by: Any = None, where: Any = None) -> Pending[RankResult]:
+def kruskal(*args: Any, by: Any = None, where: Any = None) -> Pending[MeanRanksResult]:
     """Whether several samples come of one distribution (Kruskal and Wallis), by their mean ranks.
 
     Samples, or one column and `by`, as in `mannwhitneyu`, also what it costs and what is revealed.
@@ -144,21 +152,23 @@ def kruskal(*args: Any, by: Any = None, where: Any = None) -> Pending[RankResult
     r = samples.ranks(values)
     arrays = {"counts": found.count(values.there), "rank_sums": found.sum(r), "squares": samples.total(r * r)}
 
-    def finish(plain: Mapping[str, Any], revealed: Disclosed) -> RankResult:
+    def finish(plain: Mapping[str, Any], revealed: Disclosed) -> MeanRanksResult:
         from scipy import stats
 
         counts = [_integer(count) for count in np.asarray(plain["counts"])]
         sums = [_integer(one) / 2 for one in np.asarray(plain["rank_sums"])]
+        means = tuple(float(one / n) if n else math.nan for one, n in zip(sums, counts, strict=True))
         n, there = sum(counts), [at for at, count in enumerate(counts) if count]
         if (by is None and len(there) < len(counts)) or len(there) < 2:
-            return RankResult(statistic=math.nan, pvalue=math.nan, revealed=revealed)
+            nan = math.nan
+            return MeanRanksResult(statistic=nan, pvalue=nan, mean_ranks=means, revealed=revealed)
         # groups of codes that nobody has are no groups
         spread = sum((sums[at] ** 2 / counts[at] for at in there), Fraction(0))
         h = Fraction(12) / (n * (n + 1)) * spread - 3 * (n + 1)
         kept = 1 - samples.ties(Fraction(n), _integer(plain["squares"])) / (n**3 - n)
         h_value = float(h / kept) if kept else math.nan
         pvalue = float(stats.chi2.sf(h_value, len(there) - 1))
-        return RankResult(statistic=h_value, pvalue=pvalue, revealed=revealed)
+        return MeanRanksResult(statistic=h_value, pvalue=pvalue, mean_ranks=means, revealed=revealed)
 
     return Pending(arrays, finish, values.rows, (arrays["counts"],))
 
@@ -279,7 +289,7 @@ def _signed(rest: int, count: int) -> Any:
 
 
 @statistic
-def friedmanchisquare(*args: Any, where: Any = None) -> Pending[RankResult]:
+def friedmanchisquare(*args: Any, where: Any = None) -> Pending[MeanRanksResult]:
     """Whether k measurements of the same rows come of one distribution (Friedman), by ranks within rows.
 
     k >= 3 secret columns (n,); rows with a missing one are left out. Two comparisons for each row and pair of columns,
@@ -304,19 +314,22 @@ def friedmanchisquare(*args: Any, where: Any = None) -> Pending[RankResult]:
         "squares": sum((samples.total(one * one) for one in r[1:]), samples.total(r[0] * r[0])),
     }
 
-    def finish(plain: Mapping[str, Any], revealed: Disclosed) -> RankResult:
+    def finish(plain: Mapping[str, Any], revealed: Disclosed) -> MeanRanksResult:
         from scipy import stats
 
         n = _integer(plain["count"])
         sums = [_integer(plain[f"rank_sum_{at}"]) / 2 for at in range(k)]
+        means = tuple(float(one / n) if n else math.nan for one in sums)
         every = n * k * (k + 1) * (2 * k + 1) / 6
         tied = 12 * (every - _integer(plain["squares"]) / 4)
         kept = 1 - tied / (k * (k * k - 1) * n) if n else Fraction(0)
         if not kept:
-            return RankResult(statistic=math.nan, pvalue=math.nan, revealed=revealed)
+            nan = math.nan
+            return MeanRanksResult(statistic=nan, pvalue=nan, mean_ranks=means, revealed=revealed)
         spread = sum((one**2 for one in sums), Fraction(0))
         found = float((Fraction(12) / (k * n * (k + 1)) * spread - 3 * n * (k + 1)) / kept)
-        return RankResult(statistic=found, pvalue=float(stats.chi2.sf(found, k - 1)), revealed=revealed)
+        pvalue = float(stats.chi2.sf(found, k - 1))
+        return MeanRanksResult(statistic=found, pvalue=pvalue, mean_ranks=means, revealed=revealed)
 
     return Pending(arrays, finish, rows, (arrays["count"],))
 

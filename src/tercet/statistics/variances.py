@@ -21,8 +21,16 @@ from tercet.statistics.ranked import RankResult
 from tercet.statistics.samples import Grouping, Sample, fitting, moments
 
 
+@dataclass(frozen=True, kw_only=True)
+class SpreadsResult(RankResult):
+    """A comparison of several samples by their spread."""
+
+    spreads: tuple[float, ...]
+    """Of each sample its variance (Bartlett), or mean distance from its middle (Levene); NaN of one without rows."""
+
+
 @statistic
-def bartlett(*args: Any, by: Any = None, where: Any = None) -> Pending[RankResult]:
+def bartlett(*args: Any, by: Any = None, where: Any = None) -> Pending[SpreadsResult]:
     """Whether normal samples have the same variance (Bartlett).
 
     Samples, or one column and `by`, as in `mannwhitneyu`. Reveals counts, where they are secret, and variances of the
@@ -36,15 +44,19 @@ def bartlett(*args: Any, by: Any = None, where: Any = None) -> Pending[RankResul
 
     m, spread = fitting(build, values)
 
-    def finish(plain: Mapping[str, Any], revealed: Disclosed) -> RankResult:
+    def finish(plain: Mapping[str, Any], revealed: Disclosed) -> SpreadsResult:
         from scipy import stats
 
         counts = [exact(count) for count in np.asarray(plain["counts"])]
         spreads = [exact(one) for one in np.asarray(plain["variances"])]
+        spreads_ = tuple(
+            float(one / (n * (n - 1)) / m.unit**2) if n > 1 else math.nan
+            for one, n in zip(spreads, counts, strict=True)
+        )
         kept = [at for at, count in enumerate(counts) if count or by is None]
         counts, spreads = [counts[at] for at in kept], [spreads[at] for at in kept]
         if len(counts) < 2 or min(counts) < 2:
-            return RankResult(statistic=math.nan, pvalue=math.nan, revealed=revealed)
+            return SpreadsResult(statistic=math.nan, pvalue=math.nan, spreads=spreads_, revealed=revealed)
         variances = [float(one / (n * (n - 1)) / m.unit**2) for one, n in zip(spreads, counts, strict=True)]
         n, k = np.array([float(count) for count in counts]), len(counts)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -53,15 +65,18 @@ def bartlett(*args: Any, by: Any = None, where: Any = None) -> Pending[RankResul
             below = 1 + 1 / (3 * (k - 1)) * (np.sum(1 / (n - 1)) - 1 / (n.sum() - k))
             statistic_ = float(top / below)
         pvalue = float(stats.chi2.sf(statistic_, k - 1))
-        return RankResult(
-            statistic=statistic_ if math.isnan(statistic_) else max(0.0, statistic_), pvalue=pvalue, revealed=revealed
+        return SpreadsResult(
+            statistic=statistic_ if math.isnan(statistic_) else max(0.0, statistic_),
+            pvalue=pvalue,
+            spreads=spreads_,
+            revealed=revealed,
         )
 
     return Pending({"counts": m.count, "variances": spread}, finish, values.rows, (m.count,))
 
 
 @statistic
-def levene(*args: Any, center: str = "median", by: Any = None, where: Any = None) -> Pending[RankResult]:
+def levene(*args: Any, center: str = "median", by: Any = None, where: Any = None) -> Pending[SpreadsResult]:
     """Whether samples have the same spread (Levene; with medians, Brown and Forsythe).
 
     Samples, or one column and `by`, as in `mannwhitneyu`. Distances from the group's mean or median are taken under
@@ -81,18 +96,23 @@ def levene(*args: Any, center: str = "median", by: Any = None, where: Any = None
         else:
             distance = 2 * x.numbers - found.spread(_twice_medians(x, found))
         size = samples.only_where(abs(distance), _there(x))
-        return found.sum(size), found.sum(size * size)
+        return found.sum(size), found.sum(size * size), x.unit
 
-    sums, squares = fitting(build, values)
+    sums, squares, found_unit = fitting(build, values)
 
-    def finish(plain: Mapping[str, Any], revealed: Disclosed) -> RankResult:
+    def finish(plain: Mapping[str, Any], revealed: Disclosed) -> SpreadsResult:
         from scipy import stats
 
         every = [exact(count) for count in np.asarray(plain["counts"])]
+        per = [count if center == "mean" else Fraction(2) for count in every]
+        spreads_ = tuple(
+            float(exact(one) / (o * count) / found_unit) if count else math.nan
+            for one, o, count in zip(np.asarray(plain["distances"]), per, every, strict=True)
+        )
         kept = [at for at, count in enumerate(every) if count or by is None]
         n = [every[at] for at in kept]
         if len(n) < 2 or min(n) < 1:
-            return RankResult(statistic=math.nan, pvalue=math.nan, revealed=revealed)
+            return SpreadsResult(statistic=math.nan, pvalue=math.nan, spreads=spreads_, revealed=revealed)
         over = [count if center == "mean" else Fraction(2) for count in n]
         z = [exact(np.asarray(plain["distances"])[at]) / o for at, o in zip(kept, over, strict=True)]
         zz = [exact(np.asarray(plain["squares"])[at]) / o**2 for at, o in zip(kept, over, strict=True)]
@@ -100,9 +120,10 @@ def levene(*args: Any, center: str = "median", by: Any = None, where: Any = None
         between = sum((one**2 / count for one, count in zip(z, n, strict=True)), Fraction(0)) - sum(z) ** 2 / whole
         within = sum((q - one**2 / count for q, one, count in zip(zz, z, n, strict=True)), Fraction(0))
         if whole <= k or not within:
-            return RankResult(statistic=math.nan, pvalue=math.nan, revealed=revealed)
+            return SpreadsResult(statistic=math.nan, pvalue=math.nan, spreads=spreads_, revealed=revealed)
         w = float((whole - k) * between / ((k - 1) * within))
-        return RankResult(statistic=w, pvalue=float(stats.f.sf(w, k - 1, float(whole - k))), revealed=revealed)
+        pvalue = float(stats.f.sf(w, k - 1, float(whole - k)))
+        return SpreadsResult(statistic=w, pvalue=pvalue, spreads=spreads_, revealed=revealed)
 
     return Pending({"counts": counts, "distances": sums, "squares": squares}, finish, values.rows, (counts,))
 
