@@ -13,6 +13,7 @@ import tercet.array as tc
 from array_strategies import check, check_all, numeric, share
 from plan_trio import TrioSession
 from tercet.array import quantiles
+from tercet.array.validity import valid
 from tercet.plan.network import LAN, WAN
 from tercet.plan.plan import OutputKind
 from tercet.plan.record.compile import Wanted, compile_plan
@@ -154,6 +155,15 @@ def test_what_is_found_at_once_rests_on_all_rows() -> None:
     lines = session.share(np.arange(600).reshape(10, 60), bounds=(0, 1023))
     found, cut = tracked(tc.median(lines, axis=1), 10, 1)
     assert isinstance(found, Rows) and cut().passes == 1
+
+
+@pytest.mark.parametrize("length", [20, 60])
+def test_a_median_means_something_where_all_of_its_line_does(length: int) -> None:
+    session, line = TrioSession(), np.linspace(-1, 9, length)
+    lines = session.share(np.stack([np.abs(line) + 1, line]), bounds=(-1, 11))
+    logs = tc.log(lines)
+    for found in (tc.median(logs, axis=1), tc.quantile(logs, [0.2, 0.5], axis=1)[1]):
+        assert valid(found).reveal().tolist() == [True, False]
 
 
 def test_a_sorted_value_is_not() -> None:
