@@ -99,7 +99,12 @@ def mannwhitneyu(
         pvalue = _mannwhitney_p(u, int(n1), int(n2), tied, use_continuity, alternative, method)
         effect = float(2 * u / (n1 * n2) - 1) if n1 and n2 else math.nan
         return MannwhitneyuResult(
-            statistic=float(u), pvalue=pvalue, effect_size=effect, n1=int(n1), n2=int(n2), revealed=revealed
+            statistic=float(u) if n1 and n2 else math.nan,
+            pvalue=pvalue,
+            effect_size=effect,
+            n1=int(n1),
+            n2=int(n2),
+            revealed=revealed,
         )
 
     return Pending(arrays, finish, values.rows, (arrays["counts"],))
