@@ -169,7 +169,7 @@ def test_what_a_node_said_before_does_not_replace_what_it_said_since(stopped: No
                 (news(12, None, started=9.0), news(12, None, started=9.0)),  # restored, it has forgotten
             ):
                 heard(c, JOB, told)
-                found = dispatcher._early[JOB, c] if early else dispatcher.heard_of(JOB)[c]
+                found = dispatcher.heard_of(JOB)[c]
                 assert found == counts, (early, told, found)
     finally:
         node.stop()

@@ -288,5 +288,5 @@ def test_an_idle_worker_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         threading.Timer(0.3, ours.shutdown, [socket.SHUT_RDWR]).start()
-        assert lane._next(worker, theirs) is None
+        assert lane.next_order(worker, theirs) is None
     assert len(forgot) > 3

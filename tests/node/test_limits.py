@@ -130,18 +130,20 @@ def test_many_large_bundles_of_one_person_leave_a_node_responsive(nodes: Nodes) 
 
     with ThreadPoolExecutor(24) as pool:
         sent = [pool.submit(explain) for _ in range(24)]
-        waits = []
+        waits, first = [], time.monotonic()
         while not all(one.done() for one in sent):
             began = time.monotonic()
             assert_ok(nodes.request("b", "operator", "GET", "/v1/admin/jobs?limit=1"))
             waits.append(time.monotonic() - began)
             time.sleep(0.05)
+        whole = time.monotonic() - first
         answers = [one.result() for one in sent]
     assert {answer.status_code for answer in answers} == {200, 429}
     for answer in answers:
         if answer.status_code == 429:
             assert answer.json()["error"] == "too-many" and int(answer.headers["retry-after"]) > 0
-    assert len(waits) > 5 and sorted(waits)[len(waits) // 2] < 1.0
+    # a part of what all bundles take, however busy the machine is
+    assert len(waits) > 5 and sorted(waits)[len(waits) // 2] < whole / 5
     # and the next one is taken
     assert_ok(explain())
 

@@ -10,7 +10,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType
@@ -210,19 +210,24 @@ def test_of_every_protocol_function() -> None:
     """Each run is checked by `Trio.run`; here, that none is missing. A new protocol function fails without a run."""
     with called() as seen:
         for ring in (RING64, RING128):
-            for size in (1, 100, 4000):
-                of_numbers(Trio(size), ring, size)
+            of_numbers(Trio(100), ring, 100)
         of_matrices(Trio(5))
         of_bits(Trio(6))
-        tc.reveal(*of_real_numbers(TrioSession(parties=True)))
+        tc.reveal(*of_real_numbers(TrioSession(parties=True), (16,)))
     assert [name for code, name in protocol_functions().items() if code not in seen] == []
 
 
-def of_real_numbers(session: Any) -> list[Any]:
-    """Every function of real numbers, at two scales."""
+@pytest.mark.parametrize("size", [1, 4000])
+@pytest.mark.parametrize("ring", [RING64, RING128], ids=str)
+def test_of_few_and_of_many_numbers(ring: Ring, size: int) -> None:
+    of_numbers(Trio(size), ring, size)
+
+
+def of_real_numbers(session: Any, scales: Sequence[int] = (16, 40)) -> list[Any]:
+    """Every function of real numbers, at each scale."""
     few = session.share(np.arange(50) % 4, (0, 3))
     found = [few**few, 2 ** (few * 20)]
-    for frac_bits in (16, 40):
+    for frac_bits in scales:
         x = session.share(np.linspace(-3, 3, 50), (-4, 4), frac_bits)
         y = session.share(np.linspace(0.1, 0.9, 50), (0.0625, 0.9375), frac_bits)
         special = (tc.special.erf, tc.special.softplus, tc.special.exp10)

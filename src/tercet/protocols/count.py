@@ -33,8 +33,7 @@ class _Lines:
 
     def __init__(self, cut: slice, terms: int) -> None:
         self.first = cut.start // terms
-        last = (cut.stop - 1) // terms
-        self.starts = [max(line * terms - cut.start, 0) for line in range(self.first, last + 1)]
+        self.starts = [0, *range((self.first + 1) * terms - cut.start, cut.stop - cut.start, terms)]
 
     @property
     def number(self) -> int:

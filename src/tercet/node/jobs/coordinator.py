@@ -165,9 +165,10 @@ class Dispatcher:
         self.wake()
 
     def heard_of(self, job: str) -> Mapping[Party, JobNews]:
-        """The last news of the other nodes, since the job has come."""
+        """The last news of the other nodes, also from before the job came."""
         with self._condition:
-            return dict(self._heard.get(job, _Heard()).news)
+            early = {party: self._early[job, party] for party in self._identity.others if (job, party) in self._early}
+            return early | self._heard.get(job, _Heard()).news
 
     def _heard_now(self, job: Job) -> _Heard:
         """What was heard of a job, with what was heard before it came."""

@@ -61,12 +61,12 @@ def main(control_fd: int, listener_fd: int, leash_fd: int) -> int:
 
 def _serve(worker: Worker, control: socket.socket) -> None:
     send(control, Ready(pid=os.getpid()))
-    while (message := _next(worker, control)) is not None:
+    while (message := next_order(worker, control)) is not None:
         order, data = message
         send(control, _obey(worker, order, data, _Reporter(control)))
 
 
-def _next(worker: Worker, control: socket.socket) -> tuple[Body, bytes] | None:
+def next_order(worker: Worker, control: socket.socket) -> tuple[Body, bytes] | None:
     """Wait for the next order; None at the end. What was verified is forgotten once it is old."""
     while not select.select([control], [], [], _FORGET_S)[0]:
         worker.verified.forget()
