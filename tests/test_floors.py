@@ -38,6 +38,7 @@ FACADES = {
     "linalg": "array",
     "models": "learn",
     "nn": "array",
+    "plot": "learn",
     "special": "array",
     "stats": "learn",
     # in scikit-learn's names

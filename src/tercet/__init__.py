@@ -213,6 +213,7 @@ _MODULES = (
     "naive_bayes",
     "neighbors",
     "nn",
+    "plot",
     "special",
     "stats",
     "tree",

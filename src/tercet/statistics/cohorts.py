@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from tercet.array import elementwise, statistics
+from tercet.array import elementwise, manipulation, statistics
 from tercet.array.core import SecretArray
 
 
@@ -25,3 +27,18 @@ def shown_groups(counts: SecretArray, cohort: int, whole: int | None = None) -> 
     ranked = counts * groups + np.arange(groups)
     least = statistics.min(elementwise.where(enough, ranked, ranked.bounds[1]))
     return enough & ~(few & (ranked == least))
+
+
+def or_none(sizes: Any, rows: int) -> Any:
+    """Numbers of rows, where a group without any counts as all rows: that nobody is in it may be shown."""
+    return elementwise.where(sizes == 0, rows, sizes) if isinstance(sizes, SecretArray) else sizes
+
+
+def between(above: Any, rows: int) -> tuple[Any, ...]:
+    """The numbers of rows between neighbouring cuts, of which `above` (t,) says how many rows lie at or above each, as
+    sizes that have to reach a cohort; none if they are public."""
+    if not isinstance(above, SecretArray):
+        return ()
+    ends = above[:1] * 0
+    whole = manipulation.concat([ends + rows, above, ends])
+    return (or_none(whole[:-1] - whole[1:], rows),)

@@ -16,6 +16,7 @@ from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.statistics.asked import Disclosed, Pending, Result, statistic
+from tercet.statistics.cohorts import or_none
 from tercet.statistics.plain import ConfidenceInterval, check_alternative, check_level, p_value
 from tercet.statistics.samples import MAX_GROUPS, Grouping, condition, groups
 
@@ -52,7 +53,7 @@ class Counts:
         """Rows and columns that have to reach a cohort; one without any row counts as large."""
         if not self.secret:
             return ()
-        return tuple(namespace.where(one == 0, self.total, one) for one in (self.of_rows, self.of_columns))
+        return tuple(or_none(one, self.total) for one in (self.of_rows, self.of_columns))
 
 
 def crossed(first: Grouping, second: Grouping) -> Grouping:
@@ -200,7 +201,7 @@ def chisquare(a: Any, f_exp: Any = None, *, ddof: int = 0, where: Any = None) ->
             statistic=max(0.0, value) if n else value, pvalue=float(stats.chi2.sf(value, dof)), revealed=disclosed
         )
 
-    return Pending({"count": namespace.sum(cells), "squares": total}, finish, rows, (_or_all(cells, rows),))
+    return Pending({"count": namespace.sum(cells), "squares": total}, finish, rows, (or_none(cells, rows),))
 
 
 def _weighed(squares: SecretArray, weights: NDArray[np.float64]) -> Any:
@@ -208,11 +209,6 @@ def _weighed(squares: SecretArray, weights: NDArray[np.float64]) -> Any:
     stored = np.round(np.ldexp(weights, 40)).astype(np.int64)
     total = namespace.sum(squares * stored.astype(object))
     return numeric.times_power(total, -40, 40)
-
-
-def _or_all(sizes: Any, rows: int) -> Any:
-    """Sizes, where a group without rows counts as large."""
-    return namespace.where(sizes == 0, rows, sizes) if isinstance(sizes, SecretArray) else sizes
 
 
 # ---- tables of 2 x 2 ----
@@ -413,7 +409,7 @@ def mantel_haenszel(
             revealed=disclosed,
         )
 
-    sizes = (_or_all(total, rows),) if isinstance(total, SecretArray) else ()
+    sizes = (or_none(total, rows),) if isinstance(total, SecretArray) else ()
     return Pending(shown, finish, rows, sizes)
 
 

@@ -16,6 +16,7 @@ from tercet.array.core import SecretArray
 from tercet.array.nullable import NullableArray
 from tercet.errors import InputError
 from tercet.statistics.asked import Disclosed, Pending, Result, statistic
+from tercet.statistics.cohorts import between
 from tercet.statistics.plain import PlainMoments, exact
 from tercet.statistics.samples import Grouping, Moments, Sample, column, fitting, groups, moments
 from tercet.statistics.zscores import z_scores
@@ -356,7 +357,8 @@ class EcdfResult(Result):
 def ecdf(a: Any, points: Any, *, where: Any = None) -> Pending[EcdfResult]:
     """The empirical distribution at public points: which part of the values is not above each. Exact.
 
-    SciPy shows it at every value; these are single rows, so here the points are named."""
+    SciPy shows it at every value; these are single rows, so here the points are named. Where the session has a cohort,
+    as many rows at least have to lie between neighbouring points, or none."""
     x = column(a, "a", where=where)
     at = np.atleast_1d(np.asarray(points, dtype=np.float64))
     values = x.values
@@ -369,7 +371,10 @@ def ecdf(a: Any, points: Any, *, where: Any = None) -> Pending[EcdfResult]:
         found = np.asarray(plain["counts"], dtype=np.float64) / n if n else np.full(len(at), np.nan)
         return EcdfResult(points=at, probabilities=found, nobs=n, revealed=disclosed)
 
-    return Pending({"count": x.count, "counts": namespace.sum(below, axis=1)}, finish, x.rows, (x.count,))
+    counts = namespace.sum(below, axis=1)
+    order = np.argsort(at)[::-1]
+    sizes = (x.count, *between(counts[order] if isinstance(counts, SecretArray) else counts, x.rows))
+    return Pending({"count": x.count, "counts": counts}, finish, x.rows, sizes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -386,15 +391,19 @@ def histogram(
 ) -> Pending[HistogramResult]:
     """How many values are in each bin: `bins` equal ones between public ends (by default the bounds), or public edges.
 
-    NumPy's default ends are the least and greatest value, which are single rows. Exact."""
+    NumPy's default ends are the least and greatest value, which are single rows. Exact. Where the session has a cohort,
+    bins of fewer rows are hidden (NaN), and one more where what is hidden would follow."""
     values = _numbers(a, where)
     ends = range if range is not None or not isinstance(values, SecretArray) else values.bounds
     counts, edges = np.histogram(values, bins=bins, range=ends)
 
     def finish(plain: Mapping[str, Any], disclosed: Disclosed) -> HistogramResult:
-        return HistogramResult(counts=np.asarray(plain["counts"]), edges=np.asarray(edges), revealed=disclosed)
+        found = np.asarray(plain["counts"])
+        shown = np.asarray(plain.get("shown", True))
+        whole = found if shown.all() else np.where(shown, found.astype(np.float64), np.nan)
+        return HistogramResult(counts=whole, edges=np.asarray(edges), revealed=disclosed)
 
-    return Pending({"counts": counts}, finish, int(np.shape(a)[0]))
+    return Pending({"counts": counts}, finish, int(np.shape(a)[0]), (counts,), apart=True)
 
 
 def zscore(a: Any, *, where: Any = None) -> Any:
