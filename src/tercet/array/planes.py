@@ -84,9 +84,8 @@ def select(hot: Array, rows: Array) -> Array:
     """The planes that hot bools choose along the first axis, all other axes broadcast; zero where none is set."""
     if not isinstance(hot, SecretArray) or not isinstance(rows, SecretArray):
         return np.sum(np.where(hot, rows, np.zeros((), rows.dtype)), axis=0, dtype=rows.dtype)
-    shape = np.broadcast_shapes(hot.shape, rows.shape)
-    a, b = (build.broadcast_to(one.node, shape) for one in (hot, rows))
-    if shape[0] == 1:
+    a, b = hot.node, rows.node
+    if hot.shape[0] == 1:
         return _like(hot, counting.row(logic.logical_and(a, b), 0))
     return _like(hot, a.graph.node("select", (a, b), Contraction((0,))))
 

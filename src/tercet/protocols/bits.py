@@ -7,7 +7,7 @@ import math
 from tercet.protocols.cost import Cost
 from tercet.protocols.message import Planes
 from tercet.protocols.scope import Body, Scope
-from tercet.ring import concatenate, xor_reduce
+from tercet.ring import Bits, concatenate, xor_of_ands, xor_reduce
 from tercet.sharing import BitShare, Party
 
 
@@ -75,6 +75,20 @@ def select_rows(scope: Scope, chosen: BitShare, table: BitShare) -> Body[BitShar
     layout = Planes(mine.shape[:-1], chosen.count)
     theirs = yield step.product_around(layout, mine)
     return BitShare(chosen.count, mine, theirs)
+
+
+def select_lines(scope: Scope, shape: tuple[int, ...], a: Bits, a_next: Bits, b: Bits, b_next: Bits) -> Body[BitShare]:
+    """The XOR over rows g of a[g] AND b[g], which broadcast to `shape`. Run by all three parties.
+
+    Operands (rows, ..., words) have each line along the last axis of `shape` in words of its own, or one word for all
+    of it. Rounds, bits, security and source as `select_rows`; nothing is repeated in memory.
+    """
+    step = scope.step("select")
+    mine = xor_of_ands(shape, [(a, b ^ b_next), (a_next, b)])
+    mine ^= step.zero_bits(mine.shape)
+    count = math.prod(shape)
+    theirs = yield step.product_around(Planes((), count), mine)
+    return BitShare(count, mine, theirs)
 
 
 def prefix_levels(count: int, least: int = 0) -> list[list[int]]:

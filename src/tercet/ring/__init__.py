@@ -45,6 +45,7 @@ from tercet.ring.bits import (
     unpack_fields,
     unpack_planes,
     word_count,
+    xor_of_ands,
 )
 from tercet.ring.halves import digits_deal, digits_join, digits_table, field_bytes, move_fields
 from tercet.ring.places import (
@@ -138,6 +139,7 @@ __all__ = [
     "unpack_planes",
     "word_count",
     "xor_accumulate",
+    "xor_of_ands",
     "xor_reduce",
     "zero_bits",
 ]

@@ -188,3 +188,30 @@ def signed_counts(
     terms, bits = np.empty(begins.size, np.uint64), np.empty(begins.size, np.uint64)
     native.signed_counts(plane.reshape(-1), m, parts, count, begins, terms, bits)
     return terms, bits
+
+
+CACHED_WORDS = 1 << 14
+"""So many words of a result are summed before the next ones, so that they stay in the cache."""
+
+
+def xor_of_ands(shape: tuple[int, ...], products: Sequence[tuple[Bits, Bits]]) -> Bits:
+    """The XOR of a[g] AND b[g] over rows g of all pairs, packed, for bits of this shape.
+
+    Operands (rows, ..., words) broadcast to it; each line along its last axis has words of its own, or one for all.
+    """
+    lines = np.zeros((*shape[:-1], word_count(shape[-1])), np.uint64)
+    outer = len(shape) - 1
+    while outer and lines[(0,) * (outer - 1)].size <= CACHED_WORDS:
+        outer -= 1
+    for at in np.ndindex(*lines.shape[:outer]):
+        found = lines[at]
+        for row in range(products[0][0].shape[0]):
+            for a, b in products:
+                found ^= _at(a[row], at) & _at(b[row], at)
+    return join_rows(lines, shape[-1])
+
+
+def _at(operand: Bits, at: tuple[int, ...]) -> Bits:
+    """What broadcasts to a place of the leading axes."""
+    found: Bits = operand[tuple(0 if length == 1 else place for place, length in zip(at, operand.shape, strict=False))]
+    return found

@@ -18,6 +18,7 @@ from tercet.plan.table.operation import (
     Variant,
     arity,
     boolean,
+    broadcast,
     check_axes,
     fewer,
     need,
@@ -27,14 +28,14 @@ from tercet.plan.table.operation import (
 )
 from tercet.plan.types import Type, ValueKind, bool_type
 from tercet.protocols.adders import count_by_adders, count_by_adders_cost
-from tercet.protocols.bits import bit_and_cost, select_rows
+from tercet.protocols.bits import bit_and_cost, select_lines, select_rows
 from tercet.protocols.convert import words_to_bits, words_to_bits_cost
 from tercet.protocols.cost import NOTHING, Cost
 from tercet.protocols.count import count_lines, count_lines_cost
 from tercet.protocols.lookup import TableShape, lookup, lookup_cost, table_bits
 from tercet.protocols.order_statistics import Searches, order_statistics, order_statistics_cost
 from tercet.protocols.scope import Body, Scope
-from tercet.ring import RING64, join_rows, pack_bits, ring, split_rows, unpack_bits
+from tercet.ring import RING64, Bits, join_rows, pack_bits, ring, split_rows, unpack_bits
 from tercet.sharing import BitShare, Share
 
 
@@ -121,14 +122,23 @@ def _plain_count(inputs: Sequence[Plain], attrs: Axes, out: Type) -> Plain:
 def _infer_select(inputs: Sequence[Type], attrs: Contraction) -> Type:
     arity(inputs, 2)
     boolean(*inputs)
-    shape = inputs[0].shape
-    need(inputs[1].shape == shape, f"shapes {shape} and {inputs[1].shape} differ")
+    a, b = (t.shape for t in inputs)
+    need(len(a) == len(b) and a[:1] == b[:1], f"shapes {a} and {b} differ in dimensions, or in rows")
+    shape = broadcast(*inputs)
     need(len(shape) > 1 and shape[0] > 0 and attrs == Contraction((0,)), "takes rows, which are summed over axis 0")
     return bool_type(shape[1:])
 
 
 def _run_select(scope: Scope, call: Call[Contraction], x: BitShare, y: BitShare) -> Body[BitShare]:
-    rows = call.inputs[0].shape[0]
+    first, second = call.inputs
+    rows, last = first.shape[0], call.out.shape[-1]
+    if first.shape != second.shape and last >= 64 and last in (first.shape[-1], second.shape[-1]):
+        a, a_next, b, b_next = (
+            _lines(part, t, last) for t, one in ((first, x), (second, y)) for part in (one.own, one.next)
+        )
+        return select_lines(scope, call.out.shape, a, a_next, b, b_next)
+    whole = (rows, *call.out.shape)
+    x, y = _repeated(x, first, whole), _repeated(y, second, whole)
     parts = [split_rows(part, rows, call.out.size) for part in (x.own, x.next, y.own, y.next)]
     return select_rows(scope, BitShare(call.out.size, *parts[:2]), BitShare(call.out.size, *parts[2:]))
 
@@ -172,6 +182,23 @@ def _plain_order_statistics(inputs: Sequence[Plain], attrs: Contraction, out: Ty
     places = np.broadcast_to(ranks.reshape(number, -1), (number, lines)).astype(np.int64)
     found = np.take_along_axis(values, places.T, 1).T
     return np.array([(found >> bit) & 1 for bit in range(bits)], dtype=bool).reshape(out.shape)
+
+
+def _lines(words: Bits, t: Type, last: int) -> Bits:
+    """Lines along the last axis in words of their own; of one bit each, one word of nothing else."""
+    if t.shape[-1] == last:
+        return split_rows(words, math.prod(t.shape[:-1]), last).reshape(*t.shape[:-1], -1)
+    return np.where(unpack_bits(words, t.size).reshape(t.shape), ~np.uint64(0), np.uint64(0))
+
+
+def _repeated(x: BitShare, t: Type, shape: tuple[int, ...]) -> BitShare:
+    if t.shape == shape:
+        return x
+    own, following = (
+        pack_bits(np.broadcast_to(unpack_bits(part, t.size).reshape(t.shape), shape).reshape(-1))
+        for part in (x.own, x.next)
+    )
+    return BitShare(math.prod(shape), own, following)
 
 
 MAX_ENTRIES = 1 << 16
