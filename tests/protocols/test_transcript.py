@@ -177,6 +177,7 @@ def of_bits(trio: Trio) -> None:
         trio.run(lambda scope, x, f=form: there_and_back(scope, x, f), trio.share(RING64, np.arange(80)))
     trio.run(lambda scope, x, y: network_rows(scope, x, [y], 2), rows, trio.share(RING64, np.arange(80)))
     trio.run(lambda scope, x: bits.select_rows(scope, x, x), rows)
+    trio.run(lambda scope, x: bits.select_lines(scope, (x.count,), x.own, x.next, x.own, x.next), rows)
     table = lookup.TableShape(RING64, 70, 2, 0, 3)
     entries = lookup.table_bits(table, np.arange(140, dtype=np.uint64).reshape(70, 2) % 8)
     trio.run(lambda scope, x: lookup.lookup(scope, x, table, entries), trio.share(RING64, np.arange(70)))
