@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.ensemble import RandomForestClassifier as RandomForestOfSklearn
 
 import tercet as tc
+from tercet.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from tercet.linear_model import Lasso, LinearRegression, LogisticRegression, SGDClassifier
 from workloads import Run, Workload, regression
 
@@ -53,7 +55,31 @@ def lasso(net: tc.Session, rows: int) -> Run:
     return lambda: Lasso(alpha=0.05, max_iter=20).fit(X, y).coef_.persist()
 
 
+def boosted(net: tc.Session, rows: int) -> Run:
+    """20 trees of depth 4, 32 bins, exact sigmoid."""
+    X, y = classes(net, rows, 20)
+    model = HistGradientBoostingClassifier(max_iter=20, max_depth=4, max_bins=32)
+
+    def run() -> Any:
+        model.fit(X, y)
+        return tc.persist(model.features_, model.thresholds_, model.values_)
+
+    return run
+
+
+def forest(net: tc.Session, rows: int) -> Run:
+    """100 trees of depth 6 of an owner, whose columns, thresholds and leaves stay secret."""
+    x, X = features(net, rows, 20)
+    y = x[:2000, 0] + x[:2000, 1] * x[:2000, 2] > 0
+    fitted = RandomForestOfSklearn(100, max_depth=6, random_state=0).fit(x[:2000], y)
+    model = RandomForestClassifier.from_sklearn(fitted, net)
+    model.save(net, "forest")
+    return lambda: model.predict_proba(X).persist()
+
+
 MODELS = (
+    Workload("boosted trees, 20,000 x 20, 20 of depth 4, 32 bins", 20_000, 20.0, boosted, 1),
+    Workload("random forest, predict 10,000 rows, 100 trees of depth 6", 10_000, 5.0, forest, 3),
     Workload("logistic regression, 10,000 x 30, 400 mini-batches", 10_000, 1.5, mini_batches, 3),
     Workload("LogisticRegression to convergence, 100,000 x 10", 100_000, None, logistic, 1),
     Workload("Lasso, 10,000 x 50", 10_000, 3.0, lasso, 3),
