@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -18,6 +21,18 @@ STARTS_NODES = {"node.trio_nodes", "node.zygote", "faults.campaign", "faults.ord
 """Modules with which a test starts nodes: processes that serve, three at a time."""
 RUNNING = {"nodes", "stopped", "dying", "three", "patients", "zygote", "postgres_server"}
 """Fixtures that are servers."""
+
+
+IN_MEMORY = Path("/dev/shm")
+ROOM = 4 << 30
+"""Bytes that are to be free there."""
+
+
+def pytest_configure() -> None:
+    """Temporary folders lie in memory, if there is room: no test cuts the power, and a disk makes those of stores wait
+    for several times what they compute. `PYTEST_DEBUG_TEMPROOT` names another place."""
+    if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
 
 def pytest_collection_finish() -> None:
