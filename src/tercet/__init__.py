@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         nn,
         special,
         stats,
+        svm,
         tree,
     )
     from tercet.array import (
@@ -167,6 +168,7 @@ __all__ = [
     "sqrt",
     "stack",
     "stats",
+    "svm",
     "tan",
     "tanh",
     "tree",
@@ -216,6 +218,7 @@ _MODULES = (
     "plot",
     "special",
     "stats",
+    "svm",
     "tree",
 )
 

@@ -1,0 +1,5 @@
+"""Support vector machines in scikit-learn's names: `LinearSVC`."""
+
+from tercet.learn.svm import LinearSVC
+
+__all__ = ["LinearSVC"]
