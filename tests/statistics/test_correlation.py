@@ -51,6 +51,8 @@ def test_matrices(net: Session) -> None:
     for data in (columns, dict(zip("xyz", columns, strict=True)), net.share(DATA, bounds=(-5, 12))):
         found = stats.spearmanr(data)
         assert np.allclose(found.statistic, wanted.statistic) and np.allclose(found.pvalue, wanted.pvalue)
+    frame = stats.corr(pd.DataFrame(DATA, columns=["x", "y", "z"]), "spearman")
+    assert frame.names == ("x", "y", "z") and np.allclose(frame.statistic, wanted.statistic)
     assert stats.corr(dict(zip("xyz", columns, strict=True))).names == ("x", "y", "z")
     assert np.allclose(stats.corr(columns).statistic, np.corrcoef(DATA.T))
     assert np.allclose(stats.corr(columns, "spearman").correlation, wanted.statistic)

@@ -96,10 +96,11 @@ class CovarianceResult(Result):
 
 
 def variables(data: Any, where: Any = None) -> tuple[list[Sample], tuple[Any, ...]]:
-    """The columns of a secret matrix (n, d), a list of columns, or a mapping of them, and their names. Rows that lack a
-    value somewhere are left out of all (complete cases)."""
-    if isinstance(data, Mapping):
-        names, parts = tuple(data), list(data.values())
+    """The columns of a secret matrix (n, d), a list of columns, a mapping of them or a table, and their names. Rows that
+    lack a value somewhere are left out of all (complete cases)."""
+    if isinstance(data, Mapping) or hasattr(data, "columns"):
+        names = tuple(data if isinstance(data, Mapping) else data.columns)
+        parts = [data[name] for name in names]
     elif isinstance(data, SecretArray) or (isinstance(data, np.ndarray) and data.ndim == 2):
         if len(data.shape) != 2:
             raise InputError(f"data of shape {data.shape}", hint="pass (n, d), a list of columns, or a mapping")
@@ -290,7 +291,7 @@ def corr(
 ) -> Pending[MatrixResult]:
     """The correlations of several variables with one another, and their p-values, as matrices (d, d).
 
-    `data`: a secret matrix (n, d), a list of columns, or a mapping of them; `method` "pearson" or "spearman" ("kendall"
+    `data`: a secret matrix (n, d), a list of columns, a mapping of them or a table; `method` "pearson" or "spearman" ("kendall"
     is `kendalltau` of each pair). Rows that lack a value somewhere are left out of all (pandas takes pairs). Costs and
     reveals as `pearsonr` and `spearmanr`.
     """
