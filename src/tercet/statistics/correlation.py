@@ -96,8 +96,9 @@ class CovarianceResult(Result):
 
 
 def variables(data: Any, where: Any = None) -> tuple[list[Sample], tuple[Any, ...]]:
-    """The columns of a secret matrix (n, d), a list of columns, a mapping of them or a table, and their names. Rows that
-    lack a value somewhere are left out of all (complete cases)."""
+    """The columns of a secret matrix (n, d), a list of columns, a mapping of them or a table, and their names.
+
+    Rows that lack a value somewhere are left out of all (complete cases)."""
     if isinstance(data, Mapping) or hasattr(data, "columns"):
         names = tuple(data if isinstance(data, Mapping) else data.columns)
         parts = [data[name] for name in names]
@@ -291,8 +292,8 @@ def corr(
 ) -> Pending[MatrixResult]:
     """The correlations of several variables with one another, and their p-values, as matrices (d, d).
 
-    `data`: a secret matrix (n, d), a list of columns, a mapping of them or a table; `method` "pearson" or "spearman" ("kendall"
-    is `kendalltau` of each pair). Rows that lack a value somewhere are left out of all (pandas takes pairs). Costs and
+    `data`: a secret matrix (n, d), a list of columns, a mapping of them or a table; `method` "pearson" or "spearman"
+    ("kendall" is `kendalltau` of each pair). Rows that lack a value somewhere are left out of all (pandas takes pairs). Costs and
     reveals as `pearsonr` and `spearmanr`.
     """
     if method not in ("pearson", "spearman"):
