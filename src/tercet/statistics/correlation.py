@@ -293,8 +293,8 @@ def corr(
     """The correlations of several variables with one another, and their p-values, as matrices (d, d).
 
     `data`: a secret matrix (n, d), a list of columns, a mapping of them or a table; `method` "pearson" or "spearman"
-    ("kendall" is `kendalltau` of each pair). Rows that lack a value somewhere are left out of all (pandas takes pairs). Costs and
-    reveals as `pearsonr` and `spearmanr`.
+    ("kendall" is `kendalltau` of each pair). Rows that lack a value somewhere are left out of all (pandas takes pairs).
+    Costs and reveals as `pearsonr` and `spearmanr`.
     """
     if method not in ("pearson", "spearman"):
         hint = "use kendalltau for each pair" if method == "kendall" else "it is 'pearson' or 'spearman'"
