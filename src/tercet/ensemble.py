@@ -7,12 +7,14 @@ from tercet.learn.trees.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from tercet.learn.trees.isolation import IsolationForest
 
 __all__ = [
     "ExtraTreesClassifier",
     "ExtraTreesRegressor",
     "HistGradientBoostingClassifier",
     "HistGradientBoostingRegressor",
+    "IsolationForest",
     "RandomForestClassifier",
     "RandomForestRegressor",
 ]

@@ -163,6 +163,18 @@ def of_sklearn_tree(tree: Any, value: Callable[[Any], Sequence[float]]) -> TreeN
     return node(0)
 
 
+def of_sklearn_depths(tree: Any, depths: NDArray[np.float64]) -> TreeNode:
+    """Of a tree of an isolation forest: how deep a row goes, with what `depths` adds for the rows in its leaf."""
+
+    def node(at: int, level: int) -> TreeNode:
+        if tree.children_left[at] < 0:
+            return TreeNode([level + float(depths[int(tree.n_node_samples[at])])])
+        sides = (node(int(side[at]), level + 1) for side in (tree.children_left, tree.children_right))
+        return TreeNode((), int(tree.feature[at]), float(tree.threshold[at]), *sides)
+
+    return node(0, 0)
+
+
 def of_classes(trees: Sequence[Any], columns: int, classes: int) -> PlainTrees:
     """Of classification trees: in each leaf the part of its rows that is of each class."""
 
