@@ -9,7 +9,10 @@ from sklearn.ensemble import RandomForestClassifier as RandomForestOfSklearn
 
 import tercet as tc
 from tercet.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from tercet.feature_selection import SelectKBest
 from tercet.linear_model import Lasso, LinearRegression, LogisticRegression, SGDClassifier
+from tercet.metrics import roc_auc_score
+from tercet.preprocessing import StandardScaler
 from workloads import Run, Workload, regression
 
 
@@ -77,6 +80,23 @@ def forest(net: tc.Session, rows: int) -> Run:
     return lambda: model.predict_proba(X).persist()
 
 
+def standardised(net: tc.Session, rows: int) -> Run:
+    _, X = features(net, rows, 10)
+    return lambda: StandardScaler().fit_transform(X).persist()
+
+
+def chosen(net: tc.Session, rows: int) -> Run:
+    x, X = features(net, rows, 10)
+    y = net.share(x[:, 0] + x[:, 3] > 0)
+    return lambda: SelectKBest("f_classif", k=3).fit_transform(X, y).persist()
+
+
+def area(net: tc.Session, rows: int) -> Run:
+    rng = np.random.default_rng(1)
+    y, score = net.share(rng.random(rows) < 0.3), net.share(rng.random(rows), bounds=(0, 1))
+    return lambda: roc_auc_score(y, score).reveal()
+
+
 MODELS = (
     Workload("boosted trees, 20,000 x 20, 20 of depth 4, 32 bins", 20_000, 20.0, boosted, 1),
     Workload("random forest, predict 10,000 rows, 100 trees of depth 6", 10_000, 5.0, forest, 3),
@@ -85,4 +105,7 @@ MODELS = (
     Workload("Lasso, 10,000 x 50", 10_000, 3.0, lasso, 3),
     Workload("LinearRegression, 100,000 x 10", 100_000, 0.4, regression, 5),
     Workload("LinearRegression, predict 100,000 x 10", 100_000, None, predictions, 5),
+    Workload("StandardScaler, 100,000 x 10", 100_000, None, standardised, 3),
+    Workload("SelectKBest, 100,000 x 10", 100_000, None, chosen, 3),
+    Workload("ROC AUC, 100,000 scores", 100_000, None, area, 3),
 )

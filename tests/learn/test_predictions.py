@@ -165,7 +165,7 @@ def test_scores_have_a_lower_end_and_hold_it() -> None:
     assert model.score(X, y[::-1]).reveal() == pytest.approx(-3, abs=1e-6)
     far = session.share(np.full(8, 9.0) + np.arange(8) % 2 * 0.01, bounds=(0, 10))
     assert model.score(X, far).reveal() == pytest.approx(1 - WORST, abs=1e-6)
-    assert model.score(X, session.share(np.full(8, 3.0), bounds=(0, 10))).reveal() == 1  # nothing to explain
+    assert model.score(X, session.share(np.full(8, 3.0), bounds=(0, 10))).reveal() == 0  # nothing to explain
     with pytest.raises(InputError, match="shape"):
         model.score(X, y[:3])
     with pytest.raises(InputError, match="not fitted"):

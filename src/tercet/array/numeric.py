@@ -52,17 +52,34 @@ def columns_apart(x: A, *, centred: bool) -> tuple[A, list[int]]:
     if not isinstance(x, SecretArray):
         return x, [0] * x.shape[1]
     node = build.number(_recorded(x))
-    joined = same_integer(node)
-    parts = joined.inputs if joined.attrs == Axis(1) and joined.operation.rows is Flow.CONCAT else (node,)
     columns, fracs = [], []
-    for part in parts:
-        assert isinstance(part, Recorded)
+    for part in _joined(x):
         own, finer = _as_joined(part)
         stored = scale.renamed(own, 0, 0)
         middle = (own.type.lo + own.type.hi) // 2 if centred else 0
         columns.append(build.linear("subtract", stored, np.asarray(middle, dtype=object)) if middle else stored)
         fracs += [node.type.frac_bits - finer] * part.type.shape[1]
     return _like(x, movement.concat(columns, 1)), fracs
+
+
+def column_bounds(x: SecretArray) -> list[tuple[float, float]]:
+    """The bounds of each column of a matrix, narrower where it was joined of columns with bounds of their own."""
+    found: list[tuple[float, float]] = []
+    for part in column_parts(x):
+        found += [(float(part.bounds[0]), float(part.bounds[1]))] * part.shape[1]
+    return found
+
+
+def column_parts(x: SecretArray) -> list[SecretArray]:
+    """The matrices that a matrix was joined of, column beside column, each at its own scale and bounds; or it alone."""
+    return [x.like(_as_joined(part)[0], x.divisor) for part in _joined(x)]
+
+
+def _joined(x: SecretArray) -> tuple[Recorded, ...]:
+    node = build.number(x.undivided)
+    joined = same_integer(node)
+    parts = joined.inputs if joined.attrs == Axis(1) and joined.operation.rows is Flow.CONCAT else (node,)
+    return tuple(part for part in parts if isinstance(part, Recorded))
 
 
 def _as_joined(x: Recorded) -> tuple[Recorded, int]:

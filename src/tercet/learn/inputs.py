@@ -39,7 +39,7 @@ def plain_or_secret(values: Any, what: str) -> Any:
     if isinstance(values, SecretArray):
         return values
     if hasattr(values, "toarray"):
-        raise InputError(f"{what} is a sparse matrix", hint="pass a dense array: sparse ones are not supported")
+        raise TypeError(f"{what} is a sparse matrix: pass a dense array, sparse ones are not supported")
     found = np.asarray(values)
     if found.dtype == object:
         found = found.astype(np.float64)

@@ -40,10 +40,10 @@ class RegressorModel(SecretModel):
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """The coefficient of determination R2 = 1 - SSE / SST of predictions for X, under sharing.
 
-        R2 has no lower end; here it is a secret number in [-1023, 1] with 30 fractional bits, capped below. It is
-        1 if all values of y are equal. Error: 2^-28 beside that of the predictions. Rounds: those of `predict` and
-        about 60. Bytes: those of `predict`, and some that do not grow with the rows. Raises InputError before `fit`, or
-        if the shapes do not fit.
+        R2 has no lower end; here it is a secret number in [-1023, 1] with 30 fractional bits, capped below. If all
+        values of y are equal it is 1 where each is predicted exactly, else 0, as in scikit-learn. Error: 2^-28 beside
+        that of the predictions. Rounds: those of `predict` and about 60. Bytes: those of `predict`, and some that do
+        not grow with the rows. Raises InputError before `fit`, or if the shapes do not fit.
         """
         self.check_fitted()
         if len(y.shape) != 1 or X.shape[0] != y.shape[0]:

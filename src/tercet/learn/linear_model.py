@@ -8,7 +8,8 @@ from typing import Any
 
 from tercet.array import numeric
 from tercet.errors import InputError, PlanError
-from tercet.learn.inputs import array_namespace
+from tercet.learn.inputs import array_namespace, features
+from tercet.learn.inputs import target as target_of
 from tercet.learn.interchange import InterchangedModel
 from tercet.learn.kinds import RegressorModel
 from tercet.learn.solve import (
@@ -73,9 +74,9 @@ class LinearRegression(InterchangedModel, RegressorModel):
         self.fit_intercept = fit_intercept
 
     def fit(self, X: Any, y: Any) -> LinearRegression:
+        X = features(X, self, fitting=True)
+        y = target_of(X, y)
         xp = array_namespace(X, y)
-        if len(X.shape) != 2 or len(y.shape) != 1 or X.shape[0] != y.shape[0]:
-            raise InputError(f"X has shape {X.shape} and y {y.shape}", hint="pass X (n, d) and y (n,)")
         n, d = X.shape
         if n < 2 or d < 1:
             raise InputError(f"a fit of {n} rows and {d} columns", hint="pass at least two rows and one column")
@@ -162,6 +163,7 @@ class LinearRegression(InterchangedModel, RegressorModel):
         """
         if not hasattr(self, "coef_"):
             raise InputError("this model is not fitted", hint="call fit(X, y) first")
+        X = features(X, self)
         xp = array_namespace(X, self.coef_)
         (X, x_over), (coef, coef_over) = numeric.numerator(X), numeric.numerator(self.coef_)
         total, divisor = numeric.numerator(self.intercept_)

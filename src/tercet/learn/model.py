@@ -108,7 +108,7 @@ class SecretModel:
         self.check_fitted()
         places = described(self)
         if not places.arrays:
-            raise InputError("this model was fitted on plain data: there is nothing secret to keep")
+            raise InputError("nothing of this model is secret: it was fitted on plain data, or knows public facts only")
         for key, array in session.keep(name, places.arrays, {**places.description, "format": FORMAT}).items():
             places.put(key, array)
         return self

@@ -20,13 +20,6 @@ _LINEAR: Final = (PROBABILITY, DRAWN_IN, PENALISED, DAMPED)
 WITHIN_SPREAD: Final = Reason(93, "means and variances of classes lie within the spread of their column")
 SOME_ROWS: Final = Reason(94, "so many rows as are asked for are chosen")
 _UNSUPERVISED: Final = (ROTATED, VECTOR, ONE_ROW, WITHIN_SPREAD, SOME_ROWS)
-KNOWN: Final = BUILT_IN.declaring(
-    (
-        *DECLARED,
-        SCHUR,
-        INVERSE,
-        *_LINEAR,
-        *_UNSUPERVISED,
-    )
-)
+SQUARED: Final = Reason(130, "a number times the square of its normaliser lies below a power of two")
+KNOWN: Final = BUILT_IN.declaring((*DECLARED, SCHUR, INVERSE, *_LINEAR, *_UNSUPERVISED, SQUARED))
 """The reasons that sessions start with: those of plans, of statistics, and of models."""
