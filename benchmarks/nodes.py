@@ -77,9 +77,10 @@ def three_nodes() -> Iterator[Path]:
     """Three nodes on loopback in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="tercet-bench-") as name:
         folder = Path(name)
-        create(folder, 7700, {"owner": ["owner"], "analyst": ["analyst", "owner"], "operator": ["operator"]})
         try:
             with processes.starter() as starter:
+                starter.load()  # while keys are made, as `tercet up` does
+                create(folder, 7700, {"owner": ["owner"], "analyst": ["analyst", "owner"], "operator": ["operator"]})
                 launch(folder, lambda _: None, starter)
             yield folder
         finally:
