@@ -103,10 +103,27 @@ def test_a_plan_grows_with_columns_only_and_reveals_nothing_else(net: Any) -> No
     assert sizes[0] <= sizes[1] < sizes[0] + 20 < 2500
 
 
-def test_what_is_refused(net: Any) -> None:
+def test_many_coefficients_go_by_steps(net: Any) -> None:
+    """Digits: predicted as by a converged fit; coefficients come near."""
     x, y = load_digits(return_X_y=True)
-    with pytest.raises(tc.InputError, match="10 classes with 65 coefficients each"):
-        LogisticRegression().fit(x, y)
+    x, y = x[:150], y[:150]
+    wanted, found = exact(x, y, C=0.01), LogisticRegression(C=0.01).fit(x, y)
+    assert relative(found.coef_, wanted.coef_) < 1e-2
+    assert (found.predict(x) == wanted.predict(x)).mean() >= 0.99
+    some = x[:60, 10:54:4]
+    plain = LogisticRegression(C=0.01, max_iter=1).fit(some, y[:60])
+    model = LogisticRegression(C=0.01, max_iter=1).fit(
+        net.share(some, bounds=(0, 16)), net.share(y[:60], bounds=(0, 9))
+    )
+    assert relative(model.coef_.reveal(), plain.coef_) < 1e-3
+    whole = LogisticRegression().fit(net.share(x, bounds=(0, 16)), net.share(y, bounds=(0, 9)))
+    assert whole.predict(net.share(x, bounds=(0, 16))).explain().rounds < 20_000
+
+
+def test_what_is_refused() -> None:
+    x, y = load_digits(return_X_y=True)
+    with pytest.raises(tc.InputError, match="10 classes with 129 coefficients each"):
+        LogisticRegression().fit(np.concatenate([x, x], axis=1), y)
     for given, said in ({"penalty": "l1"}, "penalty is 'l1'"), ({"C": 0.0}, "C is 0.0"), ({"max_iter": 0}, "max_iter"):
         with pytest.raises(tc.InputError, match=said):
             LogisticRegression(**given).fit(x, y % 2)

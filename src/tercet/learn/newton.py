@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from math import isqrt
 from typing import Any, Protocol
 
@@ -28,6 +29,8 @@ COARSE_BITS = 16
 FINE_BITS = 40
 WEIGHT_BITS = 44
 FINE_PASSES = 8
+STEP_BITS = 32
+MOMENTUM_BITS = 16
 REACH = 1 << 12
 """Scaled coefficients are drawn in to that."""
 FLOOR_BITS = 26
@@ -113,6 +116,9 @@ class Loss(Protocol):
     def slopes(self, z: Any) -> Any:
         """First derivatives by the scores (n, k), times the weights of rows."""
 
+    def coarse_slopes(self, z: Any) -> Any:
+        """The same with 16 fractional bits."""
+
     def curvatures(self, z: Any) -> tuple[Any, Any]:
         """The slopes, and second derivatives (n, k (k + 1) / 2), by pairs of scores in the order of `pairs`."""
 
@@ -173,6 +179,39 @@ def minimised(xp: Any, x: Any, shrunk: Any, loss: Loss, k: int, passes: int) -> 
         return step(w, power, inverse, gradient(x, loss.slopes(scored(x, w, FINE_BITS)), w))
 
     return xp.reshape(repeat(FINE_PASSES, fine_pass, w, bounds=bounds[:1])[0], (k, columns))
+
+
+def descended(xp: Any, x: Any, shrunk: Any, loss: Loss, k: int, passes: int) -> Any:
+    """As `minimised`, for many coefficients: accelerated steps by one bound of all curvatures, x x' / 2 for each score.
+
+    One inverse of (D, D); then about 70 rounds a pass. Coefficients near the minimum slowly, predictions soon.
+    """
+    n, columns = x.shape
+    curved = numeric.at_precision(x, CURVED_BITS)
+    coarse = numeric.at_precision(x, COARSE_BITS)
+    matrix = _curvature(xp, curved, spread(np.ones((n, 1)), x, COARSE_BITS), 1) + shrunk * 0.5 * np.eye(columns)
+    power, inverse = _inverted(xp, numeric.at_precision(matrix, WORKING_BITS), columns)
+
+    def step(w: Any, before: Any, momentum: Any) -> Any:
+        both = xp.matmul(coarse, xp.matrix_transpose(numeric.at_precision(w, COARSE_BITS)))
+        slopes = loss.coarse_slopes(numeric.at_precision(both, COARSE_BITS))
+        pull = xp.matrix_transpose(xp.matmul(xp.matrix_transpose(curved), slopes))
+        slope = numeric.at_precision(pull * (1 / n), STEP_BITS) + numeric.at_precision(shrunk * w, STEP_BITS)
+        leaning = drawn_in(numeric.at_precision(power * slope, STEP_BITS), LARGEST_GRADIENT)[0]
+        moved = numeric.at_precision(xp.matmul(leaning, inverse), STEP_BITS) * power
+        # half of it: the bound is twice the matrix; and a quarter, by which secret powers of two are larger
+        moved = numeric.times_power(moved, -3 if isinstance(moved, SecretArray) else -1, STEP_BITS)
+        found = drawn_in(numeric.at_precision(w - moved, STEP_BITS), REACH)[0]
+        further = found + numeric.at_precision((found - before) * momentum[0], STEP_BITS)
+        return further, found, xp.concat([momentum[1:], momentum[:1]])
+
+    start = spread(np.zeros((k, columns)), x, STEP_BITS)
+    each = [1.0]
+    while len(each) <= passes:
+        each.append((1 + (1 + 4 * each[-1] ** 2) ** 0.5) / 2)
+    momenta = spread(np.array([(a - 1) / b for a, b in pairwise(each)]), x, MOMENTUM_BITS)
+    bounds = ((-3 * REACH, 3 * REACH), (-REACH, REACH), (0, 1))
+    return repeat(passes, step, start, start, momenta, bounds=bounds)[1]
 
 
 _MOST_POWER = 1 << (WORKING_BITS + 2 - (WORKING_BITS - FLOOR_BITS)) // 2
