@@ -83,6 +83,24 @@ def test_scalers(net: Any, kind: Any, name: str) -> None:
     scaled_alike(net, kind, x, share(net, x))
 
 
+@pytest.mark.parametrize("name", ["diabetes", "iris", "wine", "breast_cancer", "digits"])
+def test_none_is_refused_at_bounds_of_the_data_and_default_digits(net: Any, name: str) -> None:
+    x, y = table(name)
+    X = net.share(x, bounds=(np.floor(x.min()), np.ceil(x.max())))
+    expected = preprocessing.StandardScaler().fit_transform(np.rint(x * 2.0**16) / 2.0**16)
+    z = StandardScaler().fit_transform(X)
+    assert np.abs(z.reveal() - expected).max() < 2e-7
+    # recorded, and so within bounds
+    assert StandardScaler().fit(X).transform(X).bounds[1] < 1000
+    assert (
+        PolynomialFeatures(2).fit_transform(z[:, :8]).shape[1] == PolynomialFeatures(2).fit(x[:, :8]).n_output_features_
+    )
+    target = net.share(y, bounds=(int(y.min()), int(y.max())))
+    assert SelectKBest(f_regression, k=2).fit_transform(X, target).shape == (len(x), 2)
+    for kind in (MinMaxScaler, RobustScaler, KBinsDiscretizer):
+        assert kind().fit_transform(X).shape[0] == len(x)
+
+
 @pytest.mark.parametrize("kind", SCALERS)
 @pytest.mark.parametrize("name", ODD)
 def test_scalers_of_odd_shapes(net: Any, kind: Any, name: str) -> None:

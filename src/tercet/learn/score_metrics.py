@@ -140,7 +140,8 @@ def log_loss(
     """The mean of -log of the probability given to the class of each row, or with `normalize=False` the sum.
 
     y_prob (n,) of the positive class, or (n, k). Probabilities below 2^-24 count as 2^-24 (scikit-learn: 2^-52 for
-    float64), and are not divided by their sum. One logarithm a row at 24 fractional bits.
+    float64), and are not divided by their sum. One logarithm a row at 24 fractional bits; the log of a probability
+    is as right as its digits are: one of 2^-10 with 16 fractional bits to 2^-7.
     """
     found = _probabilities(y_true, y_prob, labels, pos_label)
     xp = array_namespace(found)
