@@ -8,10 +8,13 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier as RandomForestOfSklearn
 
 import tercet as tc
+from tercet.cluster import KMeans
+from tercet.decomposition import PCA
 from tercet.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from tercet.feature_selection import SelectKBest
 from tercet.linear_model import Lasso, LinearRegression, LogisticRegression, SGDClassifier
 from tercet.metrics import roc_auc_score
+from tercet.naive_bayes import GaussianNB
 from tercet.preprocessing import StandardScaler
 from workloads import Run, Workload, regression
 
@@ -97,6 +100,33 @@ def area(net: tc.Session, rows: int) -> Run:
     return lambda: roc_auc_score(y, score).reveal()
 
 
+def components(net: tc.Session, rows: int) -> Run:
+    _, X = features(net, rows, 20)
+
+    def run() -> Any:
+        model = PCA(5).fit(X)
+        return tc.persist(model.components_, model.explained_variance_)
+
+    return run
+
+
+def clusters(net: tc.Session, rows: int) -> Run:
+    """From given centres, so that every run makes the same passes."""
+    x, X = features(net, rows, 4)
+    return lambda: KMeans(5, init=x[:5], max_iter=10).fit(X).cluster_centers_.persist()
+
+
+def bayes(net: tc.Session, rows: int) -> Run:
+    x, X = features(net, rows, 10)
+    y = net.share((x[:, 0] > 0).astype(np.int64), bounds=(0, 1))
+
+    def run() -> Any:
+        model = GaussianNB().fit(X, y)
+        return tc.persist(model.theta_, model.var_)
+
+    return run
+
+
 MODELS = (
     Workload("boosted trees, 20,000 x 20, 20 of depth 4, 32 bins", 20_000, 20.0, boosted, 1),
     Workload("random forest, predict 10,000 rows, 100 trees of depth 6", 10_000, 5.0, forest, 3),
@@ -108,4 +138,7 @@ MODELS = (
     Workload("StandardScaler, 100,000 x 10", 100_000, None, standardised, 3),
     Workload("SelectKBest, 100,000 x 10", 100_000, None, chosen, 3),
     Workload("ROC AUC, 100,000 scores", 100_000, None, area, 3),
+    Workload("PCA, 100,000 x 20, 5 components", 100_000, 2.0, components, 3),
+    Workload("KMeans, 100,000 x 4, 5 centres, 10 passes", 100_000, 2.0, clusters, 3),
+    Workload("GaussianNB, 100,000 x 10, 2 classes", 100_000, None, bayes, 3),
 )

@@ -23,8 +23,6 @@ from tercet.plan.table.attributes import Axis, Bounds, shift_of
 from tercet.plan.table.operation import Algebra, Flow
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ, NOT_NEGATIVE, REPLACED, TRUNCATED, Reason
 
-INVERSE_ROOT_BITS = 53
-
 A = TypeVar("A", SecretArray, NDArray[Any])
 
 
@@ -265,19 +263,6 @@ def reciprocal(x: A, least: int, frac_bits: int) -> A:
         return _like(x, functions.meant(divide.quotient(np.asarray(1), node, frac_bits, rings=(128,))))
     with np.errstate(divide="ignore"):
         return np.asarray(1.0 / x)
-
-
-def inverse_root(x: A) -> A:
-    """1 / sqrt(x) with 53 fractional bits and some more, not rescaled, for x above 0 by its bounds.
-
-    Relative error 2^-55.
-    """
-    if isinstance(x, SecretArray):
-        node = _recorded(x)
-        bits = min(node.type.frac_bits, INVERSE_ROOT_BITS)
-        found = functions.unrounded(scale.renamed(node, node.type.frac_bits, bits), "rsqrt", (128,), INVERSE_ROOT_BITS)
-        return _like(x, scale.renamed(found, found.type.frac_bits, found.type.frac_bits))
-    return np.asarray(1 / np.sqrt(x))
 
 
 def top_bits(x: SecretArray | NDArray[Any]) -> int:

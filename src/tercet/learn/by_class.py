@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +13,7 @@ from tercet.learn.inputs import weights as weights_of
 MEAN_BITS = 40
 VARIANCE_BITS = 52
 ROOM = 122
+LOG_BITS = 30
 
 
 class ByClass:
@@ -33,12 +35,13 @@ class ByClass:
         self.sums = xp.matmul(self.across, self.rows)
         """(k, d)"""
 
-    def means(self) -> Any:
+    def means(self, most_bits: int = MEAN_BITS) -> Any:
         """(k, d): the mean of each class less the middle, within the bounds; that of a class without rows is 0."""
         xp, most = self.xp, 2 * self.half
         counts = xp.expand_dims(self.counts, axis=1)
         ahead = self.sums + counts * self.half
-        bits = min(MEAN_BITS, ROOM - 64 - self.half.bit_length())
+        size = self.half.bit_length() + getattr(self.rows, "frac_bits", 0) + self.rows.shape[0].bit_length() + 2
+        bits = min(most_bits, ROOM - size - self.half.bit_length())
         found = numeric.ratio(ahead, xp.broadcast_to(counts, self.sums.shape), most, bits) - self.half
         return xp.where(counts == 0, 0.0, found)
 
@@ -80,3 +83,12 @@ class ByClass:
             return self.counts / self.rows.shape[0]
         total = xp.sum(self.counts)
         return numeric.ratio(self.counts, xp.broadcast_to(total, self.counts.shape), 1, 40)
+
+
+def log_priors(prior: Any) -> Any:
+    """(k,): logarithms of the parts of classes, which may be quotients; far below all others where there is no row."""
+    prior, divisor = numeric.numerator(prior)
+    xp = array_namespace(prior)
+    absent = prior == 0
+    prior = numeric.at_precision(prior, max(LOG_BITS, getattr(prior, "frac_bits", 0)))
+    return xp.where(absent, -float(1 << 30), xp.log(xp.where(absent, 1, prior)) - math.log(divisor))

@@ -33,7 +33,8 @@ class KMeans(TransformerModel):
     stays where it is. All passes are one loop of the plan.
 
     `init`: "random", rows chosen by the public `random_state`; "k-means++", rows drawn under sharing with probabilities
-    by their squared distance, which nobody sees (`random_state` says which row is the first); or an array (k, d),
+    by their squared distance, which nobody sees (`random_state` says which row is the first; `fit` runs one small job
+    a start, which draws numbers and keeps them); or an array (k, d),
     secret or public. `n_init`: starts, of which the one with the least inertia is kept, under sharing; "auto" is 1, and
     10 for "random". `max_iter` passes are made whatever happens: stopping where nothing changes would say when that is.
 
@@ -201,7 +202,8 @@ class Around:
             raise InputError(f"init has shape {tuple(points.shape)}", hint=f"pass ({count}, {self.columns})")
         found = self.points - self.middle
         if isinstance(self.x, SecretArray) and not isinstance(found, SecretArray):
-            found = self.x[:1] * 0 + np.asarray(found, dtype=np.float64)
+            # at that scale before, so that public numbers are not rounded to that of rows
+            found = numeric.at_precision(self.x[:1] * 0, self.frac_bits) + np.asarray(found, dtype=np.float64)
         return numeric.at_precision(found, self.frac_bits)
 
     def at(self, chosen: Any) -> Any:
@@ -257,16 +259,18 @@ class Around:
         xp = self.xp
         found = [self.at([drawn.integers(0, self.count)])]
         closest: Any = None
-        for _ in range(count - 1):
+        # kept, as every job would draw anew: what is revealed in several belongs to one start
+        secret = isinstance(self.x, SecretArray) and count > 1
+        parts: Any = uniform(self.x.device, (count - 1,), 0, 1, DRAW_BITS).persist() if secret else None
+        parts = drawn.uniform((count - 1,)) if parts is None else parts
+        for at in range(count - 1):
             away = self.squared(found[-1])[0]
             bits = SUM_BITS - self.count.bit_length() - 2 * self.half.bit_length() - self.columns.bit_length()
             away = numeric.at_precision(away, max(0, min(DRAW_BITS, bits)))
             away = away if self.weights is None else away * self.weights
             closest = away if closest is None else xp.minimum(closest, away)
             upto = xp.cumulative_sum(closest)
-            secret = isinstance(upto, SecretArray)
-            part: Any = uniform(upto.device, (), 0, 1, DRAW_BITS) if secret else drawn.uniform()
-            reached = upto >= part * upto[-1]
+            reached = upto >= parts[at] * upto[-1]
             first = xp.concat([reached[:1], xp.logical_and(reached[1:], xp.logical_not(reached[:-1]))], axis=0)
             row = numeric.at_precision(xp.matmul(xp.expand_dims(first, axis=0) * 1, self.x), self.frac_bits)
             edge = self.half << self.frac_bits

@@ -34,8 +34,10 @@ _LIMIT = _ONE + (_ONE >> 6)
 _CARRIED = 64.0
 """Declared for what the loop carries, so that it stays in the wide ring."""
 _ROUGH_BITS = 20
-_ANGLE = (3581 / 1024, -9196 / 1024, 14999 / 1024, -12249 / 1024, 3891 / 1024)
-"""1 / sqrt(y) for y in [1/4, 1] as a polynomial, to a relative 2^-8."""
+_ROUGH_LIMIT = (1 << _ROUGH_BITS) + (1 << _ROUGH_BITS - 6)
+_LENGTH = (3581 / 1024, -9196 / 1024, 14999 / 1024, -12249 / 1024, 3891 / 1024)
+_HALF = (2896 / 4096, -1436 / 4096, 980 / 4096, -536 / 4096, 145 / 4096)
+"""Polynomials that are as good as they need be: angles are right to 2^-8, and lengths are made right afterwards."""
 
 
 def sweeps_for(d: int) -> int:
@@ -53,7 +55,7 @@ def eigh(matrix: Any, sweeps: int | None = None) -> tuple[Any, Any]:
 
     Error: eigenvalues and the elements of `V A V'` are right to about d sqrt(steps) 2^-56, in the worst case to
     d steps 2^-55, with (d - 1) `sweeps` steps; that is beside what is left off the diagonal. An eigenvector's error is
-    that over its gap. About 55 rounds a step, and 9 d^2 words of 128 bits. Spectra with clusters of many equal
+    that over its gap. About 52 rounds a step, and 9 d^2 words of 128 bits. Spectra with clusters of many equal
     eigenvalues converge more slowly; pass more sweeps. Raises InputError for other shapes.
     """
     if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1] or not 1 <= matrix.shape[0] <= LARGEST:
@@ -109,37 +111,46 @@ def _rotation(xp: Any, difference: Any, joint: Any) -> tuple[Any, Any]:
     """Cosine and sine of about half the angle of (difference, joint), at most 45 degrees, at 56 fractional bits."""
     below = difference < 0
     pair = xp.stack([difference, joint])
-    stored, _ = numeric.as_integers(pair)
-    pair, _ = numeric.as_integers(xp.where(below, -pair, pair))
-    # one last bit more than nothing, which also counts as a part of the first element below
-    least = 1 if isinstance(pair, SecretArray) else 2.0 ** (-2 * BITS)
-    square = xp.sum(stored * stored, axis=0) + least
+    # one last bit more than nothing: the angle of (0, 0) is 0
+    pair, _ = numeric.as_integers(xp.where(below, -pair, pair) + np.array([[2.0**-BITS], [0.0]]))
+    square = xp.sum(pair * pair, axis=0)
     bits = numeric.top_bits(square)
     factor, _ = numeric.half_normaliser(square, bits)
     top = 1 << bits // 2
     longer = numeric.product_within(pair, xp.expand_dims(factor, axis=0), -top, top, VECTOR)
-    own = factor if isinstance(pair, SecretArray) else factor * 2.0**-BITS
-    last = numeric.bounded(xp.expand_dims(own, axis=0), 0, top, VECTOR)
-    vector = numeric.times_power(xp.concat([longer, last], axis=0), -(bits // 2), BITS)
-    unit = numeric.at_precision(
-        vector * _inverse_length(numeric.at_precision(xp.sum(vector * vector, axis=0), _ROUGH_BITS)), BITS
-    )
-    unit = numeric.bounded(unit, -_ONE - (_ONE >> 6), _ONE + (_ONE >> 6), VECTOR)
-    # (1 + cos 2a, sin 2a) has the direction of a
-    towards = xp.stack([1.0 + unit[0] + unit[2], unit[1]])
-    square = numeric.at_precision(numeric.times_power(xp.sum(towards * towards, axis=0), -4, BITS), BITS)
-    inverse = numeric.inverse_root(numeric.bounded(square, _ONE >> 4, _ONE >> 1, VECTOR))
-    found = numeric.at_precision(numeric.times_power(towards * inverse, -2, BITS), BITS)
-    found = numeric.bounded(found, -_ONE - 4, _ONE + 4, ROTATED)
+    vector = numeric.times_power(longer, -(bits // 2), BITS)
+    long = vector * _inverse_length(numeric.at_precision(xp.sum(vector * vector, axis=0), _ROUGH_BITS))
+    unit = numeric.bounded(numeric.at_precision(long, BITS), -_LIMIT, _LIMIT, VECTOR)
+    cosine = numeric.bounded(numeric.at_precision(long[0], _ROUGH_BITS), 0, _ROUGH_LIMIT, VECTOR)
+    # (1 + cos 2a, sin 2a) has the direction of a, and a length of about the root of 2 + 2 cos 2a
+    found = numeric.at_precision(xp.stack([1.0 + unit[0], unit[1]]) * _inverse_half(cosine), BITS)
+    for _ in range(2):
+        found = _lengthened(xp, numeric.bounded(found, -_LIMIT, _LIMIT, VECTOR))
     return found[0], found[1]
+
+
+def _lengthened(xp: Any, vector: Any) -> Any:
+    """A vector of a length near 1, brought to 1: what it is off by becomes its third power, a third as large."""
+    missing = 1.0 - numeric.at_precision(xp.sum(vector * vector, axis=0), BITS)
+    missing = numeric.bounded(missing, -(_ONE >> 6), _ONE >> 6, VECTOR)
+    more = numeric.at_precision(missing * (0.5 + 0.375 * missing), BITS)
+    return numeric.at_precision(vector * (1.0 + more), BITS)
 
 
 def _inverse_length(square: Any) -> Any:
     """1 / sqrt(y) for y in [1/4, 1], to a relative 2^-8; not rescaled."""
-    y = numeric.bounded(square, 1 << _ROUGH_BITS - 2, 1 << _ROUGH_BITS, VECTOR)
-    second = numeric.at_precision(y * y, _ROUGH_BITS)
-    found = (y * _ANGLE[1] + second * _ANGLE[2] + _ANGLE[0]) + second * (y * _ANGLE[3] + second * _ANGLE[4])
-    return found
+    y = numeric.bounded(square, 1 << _ROUGH_BITS - 2, _ROUGH_LIMIT, VECTOR)
+    return _polynomial(y, _LENGTH)
+
+
+def _inverse_half(cosine: Any) -> Any:
+    """1 / sqrt(2 + 2 c) for c in [0, 1], to a relative 2^-10; not rescaled."""
+    return _polynomial(cosine, _HALF)
+
+
+def _polynomial(x: Any, c: tuple[float, ...]) -> Any:
+    second = numeric.at_precision(x * x, _ROUGH_BITS)
+    return (x * c[1] + second * c[2] + c[0]) + second * (x * c[3] + second * c[4])
 
 
 def _diagonal(matrix: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from tercet.array import numeric
 from tercet.array.softmax import log_softmax, softmax
 from tercet.errors import InputError
-from tercet.learn.by_class import ByClass
+from tercet.learn.by_class import ByClass, log_priors
 from tercet.learn.inputs import array_namespace, classes_of, features, labels, target
 from tercet.learn.kinds import ClassifierModel
 from tercet.learn.nearest import least, places
@@ -97,45 +97,7 @@ class GaussianNB(ClassifierModel):
     def _scores(self, X: Any) -> Any:
         """(n, k): log-likelihoods and logarithms of priors, up to what all classes of a row have in common."""
         self.check_fitted()
-        X, divisor = numeric.numerator(features(X, self))
-        xp = array_namespace(X, self.theta_)
-        means = numeric.settled(numeric.over(self.theta_, 1 / divisor))
-        variances = numeric.settled(numeric.over(self.var_, 1 / divisor**2))
-        most, fewest = xp.max(means, axis=0), xp.min(means, axis=0)
-        centre = numeric.at_precision((most + fewest) / 2, max(LEAST_ROW_BITS, getattr(X, "frac_bits", 0)))
-        apart = (most - fewest) / 2
-        spread = numeric.at_precision(xp.max(variances, axis=0) + apart * apart, SCALED_BITS) + 2.0**-SCALED_BITS
-        stored, frac_bits = numeric.as_integers(spread)
-        bits = numeric.top_bits(stored)
-        factor, _ = numeric.half_normaliser(stored, bits)
-        shift = (bits - frac_bits) // 2
-        rows = numeric.held(numeric.times_power((X - centre) * factor, -shift, ROW_BITS), -REACH, REACH, ROW_BITS)
-        means = self._scaled_means(numeric.at_precision(means - centre, MEAN_BITS), factor, shift)
-        own, finer = numeric.as_integers(numeric.at_precision(variances, SCALED_BITS))
-        for _ in range(2):
-            own = numeric.product_within(own, factor, 0, 1 << bits, WITHIN_SPREAD)
-        own = numeric.at_precision(numeric.times_power(own, -finer - 2 * shift, SCALED_BITS), SCALED_BITS)
-        own = xp.maximum(own, 2.0**-LEAST_BITS)
-        inverse = numeric.at_precision(numeric.reciprocal(own, 1 << SCALED_BITS - LEAST_BITS, ROW_BITS + 8), ROW_BITS)
-        weighed = numeric.at_precision(means * inverse, FACTOR_BITS)
-        ends = xp.sum(means * weighed, axis=1)
-        logs = numeric.at_precision(xp.sum(xp.log(numeric.times_power(own, 0, LOG_BITS)), axis=1), SCORE_BITS)
-        away = xp.matmul(rows * rows, xp.matrix_transpose(inverse))
-        away = away - 2 * xp.matmul(rows, xp.matrix_transpose(weighed)) + numeric.no_finer(ends, away)
-        return numeric.at_precision(-0.5 * away, SCORE_BITS) + (self._log_priors() - 0.5 * logs)
-
-    def _scaled_means(self, means: Any, factor: Any, shift: int) -> Any:
-        stored, frac_bits = numeric.as_integers(means)
-        top = (1 << max(0, frac_bits + shift)) + (1 << max(0, frac_bits + shift - 4))
-        found = numeric.product_within(stored, factor, -top, top, WITHIN_SPREAD)
-        return numeric.at_precision(numeric.times_power(found, -frac_bits - shift, PLACE_BITS), PLACE_BITS)
-
-    def _log_priors(self) -> Any:
-        """(k,): logarithms of the priors; far below all others where there is no row."""
-        prior, divisor = numeric.numerator(self.class_prior_)
-        xp = array_namespace(prior)
-        absent = prior == 0
-        return xp.where(absent, -float(1 << 30), xp.log(xp.where(absent, 1, prior)) - float(np.log(float(divisor))))
+        return gaussian_scores(features(X, self), self.theta_, self.var_, log_priors(self.class_prior_))
 
     @classmethod
     def from_sklearn(cls, fitted: Any, session: Any) -> GaussianNB:
@@ -159,3 +121,41 @@ class GaussianNB(ClassifierModel):
         revealed(self, plain, ("theta_", "var_", "class_count_", "class_prior_", "epsilon_"))
         plain.classes_, plain.n_features_in_ = self.classes_, self.n_features_in_
         return plain
+
+
+def gaussian_scores(X: Any, means: Any, variances: Any, priors: Any) -> Any:
+    """(n, k): log-likelihoods of rows under normal distributions with a variance for each column, (k, d), plus
+    logarithms of priors (k,), up to what all of a row have in common; at 20 fractional bits."""
+    X, divisor = numeric.numerator(X)
+    xp = array_namespace(X, means)
+    means = numeric.settled(numeric.over(means, 1 / divisor))
+    variances = numeric.settled(numeric.over(variances, 1 / divisor**2))
+    most, fewest = xp.max(means, axis=0), xp.min(means, axis=0)
+    centre = numeric.at_precision((most + fewest) / 2, max(LEAST_ROW_BITS, getattr(X, "frac_bits", 0)))
+    apart = (most - fewest) / 2
+    spread = numeric.at_precision(xp.max(variances, axis=0) + apart * apart, SCALED_BITS) + 2.0**-SCALED_BITS
+    stored, frac_bits = numeric.as_integers(spread)
+    bits = numeric.top_bits(stored)
+    factor, _ = numeric.half_normaliser(stored, bits)
+    shift = (bits - frac_bits) // 2
+    rows = numeric.held(numeric.times_power((X - centre) * factor, -shift, ROW_BITS), -REACH, REACH, ROW_BITS)
+    means = _scaled_means(numeric.at_precision(means - centre, MEAN_BITS), factor, shift)
+    own, finer = numeric.as_integers(numeric.at_precision(variances, SCALED_BITS))
+    for _ in range(2):
+        own = numeric.product_within(own, factor, 0, 1 << bits, WITHIN_SPREAD)
+    own = numeric.at_precision(numeric.times_power(own, -finer - 2 * shift, SCALED_BITS), SCALED_BITS)
+    own = xp.maximum(own, 2.0**-LEAST_BITS)
+    inverse = numeric.at_precision(numeric.reciprocal(own, 1 << SCALED_BITS - LEAST_BITS, ROW_BITS + 8), ROW_BITS)
+    weighed = numeric.at_precision(means * inverse, FACTOR_BITS)
+    ends = xp.sum(means * weighed, axis=1)
+    logs = numeric.at_precision(xp.sum(xp.log(numeric.times_power(own, 0, LOG_BITS)), axis=1), SCORE_BITS)
+    away = xp.matmul(rows * rows, xp.matrix_transpose(inverse))
+    away = away - 2 * xp.matmul(rows, xp.matrix_transpose(weighed)) + numeric.no_finer(ends, away)
+    return numeric.at_precision(-0.5 * away, SCORE_BITS) + (priors - 0.5 * logs)
+
+
+def _scaled_means(means: Any, factor: Any, shift: int) -> Any:
+    stored, frac_bits = numeric.as_integers(means)
+    top = (1 << max(0, frac_bits + shift)) + (1 << max(0, frac_bits + shift - 4))
+    found = numeric.product_within(stored, factor, -top, top, WITHIN_SPREAD)
+    return numeric.at_precision(numeric.times_power(found, -frac_bits - shift, PLACE_BITS), PLACE_BITS)

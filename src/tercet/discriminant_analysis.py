@@ -1,0 +1,5 @@
+"""Discriminant analysis, under scikit-learn's names."""
+
+from tercet.learn.discriminant_analysis import LinearDiscriminantAnalysis
+
+__all__ = ["LinearDiscriminantAnalysis"]

@@ -1,0 +1,194 @@
+"""Linear discriminant analysis: means of secret classes, and the inverse of the covariance that they have in common."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, ClassVar
+
+from tercet.array import numeric
+from tercet.array.softmax import log_softmax, softmax
+from tercet.errors import InputError
+from tercet.learn.by_class import ByClass, log_priors
+from tercet.learn.inputs import array_namespace, classes_of, features, labels, target
+from tercet.learn.kinds import ClassifierModel
+from tercet.learn.nearest import least, places
+from tercet.learn.plain import revealed, shared
+from tercet.learn.solve import Normalised, diagonal, scaled, solve
+
+ROOM = 122
+MEAN_BITS = 52
+COEF_FRAC_BITS = 40
+INVERSE_FRAC_BITS = 44
+APART_FRAC_BITS = 36
+APART = 1 << 12
+"""Means lie within so many standard deviations of the mean of all rows."""
+SCORE_BITS = 20
+SPARE_BITS = 8
+SCATTER_BITS = 28
+"""Fractional bits of the scatter behind those of products of two rows."""
+TURNED_FRAC_BITS = 32
+
+
+class LinearDiscriminantAnalysis(ClassifierModel):
+    """Classes with means of their own and one covariance, in scikit-learn's manner, of secret or NumPy arrays.
+
+    `fit(X, y, classes=None)`: X (n, d), y (n,) with public classes (bools, categories, integers with tight bounds, or
+    `classes`). Sums of products are exact; the covariance within classes is scaled by secret powers of two to variances
+    in [1/4, 1) and inverted by LDL' at 48 bits (`tercet.learn.solve`). A column that those before it determine, or that
+    is constant within all classes, counts as not there. Coefficients are those of scikit-learn's solver "svd"; of
+    two classes the others have the same.
+
+    After fit, secret: `coef_`, `intercept_` (of two classes (1, d) and (1,), else (k, d) and (k,)), `means_` (k, d),
+    `priors_` (k,), `xbar_` (d,); public: `classes_`, `n_features_in_`. Nothing is revealed. Error: about 2^-30 of a
+    coefficient, times the condition number of the scaled covariance; means are held within 2^12 standard deviations
+    of each other. Rounds: about 55 d. Raises InputError for shapes, solvers and classes that do not fit.
+    """
+
+    fitted = ("coef_", "intercept_", "means_", "priors_", "xbar_", "classes_", "n_features_in_")
+    n_features_in_: int
+    not_offered: ClassVar = {
+        "solver": 'coefficients are those of "svd"; leave it out',
+        "shrinkage": "the covariance is taken as it is; leave it out",
+        "covariance_estimator": "the covariance is taken as it is; leave it out",
+        "priors": "the parts of the classes are taken; leave it out",
+        "n_components": "rows are not transformed; tercet.decomposition.PCA does",
+        "store_covariance": "leave it out",
+        "tol": "a column of which less than 2^-24 is left counts as not there; leave it out",
+    }
+
+    def fit(self, X: Any, y: Any, *, classes: Any = None) -> LinearDiscriminantAnalysis:
+        X = features(X, self, fitting=True)
+        found = classes_of(target(X, y), classes)
+        self.classes_ = found.classes
+        rows, count = X.shape[0], len(found.classes)
+        if not 2 <= count < rows:
+            raise InputError(
+                f"{count} classes of {rows} rows", hint="pass two classes or more, and more rows than that"
+            )
+        sums = ByClass(X, found)
+        xp = sums.xp
+        bits = getattr(sums.rows, "frac_bits", 0)
+        size = rows.bit_length() + 2 * sums.half.bit_length() + 2
+        means = sums.means(min(MEAN_BITS, (ROOM - size) // 2))
+        whole = xp.sum(sums.rows, axis=0)
+        whole = numeric.settled(
+            numeric.over(numeric.at_precision(whole, getattr(means, "frac_bits", 0)), Fraction(rows))
+        )
+        inverse, unit, halves = _within(xp, sums, means)
+        apart = _apart(means - whole, unit, halves)
+        turned = numeric.at_precision(xp.matmul(apart, inverse), TURNED_FRAC_BITS)
+        factor = float(rows / 4.0 ** (rows.bit_length() // 2))
+        coef = _coefficients(turned * factor, unit, halves, sums)
+        half = numeric.at_precision(
+            xp.sum(numeric.at_most(apart, TURNED_FRAC_BITS) * turned, axis=1), SCORE_BITS + SPARE_BITS
+        ) * (-0.5 * factor)
+        priors = sums.priors()
+        intercept = numeric.at_precision(half, SCORE_BITS) + log_priors(priors)
+        intercept = intercept - _at(xp, coef, whole + sums.middle, bits)
+        if count == 2:
+            coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
+        self.coef_, self.intercept_ = numeric.over(coef, 1 / sums.divisor), intercept
+        self.means_, self.xbar_, self.priors_ = sums.placed(means), xp.mean(X, axis=0), priors
+        return self
+
+    def decision_function(self, X: Any) -> Any:
+        """(n, k), or (n,) of two classes: the larger, the likelier; at 20 fractional bits. Two rounds."""
+        self.check_fitted()
+        X, divisor = numeric.numerator(features(X, self))
+        xp = array_namespace(X, self.coef_)
+        coef = numeric.settled(numeric.over(self.coef_, divisor))
+        found = numeric.at_precision(xp.matmul(X, xp.matrix_transpose(coef)), SCORE_BITS) + self.intercept_
+        return found[:, 0] if len(self.classes_) == 2 else found
+
+    def _scores(self, X: Any) -> Any:
+        found = self.decision_function(X)
+        if len(self.classes_) > 2:
+            return found
+        xp = array_namespace(found)
+        return xp.stack([found * 0, found], axis=1)
+
+    def predict(self, X: Any) -> Any:
+        """(n,): the likeliest class, of equally likely ones the first."""
+        scores = self._scores(X)
+        xp = array_namespace(scores)
+        return labels(places(xp, least(-xp.matrix_transpose(scores))[1]), self.classes_)
+
+    def predict_proba(self, X: Any) -> Any:
+        """(n, k): posterior probabilities of the classes."""
+        return softmax(self._scores(X), axis=1)
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """(n, k): logarithms of the posterior probabilities."""
+        return log_softmax(self._scores(X), axis=1)
+
+    @classmethod
+    def from_sklearn(cls, fitted: Any, session: Any) -> LinearDiscriminantAnalysis:
+        """A fitted scikit-learn's model of its owner, shared in a session, to predict others' classes.
+
+        Public are `classes_`, shapes, and powers of two above coefficients, intercepts and means.
+        """
+        model = cls()
+        for name in ("coef_", "intercept_", "means_", "priors_", "xbar_"):
+            value = getattr(fitted, name, None)
+            value = fitted.priors_ @ fitted.means_ if value is None else value
+            setattr(model, name, shared(session, value, most_bits=COEF_FRAC_BITS))
+        model.classes_, model.n_features_in_ = fitted.classes_, int(fitted.n_features_in_)
+        return model
+
+    def to_sklearn(self) -> Any:
+        """A fitted scikit-learn's model, to predict: reveals coefficients, intercepts and means, in one plan."""
+        from sklearn.discriminant_analysis import LinearDiscriminantAnalysis as Plain
+
+        plain = Plain()
+        revealed(self, plain, ("coef_", "intercept_", "means_", "priors_", "xbar_"))
+        plain.classes_, plain.n_features_in_ = self.classes_, self.n_features_in_
+        return plain
+
+
+def _within(xp: Any, sums: ByClass, means: Any) -> tuple[Any, Any, int]:
+    """The inverse of the scatter within classes, scaled by powers of two; these, and by which power of two a row times
+    them is to be divided to be in units near the columns' standard deviations."""
+    rows, columns = sums.rows.shape
+    stored, bits = numeric.as_integers(sums.rows)
+    products = numeric.times_power(xp.matmul(xp.matrix_transpose(stored), stored), -2 * bits, 2 * bits)
+    # sums of (x - m)(x - m)' for means m as they were rounded: off by the square of that, and never below 0
+    turned = xp.matrix_transpose(means)
+    between = xp.matmul(turned, sums.sums)
+    beside = xp.matmul(turned, means * xp.expand_dims(sums.counts, axis=1))
+    whole = products - (between + xp.matrix_transpose(between)) + beside
+    scatter, finer = numeric.as_integers(numeric.at_most(whole, 2 * bits + SCATTER_BITS))
+    variances = diagonal(xp, scatter)
+    lost = 2.0 ** max(rows.bit_length() - 2 * (getattr(means, "frac_bits", 0) or MEAN_BITS), -2 * bits - SCATTER_BITS)
+    scales = Normalised(variances)
+    constant = numeric.times_power(variances, -finer, finer) < lost * 2**SPARE_BITS
+    unit = xp.where(constant, 0, scales.factor)
+    across, down = xp.expand_dims(unit, axis=0), xp.expand_dims(unit, axis=1)
+    matrix = scaled(scatter, down, across, scales.bits)
+    solved = solve(xp, xp.concat([matrix, matrix[:, :1] * 0], axis=1), columns, inverse=True)
+    inverse = numeric.at_most(solved.inverse, INVERSE_FRAC_BITS)
+    # sd t = 2^(nu - P/2) v sqrt(scatter) / sqrt(n), with 4^nu near n
+    return inverse, unit, (scales.bits - finer) // 2 - rows.bit_length() // 2
+
+
+def _apart(means: Any, unit: Any, halves: int) -> Any:
+    """Means in units of standard deviations."""
+    found = numeric.times_power(
+        numeric.at_most(numeric.settled(means), APART_FRAC_BITS) * unit, -halves, APART_FRAC_BITS
+    )
+    return numeric.held(found, -APART, APART, APART_FRAC_BITS)
+
+
+def _coefficients(turned: Any, unit: Any, halves: int, sums: ByClass) -> Any:
+    """Back in units of the columns, held so that products with rows fit."""
+    most = ROOM - COEF_FRAC_BITS - numeric.magnitude_bits(sums.rows) - sums.rows.shape[1].bit_length() - 2
+    found = numeric.times_power(numeric.at_most(turned, TURNED_FRAC_BITS) * unit, -halves, COEF_FRAC_BITS)
+    return numeric.held(found, -(1 << most), 1 << most, COEF_FRAC_BITS)
+
+
+def _at(xp: Any, coef: Any, place: Any, bits: int) -> Any:
+    """coef @ place: by as many bits as rows have, which fit, and then by what else fits."""
+    coarse, fine = numeric.split(place, bits)
+    room = ROOM - numeric.magnitude_bits(coef) - coef.shape[1].bit_length()
+    first = numeric.at_precision(xp.matmul(coef, coarse), SCORE_BITS + SPARE_BITS)
+    second = numeric.at_precision(xp.matmul(coef, numeric.at_most(fine, bits + room)), SCORE_BITS + SPARE_BITS)
+    return numeric.at_precision(first + second, SCORE_BITS)

@@ -1,0 +1,93 @@
+"""Linear discriminant analysis against scikit-learn's solver "svd", with bounds from the data's own values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.discriminant_analysis as reference
+from sklearn import datasets
+
+import tercet as tc
+from tercet.discriminant_analysis import LinearDiscriminantAnalysis
+from tercet.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def net() -> Iterator[tc.Session]:
+    with tc.local() as session:
+        yield session
+
+
+def data(name: str) -> tuple[Any, Any]:
+    """As it is stored at 16 fractional bits."""
+    found = getattr(datasets, f"load_{name}")()
+    return np.round(found.data * 2**16) / 2**16, found.target
+
+
+def relative(found: Any, wanted: Any) -> float:
+    return float(np.max(np.abs(found - wanted)) / np.max(np.abs(wanted)))
+
+
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer"])
+def test_coefficients_and_predictions(net: tc.Session, name: str) -> None:
+    x, y = data(name)
+    plain = reference.LinearDiscriminantAnalysis().fit(x, y)
+    own = LinearDiscriminantAnalysis().fit(x, y)
+    assert np.array_equal(own.predict(x), plain.predict(x))
+    secret = net.share(x, bounds=(x.min(), x.max()))
+    model = LinearDiscriminantAnalysis().fit(secret, net.share(y, bounds=(0, y.max())))
+    results = (model.coef_, model.intercept_, model.means_, model.predict(secret), model.predict_proba(secret[:40]))
+    assert len(tc.explain(*results).reveals) == len(results)
+    coef, intercept, means, predicted, chances = tc.reveal(*results)
+    assert coef.shape == plain.coef_.shape and intercept.shape == plain.intercept_.shape
+    assert relative(coef, plain.coef_) < 1e-6
+    assert relative(intercept, plain.intercept_) < 1e-6
+    assert relative(means, plain.means_) < 1e-9
+    assert np.array_equal(predicted, plain.predict(x))
+    assert np.abs(chances - plain.predict_proba(x[:40])).max() < 1e-5
+
+
+def test_digits_on_numpy_and_the_plan(net: tc.Session) -> None:
+    """Columns that are constant count as not there."""
+    x, y = data("digits")
+    plain = reference.LinearDiscriminantAnalysis().fit(x, y)
+    assert np.array_equal(LinearDiscriminantAnalysis().fit(x, y).predict(x), plain.predict(x))
+    model = LinearDiscriminantAnalysis().fit(net.share(x, bounds=(0, 16)), net.share(y, bounds=(0, 9)))
+    assert len(tc.explain(model.coef_, model.intercept_).reveals) == 2
+
+
+def test_constant_and_collinear_columns_and_loose_bounds(net: tc.Session) -> None:
+    x, y = data("iris")
+    plain = reference.LinearDiscriminantAnalysis().fit(x, y)
+    wide = np.concatenate([x, np.full((150, 1), 3.0), x[:, :1] + x[:, 1:2]], axis=1)
+    secret = net.share(wide, bounds=(-3000, 3000))
+    model = LinearDiscriminantAnalysis().fit(secret, net.share(y, bounds=(0, 2)))
+    coef, predicted, chances = tc.reveal(model.coef_, model.predict(secret), model.predict_proba(secret[:40]))
+    assert (coef[:, 4:] == 0).all()
+    assert np.array_equal(predicted, plain.predict(x))
+    assert np.abs(chances - plain.predict_proba(x[:40])).max() < 1e-4
+
+
+def test_from_to_scikit_learn_and_saved(net: tc.Session) -> None:
+    x, y = data("wine")
+    plain = reference.LinearDiscriminantAnalysis().fit(x, y)
+    secret = net.share(x, bounds=(0, 2000))
+    model = LinearDiscriminantAnalysis.from_sklearn(plain, net)
+    assert np.array_equal(model.predict(secret).reveal(), plain.predict(x))
+    assert np.array_equal(model.to_sklearn().predict(x), plain.predict(x))
+    model.save(net, "discriminants")
+    loaded: Any = tc.load("discriminants", net)
+    assert np.array_equal(loaded.predict(secret).reveal(), plain.predict(x))
+
+
+def test_what_is_refused() -> None:
+    x, y = np.arange(8.0).reshape(4, 2), np.array([0, 0, 0, 0])
+    with pytest.raises(TypeError, match="takes no solver"):
+        LinearDiscriminantAnalysis(solver="lsqr")  # type: ignore[call-arg]
+    with pytest.raises(InputError, match="1 classes of 4 rows"):
+        LinearDiscriminantAnalysis().fit(x, y)
+    with pytest.raises(InputError, match="not fitted"):
+        LinearDiscriminantAnalysis().predict(x)

@@ -1,0 +1,99 @@
+"""GaussianMixture against scikit-learn's passes from the same start."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.mixture as reference
+from sklearn import datasets
+
+import tercet as tc
+from tercet.errors import InputError
+from tercet.mixture import GaussianMixture
+
+
+@pytest.fixture(scope="module")
+def net() -> Iterator[tc.Session]:
+    with tc.local() as session:
+        yield session
+
+
+def data(name: str) -> tuple[Any, dict[str, Any]]:
+    """As it is stored at 16 fractional bits; and a start from its classes."""
+    found = getattr(datasets, f"load_{name}")()
+    x = np.round(found.data * 2**16) / 2**16
+    kinds = np.unique(found.target)
+    means = np.array([x[found.target == one].mean(axis=0) for one in kinds])
+    start = {
+        "weights_init": np.full(len(kinds), 1 / len(kinds)),
+        "means_init": means,
+        "precisions_init": np.broadcast_to(1 / x.var(axis=0), means.shape).copy(),
+    }
+    return x, start
+
+
+def plain_passes(x: Any, start: dict[str, Any], count: int) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        size = len(start["weights_init"])
+        return reference.GaussianMixture(size, covariance_type="diag", tol=0, max_iter=count, **start).fit(x)
+
+
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer"])
+def test_the_same_start_gives_the_same_mixture(net: tc.Session, name: str) -> None:
+    x, start = data(name)
+    plain = plain_passes(x, start, 5)
+    for rows in (x, net.share(x, bounds=(x.min(), x.max()))):
+        model = GaussianMixture(len(plain.weights_), max_iter=5, **start).fit(rows)
+        results = (
+            model.weights_,
+            model.means_,
+            model.covariances_,
+            model.predict(rows),
+            model.predict_proba(rows[:30]),
+        )
+        if rows is not x:
+            assert len(tc.explain(*results).reveals) == len(results)
+            results = tc.reveal(*results)
+        weights, means, covariances, labels, chances = results
+        assert np.abs(weights - plain.weights_).max() < 1e-6
+        assert (np.abs(means - plain.means_) < 1e-5 * x.std(axis=0)).all()
+        assert (np.abs(covariances - plain.covariances_) < 1e-6 * x.var(axis=0)).all()
+        assert np.array_equal(labels, plain.predict(x))
+        assert np.abs(chances - plain.predict_proba(x[:30])).max() < 1e-5
+
+
+def test_a_start_of_its_own(net: tc.Session) -> None:
+    """Groups far apart, from k-means; bounds that are loose; one plan whatever the rows."""
+    rng = np.random.default_rng(2)
+    centres = np.array([[0.0, 0.0], [30.0, 0.0], [0.0, 30.0]])
+    x = np.concatenate([rng.normal(centre, 1, (40, 2)) for centre in centres])
+    groups = np.repeat(np.arange(3), 40)
+    secret = net.share(x, bounds=(-4000, 4000))
+    model = GaussianMixture(3, max_iter=3, random_state=5).fit(secret)
+    labels, weights = tc.reveal(model.predict(secret), model.weights_)
+    assert len({*zip(labels.tolist(), groups.tolist(), strict=True)}) == 3
+    assert np.abs(weights - 1 / 3).max() < 1e-5
+    model.save(net, "mixture")
+    loaded: Any = tc.load("mixture", net)
+    assert np.array_equal(loaded.predict(secret).reveal(), labels)
+    sizes = []
+    for rows in (100, 20_000):
+        big = net.share(np.zeros((rows, 2)), bounds=(-8, 8))
+        sizes.append(len(tc.explain(GaussianMixture(2, max_iter=4).fit(big).means_).operations))
+    assert sizes[1] < sizes[0] + 20  # rings are wider
+
+
+def test_what_is_refused() -> None:
+    x = np.arange(10.0).reshape(5, 2)
+    with pytest.raises(TypeError, match="takes no tol: a stopping rule"):
+        GaussianMixture(tol=1e-3)  # type: ignore[call-arg]
+    for wrong in ({"covariance_type": "full"}, {"n_components": 6}, {"max_iter": 0}, {"means_init": np.ones((3, 2))}):
+        with pytest.raises(InputError):
+            GaussianMixture(**{"n_components": 2, **wrong}).fit(x)
+    with pytest.raises(InputError, match="not fitted"):
+        GaussianMixture().predict(x)
