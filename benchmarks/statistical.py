@@ -49,7 +49,26 @@ def hazards(net: tc.Session, rows: int) -> Run:
     return lambda: stats.CoxPHFitter(n_iter=6).fit(table, "time", "event").reveal_summary()
 
 
+def least_squares(net: tc.Session, rows: int) -> Run:
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(rows, 20)).clip(-7.9, 7.9)
+    y = net.share((x @ rng.normal(size=20) + rng.normal(size=rows)).clip(-60, 60), bounds=(-64, 64))
+    columns = stats.add_constant(net.share(x, bounds=(-8, 8)))
+    return lambda: stats.OLS(y, columns).fit().summary()
+
+
+def logistic(net: tc.Session, rows: int) -> Run:
+    """7 passes: the last step is below 1e-4, the error about its square."""
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(rows, 10)).clip(-7.9, 7.9)
+    y = net.share(rng.random(rows) < 1 / (1 + np.exp(0.5 - x @ (rng.normal(size=10) / 2))))
+    columns = stats.add_constant(net.share(x, bounds=(-8, 8)))
+    return lambda: stats.Logit(y, columns).fit(maxiter=7).summary()
+
+
 STATISTICS = (
+    Workload("OLS with summary, 1,000,000 x 20", 1_000_000, 1.5, least_squares, 3),
+    Workload("Logit with summary, 100,000 x 10, 7 passes", 100_000, 1.5, logistic, 3),
     Workload("Pearson matrix, 100,000 x 5", 100_000, None, correlations, 5),
     Workload("Spearman matrix, 100,000 x 5", 100_000, 4.0, ranked, 3),
     Workload("Mann-Whitney and ROC AUC, 100,000", 100_000, None, two_groups, 3),

@@ -14,6 +14,7 @@ from tercet.array.elsewhere import missing as _missing
 from tercet.array.runs import mode, rankdata
 from tercet.learn.cox import CoxPHFitter
 from tercet.learn.design import add_constant
+from tercet.learn.generalized import GLM, Logit, Poisson, Probit, families, glm, logit, poisson, probit
 from tercet.learn.ordinary import OLS, WLS, ols, wls
 from tercet.learn.resampling import bootstrap, permutation_test
 from tercet.statistics.anova import cohens_d, cronbach_alpha, f_oneway, icc, tukey_hsd
@@ -68,13 +69,17 @@ from tercet.statistics.ttests import ttest_1samp, ttest_ind, ttest_rel
 from tercet.statistics.variances import bartlett, levene, median_test
 
 __all__ = [
+    "GLM",
     "OLS",
     "WLS",
     "CoxPHFitter",
     "Disclosed",
     "KaplanMeierFitter",
+    "Logit",
     "NelsonAalenFitter",
     "Pending",
+    "Poisson",
+    "Probit",
     "SmallGroup",
     "add_constant",
     "bartlett",
@@ -92,8 +97,10 @@ __all__ = [
     "describe",
     "ecdf",
     "f_oneway",
+    "families",
     "fisher_exact",
     "friedmanchisquare",
+    "glm",
     "gmean",
     "histogram",
     "hmean",
@@ -107,6 +114,7 @@ __all__ = [
     "ks_2samp",
     "kurtosis",
     "levene",
+    "logit",
     "logrank_test",
     "mannwhitneyu",
     "mantel_haenszel",
@@ -124,6 +132,8 @@ __all__ = [
     "pearsonr",
     "permutation_test",
     "pointbiserialr",
+    "poisson",
+    "probit",
     "proportion",
     "proportions_ztest",
     "quantile",

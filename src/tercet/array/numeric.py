@@ -199,6 +199,11 @@ def held(x: A, lo: int, hi: int, frac_bits: int) -> A:
     return x
 
 
+def widened(x: A) -> A:
+    """The same integers modulo 2^128: lifted once, where several products would lift them each."""
+    return _like(x, scale.in_ring(_recorded(x), 128)) if isinstance(x, SecretArray) else x
+
+
 def value_range(x: SecretArray | NDArray[Any]) -> tuple[int, int]:
     """Whole numbers between which the bounds of x lie; of NumPy arrays, its elements."""
     if isinstance(x, SecretArray):

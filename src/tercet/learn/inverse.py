@@ -6,12 +6,15 @@ from typing import Any
 
 from tercet.array import numeric
 from tercet.learn.reasons import INVERSE
-from tercet.learn.solve import ROOT_BITS, ROOT_FRAC_BITS, WORKING_BITS, Normalised, diagonal, scaled, solve
+from tercet.learn.solve import RING_BITS, ROOT_BITS, ROOT_FRAC_BITS, WORKING_BITS, Normalised, diagonal, scaled, solve
 
 DIAGONAL_BITS = 36
 """Diagonals are scaled as far as 2^-36 of the largest that there may be."""
 HALF = DIAGONAL_BITS // 2
-STEP_FRAC_BITS = 40
+STEP_FRAC_BITS = 60
+COARSE_FRAC_BITS = 30
+FINE_FRAC_BITS = 58
+"""Of what scaled inverses are multiplied by: scales may be as small as 2^-18."""
 FORM_BITS = 22
 """Terms of a quadratic form are held below 2^22."""
 FORM_FRAC_BITS = 36
@@ -61,14 +64,16 @@ class Inverse:
         return xp.maximum(found, 0.0)
 
     def times(self, xp: Any, vector: Any) -> Any:
-        """M^-1 g of a vector of a magnitude of about 1, to 2^-40."""
+        """M^-1 g of a vector g within [-2, 2], with a relative error of 2^-30: a step."""
+        inverse = numeric.at_precision(self.inverse, COARSE_FRAC_BITS)
         if self.scale is None:
-            return numeric.at_precision(xp.matmul(self.inverse, numeric.at_precision(vector, 40)), STEP_FRAC_BITS)
+            found = xp.matmul(inverse, numeric.at_precision(vector, FINE_FRAC_BITS))
+            return numeric.at_precision(found, STEP_FRAC_BITS)
         factor = self.scale.factor[: self.d]
-        weighed = numeric.at_precision(numeric.times_power(vector * factor, -self._half, 40), 40)
-        found = numeric.at_precision(xp.matmul(numeric.at_precision(self.inverse, 36), weighed), STEP_FRAC_BITS)
-        found = numeric.times_power(found * factor, DIAGONAL_BITS - self._half, STEP_FRAC_BITS)
-        return numeric.at_precision(found, STEP_FRAC_BITS)
+        weighed = numeric.times_power(vector * factor, -self._half, FINE_FRAC_BITS)
+        found = xp.matmul(inverse, numeric.at_precision(weighed, FINE_FRAC_BITS))
+        found = numeric.at_precision(found, FINE_FRAC_BITS + 6) * factor
+        return numeric.times_power(found, DIAGONAL_BITS - self._half, STEP_FRAC_BITS)
 
     def root_diagonal(self, xp: Any) -> Any:
         """The roots of the diagonal of M^-1, at 44 fractional bits."""
@@ -81,17 +86,18 @@ class Inverse:
         return numeric.at_precision(roots, ROOT_FRAC_BITS)
 
     def along(self, xp: Any, direction: Any, more: float = 0.0) -> Any:
-        """The root of t' M^-1 t + `more` for t (d,), at 44 fractional bits."""
+        """The root of t' M^-1 t + `more` for t (d,) below 2^16, at 44 fractional bits."""
+        finer = 0
         if self.scale is not None:
-            direction = numeric.times_power(direction * self.scale.factor[: self.d], -self._half, FORM_FRAC_BITS)
-        direction = numeric.at_precision(direction, FORM_FRAC_BITS)
-        terms = xp.matmul(self._solved.root, direction)
-        terms = numeric.held(terms, -(1 << FORM_BITS), 1 << FORM_BITS, FORM_FRAC_BITS)
-        form = numeric.at_precision(xp.sum(terms * terms), ROOT_FRAC_BITS)
-        if self.scale is not None:
-            more = more / 2.0**DIAGONAL_BITS
-        found = numeric.at_precision(xp.sqrt(form + more), ROOT_FRAC_BITS)
-        return found if self.scale is None else numeric.times_power(found, HALF, ROOT_FRAC_BITS)
+            finer = HALF
+            direction = numeric.times_power(direction * self.scale.factor[: self.d], -self._half, FORM_FRAC_BITS + HALF)
+        direction = numeric.at_precision(direction, FORM_FRAC_BITS + finer)
+        root_bits = min(ROOT_FRAC_BITS, RING_BITS - FORM_FRAC_BITS - HALF - 17 - ROOT_BITS - self.d.bit_length())
+        terms = xp.matmul(numeric.at_precision(self._solved.root, root_bits), direction)
+        most = FORM_BITS - finer
+        terms = numeric.held(terms, -(1 << most), 1 << most, FORM_FRAC_BITS + finer)
+        form = numeric.times_power(xp.sum(terms * terms), 2 * finer, ROOT_FRAC_BITS)
+        return numeric.at_precision(xp.sqrt(numeric.at_precision(form, ROOT_FRAC_BITS) + more), ROOT_FRAC_BITS)
 
     def whole(self, xp: Any, bits: int, frac_bits: int) -> Any:
         """M^-1, held below 2^bits."""

@@ -9,11 +9,12 @@ from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.errors import PlanError
 from tercet.learn.design import Design
-from tercet.learn.inverse import Inverse
+from tercet.learn.inverse import FINE_FRAC_BITS, STEP_FRAC_BITS, Inverse
 from tercet.learn.solve import (
     COARSE_BITS,
     LEAST_FRAC_BITS,
     RING_BITS,
+    ROOT_BITS,
     ROOT_FRAC_BITS,
     WORKING_BITS,
     Normalised,
@@ -27,6 +28,10 @@ from tercet.learn.standardised import RATIO_BITS, RATIO_FRAC_BITS, unit
 
 REST_BITS = 40
 """Roots are taken of squares of residuals times 2^40, so that small ones keep their digits."""
+REFINED_BITS = 78
+LEFT_BITS = 96
+SMALL_BITS = 30
+"""What a solution at 48 bits leaves is held below 2^-30."""
 MEAN_FRAC_BITS = 36
 SPREAD_BITS = 20
 """Errors in scaled units are held below 2^20: those of columns are below 2^12, that of the constant may not be."""
@@ -93,12 +98,24 @@ class _Sums:
         self.columns, self.outcome = Normalised(diagonal(xp, moments)), Normalised(variance)
         columns, outcome = self.columns, self.outcome
         across, down = xp.expand_dims(columns.factor, axis=0), xp.expand_dims(columns.factor, axis=1)
-        within = scaled(moments, down, across, columns.bits)
-        beside = scaled(mixed, columns.factor, outcome.factor, (columns.bits + outcome.bits) // 2)
+        exact = numeric.scaled(moments, down, across, columns.bits, REFINED_BITS)
+        within, within_rest = numeric.split(exact, WORKING_BITS)
+        middle = (columns.bits + outcome.bits) // 2
+        exact = numeric.scaled(mixed, columns.factor, outcome.factor, middle, REFINED_BITS)
+        beside, beside_rest = numeric.split(exact, WORKING_BITS)
         self.whole = scaled(variance, outcome.factor, outcome.factor, outcome.bits)
         top = xp.concat([within, xp.expand_dims(beside, axis=1)], axis=1)
         bottom = xp.concat([beside, xp.expand_dims(self.whole, axis=0)], axis=0)
         self.inverse = Inverse(xp, xp.concat([top, xp.expand_dims(bottom, axis=0)], axis=0), d, scale=False)
+        # one step of refinement, by what the sums of products have beyond 48 bits
+        coef = self.inverse.coef(xp)
+        left = beside - numeric.at_precision(xp.matmul(within, coef), LEFT_BITS)
+        short = numeric.at_precision(xp.matmul(within_rest, numeric.at_precision(coef, ROOT_FRAC_BITS)), LEFT_BITS)
+        left = numeric.times_power(left + beside_rest - short, SMALL_BITS, STEP_FRAC_BITS)
+        step = self.inverse.times(xp, numeric.held(left, -1, 1, FINE_FRAC_BITS))
+        step = numeric.at_precision(numeric.times_power(step, -SMALL_BITS, WORKING_BITS), WORKING_BITS)
+        limit = 1 << ROOT_BITS
+        self.coef = numeric.held(coef + step, -limit, limit, WORKING_BITS)
 
     def about_mean(self, xp: Any, target: Any) -> None:
         """Take sums of squares about the mean, where columns span it that are no constant."""
@@ -117,7 +134,7 @@ class _Sums:
         found, held, means = [], [], []
         sums = xp.sum(x, axis=0) if self.centred else None
         for first, end, frac in runs(self.fracs):
-            both = xp.stack([inverse.coef(xp)[first:end], spread[first:end]])
+            both = xp.stack([self.coef[first:end], spread[first:end]])
             part = columns.cut(first, end)
             coef, capped = unscaled(both, part, self.outcome, frac - y_frac, frac_bits, coef_bits)
             found.append(coef)

@@ -113,14 +113,14 @@ class LinearResults(Coefficients):
         self.cov_type: str = model.cov_type
         self.k_constant = int(model.centred or design.spanned)
         flags = values["aliased"]
-        self.aliased = _arranged(design, flags, False)
-        self.capped = _arranged(design, values["capped"][: flags.shape[0]], _last(values["capped"], flags.shape[0]))
+        self.aliased = arranged(design, flags, False)
+        self.capped = arranged(design, values["capped"][: flags.shape[0]], _last(values["capped"], flags.shape[0]))
         width = design.width - int(flags.sum())
         self.df_model = width - self.k_constant
         self.df_resid = self.nobs - width
         factor, df = model.factor(self.df_resid, width)
-        params = _arranged(design, values["coef"], values.get("constant"))
-        bse = _arranged(design, values["spread"], values.get("constant_spread")) * factor
+        params = arranged(design, values["coef"], values.get("constant"))
+        bse = arranged(design, values["spread"], values.get("constant_spread")) * factor
         super().__init__(design.names, params, bse, df, revealed)
         self._model = model
         total = float(values["total"]) if "total" in values else float(values["root_total"]) ** 2 * 2.0**power
@@ -219,13 +219,13 @@ class LinearResults(Coefficients):
         )
 
 
-def _settled(x: Any) -> Any:
+def settled(x: Any) -> Any:
     """A secret quotient worked out, to 40 fractional bits at most."""
     number, divisor = numeric.numerator(x)
     return numeric.settled(numeric.over(numeric.at_most(number, SECRET_FRAC_BITS), divisor))
 
 
-def _arranged(design: Design, features: NDArray[Any], constant: Any) -> NDArray[Any]:
+def arranged(design: Design, features: NDArray[Any], constant: Any) -> NDArray[Any]:
     return features if design.constant is None else np.insert(features, design.constant, constant)
 
 
@@ -276,7 +276,7 @@ class SecretResults:
         if constant is None:
             return features
         xp = features.__array_namespace__() if isinstance(features, SecretArray) else np
-        features, constant = _settled(features), _settled(constant)
+        features, constant = settled(features), settled(constant)
         return self.model.design.arranged(xp, features, constant)
 
     def _shown(self) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from tercet.learn.solve import RING_BITS, Normalised
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 
 CENTRE_BITS = 40
-RATIO_BITS = 20
-"""A column's mean is held below 2^20 of its scaled spreads, in what the constant's error is computed of."""
+RATIO_BITS = 16
+"""A column's mean is held below 2^16 of its scaled spreads, in what the constant's error is computed of."""
 RATIO_FRAC_BITS = 36
 
 
@@ -44,7 +44,7 @@ class Scaled:
         self.values = numeric.at_precision(numeric.times_power(product, -half, frac_bits), frac_bits)
 
     def ratios(self) -> Any:
-        """The centres in units of the scaled columns, held below 2^20; at 36 fractional bits."""
+        """The centres in units of the scaled columns, held below 2^16; at 36 fractional bits."""
         half = self.norms.bits // 2
         found = numeric.times_power(self.centre * self.norms.factor, -half, RATIO_FRAC_BITS)
         return numeric.held(found, -(1 << RATIO_BITS), 1 << RATIO_BITS, RATIO_FRAC_BITS)

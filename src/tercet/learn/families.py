@@ -1,0 +1,465 @@
+"""Likelihoods of generalised linear models: what a row adds to score and information, and what its likelihood is.
+
+Each is a family with its link. Bounds are public: those of y give the range of the linear predictor.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy import special as plain
+
+from tercet.array import entropies, gamma, numeric, special
+from tercet.array.core import SecretArray
+from tercet.errors import InputError
+from tercet.learn.inputs import array_namespace
+
+CHI_BITS = 24
+ODDS_END = 12
+"""Odds of a row are taken within e^-12 and e^12 in Pearson's chi-square."""
+LOG_END = 12
+"""exp is taken of at most that much more than the logarithm of the largest y, and of at least so much less than 0."""
+RATIO_BITS = 10
+"""y over its mean counts as 2^10 at most."""
+PROBIT_END = 8
+ROOT_TWO_PI = math.log(2 * math.pi) / 2
+
+
+def _of(name: str, x: Any) -> Any:
+    """A function of SciPy's, of secret or plain values."""
+    if name == "exp":
+        return array_namespace(x).exp(x)
+    if not isinstance(x, SecretArray):
+        return getattr(plain, name)(x) if name != "softplus" else np.logaddexp(0, x)
+    return getattr(gamma if name == "gammaln" else special, name)(x)
+
+
+def _xlogx(x: Any) -> Any:
+    return entropies.xlogy(x, x) if isinstance(x, SecretArray) else plain.xlogy(x, x)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What rows add: scores within 2^score_bits, or little more, and information within 2^weight_bits."""
+
+    score: Any
+    weight: Any
+    """None for 1."""
+
+
+class Likelihood(ABC):
+    """A family with a link. `title` and `link_title` are those that statsmodels prints."""
+
+    title: ClassVar[str]
+    link_title: ClassVar[str]
+    dispersed: ClassVar[bool] = False
+    """Whether a scale is estimated, as Pearson's chi-square over the degrees of freedom."""
+    needs_constant: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self.score_bits = self.weight_bits = 0
+        self.y_bits = 0
+        """y is divided by 2^y_bits before."""
+        self.estimate_bits = 0
+        """Estimates are those found, times 2^estimate_bits; the constant is `shift` more."""
+        self.shift = 0.0
+        self.ends: tuple[float, float] | None = None
+        """What the linear predictor is drawn in to."""
+
+    def set_up(self, y: Any, trials: Any) -> None:
+        """Take what bounds of y and of trials say. Raises InputError if they do not fit the family."""
+        lo, hi = numeric.value_range(y)
+        if lo < 0:
+            raise InputError(
+                f"y reaches from {lo} to {hi}, and {self.title} takes none below 0",
+                hint="share it with bounds=(0, most)",
+            )
+        if trials is not None and self.title != "Binomial":
+            raise InputError(f"{self.title} takes one column y, not successes and failures")
+        self._bounded(max(1, hi), trials)
+
+    @abstractmethod
+    def _bounded(self, most: int, trials: Any) -> None:
+        """Set bits and ends for y up to `most`."""
+
+    @abstractmethod
+    def start(self, xp: Any, mean: Any) -> Any:
+        """The linear predictor of a mean of y, secret; about."""
+
+    @abstractmethod
+    def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
+        """Scores and information of rows with these linear predictors, at `bits` fractional bits."""
+
+    @abstractmethod
+    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+        """Sums over the rows of which the likelihood follows; if `whole`, deviance and Pearson's chi-square, too."""
+
+    @property
+    def unit(self) -> float:
+        """What Pearson's chi-square of scaled y is multiplied by."""
+        return 1.0
+
+    @abstractmethod
+    def llf(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+        """The log-likelihood, in plain."""
+
+    @abstractmethod
+    def deviance(self, sums: Mapping[str, float]) -> float:
+        """The deviance, in plain."""
+
+    @abstractmethod
+    def llnull(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+        """The log-likelihood with a constant alone, in plain."""
+
+
+class Logistic(Likelihood):
+    """Binomial with the logit: of bools or 0 and 1, or of successes among trials."""
+
+    title, link_title = "Binomial", "Logit"
+
+    def _bounded(self, most: int, trials: Any) -> None:
+        limit = 1 if trials is None else numeric.value_range(trials)[1]
+        if most > limit:
+            raise InputError(
+                f"y reaches to {most}, and is 0 or 1", hint="share it as bools, or pass successes and failures (n, 2)"
+            )
+        self.score_bits = self.weight_bits = (limit - 1).bit_length()
+
+    def start(self, xp: Any, mean: Any) -> Any:
+        return mean * 0
+
+    def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
+        mean = numeric.at_precision(_of("expit", eta), bits)
+        weight = numeric.at_precision(mean * (1 - mean), bits)
+        if trials is None:
+            return Scored(y - mean, weight)
+        return Scored(y - numeric.at_precision(mean * trials, bits), numeric.at_precision(weight * trials, bits))
+
+    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+        ending = numeric.at_precision(_of("softplus", eta), bits)
+        if trials is None and not whole:
+            return {"llf": xp.sum(y * eta) - xp.sum(ending), "sum of y": xp.sum(y)}
+        away = numeric.held(eta, -ODDS_END, ODDS_END, bits)
+        odds = numeric.at_precision(_of("exp", away), bits)
+        if trials is None:
+            against = xp.exp(numeric.at_precision(away * (1 - 2 * y), bits))
+            return {"llf": xp.sum(y * eta) - xp.sum(ending), "chi2": xp.sum(against), "sum of y": xp.sum(y)}
+        missed = y - numeric.at_precision(numeric.at_precision(_of("expit", eta), bits) * trials, bits)
+        spread = numeric.at_precision(2 + odds + xp.exp(-away), bits)
+        failures = trials - y
+        each = _of("gammaln", trials + 1.0) - _of("gammaln", y + 1.0) - _of("gammaln", failures + 1.0)
+        entropy = _xlogx(y) + _xlogx(failures) - _xlogx(trials)
+        squares = numeric.at_precision(missed * missed, bits) / xp.maximum(trials, 1)
+        return {
+            "llf": xp.sum(y * eta) - xp.sum(trials * ending),
+            "chi2": xp.sum(numeric.at_precision(squares, CHI_BITS) * numeric.at_precision(spread, CHI_BITS)),
+            "sum of y": xp.sum(y),
+            "sum of trials": xp.sum(trials),
+            "binomial terms": xp.sum(each),
+            "entropy of y": xp.sum(entropy),
+        }
+
+    def llf(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+        return sums["llf"] + sums.get("binomial terms", 0.0)
+
+    def deviance(self, sums: Mapping[str, float]) -> float:
+        return 2 * (sums.get("entropy of y", 0.0) - sums["llf"])
+
+    def llnull(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+        some, all_of = sums["sum of y"], sums.get("sum of trials", float(rows))
+        return float(plain.xlogy(some, some / all_of) + plain.xlogy(all_of - some, 1 - some / all_of)) + sums.get(
+            "binomial terms", 0.0
+        )
+
+
+class Normit(Likelihood):
+    """Binomial with the probit, of bools or 0 and 1; information is that observed, as in statsmodels' `Probit`."""
+
+    title, link_title = "Binomial", "Probit"
+
+    def _bounded(self, most: int, trials: Any) -> None:
+        if most > 1 or trials is not None:
+            raise InputError(f"y reaches to {most}, and is 0 or 1", hint="share it as bools")
+        self.ends, self.score_bits = (-PROBIT_END, PROBIT_END), 4
+        self.weight_bits = 1
+
+    def start(self, xp: Any, mean: Any) -> Any:
+        return mean * 0
+
+    def _signed(self, eta: Any, y: Any, bits: int) -> tuple[Any, Any]:
+        sign = 2 * y - 1
+        return sign, numeric.at_precision(eta * sign, bits)
+
+    def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
+        sign, towards = self._signed(eta, y, bits)
+        square = numeric.at_precision(towards * towards, bits) / 2
+        power = numeric.at_precision(-square - ROOT_TWO_PI - _of("log_ndtr", towards), bits)
+        ratio = xp.exp(numeric.held(power, -2 * PROBIT_END**2, 3, bits))
+        ratio = numeric.held(ratio, 0, PROBIT_END + 1, bits)
+        weight = numeric.held(ratio * (ratio + towards), 0, 1, bits)
+        return Scored(numeric.at_precision(sign * ratio, bits), weight)
+
+    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+        _, towards = self._signed(eta, y, bits)
+        return {"llf": xp.sum(_of("log_ndtr", towards)), "sum of y": xp.sum(y)}
+
+    def llf(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+        return sums["llf"]
+
+    def deviance(self, sums: Mapping[str, float]) -> float:
+        return -2 * sums["llf"]
+
+    def llnull(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+        some = sums["sum of y"]
+        return float(plain.xlogy(some, some / rows) + plain.xlogy(rows - some, 1 - some / rows))
+
+
+class Counts(Likelihood):
+    """Poisson with the logarithm."""
+
+    title, link_title = "Poisson", "Log"
+
+    def _bounded(self, most: int, trials: Any) -> None:
+        # a mean above the largest count by far is drawn in
+        self.ends = (-LOG_END, math.ceil(math.log(most)) + 1)
+        self.score_bits = self.weight_bits = math.ceil(math.exp(self.ends[1])).bit_length()
+
+    def start(self, xp: Any, mean: Any) -> Any:
+        return xp.log(mean)
+
+    def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
+        mean = numeric.at_precision(xp.exp(eta), bits)
+        return Scored(y - mean, mean)
+
+    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+        mean = numeric.at_precision(xp.exp(eta), bits)
+        sums = {
+            "llf": xp.sum(y * eta) - xp.sum(mean),
+            "sum of y": xp.sum(y),
+            "factorials": xp.sum(_of("gammaln", y + 1.0)),
+        }
+        if not whole:
+            return sums
+        squares = y * y * numeric.at_precision(xp.exp(-eta), bits)
+        sums["chi2"] = xp.sum(squares) - 2 * xp.sum(y) + xp.sum(mean)
+        return sums | {"entropy of y": xp.sum(_xlogx(y * 1.0))}
+
+    def llf(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+        return sums["llf"] - sums["factorials"]
+
+    def deviance(self, sums: Mapping[str, float]) -> float:
+        return 2 * (sums["entropy of y"] - sums["sum of y"] - sums["llf"])
+
+    def llnull(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+        some = sums["sum of y"]
+        return some * math.log(some / rows) - some - sums["factorials"] if some > 0 else -sums["factorials"]
+
+
+class _Scaled(Likelihood):
+    """Families of numbers of any size: y is divided by a public power of two, which the logarithm shifts by."""
+
+    dispersed = True
+
+    def _bounded(self, most: int, trials: Any) -> None:
+        self.y_bits = (most - 1).bit_length()
+        self.shift = self.y_bits * math.log(2)
+
+
+class GammaLog(_Scaled):
+    """Gamma with the logarithm: information is 1 for every row."""
+
+    title, link_title = "Gamma", "Log"
+
+    def _bounded(self, most: int, trials: Any) -> None:
+        super()._bounded(most, trials)
+        self.ends, self.score_bits = (-LOG_END, 1), RATIO_BITS
+
+    def start(self, xp: Any, mean: Any) -> Any:
+        return xp.log(mean)
+
+    def _ratio(self, xp: Any, eta: Any, y: Any, bits: int) -> Any:
+        return numeric.held(y * numeric.at_precision(xp.exp(-eta), bits), 0, 1 << RATIO_BITS, bits)
+
+    def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
+        return Scored(self._ratio(xp, eta, y, bits) - 1, None)
+
+    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+        return self._figures(xp, self._ratio(xp, eta, y, bits), xp.sum(eta), y)
+
+    def _figures(self, xp: Any, ratio: Any, logs: Any, y: Any) -> dict[str, Any]:
+        off = ratio - 1
+        return {
+            "chi2": xp.sum(off * off),
+            "sum of ratios": xp.sum(ratio),
+            "logarithms of means": logs,
+            "logarithms of y": xp.sum(xp.log(y)),
+            "sum of y": xp.sum(y),
+        }
+
+    def llf(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+        return self._llf(sums["logarithms of means"], sums["sum of ratios"], sums["logarithms of y"], rows, scale)
+
+    def _llf(self, of_means: float, ratios: float, of_y: float, rows: int, scale: float) -> float:
+        shape = 1 / scale
+        each = rows * math.log(shape) + of_y - of_means
+        lost = rows * (float(plain.gammaln(shape)) + self.y_bits * math.log(2)) + of_y
+        return shape * (each - ratios) - lost
+
+    def deviance(self, sums: Mapping[str, float]) -> float:
+        return 2 * (sums["sum of ratios"] - sums["logarithms of y"] + sums["logarithms of means"] - self._rows(sums))
+
+    def _rows(self, sums: Mapping[str, float]) -> float:
+        return sums["rows"]
+
+    def llnull(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+        mean = sums["sum of y"] / rows
+        return self._llf(rows * math.log(mean), rows, sums["logarithms of y"], rows, scale)
+
+
+class GammaInverse(GammaLog):
+    """Gamma with the inverse: the mean is 1 over the linear predictor, which is drawn in to where that is right."""
+
+    link_title = "InversePower"
+    needs_constant = True
+
+    def _bounded(self, most: int, trials: Any) -> None:
+        super()._bounded(most, trials)
+        self.estimate_bits, self.shift = -self.y_bits, 0.0
+        self.ends, self.score_bits, self.weight_bits = (0.5, 1 << RATIO_BITS), 1, 2
+
+    def start(self, xp: Any, mean: Any) -> Any:
+        return numeric.reciprocal(mean, 1, 24) if isinstance(mean, SecretArray) else 1 / mean
+
+    def _mean(self, eta: Any, bits: int) -> Any:
+        return numeric.at_precision(numeric.reciprocal(eta, 1 << bits - 1, bits), bits)
+
+    def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
+        mean = self._mean(eta, bits)
+        return Scored(mean - y, numeric.at_precision(mean * mean, bits))
+
+    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+        ratio = numeric.held(y * eta, 0, 1 << RATIO_BITS, bits)
+        return self._figures(xp, ratio, -xp.sum(xp.log(eta)), y)
+
+
+class GaussianLog(_Scaled):
+    """Gaussian with the logarithm, of numbers that are not negative."""
+
+    title, link_title = "Gaussian", "Log"
+
+    def _bounded(self, most: int, trials: Any) -> None:
+        super()._bounded(most, trials)
+        self.ends, self.score_bits, self.weight_bits = (-LOG_END, 1), 3, 3
+
+    def start(self, xp: Any, mean: Any) -> Any:
+        return xp.log(mean)
+
+    def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
+        mean = numeric.at_precision(xp.exp(eta), bits)
+        off = y - mean
+        return Scored(numeric.at_precision(off * mean, bits), numeric.at_precision(mean * mean, bits))
+
+    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+        off = y - numeric.at_precision(xp.exp(eta), bits)
+        return {"chi2": xp.sum(off * off), "sum of y": xp.sum(y), "sum of squares": xp.sum(y * y)}
+
+    @property
+    def unit(self) -> float:
+        return 4.0**self.y_bits
+
+    def _normal(self, squares: float, rows: int, scale: float) -> float:
+        return -rows / 2 * math.log(2 * math.pi * scale) - squares * self.unit / (2 * scale)
+
+    def llf(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+        return self._normal(sums["chi2"], rows, scale)
+
+    def deviance(self, sums: Mapping[str, float]) -> float:
+        return sums["chi2"] * self.unit
+
+    def llnull(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+        return self._normal(sums["sum of squares"] - sums["sum of y"] ** 2 / rows, rows, scale)
+
+
+class Gaussian(GaussianLog):
+    """Gaussian with the identity: least squares, in one pass."""
+
+    link_title = "Identity"
+
+    def set_up(self, y: Any, trials: Any) -> None:
+        if trials is not None:
+            raise InputError("Gaussian takes one column y, not successes and failures")
+        lo, hi = numeric.value_range(y)
+        self._bounded(max(1, abs(lo), abs(hi)), trials)
+
+    def _bounded(self, most: int, trials: Any) -> None:
+        super()._bounded(most, trials)
+        self.estimate_bits, self.shift = self.y_bits, 0.0
+        self.ends, self.score_bits, self.weight_bits = None, 2, 0
+
+    def llf(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+        return self._normal(sums["chi2"], rows, sums["chi2"] * self.unit / rows)
+
+    def start(self, xp: Any, mean: Any) -> Any:
+        return mean
+
+    def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
+        return Scored(numeric.held(y - eta, -4, 4, bits), None)
+
+    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+        off = numeric.held(y - eta, -4, 4, bits)
+        return {"chi2": xp.sum(off * off), "sum of y": xp.sum(y), "sum of squares": xp.sum(y * y)}
+
+
+class Dispersed(Counts):
+    """Negative binomial of the second kind with the logarithm: a variance of mean + alpha mean^2, alpha public."""
+
+    title, link_title = "NegativeBinomial", "Log"
+
+    def __init__(self, alpha: float) -> None:
+        super().__init__()
+        self.alpha = alpha
+
+    def _parts(self, xp: Any, eta: Any, bits: int) -> tuple[Any, Any, Any]:
+        mean = numeric.at_precision(xp.exp(eta), bits)
+        whole = numeric.at_precision(1 + mean * self.alpha, bits)
+        return mean, whole, numeric.at_precision(numeric.reciprocal(whole, 1 << bits, bits), bits)
+
+    def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
+        mean, _, part = self._parts(xp, eta, bits)
+        return Scored(numeric.at_precision((y - mean) * part, bits), numeric.at_precision(mean * part, bits))
+
+    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+        mean, whole, part = self._parts(xp, eta, bits)
+        off = y - mean
+        squares = numeric.at_precision(off * off, bits) * numeric.at_precision(part * xp.exp(-eta), bits)
+        logs, shape = xp.log(whole), 1 / self.alpha
+        unit = xp.log(1 + y * self.alpha * 1.0)
+        return {
+            "llf": xp.sum(y * eta) - xp.sum((y + shape) * logs),
+            "chi2": xp.sum(squares),
+            "sum of y": xp.sum(y),
+            "factorials": xp.sum(_of("gammaln", y + 1.0)),
+            "gammas": xp.sum(_of("gammaln", y + shape)),
+            "entropy of y": xp.sum(_xlogx(y * 1.0)) - xp.sum((y + shape) * unit),
+        }
+
+    def llf(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+        return sums["llf"] + self._fixed(sums, rows)
+
+    def _fixed(self, sums: Mapping[str, float], rows: int) -> float:
+        shape = 1 / self.alpha
+        each = rows * float(plain.gammaln(shape))
+        return sums["gammas"] - sums["factorials"] - each + sums["sum of y"] * math.log(self.alpha)
+
+    def deviance(self, sums: Mapping[str, float]) -> float:
+        return 2 * (sums["entropy of y"] - sums["llf"])
+
+    def llnull(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+        some, shape = sums["sum of y"], 1 / self.alpha
+        mean = some / rows
+        return some * math.log(mean) - (some + rows * shape) * math.log1p(self.alpha * mean) + self._fixed(sums, rows)
