@@ -219,7 +219,7 @@ class Normit(Likelihood):
         return float(plain.xlogy(some, some / rows) + plain.xlogy(rows - some, 1 - some / rows))
 
 
-class Counts(Likelihood):
+class CountsLog(Likelihood):
     """Poisson with the logarithm."""
 
     title, link_title = "Poisson", "Log"
@@ -415,7 +415,7 @@ class Gaussian(GaussianLog):
         return {"chi2": xp.sum(off * off), "sum of y": xp.sum(y), "sum of squares": xp.sum(y * y)}
 
 
-class Dispersed(Counts):
+class Dispersed(CountsLog):
     """Negative binomial of the second kind with the logarithm: a variance of mean + alpha mean^2, alpha public."""
 
     title, link_title = "NegativeBinomial", "Log"

@@ -29,7 +29,7 @@ CONVERGED = 1e-4
 LINKS: dict[str, dict[str, Callable[[], Likelihood]]] = {
     "Gaussian": {"identity": kinds.Gaussian, "log": kinds.GaussianLog},
     "Binomial": {"logit": kinds.Logistic},
-    "Poisson": {"log": kinds.Counts},
+    "Poisson": {"log": kinds.CountsLog},
     "Gamma": {"inverse_power": kinds.GammaInverse, "log": kinds.GammaLog},
 }
 
@@ -185,7 +185,7 @@ class Poisson(Logit):
 
     title = "Poisson"
     heading = "Poisson Regression Results"
-    likelihood = kinds.Counts
+    likelihood = kinds.CountsLog
 
 
 class SecretEstimates:
