@@ -79,6 +79,7 @@ def names_of_peers() -> set[str]:
     peers = (
         "scipy.stats",
         "statsmodels.api",
+        "statsmodels.formula.api",
         "statsmodels.stats.api",
         "statsmodels.stats.inter_rater",
         "lifelines",
