@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
 BIN := $(VENV)/bin
-CODE := src tests benchmarks vectors docs/generate_operations.py docs/generate_reference.py
+CODE := src tests benchmarks vectors examples docs/generate_operations.py docs/generate_reference.py
 SOURCES := pyproject.toml CMakeLists.txt LICENSE README.md \
 	$(shell find native src -type f ! -name '*.pyc' ! -name '*.so')
 

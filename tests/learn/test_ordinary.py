@@ -241,3 +241,16 @@ def test_wls_of_a_formula_takes_weights_by_name() -> None:
     frame = workers()
     found = wls("pay ~ age", frame, weights="sector").fit().reveal()
     alike(found, smf.wls("pay ~ age", frame, weights=frame.sector).fit())
+
+
+def test_few_clusters_of_many_rows(net: Any) -> None:
+    """Sums of scores in clusters are bounded as those of one row are, so that thousands of rows fit."""
+    rng = np.random.default_rng(1)
+    codes = rng.integers(0, 5, 4000)
+    x = np.c_[rng.integers(15, 70, 4000), rng.integers(0, 400, 4000) / 8, rng.random(4000) < 0.4]
+    y = np.round((x @ [0.01, 0.02, -0.06] + rng.normal(0, 0.3, 5)[codes] + rng.normal(0, 0.3, 4000)) * 64) / 64
+    secret = OLS(net.share(y, bounds=(-50, 50)), add_constant(net.share(x, bounds=(0, 100))))
+    found = secret.fit(cov_type="cluster", cov_kwds={"groups": net.share(codes, bounds=(0, 4))}).reveal()
+    wanted = sm.OLS(y, sm.add_constant(x)).fit(cov_type="cluster", cov_kwds={"groups": codes})
+    assert np.asarray(found.params) == pytest.approx(np.asarray(wanted.params), rel=1e-6)
+    assert np.asarray(found.bse) == pytest.approx(np.asarray(wanted.bse), rel=1e-5)

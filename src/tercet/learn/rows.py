@@ -202,7 +202,9 @@ def _scores(
     scores = numeric.bounded(scores, -limit, limit, INVERSE)
     if cov_type != "cluster":
         return scores, 0
-    return _by_group(xp, scores, groups)
+    sums, count = _by_group(xp, scores, groups)
+    # what rows move an estimate by, and residuals, are as long over all rows as the bound of one row says
+    return numeric.bounded(sums, -limit, limit, CAUCHY_SCHWARZ), count
 
 
 def _by_group(xp: Any, scores: Any, groups: Any) -> tuple[Any, int]:
