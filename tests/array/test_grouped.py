@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import tercet as tc
-from tercet.array import grouped
+from tercet.array import Grouped
 from tercet.array.decimals import DecimalArray
 from tercet.array.nullable import NullableArray
 from tercet.client.session import Session
@@ -48,7 +48,7 @@ SHAPES = [(1, 1), (2, 1), (7, 3), (64, 64), (150, 12)]
 @pytest.mark.parametrize(("rows", "groups"), SHAPES)
 def test_in_the_order_of_rows(net: Session, rows: int, groups: int) -> None:
     data = frame(rows, groups)
-    by = grouped(net.share(data.key.to_numpy(), bounds=(-3, 70)))
+    by = Grouped(net.share(data.key.to_numpy(), bounds=(-3, 70)))
     x, wanted = net.share(data.x.to_numpy(), bounds=(-1000, 1000)), data.groupby("key").x
     same(by.cumcount(), wanted.cumcount())
     same(by.cumsum(x), wanted.cumsum())
@@ -67,7 +67,7 @@ def test_in_the_order_of_rows(net: Session, rows: int, groups: int) -> None:
 def test_windows(net: Session, rows: int, groups: int) -> None:
     data = frame(rows, groups)
     times = net.share(data.time.to_numpy(), bounds=(-100, 5000))
-    by = grouped(net.share(data.key.to_numpy(), bounds=(0, 20)), order=times)
+    by = Grouped(net.share(data.key.to_numpy(), bounds=(0, 20)), order=times)
     x = net.share(data.x.to_numpy(), bounds=(-1000, 1000))
     ordered = data.sort_values("time", kind="stable")
     ordered["day"] = pd.to_datetime(ordered.time, unit="s")
@@ -81,7 +81,7 @@ def test_windows(net: Session, rows: int, groups: int) -> None:
 def test_several_keys_of_other_kinds(net: Session) -> None:
     data = frame(80, 4)
     flag = RNG.random(80) < 0.5
-    by = grouped([net.share(data.key.to_numpy(), bounds=(0, 5)), net.share(flag)])
+    by = Grouped([net.share(data.key.to_numpy(), bounds=(0, 5)), net.share(flag)])
     x = net.share(data.x.to_numpy(), bounds=(-1000, 1000))
     same(by.cumsum(x), data.groupby([data.key, flag]).x.cumsum())
     same(by.transform(net.share(flag), "sum"), pd.Series(flag * 1).groupby([data.key, flag]).transform("sum"))
@@ -91,7 +91,7 @@ def test_decimals_stay_exact(net: Session) -> None:
     cents = RNG.integers(0, 10_000, 50)
     keys = RNG.integers(0, 5, 50)
     amount = DecimalArray.of(net.share(cents, bounds=(0, 10_000)), 2)
-    found = grouped(net.share(keys, bounds=(0, 5))).cumsum(amount)
+    found = Grouped(net.share(keys, bounds=(0, 5))).cumsum(amount)
     assert isinstance(found, DecimalArray)
     same(found * 100, pd.Series(cents).groupby(keys).cumsum())
 
@@ -100,7 +100,7 @@ def test_nothing_grows_with_groups(net: Session) -> None:
     """The plan has as many operations for two groups as for a million."""
     sizes = []
     for most in (1, 10**6):
-        by = grouped(net.share(np.zeros(30, np.int64), bounds=(0, most)))
+        by = Grouped(net.share(np.zeros(30, np.int64), bounds=(0, most)))
         sizes.append(len(str(tc.explain(by.cumsum(net.share(np.arange(30), bounds=(0, 30))))).splitlines()))
     assert abs(sizes[0] - sizes[1]) < 15
 
@@ -109,18 +109,18 @@ def test_what_is_refused(net: Session) -> None:
     keys, x = net.share([0, 1, 1], bounds=(0, 1)), net.share([1.5, 2, 3], bounds=(0, 9))
     gaps = NullableArray.of_values(x, x > 2)
     with pytest.raises(TypeError, match="secret columns"):
-        grouped(np.array([0, 1, 1]))
+        Grouped(np.array([0, 1, 1]))
     with pytest.raises(TypeError, match="integers"):
-        grouped(x)
+        Grouped(x)
     with pytest.raises(InputError, match="missing values"):
-        grouped(keys).cumsum(gaps)
+        Grouped(keys).cumsum(gaps)
     with pytest.raises(InputError, match="for 3 rows"):
-        grouped(keys).cumsum(x[:2])
+        Grouped(keys).cumsum(x[:2])
     with pytest.raises(InputError, match="transform 'mode'"):
-        grouped(keys).transform(x, "mode")
+        Grouped(keys).transform(x, "mode")
     with pytest.raises(InputError, match="order of rows"):
-        grouped(keys).rolling_count(3)
+        Grouped(keys).rolling_count(3)
     with pytest.raises(InputError, match="positive width"):
-        grouped(keys, order=x).rolling_count(0)
+        Grouped(keys, order=x).rolling_count(0)
     with pytest.raises(TypeError, match="periods"):
-        grouped(keys).shift(x, 1.5)  # type: ignore[arg-type]
+        Grouped(keys).shift(x, 1.5)  # type: ignore[arg-type]

@@ -103,7 +103,7 @@ from tercet.array.functions import (
     sqrt,
     tanh,
 )
-from tercet.array.grouped import Grouped, grouped
+from tercet.array.grouped import Grouped
 from tercet.array.histograms import histogram, histogram2d
 from tercet.array.linalg import matmul, outer, tensordot, vecdot
 from tercet.array.lookup import lookup
@@ -236,7 +236,6 @@ __all__ = [
     "full_like",
     "greater",
     "greater_equal",
-    "grouped",
     "histogram",
     "histogram2d",
     "hypot",

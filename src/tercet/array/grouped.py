@@ -25,11 +25,6 @@ from tercet.plan.types import ValueKind
 TRANSFORMS = ("sum", "mean", "count", "min", "max", "first", "last")
 
 
-def grouped(keys: Any, *, order: SecretArray | None = None) -> Grouped:
-    """Secret rows by groups: see `Grouped`."""
-    return Grouped(keys, order=order)
-
-
 class Grouped:
     """The rows of secret arrays by secret groups, and within each group in an order.
 

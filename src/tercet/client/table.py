@@ -15,7 +15,7 @@ import numpy as np
 from tercet.array import manipulation, statistics
 from tercet.array.core import SecretArray
 from tercet.array.decimals import DecimalArray
-from tercet.array.grouped import Grouped, grouped
+from tercet.array.grouped import Grouped
 from tercet.array.instead import said_of_method
 from tercet.array.nullable import NullableArray
 from tercet.client.aggregates import NOT_SHOWN, Cell, Group, Sheet, belongs, combinations, joined, ratio, root
@@ -88,7 +88,7 @@ class Groups:
     @functools.cached_property
     def _rows(self) -> Grouped:
         keys = [self._table[column.name] for column in self._by]
-        return grouped(keys, order=None if self._order is None else self._table[self._order])
+        return Grouped(keys, order=None if self._order is None else self._table[self._order])
 
     if not TYPE_CHECKING:
 
