@@ -5,6 +5,15 @@ intervals follow from it in plain. Each result says what that was (`result.revea
 stops before anything runs: `.explain()` says what it would cost and what the nodes say, `together` asks several at
 once. `mode`, `rankdata` and `zscore` give secret arrays. Power calculations and corrections for several tests need no
 secrets: they are statsmodels' own (`stats.tt_ind_solve_power`, `stats.multipletests`).
+
+Where a session has a cohort (tables of nodes), a statistic of fewer rows is refused (`SmallGroup`) or hidden, also
+where `where`, `by`, `weights`, quantiles or points would single rows out. That is within one question: what the
+difference of two big groups tells, or a column made to mark one row (its mean, correlation or coefficient), nothing
+stops. Tests of tables show single cells where margins reach the cohort, survival curves single events; `crosstab` hides
+small cells. `OLS`, `WLS` and `CoxPHFitter` know no cohort: nodes' policies count their rows.
+
+Sums are exact. Where the bounds of values outgrow 128 bits (of 100,000 rows those of 46 bits and more), low bits are
+rounded away first; variances and t-tests refuse values that vary too little for that.
 """
 
 from importlib import import_module as _import_module
@@ -18,7 +27,8 @@ from tercet.learn.generalized import GLM, Logit, Poisson, Probit, families, glm,
 from tercet.learn.ordinary import OLS, WLS, ols, wls
 from tercet.learn.resampling import bootstrap, permutation_test
 from tercet.statistics.anova import cohens_d, cronbach_alpha, f_oneway, icc, tukey_hsd
-from tercet.statistics.asked import Disclosed, Pending, SmallGroup, together
+from tercet.statistics.asked import Disclosed, Pending, together
+from tercet.statistics.cohorts import SmallGroup
 from tercet.statistics.contingency import (
     chi2_contingency,
     chisquare,

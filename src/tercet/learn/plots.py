@@ -20,7 +20,7 @@ import tercet.array as namespace
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.statistics.asked import Disclosed, Pending, together
-from tercet.statistics.cohorts import between
+from tercet.statistics.cohorts import beside_quantiles, between
 from tercet.statistics.contingency import crosstab
 from tercet.statistics.samples import Sample, column, groups
 
@@ -122,16 +122,15 @@ def box(x: Any, *, by: Any = None, ax: Axes | None = None) -> Axes:
     """Boxes from the first to the third quartile with the median, and whiskers to the 5 % and 95 % quantiles: the least
     and greatest values would be those of single rows. Nothing lies beyond the whiskers. Of each group with `by`."""
     sample = column(x)
-    parts = [("all", None, None)] if by is None else _each(sample, by)
+    parts = [("all", None, sample.count)] if by is None else _each(sample, by)
     pending = []
     for _, mask, size in parts:
         one = sample.only(mask)
         values = one.values
         if one.there is not None:
             values = _present(values, one.there)
-        pending.append(
-            _asked({"quantiles": np.quantile(values, _QUANTILES)}, sample.rows, () if size is None else (size,))
-        )
+        sizes = (size, *beside_quantiles(sample.numbers, size, _QUANTILES))
+        pending.append(_asked({"quantiles": np.quantile(values, _QUANTILES)}, sample.rows, sizes))
     found = together(*pending)
     boxes = []
     for (name, _, _), (plain, _) in zip(parts, found, strict=True):
@@ -210,10 +209,7 @@ def survival(fitters: Any, *, ax: Axes | None = None) -> Axes:
 
 def _above(y: Any, score: Any, thresholds: Any) -> tuple[Pending[Any], NDArray[np.float64]]:
     """Of each public threshold, how many rows have a score that is not below it, and how many of these are true."""
-    truth = column(y, "y")
-    scores = column(score, "score")
-    if truth.rows != scores.rows:
-        raise InputError(f"y has {truth.rows} rows and the scores {scores.rows}", hint="one score for each row")
+    truth, scores = _whole(y=y, score=score)
     if isinstance(thresholds, int):
         low, high = sample_range(scores)
         at = np.linspace(low, high, thresholds)
@@ -237,13 +233,31 @@ def _secret(*values: Any) -> bool:
     return any(isinstance(value, SecretArray) for value in values)
 
 
+def _whole(**columns: Any) -> list[Sample]:
+    """Columns of the same rows, of which none may be missing: a missing one would be drawn as 0."""
+    found = [column(one, name) for name, one in columns.items()]
+    if len({one.rows for one in found}) > 1:
+        raise InputError(
+            f"{' and '.join(columns)} have {[one.rows for one in found]} rows", hint="pass one for each row"
+        )
+    for name, one in zip(columns, found, strict=True):
+        if one.there is not None:
+            raise InputError(f"{name} has missing values, or may have", hint="fill them first, as in x.fillna(value)")
+    return found
+
+
+def _counted(plain: Mapping[str, Any]) -> list[NDArray[np.float64]]:
+    names = ("scores above thresholds", "true ones above thresholds", "true ones")
+    return [np.asarray(plain[name], dtype=np.float64) for name in names]
+
+
 def roc(y: Any, score: Any, *, thresholds: Any = 100, ax: Axes | None = None, label: str | None = None) -> Axes:
     """The ROC curve at public thresholds (so many equally far apart within the bounds of the scores, or these).
 
     `y`: bools or 0 and 1. Reveals two counts a threshold; a comparison a row and threshold."""
     pending, _ = _above(y, score, thresholds)
     plain, disclosed = pending.reveal()
-    above, hits, positive = (np.asarray(one, dtype=np.float64) for one in plain.values())
+    above, hits, positive = _counted(plain)
     negative = pending.rows - positive
     false = np.concatenate([[1.0], (above - hits) / np.maximum(negative, 1), [0.0]])
     true = np.concatenate([[1.0], hits / np.maximum(positive, 1), [0.0]])
@@ -262,7 +276,7 @@ def precision_recall(
     """Precision against recall at public thresholds, as `roc`."""
     pending, _ = _above(y, score, thresholds)
     plain, disclosed = pending.reveal()
-    above, hits, positive = (np.asarray(one, dtype=np.float64) for one in plain.values())
+    above, hits, positive = _counted(plain)
     some = above > 0
     axes = _axes(ax)
     recall = hits[some] / np.maximum(positive, 1)
@@ -300,7 +314,7 @@ def calibration(y: Any, probability: Any, *, bins: int = 10, ax: Axes | None = N
     """How often what was predicted with each probability came true: the mean of both in equal bins of [0, 1].
 
     Reveals for each bin its rows, true ones and the sum of probabilities. An empty bin is not drawn."""
-    truth, predicted = column(y, "y"), column(probability, "probability")
+    truth, predicted = _whole(y=y, probability=probability)
     edges = np.linspace(0, 1, bins + 1)
     pending, _ = _binned(predicted, {"true ones": truth.numbers, "sums of probabilities": predicted.values}, edges)
     plain, disclosed = pending.reveal()
@@ -341,7 +355,7 @@ def residuals(fitted: Any, observed: Any, *, bins: int = 20, ax: Axes | None = N
     """The mean residual, and one standard deviation of residuals around it, in equal bins of the fitted values.
 
     Reveals for each bin its rows, the sum of residuals and that of their squares."""
-    x, y = column(fitted, "fitted"), column(observed, "observed")
+    x, y = _whole(fitted=fitted, observed=observed)
     away = y.values - x.values
     pending, edges = _binned(x, {"sums of residuals": away, "sums of squared residuals": away * away}, bins)
     plain, disclosed = pending.reveal()

@@ -145,5 +145,5 @@ def permutation_test(
         pvalue = min(1.0, 2 * min(parts)) if len(parts) == 2 else parts[0]
         return PermutationTestResult(statistic=found, pvalue=pvalue, n_resamples=n_resamples, revealed=disclosed)
 
-    sizes = (first, x.rows - first) if isinstance(first, SecretArray) else ()
+    sizes = (first, x.rows - first)
     return Pending({"first": first, "difference": observed, **shown}, finish, x.rows, sizes)

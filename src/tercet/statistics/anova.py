@@ -111,8 +111,11 @@ def f_oneway(*samples: Any, by: Any = None, where: Any = None) -> Pending[AnovaR
             revealed=disclosed,
         )
 
-    sizes = (counts,) if isinstance(counts, SecretArray) else ()
-    return Pending({"sizes": counts, "part between": part}, finish, x.rows, sizes)
+    return Pending({"sizes": counts, "part between": part}, finish, x.rows, (counts,))
+
+
+def _apart(one: Fraction | None, other: Fraction | None) -> float:
+    return math.nan if one is None or other is None else float(one - other)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +129,13 @@ class TukeyResult(Result):
     group_sizes: NDArray[np.int64]
     _error: NDArray[np.float64]
     _df: int
+    _compared: int
 
     def confidence_interval(self, confidence_level: float = 0.95) -> ConfidenceInterval:
         """Of all differences together: two (k, k) arrays."""
         from scipy import stats
 
-        wide = stats.studentized_range.ppf(check_level(confidence_level), len(self.labels), self._df) * self._error
+        wide = stats.studentized_range.ppf(check_level(confidence_level), self._compared, self._df) * self._error
         return ConfidenceInterval(self.statistic - wide, self.statistic + wide)
 
 
@@ -139,38 +143,37 @@ class TukeyResult(Result):
 def tukey_hsd(*samples: Any, by: Any = None, where: Any = None) -> Pending[TukeyResult]:
     """Which groups have different means: Tukey's (Tukey-Kramer's) test of all pairs.
 
-    Reveals differences of means from the first group, the variance within groups, and sizes where they are secret."""
+    Reveals differences of means from that of all, the variance within groups, and sizes where they are secret. Groups
+    without rows do not count; what is compared with them is NaN."""
     x, grouping = pooled(samples, by, where)
     if len(grouping) < 2:
         raise InputError("a comparison of one group", hint="pass two groups at least")
     counts, part = _parts(x, grouping)
 
-    def build(one: Sample) -> tuple[Any, Any]:
-        totals = grouping.sum(one.numbers)
-        return totals * counts[0] - totals[0] * counts, moments(one).spread
+    def build(one: Sample) -> tuple[Any, Any, Fraction]:
+        totals, m = grouping.sum(one.numbers), moments(one)
+        return totals * m.count - m.total * counts, m.spread, m.unit
 
-    differences, spread = fitting(build, x)
+    differences, spread, unit = fitting(build, x)
     shown = {"sizes": counts, "differences": differences, "variance": spread, "part between": part}
-    unit = x.unit
 
     def finish(plain: Mapping[str, Any], disclosed: Disclosed) -> TukeyResult:
         from scipy import stats
 
         sizes = np.asarray(plain["sizes"]).astype(np.int64)
-        n, k = int(sizes.sum()), len(sizes)
-        first = [
-            float(exact(number) / (int(size) * int(sizes[0]) * unit)) if size and sizes[0] else math.nan
+        n, k = int(sizes.sum()), int((sizes > 0).sum())
+        from_all = [
+            exact(number) / (int(size) * n * unit) if size else None
             for number, size in zip(np.asarray(plain["differences"], object).tolist(), sizes.tolist(), strict=True)
         ]
         whole = float(exact(plain["variance"]) / (n * unit**2)) if n else math.nan
         within = whole * (1 - min(1.0, max(0.0, float(plain["part between"]))))
         error = within / max(1, n - k)
-        means = np.array(first)
         with np.errstate(divide="ignore", invalid="ignore"):
             errors = np.sqrt(error / 2 * (1 / sizes[:, None] + 1 / sizes[None, :]))
-            apart = means[:, None] - means[None, :]
+            apart = np.array([[_apart(one, other) for other in from_all] for one in from_all])
             pvalue = stats.studentized_range.sf(np.abs(apart) / errors, k, n - k)
-        np.fill_diagonal(pvalue, 1.0)
+        np.fill_diagonal(pvalue, np.where(sizes > 0, 1.0, math.nan))
         return TukeyResult(
             statistic=apart,
             pvalue=pvalue,
@@ -178,10 +181,11 @@ def tukey_hsd(*samples: Any, by: Any = None, where: Any = None) -> Pending[Tukey
             group_sizes=sizes,
             _error=errors,
             _df=n - k,
+            _compared=k,
             revealed=disclosed,
         )
 
-    return Pending(shown, finish, x.rows, (counts,) if isinstance(counts, SecretArray) else ())
+    return Pending(shown, finish, x.rows, (counts,))
 
 
 @statistic

@@ -8,18 +8,19 @@ and whether the nodes allow it, and `together` asks several in one plan.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tercet.array import manipulation, results, statistics
 from tercet.array.core import SecretArray, session_of
 from tercet.array.nullable import kept
 from tercet.errors import InputError
 from tercet.plan.record.explain import Explanation
-from tercet.statistics.cohorts import shown_groups
+from tercet.statistics.cohorts import SmallGroup, publicly_shown, shown_groups
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,8 +40,8 @@ class Disclosed:
         return f"{', '.join(parts)} of {self.rows:,} rows"
 
 
-class SmallGroup(InputError):
-    """A statistic is not shown, because a group that it rests on has fewer rows than the cohort."""
+_REFUSED = "a group that this rests on has fewer rows than the policies demand (cohort): nothing is shown"
+_WIDER = "join small groups, or choose a wider condition"
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,10 @@ class Pending(Generic[T]):
     """A statistic that has not run: the arrays to be revealed by name, and how they become the result.
 
     `arrays`: secret arrays become plain; anything else is public and stays as it is. `finish` gets them by the same
-    names, and `Disclosed`. `rows`: how many rows each of them rests on. `sizes`: secret numbers of rows of the groups
-    that the result rests on; where the session has a cohort and one of them is smaller, nothing is shown: all arrays
-    are multiplied by 0 under sharing, and the caller gets `SmallGroup`.
+    names, and `Disclosed`. `rows`: how many rows each of them rests on. `sizes`: numbers of rows of the groups that the
+    result rests on, secret or public; where the session has a cohort and one of them (or `rows`) is smaller, nothing is
+    shown: all arrays are multiplied by 0 under sharing, and the caller gets `SmallGroup`. Where public numbers say so,
+    nothing runs.
     """
 
     arrays: Mapping[str, Any]
@@ -70,6 +72,9 @@ class Pending(Generic[T]):
     def wanted(self) -> list[SecretArray]:
         """What is revealed: the secret arrays in their order and, where a cohort has to be reached, whether it is."""
         found = [array for array in self.arrays.values() if isinstance(array, SecretArray)]
+        public = self._publicly_shown(found)
+        if public is not None:
+            found = [array * public.reshape(public.shape + (1,) * (array.ndim - 1)) for array in found]
         shown = self._shown(found)
         if shown is None:
             return found
@@ -83,19 +88,35 @@ class Pending(Generic[T]):
         flat = manipulation.concat([size.reshape(-1) for size in sizes])
         return shown_groups(flat, cohort, self.rows) if self.apart else statistics.all(flat >= cohort)
 
+    def _publicly_shown(self, found: Sequence[SecretArray]) -> NDArray[np.bool_] | None:
+        """Of groups that stand apart and whose sizes are public, which ones are shown; None where nobody asks. Raises
+        SmallGroup where public numbers of rows alone forbid the whole."""
+        cohort = session_of(*found).cohort if found else 0
+        if not cohort:
+            return None
+        sizes = [np.atleast_1d(size) for size in self.sizes if not isinstance(size, SecretArray)]
+        if self.apart and sizes:
+            shown = publicly_shown(np.concatenate(sizes), cohort, self.rows)
+            if shown.any():
+                return shown
+        elif self.rows >= cohort and all((size >= cohort).all() for size in sizes):
+            return None
+        raise SmallGroup(_REFUSED, hint=_WIDER)
+
     def result(self, plain: list[Any]) -> T:
         """The result, from what `wanted` became. Raises SmallGroup where it is not shown."""
         names = self.secret
         if len(plain) > len(names) and not (np.any(plain[-1]) if self.apart else plain[-1]):
-            raise SmallGroup(
-                "a group that this rests on has fewer rows than the policies demand (cohort): nothing is shown",
-                hint="join small groups, or choose a wider condition",
-            )
+            raise SmallGroup(_REFUSED, hint=_WIDER)
         by_name = dict(zip(names, plain, strict=False))
         revealed = Disclosed({name: int(np.size(by_name[name])) for name in names}, self.rows)
         found = {name: by_name.get(name, array) for name, array in self.arrays.items()}
         if len(plain) > len(names):
             found["shown"] = plain[-1]
+        elif self.apart:
+            public = self._publicly_shown([self.arrays[name] for name in names])
+            if public is not None:
+                found = {name: _public_only(public, array) for name, array in found.items()} | {"shown": public}
         return self.finish(found, revealed)
 
     def reveal(self) -> T:
@@ -108,6 +129,12 @@ class Pending(Generic[T]):
         if not wanted:
             raise InputError("nothing of this is secret: there is nothing to explain")
         return results.explain(*wanted)
+
+
+def _public_only(shown: NDArray[np.bool_], array: Any) -> Any:
+    """Public counts of groups, 0 for those that are hidden, as secret ones are."""
+    counts = np.asarray(array)
+    return np.where(shown, counts, 0) if counts.shape == shown.shape else array
 
 
 def _only_if(shown: SecretArray, array: SecretArray) -> SecretArray:

@@ -409,8 +409,8 @@ def mantel_haenszel(
             revealed=disclosed,
         )
 
-    sizes = (or_none(total, rows),) if isinstance(total, SecretArray) else ()
-    return Pending(shown, finish, rows, sizes)
+    margins = [namespace.sum(one) for one in (n + m, k + r, n + k, m + r)]
+    return Pending(shown, finish, rows, (or_none(total, rows), *(or_none(one, rows) for one in margins)))
 
 
 # ---- proportions ----
@@ -446,7 +446,9 @@ class ProportionResult(Result):
 
 @statistic
 def proportion(a: Any, *, where: Any = None) -> Pending[ProportionResult]:
-    """Which part of a column of bools is true: reveals how many are, and of how many where that is secret."""
+    """Which part of a column of bools is true: reveals how many are, and of how many where that is secret.
+
+    Where the session has a cohort, as many have to be true, or none, and as many false, or none."""
     rows = int(np.shape(a)[0])
     found = groups(a, rows, "a")
     if found.labels not in ((False, True), (0, 1)):
@@ -459,7 +461,8 @@ def proportion(a: Any, *, where: Any = None) -> Pending[ProportionResult]:
 
     nullable = found.there is not None or chosen is not None
     of = namespace.sum(cells) if nullable else rows
-    return Pending({"count": cells[1], "of": of}, finish, rows, (of,))
+    sizes = (of, or_none(cells, rows)) if isinstance(cells, SecretArray) else (of,)
+    return Pending({"count": cells[1], "of": of}, finish, rows, sizes)
 
 
 @statistic
@@ -492,7 +495,7 @@ def proportions_ztest(
             variance = pooled * (1 - pooled) * (1 / n).sum()
         return _z_test(float(p[0] - p[1] - value), float(variance), alternative, disclosed)
 
-    return Pending({"table": table.cells.reshape(-1)}, finish, table.total, table.sizes[:1])
+    return Pending({"table": table.cells.reshape(-1)}, finish, table.total, table.sizes)
 
 
 def _z_test(away: float, variance: float, alternative: str, disclosed: Disclosed) -> SignificanceResult:

@@ -14,11 +14,22 @@ from numpy.typing import NDArray
 import tercet.array as namespace
 from tercet.array.core import SecretArray
 from tercet.array.nullable import NullableArray
-from tercet.errors import InputError
+from tercet.errors import InputError, PlanError
 from tercet.statistics.asked import Disclosed, Pending, Result, statistic
-from tercet.statistics.cohorts import between
+from tercet.statistics.cohorts import beside_quantiles, between
 from tercet.statistics.plain import PlainMoments, exact
-from tercet.statistics.samples import Grouping, Moments, Sample, column, fitting, groups, moments
+from tercet.statistics.pooled import bools
+from tercet.statistics.samples import (
+    Grouping,
+    Moments,
+    Sample,
+    column,
+    fitting,
+    groups,
+    moments,
+    weighed_rows,
+    weighing,
+)
 from tercet.statistics.zscores import z_scores
 
 if TYPE_CHECKING:
@@ -55,26 +66,28 @@ def _plain(plain: Mapping[str, Any], m: Moments) -> list[PlainMoments | None]:
     totals, spreads = (np.atleast_1d(np.asarray(plain[name], dtype=object)) for name in ("sum", "variance"))
     counts = np.broadcast_to(np.asarray(plain["count"], dtype=object), totals.shape)
     return [
-        PlainMoments.of(count, total, spread, m.unit, m.per)
+        PlainMoments.of(count, total, spread, m.unit, m.per, m.dropped)
         for count, total, spread in zip(counts.tolist(), totals.tolist(), spreads.tolist(), strict=True)
     ]
 
 
-def _moments(a: Any, by: Any, weights: Any, where: Any) -> tuple[Moments, Grouping | None]:
+def _moments(a: Any, by: Any, weights: Any, where: Any) -> tuple[Moments, Grouping | None, dict[str, Any]]:
     x = column(a, where=where)
     grouping = None if by is None else groups(by, x.rows)
-    weighing = None if weights is None else column(weights, "weights")
+    weighted = weighing(weights, x)
 
     def build(one: Sample) -> Moments:
-        found = moments(one, grouping, weighing)
+        found = moments(one, grouping, weighted)
         found.spread  # noqa: B018  (whether it fits 128 bits)
         return found
 
-    return fitting(build, x), grouping
+    m = fitting(build, x)
+    return m, grouping, _guards(m, x, grouping, weighted)
 
 
-def _guards(m: Moments, grouping: Grouping | None) -> dict[str, Any]:
-    return {"sizes": (m.count,), "apart": grouping is not None}
+def _guards(m: Moments, x: Sample, grouping: Grouping | None, weights: Sample | None) -> dict[str, Any]:
+    sizes = (m.count,) if weights is None else weighed_rows(x, grouping, weights)
+    return {"sizes": sizes, "apart": grouping is not None}
 
 
 @statistic
@@ -87,7 +100,7 @@ def describe(
     has it: without it, skewness and kurtosis are corrected. There is no minimum or maximum: these are values of single
     rows. Counts, means and variances are exact up to the float at the end, skewness and kurtosis within 1e-6.
     """
-    m, grouping = _moments(a, by, None, where)
+    m, grouping, guards = _moments(a, by, None, where)
     shown = _shown(m)
     if grouping is None:
         shown |= _shape(column(a, where=where), (3, 4))
@@ -115,7 +128,7 @@ def describe(
             revealed=disclosed,
         )
 
-    return Pending(shown, finish, m.rows, **_guards(m, grouping))
+    return Pending(shown, finish, m.rows, **guards)
 
 
 def _shape(x: Sample, powers: Sequence[int]) -> dict[str, Any]:
@@ -181,10 +194,16 @@ def _with_spread(x: Sample) -> Moments:
 @statistic
 def mean(a: Any, *, by: Any = None, weights: Any = None, where: Any = None) -> Pending[Any]:
     """The mean, exact up to the float at the end; of each group with `by`. NaN of no rows. Counts are revealed where
-    they are secret."""
+    they are secret.
+
+    `weights`: how often each row counts. Where the session has a cohort, weights that let fewer rows speak (by Kish's
+    effective size, the squared sum of weights over the sum of their squares) are refused: they would show these rows.
+    Public weights that are no integers are taken within 2^-24 of the greatest.
+    """
     x = column(a, where=where)
     grouping = None if by is None else groups(by, x.rows)
-    m = moments(x, grouping, None if weights is None else column(weights, "weights"))
+    weighted = weighing(weights, x)
+    m = moments(x, grouping, weighted, squares=False)
 
     def finish(plain: Mapping[str, Any], _: Disclosed) -> Any:
         totals = np.atleast_1d(np.asarray(plain["sum"], dtype=object))
@@ -195,22 +214,25 @@ def mean(a: Any, *, by: Any = None, weights: Any = None, where: Any = None) -> P
         ]
         return found[0] if grouping is None else np.array(found)
 
-    return Pending({"count": m.count, "sum": m.total}, finish, m.rows, **_guards(m, grouping))
+    return Pending({"count": m.count, "sum": m.total}, finish, m.rows, **_guards(m, x, grouping, weighted))
 
 
 def _from_variance(a: Any, by: Any, weights: Any, where: Any, change: Any) -> Pending[Any]:
-    m, grouping = _moments(a, by, weights, where)
+    m, grouping, guards = _moments(a, by, weights, where)
 
     def finish(plain: Mapping[str, Any], _: Disclosed) -> Any:
         totals = np.atleast_1d(np.asarray(plain["variance"], dtype=object))
         counts = np.broadcast_to(np.asarray(plain["count"], dtype=object), totals.shape)
         found = [
-            change(PlainMoments.of(count, 0, spread, m.unit, m.per)) if count else math.nan
-            for spread, count in zip(totals.tolist(), counts.tolist(), strict=True)
+            math.nan if one is None else change(one)
+            for one in (
+                PlainMoments.of(count, 0, spread, m.unit, m.per, m.dropped)
+                for spread, count in zip(totals.tolist(), counts.tolist(), strict=True)
+            )
         ]
         return found[0] if grouping is None else np.array(found)
 
-    return Pending({"count": m.count, "variance": m.spread}, finish, m.rows, **_guards(m, grouping))
+    return Pending({"count": m.count, "variance": m.spread}, finish, m.rows, **guards)
 
 
 @statistic
@@ -273,33 +295,59 @@ def gmean(a: Any, *, where: Any = None) -> Pending[float]:
 def hmean(a: Any, *, where: Any = None) -> Pending[float]:
     """The harmonic mean of positive values, of which the sum of reciprocals is revealed; as `gmean`."""
     x = column(a, where=where)
-    return _of_sum(1 / _positive(x), x, lambda total, count: count / total if total else math.inf)
+    values = _positive(x)
+    # so that the reciprocal of the greatest value has all bits, too
+    scale = 1 << max(0, math.frexp(float(values.bounds[1]))[1]) if isinstance(values, SecretArray) else 1
+    return _of_sum(scale / values, x, lambda total, count: count * scale / total if total else math.inf)
 
 
 @statistic
 def moment(a: Any, order: int = 1, *, center: float, where: Any = None) -> Pending[float]:
-    """The mean of (a - center)^order about a public center, exact up to the float at the end.
+    """The mean of (a - center)^order about a public center, within a relative 2^-40 (exact where the center is a
+    multiple of the column's last bit, or of 1/1,024 of it for orders up to 4). Where 128 bits do not take the powers,
+    values are rounded to fewer fractional bits first, and the center counts within 2^-20 of what is then the last bit.
 
     Central moments of order 2, 3 and 4 are those of `var(ddof=0)`, `skew` and `kurtosis`. InputError for an order that
-    is no positive integer; PlanError where 128 bits do not take the powers."""
+    is no positive integer; PlanError where 128 bits do not take powers of whole numbers."""
     if not isinstance(order, int) or order < 1:
         raise InputError(f"a moment of order {order!r}", hint="pass a positive integer")
     x = column(a, where=where)
     about = Fraction(center)
-    if isinstance(x.numbers, SecretArray) and (x.unit * about).denominator != 1:
-        about = Fraction(round(x.unit * about)) / x.unit
-    away = x.numbers - (int(x.unit * about) if isinstance(x.numbers, SecretArray) else float(about))
-    if x.there is not None:
-        away = namespace.where(x.there, away, 0) if isinstance(away, SecretArray) else np.where(x.there, away, 0.0)
-    power = away
-    for _ in range(order - 1):
-        power = power * away
+
+    def build(one: Sample) -> tuple[Any, Fraction]:
+        try:
+            return _about(one, order, about, _CENTER_BITS)
+        except PlanError:
+            return _about(one, order, about, _CENTER_BITS // 2)
+
+    total, unit = fitting(build, x, most=max(1, math.frexp(x.unit)[1]))
 
     def finish(plain: Mapping[str, Any], _: Disclosed) -> float:
         count = int(plain["count"])
-        return float(exact(plain["sum"]) / (count * x.unit**order)) if count else math.nan
+        return float(exact(plain["sum"]) / (count * unit)) if count else math.nan
 
-    return Pending({"count": x.count, "sum": namespace.sum(power)}, finish, x.rows, (x.count,))
+    return Pending({"count": x.count, "sum": total}, finish, x.rows, (x.count,))
+
+
+_CENTER_BITS = 40
+
+
+def _about(x: Sample, order: int, about: Fraction, bits: int) -> tuple[Any, Fraction]:
+    """The sum of (x - about)^order and its unit. Of integers, powers are taken about the integer beside
+    `about`; what lies between both comes in by the binomial theorem, with coefficients of so many bits at most."""
+    secret = isinstance(x.numbers, SecretArray)
+    near = round(x.unit * about) if secret else float(about)
+    rest = near - x.unit * about if secret else Fraction(0)
+    away = x.numbers - near
+    if x.there is not None:
+        away = namespace.where(x.there, away, 0) if secret else np.where(x.there, away, 0.0)
+    factors = [Fraction(math.comb(order, k) * rest ** (order - k)) for k in range(order)]
+    finer = min(1 << bits, max((factor.denominator for factor in factors), default=1))
+    power, total = away, x.count * round(factors[0] * finer)
+    for k in range(1, order):
+        total = total + namespace.sum(power) * round(factors[k] * finer)
+        power = power * away
+    return total + namespace.sum(power) * finer, x.unit**order * finer
 
 
 # ---- quantiles and counts ----
@@ -310,20 +358,25 @@ def _numbers(a: Any, where: Any) -> Any:
     x = column(a, where=where)
     if not isinstance(x.numbers, SecretArray):
         return x.numbers if x.there is None else x.numbers[x.there]
-    return x.values if x.there is None else NullableArray.of_values(x.values, x.there)
+    return x.values if x.there is None else NullableArray.of_values(x.values, bools(x))
 
 
-def _one(name: str, array: Any, rows: int) -> Pending[Any]:
-    return Pending({name: array}, lambda plain, _: plain[name], rows)
+def _one(name: str, array: Any, a: Any, where: Any, q: Any) -> Pending[Any]:
+    x = column(a, where=where)
+    sizes = (x.count, *beside_quantiles(x.numbers, x.count, q))
+    return Pending({name: array}, lambda plain, _: plain[name], x.rows, sizes)
 
 
 @statistic
 def quantile(a: Any, q: Any = 0.5, *, method: str = "linear", where: Any = None) -> Pending[Any]:
     """Quantiles of a sample at public `q`, by NumPy's methods: bit by bit, so that nothing is opened and each rests on
-    all rows. Missing values are left out."""
+    all rows. Missing values are left out.
+
+    A quantile is a value of one row or between two. Where the session has a cohort, as many rows at least have to lie
+    between neighbouring `q`, and half as many below the least and above the greatest of them (no 0 and no 1)."""
     values = _numbers(a, where)
     found = np.quantile(values, q, method=method)  # type: ignore[call-overload]
-    return _one("quantiles", found, int(np.shape(a)[0]))
+    return _one("quantiles", found, a, where, q)
 
 
 @statistic
@@ -332,16 +385,19 @@ def median_abs_deviation(a: Any, *, scale: float | str = 1.0, where: Any = None)
     values = _numbers(a, where)
     divisor = 0.6744897501960817 if scale == "normal" else float(scale)
     found = np.median(abs(values - np.median(values)))
-    return Pending({"deviation": found}, lambda plain, _: float(plain["deviation"]) / divisor, int(np.shape(a)[0]))
+    x = column(a, where=where)
+    shown = {"deviation": found}
+    return Pending(shown, lambda plain, _: float(plain["deviation"]) / divisor, x.rows, (x.count,))
 
 
 @statistic
 def iqr(a: Any, *, rng: tuple[float, float] = (25, 75), where: Any = None) -> Pending[float]:
-    """The difference of two percentiles, which stay secret themselves."""
+    """The difference of two percentiles, which stay secret themselves; a cohort demands of them what it does of
+    `quantile`."""
     values = _numbers(a, where)
     low, high = sorted(rng)
     both = np.quantile(values, [low / 100, high / 100])
-    return _one("range", both[1] - both[0], int(np.shape(a)[0]))
+    return _one("range", both[1] - both[0], a, where, [low / 100, high / 100])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -373,7 +429,7 @@ def ecdf(a: Any, points: Any, *, where: Any = None) -> Pending[EcdfResult]:
 
     counts = namespace.sum(below, axis=1)
     order = np.argsort(at)[::-1]
-    sizes = (x.count, *between(counts[order] if isinstance(counts, SecretArray) else counts, x.rows))
+    sizes = (x.count, *between(counts[order] if isinstance(counts, SecretArray) else counts, x.rows, x.count))
     return Pending({"count": x.count, "counts": counts}, finish, x.rows, sizes)
 
 
@@ -414,7 +470,7 @@ def zscore(a: Any, *, where: Any = None) -> Any:
     if x.there is None:
         return scores
     if isinstance(scores, SecretArray):
-        return NullableArray.of_values(scores, x.there)
+        return NullableArray.of_values(scores, bools(x))
     return np.ma.MaskedArray(scores, mask=~x.there)
 
 
@@ -435,4 +491,4 @@ def trim_mean(a: Any, proportiontocut: float) -> Pending[float]:
     def finish(plain: Mapping[str, Any], _: Disclosed) -> float:
         return float(exact(plain["sum"]) / (count * x.unit))
 
-    return Pending({"sum": namespace.sum(left)}, finish, x.rows)
+    return Pending({"sum": namespace.sum(left)}, finish, x.rows, (count,))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -12,16 +12,18 @@ import numpy as np
 
 import tercet.array as namespace
 from tercet.array.core import SecretArray
-from tercet.errors import InputError
+from tercet.errors import InputError, PlanError
 from tercet.statistics import pooled as samples
 from tercet.statistics.asked import Disclosed, Pending, statistic
 from tercet.statistics.correlation import correlated, joint, shown
 from tercet.statistics.plain import exact
 from tercet.statistics.ranked import RankResult
 from tercet.statistics.samples import Sample, column, fitting
+from tercet.statistics.zscores import z_scores
 
 _SCORE_BITS = 24
 _MOST_SCORED = 5000
+_MOST_DROPPED = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,22 +55,51 @@ class _Shape:
         return float(self.m4 / self.m2**2) if self.m2 else math.nan
 
 
-def _sums(x: Any, where: Any) -> tuple[Sample, dict[str, Any], Fraction]:
-    """The column, sums of its powers less the middle of its bounds, and that middle."""
+def _asked(x: Any, where: Any, test: Callable[[_Shape], float]) -> Pending[NormalityResult]:
+    """What `test` makes of the shape of a column: from exact sums of powers where 128 bits take them, else from mean,
+    variance and z scores, which need no more bits than a variance."""
+    whole = column(x, where=where)
+    try:
+        arrays, middle = _sums(whole)
+    except PlanError:
+        scores, m = z_scores(whole)
+        square = scores * scores
+        powers = {"third": samples.total(square * scores), "fourth": samples.total(square * square)}
+        shown_ = {"count": m.count, "first": m.total, "spread": m.spread, **powers}
 
-    def build(one: Sample) -> Any:
-        middle = 0
-        numbers = one.numbers
-        if isinstance(numbers, SecretArray):
-            lo, hi = numbers.bounds
-            middle = int(lo + hi) // 2
-            numbers = samples.only_where(numbers - middle, _where(one))
-        square = numbers * numbers
-        powers = {"first": numbers, "second": square, "third": square * numbers, "fourth": square * square}
-        return one, {name: samples.total(power) for name, power in powers.items()}, middle
+        def of_scores(plain: Mapping[str, Any], revealed: Disclosed) -> NormalityResult:
+            return _result(_shape_of_scores(plain, m.unit), test, revealed)
 
-    found, sums, middle = fitting(build, column(x, where=where))
-    return found, {"count": found.count, **sums}, Fraction(middle)
+        return Pending(shown_, of_scores, whole.rows, (m.count,))
+
+    def finish(plain: Mapping[str, Any], revealed: Disclosed) -> NormalityResult:
+        return _result(_shape(plain, middle, whole.unit), test, revealed)
+
+    return Pending(arrays, finish, whole.rows, (arrays["count"],))
+
+
+def _shape_of_scores(plain: Mapping[str, Any], unit: Fraction) -> _Shape:
+    n = exact(plain["count"])
+    if not n:
+        return _Shape(0, Fraction(0), Fraction(0), Fraction(0), Fraction(0))
+    variance = exact(plain["spread"]) / (n * unit) ** 2
+    root = Fraction(math.sqrt(variance))
+    third, fourth = (exact(plain[name]) / n for name in ("third", "fourth"))
+    return _Shape(int(n), exact(plain["first"]) / (n * unit), variance, third * root**3, fourth * variance**2)
+
+
+def _sums(x: Sample) -> tuple[dict[str, Any], Fraction]:
+    """Sums of powers of a column less the middle of its bounds, and that middle. PlanError where 128 bits do not take
+    them."""
+
+    middle, numbers = 0, x.numbers
+    if isinstance(numbers, SecretArray):
+        lo, hi = numbers.bounds
+        middle = int(lo + hi) // 2
+        numbers = samples.only_where(numbers - middle, _where(x))
+    square = numbers * numbers
+    powers = {"first": numbers, "second": square, "third": square * numbers, "fourth": square * square}
+    return {"count": x.count, **{name: samples.total(power) for name, power in powers.items()}}, Fraction(middle)
 
 
 def _where(x: Sample) -> Any:
@@ -92,9 +123,10 @@ def _shape(plain: Mapping[str, Any], middle: Fraction, unit: Fraction) -> _Shape
     )
 
 
-def _result(shape: _Shape, statistic_: float, revealed: Disclosed) -> NormalityResult:
+def _result(shape: _Shape, test: Callable[[_Shape], float], revealed: Disclosed) -> NormalityResult:
     from scipy import stats
 
+    statistic_ = float(test(shape))
     return NormalityResult(
         statistic=statistic_,
         pvalue=float(stats.chi2.sf(statistic_, 2)),
@@ -113,15 +145,14 @@ def jarque_bera(x: Any, *, where: Any = None) -> Pending[NormalityResult]:
 
     Missing values are left out. Reveals four sums of powers, from which mean, variance, skewness and kurtosis follow
     exactly, and the number of values where it is secret; all rest on all rows. Where bounds are so wide that sums of
-    fourth powers outgrow 128 bits, values are first rounded to about 2^-27 of the bounds' width.
+    fourth powers outgrow 128 bits, mean and variance and two sums of powers of z scores are revealed in their place:
+    skewness and kurtosis are then within 1e-6.
     """
-    found, arrays, middle = _sums(x, where)
 
-    def finish(plain: Mapping[str, Any], revealed: Disclosed) -> NormalityResult:
-        shape = _shape(plain, middle, found.unit)
-        return _result(shape, shape.n / 6 * (shape.skewness**2 + (shape.kurtosis - 3) ** 2 / 4), revealed)
+    def test(shape: _Shape) -> float:
+        return shape.n / 6 * (shape.skewness**2 + (shape.kurtosis - 3) ** 2 / 4)
 
-    return Pending(arrays, finish, found.rows, (arrays["count"],))
+    return _asked(x, where, test)
 
 
 @statistic
@@ -130,17 +161,12 @@ def normaltest(a: Any, *, where: Any = None) -> Pending[NormalityResult]:
 
     Costs and reveals as `jarque_bera`. NaN of fewer than 8 values.
     """
-    found, arrays, middle = _sums(a, where)
 
-    def finish(plain: Mapping[str, Any], revealed: Disclosed) -> NormalityResult:
-        shape = _shape(plain, middle, found.unit)
+    def test(shape: _Shape) -> float:
         known = shape.n >= 8 and shape.m2 > 0
-        squares = (
-            _skew_z(shape.skewness, shape.n) ** 2 + _kurtosis_z(shape.kurtosis, shape.n) ** 2 if known else math.nan
-        )
-        return _result(shape, squares, revealed)
+        return _skew_z(shape.skewness, shape.n) ** 2 + _kurtosis_z(shape.kurtosis, shape.n) ** 2 if known else math.nan
 
-    return Pending(arrays, finish, found.rows, (arrays["count"],))
+    return _asked(a, where, test)
 
 
 def _skew_z(b1: float, n: int) -> float:

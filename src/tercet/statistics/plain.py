@@ -31,16 +31,34 @@ class PlainMoments:
 
     @classmethod
     def of(
-        cls, count: Any, total: Any, spread: Any, unit: Fraction, per: Fraction = Fraction(1)
+        cls, count: Any, total: Any, spread: Any, unit: Fraction, per: Fraction = Fraction(1), dropped: int = 0
     ) -> PlainMoments | None:
-        """From what `samples.Moments` holds; None of no rows."""
+        """From what `samples.Moments` holds; None of no rows. InputError where rounding shows (`check_rounding`)."""
         n, sum_, distances = exact(count) / per, exact(total) / (unit * per), exact(spread) / (unit * per) ** 2
-        return cls(n, sum_ / n, max(Fraction(0), distances / n)) if n > 0 else None
+        if n <= 0:
+            return None
+        if n > 1:
+            check_rounding(distances / (n * n), unit, dropped)
+        return cls(n, sum_ / n, max(Fraction(0), distances / n))
 
     def variance(self, ddof: float = 1) -> float:
         """NaN of no more rows than ddof."""
         below = self.count - Fraction(ddof)
         return float(self.squares / below) if below > 0 else math.nan
+
+
+def check_rounding(variance: Fraction, unit: Fraction, dropped: int) -> None:
+    """Refuse a variance of values that lost low bits, because their bounds are too wide for 128 bits, if what was
+    rounded away is not small beside it: below 32 steps of deviation."""
+    if dropped and variance * unit * unit < _FEWEST_STEPS**2:
+        raise InputError(
+            f"values were rounded to multiples of {float(1 / unit):.3g}, because squares of their bounds outgrow "
+            "128 bits, and vary too little for that",
+            hint="declare narrower bounds, or hold the column with numpy.clip(x, lo, hi)",
+        )
+
+
+_FEWEST_STEPS = 32
 
 
 def exact(number: Any) -> Fraction:

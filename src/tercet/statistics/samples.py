@@ -6,6 +6,7 @@ their combinations are integers. Written once for secret arrays and NumPy arrays
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -15,7 +16,7 @@ import numpy as np
 
 import tercet.array as namespace
 from tercet.array import nullable, numeric, segments
-from tercet.array.core import SecretArray
+from tercet.array.core import SecretArray, session_of
 from tercet.errors import InputError, PlanError
 from tercet.plan.types import ValueKind
 
@@ -33,6 +34,8 @@ class Sample:
     there: Any
     unit: Fraction
     kind: type = float
+    dropped: int = 0
+    """So many low bits were rounded away."""
 
     @property
     def rows(self) -> int:
@@ -64,7 +67,7 @@ class Sample:
         if not bits or not self.secret:
             return self
         numbers = numeric.as_integers(numeric.at_precision(numeric.times_power(self.numbers, -bits, 0), 0))[0]
-        return replace(self, numbers=numbers, unit=self.unit / (1 << bits))
+        return replace(self, numbers=numbers, unit=self.unit / (1 << bits), dropped=bits)
 
 
 def column(x: Any, what: str = "the sample", *, where: Any = None) -> Sample:
@@ -106,6 +109,21 @@ def _public_column(x: Any, what: str) -> Sample:
     missing = missing if masked is None else missing | masked
     numbers = np.where(missing, 0, values).astype(np.float64)
     return Sample(numbers, ~missing if missing.any() else None, Fraction(1))
+
+
+def weighing(weights: Any, x: Sample) -> Sample | None:
+    """Weights of the rows of a column; public ones of a secret column are integers within 2^-24 of the greatest."""
+    if weights is None:
+        return None
+    found = column(weights, "weights")
+    if found.rows != x.rows:
+        raise InputError(f"{found.rows} weights of {x.rows} rows", hint="pass one weight for each row")
+    if found.secret or not x.secret:
+        return found
+    greatest = float(np.max(np.abs(found.numbers)))
+    whole = bool((found.numbers == np.round(found.numbers)).all()) and greatest < 1 << 24
+    bits = 0 if whole else 24 - math.frexp(greatest)[1]
+    return replace(found, numbers=np.round(np.ldexp(found.numbers, bits)).astype(np.int64), unit=Fraction(2) ** bits)
 
 
 def condition(where: Any, rows: int) -> Any:
@@ -152,7 +170,8 @@ class Grouping:
     def sum(self, numbers: Any) -> Any:
         """The sums of the rows of each group, (k,) or (k, c)."""
         if self.secret:
-            return segments.segment_sum(numbers, self._coded(), len(self))
+            lines = numbers if isinstance(numbers, SecretArray) else self.codes * 0 + numbers
+            return segments.segment_sum(lines, self._coded(), len(self))
         marks = self._marks()
         if not isinstance(numbers, SecretArray):
             return marks.astype(np.float64) @ numbers
@@ -249,6 +268,40 @@ def _public_groups(by: Any) -> Grouping:
 # ---- moments ----
 
 
+def weighed_rows(x: Sample, by: Grouping | None, weights: Sample) -> tuple[Any, ...]:
+    """Numbers of rows behind weighted sums, as sizes that have to reach a cohort: 0 where weights let fewer rows than
+    the cohort speak, which is where (sum of w)^2 / (sum of w^2), after Kish, is less; else as many as there are.
+
+    A weight of 1 for one row and 0 or a millionth for the others would show that row. Nothing without a cohort.
+    """
+    values = next((one for one in (x.numbers, weights.numbers) if isinstance(one, SecretArray)), None)
+    cohort = 0 if values is None else session_of(values).cohort
+    if not cohort:
+        return ()
+    w, there = weights.numbers, x.there
+    if not isinstance(w, SecretArray):
+        w = np.abs(w)
+    elif w.bounds[0] < 0:
+        w = abs(w)
+    if there is not None:
+        w = w * there
+
+    def build(one: Sample) -> Any:
+        squares = one.numbers * one.numbers if one.secret else one.numbers.astype(object) ** 2
+        first, second = _total(one.numbers, by), _total(squares, by)
+        return (first * first >= second * cohort) & (first > 0)
+
+    enough = fitting(build, Sample(w, None, Fraction(1)))
+    rows = x.count if by is None else by.count(there)
+    return (enough * rows,)
+
+
+def _total(line: Any, by: Grouping | None) -> Any:
+    if by is not None:
+        return by.sum(line)
+    return namespace.sum(line) if isinstance(line, SecretArray) else np.sum(line)
+
+
 @dataclass(frozen=True)
 class Moments:
     """Counts, sums and sums of squares, exact: of one sample (scalars) or of k groups (k,).
@@ -263,6 +316,7 @@ class Moments:
     unit: Fraction
     rows: int
     per: Fraction = Fraction(1)
+    dropped: int = 0
 
     @property
     def spread(self) -> Any:
@@ -274,31 +328,33 @@ class Moments:
         return replace(self, count=count, total=self.total[at], squares=self.squares[at])
 
 
-def moments(x: Sample, by: Grouping | None = None, weights: Sample | None = None) -> Moments:
-    """The moments of a column: of all rows, or of each group; `weights` count rows as often as they say.
+def moments(x: Sample, by: Grouping | None = None, weights: Sample | None = None, *, squares: bool = True) -> Moments:
+    """The moments of a column: of all rows, or of each group; `weights` count rows as often as they say. `squares`:
+    False where only means are asked, which take fewer bits.
 
     Costs a word a result, and with secret groups what `segment_sum` does.
     """
     weighted = x.numbers if weights is None else x.numbers * weights.numbers
-    squares = weighted * x.numbers
     total = namespace.sum if by is None else by.sum
+    squared = total(weighted * x.numbers) if squares else None
     if weights is None:
         count = x.count if by is None else by.count(x.there)
-        return Moments(count, total(weighted), total(squares), x.unit, x.rows)
+        return Moments(count, total(weighted), squared, x.unit, x.rows, dropped=x.dropped)
     counted = weights.numbers if x.there is None else _kept(weights.numbers, x.there)
-    return Moments(total(counted), total(weighted), total(squares), x.unit, x.rows, weights.unit)
+    return Moments(total(counted), total(weighted), squared, x.unit, x.rows, weights.unit, x.dropped)
 
 
-def fitting(build: Any, *columns: Sample) -> Any:
+def fitting(build: Any, *columns: Sample, most: int = _COARSER) -> Any:
     """build(*columns), with as few low bits of the columns dropped as 128 bits need: mostly none.
 
-    A bit is dropped of all columns alike, so that their units stay alike. PlanError where that does not suffice.
+    A bit is dropped of all columns alike, so that their units stay alike. PlanError where fewer than `most` bits do not
+    suffice.
     """
-    for bits in range(_COARSER):
+    for bits in range(most):
         try:
             return build(*(one.coarser(bits) for one in columns))
         except PlanError:
-            if bits == _COARSER - 1 or not any(one.secret for one in columns):
+            if bits == most - 1 or not any(one.secret for one in columns):
                 raise
     raise AssertionError("not reached")
 

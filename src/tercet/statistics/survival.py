@@ -240,7 +240,8 @@ class KaplanMeierFitter(_Fitter):
         """The first time at which the curve is not above p; infinite if there is none."""
         self._fitted()
         survival = self.survival_function_.to_numpy().reshape(-1)
-        below = np.flatnonzero(survival <= p)
+        # a product of fractions that is p may be a last bit above
+        below = np.flatnonzero(survival <= p * (1 + 1e-12))
         return float(self.timeline[below[0]]) if below.size else math.inf
 
     def predict(self, times: Any) -> Any:

@@ -14,12 +14,23 @@ from tercet.statistics.plain import (
     ConfidenceInterval,
     PlainMoments,
     check_alternative,
+    check_rounding,
     exact,
     interval,
     p_value,
     t_ratio,
 )
-from tercet.statistics.samples import Moments, Sample, column, fitting, groups, moments, same_unit
+from tercet.statistics.samples import (
+    Moments,
+    Sample,
+    column,
+    fitting,
+    groups,
+    moments,
+    same_unit,
+    weighed_rows,
+    weighing,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,17 +88,19 @@ def ttest_1samp(
     """
     check_alternative(alternative)
     supposed = Fraction(popmean)
-    weighing = None if weights is None else column(weights, "weights")
+    sample_ = column(a, where=where)
+    weighted = weighing(weights, sample_)
 
     def build(x: Sample) -> Moments:
-        found = moments(x, weights=weighing)
+        found = moments(x, weights=weighted)
         found.spread  # noqa: B018  (whether it fits 128 bits)
         return found
 
-    m = fitting(build, column(a, where=where))
+    m = fitting(build, sample_)
+    sizes = (m.count,) if weighted is None else weighed_rows(sample_, None, weighted)
 
     def finish(plain: Mapping[str, Any], revealed: Disclosed) -> TtestResult:
-        sample = PlainMoments.of(plain["count"], plain["sum"], plain["variance"], m.unit, m.per)
+        sample = PlainMoments.of(plain["count"], plain["sum"], plain["variance"], m.unit, m.per, m.dropped)
         if sample is None:
             return _tested(Fraction(0), math.nan, math.nan, alternative, revealed)
         variance = sample.variance(1)
@@ -95,7 +108,7 @@ def ttest_1samp(
         df = float(sample.count - 1)
         return _tested(sample.mean - supposed, error, df, alternative, revealed, float(supposed))
 
-    return Pending({"count": m.count, "sum": m.total, "variance": m.spread}, finish, m.rows, (m.count,))
+    return Pending({"count": m.count, "sum": m.total, "variance": m.spread}, finish, m.rows, sizes)
 
 
 @statistic
@@ -110,7 +123,7 @@ def ttest_rel(a: Any, b: Any, *, alternative: str = "two-sided", where: Any = No
     m = fitting(_with_spread, difference)
 
     def finish(plain: Mapping[str, Any], revealed: Disclosed) -> TtestResult:
-        sample = PlainMoments.of(plain["count"], plain["sum"], plain["variance"], m.unit)
+        sample = PlainMoments.of(plain["count"], plain["sum"], plain["variance"], m.unit, dropped=m.dropped)
         if sample is None:
             return _tested(Fraction(0), math.nan, math.nan, alternative, revealed)
         error = math.sqrt(sample.variance(1) / sample.count) if sample.count > 1 else math.nan
@@ -173,6 +186,7 @@ def ttest_ind(
         estimate = exact(plain["difference"]) / (n * r * m.unit)
         if equal_var:
             within = exact(plain["pooled variance"]) / (n * r * m.unit**2)
+            check_rounding(within / (n + r), m.unit, m.dropped)
             df = float(n + r - 2)
             error = math.sqrt(max(Fraction(0), within / (n + r - 2) * (1 / n + 1 / r))) if df > 0 else math.nan
         else:
@@ -183,6 +197,8 @@ def ttest_ind(
             if parts[0] is None or parts[1] is None:
                 error, df = math.nan, math.nan
             else:
+                for part, count in ((parts[0], n), (parts[1], r)):
+                    check_rounding(part * count, m.unit, m.dropped)
                 both = parts[0] + parts[1]
                 error = math.sqrt(both)
                 below = parts[0] ** 2 / (n - 1) + parts[1] ** 2 / (r - 1)

@@ -24,22 +24,24 @@ def z_scores(x: Sample) -> tuple[Any, Moments]:
     of what is left. Error: below 2^-28, relative above 1. Costs two products of 128 bits an element, and one root.
     """
 
+    limit = math.isqrt(x.rows) + 1
+
     def build(one: Sample) -> tuple[Any, Any, Moments]:
         m = moments(one)
         counted = one.numbers if isinstance(m.count, int) else one.there
         away = one.numbers * m.count - (m.total if isinstance(m.count, int) else _where(counted, m.total))
-        return away, m.spread, m
+        spread = m.spread
+        bits = numeric.top_bits(spread)
+        v, _ = numeric.half_normaliser(spread, bits)
+        half = bits // 2
+        within = numeric.product_within(away, v, -(limit << half), limit << half, Z_SCORE)
+        scaled = numeric.at_precision(numeric.times_power(within, -half, _WORKING_BITS), _WORKING_BITS)
+        once = numeric.product_within(spread, v, 0, 1 << bits, Z_SCORE)
+        square = numeric.product_within(once, v, 0, 1 << bits, Z_SCORE)
+        left = numeric.at_precision(numeric.times_power(square, -bits, _WORKING_BITS), _WORKING_BITS)
+        return scaled, left, m
 
-    away, spread, m = fitting(build, x)
-    bits = numeric.top_bits(spread)
-    v, _ = numeric.half_normaliser(spread, bits)
-    half = bits // 2
-    limit = math.isqrt(x.rows) + 1
-    within = numeric.product_within(away, v, -(limit << half), limit << half, Z_SCORE)
-    scaled = numeric.at_precision(numeric.times_power(within, -half, _WORKING_BITS), _WORKING_BITS)
-    once = numeric.product_within(spread, v, 0, 1 << bits, Z_SCORE)
-    square = numeric.product_within(once, v, 0, 1 << bits, Z_SCORE)
-    left = numeric.at_precision(numeric.times_power(square, -bits, _WORKING_BITS), _WORKING_BITS)
+    scaled, left, m = fitting(build, x)
     found = scaled * _inverse_root(left)
     scores = numeric.at_precision(found, SCORE_FRAC_BITS)
     edge = limit << SCORE_FRAC_BITS
