@@ -55,6 +55,15 @@ def test_income(folder: Path) -> None:
     assert len(plots) == 2
 
 
+def test_anxiety(folder: Path) -> None:
+    notebook = run(EXAMPLES / "anxiety" / "anxiety.ipynb")
+    said = texts(notebook)
+    assert "Cronbach's alpha 0.908 (0.901 to 0.915) of 1390 whole rows" in said
+    assert "female: 36.3% (33.2% to 39.6%) of 845" in said
+    assert "log-rank p = 1.2e-15" in said
+    assert "before less after: 2.27 points" in said
+
+
 def test_every_study_has_its_test() -> None:
     tests = Path(__file__).read_text(encoding="utf-8")
     assert STUDIES and all(f"def test_{study.stem}(" in tests for study in STUDIES)

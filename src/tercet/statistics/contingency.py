@@ -457,12 +457,12 @@ def proportion(a: Any, *, where: Any = None) -> Pending[ProportionResult]:
     cells = found.count(chosen)
 
     def finish(plain: Mapping[str, Any], disclosed: Disclosed) -> ProportionResult:
-        return ProportionResult(count=int(plain["count"]), nobs=int(plain["of"]), revealed=disclosed)
+        return ProportionResult(count=int(plain["true ones"]), nobs=int(plain["rows"]), revealed=disclosed)
 
     nullable = found.there is not None or chosen is not None
     of = namespace.sum(cells) if nullable else rows
     sizes = (of, or_none(cells, rows)) if isinstance(cells, SecretArray) else (of,)
-    return Pending({"count": cells[1], "of": of}, finish, rows, sizes)
+    return Pending({"true ones": cells[1], "rows": of}, finish, rows, sizes)
 
 
 @statistic
@@ -479,7 +479,7 @@ def proportions_ztest(
         one = proportion.pending(a, where=where)
 
         def finish_one(plain: Mapping[str, Any], disclosed: Disclosed) -> SignificanceResult:
-            k, n = int(plain["count"]), int(plain["of"])
+            k, n = int(plain["true ones"]), int(plain["rows"])
             p = k / n if n else math.nan
             return _z_test(p - value, p * (1 - p) / n if n else math.nan, alternative, disclosed)
 
