@@ -135,7 +135,7 @@ class KMeans(TransformerModel):
         """(n, k): distances to all centres, at 16 fractional bits or those of X."""
         rows, centres = self._placed(X)
         xp = array_namespace(X, centres)
-        return xp.matrix_transpose(xp.sqrt(rows.squared(centres)))
+        return numeric.over(xp.matrix_transpose(xp.sqrt(rows.squared(centres))), rows.divisor)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Less the sum of squared distances to the nearest centres."""

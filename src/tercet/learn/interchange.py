@@ -11,9 +11,6 @@ from tercet.errors import InputError
 from tercet.learn.model import SecretModel
 from tercet.learn.plain import revealed, shared
 
-FOREIGN_REACH = 1 << 31
-FOREIGN_BITS = 24
-
 
 class InterchangedModel(SecretModel):
     """A linear model that scikit-learn has, too, under the same name."""
@@ -41,7 +38,7 @@ class InterchangedModel(SecretModel):
         model.n_features_in_ = int(fitted.n_features_in_)
         foreign = {
             "classes_": getattr(fitted, "classes_", None),
-            "reach_": [-FOREIGN_REACH, FOREIGN_REACH, FOREIGN_BITS],
+            "reach_": None,
             "coef_bits_": None,
         }
         for name in cls.fitted:

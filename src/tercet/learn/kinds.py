@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tercet.errors import InputError
-from tercet.learn.inputs import array_namespace
+from tercet.learn.inputs import array_namespace, plain_or_secret, target, weights
 from tercet.learn.model import SecretModel
 from tercet.learn.scores import determination
 
@@ -17,13 +16,14 @@ class ClassifierModel(SecretModel):
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """The part of the rows, weighed if weights are given, whose class `predict` gives; secret until revealed."""
-        xp = array_namespace(X, y)
-        found = self.predict(X)  # type: ignore[attr-defined]
-        if found.shape != y.shape:
-            raise InputError(f"predictions have shape {found.shape} and y {y.shape}", hint="pass y (n,)")
-        right = found == y
+        self.check_fitted()
+        y = target(X := plain_or_secret(X, "X"), y)
+        right = self.predict(X) == y  # type: ignore[attr-defined]
+        xp = array_namespace(right)
         if sample_weight is None:
             return xp.mean(xp.astype(right, xp.float64))
+        sample_weight = weights(X, sample_weight)
+        xp = array_namespace(right, sample_weight)
         return xp.sum(right * sample_weight) / xp.sum(sample_weight)
 
     def __sklearn_tags__(self) -> Any:
@@ -46,8 +46,8 @@ class RegressorModel(SecretModel):
         not grow with the rows. Raises InputError before `fit`, or if the shapes do not fit.
         """
         self.check_fitted()
-        if len(y.shape) != 1 or X.shape[0] != y.shape[0]:
-            raise InputError(f"X has shape {X.shape} and y {y.shape}", hint="pass X (n, d) and y (n,)")
+        y = target(X := plain_or_secret(X, "X"), y)
+        sample_weight = None if sample_weight is None else weights(X, sample_weight)
         return determination(y, self.predict(X), sample_weight)  # type: ignore[attr-defined]
 
     def __sklearn_tags__(self) -> Any:

@@ -13,7 +13,10 @@ from tercet.learn.interchange import InterchangedModel
 from tercet.learn.kinds import ClassifierModel
 
 SCORE_BITS = 24
-SCORE_REACH = 1 << 16
+SCORE_REACH = 1 << 36
+"""Scores are told apart up to here: with their fractional bits they fit 64 bits."""
+PROBABLE_REACH = 1 << 16
+"""Differences of scores count up to here in probabilities, which are 0 and 1 long before."""
 
 
 def numbers(X: Any) -> Any:
@@ -22,12 +25,15 @@ def numbers(X: Any) -> Any:
     return X if divisor == 1 else numeric.at_precision(X * float(1 / divisor), SCORE_BITS)
 
 
-def scores(X: Any, coef: Any, intercept: Any) -> Any:
-    """X @ coef' + intercept (n, k) with 24 fractional bits, drawn in to 2^16 where bounds reach beyond."""
+def weighed(X: Any, coef: Any, intercept: Any) -> Any:
+    """X @ coef' + intercept (n, k), with 28 fractional bits at most."""
     xp = array_namespace(X, coef)
-    weighed = xp.matmul(numbers(X), xp.matrix_transpose(coef))
-    found = numeric.at_most(weighed, SCORE_BITS + 4) + intercept
-    return numeric.held(found, -SCORE_REACH, SCORE_REACH, SCORE_BITS)
+    return numeric.at_most(xp.matmul(numbers(X), xp.matrix_transpose(coef)), SCORE_BITS + 4) + intercept
+
+
+def scores(X: Any, coef: Any, intercept: Any) -> Any:
+    """X @ coef' + intercept (n, k) with 24 fractional bits, drawn in to 2^36 where bounds reach beyond."""
+    return numeric.held(weighed(X, coef, intercept), -SCORE_REACH, SCORE_REACH, SCORE_BITS)
 
 
 class LinearClassifier(InterchangedModel, ClassifierModel):
@@ -38,7 +44,7 @@ class LinearClassifier(InterchangedModel, ClassifierModel):
     def decision_function(self, X: Any) -> Any:
         """X @ coef_' + intercept_: (n,) for two classes, else (n, k), with 24 fractional bits.
 
-        Drawn in to 2^16 under sharing. One round, and two comparisons where bounds ask for them. Nothing is revealed.
+        Drawn in to 2^36 under sharing. One round, and two comparisons where bounds ask for them. Nothing is revealed.
         Raises InputError before `fit`.
         """
         self.check_fitted()
@@ -58,12 +64,17 @@ class LinearClassifier(InterchangedModel, ClassifierModel):
         found = self.decision_function(X)
         xp = array_namespace(found)
         if len(found.shape) == 1:
-            upper = special.expit(found)
+            upper = special.expit(_probable(found))
             return xp.stack([1 - upper, upper], axis=1)
         if together:
-            return softmax_of(found)
+            return softmax_of(_probable(found - xp.max(found, axis=1, keepdims=True)))
+        found = _probable(found)
         parts = special.expit(found)
         return parts / xp.sum(parts, axis=1, keepdims=True)
+
+
+def _probable(scores: Any) -> Any:
+    return numeric.held(scores, -PROBABLE_REACH, PROBABLE_REACH, SCORE_BITS)
 
 
 def softmax_of(z: Any) -> Any:

@@ -80,7 +80,7 @@ class LinearRegression(InterchangedModel, RegressorModel):
         n, d = X.shape
         if n < 2 or d < 1:
             raise InputError(f"a fit of {n} rows and {d} columns", hint="pass at least two rows and one column")
-        self.reach_ = _reach(*numeric.value_range(y), n)
+        self.reach_ = reach_of(*numeric.value_range(y), n)
         (X, x_over), (y, y_over) = numeric.numerator(X), numeric.numerator(y)  # decimals: 10^digits
         (x, x_frac), (target, y_frac) = numeric.as_integers(X), numeric.as_integers(y)
         overs = (x_over, y_over)
@@ -158,7 +158,8 @@ class LinearRegression(InterchangedModel, RegressorModel):
 
         Predictions are clipped to `reach_` = [lo, hi, frac_bits]: the bounds of y, widened by a thousand times their
         width on both sides. So what is computed from predictions (residuals, their squares) has bounds that fit and
-        that hold; clipping takes two comparisons a row. Error: 2^-frac_bits (2^-32 for most y), beside the errors of
+        that hold; clipping takes two comparisons a row. Those of a model made `from_sklearn` have the bounds that X and
+        coefficients leave, and are not clipped. Error: 2^-frac_bits (2^-32 for most y), beside the errors of
         coefficients and intercept. Raises InputError before `fit`.
         """
         if not hasattr(self, "coef_"):
@@ -172,8 +173,8 @@ class LinearRegression(InterchangedModel, RegressorModel):
         number, factor = int(divisor * whole), int(ratio * whole)
         coarse, fine = numeric.split(coef, COARSE_BITS)
         weighed = xp.matmul(X, coarse)
-        lo, hi, frac_bits = self.reach_
         weighed = weighed + numeric.no_finer(xp.matmul(X, fine), weighed)
+        lo, hi, frac_bits = self.reach_ or foreign_reach(weighed * factor + total * whole, abs(number))
         # two bits more than the result has, once it is multiplied and divided
         weighed = numeric.at_most(weighed, frac_bits + 2 + (factor // max(1, abs(number))).bit_length())
         found = weighed * factor + total * whole
@@ -181,7 +182,14 @@ class LinearRegression(InterchangedModel, RegressorModel):
         return numeric.held(found, least, most, frac_bits) / number
 
 
-def _reach(lo: int, hi: int, n: int) -> list[int]:
+def foreign_reach(found: Any, divisor: int = 1) -> list[int]:
+    """The reach of a model whose y nobody here saw: what the bounds of predictions leave, with 16 to 24 bits."""
+    lo, hi = numeric.value_range(found)
+    lo, hi = lo // divisor, -(-hi // divisor)
+    return [lo, hi, max(16, min(24, 60 - max(abs(lo), abs(hi)).bit_length()))]
+
+
+def reach_of(lo: int, hi: int, n: int) -> list[int]:
     """Between which whole numbers predictions are held, and their fractional bits: squares of n of them fit."""
     width = max(1, hi - lo)
     lo, hi = lo - EXTRAPOLATED * width, hi + EXTRAPOLATED * width

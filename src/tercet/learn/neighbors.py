@@ -72,7 +72,7 @@ class _Neighbours(SecretModel):
             nearest = np.take_along_axis(found, indices, axis=0)
         own = xp.sum(around.x * around.x, axis=1)
         squares = xp.maximum((numeric.times_power(nearest, -bits, bits) if bits else nearest) + own, 0)
-        return xp.matrix_transpose(xp.sqrt(squares)), xp.matrix_transpose(indices)
+        return numeric.over(xp.matrix_transpose(xp.sqrt(squares)), around.divisor), xp.matrix_transpose(indices)
 
 
 class KNeighborsClassifier(_Neighbours, ClassifierModel):

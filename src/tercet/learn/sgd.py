@@ -14,7 +14,8 @@ from tercet.errors import InputError
 from tercet.learn.inputs import array_namespace, classes_of, features, target
 from tercet.learn.interchange import InterchangedModel
 from tercet.learn.kinds import RegressorModel
-from tercet.learn.linear_classifier import LinearClassifier, numbers, scores
+from tercet.learn.linear_classifier import LinearClassifier, numbers, weighed
+from tercet.learn.linear_model import foreign_reach, reach_of
 from tercet.learn.model import SecretModel
 from tercet.learn.parameters import count_of, number_of
 from tercet.learn.passes import drawn_in, repeat, spread
@@ -243,7 +244,8 @@ class SGDRegressor(InterchangedModel, RegressorModel, _Descent):
     """
 
     not_offered: ClassVar[dict[str, str]] = _NOT_OFFERED
-    fitted = ("coef_", "intercept_")
+    fitted = ("coef_", "intercept_", "reach_")
+    reach_: list[int] | None
 
     def __init__(
         self,
@@ -277,6 +279,7 @@ class SGDRegressor(InterchangedModel, RegressorModel, _Descent):
             raise InputError(f"loss is {self.loss!r}", hint="pass 'squared_error'; HuberRegressor resists outliers")
         X = features(X, self, fitting=True)
         y = numbers(target(X, y))
+        self.reach_ = reach_of(*numeric.value_range(y), X.shape[0])
         low, high = numeric.value_range(y)
         most = float(REST_LIMIT * max(1, high - low))
 
@@ -290,9 +293,10 @@ class SGDRegressor(InterchangedModel, RegressorModel, _Descent):
         return self
 
     def predict(self, X: Any) -> Any:
-        """X @ coef_ + intercept_ with 24 fractional bits, drawn in to 2^16. Raises InputError before `fit`."""
+        """X @ coef_ + intercept_, clipped as LinearRegression's. Raises InputError before `fit`."""
         self.check_fitted()
-        return scores(features(X, self), self.coef_[None, :], self.intercept_)[:, 0]
+        found = weighed(features(X, self), self.coef_[None, :], self.intercept_)[:, 0]
+        return numeric.held(found, *(self.reach_ or foreign_reach(found)))
 
 
 def _logistic(z: Any, t: Any) -> Any:
