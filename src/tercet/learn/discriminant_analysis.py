@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 from tercet.array import numeric
 from tercet.array.softmax import log_softmax, softmax
 from tercet.errors import InputError
+from tercet.learn.beside import classes_beside
 from tercet.learn.by_class import ByClass, log_priors
-from tercet.learn.inputs import array_namespace, classes_of, features, labels, target
+from tercet.learn.inputs import array_namespace, features, labels
 from tercet.learn.kinds import ClassifierModel
 from tercet.learn.nearest import least, places
 from tercet.learn.plain import revealed, shared
@@ -58,7 +59,7 @@ class LinearDiscriminantAnalysis(ClassifierModel):
 
     def fit(self, X: Any, y: Any, *, classes: Any = None) -> LinearDiscriminantAnalysis:
         X = features(X, self, fitting=True)
-        found = classes_of(target(X, y), classes)
+        found = classes_beside(X, y, classes)
         self.classes_ = found.classes
         rows, count = X.shape[0], len(found.classes)
         if not 2 <= count < rows:

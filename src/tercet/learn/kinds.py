@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tercet.learn.inputs import array_namespace, plain_or_secret, target, weights
+from tercet.learn.beside import target_beside
+from tercet.learn.inputs import array_namespace, is_secret, plain_or_secret, target, weights
 from tercet.learn.model import SecretModel
 from tercet.learn.scores import determination
 
@@ -48,7 +49,9 @@ class RegressorModel(SecretModel):
         self.check_fitted()
         y = target(X := plain_or_secret(X, "X"), y)
         sample_weight = None if sample_weight is None else weights(X, sample_weight)
-        return determination(y, self.predict(X), sample_weight)  # type: ignore[attr-defined]
+        found = self.predict(X)  # type: ignore[attr-defined]
+        y = target_beside(found, y) if is_secret(found) else y
+        return determination(y, found, sample_weight)
 
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import RegressorTags

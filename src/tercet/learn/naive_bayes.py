@@ -9,8 +9,9 @@ import numpy as np
 from tercet.array import numeric
 from tercet.array.softmax import log_softmax, softmax
 from tercet.errors import InputError
+from tercet.learn.beside import classes_beside
 from tercet.learn.by_class import ByClass, log_priors
-from tercet.learn.inputs import array_namespace, classes_of, features, labels, target
+from tercet.learn.inputs import array_namespace, features, labels
 from tercet.learn.kinds import ClassifierModel
 from tercet.learn.nearest import least, places
 from tercet.learn.plain import revealed, shared
@@ -56,7 +57,7 @@ class GaussianNB(ClassifierModel):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, classes: Any = None) -> GaussianNB:
         X = features(X, self, fitting=True)
-        found = classes_of(target(X, y), classes)
+        found = classes_beside(X, y, classes)
         if not 0 <= self.var_smoothing < 1:
             raise InputError(f"var_smoothing={self.var_smoothing}", hint="pass a part of the largest variance, below 1")
         sums = ByClass(X, found, sample_weight)

@@ -10,9 +10,10 @@ from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.array.quantiles import quantile, top_k
 from tercet.errors import InputError
+from tercet.learn.beside import classes_beside, target_beside
 from tercet.learn.by_class import ByClass
 from tercet.learn.cluster import Around
-from tercet.learn.inputs import array_namespace, classes_of, features, labels, target
+from tercet.learn.inputs import array_namespace, features, labels
 from tercet.learn.kinds import ClassifierModel, RegressorModel
 from tercet.learn.model import SecretModel
 from tercet.learn.nearest import distances, least, places
@@ -94,13 +95,14 @@ class KNeighborsClassifier(_Neighbours, ClassifierModel):
 
     def fit(self, X: Any, y: Any, *, classes: Any = None) -> KNeighborsClassifier:
         X = features(X, self, fitting=True)
-        found = classes_of(target(X, y), classes)
+        found = classes_beside(X, y, classes)
         self.classes_ = found.classes
         self._keep(X, found.codes)
         return self
 
     def _votes(self, X: Any) -> Any:
         """(k, m)"""
+        self.check_fitted()
         hot = (np.arange(len(self.classes_))[:, None] == self.targets_) * 1
         return array_namespace(X, hot).matmul(hot, self._among(X) * 1)
 
@@ -125,7 +127,7 @@ class KNeighborsRegressor(_Neighbours, RegressorModel):
 
     def fit(self, X: Any, y: Any) -> KNeighborsRegressor:
         X = features(X, self, fitting=True)
-        self._keep(X, target(X, y))
+        self._keep(X, target_beside(X, y))
         return self
 
     def predict(self, X: Any) -> Any:
@@ -160,7 +162,7 @@ class NearestCentroid(ClassifierModel):
 
     def fit(self, X: Any, y: Any, *, classes: Any = None) -> NearestCentroid:
         X = features(X, self, fitting=True)
-        found = classes_of(target(X, y), classes)
+        found = classes_beside(X, y, classes)
         sums = ByClass(X, found)
         self.classes_, self.centroids_ = found.classes, sums.placed(sums.means())
         return self

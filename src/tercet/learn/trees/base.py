@@ -86,11 +86,6 @@ def number_columns(xp: Any, values: Any, weights: Any) -> SummedColumns:
     return SummedColumns(xp.stack([stored * weights, stored * 0 + weights], axis=1), 1, frac, 1, 0)
 
 
-def same_rows(X: Any, y: Any) -> None:
-    if len(y.shape) != 1 or X.shape[0] != y.shape[0]:
-        raise InputError(f"X has shape {X.shape} and y {y.shape}", hint="pass X (n, d) and y (n,)")
-
-
 def whole(codes: Any) -> Any:
     """Sums of whole numbers as such: of NumPy arrays, integers."""
     return codes.astype(np.int64) if isinstance(codes, np.ndarray) else codes

@@ -11,7 +11,8 @@ import numpy as np
 from tercet.array import numeric, planes, softmax, special
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
-from tercet.learn.inputs import array_namespace, classes_of, features, labels, target
+from tercet.learn.beside import classes_beside, rows_beside, target_beside
+from tercet.learn.inputs import array_namespace, features, labels
 from tercet.learn.kinds import ClassifierModel, RegressorModel
 from tercet.learn.trees import base, plain
 from tercet.learn.trees.bins import Binned, binned, edges_of
@@ -116,8 +117,7 @@ class _Boosting(base.TreeModel):
 
     def _raw(self, X: Any) -> Any:
         """(n, k): raw predictions."""
-        self.check_fitted()
-        X = features(X, self)
+        X = rows_beside(X, self, "features_")
         xp = array_namespace(X, self.values_)
         return xp.matrix_transpose(summed(self.forest_, X)) + self.baseline_
 
@@ -239,7 +239,7 @@ class HistGradientBoostingRegressor(RegressorModel, _Boosting):
         """Grow the trees; see the class."""
         base.only("loss", self.loss, "squared_error")
         X = features(X, self, fitting=True)
-        goal = base.NormalisedTarget.of(target(X, y))
+        goal = base.NormalisedTarget.of(target_beside(X, y))
         rule = self._rule(X.shape[0])
         values = numeric.at_precision(goal.values, RAW_BITS)
         xp = array_namespace(X, values)
@@ -342,8 +342,7 @@ class HistGradientBoostingClassifier(ClassifierModel, _Boosting):
         """Grow the trees; see the class."""
         base.only("loss", self.loss, "log_loss")
         X = features(X, self, fitting=True)
-        known = classes_of(y, self.classes)
-        base.same_rows(X, known.codes)
+        known = classes_beside(X, y, self.classes)
         if len(known.classes) < 2:
             raise InputError("y has one class", hint="pass classes=[...], two or more")
         xp = array_namespace(X, known.codes)

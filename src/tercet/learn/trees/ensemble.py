@@ -8,7 +8,8 @@ import numpy as np
 
 from tercet.array import numeric, planes
 from tercet.errors import InputError
-from tercet.learn.inputs import array_namespace, classes_of, features, labels, target
+from tercet.learn.beside import classes_beside, rows_beside, target_beside
+from tercet.learn.inputs import array_namespace, features, labels
 from tercet.learn.kinds import ClassifierModel, RegressorModel
 from tercet.learn.trees import base, plain
 from tercet.learn.trees.bins import Binned, binned, edges_of
@@ -121,8 +122,7 @@ class _ForestClassifier(ClassifierModel, _Forest):
         """Grow the trees; see the class."""
         base.only("criterion", self.criterion, "gini")
         X = features(X, self, fitting=True)
-        known = classes_of(y, self.classes)
-        base.same_rows(X, known.codes)
+        known = classes_beside(X, y, self.classes)
         xp = array_namespace(X, known.codes)
         one_hot = planes.numbers_of(xp.matrix_transpose(known.one_hot()))
         columns = base.class_columns(one_hot[None], len(known.classes))
@@ -135,8 +135,8 @@ class _ForestClassifier(ClassifierModel, _Forest):
         return self
 
     def _votes(self, X: Any) -> Any:
-        self.check_fitted()
-        return summed(self.forest_, features(X, self))
+        X = rows_beside(X, self, "features_")
+        return summed(self.forest_, X)
 
     def predict_proba(self, X: Any) -> Any:
         """(n, classes): the mean of the trees' probabilities; secret, to be divided when revealed or used."""
@@ -173,7 +173,7 @@ class _ForestRegressor(RegressorModel, _Forest):
         """Grow the trees; see the class."""
         base.only("criterion", self.criterion, "squared_error")
         X = features(X, self, fitting=True)
-        goal = base.NormalisedTarget.of(target(X, y))
+        goal = base.NormalisedTarget.of(target_beside(X, y))
         xp = array_namespace(X, goal.values)
         columns = base.number_columns(xp, goal.values[None], np.ones((1, X.shape[0]), np.int64))
 
@@ -186,8 +186,8 @@ class _ForestRegressor(RegressorModel, _Forest):
 
     def predict(self, X: Any) -> Any:
         """(n,): the mean of the trees' leaves; secret, to be divided when revealed or used."""
-        self.check_fitted()
-        total = summed(self.forest_, features(X, self))[0]
+        X = rows_beside(X, self, "features_")
+        total = summed(self.forest_, X)[0]
         return numeric.times_power(total, self.power_, base.VALUE_BITS) / self.n_estimators + self.middle_
 
 

@@ -13,6 +13,7 @@ from tercet.array import planes
 from tercet.array.core import SecretArray
 from tercet.array.lookup import lookup
 from tercet.errors import InputError
+from tercet.learn.beside import rows_beside
 from tercet.learn.inputs import array_namespace, features
 from tercet.learn.public_random import PublicRandom
 from tercet.learn.trees import base, plain
@@ -138,8 +139,7 @@ class IsolationForest(base.TreeModel):
 
     def score_samples(self, X: Any) -> Any:
         """(n,): -2^(-mean depth / average depth), from -1 for rows that few cuts part from others up to 0."""
-        self.check_fitted()
-        X = features(X, self)
+        X = rows_beside(X, self, "features_")
         xp = array_namespace(X, self.values_)
         scale = -math.log(2) / (self.n_estimators * max(average_depths(self.max_samples_)[-1], 1e-3))
         return -xp.exp(summed(self.forest_, X)[0] * scale)

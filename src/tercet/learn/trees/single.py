@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tercet.array import planes
-from tercet.learn.inputs import array_namespace, classes_of, features, labels, target
+from tercet.learn.beside import classes_beside, rows_beside, target_beside
+from tercet.learn.inputs import array_namespace, features, labels
 from tercet.learn.kinds import ClassifierModel, RegressorModel
 from tercet.learn.trees import base, plain
 from tercet.learn.trees.bins import Binned, binned, edges_of
@@ -112,8 +113,7 @@ class DecisionTreeClassifier(ClassifierModel, _DecisionTree):
         """Grow the tree; see the class."""
         base.only("criterion", self.criterion, "gini")
         X = features(X, self, fitting=True)
-        known = classes_of(y, self.classes)
-        base.same_rows(X, known.codes)
+        known = classes_beside(X, y, self.classes)
         xp = array_namespace(X, known.codes)
         rule = self._rule(X.shape[0], 1.0)
         rows = cut(X, self.max_bins, self.bins)
@@ -127,22 +127,20 @@ class DecisionTreeClassifier(ClassifierModel, _DecisionTree):
 
     def predict_proba(self, X: Any) -> Any:
         """(n, classes): which part of the leaf's rows was of each class; secret, 20 fractional bits."""
-        self.check_fitted()
-        X = features(X, self)
+        X = rows_beside(X, self, "features_")
         return array_namespace(X, self.values_).matrix_transpose(summed(self.forest_, X))
 
     def predict(self, X: Any) -> Any:
         """(n,): the most frequent class of each row's leaf; the first of equally frequent ones."""
-        self.check_fitted()
-        X = features(X, self)
+        X = rows_beside(X, self, "features_")
         forest = Forest(self.features_, self.thresholds_, self.leaf_classes_)
         codes = summed(forest, X)[0]
         return labels(base.whole(codes), np.asarray(self.classes_))
 
     def apply(self, X: Any) -> Any:
         """(leaves, n) bools: which leaf each row reaches, in the order of the leaves of a complete tree."""
-        self.check_fitted()
-        return leaves(self.forest_, features(X, self))[:, 0]
+        X = rows_beside(X, self, "features_")
+        return leaves(self.forest_, X)[:, 0]
 
 
 class DecisionTreeRegressor(RegressorModel, _DecisionTree):
@@ -189,7 +187,7 @@ class DecisionTreeRegressor(RegressorModel, _DecisionTree):
         """Grow the tree; see the class."""
         base.only("criterion", self.criterion, "squared_error")
         X = features(X, self, fitting=True)
-        goal = base.NormalisedTarget.of(target(X, y))
+        goal = base.NormalisedTarget.of(target_beside(X, y))
         xp = array_namespace(X, goal.values)
         rule = self._rule(X.shape[0], 0.25**goal.power)
         rows = cut(X, self.max_bins, self.bins)
@@ -201,11 +199,10 @@ class DecisionTreeRegressor(RegressorModel, _DecisionTree):
 
     def predict(self, X: Any) -> Any:
         """(n,): the mean of each row's leaf."""
-        self.check_fitted()
-        X = features(X, self)
+        X = rows_beside(X, self, "features_")
         return summed(self.forest_, X)[0]
 
     def apply(self, X: Any) -> Any:
         """(leaves, n) bools: which leaf each row reaches, in the order of the leaves of a complete tree."""
-        self.check_fitted()
-        return leaves(self.forest_, features(X, self))[:, 0]
+        X = rows_beside(X, self, "features_")
+        return leaves(self.forest_, X)[:, 0]
