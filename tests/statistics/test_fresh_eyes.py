@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from scipy import stats as scipy_stats
 import tercet as tc
 from tercet import plot, stats
 from tercet.array.nullable import NullableArray
+from tercet.client.column_arrays import DateArray
 from tercet.client.session import Session
+from tercet.store.schema import Column, ColumnKind
 
 RNG = np.random.default_rng(11)
 N = 60
@@ -117,6 +120,26 @@ def test_curves_take_no_missing_values(net: Session) -> None:
     for draw in (plot.roc, plot.precision_recall, plot.calibration, plot.residuals):
         with pytest.raises(tc.InputError, match="missing"):
             draw(truth, gaps)
+
+
+@pytest.mark.parametrize("secret", [True, False])
+def test_analyses_of_variance_leave_rows_without_a_group_out(net: Session, secret: bool) -> None:
+    grouped = np.arange(N) % 7 > 0
+    codes = net.share(CODES, bounds=(0, 2))
+    by = NullableArray.of_values(codes, net.share(grouped)) if secret else np.ma.MaskedArray(CODES, mask=~grouped)
+    x, parts = net.share(X, bounds=(0, 100)), [X[grouped & (code == CODES)] for code in range(3)]
+    assert stats.f_oneway(x, by=by).statistic == pytest.approx(scipy_stats.f_oneway(*parts).statistic, rel=1e-6)
+    found, wanted = stats.tukey_hsd(x, by=by), scipy_stats.tukey_hsd(*parts)
+    assert found.statistic == pytest.approx(wanted.statistic, abs=1e-9)
+    assert found.pvalue == pytest.approx(wanted.pvalue, abs=1e-6)
+
+
+def test_dates_and_categories_are_refused_by_name(net: Session) -> None:
+    column = Column(name="day", kind=ColumnKind.DATE, lo=date(1970, 1, 1), hi=date(1970, 1, 10))
+    days = DateArray.of_column(net.share([3, 4, 5], bounds=(0, 9)), column)
+    for asked in (stats.mean, stats.var, stats.quantile, stats.skew):
+        with pytest.raises(TypeError, match="day"):
+            asked(days)
 
 
 # ---- few rows ----

@@ -29,7 +29,8 @@ def pooled(samples: Sequence[Any], by: Any, where: Any) -> tuple[Sample, Groupin
         if len(samples) != 1:
             raise InputError(f"{len(samples)} samples and by", hint="by makes groups of one column")
         x = column(samples[0], where=where)
-        return x, groups(by, x.rows)
+        found = groups(by, x.rows)
+        return x.only(found.there), found
     if len(samples) < 2 or where is not None:
         raise InputError("groups are several samples, or one column and by", hint="pass by, a column of groups")
     columns = same_unit([column(one, f"sample {place}") for place, one in enumerate(samples)])
@@ -46,8 +47,6 @@ def _parts(x: Sample, grouping: Grouping) -> tuple[Any, Any]:
     """Counts of groups, and eta squared: which part of the variance lies between groups."""
     scores, m = z_scores(x)
     counts = grouping.count(x.there)
-    if grouping.there is not None:
-        raise InputError("rows without a group", hint="give them one, as in by.fillna(code), or leave them out")
     sums = grouping.sum(scores)
     squares = numeric.at_precision(sums * sums, _PART_BITS)
     if isinstance(squares, SecretArray) and not isinstance(counts, SecretArray):
@@ -82,7 +81,7 @@ def f_oneway(*samples: Any, by: Any = None, where: Any = None) -> Pending[AnovaR
 
     Reveals which part of the variance lies between groups, from which F follows, and the sizes of groups where they are
     secret. That part is within 2^-30, so F is within a relative 2^-30 / (part (1 - part)). Groups without rows do not
-    count. InputError for rows without a group, or one group."""
+    count, nor rows without a group. InputError for one group."""
     x, grouping = pooled(samples, by, where)
     if len(grouping) < 2:
         raise InputError("an analysis of variance of one group", hint="pass two groups at least")

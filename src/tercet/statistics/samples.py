@@ -17,6 +17,7 @@ import numpy as np
 import tercet.array as namespace
 from tercet.array import nullable, numeric, segments
 from tercet.array.core import SecretArray, session_of
+from tercet.array.opaque import OpaqueArray
 from tercet.errors import InputError, PlanError
 from tercet.plan.types import ValueKind
 
@@ -78,7 +79,9 @@ def column(x: Any, what: str = "the sample", *, where: Any = None) -> Sample:
     """
     if isinstance(x, SecretArray):
         values, there = nullable.split(x)
-        values, over = numeric.numerator(values._plain() if not _has_numbers(values) else values)
+        if isinstance(values, OpaqueArray):
+            raise TypeError(f"{what} is a column of numbers: {values._refusal()}")
+        values, over = numeric.numerator(values)
         numbers, frac = numeric.as_integers(values)
         unit = over * (1 << frac)
         if there is not None:
@@ -91,11 +94,6 @@ def column(x: Any, what: str = "the sample", *, where: Any = None) -> Sample:
     if not found.rows:
         raise InputError(f"{what} has no rows", hint="pass at least one row")
     return found if where is None else found.only(condition(where, found.rows))
-
-
-def _has_numbers(x: SecretArray) -> bool:
-    x._node  # noqa: B018  (categories and dates refuse, and say what to do)
-    return True
 
 
 def _public_column(x: Any, what: str) -> Sample:
