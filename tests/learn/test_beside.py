@@ -13,6 +13,7 @@ from sklearn.metrics import r2_score
 from sklearn.neighbors import NearestNeighbors
 
 import tercet as tc
+from tercet.client.column_arrays import CategoryArray
 from tercet.cluster import KMeans
 from tercet.discriminant_analysis import LinearDiscriminantAnalysis
 from tercet.ensemble import HistGradientBoostingClassifier, IsolationForest, RandomForestRegressor
@@ -21,6 +22,7 @@ from tercet.learn.linear_classifier import PROBABLE_REACH
 from tercet.linear_model import LinearRegression, LogisticRegression, Ridge, SGDClassifier, SGDRegressor
 from tercet.naive_bayes import GaussianNB
 from tercet.neighbors import KNeighborsClassifier, NearestCentroid
+from tercet.store.schema import Column, ColumnKind
 from tercet.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 
@@ -163,3 +165,17 @@ def test_scores_take_lists_and_refuse_weights_below_zero(net: tc.Session) -> Non
         for wrong in (-np.ones(30), np.ones(5), net.share(np.ones(30), bounds=(-1, 1))):
             with pytest.raises(InputError, match="weight"):
                 model.score(X, Y, sample_weight=wrong)
+
+
+def test_scores_of_texts(net: tc.Session) -> None:
+    """Public labels that are texts, and categories whose codes are secret."""
+    x, y = rows()
+    names = np.array(["blue", "green", "red"])
+    X = shared(net, x)
+    model = GaussianNB().fit(X, names[y])
+    kind = Column(name="colour", kind=ColumnKind.CATEGORY, categories=("white", "blue", "green", "red"))
+    column = CategoryArray.of_column(net.share(y + 1, bounds=(0, 3)), kind)
+    wrong = np.where(y == 1, "white", names[y])
+    found = tc.reveal(model.score(X, names[y]), model.score(X, column), model.score(X, wrong))
+    right = model.predict(X).reveal() == y
+    assert np.allclose(found, [right.mean(), right.mean(), (right & (y != 1)).mean()], atol=1e-4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tercet.learn.beside import target_beside
-from tercet.learn.inputs import array_namespace, is_secret, plain_or_secret, target, weights
+from tercet.learn.inputs import array_namespace, as_labels, is_secret, plain_or_secret, target, weights
 from tercet.learn.model import SecretModel
 from tercet.learn.scores import determination
 
@@ -19,7 +19,8 @@ class ClassifierModel(SecretModel):
         """The part of the rows, weighed if weights are given, whose class `predict` gives; secret until revealed."""
         self.check_fitted()
         y = target(X := plain_or_secret(X, "X"), y)
-        right = self.predict(X) == y  # type: ignore[attr-defined]
+        found = self.predict(X)  # type: ignore[attr-defined]
+        right = found == (as_labels(y, self.classes_) if is_secret(found) else y)
         xp = array_namespace(right)
         if sample_weight is None:
             return xp.mean(xp.astype(right, xp.float64))
