@@ -190,7 +190,7 @@ def labels(codes: Any, classes: NDArray[Any]) -> Any:
 
 
 def as_labels(y: Any, classes: Any) -> Any:
-    """A target (n,) as `labels` gives secret predictions: numbers, or codes of classes that are texts, -1 for others."""
+    """A target (n,) as `labels` gives secret predictions: numbers, or codes of texts, -1 for what is no class."""
     classes = np.asarray(classes)
     texts = classes.dtype.kind not in "biuf"
     if not isinstance(y, SecretArray):
