@@ -109,7 +109,10 @@ def test_plain_targets_beside_secret_rows(net: tc.Session, model: Any) -> None:
     with net.measure() as cost:
         model.fit(X, y)
     assert cost.jobs == 0
-    assert np.mean(model.predict(X).reveal() == y) > 0.8
+    predicted = model.predict(X).reveal()
+    assert np.mean(predicted == y) > 0.8
+    if not hasattr(model, "features_"):  # of trees see below
+        assert np.array_equal(model.predict(x).reveal(), predicted)
 
 
 @pytest.mark.parametrize(
@@ -179,3 +182,15 @@ def test_scores_of_texts(net: tc.Session) -> None:
     found = tc.reveal(model.score(X, names[y]), model.score(X, column), model.score(X, wrong))
     right = model.predict(X).reveal() == y
     assert np.allclose(found, [right.mean(), right.mean(), (right & (y != 1)).mean()], atol=1e-4)
+
+
+@pytest.mark.parametrize("model", CLASSIFIERS, ids=lambda one: type(one).__name__)
+def test_declared_classes_without_rows_are_never_predicted(net: tc.Session, model: Any) -> None:
+    """Not even in the middle of the bounds."""
+    x, _ = rows()
+    y = np.where(x[:, 0] > np.median(x[:, 0]), 3, 1)
+    X = shared(net, x)
+    model.fit(X, net.share(y, bounds=(0, 4)))
+    middle = sum(X.bounds) / 2
+    found = tc.reveal(model.predict(X), model.predict(net.share(np.full((1, 2), middle), bounds=X.bounds)))
+    assert np.isin(np.concatenate(found), (1, 3)).all() and np.mean(found[0] == y) > 0.7

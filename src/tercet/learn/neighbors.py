@@ -147,12 +147,13 @@ class KNeighborsRegressor(_Neighbours, RegressorModel):
 class NearestCentroid(ClassifierModel):
     """The class of the nearest mean, in scikit-learn's manner, of secret or NumPy arrays. Nothing is revealed.
 
-    `fit(X, y, classes=None)`: sums in the classes, which are public, are exact. After fit, secret: `centroids_` (k, d).
+    `fit(X, y, classes=None)`: sums in the classes, which are public, are exact. After fit, secret: `centroids_` (k, d),
+    and `absent_` (k,): which classes have no rows.
     `predict`: distances by one matrix product; of equally near means the first. A class without rows has the middle of
-    X's bounds as its mean. Raises InputError for shapes and classes that do not fit.
+    X's bounds as its mean, and is never predicted. Raises InputError for shapes and classes that do not fit.
     """
 
-    fitted = ("centroids_", "classes_", "n_features_in_")
+    fitted = ("centroids_", "absent_", "classes_", "n_features_in_")
     n_features_in_: int
     not_offered: ClassVar = {
         "metric": "distances are Euclidean; leave it out",
@@ -165,11 +166,14 @@ class NearestCentroid(ClassifierModel):
         found = classes_beside(X, y, classes)
         sums = ByClass(X, found)
         self.classes_, self.centroids_ = found.classes, sums.placed(sums.means())
+        self.absent_ = sums.counts == 0
         return self
 
     def predict(self, X: Any) -> Any:
         """(n,): the class of the nearest centroid."""
         self.check_fitted()
         rows = Around(features(X, self), None, self.centroids_)
-        chosen = least(distances(rows.x, rows.given(self.centroids_, len(self.classes_)))[0])[1]
+        away = distances(rows.x, rows.given(self.centroids_, len(self.classes_)))[0]
+        away = array_namespace(away, self.absent_).where(self.absent_[:, None], numeric.value_range(away)[1] + 1, away)
+        chosen = least(away)[1]
         return labels(places(rows.xp, chosen), self.classes_)
