@@ -194,3 +194,13 @@ def test_declared_classes_without_rows_are_never_predicted(net: tc.Session, mode
     middle = sum(X.bounds) / 2
     found = tc.reveal(model.predict(X), model.predict(net.share(np.full((1, 2), middle), bounds=X.bounds)))
     assert np.isin(np.concatenate(found), (1, 3)).all() and np.mean(found[0] == y) > 0.7
+
+
+def test_classes_that_y_cannot_have_are_refused(net: tc.Session) -> None:
+    x, y = rows()
+    X, Y = shared(net, x), net.share(y, bounds=(0, 2))
+    for wrong in ([5, 6], [2, 3]):
+        with pytest.raises(InputError, match="fewer than two do"):
+            GaussianNB().fit(X, Y, classes=wrong)
+    for right in ([0, 1, 2], [0, 2], [0, 1, 2, 9]):
+        assert GaussianNB().fit(X, Y, classes=right).classes_.tolist() == right

@@ -125,7 +125,8 @@ def classes_of(y: Any, classes: Any = None) -> Classes:
 
     Of a secret y: both bools; the declared categories of a column; the integers that its bounds leave, up to 256;
     or `classes`, which is sorted. A row of a class that is not among them counts as the first one. Of a plain y: its
-    distinct values, or `classes`. Raises InputError for a secret y that has no such public classes.
+    distinct values, or `classes`. Raises InputError for a secret y that has no such public classes, or whose bounds
+    leave fewer than two of those given.
     """
     given = None if classes is None else np.unique(np.asarray(classes))
     if not isinstance(y, SecretArray):
@@ -160,6 +161,11 @@ def classes_of(y: Any, classes: Any = None) -> Classes:
         given = np.arange(int(low), int(high) + 1)
     if _consecutive(given) and low >= given[0] and high <= given[-1]:
         return Classes(given, y - int(given[0]))
+    if np.sum((given >= low) & (given <= high)) < min(2, len(given)):
+        raise InputError(
+            f"y lies in {y.bounds}, and of the classes {given.tolist()} fewer than two do",
+            hint="pass the classes that y has: rows of others would count as the first one",
+        )
     return Classes(given, _codes(y, given))
 
 
