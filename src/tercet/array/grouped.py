@@ -32,7 +32,7 @@ class Grouped:
     groups. `order`: a secret column (n,) by which the rows of a group follow each other; without it they do so as they
     stand. Methods take a column (n,) and give a secret column (n,) whose elements stand at their rows; nothing is
     revealed. Each costs a sort (`Permutation.argsort`, recorded once), two moves and what it says. To a policy the
-    elements are single rows, and what is made of all of them rests on all rows where sums of sorted rows do.
+    elements count as single rows, also summed up.
 
     Raises TypeError for public keys, InputError for other lengths or missing values.
     """
