@@ -32,7 +32,7 @@ def exact(x: Any, y: Any, **given: Any) -> Any:
         (load_iris, {}),
         (load_iris, {"class_weight": "balanced", "fit_intercept": False}),
     ],
-    ids=repr,
+    ids=lambda part: str(getattr(part, "__name__", part)),
 )
 def test_on_numpy(load: Any, given: dict[str, Any]) -> None:
     x, y = load(return_X_y=True)
