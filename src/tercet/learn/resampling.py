@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.learn.public_random import PublicRandom
-from tercet.statistics.asked import Disclosed, Pending, Result, statistic
+from tercet.statistics.asked import Disclosed, Pending, Result, SignificanceResult, statistic
 from tercet.statistics.plain import ConfidenceInterval, check_alternative, check_level, exact
 from tercet.statistics.samples import column, groups
 
@@ -91,15 +91,10 @@ def _public_product(times: Any, numbers: Any) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PermutationTestResult(Result):
+class PermutationTestResult(SignificanceResult):
     """The difference of means, and how often a permutation gave one as extreme; unpacks to statistic and p-value."""
 
-    statistic: float
-    pvalue: float
     n_resamples: int
-
-    def __iter__(self) -> Iterator[float]:
-        return iter((self.statistic, self.pvalue))
 
 
 @statistic

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -15,7 +15,7 @@ import tercet.array as namespace
 from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
-from tercet.statistics.asked import Disclosed, Pending, Result, statistic
+from tercet.statistics.asked import Disclosed, Pending, Result, SignificanceResult, statistic
 from tercet.statistics.plain import ConfidenceInterval, check_level, exact
 from tercet.statistics.samples import Grouping, Sample, column, fitting, groups, moments, same_unit
 from tercet.statistics.zscores import z_scores
@@ -60,19 +60,14 @@ def _parts(x: Sample, grouping: Grouping) -> tuple[Any, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnovaResult(Result):
+class AnovaResult(SignificanceResult):
     """A one-way analysis of variance; unpacks to statistic and p-value, as SciPy's."""
 
-    statistic: float
-    pvalue: float
     eta_squared: float
     """Which part of the variance lies between groups."""
     df_between: int
     df_within: int
     group_sizes: NDArray[np.int64]
-
-    def __iter__(self) -> Iterator[float]:
-        return iter((self.statistic, self.pvalue))
 
 
 @statistic

@@ -8,7 +8,8 @@ and whether the nodes allow it, and `together` asks several in one plan.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
@@ -178,7 +179,10 @@ def statistic(function: Callable[P, Pending[T]]) -> Statistic[P, T]:
         return function(*args, **kwargs).reveal()
 
     call.pending = function  # type: ignore[attr-defined]
-    call.__annotations__ = {**function.__annotations__}
+    # what it gives is the result and not the pending statistic
+    given = str(function.__annotations__.get("return", ""))
+    result = given.removeprefix("Pending[").removesuffix("]") if given.startswith("Pending[") else given
+    call.__signature__ = inspect.signature(function).replace(return_annotation=result)  # type: ignore[attr-defined]
     return cast("Statistic[P, T]", call)
 
 
@@ -188,3 +192,14 @@ class Result:
 
     revealed: Disclosed | None = field(default=None, compare=False, repr=False)
     """Names, and over how many rows; None for what is computed in plain."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignificanceResult(Result):
+    """A test: unpacks to statistic and p-value, as SciPy's results do."""
+
+    statistic: float
+    pvalue: float
+
+    def __iter__(self) -> Iterator[float]:
+        return iter((self.statistic, self.pvalue))

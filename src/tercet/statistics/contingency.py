@@ -15,7 +15,7 @@ import tercet.array as namespace
 from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
-from tercet.statistics.asked import Disclosed, Pending, Result, statistic
+from tercet.statistics.asked import Disclosed, Pending, Result, SignificanceResult, statistic
 from tercet.statistics.cohorts import or_none
 from tercet.statistics.plain import ConfidenceInterval, check_alternative, check_level, p_value
 from tercet.statistics.samples import MAX_GROUPS, Grouping, condition, groups
@@ -158,17 +158,6 @@ def chi2_contingency(a: Any, b: Any = None, *, correction: bool = True, where: A
         return Chi2Result(statistic=found, pvalue=pvalue, dof=dof, expected_freq=expected, revealed=disclosed)
 
     return Pending({**margins, **inner}, finish, table.total, table.sizes)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SignificanceResult(Result):
-    """A statistic and its p-value; unpacks to both."""
-
-    statistic: float
-    pvalue: float
-
-    def __iter__(self) -> Iterator[float]:
-        return iter((self.statistic, self.pvalue))
 
 
 @statistic

@@ -16,9 +16,8 @@ from tercet.array import nullable, ordering
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.statistics import pooled as samples
-from tercet.statistics.asked import Disclosed, Pending, statistic
+from tercet.statistics.asked import Disclosed, Pending, SignificanceResult, statistic
 from tercet.statistics.plain import check_alternative, exact
-from tercet.statistics.ranked import RankResult
 from tercet.statistics.samples import Grouping, Sample, column
 
 _COUNTED = 1 << 12
@@ -28,7 +27,7 @@ _CDFS = ("norm", "expon", "uniform", "t", "chi2", "gamma", "beta", "lognorm", "w
 
 
 @dataclass(frozen=True, kw_only=True)
-class KstestResult(RankResult):
+class KstestResult(SignificanceResult):
     """Kolmogorov and Smirnov's test: unpacks to the distance and the p-value."""
 
     statistic_sign: int

@@ -14,10 +14,9 @@ import tercet.array as namespace
 from tercet.array.core import SecretArray
 from tercet.errors import InputError, PlanError
 from tercet.statistics import pooled as samples
-from tercet.statistics.asked import Disclosed, Pending, statistic
+from tercet.statistics.asked import Disclosed, Pending, SignificanceResult, statistic
 from tercet.statistics.correlation import correlated, joint, shown
 from tercet.statistics.plain import exact
-from tercet.statistics.ranked import RankResult
 from tercet.statistics.samples import Sample, column, fitting
 from tercet.statistics.zscores import z_scores
 
@@ -27,7 +26,7 @@ _MOST_DROPPED = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class NormalityResult(RankResult):
+class NormalityResult(SignificanceResult):
     """A test of normality by moments: unpacks to statistic and p-value."""
 
     skewness: float
@@ -192,7 +191,7 @@ def _kurtosis_z(b2: float, n: int) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShapiroFranciaResult(RankResult):
+class ShapiroFranciaResult(SignificanceResult):
     """W', the squared correlation of sorted values with normal scores; p-value after Royston (1993)."""
 
     n: int

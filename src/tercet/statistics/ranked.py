@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from tercet.errors import InputError
 from tercet.statistics import pooled as samples
-from tercet.statistics.asked import Disclosed, Pending, Result, statistic
+from tercet.statistics.asked import Disclosed, Pending, SignificanceResult, statistic
 from tercet.statistics.plain import check_alternative, exact, p_value
 from tercet.statistics.samples import Sample, column, same_unit
 
@@ -23,18 +23,7 @@ _EXACT_PRODUCT = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankResult(Result):
-    """A test on ranks: unpacks to statistic and p-value, as SciPy's results do."""
-
-    statistic: float
-    pvalue: float
-
-    def __iter__(self) -> Iterator[float]:
-        return iter((self.statistic, self.pvalue))
-
-
-@dataclass(frozen=True, kw_only=True)
-class MannwhitneyuResult(RankResult):
+class MannwhitneyuResult(SignificanceResult):
     """Mann and Whitney's test."""
 
     effect_size: float
@@ -44,7 +33,7 @@ class MannwhitneyuResult(RankResult):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeanRanksResult(RankResult):
+class MeanRanksResult(SignificanceResult):
     """A comparison of several samples by their ranks."""
 
     mean_ranks: tuple[float, ...]
@@ -52,7 +41,7 @@ class MeanRanksResult(RankResult):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WilcoxonResult(RankResult):
+class WilcoxonResult(SignificanceResult):
     """Wilcoxon's signed-rank test."""
 
     zstatistic: float

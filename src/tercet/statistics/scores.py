@@ -17,9 +17,8 @@ import tercet.array as namespace
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.statistics import pooled as samples
-from tercet.statistics.asked import Disclosed, Pending, Result, statistic
+from tercet.statistics.asked import Disclosed, Pending, Result, SignificanceResult, statistic
 from tercet.statistics.plain import ConfidenceInterval, check_alternative, check_level, exact, interval, p_value
-from tercet.statistics.ranked import RankResult
 from tercet.statistics.samples import Grouping, Sample, column, groups
 
 
@@ -50,7 +49,7 @@ class RocAucResult(Result):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DelongResult(RankResult):
+class DelongResult(SignificanceResult):
     """DeLong's test of two scores of the same rows: statistic is z."""
 
     auc1: float
@@ -205,7 +204,7 @@ def brunnermunzel(
     *,
     by: Any = None,
     where: Any = None,
-) -> Pending[RankResult]:
+) -> Pending[SignificanceResult]:
     """Whether a value of one sample is as often greater as less than one of the other, without equal variances.
 
     Samples as in `mannwhitneyu`; costs and reveals as `roc_auc`. `distribution`: "t" or "normal".
@@ -216,13 +215,13 @@ def brunnermunzel(
     values, found = samples.two((x, y), by, where)
     arrays = _arrays([_placed(values, found)], found, values.there)
 
-    def finish(plain: Mapping[str, Any], revealed: Disclosed) -> RankResult:
+    def finish(plain: Mapping[str, Any], revealed: Disclosed) -> SignificanceResult:
         from scipy import stats
 
         placed = _Placements.of(plain, 1)
         nx, ny = placed.counts
         if min(nx, ny) < 2:
-            return RankResult(statistic=math.nan, pvalue=math.nan, revealed=revealed)
+            return SignificanceResult(statistic=math.nan, pvalue=math.nan, revealed=revealed)
         # of ranks less ranks within, the variances of which are those of placements
         sx, sy = (placed.covariance(0, 0, at) * placed.counts[1 - at] ** 2 for at in (0, 1))
         spread = nx * sx + ny * sy
@@ -231,10 +230,10 @@ def brunnermunzel(
         if not spread:
             difference = mean_y - mean_x
             w = math.copysign(math.inf, difference) if difference else math.nan
-            return RankResult(statistic=w, pvalue=math.nan, revealed=revealed)
+            return SignificanceResult(statistic=w, pvalue=math.nan, revealed=revealed)
         w = float(nx * ny * (mean_y - mean_x) / (nx + ny)) / math.sqrt(spread)
         df = float(spread**2 / ((nx * sx) ** 2 / (nx - 1) + (ny * sy) ** 2 / (ny - 1)))
         by_law = stats.t(df) if distribution == "t" else stats.norm
-        return RankResult(statistic=w, pvalue=p_value(by_law, -w, alternative), revealed=revealed)
+        return SignificanceResult(statistic=w, pvalue=p_value(by_law, -w, alternative), revealed=revealed)
 
     return Pending(arrays, finish, values.rows, (arrays["counts"],))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from tercet.errors import InputError
-from tercet.statistics.asked import Disclosed, Pending, Result, statistic
+from tercet.statistics.asked import Disclosed, Pending, SignificanceResult, statistic
 from tercet.statistics.plain import (
     ConfidenceInterval,
     PlainMoments,
@@ -34,19 +34,14 @@ from tercet.statistics.samples import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class TtestResult(Result):
+class TtestResult(SignificanceResult):
     """A t-test, as SciPy has it: unpacks to statistic and p-value."""
 
-    statistic: float
-    pvalue: float
     df: float
     estimate: float
     """The mean, or the difference of the means, less what was supposed."""
     standard_error: float
     alternative: str = "two-sided"
-
-    def __iter__(self) -> Iterator[float]:
-        return iter((self.statistic, self.pvalue))
 
     def confidence_interval(self, confidence_level: float = 0.95) -> ConfidenceInterval:
         """Of the mean (one sample), or the difference of means."""

@@ -15,14 +15,13 @@ from tercet.array import nullable
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.statistics import pooled as samples
-from tercet.statistics.asked import Disclosed, Pending, statistic
+from tercet.statistics.asked import Disclosed, Pending, SignificanceResult, statistic
 from tercet.statistics.plain import exact
-from tercet.statistics.ranked import RankResult
 from tercet.statistics.samples import Grouping, Sample, fitting, moments
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpreadsResult(RankResult):
+class SpreadsResult(SignificanceResult):
     """A comparison of several samples by their spread."""
 
     spreads: tuple[float, ...]
@@ -154,7 +153,7 @@ def _integer_of(middle: Any) -> SecretArray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MedianTestResult(RankResult):
+class MedianTestResult(SignificanceResult):
     """Mood's test: how many values of each group are above the grand median."""
 
     median: float
