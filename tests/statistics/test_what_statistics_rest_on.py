@@ -39,6 +39,25 @@ class Table:
 
 
 ON_ALL_ROWS: dict[str, Any] = {
+    "ttest_ind": lambda t: stats.ttest_ind.pending(t.some, by=t.flag),
+    "ttest_ind of Welch": lambda t: stats.ttest_ind.pending(t.wide, by=t.flag, equal_var=False),
+    "ttest_rel": lambda t: stats.ttest_rel.pending(t.y, t.some),
+    "describe": lambda t: stats.describe.pending(t.some),
+    "describe by groups": lambda t: stats.describe.pending(t.wide, by=t.group),
+    "gmean": lambda t: stats.gmean.pending(t.x + 1),
+    "quantile": lambda t: stats.quantile.pending(t.x, [0.25, 0.5]),
+    "median_abs_deviation": lambda t: stats.median_abs_deviation.pending(t.x),
+    "ecdf": lambda t: stats.ecdf.pending(t.x, [10, 20]),
+    "histogram": lambda t: stats.histogram.pending(t.some, 5),
+    "crosstab": lambda t: stats.crosstab.pending(t.group, t.flag),
+    "chi2_contingency": lambda t: stats.chi2_contingency.pending(t.group, t.flag),
+    "mantel_haenszel": lambda t: stats.mantel_haenszel.pending(t.flag, t.x > 20, t.group),
+    "proportions_ztest": lambda t: stats.proportions_ztest.pending(t.x > 20, t.flag),
+    "cohens_kappa": lambda t: stats.cohens_kappa.pending(t.group, t.group),
+    "f_oneway": lambda t: stats.f_oneway.pending(t.some, by=t.group),
+    "tukey_hsd": lambda t: stats.tukey_hsd.pending(t.wide, by=t.group),
+    "cronbach_alpha": lambda t: stats.cronbach_alpha.pending([t.x, t.y, t.some]),
+    "icc": lambda t: stats.icc.pending([t.x, t.y, t.z]),
     "mannwhitneyu": lambda t: stats.mannwhitneyu.pending(t.wide, by=t.flag),
     "mannwhitneyu of what is there": lambda t: stats.mannwhitneyu.pending(t.some, by=t.flag),
     "kruskal": lambda t: stats.kruskal.pending(t.wide, by=t.group),
@@ -70,10 +89,15 @@ def test_all_that_is_revealed_rests_on_all_rows(name: str) -> None:
     assert found and all(isinstance(state, Aggregate) and state.count == N for state in found), found
 
 
-@pytest.mark.parametrize("name", ["kendalltau of many values", "ks_2samp of many values"])
+SINGLE = ["kendalltau of many values", "ks_2samp of many values", "bootstrap", "permutation_test"]
+
+
+@pytest.mark.parametrize("name", SINGLE)
 def test_what_is_said_to_count_as_single_rows(name: str) -> None:
     t = Table()
     pending = {
+        "bootstrap": lambda: stats.bootstrap.pending(t.x, n_resamples=9, random_state=1),
+        "permutation_test": lambda: stats.permutation_test.pending(t.x, t.flag, n_resamples=9, random_state=1),
         "kendalltau of many values": lambda: stats.kendalltau.pending(t.wide, t.x),
         "ks_2samp of many values": lambda: stats.ks_2samp.pending(t.wide, by=t.flag),
     }[name]()

@@ -52,8 +52,9 @@ def bootstrap(
 
     Rows are drawn with replacement from a public seed, the same for everybody; the statistics of the resamples stay
     secret, and only two quantiles and the variance of them are revealed. `statistic`: "mean" or "std" (ddof 0). Local
-    work of `n_resamples` times n products; quantiles bit by bit. Within 2^-24 of the statistic's range. InputError for
-    missing values, or for more than 16.8 million places in all.
+    work of `n_resamples` times n products; quantiles bit by bit. To a policy it counts as single rows, as public
+    numbers weigh each row otherwise: intervals of t-tests rest on all rows. Within 2^-24 of the statistic's range.
+    InputError for missing values, or for more than 16.8 million places in all.
     """
     x = column(a)
     if x.there is not None:
@@ -106,7 +107,8 @@ def permutation_test(
     `by`: two groups (secret or public); the statistic is the mean of the first less that of the second. Sums of the
     permuted rows stay secret; the difference, the sizes where they are secret, and how many permutations are as extreme
     are revealed. The p-value counts the observed one too, as SciPy's does. Costs `n_resamples` comparisons and n
-    n_resamples local products. InputError for missing values or more than 16.8 million places in all."""
+    n_resamples local products. To a policy it counts as single rows, as `bootstrap`; `mannwhitneyu` rests on all rows.
+    InputError for missing values or more than 16.8 million places in all."""
     check_alternative(alternative)
     x = column(a)
     grouping = groups(by, x.rows)
