@@ -22,6 +22,7 @@ from tercet.engine.party import StoredShare
 from tercet.protocols.scope import Scope
 from tercet.ring import RING64
 from tercet.sharing import ALL, PARTIES, BitShare, Party, SessionKeys, Share, Streams, Upload, split
+from tercet.statistics.asked import Result
 from tercet.transport import Aborted, Contact, Control, Identity, Message, SessionPeer
 from tiny_plans import StoredArray, chain_plan, put, run_plan
 from trio import PostChannel, Trio
@@ -71,9 +72,12 @@ def package_classes() -> Iterator[type]:
 PUBLIC = {
     ("Address", "job"),
     ("Bundle", "hash"),
+    ("Classes", "classes"),
     ("Constant", "words"),
+    *(("CoxSummary", name) for name in ("params", "standard_errors", "inverse")),
     ("Done", "job"),
     ("Drop", "handles"),
+    ("Lives", "times"),
     ("PartHeader", "part"),
     ("PartHeader", "upload"),
     ("JobRecord", "job"),
@@ -99,6 +103,8 @@ def test_every_dataclass_hides_its_bytes_and_arrays() -> None:
         if not dataclasses.is_dataclass(cls):
             continue
         seen += 1
+        if issubclass(cls, Result):
+            continue  # a statistic that was revealed to whoever asked prints itself
         if cls.__repr__ is not object.__repr__ and not cls.__dataclass_params__.repr:
             continue
         for entry in dataclasses.fields(cls):

@@ -36,6 +36,8 @@ _COEF_BITS = 60
 _MOST_RATIO = 1 << 14
 _SCORE_LIMIT = 1 << 12
 _ROOT_BITS = _STEP_BITS // 2
+_LEAST_INFORMATION = 2.0**-20
+"""Of a death, about a covariate scaled to deviations in [1/2, 1)."""
 
 
 @dataclass(frozen=True)
@@ -337,6 +339,9 @@ def _evaluate(xp: Any, data: _Data, beta: Any) -> _State:
     places = np.zeros((d, d), np.int64)
     places[rows, columns] = places[columns, rows] = np.arange(len(rows))
     information = numeric.at_precision(upper[places.reshape(-1)].reshape((d, d)), _STEP_BITS)
+    # what roundings leave of a covariate that does not vary is no information
+    varies = (diagonal(xp, information) > xp.sum(data.deaths) * _LEAST_INFORMATION) * 1
+    information = information * xp.expand_dims(varies, axis=1) * xp.expand_dims(varies, axis=0)
     stored, _ = numeric.as_integers(information)
     stored = stored if isinstance(stored, SecretArray) else np.ldexp(information, _STEP_BITS)
     normal = Normalised(xp.maximum(diagonal(xp, stored), 0))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -117,10 +117,10 @@ def _placed(time: Sample, times: NDArray[np.float64]) -> Any:
 class _Curve:
     """In plain: at each time, how many were at risk just before it, how many had the event, how many left."""
 
-    times: NDArray[np.float64]
-    at_risk: NDArray[np.float64]
-    observed: NDArray[np.float64]
-    censored: NDArray[np.float64]
+    times: NDArray[np.float64] = field(repr=False)
+    at_risk: NDArray[np.float64] = field(repr=False)
+    observed: NDArray[np.float64] = field(repr=False)
+    censored: NDArray[np.float64] = field(repr=False)
 
     @classmethod
     def of(cls, table: Any, times: NDArray[np.float64]) -> _Curve:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final
 
@@ -56,7 +56,7 @@ class PlainTrees:
     trees: Sequence[TreeNode]
     columns: int
     outputs: int
-    baseline: NDArray[np.float64]
+    baseline: NDArray[np.float64] = field(repr=False)
     rounded: bool
 
 
