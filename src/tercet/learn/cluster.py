@@ -24,6 +24,9 @@ DRAW_BITS = 30
 SUM_BITS = 58
 INERTIA_BITS = 24
 
+_MARGIN = 4096
+"""A start counts as better where its inertia is less by one part of so many: equal ones differ by their roundings."""
+
 
 class KMeans(TransformerModel):
     """k-means in scikit-learn's manner, of secret or NumPy arrays. Nothing is revealed.
@@ -34,9 +37,10 @@ class KMeans(TransformerModel):
 
     `init`: "random", rows chosen by the public `random_state`; "k-means++", rows drawn under sharing with probabilities
     by their squared distance, which nobody sees (`random_state` says which row is the first; `fit` runs one small job
-    a start, which draws numbers and keeps them); or an array (k, d),
-    secret or public. `n_init`: starts, of which the one with the least inertia is kept, under sharing; "auto" is 1, and
-    10 for "random". `max_iter` passes are made whatever happens: stopping where nothing changes would say when that is.
+    a start, which draws numbers and keeps them); or an array (k, d), secret or public. `n_init`: starts, of which the
+    one with the least inertia is kept, under sharing; "auto" is 1, and 10 for "random"; of starts that differ by less
+    than a 4096th the first, so that every job finds the same.
+    `max_iter` passes are made whatever happens: stopping where nothing changes would say when that is.
 
     After fit, secret: `cluster_centers_` (k, d), `labels_` (n,), `inertia_` (), which cost something only if they are
     used; public: `n_iter_`, `n_features_in_`. Centres have up to 24 fractional bits, as many as let distances fit 64
@@ -81,9 +85,9 @@ class KMeans(TransformerModel):
         starts = self._starts()
         for start in range(starts):
             centres = rows.passes(self._start(rows, start), self.max_iter)
-            inertia = rows.inertia(centres) if starts > 1 else None
+            inertia: Any = rows.inertia(centres) if starts > 1 else None
             if best is not None:
-                better = inertia < best[1]
+                better = inertia * (_MARGIN + 1) < best[1] * _MARGIN
                 centres, inertia = xp.where(better, centres, best[0]), xp.where(better, inertia, best[1])
             best = (centres, inertia)
         assert best is not None
