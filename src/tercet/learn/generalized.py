@@ -1,4 +1,4 @@
-"""Generalised linear models under statsmodels' names: `GLM`, `Logit`, `Probit`, `Poisson`, `NegativeBinomial`."""
+"""Generalised linear models under statsmodels' names: `GLM`, `Logit`, `Probit`, `Poisson`."""
 
 from __future__ import annotations
 

@@ -276,7 +276,7 @@ class SGDRegressor(InterchangedModel, RegressorModel, _Descent):
 
     def fit(self, X: Any, y: Any) -> SGDRegressor:
         if self.loss != "squared_error":
-            raise InputError(f"loss is {self.loss!r}", hint="pass 'squared_error'; HuberRegressor resists outliers")
+            raise InputError(f"loss is {self.loss!r}", hint="pass 'squared_error'; clip outliers of y before")
         X = features(X, self, fitting=True)
         y = numbers(target(X, y))
         self.reach_ = reach_of(*numeric.value_range(y), X.shape[0])
