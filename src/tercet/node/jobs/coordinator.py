@@ -409,6 +409,7 @@ class Dispatcher:
             context.log.defect(problem, job=job.id)
             error = self._identity.error("defect", "what the job keeps could not be kept")
         self._ends.settled(job.id, error)
+        context.at("job settled")
         body = JobSettle(done=error is None, error=error)
         for party in self._identity.others:
             self._pool.submit(self._tell_settled, party, job.id, body)

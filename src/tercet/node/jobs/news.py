@@ -13,7 +13,7 @@ from tercet.federation.refusals import HttpError
 from tercet.node.jobs import view
 from tercet.node.jobs.ends import Ends
 from tercet.node.jobs.ledger import Ledger
-from tercet.node.jobs.state import Job
+from tercet.node.jobs.state import Job, SettlingState
 from tercet.node.parts import NodeContext
 from tercet.node.peers import Peers
 
@@ -85,13 +85,17 @@ class News:
             context.log.defect(error, job=job.id)
 
     def _heard_back(self, job: Job, there: JobNews) -> None:
-        """End a job here that the coordinator has given up."""
+        """End a job here that the coordinator has given up, or that is done there and has what it keeps visible here."""
         coordinator = self._context.identity.federation.coordinator.name
         if there.bundle is None and not job.work.recorded:
             # it was decided or given up there; nodes that have the change ready ask what became of it
             self._ends.fail_here(job, given_up(coordinator))
         elif there.bundle == job.hash and there.state in ("failed", "cancelled", "refused") and not job.final:
             self._ends.end_here(job.id, self._ends.heard(job, there.end, coordinator))
+        elif there.bundle == job.hash and there.state == "done" and isinstance(job.state, SettlingState):
+            # it ended before it could say so; until this node has the change, it is asked again
+            if job.work.visible(job):
+                self._ends.settled(job.id, None)
 
 
 def given_up(coordinator: str) -> ErrorBody:
