@@ -92,10 +92,12 @@ class News:
             self._ends.fail_here(job, given_up(coordinator))
         elif there.bundle == job.hash and there.state in ("failed", "cancelled", "refused") and not job.final:
             self._ends.end_here(job.id, self._ends.heard(job, there.end, coordinator))
-        elif there.bundle == job.hash and there.state == "done" and isinstance(job.state, SettlingState):
-            # it ended before it could say so; until this node has the change, it is asked again
-            if job.work.visible(job):
-                self._ends.settled(job.id, None)
+        elif there.bundle == job.hash and there.state == "done" and self._visible(job):
+            self._ends.settled(job.id, None)
+
+    def _visible(self, job: Job) -> bool:
+        """Whether what a job keeps is here; if not, the coordinator is asked again."""
+        return isinstance(job.state, SettlingState) and job.work.visible(job)
 
 
 def given_up(coordinator: str) -> ErrorBody:
