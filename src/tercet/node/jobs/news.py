@@ -85,7 +85,7 @@ class News:
             context.log.defect(error, job=job.id)
 
     def _heard_back(self, job: Job, there: JobNews) -> None:
-        """End a job here that the coordinator has given up, or that is done there and has what it keeps visible here."""
+        """End a job here that the coordinator has given up, or that is done there, with what it keeps visible here."""
         coordinator = self._context.identity.federation.coordinator.name
         if there.bundle is None and not job.work.recorded:
             # it was decided or given up there; nodes that have the change ready ask what became of it
