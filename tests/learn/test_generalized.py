@@ -172,7 +172,10 @@ def test_what_is_not_offered_is_refused_by_name() -> None:
         (lambda: families.NegativeBinomial(alpha=0), "alpha=0"),
         (lambda: GLM(y[:4], x, family=families.Poisson()), "y has 4 rows"),
         (lambda: Poisson(y, x).fit(method="bfgs"), "method='bfgs' is not offered"),
-        (lambda: Poisson(y, x).fit(cov_type="HC0"), "cov_type='HC0' is not offered here"),
+        (lambda: Poisson(y, x).fit(cov_type="HAC"), "cov_type='HAC' is not offered"),
+        (lambda: Poisson(y, x).fit(cov_type="cluster"), "cluster takes groups"),
+        (lambda: GLM(y, x, freq_weights=np.ones(5)), "freq_weights of 5 rows"),
+        (lambda: GLM(y, add_constant(x), family=families.Gamma(), var_weights=y + 1), "not offered for Gamma"),
         (lambda: Poisson(y, x).fit(maxiter=1), "there are 2 to 100 passes"),
         (lambda: Logit(np.ones((6, 2)), x), "takes one column y"),
     ]:

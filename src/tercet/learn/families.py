@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -28,6 +28,8 @@ RATIO_BITS = 10
 """y over its mean counts as 2^10 at most."""
 PROBIT_END = 8
 ROOT_TWO_PI = math.log(2 * math.pi) / 2
+Total = Callable[[Any], Any]
+"""A sum over the rows, which may weigh them."""
 
 
 def _of(name: str, x: Any) -> Any:
@@ -50,6 +52,8 @@ class Scored:
     score: Any
     weight: Any
     """None for 1."""
+    observed: Any = None
+    """The information that is observed, within 2^(weight_bits + observed_more); None where it is the expected one."""
 
 
 class Likelihood(ABC):
@@ -63,6 +67,8 @@ class Likelihood(ABC):
 
     def __init__(self) -> None:
         self.score_bits = self.weight_bits = 0
+        self.observed_more = 0
+        """Information that is observed lies within so many times, as a power of two, what is expected at most."""
         self.y_bits = 0
         """y is divided by 2^y_bits before."""
         self.estimate_bits = 0
@@ -96,8 +102,9 @@ class Likelihood(ABC):
         """Scores and information of rows with these linear predictors, at `bits` fractional bits."""
 
     @abstractmethod
-    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
-        """Sums over the rows of which the likelihood follows; if `whole`, deviance and Pearson's chi-square, too."""
+    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+        """Sums over the rows (by `total`) of which the likelihood follows; if `whole`, those of deviance and Pearson's
+        chi-square, too."""
 
     @property
     def unit(self) -> float:
@@ -105,7 +112,7 @@ class Likelihood(ABC):
         return 1.0
 
     @abstractmethod
-    def llf(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+    def llf(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
         """The log-likelihood, in plain."""
 
     @abstractmethod
@@ -113,7 +120,7 @@ class Likelihood(ABC):
         """The deviance, in plain."""
 
     @abstractmethod
-    def llnull(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+    def llnull(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
         """The log-likelihood with a constant alone, in plain."""
 
 
@@ -140,15 +147,15 @@ class Logistic(Likelihood):
             return Scored(y - mean, weight)
         return Scored(y - numeric.at_precision(mean * trials, bits), numeric.at_precision(weight * trials, bits))
 
-    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
         ending = numeric.at_precision(_of("softplus", eta), bits)
         if trials is None and not whole:
-            return {"llf": xp.sum(y * eta) - xp.sum(ending), "sum of y": xp.sum(y)}
+            return {"llf": total(y * eta) - total(ending), "sum of y": total(y)}
         away = numeric.held(eta, -ODDS_END, ODDS_END, bits)
         odds = numeric.at_precision(_of("exp", away), bits)
         if trials is None:
             against = xp.exp(numeric.at_precision(away * (1 - 2 * y), bits))
-            return {"llf": xp.sum(y * eta) - xp.sum(ending), "chi2": xp.sum(against), "sum of y": xp.sum(y)}
+            return {"llf": total(y * eta) - total(ending), "chi2": total(against), "sum of y": total(y)}
         missed = y - numeric.at_precision(numeric.at_precision(_of("expit", eta), bits) * trials, bits)
         spread = numeric.at_precision(2 + odds + xp.exp(-away), bits)
         failures = trials - y
@@ -156,21 +163,21 @@ class Logistic(Likelihood):
         entropy = _xlogx(y) + _xlogx(failures) - _xlogx(trials)
         squares = numeric.at_precision(missed * missed, bits) / xp.maximum(trials, 1)
         return {
-            "llf": xp.sum(y * eta) - xp.sum(trials * ending),
-            "chi2": xp.sum(numeric.at_precision(squares, CHI_BITS) * numeric.at_precision(spread, CHI_BITS)),
-            "sum of y": xp.sum(y),
-            "sum of trials": xp.sum(trials),
-            "binomial terms": xp.sum(each),
-            "entropy of y": xp.sum(entropy),
+            "llf": total(y * eta) - total(trials * ending),
+            "chi2": total(numeric.at_precision(squares, CHI_BITS) * numeric.at_precision(spread, CHI_BITS)),
+            "sum of y": total(y),
+            "sum of trials": total(trials),
+            "binomial terms": total(each),
+            "entropy of y": total(entropy),
         }
 
-    def llf(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+    def llf(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
         return sums["llf"] + sums.get("binomial terms", 0.0)
 
     def deviance(self, sums: Mapping[str, float]) -> float:
         return 2 * (sums.get("entropy of y", 0.0) - sums["llf"])
 
-    def llnull(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+    def llnull(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
         some, all_of = sums["sum of y"], sums.get("sum of trials", float(rows))
         return float(plain.xlogy(some, some / all_of) + plain.xlogy(all_of - some, 1 - some / all_of)) + sums.get(
             "binomial terms", 0.0
@@ -204,17 +211,17 @@ class Normit(Likelihood):
         weight = numeric.held(ratio * (ratio + towards), 0, 1, bits)
         return Scored(numeric.at_precision(sign * ratio, bits), weight)
 
-    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
         _, towards = self._signed(eta, y, bits)
-        return {"llf": xp.sum(_of("log_ndtr", towards)), "sum of y": xp.sum(y)}
+        return {"llf": total(_of("log_ndtr", towards)), "sum of y": total(y)}
 
-    def llf(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+    def llf(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
         return sums["llf"]
 
     def deviance(self, sums: Mapping[str, float]) -> float:
         return -2 * sums["llf"]
 
-    def llnull(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+    def llnull(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
         some = sums["sum of y"]
         return float(plain.xlogy(some, some / rows) + plain.xlogy(rows - some, 1 - some / rows))
 
@@ -236,26 +243,26 @@ class CountsLog(Likelihood):
         mean = numeric.at_precision(xp.exp(eta), bits)
         return Scored(y - mean, mean)
 
-    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
         mean = numeric.at_precision(xp.exp(eta), bits)
         sums = {
-            "llf": xp.sum(y * eta) - xp.sum(mean),
-            "sum of y": xp.sum(y),
-            "factorials": xp.sum(_of("gammaln", y + 1.0)),
+            "llf": total(y * eta) - total(mean),
+            "sum of y": total(y),
+            "factorials": total(_of("gammaln", y + 1.0)),
         }
         if not whole:
             return sums
         squares = y * y * numeric.at_precision(xp.exp(-eta), bits)
-        sums["chi2"] = xp.sum(squares) - 2 * xp.sum(y) + xp.sum(mean)
-        return sums | {"entropy of y": xp.sum(_xlogx(y * 1.0))}
+        sums["chi2"] = total(squares) - 2 * total(y) + total(mean)
+        return sums | {"entropy of y": total(_xlogx(y * 1.0))}
 
-    def llf(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+    def llf(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
         return sums["llf"] - sums["factorials"]
 
     def deviance(self, sums: Mapping[str, float]) -> float:
         return 2 * (sums["entropy of y"] - sums["sum of y"] - sums["llf"])
 
-    def llnull(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+    def llnull(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
         some = sums["sum of y"]
         return some * math.log(some / rows) - some - sums["factorials"] if some > 0 else -sums["factorials"]
 
@@ -277,7 +284,7 @@ class GammaLog(_Scaled):
 
     def _bounded(self, most: int, trials: Any) -> None:
         super()._bounded(most, trials)
-        self.ends, self.score_bits = (-LOG_END, 1), RATIO_BITS
+        self.ends, self.score_bits, self.observed_more = (-LOG_END, 1), RATIO_BITS, RATIO_BITS
 
     def start(self, xp: Any, mean: Any) -> Any:
         return xp.log(mean)
@@ -286,25 +293,26 @@ class GammaLog(_Scaled):
         return numeric.held(y * numeric.at_precision(xp.exp(-eta), bits), 0, 1 << RATIO_BITS, bits)
 
     def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
-        return Scored(self._ratio(xp, eta, y, bits) - 1, None)
+        ratio = self._ratio(xp, eta, y, bits)
+        return Scored(ratio - 1, None, ratio)
 
-    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
-        return self._figures(xp, self._ratio(xp, eta, y, bits), xp.sum(eta), y)
+    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+        return self._figures(xp, total, self._ratio(xp, eta, y, bits), total(eta), y)
 
-    def _figures(self, xp: Any, ratio: Any, logs: Any, y: Any) -> dict[str, Any]:
+    def _figures(self, xp: Any, total: Total, ratio: Any, logs: Any, y: Any) -> dict[str, Any]:
         off = ratio - 1
         return {
-            "chi2": xp.sum(off * off),
-            "sum of ratios": xp.sum(ratio),
+            "chi2": total(off * off),
+            "sum of ratios": total(ratio),
             "logarithms of means": logs,
-            "logarithms of y": xp.sum(xp.log(y)),
-            "sum of y": xp.sum(y),
+            "logarithms of y": total(xp.log(y)),
+            "sum of y": total(y),
         }
 
-    def llf(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+    def llf(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
         return self._llf(sums["logarithms of means"], sums["sum of ratios"], sums["logarithms of y"], rows, scale)
 
-    def _llf(self, of_means: float, ratios: float, of_y: float, rows: int, scale: float) -> float:
+    def _llf(self, of_means: float, ratios: float, of_y: float, rows: float, scale: float) -> float:
         shape = 1 / scale
         each = rows * math.log(shape) + of_y - of_means
         lost = rows * (float(plain.gammaln(shape)) + self.y_bits * math.log(2)) + of_y
@@ -316,7 +324,7 @@ class GammaLog(_Scaled):
     def _rows(self, sums: Mapping[str, float]) -> float:
         return sums["rows"]
 
-    def llnull(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+    def llnull(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
         mean = sums["sum of y"] / rows
         return self._llf(rows * math.log(mean), rows, sums["logarithms of y"], rows, scale)
 
@@ -331,6 +339,7 @@ class GammaInverse(GammaLog):
         super()._bounded(most, trials)
         self.estimate_bits, self.shift = -self.y_bits, 0.0
         self.ends, self.score_bits, self.weight_bits = (0.5, 1 << RATIO_BITS), 1, 2
+        self.observed_more = 0
 
     def start(self, xp: Any, mean: Any) -> Any:
         return numeric.reciprocal(mean, 1, 24) if isinstance(mean, SecretArray) else 1 / mean
@@ -342,9 +351,9 @@ class GammaInverse(GammaLog):
         mean = self._mean(eta, bits)
         return Scored(mean - y, numeric.at_precision(mean * mean, bits))
 
-    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
         ratio = numeric.held(y * eta, 0, 1 << RATIO_BITS, bits)
-        return self._figures(xp, ratio, -xp.sum(xp.log(eta)), y)
+        return self._figures(xp, total, ratio, -total(xp.log(eta)), y)
 
 
 class GaussianLog(_Scaled):
@@ -354,35 +363,38 @@ class GaussianLog(_Scaled):
 
     def _bounded(self, most: int, trials: Any) -> None:
         super()._bounded(most, trials)
-        self.ends, self.score_bits, self.weight_bits = (-LOG_END, 1), 3, 3
+        self.ends, self.score_bits, self.weight_bits, self.observed_more = (-LOG_END, 1), 3, 3, 1
 
     def start(self, xp: Any, mean: Any) -> Any:
         return xp.log(mean)
 
     def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
         mean = numeric.at_precision(xp.exp(eta), bits)
-        off = y - mean
-        return Scored(numeric.at_precision(off * mean, bits), numeric.at_precision(mean * mean, bits))
+        off, square = y - mean, numeric.at_precision(mean * mean, bits)
+        bent = numeric.at_precision(off * mean, bits)
+        return Scored(bent, square, square - bent)
 
-    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
         off = y - numeric.at_precision(xp.exp(eta), bits)
-        return {"chi2": xp.sum(off * off), "sum of y": xp.sum(y), "sum of squares": xp.sum(y * y)}
+        return {"chi2": total(off * off), "sum of y": total(y), "sum of squares": total(y * y)}
 
     @property
     def unit(self) -> float:
         return 4.0**self.y_bits
 
-    def _normal(self, squares: float, rows: int, scale: float) -> float:
-        return -rows / 2 * math.log(2 * math.pi * scale) - squares * self.unit / (2 * scale)
+    def _normal(self, squares: float, sums: Mapping[str, float], scale: float) -> float:
+        logs = sums.get("logarithms of weights", 0.0)
+        found = -sums["rows"] / 2 * math.log(2 * math.pi * scale) - squares * self.unit / (2 * scale)
+        return found + logs / 2
 
-    def llf(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
-        return self._normal(sums["chi2"], rows, scale)
+    def llf(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
+        return self._normal(sums["chi2"], sums, scale)
 
     def deviance(self, sums: Mapping[str, float]) -> float:
         return sums["chi2"] * self.unit
 
-    def llnull(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
-        return self._normal(sums["sum of squares"] - sums["sum of y"] ** 2 / rows, rows, scale)
+    def llnull(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
+        return self._normal(sums["sum of squares"] - sums["sum of y"] ** 2 / rows, sums, scale)
 
 
 class Gaussian(GaussianLog):
@@ -401,8 +413,8 @@ class Gaussian(GaussianLog):
         self.estimate_bits, self.shift = self.y_bits, 0.0
         self.ends, self.score_bits, self.weight_bits = None, 2, 0
 
-    def llf(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
-        return self._normal(sums["chi2"], rows, sums["chi2"] * self.unit / rows)
+    def llf(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
+        return self._normal(sums["chi2"], sums, sums["chi2"] * self.unit / sums["rows"])
 
     def start(self, xp: Any, mean: Any) -> Any:
         return mean
@@ -410,9 +422,9 @@ class Gaussian(GaussianLog):
     def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
         return Scored(numeric.held(y - eta, -4, 4, bits), None)
 
-    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
         off = numeric.held(y - eta, -4, 4, bits)
-        return {"chi2": xp.sum(off * off), "sum of y": xp.sum(y), "sum of squares": xp.sum(y * y)}
+        return {"chi2": total(off * off), "sum of y": total(y), "sum of squares": total(y * y)}
 
 
 class Dispersed(CountsLog):
@@ -422,7 +434,7 @@ class Dispersed(CountsLog):
 
     def __init__(self, alpha: float) -> None:
         super().__init__()
-        self.alpha = alpha
+        self.alpha, self.observed_more = alpha, 1
 
     def _parts(self, xp: Any, eta: Any, bits: int) -> tuple[Any, Any, Any]:
         mean = numeric.at_precision(xp.exp(eta), bits)
@@ -431,27 +443,29 @@ class Dispersed(CountsLog):
 
     def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
         mean, _, part = self._parts(xp, eta, bits)
-        return Scored(numeric.at_precision((y - mean) * part, bits), numeric.at_precision(mean * part, bits))
+        score, weight = numeric.at_precision((y - mean) * part, bits), numeric.at_precision(mean * part, bits)
+        # mean (1 + alpha y) / (1 + alpha mean)^2
+        return Scored(score, weight, weight + numeric.at_precision(weight * (score * self.alpha), bits))
 
-    def figures(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
         mean, whole, part = self._parts(xp, eta, bits)
         off = y - mean
         squares = numeric.at_precision(off * off, bits) * numeric.at_precision(part * xp.exp(-eta), bits)
         logs, shape = xp.log(whole), 1 / self.alpha
         unit = xp.log(1 + y * self.alpha * 1.0)
         return {
-            "llf": xp.sum(y * eta) - xp.sum((y + shape) * logs),
-            "chi2": xp.sum(squares),
-            "sum of y": xp.sum(y),
-            "factorials": xp.sum(_of("gammaln", y + 1.0)),
-            "gammas": xp.sum(_of("gammaln", y + shape)),
-            "entropy of y": xp.sum(_xlogx(y * 1.0)) - xp.sum((y + shape) * unit),
+            "llf": total(y * eta) - total((y + shape) * logs),
+            "chi2": total(squares),
+            "sum of y": total(y),
+            "factorials": total(_of("gammaln", y + 1.0)),
+            "gammas": total(_of("gammaln", y + shape)),
+            "entropy of y": total(_xlogx(y * 1.0)) - total((y + shape) * unit),
         }
 
-    def llf(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+    def llf(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
         return sums["llf"] + self._fixed(sums, rows)
 
-    def _fixed(self, sums: Mapping[str, float], rows: int) -> float:
+    def _fixed(self, sums: Mapping[str, float], rows: float) -> float:
         shape = 1 / self.alpha
         each = rows * float(plain.gammaln(shape))
         return sums["gammas"] - sums["factorials"] - each + sums["sum of y"] * math.log(self.alpha)
@@ -459,7 +473,7 @@ class Dispersed(CountsLog):
     def deviance(self, sums: Mapping[str, float]) -> float:
         return 2 * (sums["entropy of y"] - sums["llf"])
 
-    def llnull(self, sums: Mapping[str, float], rows: int, scale: float) -> float:
+    def llnull(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
         some, shape = sums["sum of y"], 1 / self.alpha
         mean = some / rows
         return some * math.log(mean) - (some + rows * shape) * math.log1p(self.alpha * mean) + self._fixed(sums, rows)

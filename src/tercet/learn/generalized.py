@@ -18,7 +18,7 @@ from tercet.learn import printed
 from tercet.learn.design import Design, column, design_of
 from tercet.learn.families import Likelihood
 from tercet.learn.inputs import array_namespace
-from tercet.learn.linear_results import ALIASED, CAPPED, Coefficients, arranged, disclosed, opened, settled
+from tercet.learn.linear_results import ALIASED, CAPPED, Coefficients, arranged, clusters, disclosed, opened, settled
 from tercet.learn.scoring import Estimated, estimated
 from tercet.plan.record.explain import Explanation
 from tercet.statistics.asked import Disclosed
@@ -76,9 +76,10 @@ class GLM:
     """A generalised linear model, as statsmodels has it: `GLM(y, add_constant(X), family=families.Poisson()).fit()`.
 
     `endog`: y (n,), or successes and failures (n, 2) of a Binomial; `exog`: as `OLS` takes it; secret, or NumPy arrays.
-    `offset` (n,): added to the linear predictor; `exposure` (n,): its logarithm is. Nothing is revealed before
-    `reveal()` or `summary()` of the results. Bounds of y are taken for its family: counts from 0, bools, numbers above
-    0. Raises InputError for what does not fit or is not offered.
+    `offset` (n,): added to the linear predictor; `exposure` (n,): its logarithm is. `freq_weights` (n,): how many rows
+    each stands for; `var_weights` (n,): by how much its variance is smaller; public or secret, not negative. Nothing is
+    revealed before `reveal()` or `summary()` of the results. Bounds of y are taken for its family: counts from 0,
+    bools, numbers above 0. Raises InputError for what does not fit or is not offered.
     """
 
     title = "GLM"
@@ -92,6 +93,8 @@ class GLM:
         family: Likelihood | None = None,
         offset: Any = None,
         exposure: Any = None,
+        freq_weights: Any = None,
+        var_weights: Any = None,
         *,
         endog_name: str = "y",
     ) -> None:
@@ -120,6 +123,14 @@ class GLM:
             logarithm = array_namespace(exposure).log(column(exposure, "exposure"))
             self.offset = logarithm if self.offset is None else self.offset + logarithm
         self.passes = PASSES
+        self.cov_type, self.groups = "nonrobust", 0
+        given = {"freq_weights": freq_weights, "var_weights": var_weights}
+        self.weights = tuple(None if one is None else column(one, name) for name, one in given.items())
+        for name, one in zip(given, self.weights, strict=True):
+            if one is not None and one.shape != self.endog.shape:
+                raise InputError(f"{name} of {one.shape[0]} rows, and y of {rows}", hint="pass one for each row")
+        if var_weights is not None and isinstance(self.family, kinds.GammaLog):
+            raise InputError("var_weights are not offered for Gamma", hint="its likelihood takes freq_weights alone")
 
     @classmethod
     def from_formula(cls, formula: str, data: Mapping[str, Any], **options: Any) -> Any:
@@ -129,24 +140,44 @@ class GLM:
         y, name, design = parsed(formula, data)
         return cls(y, design, **options, endog_name=name)
 
-    def fit(self, maxiter: int = PASSES, method: str = "IRLS", cov_type: str = "nonrobust") -> SecretEstimates:
+    def fit(
+        self,
+        maxiter: int = PASSES,
+        method: str = "IRLS",
+        cov_type: str = "nonrobust",
+        cov_kwds: Any = None,
+    ) -> SecretEstimates:
         """Fit under sharing by `maxiter` passes, all of which are made: a test of convergence would tell when it came
         true. `results.step` says how large the last step was; the error left is about its square (9 passes bring 1e-8
         on ordinary data). Steps of standardised coefficients are at most 2, and they are held within 64.
 
         Each pass works out the mean row by row, and the information as one matrix product; about 40 rounds a column.
         Errors: coefficients and standard errors to about 1e-7 relative, from 20,000 rows on by rounding each row to
-        2^-24. Other methods and robust errors are refused.
+        2^-24. `cov_type`: nonrobust; HC0 to HC3, which are the same here, as in statsmodels; or cluster with
+        `cov_kwds={"groups": codes}`, as `OLS` takes it: they stand on the information that is observed. Other methods
+        are refused.
         """
         if method not in ("IRLS", "newton"):
             raise InputError(f"method={method!r} is not offered", hint="passes are Fisher's scoring: leave it out")
-        if cov_type != "nonrobust":
-            raise InputError(f"cov_type={cov_type!r} is not offered here", hint="OLS and WLS have robust errors")
+        groups = clusters(cov_type, cov_kwds)
         if isinstance(maxiter, bool) or not isinstance(maxiter, int) or not 2 <= maxiter <= 100:
             raise InputError(f"maxiter={maxiter!r}: there are 2 to 100 passes")
         self.passes = maxiter
+        self.cov_type = cov_type
         xp = array_namespace(self.endog, self.design.columns)
-        found = estimated(xp, self.design, self.endog, self.trials, self.offset, self.family, maxiter, whole=self.whole)
+        found = estimated(
+            xp,
+            self.design,
+            self.endog,
+            self.trials,
+            self.offset,
+            self.family,
+            maxiter,
+            whole=self.whole,
+            weights=self.weights,
+            robust=cov_type != "nonrobust",
+            groups=groups,
+        )
         return SecretEstimates(self, found)
 
 
@@ -231,7 +262,8 @@ class SecretEstimates:
         """The results in plain, by one plan; the second time what was revealed before."""
         if self._opened is None:
             shown = self._shown()
-            self._opened = GeneralizedResults(self.model, opened(shown), disclosed(shown, self.model.design.rows))
+            told, found = disclosed(shown, self.model.design.rows), self.found
+            self._opened = GeneralizedResults(self.model, opened(shown), told, found.root_unit, found.groups)
         return self._opened
 
     def summary(self, alpha: float = 0.05) -> printed.Summary:
@@ -242,22 +274,29 @@ class SecretEstimates:
 class GeneralizedResults(Coefficients):
     """Results of a generalised linear model in plain, under statsmodels' names."""
 
-    def __init__(self, model: GLM, values: dict[str, NDArray[Any]], revealed: Disclosed) -> None:
+    def __init__(
+        self, model: GLM, values: dict[str, NDArray[Any]], revealed: Disclosed, unit: float, groups: int
+    ) -> None:
         design, family = model.design, model.family
         self.nobs = design.rows
         flags = values["aliased"]
         self.aliased = flags[: len(flags)] if design.constant is None else np.insert(flags[:-1], design.constant, False)
         self.capped = arranged(design, values["capped"], False)
-        width = design.width - int(self.aliased.sum())
+        self._width = width = design.width - int(self.aliased.sum())
         self.df_model = width - (design.constant is not None)
-        self.df_resid = self.nobs - width
         self.step = float(values["step"])
         """How large the last step was, of standardised coefficients."""
-        self._sums = {name: float(value) for name, value in values.items() if value.ndim == 0} | {"rows": self.nobs}
+        of_all = {"rows": float(self.nobs), "sum of weights": float(self.nobs)}
+        self._sums = of_all | {name: float(value) for name, value in values.items() if value.ndim == 0}
+        counted = self._sums["rows"]
+        self.df_resid = (round(counted) if abs(counted - round(counted)) < 1e-6 else counted) - width
         self._model, self._family = model, family
-        factor = 2.0 ** (-family.weight_bits / 2)
-        if family.dispersed:
+        self.cov_type: str = model.cov_type
+        factor = unit
+        if family.dispersed and self.cov_type == "nonrobust":
             factor *= math.sqrt(self._sums["chi2"] / self.df_resid)
+        if groups:
+            factor *= math.sqrt(groups / (groups - 1) * (self.nobs - 1) / (self.nobs - width))
         params = arranged(design, values["coef"], values.get("constant"))
         bse = arranged(design, values["spread"], values.get("constant_spread")) * factor
         super().__init__(design.names, params, bse, None, revealed)
@@ -285,12 +324,12 @@ class GeneralizedResults(Coefficients):
     @property
     def llf(self) -> float:
         """The log-likelihood."""
-        return self._family.llf(self._sums, self.nobs, self.scale)
+        return self._family.llf(self._sums, self._sums["sum of weights"], self.scale)
 
     @property
     def llnull(self) -> float:
         """The log-likelihood with a constant alone; of models with an offset it is that without it."""
-        return self._family.llnull(self._sums, self.nobs, self.scale)
+        return self._family.llnull(self._sums, self._sums["sum of weights"], self.scale)
 
     @property
     def prsquared(self) -> float:
@@ -312,12 +351,12 @@ class GeneralizedResults(Coefficients):
     @property
     def aic(self) -> float:
         """Akaike's criterion."""
-        return -2 * self.llf + 2 * (self.nobs - self.df_resid)
+        return -2 * self.llf + 2 * self._width
 
     @property
     def bic(self) -> float:
         """Schwarz's criterion, of the likelihood."""
-        return -2 * self.llf + math.log(self.nobs) * (self.nobs - self.df_resid)
+        return -2 * self.llf + math.log(self.nobs) * self._width
 
     def pseudo_rsquared(self, kind: str = "cs") -> float:
         """Cox and Snell's pseudo R2 ("cs"), or McFadden's ("mcf")."""
@@ -337,7 +376,7 @@ class GeneralizedResults(Coefficients):
                 ("Method:", "IRLS"),
                 *printed.now(),
                 ("No. Iterations:", f"{model.passes}"),
-                ("Covariance Type:", "nonrobust"),
+                ("Covariance Type:", self.cov_type),
             ]
             right = [
                 ("No. Observations:", f"{self.nobs}"),
@@ -356,7 +395,7 @@ class GeneralizedResults(Coefficients):
                 ("Method:", "MLE"),
                 *printed.now(),
                 ("converged:", f"{self.converged}"),
-                ("Covariance Type:", "nonrobust"),
+                ("Covariance Type:", self.cov_type),
             ]
             right = [
                 ("No. Observations:", f"{self.nobs}"),

@@ -45,6 +45,19 @@ COVARIANCES = {
 }
 
 
+def clusters(cov_type: str, cov_kwds: Any) -> Any:
+    """The groups of clustered errors; None of others. Raises InputError for what is not offered."""
+    if cov_type not in COVARIANCES:
+        raise InputError(f"cov_type={cov_type!r} is not offered", hint=f"one of {', '.join(COVARIANCES)}")
+    kwds = dict(cov_kwds or {})
+    groups = kwds.pop("groups", None)
+    if kwds:
+        raise InputError(f"cov_kwds {', '.join(kwds)} are not offered", hint='cov_kwds={"groups": codes}')
+    if (cov_type == "cluster") != (groups is not None):
+        raise InputError("cluster takes groups, and nothing else does", hint='cov_kwds={"groups": codes}')
+    return groups
+
+
 def opened(values: dict[str, Any]) -> dict[str, NDArray[Any]]:
     """All of these as plain arrays, in one plan."""
     secret = {name: value for name, value in values.items() if isinstance(value, SecretArray)}

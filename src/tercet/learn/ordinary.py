@@ -13,7 +13,7 @@ from tercet.errors import InputError
 from tercet.learn.design import Design, column, design_of
 from tercet.learn.inputs import array_namespace
 from tercet.learn.least_squares import by_sums
-from tercet.learn.linear_results import COVARIANCES, SecretResults
+from tercet.learn.linear_results import SecretResults, clusters
 from tercet.learn.rows import by_rows
 
 
@@ -71,14 +71,7 @@ class OLS:
         """
         if method not in ("pinv", "qr"):
             raise InputError(f"method={method!r} is not offered", hint="least squares is solved by LDL' alone")
-        if cov_type not in COVARIANCES:
-            raise InputError(f"cov_type={cov_type!r} is not offered", hint=f"one of {', '.join(COVARIANCES)}")
-        kwds = dict(cov_kwds or {})
-        groups = kwds.pop("groups", None)
-        if kwds:
-            raise InputError(f"cov_kwds {', '.join(kwds)} are not offered", hint='cov_kwds={"groups": codes}')
-        if (cov_type == "cluster") != (groups is not None):
-            raise InputError("cluster takes groups, and nothing else does", hint='cov_kwds={"groups": codes}')
+        groups = clusters(cov_type, cov_kwds)
         self.cov_type, self._use_t = cov_type, use_t
         xp = array_namespace(self.endog, self.design.columns)
         if cov_type == "nonrobust" and self.weights is None:

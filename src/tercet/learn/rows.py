@@ -59,14 +59,16 @@ def moments(xp: Any, values: Any, weighed: Any, total: Any, at: int | None) -> A
     return xp.concat([part for part in (beside[:at], middle, beside[at:]) if part.shape[0]], axis=0)
 
 
-def weights_within_one(xp: Any, weights: Any) -> tuple[Any, int]:
-    """Weights over a public power of two, at most 1, and the power. Raises InputError if they may be negative."""
+def weights_within_one(xp: Any, weights: Any, *, even: bool = False) -> tuple[Any, int]:
+    """Weights over a public power of two (an even one, if asked for), at most 1, and the power. Raises InputError if
+    they may be negative."""
     lo, hi = numeric.value_range(weights)
     if lo < 0:
         raise InputError(
             f"weights reach from {lo} to {hi}: they cannot be negative", hint="share them with bounds=(0, most)"
         )
     power = max(0, hi - 1).bit_length()
+    power += power % 2 if even else 0
     return numeric.times_power(weights, -power, 64), power
 
 
@@ -202,12 +204,12 @@ def _scores(
     scores = numeric.bounded(scores, -limit, limit, INVERSE)
     if cov_type != "cluster":
         return scores, 0
-    sums, count = _by_group(xp, scores, groups)
+    sums, count = by_group(xp, scores, groups)
     # what rows move an estimate by, and residuals, are as long over all rows as the bound of one row says
     return numeric.bounded(sums, -limit, limit, CAUCHY_SCHWARZ), count
 
 
-def _by_group(xp: Any, scores: Any, groups: Any) -> tuple[Any, int]:
+def by_group(xp: Any, scores: Any, groups: Any) -> tuple[Any, int]:
     """Sums of scores by secret codes, or by public labels."""
     n = scores.shape[0]
     if isinstance(groups, SecretArray):

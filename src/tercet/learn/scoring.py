@@ -6,6 +6,7 @@ error left is about its square.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +15,11 @@ import numpy as np
 from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.learn.design import Design
-from tercet.learn.families import Likelihood
+from tercet.learn.families import Gaussian, GaussianLog, Likelihood, Scored
 from tercet.learn.inverse import Inverse
 from tercet.learn.passes import repeat
-from tercet.learn.rows import moments
-from tercet.learn.solve import RING_BITS, WORKING_BITS, Normalised, runs
+from tercet.learn.rows import INVERSE_BITS, SUM_BITS, VALUE_BITS, by_group, moments, weights_within_one
+from tercet.learn.solve import RING_BITS, ROOT_FRAC_BITS, WORKING_BITS, Normalised, runs
 from tercet.learn.standardised import Scaled, root_bits
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 
@@ -38,6 +39,9 @@ LAST_BITS = 40
 GRADIENT_BITS = 56
 ESTIMATE_BITS = 80
 MAGNITUDE_BITS = 43
+MOVED_BITS = 30
+REACH_BITS = 24
+"""What a row moves a standardised estimate by, times 4^k, is held below 2^24."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,10 @@ class Estimated:
     """(p,), the constant's last."""
     capped: Any
     """(d,): estimates or errors beyond 2^43, replaced by that."""
+    root_unit: float
+    """What errors, and that of the constant, are to be multiplied by, beside the family's scale."""
+    groups: int
+    """How many clusters there are."""
     step: Any
     """The largest part of the last step, of standardised coefficients."""
     sums: dict[str, Any]
@@ -70,7 +78,16 @@ class _Level:
 class _Problem:
     """Standardised columns beside y, and what a step needs of them."""
 
-    def __init__(self, xp: Any, design: Design, y: Any, trials: Any, offset: Any, likelihood: Likelihood) -> None:
+    def __init__(
+        self,
+        xp: Any,
+        design: Design,
+        y: Any,
+        trials: Any,
+        offset: Any,
+        likelihood: Likelihood,
+        weights: tuple[Any, Any],
+    ) -> None:
         X, self.x_over = numeric.numerator(design.columns)
         x, self.fracs = numeric.columns_apart(X, centred=False)
         self.xp, self.likelihood, self.trials = xp, likelihood, trials
@@ -80,7 +97,11 @@ class _Problem:
         self.k = root_bits(self.rows)
         self.columns = Scaled(xp, x, self.bits + self.k, centred=self.centred)
         self.fine = self.coarse = _Level(self.columns.values, self.bits, self.bits)
-        if self.bits == FAST_BITS:
+        self.many, self.steady = (None if one is None else weights_within_one(xp, one, even=True) for one in weights)
+        self.weights, self.weight_power = _both(self.many, self.steady)
+        if self.bits == FAST_BITS and self.weights is not None:
+            self.fine = self.coarse = _Level(numeric.widened(self.columns.values), self.bits, self.bits)
+        elif self.bits == FAST_BITS:
             # sums over rows of products of three then fit a word of 64 bits
             value_bits = (WORD_BITS - COARSE_WEIGHT_BITS - self.rows.bit_length()) // 2
             coarse = numeric.at_precision(self.columns.values, value_bits)
@@ -105,13 +126,14 @@ class _Problem:
             return self.xp.clip(eta, lo, hi)
         return np.clip(eta, lo, hi)
 
-    def step(self, coef: Any, frac_bits: int, level: _Level) -> tuple[Any, Inverse]:
-        """The step from these coefficients, drawn in, and the inverse of the information that it stands on."""
+    def step(self, coef: Any, frac_bits: int, level: _Level) -> tuple[Any, Inverse, Scored]:
+        """The step from these coefficients, drawn in, the inverse of the information that it stands on, and what rows
+        add to both."""
         xp, k, likelihood = self.xp, self.k, self.likelihood
         eta = self.predictor(coef, level)
         y = self.y if numeric.as_integers(self.y)[1] <= level.bits else numeric.at_precision(self.y, level.bits)
         found = likelihood.scored(xp, eta, y, self.trials, level.bits)
-        score = numeric.times_power(found.score, -likelihood.score_bits, level.bits + likelihood.score_bits)
+        score = self.weighed(found.score, likelihood.score_bits, level)
         parts = xp.matmul(xp.matrix_transpose(level.values), score)
         gradient = numeric.times_power(parts, -k, GRADIENT_BITS)
         if self.centred:
@@ -127,24 +149,120 @@ class _Problem:
         inverse = Inverse(xp, self.information(found.weight, level), self.width + self.centred)
         moved = inverse.times(xp, gradient)
         moved = numeric.times_power(moved, likelihood.score_bits - likelihood.weight_bits, ESTIMATE_BITS)
-        return numeric.held(moved, -STEP, STEP, frac_bits), inverse
+        return numeric.held(moved, -STEP, STEP, frac_bits), inverse, found
 
-    def information(self, weight: Any, level: _Level) -> Any:
-        """The information over 2^weight_bits, of columns with sums of squares below 1."""
-        xp, n, k, bits = self.xp, self.rows, self.k, self.likelihood.weight_bits
+    def weighed(self, each: Any, bits: int, level: _Level) -> Any:
+        """What rows add, over 2^bits and times their weights, which are at most 1."""
+        each = numeric.times_power(each, -bits, level.bits + bits)
+        return each if self.weights is None else numeric.at_precision(each * self.weights, level.bits + bits)
+
+    def information(self, weight: Any, level: _Level, more: int = 0) -> Any:
+        """The information over 2^(weight_bits + more), of columns with sums of squares below 1."""
+        xp, n, k, bits = self.xp, self.rows, self.k, self.likelihood.weight_bits + more
         at = self.width if self.centred else None
-        if weight is None:
+        if weight is None and self.weights is None:
             return moments(xp, self.columns.values, self.columns.values, n / 4.0**k, at)
-        weight = numeric.at_most(numeric.times_power(weight, -bits, level.bits + bits), level.weight_bits)
+        if weight is None:
+            weight = numeric.at_most(self.weights, FINE_BITS)
+        else:
+            weight = numeric.at_most(self.weighed(weight, bits, level), level.weight_bits)
         weighed = level.values * xp.expand_dims(weight, axis=1)
         total = numeric.times_power(xp.sum(weight), -2 * k, WORKING_BITS)
         return moments(xp, level.values, weighed, total, at)
 
-    def own_units(self, coef: Any, inverse: Inverse) -> tuple[Any, Any, Any, Any, Any]:
+    def direction(self) -> Any:
+        """Of standardised estimates, what the constant is 2^k times."""
+        return self.xp.concat([-self.columns.ratios(), np.asarray([2.0**-self.k])])
+
+    def roots(self, inverse: Inverse) -> tuple[Any, Any]:
+        """Errors of standardised estimates and of the constant, over the root of what information is divided by."""
+        along = inverse.along(self.xp, self.direction()) if self.centred else None
+        return inverse.root_diagonal(self.xp)[: self.width], along
+
+    def robust(self, found: Scored, inverse: Inverse, groups: Any) -> tuple[Any, Any, int]:
+        """Robust errors of standardised estimates and of the constant, and how many clusters there are."""
+        xp, k, likelihood, level = self.xp, self.k, self.likelihood, self.fine
+        more = 0
+        if found.observed is not None:
+            more = likelihood.observed_more
+            inverse = Inverse(xp, self.information(found.observed, level, more), self.width + self.centred)
+        whole = inverse.whole(xp, INVERSE_BITS, VALUE_BITS)
+        moved = xp.matmul(level.values, whole[: self.width])
+        if self.centred:
+            moved = moved + numeric.times_power(whole[self.width], -k, VALUE_BITS)
+        moved = numeric.at_precision(numeric.times_power(moved, k, MOVED_BITS), MOVED_BITS)
+        weights, lost = self.weights, 0
+        if weights is not None and groups is None:
+            # of rows that stand for several, each counts by itself
+            weights, lost = self.weights_of_one(xp)
+        score = numeric.at_precision(found.score, MOVED_BITS)
+        if weights is not None:
+            score = numeric.at_precision(score * weights, MOVED_BITS)
+        product = numeric.times_power(
+            moved * xp.expand_dims(score, axis=1), -likelihood.weight_bits - more - lost, MOVED_BITS
+        )
+        frac = min(MOVED_BITS, (SUM_BITS - self.rows.bit_length()) // 2 - REACH_BITS)
+        scores, count = numeric.held(product, -(1 << REACH_BITS), 1 << REACH_BITS, frac), 0
+        if groups is not None:
+            scores, count = by_group(xp, scores, groups)
+            scores = numeric.held(scores, -(1 << REACH_BITS), 1 << REACH_BITS, frac)
+        roots = self._root(xp.sum(scores * scores, axis=0))[: self.width]
+        along = None
+        if self.centred:
+            along = numeric.held(xp.matmul(scores, self.direction()), -(1 << REACH_BITS), 1 << REACH_BITS, frac)
+            along = self._root(xp.sum(along * along))
+        return roots, along, count
+
+    def weights_of_one(self, xp: Any) -> tuple[Any, int]:
+        """The root of how many rows each stands for, times weights of its variance; and a power of two."""
+        found, lost = 1.0, 0
+        if self.many is not None:
+            many, power = self.many
+            found, lost = xp.sqrt(numeric.at_precision(many, FINE_BITS)), -(power // 2)
+        if self.steady is not None:
+            found = numeric.at_precision(found * self.steady[0], FINE_BITS)
+        return found, -lost
+
+    def _root(self, squares: Any) -> Any:
+        """The root of squares over 4^k."""
+        squares = numeric.times_power(squares, -2 * self.k, ROOT_FRAC_BITS)
+        return numeric.at_precision(self.xp.sqrt(numeric.at_precision(squares, ROOT_FRAC_BITS)), ROOT_FRAC_BITS)
+
+    def sizes(self) -> dict[str, Any]:
+        """How many rows there are by their weights, if there are any."""
+        if self.weights is None:
+            return {}
+        whole = self.total(np.ones(self.rows))
+        found = {"sum of weights": whole}
+        if self.steady is not None:
+            found["rows"] = float(self.rows)
+            if self.many is not None:
+                found["rows"] = self.xp.sum(numeric.times_power(self.many[0], self.many[1], RING_BITS))
+            if type(self.likelihood) in (Gaussian, GaussianLog):
+                logs = self.xp.log(self.steady[0]) + self.steady[1] * math.log(2)
+                logs = logs if self.many is None else logs * self.many[0]
+                power = 0 if self.many is None else self.many[1]
+                found["logarithms of weights"] = numeric.times_power(self.xp.sum(logs), power, RING_BITS)
+        else:
+            found["rows"] = whole
+        return found
+
+    def total(self, each: Any) -> Any:
+        """The sum over rows, each as often as it counts."""
+        if self.weights is None:
+            return self.xp.sum(each)
+        if not isinstance(each, SecretArray) and not isinstance(self.weights, SecretArray):
+            return self.xp.sum(each * self.weights) * 2.0**self.weight_power
+        if isinstance(each, SecretArray):
+            excess = numeric.magnitude_bits(each) + FINE_BITS + self.rows.bit_length() - RING_BITS
+            each = numeric.at_most(each, max(0, numeric.as_integers(each)[1] - max(0, excess)))
+        found = self.xp.sum(each * self.weights)
+        return numeric.times_power(found, self.weight_power, RING_BITS)
+
+    def own_units(self, coef: Any, roots: Any, along: Any) -> tuple[Any, Any, Any, Any, Any]:
         """Coefficients and errors of the columns, and the constant's, in units of the columns."""
         xp, k, likelihood = self.xp, self.k, self.likelihood
         norms, unit = self.columns.norms, likelihood.estimate_bits
-        roots = inverse.root_diagonal(xp)[: self.width]
         found, over = _own(xp, coef[: self.width], norms, self.fracs, k + unit)
         spread, beyond = _own(xp, roots, norms, self.fracs, unit)
         capped = over | beyond
@@ -154,9 +272,16 @@ class _Problem:
         ratios = self.columns.ratios()
         whole = coef[self.width] - xp.sum(numeric.times_power(coef[: self.width] * ratios, k, 60))
         constant = numeric.at_most(numeric.times_power(whole, unit, ESTIMATE_BITS), ESTIMATE_BITS) + likelihood.shift
-        direction = xp.concat([-ratios, np.asarray([2.0**-k])])
-        error = numeric.times_power(inverse.along(xp, direction), unit, ESTIMATE_BITS)
+        error = numeric.times_power(along, unit, ESTIMATE_BITS)
         return found, constant, spread, error, capped
+
+
+def _both(one: tuple[Any, int] | None, other: tuple[Any, int] | None) -> tuple[Any, int]:
+    """The product of two weights over powers of two, at 36 fractional bits."""
+    if one is None or other is None:
+        found = one or other
+        return (None, 0) if found is None else (numeric.at_most(found[0], FINE_BITS), found[1])
+    return numeric.at_precision(one[0] * other[0], FINE_BITS), one[1] + other[1]
 
 
 def _own(xp: Any, values: Any, norms: Normalised, fracs: list[int], power: int) -> tuple[Any, Any]:
@@ -177,25 +302,46 @@ def _own(xp: Any, values: Any, norms: Normalised, fracs: list[int], power: int) 
 
 
 def estimated(
-    xp: Any, design: Design, y: Any, trials: Any, offset: Any, likelihood: Likelihood, passes: int, *, whole: bool
+    xp: Any,
+    design: Design,
+    y: Any,
+    trials: Any,
+    offset: Any,
+    likelihood: Likelihood,
+    passes: int,
+    *,
+    whole: bool,
+    weights: tuple[Any, Any] = (None, None),
+    robust: bool = False,
+    groups: Any = None,
 ) -> Estimated:
     """Fit by so many passes, the last of which also gives errors and likelihood; with `whole`, what deviance and
-    Pearson's chi-square take, too."""
-    problem = _Problem(xp, design, y, trials, offset, likelihood)
+    Pearson's chi-square take, too. `weights`: how many rows each stands for, and by how much its variance is smaller.
+    """
+    problem = _Problem(xp, design, y, trials, offset, likelihood, weights)
     width = problem.width + problem.centred
     bits = min(problem.bits, 30)
     begin = _begin(problem, width, bits)
 
     def body(coef: Any) -> Any:
-        moved, _ = problem.step(coef, bits, problem.coarse)
+        moved = problem.step(coef, bits, problem.coarse)[0]
         return numeric.held(coef + moved, -MOST, MOST, bits)
 
     (coef,) = repeat(passes - 1, body, begin, bounds=[(-MOST, MOST)])
-    moved, inverse = problem.step(coef, LAST_BITS, problem.fine)
+    moved, inverse, scored = problem.step(coef, LAST_BITS, problem.fine)
     last = numeric.held(coef + moved, -MOST, MOST, LAST_BITS)
-    found, constant, spread, error, capped = problem.own_units(last, inverse)
-    sums = likelihood.figures(xp, problem.predictor(last, problem.fine), problem.y, trials, problem.bits, whole)
-    return Estimated(found, constant, spread, error, inverse.aliased, capped, xp.max(xp.abs(moved)), sums)
+    count, unit = 0, 2.0 ** (-(likelihood.weight_bits + problem.weight_power) / 2)
+    if robust:
+        roots, along, count = problem.robust(scored, inverse, groups)
+        unit = 1.0
+    else:
+        roots, along = problem.roots(inverse)
+    found, constant, spread, error, capped = problem.own_units(last, roots, along)
+    eta = problem.predictor(last, problem.fine)
+    sums = likelihood.figures(xp, problem.total, eta, problem.y, trials, problem.bits, whole)
+    sums |= problem.sizes()
+    step = xp.max(xp.abs(moved))
+    return Estimated(found, constant, spread, error, inverse.aliased, capped, unit, count, step, sums)
 
 
 def _begin(problem: _Problem, width: int, bits: int) -> Any:
