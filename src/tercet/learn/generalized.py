@@ -10,18 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.array import numeric
-from tercet.array.core import SecretArray
-from tercet.array.results import explain
 from tercet.errors import InputError
 from tercet.learn import families as kinds
 from tercet.learn import printed
 from tercet.learn.design import Design, column, design_of
 from tercet.learn.families import Likelihood
 from tercet.learn.inputs import array_namespace
-from tercet.learn.linear_results import ALIASED, CAPPED, Coefficients, arranged, clusters, disclosed, opened, settled
+from tercet.learn.linear_results import ALIASED, CAPPED, Coefficients, arranged, asked, clusters, settled
 from tercet.learn.scoring import Estimated, estimated
 from tercet.plan.record.explain import Explanation
-from tercet.statistics.asked import Disclosed
+from tercet.statistics.asked import Disclosed, Pending
 
 PASSES = 9
 CONVERGED = 1e-4
@@ -124,13 +122,17 @@ class GLM:
             self.offset = logarithm if self.offset is None else self.offset + logarithm
         self.passes = PASSES
         self.cov_type, self.groups = "nonrobust", 0
-        given = {"freq_weights": freq_weights, "var_weights": var_weights}
-        self.weights = tuple(None if one is None else column(one, name) for name, one in given.items())
-        for name, one in zip(given, self.weights, strict=True):
-            if one is not None and one.shape != self.endog.shape:
-                raise InputError(f"{name} of {one.shape[0]} rows, and y of {rows}", hint="pass one for each row")
+        self.weights = (self._weights(freq_weights, "freq_weights"), self._weights(var_weights, "var_weights"))
         if var_weights is not None and isinstance(self.family, kinds.GammaLog):
             raise InputError("var_weights are not offered for Gamma", hint="its likelihood takes freq_weights alone")
+
+    def _weights(self, given: Any, name: str) -> Any:
+        if given is None:
+            return None
+        found = column(given, name)
+        if found.shape != self.endog.shape:
+            raise InputError(f"{name} of {found.shape[0]} rows, y of {self.design.rows}", hint="pass one for each row")
+        return found
 
     @classmethod
     def from_formula(cls, formula: str, data: Mapping[str, Any], **options: Any) -> Any:
@@ -253,17 +255,23 @@ class SecretEstimates:
 
     def explain(self) -> Explanation:
         """What `reveal` and `summary` will cost, and what becomes plain."""
-        secret = [value for value in self._shown().values() if isinstance(value, SecretArray)]
-        if not secret:
-            raise InputError("these results are of plain data: nothing is revealed")
-        return explain(*secret)
+        return self.pending().explain()
+
+    def pending(self) -> Pending[GeneralizedResults]:
+        """What `reveal` would open, before anything runs, for `tercet.stats.together`."""
+        found = self.found
+        return asked(
+            self._shown(),
+            lambda values, told: GeneralizedResults(self.model, values, told, found.root_unit, found.groups),
+            self.model.design.rows,
+            found.sizes,
+        )
 
     def reveal(self) -> GeneralizedResults:
-        """The results in plain, by one plan; the second time what was revealed before."""
+        """The results in plain, by one plan; the second time what was revealed before. Raises SmallGroup where the
+        session has a cohort, and an estimate rests on fewer rows."""
         if self._opened is None:
-            shown = self._shown()
-            told, found = disclosed(shown, self.model.design.rows), self.found
-            self._opened = GeneralizedResults(self.model, opened(shown), told, found.root_unit, found.groups)
+            self._opened = self.pending().reveal()
         return self._opened
 
     def summary(self, alpha: float = 0.05) -> printed.Summary:

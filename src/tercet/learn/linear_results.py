@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tercet.array import numeric
 from tercet.array.core import SecretArray
-from tercet.array.results import explain, reveal
 from tercet.errors import InputError
 from tercet.learn import printed
 from tercet.learn.design import Design
 from tercet.learn.least_squares import Fitted
 from tercet.plan.record.explain import Explanation
-from tercet.statistics.asked import Disclosed
+from tercet.statistics.asked import Disclosed, Pending
+
+T = TypeVar("T")
 
 SECRET_FRAC_BITS = 40
 ALIASED = "coefficient 0, since the columns before leave nothing of it"
@@ -58,20 +60,17 @@ def clusters(cov_type: str, cov_kwds: Any) -> Any:
     return groups
 
 
-def opened(values: dict[str, Any]) -> dict[str, NDArray[Any]]:
-    """All of these as plain arrays, in one plan."""
-    secret = {name: value for name, value in values.items() if isinstance(value, SecretArray)}
-    found = {name: np.asarray(value) for name, value in values.items() if name not in secret}
-    if secret:
-        plain = reveal(*secret.values())
-        found |= dict(zip(secret, plain if len(secret) > 1 else (plain,), strict=True))
-    return found
+Finish = Callable[[dict[str, NDArray[Any]], Disclosed], T]
 
 
-def disclosed(values: dict[str, Any], rows: int) -> Disclosed:
-    """What becomes plain of these, each on all rows."""
-    secret = {name: value for name, value in values.items() if isinstance(value, SecretArray)}
-    return Disclosed({LABELS.get(name, name): int(value.size) for name, value in secret.items()}, rows)
+def asked(shown: Mapping[str, Any], finish: Finish[T], rows: int, sizes: tuple[Any, ...]) -> Pending[T]:
+    """What a model shows, called in `Disclosed` as `LABELS` says, and the results made of it."""
+
+    def finished(plain: Mapping[str, Any], told: Disclosed) -> T:
+        numbers = {LABELS.get(name, name): count for name, count in told.numbers.items()}
+        return finish({name: np.asarray(value) for name, value in plain.items()}, Disclosed(numbers, told.rows))
+
+    return Pending(shown, finished, rows, sizes)
 
 
 class Coefficients:
@@ -250,10 +249,11 @@ class SecretResults:
     """Results of a linear regression, nothing of which is plain yet. Attributes are secret arrays; `reveal()` and
     `summary()` open, in one plan, what the summary shows, and nothing else."""
 
-    def __init__(self, model: Any, fitted: Fitted, more: dict[str, Any]) -> None:
+    def __init__(self, model: Any, fitted: Fitted, more: dict[str, Any], sizes: tuple[Any, ...] = ()) -> None:
         self.model = model
         self.fitted = fitted
         self._more = more
+        self._sizes = sizes
         self._opened: LinearResults | None = None
 
     def __repr__(self) -> str:
@@ -301,17 +301,22 @@ class SecretResults:
 
     def explain(self) -> Explanation:
         """What `reveal` and `summary` will cost, and what becomes plain."""
-        secret = [value for value in self._shown().values() if isinstance(value, SecretArray)]
-        if not secret:
-            raise InputError("these results are of plain data: nothing is revealed")
-        return explain(*secret)
+        return self.pending().explain()
+
+    def pending(self) -> Pending[LinearResults]:
+        """What `reveal` would open, before anything runs, for `tercet.stats.together`."""
+        return asked(
+            self._shown(),
+            lambda values, told: LinearResults(self.model, values, self.fitted.power, told),
+            self.model.design.rows,
+            self._sizes,
+        )
 
     def reveal(self) -> LinearResults:
-        """The results in plain, by one plan; the second time what was revealed before."""
+        """The results in plain, by one plan; the second time what was revealed before. Raises SmallGroup where the
+        session has a cohort, and an estimate rests on fewer rows."""
         if self._opened is None:
-            shown = self._shown()
-            told = disclosed(shown, self.model.design.rows)
-            self._opened = LinearResults(self.model, opened(shown), self.fitted.power, told)
+            self._opened = self.pending().reveal()
         return self._opened
 
     def summary(self, alpha: float = 0.05) -> printed.Summary:

@@ -11,6 +11,7 @@ import numpy as np
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.learn.design import Design, column, design_of
+from tercet.learn.guard import linear_sizes
 from tercet.learn.inputs import array_namespace
 from tercet.learn.least_squares import by_sums
 from tercet.learn.linear_results import SecretResults, clusters
@@ -67,7 +68,8 @@ class OLS:
         public labels, 1,000 groups at most. Nonrobust fits without weights stand on exact sums of products (rounds:
         about 40 a column; bytes do not grow with the rows); others multiply row by row (a few words for each value).
         Errors: coefficients about 1e-9 relative for well-conditioned columns; a column of which less than 2^-24 of its
-        variance is left by those before it is `aliased`: coefficient 0. Other methods than least squares are refused.
+        variance is left by those before it is `aliased`: coefficient 0. Where the session has a cohort, `reveal`
+        refuses estimates that rest on fewer rows (SmallGroup). Other methods than least squares are refused.
         """
         if method not in ("pinv", "qr"):
             raise InputError(f"method={method!r} is not offered", hint="least squares is solved by LDL' alone")
@@ -75,9 +77,11 @@ class OLS:
         self.cov_type, self._use_t = cov_type, use_t
         xp = array_namespace(self.endog, self.design.columns)
         if cov_type == "nonrobust" and self.weights is None:
-            return SecretResults(self, by_sums(xp, self.design, self.endog), {})
+            sizes = linear_sizes(xp, self.design, self.endog, None, None)
+            return SecretResults(self, by_sums(xp, self.design, self.endog), {}, sizes)
         fitted, self._groups = by_rows(xp, self.design, self.endog, self.weights, cov_type, groups)
-        return SecretResults(self, fitted, self._more(xp))
+        sizes = linear_sizes(xp, self.design, self.endog, self.weights, groups)
+        return SecretResults(self, fitted, self._more(xp), sizes)
 
     def _more(self, xp: Any) -> dict[str, Any]:
         return {}

@@ -16,6 +16,8 @@ from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.learn.design import Design
 from tercet.learn.families import Gaussian, GaussianLog, Likelihood, Scored
+from tercet.learn.guard import cohort_of, estimates_rest_on_enough
+from tercet.learn.guard import sizes as guarded_sizes
 from tercet.learn.inverse import Inverse
 from tercet.learn.passes import repeat
 from tercet.learn.rows import INVERSE_BITS, SUM_BITS, VALUE_BITS, by_group, moments, weights_within_one
@@ -64,6 +66,8 @@ class Estimated:
     """The largest part of the last step, of standardised coefficients."""
     sums: dict[str, Any]
     """Of the rows; see `Likelihood.figures`."""
+    sizes: tuple[Any, ...]
+    """Numbers of rows that a cohort is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,16 @@ class _Problem:
         weighed = level.values * xp.expand_dims(weight, axis=1)
         total = numeric.times_power(xp.sum(weight), -2 * k, WORKING_BITS)
         return moments(xp, level.values, weighed, total, at)
+
+    def guards(self, design: Design, found: Scored, inverse: Inverse, groups: Any) -> tuple[Any, ...]:
+        """Numbers of rows that the estimates rest on; none without a cohort."""
+        xp, weights = self.xp, self.weights
+        cohort = cohort_of(design.columns, self.y, weights, self.offset, groups)
+        if not cohort:
+            return ()
+        each = weights if found.weight is None else self.weighed(found.weight, self.likelihood.weight_bits, self.fine)
+        enough = estimates_rest_on_enough(xp, self.columns, inverse, self.k, each, cohort)
+        return guarded_sizes(xp, design, self.y, weights, groups, enough)
 
     def direction(self) -> Any:
         """Of standardised estimates, what the constant is 2^k times."""
@@ -341,7 +355,8 @@ def estimated(
     sums = likelihood.figures(xp, problem.total, eta, problem.y, trials, problem.bits, whole)
     sums |= problem.sizes()
     step = xp.max(xp.abs(moved))
-    return Estimated(found, constant, spread, error, inverse.aliased, capped, unit, count, step, sums)
+    guards = problem.guards(design, scored, inverse, groups)
+    return Estimated(found, constant, spread, error, inverse.aliased, capped, unit, count, step, sums, guards)
 
 
 def _begin(problem: _Problem, width: int, bits: int) -> Any:

@@ -1,0 +1,129 @@
+"""What models may show where a session has a cohort: how many rows each estimate rests on, decided under sharing.
+
+An estimate is a sum over the rows of y times weights, which covariates alone determine. It rests on as many rows as
+Kish's effective size of these says: the coefficient of an indicator of five rows rests on about five. No combination of
+estimates shows the value of a row whose leverage is at most a half.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tercet.array import numeric
+from tercet.array.core import SecretArray, session_of
+from tercet.array.segments import segment_sum
+from tercet.learn.design import Design
+from tercet.learn.inverse import Inverse
+from tercet.learn.rows import INVERSE_BITS, VALUE_BITS, moments, weights_within_one
+from tercet.learn.solve import RING_BITS, WORKING_BITS
+from tercet.learn.standardised import Scaled, root_bits
+
+MOST_LEVERAGE = 0.5
+LEAST_OF_Y = 2
+"""By Kish's size, y must not be that of one row."""
+LEVERAGE_BITS = 24
+MOVED_BITS = 40
+SHARE_BITS = 40
+"""Fractional bits of the parts that rows have in a sum of squares."""
+
+
+def cohort_of(*arrays: Any) -> int:
+    """The cohort of the session of these, 0 if nothing of them is secret or the session has none."""
+    secret = [one for one in arrays if isinstance(one, SecretArray)]
+    return session_of(*secret).cohort if secret else 0
+
+
+def linear_sizes(xp: Any, design: Design, y: Any, weights: Any, groups: Any) -> tuple[Any, ...]:
+    """Numbers of rows that a linear regression rests on, as `Pending` takes them; none without a cohort."""
+    cohort = cohort_of(design.columns, y, weights, groups)
+    if not cohort:
+        return ()
+    x, _ = numeric.columns_apart(numeric.numerator(design.columns)[0], centred=False)
+    n, d = x.shape
+    centred, k = design.constant is not None, root_bits(n)
+    columns = Scaled(xp, x, VALUE_BITS + k, centred=centred)
+    weighed, total, within = columns.values, n / 4.0**k, None
+    if weights is not None:
+        within, _ = weights_within_one(xp, weights)
+        weighed = numeric.at_precision(weighed * xp.expand_dims(within, axis=1), VALUE_BITS + k)
+        total = numeric.times_power(xp.sum(within), -2 * k, WORKING_BITS)
+    matrix = moments(xp, columns.values, weighed, total, d if centred else None)
+    inverse = Inverse(xp, matrix, d + centred, scale=weights is not None)
+    enough = estimates_rest_on_enough(xp, columns, inverse, k, within, cohort)
+    return sizes(xp, design, y, weights, groups, enough)
+
+
+def sizes(xp: Any, design: Design, y: Any, weights: Any, groups: Any, enough: Any) -> tuple[Any, ...]:
+    """Rows beside coefficients, those that `enough` stands for (0 or all), those of y, of weights, and of clusters but
+    the largest."""
+    n = design.rows
+    found: list[Any] = [n - design.width, xp.where(enough, n, 0), xp.where(_several(xp, y), n, 0)]
+    lo, hi = numeric.value_range(y)
+    if lo >= 0 and hi <= 1 and not numeric.as_integers(y)[1]:
+        ones = xp.sum(y)
+        found += [ones, n - ones]
+    if weights is not None:
+        count = xp.sum((weights > 0) * 1)
+        found.append(count - design.width)
+    if groups is not None:
+        found.append(n - _largest(xp, groups))
+    return tuple(found)
+
+
+def estimates_rest_on_enough(
+    xp: Any, columns: Scaled, inverse: Inverse, k: int, weights: Any, cohort: int
+) -> SecretArray:
+    """Whether each estimate rests on a cohort of rows, and no row has more than half of its own fitted value.
+
+    `inverse`: of the information of the columns (and of a constant of 2^-k), with `weights` of rows at most 1, if there
+    are any; over a public number.
+    """
+    values = columns.values
+    d = values.shape[1]
+    centred = inverse.d > d
+    whole = inverse.whole(xp, INVERSE_BITS, VALUE_BITS)
+    moved = xp.matmul(values, whole[:d])
+    if centred:
+        moved = moved + numeric.times_power(whole[d], -k, VALUE_BITS)
+    moved = numeric.at_precision(moved, MOVED_BITS)
+    if weights is not None:
+        moved = numeric.at_precision(moved * xp.expand_dims(numeric.at_most(weights, 30), axis=1), MOVED_BITS)
+    leverage = xp.sum(numeric.at_precision(moved[:, :d] * values, LEVERAGE_BITS), axis=1)
+    if centred:
+        leverage = leverage + numeric.at_precision(numeric.times_power(moved[:, d], -k, LEVERAGE_BITS), LEVERAGE_BITS)
+        # of the constant itself, where columns are 0
+        direction = xp.concat([-columns.ratios(), np.asarray([2.0**-k])])
+        along = numeric.at_precision(xp.matmul(moved, direction), MOVED_BITS)
+        moved = xp.concat([moved[:, :d], xp.expand_dims(along, axis=1)], axis=1)
+    heavy = xp.sum((leverage > MOST_LEVERAGE) * 1)
+    return xp.all(several(xp, moved, cohort)) & (heavy == 0)
+
+
+def several(xp: Any, x: Any, least: int) -> Any:
+    """Of columns (n, p), whether so many rows at least have them, by Kish's size of their squares; those of 0 do."""
+    if isinstance(x, SecretArray):
+        excess = numeric.magnitude_bits(x) - (RING_BITS - 2 - x.shape[0].bit_length()) // 2
+        x = numeric.at_most(x, numeric.as_integers(x)[1] - max(0, excess))
+    shares = Scaled(xp, numeric.as_integers(x)[0], VALUE_BITS, centred=False).values
+    squares = numeric.at_precision(shares * shares, SHARE_BITS)
+    whole = xp.sum(squares, axis=0)
+    return numeric.at_precision(whole * whole, SHARE_BITS) >= numeric.at_precision(
+        xp.sum(squares * squares, axis=0) * least, SHARE_BITS
+    )
+
+
+def _several(xp: Any, y: Any) -> Any:
+    number, _ = numeric.as_integers(numeric.numerator(y)[0])
+    shares = Scaled(xp, xp.expand_dims(number, axis=1), VALUE_BITS, centred=True).values
+    return xp.all(several(xp, shares, LEAST_OF_Y))
+
+
+def _largest(xp: Any, groups: Any) -> Any:
+    """How many rows the largest cluster has."""
+    if not isinstance(groups, SecretArray):
+        return int(np.unique(np.asarray(groups), return_counts=True)[1].max())
+    categories = getattr(groups, "categories", None)
+    count = len(categories) if categories is not None else int(groups.bounds[1]) + 1
+    return xp.max(segment_sum(groups * 0 + 1, groups, count))
