@@ -10,7 +10,8 @@ Where a session has a cohort (tables of nodes), a statistic of fewer rows is ref
 where `where`, `by`, `weights`, quantiles or points would single rows out. That is within one question: what the
 difference of two big groups tells, or a column made to mark one row (its mean, correlation or coefficient), nothing
 stops. Tests of tables show single cells where margins reach the cohort, survival curves single events; `crosstab` hides
-small cells. `OLS`, `WLS` and `CoxPHFitter` know no cohort: nodes' policies count their rows.
+small cells. Regressions are refused where an estimate rests on fewer rows; `CoxPHFitter` knows no cohort: nodes'
+policies count its rows.
 
 Sums are exact. Where the bounds of values outgrow 128 bits (of 100,000 rows those of 46 bits and more), low bits are
 rounded away first; variances and t-tests refuse values that vary too little for that.
@@ -21,6 +22,7 @@ from typing import Any as _Any
 
 from tercet.array.elsewhere import missing as _missing
 from tercet.array.runs import mode, rankdata
+from tercet.learn.anova_table import anova_lm
 from tercet.learn.cox import CoxPHFitter
 from tercet.learn.design import add_constant
 from tercet.learn.generalized import GLM, Logit, Poisson, Probit, families, glm, logit, poisson, probit
@@ -92,6 +94,7 @@ __all__ = [
     "Probit",
     "SmallGroup",
     "add_constant",
+    "anova_lm",
     "bartlett",
     "bootstrap",
     "brunnermunzel",

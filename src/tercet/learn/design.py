@@ -23,6 +23,8 @@ class Design:
     constant: int | None = None
     spanned: bool = False
     """Whether columns of categories sum to 1, in place of a constant."""
+    terms: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    """Of a formula: names of terms, and which columns each has."""
 
     @property
     def rows(self) -> int:

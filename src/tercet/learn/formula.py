@@ -98,9 +98,13 @@ def parsed(formula: str, data: Mapping[str, Any]) -> tuple[Any, str, Design]:
     spanned = not constant and any(all(isinstance(reader.factor(one), _Categories) for one in term) for term in terms)
     if not columns:
         raise InputError(f"the formula {formula!r} has no columns")
-    names = tuple(one for one, _ in columns)
-    design = joined([column(value, one) for one, value in columns])
-    return outcome, name, Design(design, ("Intercept", *names) if constant else names, 0 if constant else None, spanned)
+    names = tuple(one for one, _, _ in columns)
+    design = joined([column(value, one) for one, value, _ in columns])
+    places: dict[str, tuple[int, ...]] = {}
+    for place, (_, _, term) in enumerate(columns):
+        places[term] = (*places.get(term, ()), place)
+    all_names = ("Intercept", *names) if constant else names
+    return outcome, name, Design(design, all_names, 0 if constant else None, spanned, tuple(places.items()))
 
 
 class _Reader:
@@ -110,8 +114,8 @@ class _Reader:
         self._data = data
         self._known: dict[str, _Categories | _Numbers] = {}
 
-    def columns(self, terms: Sequence[Sequence[str]], *, constant: bool) -> Iterator[tuple[str, Any]]:
-        """Names and columns: terms of categories alone first, then those with numbers, as patsy orders them."""
+    def columns(self, terms: Sequence[Sequence[str]], *, constant: bool) -> Iterator[tuple[str, Any, str]]:
+        """Names, columns, terms: those of categories alone first, then those with numbers, as patsy orders them."""
         used: dict[frozenset[str], set[frozenset[str]]] = {frozenset(): {frozenset()} if constant else set()}
         buckets: dict[frozenset[str], list[Sequence[str]]] = {frozenset(): []}
         for term in terms:
@@ -123,7 +127,7 @@ class _Reader:
                 for coded in _codings(kinds, used.setdefault(numbers, set())):
                     chosen = [text for text in term if text in numbers or text in coded]
                     parts = [list(self.factor(text).of(full=coded.get(text, True))) for text in chosen]
-                    yield from (_product(one) for one in _every(parts))
+                    yield from ((*_product(one), ":".join(term)) for one in _every(parts))
 
     def factor(self, text: str) -> _Categories | _Numbers:
         if text not in self._known:

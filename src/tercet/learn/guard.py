@@ -72,9 +72,7 @@ def sizes(xp: Any, design: Design, y: Any, weights: Any, groups: Any, enough: An
     return tuple(found)
 
 
-def estimates_rest_on_enough(
-    xp: Any, columns: Scaled, inverse: Inverse, k: int, weights: Any, cohort: int
-) -> SecretArray:
+def estimates_rest_on_enough(xp: Any, columns: Scaled, inverse: Inverse, k: int, weights: Any, cohort: int) -> Any:
     """Whether each estimate rests on a cohort of rows, and no row has more than half of its own fitted value.
 
     `inverse`: of the information of the columns (and of a constant of 2^-k), with `weights` of rows at most 1, if there
