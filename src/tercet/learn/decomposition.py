@@ -133,8 +133,9 @@ class PCA(TransformerModel):
     After fit, secret: `components_` (k, d), each with its largest element in magnitude positive, as scikit-learn's
     svd_flip does, `explained_variance_` (k,), `explained_variance_ratio_` (k,), `mean_` (d,), `singular_values_` (k,);
     public: `n_components_`, `n_samples_`, `n_features_in_`. Error: 2^-44 of the total variance for eigenvalues,
-    and that over the gap to the next for components. Rounds: about 52 (d - 1) (2 + log2 d), whatever n is. Raises
-    InputError for shapes and parameters that are not offered, PlanError if sums of products do not fit 128 bits.
+    and that over the gap to the next for components. Rounds: about 140 (6 + 1.5 log2 d), beyond 32
+    columns d/32 times as many, whatever n is. Raises InputError for shapes and parameters that are not offered,
+    PlanError if sums of products do not fit 128 bits.
     """
 
     fitted = (
