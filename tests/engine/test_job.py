@@ -213,6 +213,7 @@ def test_one_that_has_told_what_it_saw_may_go() -> None:
 
 def test_a_channel_gives_protocols_the_names_of_parties() -> None:
     endpoint = memory_endpoints()[SessionPeer.P1]
+    endpoint.open_job(JOB)
     channel = JobChannel(endpoint, JOB)
     assert channel.name_of(Party.P2) == "party 2"
     endpoint.names = ("the client", "hospital", "clinic", "lab")

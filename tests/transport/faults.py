@@ -49,7 +49,7 @@ def duplicate(message: Outgoing) -> None:
     """Send it twice, past the sender's own check."""
     message.send()
     job, operation, step = message.address
-    message.endpoint.inbox.jobs[job].sent.discard(operation << 34 | step << 2 | message.to)
+    message.endpoint.inbox.jobs[job].unsend(message.to, operation, step)
     message.send()
 
 

@@ -43,7 +43,7 @@ class JobChannel:
         self._job = job
         self._lock = lock or threading.Lock()
         self._send = endpoint.send
-        self._receive = endpoint.inbox.receive
+        self._receive = endpoint.inbox.box(job).receive
         me = Party(int(endpoint.me))
         self._others = (SessionPeer(me.next), SessionPeer(me.prev))
         self.bytes_of: defaultdict[int, int] = defaultdict(int)
@@ -73,7 +73,7 @@ class JobChannel:
         self, frm: Party, operation: int, step: int, nbytes: int, waker: Any, into: Bytes | None
     ) -> tuple[Bytes, int] | None:
         with self._lock:
-            return self._receive(frm, (self._job, operation, step), _BYTES, nbytes, waker, into)
+            return self._receive(frm, operation, step, _BYTES, nbytes, waker, into)
 
     def progress(self, timeout: float) -> list[tuple[Any, Bytes, int]]:
         """Wait until messages that are due are here, and give them.

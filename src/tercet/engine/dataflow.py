@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Protocol
 
 from tercet.engine.scheduler import Channel, Scheduler
-from tercet.protocols.scope import Body, Scope
+from tercet.protocols.scope import Alone, Body, Scope
 
 
 @dataclass(slots=True)
@@ -23,12 +23,16 @@ class OperationReport:
 
 
 class Instruction(Protocol):
-    """An operation ready to run: `local` ones return their value, others a protocol body; loops are passed through."""
+    """An operation ready to run: `local` ones return their value, others a protocol body; loops are passed through.
+
+    Those that are not `scoped` neither send nor draw, and are given an `Alone` in place of a scope.
+    """
 
     local: bool
+    scoped: bool
     name: str
 
-    def run(self, scope: Scope, values: list[Any]) -> Any: ...
+    def run(self, scope: Scope | Alone, values: list[Any]) -> Any: ...
 
 
 class InstructionList:
@@ -36,6 +40,8 @@ class InstructionList:
 
     `reads[i]` are the inputs of operation i, each once, and `users[i]` the operations that use its value. `depths[i]`
     is how many operations that exchange messages lie on the longest way to it, and `roots[i]` where that way begins.
+    `missing[i]` is how many inputs it waits for, `uses[i]` how many operations use its value, and `first` those that
+    wait for none.
     """
 
     def __init__(self) -> None:
@@ -44,6 +50,9 @@ class InstructionList:
         self.users: list[list[int]] = []
         self.depths: list[int] = []
         self.roots: list[int] = []
+        self.missing: list[int] = []
+        self.uses: list[int] = []
+        self.first: list[int] = []
         self.instructions: list[Instruction] = []
         self.picks: dict[int, tuple[int | None, ...]] = {}
         """Of operations that take one of several results: which, for each input, or None where there is one."""
@@ -57,6 +66,7 @@ class InstructionList:
         before = -1
         for value in reads:
             self.users[value].append(index)
+            self.uses[value] += 1
             if depths[value] and (before < 0 or depths[value] > depths[before]):
                 before = value
         if picks is not None:
@@ -64,6 +74,10 @@ class InstructionList:
         self.inputs.append(inputs)
         self.reads.append(reads)
         self.users.append([])
+        self.missing.append(len(reads))
+        self.uses.append(0)
+        if not reads:
+            self.first.append(index)
         self.roots.append(index if before < 0 else self.roots[before])
         depths.append((0 if before < 0 else depths[before]) + (not instruction.local))
         self.instructions.append(instruction)
@@ -100,8 +114,9 @@ class Loop:
     numbers: int
     listed: int
     local: bool = False
+    scoped: bool = False
 
-    def run(self, scope: Scope, values: list[Any]) -> Any:
+    def run(self, scope: Scope | Alone, values: list[Any]) -> Any:
         raise TypeError("a loop runs by its passes")
 
 
@@ -137,13 +152,13 @@ class _Pass:
         self._listed = listed
         self._done = done
         self._left = len(program.inputs)
-        self._missing = [len(reads) for reads in program.reads]
-        self._uses = [len(users) for users in program.users]
+        self._missing = program.missing.copy()
+        self._uses = program.uses.copy()
         for index in keep:
             self._uses[index] += 1
         self.values: dict[int, Any] = {}
-        for index, count in enumerate(self._missing):
-            if not count and index not in given:
+        for index in program.first:
+            if index not in given:
                 flow.ready.append((self, index))
         for index, value in given.items():
             self._finish(index, value)
@@ -153,12 +168,14 @@ class _Pass:
         if uses[index]:
             values[index] = value
         for user in program.users[index]:
-            missing[user] -= 1
-            if not missing[user]:
+            left = missing[user] - 1
+            missing[user] = left
+            if not left:
                 self._flow.ready.append((self, user))
         for used in program.reads[index]:
-            uses[used] -= 1
-            if not uses[used]:
+            left = uses[used] - 1
+            uses[used] = left
+            if not left:
                 del values[used]
         self._left -= 1
         if not self._left:
@@ -169,22 +186,27 @@ class _Pass:
         flow, program, values = self._flow, self._program, self.values
         instruction = program.instructions[index]
         arguments = [values[value] for value in program.inputs[index]]
-        if index in program.picks:
+        if program.picks and index in program.picks:
             arguments = [picked(value, pick) for value, pick in zip(arguments, program.picks[index], strict=True)]
-        started = time.perf_counter()
-        if isinstance(instruction, Loop):
-            self._loop(index, instruction, arguments, started)
+        started = perf_counter()
+        if not instruction.scoped:
+            if isinstance(instruction, Loop):
+                self._loop(index, instruction, arguments, started)
+                return
+            result = instruction.run(flow.alone, arguments)
+            flow.report(self._listed + index, instruction.name, 0, perf_counter() - started)
+            self._finish(index, result)
             return
         solo = program.roots[index] + (self._depth + program.depths[index]) // _SAME_SOLO
         scope = flow.scope_of(self._base + index, solo)
         result = instruction.run(scope, arguments)
         if instruction.local:
-            flow.report(self._listed + index, instruction.name, 0, time.perf_counter() - started)
+            flow.report(self._listed + index, instruction.name, 0, perf_counter() - started)
             self._finish(index, result)
             return
 
         def done(value: Any) -> None:
-            flow.report(self._listed + index, instruction.name, scope.depth, time.perf_counter() - started)
+            flow.report(self._listed + index, instruction.name, scope.depth, perf_counter() - started)
             self._finish(index, value)
 
         flow.scheduler.start(result, done)
@@ -197,7 +219,7 @@ class _Pass:
 
         def begin(number: int, current: list[Any]) -> None:
             if number == loop.count:
-                self._flow.report(self._listed + index, loop.name, 0, time.perf_counter() - started)
+                self._flow.report(self._listed + index, loop.name, 0, perf_counter() - started)
                 self._finish(index, current)
                 return
 
@@ -239,9 +261,10 @@ class Dataflow:
     The first tells operations apart, the second, modulo 3, chooses the solo party; both are alike at all three parties.
     """
 
-    def __init__(self, channel: Channel, timeout: float, scope_of: Callable[[int, int], Scope]) -> None:
+    def __init__(self, channel: Channel, timeout: float, scope_of: Callable[[int, int], Scope], alone: Alone) -> None:
         self.scheduler = Scheduler(channel, timeout)
         self.scope_of = scope_of
+        self.alone = alone
         self.ready: deque[tuple[_Pass, int]] = deque()
         self.later: deque[Callable[[], None]] = deque()
         self._reports: dict[int, OperationReport] = {}
@@ -262,11 +285,12 @@ class Dataflow:
 
     def _start_ready(self) -> None:
         """Start operations until all that are left wait for messages."""
-        while self.ready or self.later:
-            while self.later:
-                self.later.popleft()()
-            if self.ready:
-                one, index = self.ready.popleft()
+        ready, later = self.ready, self.later
+        while ready or later:
+            while later:
+                later.popleft()()
+            if ready:
+                one, index = ready.popleft()
                 one.start(index)
 
     def run(

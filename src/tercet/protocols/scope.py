@@ -114,6 +114,18 @@ class Together:
         self.window = window
 
 
+class Alone:
+    """What an operation that neither sends nor draws knows of its place: the party. One serves a whole job."""
+
+    __slots__ = ("party",)
+
+    def __init__(self, party: Party) -> None:
+        self.party = party
+
+    def __repr__(self) -> str:
+        return f"Alone(party={int(self.party)})"
+
+
 class Scope:
     """One operation's, or one part of an operation's, place in a job at one party.
 

@@ -13,8 +13,9 @@ from enum import IntEnum
 from typing import Any
 
 from tercet.errors import ConfigError, PartyError, ProtocolViolation, Unreachable
+from tercet.transport._native import Slot
 from tercet.transport.frame import FrameHeader
-from tercet.transport.messages import LABELS, PeerNames, SessionPeer, Slot
+from tercet.transport.messages import LABELS, PeerNames, SessionPeer
 
 RECORD_BYTES = 16384
 
@@ -63,8 +64,15 @@ class Connection:
         self.filled = 0
         self.header: FrameHeader | None = None
         self.slot: Slot | None = None
+        """Of a message that is not whole yet; None for a frame that is none, or that is dropped."""
+        self.dropped = False
         self.body: memoryview | None = None
         self.position = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether a frame may go right away: nothing waits to be sent, and the keys stand."""
+        return not (self.queued_bytes or self.stage) and self.cipher is None and self.open
 
     def wrap(self) -> None:
         """Begin a TLS connection of its own on the socket, with a handshake yet to be made."""

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Sequence
 from typing import Self
 
 from tercet.errors import PartyError, Unreachable
+from tercet.transport._native import Slot
 from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameHeader, FrameKind, header_of
 from tercet.transport.inbox import Inbox
 from tercet.transport.messages import (
-    EXPECTED,
     LABELS,
     Aborted,
     Address,
@@ -28,7 +28,6 @@ from tercet.transport.messages import (
     MessageLimits,
     PeerNames,
     SessionPeer,
-    Slot,
     Who,
     as_bytes,
     violation,
@@ -178,21 +177,15 @@ class Endpoint(ABC):
         Returns at once, unless more than `limits.queue_bytes` wait for that peer already.
         """
         job, operation, step = address
-        box = self.inbox.jobs.get(job)
-        if box is None:
-            raise ValueError("the job is not open")
+        box = self.inbox.box(job)
         if self.failed and to in self.failed:
             raise self.failed[SessionPeer(to)]
-        key = operation << 34 | step << 2 | to
-        sent = box.sent
-        if key in sent:
-            raise violation(f"an address was used twice for sending to {self.names[to]}", self.me, *address)
         views = [as_bytes(part) for part in payload] if isinstance(payload, list) else (as_bytes(payload),)
         nbytes = len(views[0]) if len(views) == 1 else sum([len(view) for view in views])
         link = self._link
         ready_at = 0.0 if link is None else link.stamp(self.me, to, nbytes + HEADER_BYTES)
+        box.send(to, operation, step)
         self._transmit(to, header_of((1, element, job, operation, step, depth, ready_at, nbytes)), *views)
-        sent.add(key)
 
     def send_control(self, to: Who, kind: int, body: Sequence[Buffer] = ()) -> None:
         """Send a command of the floors above; the buffers follow each other on the wire and are not copied."""
@@ -380,16 +373,9 @@ class Endpoint(ABC):
         elif kind == FrameKind.BYE:
             self._departed.add(frm)
             gone = Unreachable(f"{self.names[frm]} has left the session", party=int(frm))
-            for job in self.inbox.jobs:
-                for peer, address in self.awaited(job):
-                    slot = (
-                        self.inbox.jobs[job].slots[address.operation << 34 | address.step << 2 | frm]
-                        if peer == frm
-                        else None
-                    )
-                    if slot is not None and slot.state == EXPECTED:
-                        self.lose(frm, gone)
-                        return
+            if any(self.inbox.awaits(job, frm) for job in self.inbox.jobs):
+                self.lose(frm, gone)
+                return
             self.failed[frm] = gone
         else:
             raise violation("a second HELLO", frm)

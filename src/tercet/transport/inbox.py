@@ -1,29 +1,30 @@
-"""The messages that one endpoint receives, by job: those asked for, those received, and those that may still come."""
+"""The messages that one endpoint receives, by job: those asked for, those received, and those that may still come.
+
+What is kept of each address is native (`native/post.cpp`), as are the frames of whole messages that are due: a message
+of a few bytes costs what its book-keeping costs.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from tercet.errors import PartyError, ProtocolViolation
+from tercet.transport._native import Box, Post, Slot
 from tercet.transport.frame import JOB_BYTES, MAX_DEPTH, Element, FrameHeader
 from tercet.transport.messages import (
-    ARRIVING,
-    DEAD,
-    EXPECTED,
     LABELS,
     PEERS,
-    READY,
     Aborted,
     Address,
-    Box,
     Bytes,
     Message,
     MessageLimits,
     PeerNames,
     SessionPeer,
-    Slot,
     Who,
     violation,
 )
@@ -36,23 +37,44 @@ class Inbox:
         self,
         me: SessionPeer,
         limits: MessageLimits,
-        failed: Mapping[SessionPeer, PartyError],
+        failed: dict[SessionPeer, PartyError],
         names: PeerNames = LABELS,
     ) -> None:
         self._me = me
         self._names = names
         self._limits = limits
-        self._failed = failed
+        self._post = post = Post(
+            _Refusals(me, names, failed),
+            failed,
+            np.frombuffer,
+            np.dtype(np.uint8),
+            limits.message_bytes,
+            limits.unexpected_bytes,
+            MAX_DEPTH,
+        )
         self.jobs: dict[bytes, Box] = {}
         """Of the jobs that are open."""
         self.closed: OrderedDict[bytes, None] = OrderedDict()
         """Jobs whose late frames are dropped."""
-        self.early = Early(limits)
-        self._unexpected_bytes = [0] * len(PEERS)
-        self._woken: list[Slot] = []
+        self.early = Early(limits, post)
+        self.deliver = post.deliver
+        """A message is here whole, its payload in the slot; say whether somebody asked for it."""
+        self.arrived = post.arrived
+        """Take what became takeable since the last call and has a waker: waker, payload and depth."""
+        self.woken = post.woken
+        """Give the wakers of messages that became takeable since the last call."""
+        self.sort = post.sort
+        """Take from the beginning of bytes, which hold so many, the frames of a peer that are whole messages of open
+        jobs, and due or allowed. Gives where they end, and whether somebody asked for one. What follows is for `admit`,
+        which says what is wrong with it, if anything is."""
 
     def __repr__(self) -> str:
         return f"Inbox({self._names[self._me]}, {len(self.jobs)} jobs open)"
+
+    @property
+    def unexpected_bytes(self) -> list[int]:
+        """Of messages in open jobs that nobody has asked for yet, by peer."""
+        return self._post.unexpected_bytes
 
     def open(self, job: bytes) -> list[Aborted]:
         """Accept messages of `job`; give what was said of it already by those that gave it up."""
@@ -60,11 +82,10 @@ class Inbox:
             raise ValueError(f"a job id has {JOB_BYTES} bytes, not {len(job)}")
         if job in self.jobs or job in self.closed:
             raise ProtocolViolation("a job id was used before", party=int(self._me), job=job.hex())
-        box = self.jobs[job] = self.early.release(job)
-        for key, slot in box.slots.items():
-            assert slot is not None
-            self._unexpected_bytes[key & 3] += slot.nbytes
-        return box.aborts
+        box, aborts = self.early.release(job)
+        self.jobs[job] = box
+        self._post.open(box)
+        return aborts
 
     def close(self, job: bytes) -> None:
         """Forget the job; frames of it that still come are dropped."""
@@ -72,14 +93,14 @@ class Inbox:
         self.closed[job] = None
         while len(self.closed) > self._limits.closed_jobs:
             self.closed.popitem(last=False)
-        for key, slot in box.slots.items():
-            if slot is not None:
-                if slot.waker is _UNASKED:
-                    self._unexpected_bytes[key & 3] -= slot.nbytes
-                slot.state = DEAD
-                slot.waker = None
-                slot.payload = None
-        box.slots.clear()
+        self._post.close(box)
+
+    def box(self, job: bytes) -> Box:
+        """Of a job that is open, which addresses were used for what. Raises ValueError if it is not open."""
+        box = self.jobs.get(job)
+        if box is None:
+            raise ValueError("the job is not open")
+        return box
 
     def expect(self, frm: Who, address: Address, element: Element, nbytes: int, waker: object = None) -> bool:
         """Say what will be taken; True when it is here already.
@@ -88,41 +109,13 @@ class Inbox:
         element code or length is a ProtocolViolation: raised here if it came before, else by `progress`, as soon as
         its header is seen.
         """
-        return self._expect(frm, address, element, nbytes, waker, None).state == READY
-
-    def _expect(
-        self,
-        frm: Who,
-        address: tuple[bytes, int, int],
-        element: Element,
-        nbytes: int,
-        waker: object,
-        into: Bytes | None,
-    ) -> Slot:
         job, operation, step = address
-        box = self.jobs.get(job)
-        if box is None:
-            raise ValueError("the job is not open")
-        key = operation << 34 | step << 2 | frm
-        slots = box.slots
-        if key not in slots:
-            if self._failed and frm in self._failed:
-                raise self._failed[SessionPeer(frm)]
-            slot = slots[key] = Slot(box, key, EXPECTED, element, nbytes, 0, waker, into)
-            return slot
-        found = slots[key]
-        if found is None or found.waker is not _UNASKED:
-            raise violation(f"an address was used twice for receiving from {self._names[frm]}", self._me, *address)
-        self._unexpected_bytes[frm] -= found.nbytes
-        found.waker = waker
-        if found.element != element or found.nbytes != nbytes:
-            raise self._mismatch(found, element, nbytes, frm, address)
-        return found
+        return self.box(job).expect(frm, operation, step, element, nbytes, waker)
 
     def receive(
         self,
         frm: Who,
-        address: tuple[bytes, int, int],
+        address: Address,
         element: Element,
         nbytes: int,
         waker: object,
@@ -132,49 +125,23 @@ class Inbox:
 
         Where the transport can, a message that comes later is put into `into`, which is then the payload.
         """
-        slot = self._expect(frm, address, element, nbytes, waker, into)
-        return self._taken(slot) if slot.state == READY else None
-
-    def arrived(self) -> list[tuple[Any, Bytes, int]]:
-        """Take what became takeable since the last call and has a waker: waker, payload and depth."""
-        woken = self._woken
-        if not woken:
-            return []
-        self._woken = []
-        return [(slot.waker, *self._taken(slot)) for slot in woken if slot.box.slots.get(slot.key) is slot]
-
-    def _taken(self, slot: Slot) -> tuple[Bytes, int]:
-        payload = slot.payload
-        assert payload is not None
-        slot.box.slots[slot.key] = None
-        return payload, slot.depth
+        job, operation, step = address
+        return self.box(job).receive(frm, operation, step, element, nbytes, waker, into)
 
     def take(self, frm: Who, address: Address) -> Message | None:
         """Give the message, once; None while it has not come."""
         job, operation, step = address
-        slots = self.jobs[job].slots
-        key = operation << 34 | step << 2 | frm
-        slot = slots.get(key)
-        if slot is None:
-            if key in slots:
-                raise violation(f"a message of {self._names[frm]} was taken twice", self._me, *address)
-            return None
-        if slot.state != READY:
-            return None
-        if slot.waker is _UNASKED:
-            raise ValueError("a message must be expected before it is taken")
-        return Message(*self._taken(slot))
-
-    def woken(self) -> list[object]:
-        """Give the wakers of messages that became takeable since the last call."""
-        woken, self._woken = self._woken, []
-        return [slot.waker for slot in woken]
+        taken = self.jobs[job].take(frm, operation, step)
+        return None if taken is None else Message(*taken)
 
     def awaited(self, job: bytes) -> Iterator[tuple[SessionPeer, Address]]:
         """What was expected in an open job and has not come, oldest first."""
-        for key, slot in self.jobs[job].slots.items():
-            if slot is not None and slot.state != READY and slot.waker is not _UNASKED:
-                yield SessionPeer(key & 3), Address(job, key >> 34, key >> 2 & 0xFFFFFFFF)
+        for peer, operation, step, _ in self.jobs[job].awaited():
+            yield SessionPeer(peer), Address(job, operation, step)
+
+    def awaits(self, job: bytes, peer: SessionPeer) -> bool:
+        """Whether a message of this peer was expected of which nothing has come."""
+        return any(frm == peer and missing for frm, _, _, missing in self.jobs[job].awaited())
 
     def admit(self, frm: SessionPeer, header: FrameHeader) -> Slot | None:
         """Check a message's header against what is expected; give its slot, None to drop it."""
@@ -182,61 +149,61 @@ class Inbox:
         if depth > MAX_DEPTH:
             # what is sent because of it is one deeper, and must fit its field too
             raise violation(f"a depth of {depth}, at most {MAX_DEPTH} is accepted", frm, job, operation, step)
-        key = operation << 34 | step << 2 | frm
         box = self.jobs.get(job)
         if box is None:
             if job in self.closed:
                 return None
             box = self.early.admit(frm, job, nbytes)
-        slots = box.slots
-        if key in slots:
-            slot = slots[key]
-            if slot is None or slot.state != EXPECTED:
-                raise violation("a message came twice", frm, job, operation, step)
-            if slot.element != element or slot.nbytes != nbytes:
-                expected_element, expected_nbytes = slot.element, slot.nbytes
-                slot.element, slot.nbytes = element, nbytes
-                raise self._mismatch(slot, expected_element, expected_nbytes, frm, Address(job, operation, step))
-            slot.state = ARRIVING
-            slot.depth = depth
-            return slot
-        if job in self.jobs:
-            unexpected = self._unexpected_bytes
-            if unexpected[frm] + nbytes > self._limits.unexpected_bytes:
-                raise violation("too many bytes that nobody asked for", frm, job, operation, step)
-            unexpected[frm] += nbytes
-        slot = slots[key] = Slot(box, key, ARRIVING, element, nbytes, depth, _UNASKED)
-        return slot
-
-    def deliver(self, slot: Slot) -> bool:
-        """A message is here whole, its payload in the slot; say whether somebody asked for it."""
-        if slot.state == DEAD:
-            slot.payload = None
-            return False
-        slot.state = READY
-        waker = slot.waker
-        if waker is _UNASKED:
-            return False
-        if waker is not None:
-            self._woken.append(slot)
-        return True
-
-    def _mismatch(
-        self, came: Slot, element: int, nbytes: int, frm: Who, address: tuple[bytes, int, int]
-    ) -> ProtocolViolation:
-        return violation(
-            f"a message of {came.nbytes} bytes of {Element(came.element).name} came"
-            f" where {nbytes} bytes of {Element(element).name} are due",
-            frm,
-            *address,
-        )
+        return box.admit(frm, operation, step, element, nbytes, depth)
 
 
-class _Unasked:
-    __slots__ = ()
+class _Refusals:
+    """Called with the number of a reason (`Refusal` in `native/post.cpp`): raises what is wrong with a message."""
 
+    __slots__ = ("_failed", "_me", "_names")
 
-_UNASKED = _Unasked()
+    def __init__(self, me: SessionPeer, names: PeerNames, failed: dict[SessionPeer, PartyError]) -> None:
+        self._me = me
+        self._names = names
+        self._failed = failed
+
+    def __repr__(self) -> str:
+        return f"_Refusals({self._names[self._me]})"
+
+    def __call__(
+        self,
+        reason: int,
+        peer: int,
+        job: bytes,
+        operation: int,
+        step: int,
+        came_element: int,
+        came_nbytes: int,
+        element: int,
+        nbytes: int,
+    ) -> None:
+        who, place = self._names[peer], (job, operation, step)
+        if reason == 0:
+            raise violation(f"an address was used twice for receiving from {who}", self._me, *place)
+        if reason == 1:
+            raise violation(f"an address was used twice for sending to {who}", self._me, *place)
+        if reason == 2:
+            raise violation("a message came twice", peer, *place)
+        if reason == 3:
+            raise violation(f"a message of {who} was taken twice", self._me, *place)
+        if reason == 4:
+            raise ValueError("a message must be expected before it is taken")
+        if reason == 5:
+            raise violation(
+                f"a message of {came_nbytes} bytes of {Element(came_element).name} came"
+                f" where {nbytes} bytes of {Element(element).name} are due",
+                peer,
+                *place,
+            )
+        if reason == 6:
+            raise violation("too many bytes that nobody asked for", peer, *place)
+        if SessionPeer(peer) in self._failed:
+            raise self._failed[SessionPeer(peer)]
 
 
 class Early:
@@ -246,11 +213,12 @@ class Early:
     that one that sends too many messages does not use up the room of the others.
     """
 
-    __slots__ = ("_boxes", "_bytes", "_limits", "_messages")
+    __slots__ = ("_boxes", "_bytes", "_limits", "_messages", "_post")
 
-    def __init__(self, limits: MessageLimits) -> None:
+    def __init__(self, limits: MessageLimits, post: Post) -> None:
         self._limits = limits
-        self._boxes: dict[bytes, tuple[Box, list[tuple[SessionPeer, int]]]] = {}
+        self._post = post
+        self._boxes: dict[bytes, tuple[Box, list[tuple[SessionPeer, int]], list[Aborted]]] = {}
         self._messages = [0] * len(PEERS)
         self._bytes = [0] * len(PEERS)
 
@@ -262,23 +230,29 @@ class Early:
 
     def admit(self, frm: SessionPeer, job: bytes, nbytes: int) -> Box:
         """The box for a message of this length. Raises ProtocolViolation when its sender has sent too much."""
-        limits = self._limits
-        if self._messages[frm] >= limits.early_messages or self._bytes[frm] + nbytes > limits.early_bytes:
-            raise violation("too many messages of a job that is not open", frm, job)
-        box, counted = self._boxes.setdefault(job, (Box(), []))
-        counted.append((frm, nbytes))
-        self._messages[frm] += 1
-        self._bytes[frm] += nbytes
-        return box
+        return self._admitted(frm, job, nbytes)[0]
 
     def abort(self, error: Aborted, frm: SessionPeer, job: bytes) -> None:
         """Note that a peer gave up a job that is not open here."""
-        self.admit(frm, job, len(error.body)).aborts.append(error)
+        self._admitted(frm, job, len(error.body))[1].append(error)
 
-    def release(self, job: bytes) -> Box:
-        """Take out the box of a job that is opened now; an empty one if nothing was received."""
-        box, counted = self._boxes.pop(job, (None, []))
+    def _admitted(self, frm: SessionPeer, job: bytes, nbytes: int) -> tuple[Box, list[Aborted]]:
+        limits = self._limits
+        if self._messages[frm] >= limits.early_messages or self._bytes[frm] + nbytes > limits.early_bytes:
+            raise violation("too many messages of a job that is not open", frm, job)
+        if job not in self._boxes:
+            self._boxes[job] = (self._post.box(job), [], [])
+        box, counted, aborts = self._boxes[job]
+        counted.append((frm, nbytes))
+        self._messages[frm] += 1
+        self._bytes[frm] += nbytes
+        return box, aborts
+
+    def release(self, job: bytes) -> tuple[Box, list[Aborted]]:
+        """Take out the box of a job that is opened now, an empty one if nothing was received; and who gave it up."""
+        found: tuple[Any, list[Any], list[Aborted]] = self._boxes.pop(job, (None, [], []))
+        box, counted, aborts = found
         for frm, nbytes in counted:
             self._messages[frm] -= 1
             self._bytes[frm] -= nbytes
-        return box or Box()
+        return (self._post.box(job) if box is None else box), aborts

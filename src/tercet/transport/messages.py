@@ -101,37 +101,6 @@ class MessageLimits:
     (RFC 8446, section 5.5)."""
 
 
-EXPECTED, ARRIVING, READY, DEAD = range(4)
-
-
-@dataclass(slots=True, eq=False)
-class Slot:
-    """One awaited or arriving message: its key in its box, and where it is, or (`payload`, before) is to be put."""
-
-    box: Box
-    key: int
-    state: int
-    element: int
-    nbytes: int
-    depth: int
-    waker: object
-    payload: Bytes | None = field(default=None, repr=False)
-
-
-class Box:
-    """One job: a slot per received address (None once taken), and the set of sent ones.
-
-    Keys pack (operation, step, peer) into one integer: a third of a tuple's memory, and as fast.
-    """
-
-    __slots__ = ("aborts", "sent", "slots")
-
-    def __init__(self) -> None:
-        self.slots: dict[int, Slot | None] = {}
-        self.sent: set[int] = set()
-        self.aborts: list[Aborted] = []
-
-
 def as_bytes(payload: Buffer) -> memoryview:
     """View any C-contiguous buffer as bytes, without copying."""
     if isinstance(payload, np.ndarray):

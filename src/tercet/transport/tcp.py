@@ -18,17 +18,18 @@ from contextlib import suppress
 import numpy as np
 
 from tercet.errors import ProtocolViolation, Timeout, Unreachable
+from tercet.transport._native import Slot
 from tercet.transport.connection import RECORD_BYTES, Connection, KeyStage, translate
 from tercet.transport.endpoint import Endpoint
 from tercet.transport.frame import HEADER_BYTES, NO_JOB, Element, FrameHeader, FrameKind, pack, unpack
 from tercet.transport.messages import (
-    DEAD,
     LABELS,
-    Box,
+    Address,
+    Buffer,
+    Bytes,
     MessageLimits,
     PeerNames,
     SessionPeer,
-    Slot,
     Who,
     violation,
 )
@@ -83,6 +84,38 @@ class TcpEndpoint(Endpoint):
 
     # -- writing
 
+    def send(
+        self,
+        to: Who,
+        address: Address,
+        element: Element,
+        payload: Buffer | list[Bytes],
+        depth: int = 0,
+    ) -> None:
+        connection = self._by_peer[to]
+        if (
+            type(payload) is np.ndarray
+            and payload.nbytes <= _JOINED_BYTES
+            and connection is not None
+            and connection.idle
+            and self._link is None
+            and not self.failed
+        ):
+            # as below, in as few calls as can be
+            job, operation, step = address
+            data = self.inbox.box(job).frame(to, operation, step, element, depth, payload)
+            self._write_frame(connection, data)
+            return
+        super().send(to, address, element, payload, depth)
+
+    def _write_frame(self, connection: Connection, data: bytes) -> None:
+        """Send a frame that fits one TLS record on a connection for which nothing waits."""
+        connection.tls.write(data)
+        connection.records += 1
+        self._emit(connection)
+        if connection.records >= self.limits.tls_records:
+            self._ask_renewal(connection)
+
     def _transmit(self, to: Who, header: FrameHeader, *body: memoryview) -> None:
         connection = self._by_peer[to]
         if connection is None:
@@ -96,12 +129,8 @@ class TcpEndpoint(Endpoint):
             return  # who does not read what there is would not read an answer either
         if nbytes <= _JOINED_BYTES:
             data = b"".join((head, *body))
-            if not connection.queued_bytes and connection.cipher is None and not connection.stage:
-                connection.tls.write(data)
-                connection.records += 1
-                self._emit(connection)
-                if connection.records >= self.limits.tls_records:
-                    self._ask_renewal(connection)
+            if connection.idle:
+                self._write_frame(connection, data)
                 return
             frame = [memoryview(data)]
         else:
@@ -265,7 +294,7 @@ class TcpEndpoint(Endpoint):
                     position = connection.position
                     header, slot = connection.header, connection.slot
                     left = header.length - position
-                    if slot is _DROPPED:
+                    if connection.dropped:
                         count = tls.read(min(left, RECORD_BYTES), body)
                         connection.position = position + count
                         left -= count
@@ -277,8 +306,11 @@ class TcpEndpoint(Endpoint):
                             if not left or not incoming.pending:
                                 break
                     if not left:
+                        dropped = connection.dropped
                         connection.header = connection.slot = connection.body = None
-                        self._finish(peer, header, slot, body)
+                        connection.dropped = False
+                        if not dropped:
+                            self._finish(peer, header, slot, body)
                 if not count:
                     self._ended(connection)
                     return False
@@ -297,26 +329,31 @@ class TcpEndpoint(Endpoint):
         scratch, filled, position = connection.scratch, connection.filled, 0
         peer = connection.peer
         while filled - position >= HEADER_BYTES:
+            sorted_to, fresh = self.inbox.sort(peer, scratch[position:] if position else scratch, filled - position)
+            if sorted_to:
+                self.life.see()
+                self._fresh |= fresh
+                position += sorted_to
+                if filled - position < HEADER_BYTES:
+                    break
+            # not a whole message that is due: a part of one, another kind of frame, or one that is refused
             header = unpack(scratch, position)
             position += HEADER_BYTES
             nbytes = header[7]
             slot: Slot | None = None
+            dropped = False
             if header[0] == _MESSAGE:
                 if nbytes > self.limits.message_bytes:
                     self.check_length(peer, header)
                 try:
-                    slot = self.inbox.admit(peer, header) or _DROPPED
+                    slot = self.inbox.admit(peer, header)
+                    dropped = slot is None
                 except ProtocolViolation as error:
                     # what may not be received is dropped and complained of, the stream goes on
                     self.complain(error)
-                    slot = _DROPPED
-                if slot is _DROPPED:
+                    dropped = True
+                if slot is None:
                     body = scratch
-                elif slot.payload is None and filled - position >= nbytes:
-                    slot.payload = np.frombuffer(bytearray(scratch[position : position + nbytes]), _UINT8)
-                    position += nbytes
-                    self.complete(peer, header, slot)
-                    continue
                 else:
                     payload = slot.payload
                     if payload is None:
@@ -326,14 +363,16 @@ class TcpEndpoint(Endpoint):
                 self.check_length(peer, header)
                 body = memoryview(bytearray(nbytes))
             have = min(nbytes, filled - position)
-            if have and slot is not _DROPPED:
+            if have and not dropped:
                 body[:have] = scratch[position : position + have]
             position += have
             if have < nbytes:
                 connection.header, connection.slot, connection.body = header, slot, body
+                connection.dropped = dropped
                 connection.position = have
                 break
-            self._finish(peer, header, slot, body)
+            if not dropped:
+                self._finish(peer, header, slot, body)
         rest = filled - position
         if rest and position:
             scratch[:rest] = bytes(scratch[position:filled])
@@ -345,7 +384,7 @@ class TcpEndpoint(Endpoint):
             self._renewal_asked(peer)
         elif slot is None:
             self.complete_other(peer, header, body)
-        elif slot is not _DROPPED:
+        else:
             self.complete(peer, header, slot)
 
     # -- fresh keys
@@ -464,9 +503,6 @@ class TcpEndpoint(Endpoint):
         self._closed = True
         for connection in list(self._by_fd.values()):
             self._drop(connection)
-
-
-_DROPPED = Slot(Box(), 0, DEAD, Element.BYTES, 0, 0, None)
 
 
 def shut(connection: Connection) -> None:

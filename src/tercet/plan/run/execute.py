@@ -12,7 +12,7 @@ from tercet.errors import PlanError
 from tercet.plan.plan import Plan, constant, maker_of, operand_handle, place_among
 from tercet.plan.table.operation import Constant
 from tercet.plan.types import Type
-from tercet.protocols.scope import Scope
+from tercet.protocols.scope import Alone, Scope
 from tercet.sharing import PARTIES, BitShare, Party, Share, Streams
 
 
@@ -41,7 +41,7 @@ def execute(
     def scope(number: int, solo: int) -> Scope:
         return Scope(party, streams, channel, number << 32, solo=PARTIES[solo % 3], threads=threads, balance=balance)
 
-    flow = Dataflow(channel, timeout, scope)
+    flow = Dataflow(channel, timeout, scope, Alone(party))
     given = {index: scope(index, 0).input(inputs[op.data]) for index, op in enumerate(plan.operations) if op.is_input}
     values, reports, waiting_s = flow.run(program_of(plan) if program is None else program, kept_by(plan), given)
     return JobResult(results_of(plan, values), reports, waiting_s)
@@ -122,16 +122,17 @@ def check_stored(handle: bytes, wanted: Type, stored: Share | BitShare | None) -
 class _Step:
     """One operation as the dataflow runs it."""
 
-    __slots__ = ("_call", "_run", "local", "name")
+    __slots__ = ("_call", "_run", "local", "name", "scoped")
 
     def __init__(self, plan: Plan, index: int) -> None:
         operation = plan.operations[index].operation
         self._call = plan.call(index)
         self._run = operation.variants[self._call.variant].run
         self.local = operation.local
+        self.scoped = operation.draws or not operation.local
         self.name = operation.name
 
-    def run(self, scope: Scope, values: list[Any]) -> Any:
+    def run(self, scope: Scope | Alone, values: list[Any]) -> Any:
         return self._run(scope, self._call, *values)
 
 
@@ -141,10 +142,11 @@ class _Leaf:
     __slots__ = ("_value", "name")
 
     local = True
+    scoped = False
 
     def __init__(self, name: str, value: Constant | None) -> None:
         self._value = value
         self.name = name
 
-    def run(self, scope: Scope, values: list[Any]) -> Any:
+    def run(self, scope: Scope | Alone, values: list[Any]) -> Any:
         return self._value

@@ -23,7 +23,7 @@ from tercet.plan.run.execute import check_stored, kept_by, program_of, results_o
 from tercet.plan.run.passes import IN_FLIGHT, Passes, PlanStage
 from tercet.plan.run.pieces import Piece
 from tercet.plan.types import Type
-from tercet.protocols.scope import Body, Scope
+from tercet.protocols.scope import Alone, Body, Scope
 from tercet.ring import pack_bits, unpack_bits
 from tercet.sharing import PARTIES, BitShare, Party, Share, Streams
 
@@ -69,7 +69,7 @@ class LaneRun:
         self._pieces = passes.streamed.pieces
         self._channel = channel
         self._source = source
-        self._flow = Dataflow(channel, timeout, scope)
+        self._flow = Dataflow(channel, timeout, scope, Alone(party))
         self._stored: dict[int, Shares] = {}
         self._summed: list[OperationReport] = []
         self._programs: dict[tuple[int, int], tuple[Piece, InstructionList]] = {}

@@ -274,6 +274,8 @@ class Operation(Generic[A]):
     bounds: Bounding = Bounding.DERIVED
     memory: Memory = Memory.NEW
     data: Data = Data.NOTHING
+    draws: bool = False
+    """Whether it draws, though nothing is sent: other local operations are given an `Alone` in place of a scope."""
     by_coin: bool = False
     """Whether a shift among its attributes divides the result by 2^shift, to a neighbour that a coin chooses."""
     coins_inside: bool = False

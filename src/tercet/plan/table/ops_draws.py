@@ -87,6 +87,7 @@ DRAWS: tuple[Operation[Any], ...] = (
         error="any of the values, each as likely",
         protocol="three streams, of which each party lacks one (Cramer, Damgard, Ishai 2005)",
         rows=Flow.DRAWN,
+        draws=True,
     ),
     Operation(
         "draw_integers",

@@ -67,8 +67,13 @@ def _run_linear(name: str) -> Callable[..., Share]:
 
 def _on_first(scope: Scope, x: Share, shape: tuple[int, ...], change: Callable[[NDArray[Any]], NDArray[Any]]) -> Share:
     """Change component 1 only: how a public number is added."""
-    own = change(x.own) if scope.party is Party.P1 else np.broadcast_to(x.own, shape)
-    following = change(x.next) if scope.party.next is Party.P1 else np.broadcast_to(x.next, shape)
+    own, following = x.own, x.next
+    if own.shape != shape:
+        own, following = np.broadcast_to(own, shape), np.broadcast_to(following, shape)
+    if scope.party is Party.P1:
+        own = change(x.own)
+    elif scope.party is Party.P3:
+        following = change(x.next)
     return Share(x.ring, own, following)
 
 

@@ -203,6 +203,13 @@ def _sliced(array: NDArray[Any], attrs: Ranges, shape: tuple[int, ...]) -> NDArr
     return array[slices_of(attrs, array.shape)]
 
 
+def _run_slice(scope: Scope, call: Call[Ranges], x: Value) -> Value:
+    if isinstance(x, Share):
+        return x[slices_of(call.attrs, call.inputs[0].shape)]
+    result: Value = _run_moving(_sliced)(scope, call, x)
+    return result
+
+
 def _permuted(array: NDArray[Any], attrs: AxisOrder, shape: tuple[int, ...]) -> NDArray[Any]:
     return np.transpose(array, attrs.axes)
 
@@ -255,7 +262,7 @@ MOVES: tuple[Operation[Any], ...] = (
         "a range with a step",
         Ranges,
         _moving(_shape_slice),
-        only(_run_moving(_sliced)),
+        only(_run_slice),
         _move(_sliced),
         rows=Flow.SLICE,
         algebra=Algebra.PICK,
