@@ -124,7 +124,11 @@ def test_what_is_refused() -> None:
     x, y = load_digits(return_X_y=True)
     with pytest.raises(tc.InputError, match="10 classes with 129 coefficients each"):
         LogisticRegression().fit(np.concatenate([x, x], axis=1), y)
-    for given, said in ({"penalty": "l1"}, "penalty is 'l1'"), ({"C": 0.0}, "C is 0.0"), ({"max_iter": 0}, "max_iter"):
+    for given, said in (
+        ({"penalty": "l1"}, "penalty is 'l1'"),
+        ({"C": 0.0}, "'C' parameter"),
+        ({"max_iter": 0}, "max_iter"),
+    ):
         with pytest.raises(tc.InputError, match=said):
             LogisticRegression(**given).fit(x, y % 2)
     with pytest.raises(TypeError, match="takes no solver: there is Newton's method alone"):

@@ -115,10 +115,10 @@ def test_rounds_do_not_grow_with_passes_times_columns(net: Any) -> None:
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (Ridge(alpha=-1.0), "alpha is -1.0"),
-        (Lasso(alpha=float("nan")), "alpha is nan"),
-        (ElasticNet(l1_ratio=2.0), "l1_ratio is 2.0"),
-        (Lasso(max_iter=0), "max_iter is 0"),
+        (Ridge(alpha=-1.0), "'alpha' parameter of Ridge must be a float"),
+        (Lasso(alpha=float("nan")), "'alpha' parameter of Lasso"),
+        (ElasticNet(l1_ratio=2.0), "'l1_ratio' parameter of ElasticNet"),
+        (Lasso(max_iter=0), "'max_iter' parameter of Lasso must be an int"),
     ],
     ids=repr,
 )

@@ -8,7 +8,7 @@ import numpy as np
 
 from tercet.array.core import session_of
 from tercet.errors import InputError
-from tercet.learn.inputs import Classes, classes_of, features, is_secret, target
+from tercet.learn.inputs import Classes, classes_of, features, is_secret, numbers_only, target
 from tercet.learn.model import SecretModel
 from tercet.learn.passes import spread
 
@@ -28,7 +28,7 @@ def classes_beside(X: Any, y: Any, classes: Any = None) -> Classes:
 def target_beside(X: Any, y: Any) -> Any:
     """A target (n,) of numbers, secret if X is, a plain one then with up to 30 fractional bits. Raises InputError for a
     secret y of plain rows."""
-    y = target(X, y)
+    y = numbers_only(target(X, y), "y")
     _in_one_place(X, y)
     if is_secret(X) and not is_secret(y):
         return spread(y, X, max(0, min(MOST_BITS, WORD_BITS - int(np.frexp(np.max(np.abs(y)))[1]))))

@@ -15,6 +15,7 @@ from tercet.learn.inputs import array_namespace, features
 from tercet.learn.inputs import weights as weights_of
 from tercet.learn.kinds import TransformerModel
 from tercet.learn.nearest import as_numbers, distances, finest, least, places
+from tercet.learn.parameters import OneOf, Whole
 from tercet.learn.plain import revealed, shared
 from tercet.learn.public_random import PublicRandom
 from tercet.learn.reasons import ONE_ROW
@@ -49,6 +50,7 @@ class KMeans(TransformerModel):
     """
 
     fitted = ("cluster_centers_", "n_iter_", "n_features_in_")
+    allowed: ClassVar = {"n_init": (Whole(1), OneOf(("auto",)))}
     not_offered: ClassVar = {
         "tol": "a stopping rule on secrets would reveal when it holds; max_iter passes are made",
         "algorithm": 'there is one, "lloyd"; leave it out',
@@ -76,10 +78,8 @@ class KMeans(TransformerModel):
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> KMeans:
         X = features(X, self, fitting=True)
         xp = array_namespace(X)
-        if not 1 <= self.n_clusters <= X.shape[0]:
+        if self.n_clusters > X.shape[0]:
             raise InputError(f"{self.n_clusters} clusters of {X.shape[0]} rows", hint="pass 1 to n clusters")
-        if self.max_iter < 1:
-            raise InputError(f"max_iter={self.max_iter}", hint="pass 1 or more")
         rows = Around(X, sample_weight, self.init)
         best: tuple[Any, Any] | None = None
         starts = self._starts()
@@ -99,8 +99,6 @@ class KMeans(TransformerModel):
     def _starts(self) -> int:
         if self.n_init == "auto":
             return 10 if isinstance(self.init, str) and self.init == "random" else 1
-        if isinstance(self.n_init, bool) or not isinstance(self.n_init, int | np.integer) or self.n_init < 1:
-            raise InputError(f"n_init={self.n_init!r}", hint='pass a whole number of starts, or "auto"')
         return int(self.n_init)
 
     def _start(self, rows: Around, start: int) -> Any:

@@ -14,6 +14,7 @@ from tercet.array.numeric import column_bounds
 from tercet.array.opaque import OpaqueArray
 from tercet.errors import InputError
 from tercet.learn.inputs import MOST_CLASSES
+from tercet.learn.parameters import check_parameters
 
 
 def columns_of(X: Any, model: Any, *, fitting: bool) -> list[Any]:
@@ -21,6 +22,8 @@ def columns_of(X: Any, model: Any, *, fitting: bool) -> list[Any]:
 
     Columns of categories, which cannot be put into a matrix, come as a list: `[table["sex"], table["city"]]`.
     """
+    if fitting:
+        check_parameters(model)
     names = getattr(X, "columns", None)
     if isinstance(X, list | tuple) and any(isinstance(one, SecretArray) for one in X):
         found = list(X)

@@ -13,6 +13,7 @@ from tercet.array.dtypes import isdtype
 from tercet.array.nullable import NullableArray
 from tercet.array.opaque import OpaqueArray
 from tercet.errors import InputError
+from tercet.learn.parameters import check_parameters
 
 MOST_CLASSES: Final = 256
 """Classes that the bounds of integers give; more are asked for by name."""
@@ -50,14 +51,28 @@ def plain_or_secret(values: Any, what: str) -> Any:
     return found
 
 
+def numbers_only(values: Any, what: str) -> Any:
+    """The same array. InputError for texts and dates, secret or plain."""
+    if isinstance(values, OpaqueArray):
+        raise InputError(f"{what} is no array of numbers: {values._refusal()}")
+    if not isinstance(values, SecretArray) and values.dtype.kind not in "biuf":
+        raise InputError(
+            f"{what} holds {'texts' if values.dtype.kind in 'US' else values.dtype}, not numbers",
+            hint="encode categories first: OneHotEncoder, OrdinalEncoder",
+        )
+    return values
+
+
 def features(X: Any, model: Any = None, *, fitting: bool = False) -> Any:
     """X as a matrix (n, d) of secret or plain numbers, with as many columns as the model was fitted on.
 
     `fitting`: sets `n_features_in_`, and `feature_names_in_` where X is a table with names, on the model. Raises
     InputError for other shapes and for columns with missing values.
     """
+    if fitting and model is not None:
+        check_parameters(model)
     names = getattr(X, "columns", None)
-    X = plain_or_secret(X, "X")
+    X = numbers_only(plain_or_secret(X, "X"), "X")
     if X.ndim != 2:
         raise InputError(f"X has shape {X.shape}", hint="pass X (n, d): Reshape your data, as in x.reshape(-1, 1)")
     rows, columns = X.shape
@@ -68,8 +83,6 @@ def features(X: Any, model: Any = None, *, fitting: bool = False) -> Any:
             else f"0 sample(s) (shape=({rows}, {columns})) while a minimum of 1 is required.",
             hint="pass at least one row and one column",
         )
-    if isinstance(X, OpaqueArray):
-        raise InputError(f"X is no matrix of numbers: {X._refusal()}")
     if model is None:
         return X
     if fitting:
@@ -97,7 +110,7 @@ def target(X: Any, y: Any) -> Any:
 
 def weights(X: Any, sample_weight: Any) -> Any:
     """Weights (n,), secret or plain, not negative by their bounds or values. InputError for others."""
-    found = plain_or_secret(sample_weight, "sample_weight")
+    found = numbers_only(plain_or_secret(sample_weight, "sample_weight"), "sample_weight")
     if not found.ndim:
         found = np.full(X.shape[0], found)
     if found.shape != (X.shape[0],):

@@ -8,7 +8,7 @@ from typing import Any
 
 from tercet.array import numeric
 from tercet.errors import InputError, PlanError
-from tercet.learn.inputs import array_namespace, features
+from tercet.learn.inputs import array_namespace, features, numbers_only
 from tercet.learn.inputs import target as target_of
 from tercet.learn.interchange import InterchangedModel
 from tercet.learn.kinds import RegressorModel
@@ -75,7 +75,7 @@ class LinearRegression(InterchangedModel, RegressorModel):
 
     def fit(self, X: Any, y: Any) -> LinearRegression:
         X = features(X, self, fitting=True)
-        y = target_of(X, y)
+        y = numbers_only(target_of(X, y), "y")
         xp = array_namespace(X, y)
         n, d = X.shape
         if n < 2 or d < 1:

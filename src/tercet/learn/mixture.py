@@ -17,6 +17,7 @@ from tercet.learn.inputs import array_namespace, features
 from tercet.learn.model import SecretModel
 from tercet.learn.naive_bayes import gaussian_scores
 from tercet.learn.nearest import as_numbers, distances, least, places
+from tercet.learn.parameters import Whole
 from tercet.learn.reasons import ONE_ROW
 
 ROW_BITS = 20
@@ -50,6 +51,7 @@ class GaussianMixture(SecretModel):
 
     fitted = ("weights_", "means_", "covariances_", "n_iter_", "n_features_in_")
     n_features_in_: int
+    allowed: ClassVar = {"n_components": (Whole(1),)}
     not_offered: ClassVar = {
         "tol": "a stopping rule on secrets would reveal when it holds; max_iter passes are made",
         "n_init": "one start is made; leave it out",
@@ -84,8 +86,8 @@ class GaussianMixture(SecretModel):
         X = features(X, self, fitting=True)
         if self.covariance_type != "diag":
             raise InputError(f"covariance_type={self.covariance_type!r}", hint='pass "diag"')
-        if not 1 <= self.n_components <= X.shape[0] or self.max_iter < 1 or self.reg_covar < 0:
-            raise InputError(f"{self!r} for {X.shape[0]} rows", hint="pass 1 to n components, one pass or more")
+        if self.n_components > X.shape[0]:
+            raise InputError(f"{self!r} for {X.shape[0]} rows", hint="pass as many rows as components, or more")
         rows = _Scaled(X, self.reg_covar)
         start = self._start(rows, X)
         if isinstance(X, SecretArray):

@@ -58,8 +58,6 @@ class GaussianNB(ClassifierModel):
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, classes: Any = None) -> GaussianNB:
         X = features(X, self, fitting=True)
         found = classes_beside(X, y, classes)
-        if not 0 <= self.var_smoothing < 1:
-            raise InputError(f"var_smoothing={self.var_smoothing}", hint="pass a part of the largest variance, below 1")
         sums = ByClass(X, found, sample_weight)
         xp = sums.xp
         self.classes_ = found.classes

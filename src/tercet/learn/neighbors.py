@@ -34,9 +34,7 @@ class _Neighbours(SecretModel):
     }
 
     def _keep(self, X: Any, targets: Any) -> None:
-        if isinstance(self.n_neighbors, bool) or not isinstance(self.n_neighbors, int | np.integer):
-            raise InputError(f"n_neighbors={self.n_neighbors!r}", hint="pass a whole number")
-        if not 1 <= self.n_neighbors <= X.shape[0]:
+        if self.n_neighbors > X.shape[0]:
             raise InputError(f"{self.n_neighbors} neighbours of {X.shape[0]} rows", hint="pass 1 to n")
         self.rows_, self.targets_, self.n_samples_fit_ = X, targets, X.shape[0]
 

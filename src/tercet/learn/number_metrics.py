@@ -7,13 +7,15 @@ from typing import Any
 from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
-from tercet.learn.inputs import array_namespace, plain_or_secret, weights
+from tercet.learn.inputs import array_namespace, numbers_only, plain_or_secret, weights
 from tercet.learn.scores import determination, explained
 
 
 def _errors(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
     """y_true, and y_true - y_pred with the digits that it is meant to have."""
-    first, second = plain_or_secret(y_true, "y_true"), plain_or_secret(y_pred, "y_pred")
+    first, second = (
+        numbers_only(plain_or_secret(one, what), what) for one, what in ((y_true, "y_true"), (y_pred, "y_pred"))
+    )
     if first.ndim != 1 or first.shape != second.shape or not first.shape[0]:
         raise InputError(
             f"y_true has shape {first.shape} and y_pred {second.shape}",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tercet.array import given
 from tercet.errors import InputError
+from tercet.learn.parameters import Whole, refused
 
 _KEY_BYTES = 16
 _WORD_BITS = 64
@@ -30,6 +31,8 @@ class PublicRandom:
     """
 
     def __init__(self, seed: int, *labels: int | str) -> None:
+        if isinstance(seed, bool | np.bool_):
+            raise refused("random_state", seed, (Whole(),))
         whole = given.integer(seed, "random_state")
         named = "/".join(("tercet public random", str(whole), *map(repr, labels)))
         key = hashlib.sha256(named.encode()).digest()[:_KEY_BYTES]

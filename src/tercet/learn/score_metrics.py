@@ -12,7 +12,7 @@ from tercet.array.ordering import sort_by
 from tercet.array.runs import rankdata
 from tercet.errors import InputError
 from tercet.learn.columns import one_hot_of
-from tercet.learn.inputs import array_namespace, classes_of, plain_or_secret, weights
+from tercet.learn.inputs import array_namespace, classes_of, numbers_only, plain_or_secret, weights
 from tercet.learn.label_metrics import PART_BITS, part
 
 LOSS_FRAC_BITS: Final = 24
@@ -29,7 +29,7 @@ def _positive(y_true: Any, pos_label: Any) -> Any:
 
 
 def _scores(positive: Any, y_score: Any, what: str = "y_score") -> Any:
-    found = plain_or_secret(y_score, what)
+    found = numbers_only(plain_or_secret(y_score, what), what)
     if found.shape != positive.shape:
         raise InputError(f"y_true has shape {positive.shape} and {what} {found.shape}", hint="pass lines of one length")
     return found
@@ -60,7 +60,7 @@ def roc_auc_score(
     `multi_class="ovr"`: each class against the others, averaged "macro", "weighted" by rows, or None. 0 where one side
     has no rows (scikit-learn: NaN). Scores are sorted; nothing is opened but shuffled places.
     """
-    scores = plain_or_secret(y_score, "y_score")
+    scores = numbers_only(plain_or_secret(y_score, "y_score"), "y_score")
     if scores.ndim == 1:
         positive = _positive(y_true, pos_label)
         scores = _scores(positive, scores)
@@ -115,7 +115,7 @@ def average_precision_score(y_true: Any, y_score: Any, *, pos_label: Any = None)
 
 def _probabilities(y_true: Any, y_prob: Any, labels: Any, pos_label: Any) -> Any:
     """Of each row, the probability given to what it is."""
-    prob = plain_or_secret(y_prob, "y_prob")
+    prob = numbers_only(plain_or_secret(y_prob, "y_prob"), "y_prob")
     if prob.ndim == 1:
         positive = _positive(y_true, pos_label)
         prob = _scores(positive, prob, "y_prob")

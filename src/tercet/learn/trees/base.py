@@ -14,6 +14,7 @@ from tercet.array.results import reveal
 from tercet.errors import InputError
 from tercet.learn.inputs import array_namespace
 from tercet.learn.model import SecretModel
+from tercet.learn.parameters import OneOf, refused
 from tercet.learn.trees.forest import Forest, mean_of
 from tercet.learn.trees.grow import Grown, GrowthRule, SummedColumns
 from tercet.learn.trees.plain import MOST_DEPTH, PlainTrees, shared
@@ -49,7 +50,7 @@ def check_share(value: Any, rows: int, least: int, what: str) -> int:
 def only(name: str, value: Any, *offered: Any) -> None:
     """InputError for a value of a parameter that is not offered."""
     if not any(value is one or value == one for one in offered):
-        raise InputError(f"{name}={value!r} is not offered", hint=f"write {' or '.join(map(repr, offered))}")
+        raise refused(name, value, (OneOf(offered),))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from tercet.errors import InputError
 from tercet.learn.beside import classes_beside, rows_beside, target_beside
 from tercet.learn.inputs import array_namespace, features, labels
 from tercet.learn.kinds import ClassifierModel, RegressorModel
+from tercet.learn.parameters import PART
 from tercet.learn.trees import base, plain
 from tercet.learn.trees.bins import Binned, binned, edges_of
 from tercet.learn.trees.forest import Forest, mean_of, summed, thresholds_of
@@ -51,6 +52,7 @@ class _Boosting(base.TreeModel):
     """What both kinds of boosting share."""
 
     not_offered = NOT_OFFERED
+    allowed: ClassVar = {"learning_rate": (PART,)}
 
     learning_rate: float
     max_iter: int
@@ -63,12 +65,6 @@ class _Boosting(base.TreeModel):
 
     def _rule(self, rows: int) -> GrowthRule:
         base.only("early_stopping", self.early_stopping, False)
-        if isinstance(self.max_iter, bool) or not isinstance(self.max_iter, int) or self.max_iter < 1:
-            raise InputError(f"max_iter={self.max_iter!r}", hint="pass a public number of passes, 1 or more")
-        if not 0 < self.learning_rate <= 1:
-            raise InputError(f"learning_rate={self.learning_rate}", hint="pass a number above 0, at most 1")
-        if self.l2_regularization < 0:
-            raise InputError(f"l2_regularization={self.l2_regularization}", hint="pass 0 or more")
         return base.rule_of(self, rows, GAIN_REACH * rows, 0.0, float(self.l2_regularization))
 
     def _boost(

@@ -76,8 +76,6 @@ class _Forest(base.TreeModel):
         """Grow and keep the trees; X (n, d), `columns` of all rows."""
         n, d = X.shape
         trees = self.n_estimators
-        if isinstance(trees, bool) or not isinstance(trees, int) or trees < 1:
-            raise InputError(f"n_estimators={trees!r}", hint="pass a public number of trees, 1 or more")
         if self.random_state is None:
             raise InputError("a forest without random_state", hint="pass a public seed, as random_state=0")
         if self.max_samples is not None and not self.bootstrap:

@@ -15,6 +15,7 @@ from tercet.array.lookup import lookup
 from tercet.errors import InputError
 from tercet.learn.beside import rows_beside
 from tercet.learn.inputs import array_namespace, features
+from tercet.learn.parameters import OneOf
 from tercet.learn.public_random import PublicRandom
 from tercet.learn.trees import base, plain
 from tercet.learn.trees.forest import Forest, summed
@@ -47,6 +48,11 @@ class IsolationForest(base.TreeModel):
     node. Predictions cost those of a forest of depth log2(max_samples), and one `exp` a row.
     """
 
+    allowed: ClassVar = {
+        "bootstrap": (OneOf((False,)),),
+        "contamination": (OneOf(("auto",)),),
+        "max_features": (OneOf((1, 1.0)),),
+    }
     fitted: ClassVar[tuple[str, ...]] = ("features_", "thresholds_", "values_", "max_samples_", "offset_")
     not_offered: ClassVar[Mapping[str, str]] = {
         "n_jobs": "trees are grown side by side in any case",
@@ -76,12 +82,9 @@ class IsolationForest(base.TreeModel):
 
     def fit(self, X: Any, y: Any = None) -> IsolationForest:
         """Cut the trees; see the class. y is ignored, as in scikit-learn."""
-        base.only("contamination", self.contamination, "auto")
-        base.only("max_features", self.max_features, 1.0)
-        base.only("bootstrap", self.bootstrap, False)
+        X = features(X, self, fitting=True)
         if self.random_state is None:
             raise InputError("a forest without random_state", hint="pass a public seed, as random_state=0")
-        X = features(X, self, fitting=True)
         xp = array_namespace(X)
         n, d = X.shape
         trees, size = self.n_estimators, self._size(n)

@@ -10,6 +10,7 @@ from tercet.array import numeric, planes
 from tercet.errors import InputError
 from tercet.learn.inputs import array_namespace, plain_or_secret, target
 from tercet.learn.kinds import RegressorModel
+from tercet.learn.parameters import check_parameters
 from tercet.learn.trees import base
 from tercet.learn.trees.bins import binned, edges_of
 from tercet.learn.trees.forest import mean_of
@@ -42,7 +43,7 @@ class IsotonicRegression(RegressorModel):
     def fit(self, X: Any, y: Any) -> IsotonicRegression:
         """Find the levels; see the class."""
         base.only("out_of_bounds", self.out_of_bounds, "clip")
-        base.only("increasing", self.increasing, True, False)
+        check_parameters(self)
         X = _column(X)
         goal = base.NormalisedTarget.of(target(X, y))
         xp = array_namespace(X, goal.values)
