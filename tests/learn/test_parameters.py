@@ -11,7 +11,7 @@ import pytest
 
 from tercet.errors import InputError
 from tercet.learn.model import SecretModel
-from tercet.learn.parameters import ALLOWED, OneOf, Real, Rule, Whole, check_parameters, checked
+from tercet.learn.parameters import ALLOWED, OneOf, ParameterRule, Real, Whole, check_parameters, checked
 from tercet.metrics import brier_score_loss, f1_score, log_loss, mean_absolute_error, r2_score, roc_auc_score
 from tercet.model_selection import KFold
 from tercet.models import PublicRandom
@@ -47,7 +47,7 @@ def models() -> list[type[SecretModel]]:
     return sorted(found, key=lambda one: one.__name__)
 
 
-def rules_of(kind: type[SecretModel]) -> dict[str, tuple[Rule, ...]]:
+def rules_of(kind: type[SecretModel]) -> dict[str, tuple[ParameterRule, ...]]:
     said = dict(ALLOWED)
     for base in reversed(kind.__mro__):
         said.update(vars(base).get("allowed", {}))

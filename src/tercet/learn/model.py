@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, Self
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.learn.description import FORMAT, Described, described
-from tercet.learn.parameters import Rule
+from tercet.learn.parameters import ParameterRule
 
 PUBLIC = ("n_features_in_", "feature_names_in_")
 """Public attributes that fitting sets on any model, where it knows them."""
@@ -36,7 +36,7 @@ class SecretModel:
     fitted: ClassVar[tuple[str, ...]] = ()
     """Attributes set by fitting: secret arrays, public values of JSON, public arrays, other models, lists of these."""
     not_offered: ClassVar[Mapping[str, str]] = {}
-    allowed: ClassVar[Mapping[str, tuple[Rule, ...]]] = {}
+    allowed: ClassVar[Mapping[str, tuple[ParameterRule, ...]]] = {}
     """What parameters may be, where it is not what `tercet.learn.parameters` says of their names; checked by `fit`."""
 
     def __init_subclass__(cls, **options: Any) -> None:

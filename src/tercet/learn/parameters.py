@@ -12,7 +12,7 @@ import numpy as np
 from tercet.errors import InputError
 
 
-class Rule(Protocol):
+class ParameterRule(Protocol):
     """What a parameter may be."""
 
     def holds(self, value: Any) -> bool:
@@ -71,7 +71,7 @@ class OneOf:
         return said[0] if len(said) == 1 else f"one of {', '.join(said)}"
 
 
-class Numbers:
+class ArrayOfNumbers:
     """Public numbers: a list, a tuple or a NumPy array."""
 
     def holds(self, value: Any) -> bool:
@@ -86,7 +86,7 @@ class Numbers:
         return "an array of numbers"
 
 
-class Several:
+class ArrayOfAny:
     """Public values: a list, a tuple or a NumPy array."""
 
     def holds(self, value: Any) -> bool:
@@ -109,13 +109,13 @@ FLAG: Final = OneOf((True, False))
 PART: Final = Real(0, 1, above=True)
 """Of rows or columns."""
 
-ALLOWED: Final[Mapping[str, tuple[Rule, ...]]] = {
+ALLOWED: Final[Mapping[str, tuple[ParameterRule, ...]]] = {
     "C": (Real(0, above=True),),
     "add_indicator": (FLAG,),
     "alpha": (Real(0),),
     "bins": (OneOf(("quantile", "uniform")),),
     "bootstrap": (FLAG,),
-    "classes": (Several(), NOTHING),
+    "classes": (ArrayOfAny(), NOTHING),
     "clip": (FLAG,),
     "fit_intercept": (FLAG,),
     "include_bias": (FLAG,),
@@ -135,7 +135,7 @@ ALLOWED: Final[Mapping[str, tuple[Rule, ...]]] = {
     "n_clusters": (Whole(1),),
     "n_estimators": (Whole(1),),
     "n_neighbors": (Whole(1),),
-    "priors": (Numbers(), NOTHING),
+    "priors": (ArrayOfNumbers(), NOTHING),
     "random_state": (Whole(), NOTHING),
     "reg_covar": (Real(0),),
     "shuffle": (FLAG,),
@@ -149,14 +149,14 @@ ALLOWED: Final[Mapping[str, tuple[Rule, ...]]] = {
 """What parameters of such names may be in every model that does not say otherwise in `allowed`."""
 
 
-def refused(name: str, value: Any, rules: tuple[Rule, ...], owner: str = "") -> InputError:
+def refused(name: str, value: Any, rules: tuple[ParameterRule, ...], owner: str = "") -> InputError:
     """The error for a value that a parameter does not take."""
     said = " or ".join(str(rule) for rule in rules)
     of = f" of {owner}" if owner else ""
     return InputError(f"The {name!r} parameter{of} must be {said}. Got {_shown(value)} instead.")
 
 
-def checked(name: str, value: Any, *rules: Rule, owner: str = "") -> Any:
+def checked(name: str, value: Any, *rules: ParameterRule, owner: str = "") -> Any:
     """The value as it is. InputError unless one of the rules holds."""
     if not any(rule.holds(value) for rule in rules):
         raise refused(name, value, rules, owner)
@@ -165,7 +165,7 @@ def checked(name: str, value: Any, *rules: Rule, owner: str = "") -> Any:
 
 def check_parameters(model: Any) -> None:
     """InputError for a parameter of a model that is none of what its name may be."""
-    said: dict[str, tuple[Rule, ...]] = dict(ALLOWED)
+    said: dict[str, tuple[ParameterRule, ...]] = dict(ALLOWED)
     for base in reversed(type(model).__mro__):
         said.update(vars(base).get("allowed", {}))
     for name in model.parameters:
