@@ -30,7 +30,7 @@ LEAST_ALPHA = 1e-10
 class _DiscreteNB(ClassifierModel):
     """What naive Bayes of counts shares."""
 
-    fitted = (
+    fitted: ClassVar[tuple[str, ...]] = (
         "feature_count_",
         "class_count_",
         "feature_log_prob_",
