@@ -3,13 +3,16 @@
 from tercet.learn.linear_model import LinearRegression
 from tercet.learn.logistic import LogisticRegression
 from tercet.learn.penalised import ElasticNet, Lasso, Ridge
+from tercet.learn.robust import HuberRegressor, QuantileRegressor
 from tercet.learn.sgd import SGDClassifier, SGDRegressor
 
 __all__ = [
     "ElasticNet",
+    "HuberRegressor",
     "Lasso",
     "LinearRegression",
     "LogisticRegression",
+    "QuantileRegressor",
     "Ridge",
     "SGDClassifier",
     "SGDRegressor",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 from tercet.array import numeric
 from tercet.errors import InputError, PlanError
@@ -68,7 +68,7 @@ class LinearRegression(InterchangedModel, RegressorModel):
     for 128 bits.
     """
 
-    fitted = ("coef_", "intercept_", "aliased_", "capped_", "coef_bits_", "reach_")
+    fitted: ClassVar[tuple[str, ...]] = ("coef_", "intercept_", "aliased_", "capped_", "coef_bits_", "reach_")
 
     def __init__(self, *, fit_intercept: bool = True) -> None:
         self.fit_intercept = fit_intercept
@@ -134,13 +134,20 @@ class LinearRegression(InterchangedModel, RegressorModel):
         within = scaled(moments, down, across, columns.bits)
         beside = scaled(mixed, columns.factor, outcome.factor, (columns.bits + outcome.bits) // 2)
         solution, aliased = self._solution(xp, within, beside, columns, outcome, asked)
+        coef, capped = self._unscaled(xp, solution, columns, outcome, asked, frac_bits)
+        return coef, aliased, capped
+
+    def _unscaled(
+        self, xp: Any, solution: Any, columns: Normalised, outcome: Normalised, asked: FitScales, frac_bits: int
+    ) -> tuple[Any, Any]:
+        """Coefficients of the columns as they are, of those of scaled columns, and which of them are capped."""
         parts = []
-        for first, last_of, frac in runs(fracs):
-            one = columns.cut(first, last_of)
-            parts.append(unscaled(solution[first:last_of], one, outcome, frac - y_frac, frac_bits, self.coef_bits_))
+        for first, last, frac in runs(asked.fracs):
+            one = columns.cut(first, last)
+            parts.append(unscaled(solution[first:last], one, outcome, frac - asked.y_frac, frac_bits, self.coef_bits_))
         if len(parts) == 1:
-            return parts[0][0], aliased, parts[0][1]
-        return xp.concat([coef for coef, _ in parts]), aliased, xp.concat([capped for _, capped in parts])
+            return parts[0]
+        return xp.concat([coef for coef, _ in parts]), xp.concat([capped for _, capped in parts])
 
     def _variances(self, moments: Any, asked: FitScales) -> Any:
         """By which columns are scaled: the diagonal of their moments, as integers."""
