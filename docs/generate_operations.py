@@ -153,6 +153,7 @@ def examples(ring: int) -> dict[str, list[Example]]:
     wide, high = (
         Type(ValueKind.INT, shape, ring, 0, 0, -(1 << 24), 1 << 24) for shape in ((10, 100_000), (100_000, 10))
     )
+    trits = [Type(ValueKind.INT, shape, ring, 0, 0, -1, 1) for shape in ((300, 1024), (1024, 100))]
     shift = f"shift {FRAC_BITS}"
     given = dividing(ring)[1]
     within = DividingWithin(given.dividend_bits, given.divisor_bits, given.frac_bits, limit=1)
@@ -171,6 +172,7 @@ def examples(ring: int) -> dict[str, list[Example]]:
                 else []
             ),
         ],
+        "matmul_narrow": [("300 x 1,024 x 100 of -1, 0 and 1", trits, NONE)] if ring == 64 else [],
         "rescale": [(shift, [double], Shift(FRAC_BITS))],
         "round": [(f"{shift}, nearest", [rounded], Rounding(16, nearest=True))],
         "lift": [("", [many], NONE)] if ring == 64 else [],

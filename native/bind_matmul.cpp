@@ -11,22 +11,23 @@ namespace {
 
 struct Product {
     const WordKernels& kernels;
+    decltype(WordKernels::matmul) multiply;
     std::size_t rows, cols, depth, word;
 
     // One product. The longer side of the result is cut among threads, or the depth where the result is small.
     void run(Matrix a, Matrix b, char* out, unsigned threads) const {
-        if (threads <= 1 || rows * cols * depth < (1u << 18)) return kernels.matmul(rows, cols, depth, a, b, out, cols);
+        if (threads <= 1 || rows * cols * depth < (1u << 18)) return multiply(rows, cols, depth, a, b, out, cols);
         if (rows >= 64 && rows >= cols) {
             parallel(rows, threads, 24, [&](std::size_t i, std::size_t end) {
                 const Matrix part{a.data + std::ptrdiff_t(i) * a.row, a.row, a.col};
-                kernels.matmul(end - i, cols, depth, part, b, out + i * cols * word, cols);
+                multiply(end - i, cols, depth, part, b, out + i * cols * word, cols);
             });
             return;
         }
         if (cols >= 64) {
             parallel(cols, threads, 32, [&](std::size_t j, std::size_t end) {
                 const Matrix part{b.data + std::ptrdiff_t(j) * b.col, b.row, b.col};
-                kernels.matmul(rows, end - j, depth, a, part, out + j * word, cols);
+                multiply(rows, end - j, depth, a, part, out + j * word, cols);
             });
             return;
         }
@@ -42,7 +43,7 @@ struct Product {
             for (; part < end; ++part) {
                 const std::ptrdiff_t k = std::ptrdiff_t(part * grain);
                 const std::size_t last = (part + 1) * grain < depth ? (part + 1) * grain : depth;
-                kernels.matmul(rows, cols, last - part * grain, {a.data + k * a.col, a.row, a.col},
+                multiply(rows, cols, last - part * grain, {a.data + k * a.col, a.row, a.col},
                                {b.data + k * b.row, b.row, b.col}, sums + part * result, cols);
             }
         });
@@ -51,7 +52,7 @@ struct Product {
     }
 };
 
-void matmul(const Handle& self, nb::handle a_, nb::handle b_, nb::handle out_, unsigned threads) {
+void stacked(const Handle& self, nb::handle a_, nb::handle b_, nb::handle out_, unsigned threads, bool narrow) {
     const Strided a(a_), b(b_);
     const Out out(out_);
     const int axes = out.ndim();
@@ -59,6 +60,7 @@ void matmul(const Handle& self, nb::handle a_, nb::handle b_, nb::handle out_, u
                 b.word_bytes() == out.word_bytes(),
             "matrices differ in axes or ring");
     require(out.word_bytes() >= 8, "there are no matrix products of words of 4 bytes");
+    require(!narrow || out.word_bytes() == 8, "matrix products modulo 2^16 are of words of 8 bytes");
     require(a.shape(axes - 2) == out.shape(axes - 2) && b.shape(axes - 1) == out.shape(axes - 1) &&
                 a.shape(axes - 1) == b.shape(axes - 2),
             "matrix shapes do not match");
@@ -67,7 +69,8 @@ void matmul(const Handle& self, nb::handle a_, nb::handle b_, nb::handle out_, u
         require(a.shape(axis) == out.shape(axis) && b.shape(axis) == out.shape(axis), "stacks differ in shape");
         stacked *= std::size_t(out.shape(axis));
     }
-    const Product product{self.words(out), std::size_t(out.shape(axes - 2)), std::size_t(out.shape(axes - 1)),
+    const Product product{self.words(out), narrow ? self.table->matmul16 : self.words(out).matmul,
+                          std::size_t(out.shape(axes - 2)), std::size_t(out.shape(axes - 1)),
                           std::size_t(a.shape(axes - 1)), std::size_t(out.word_bytes())};
     const std::size_t result = product.rows * product.cols * product.word;
     if (product.depth == 0) {
@@ -98,8 +101,16 @@ void matmul(const Handle& self, nb::handle a_, nb::handle b_, nb::handle out_, u
         });
 }
 
+void matmul(const Handle& self, nb::handle a, nb::handle b, nb::handle out, unsigned threads) {
+    stacked(self, a, b, out, threads, false);
+}
+
+void matmul16(const Handle& self, nb::handle a, nb::handle b, nb::handle out, unsigned threads) {
+    stacked(self, a, b, out, threads, true);
+}
+
 }  // namespace
 
-void bind_matmul(nb::class_<Handle>& handle) { handle.def("matmul", &matmul); }
+void bind_matmul(nb::class_<Handle>& handle) { handle.def("matmul", &matmul).def("matmul16", &matmul16); }
 
 }  // namespace tercet

@@ -7,6 +7,7 @@
 #include "leaf.hpp"
 #include "lookup.hpp"
 #include "matmul128.hpp"
+#include "matmul16.hpp"
 #include "matmul64.hpp"
 #include "orders.hpp"
 #include "planes.hpp"
@@ -79,6 +80,7 @@ extern const Kernels TERCET_JOIN(kernels_, TERCET_LEVEL) = {
     .words32 = word_kernels<u32, NoEngine>(),
     .words64 = word_kernels<u64, Engine64>(),
     .words128 = word_kernels<u128, Engine128>(),
+    .matmul16 = Engine16::matmul,
     .pack_bits = ::pack_bits,
     .unpack_bits = ::unpack_bits,
     .split_rows = ::split_rows,

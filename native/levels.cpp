@@ -17,7 +17,7 @@ std::size_t available_levels(const Kernels* levels[4]) {
           __builtin_cpu_supports("avx512cd")))
         return count;
     levels[count++] = &kernels_avx512;
-    if (__builtin_cpu_supports("avx512ifma")) levels[count++] = &kernels_avx512ifma;
+    if (__builtin_cpu_supports("avx512ifma") && __builtin_cpu_supports("avx512vnni")) levels[count++] = &kernels_avx512ifma;
 #endif
     return count;
 }

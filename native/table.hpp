@@ -86,6 +86,9 @@ using Destinations = void (*)(unsigned width, std::size_t lines, std::size_t len
 struct Kernels {
     const char* level;
     WordKernels words32, words64, words128;
+    // matmul16.hpp: as the matmul of words64, modulo 2^16
+    void (*matmul16)(std::size_t rows, std::size_t cols, std::size_t depth, Matrix a, Matrix b, void* out,
+                     std::size_t pitch);
     void (*pack_bits)(std::size_t n, const std::uint8_t* in, std::uint64_t* out);
     void (*unpack_bits)(std::size_t n, const std::uint64_t* in, std::uint8_t* out);
     void (*split_rows)(std::size_t rows, std::size_t length, const std::uint64_t* in, std::uint64_t* out);

@@ -35,6 +35,7 @@ FLOORS = (
 
 FACADES = {
     "": "client",
+    "biometrics": "learn",
     "linalg": "array",
     "models": "learn",
     "nn": "array",

@@ -226,6 +226,7 @@ _PLACES = {
 }
 _MODULES = (
     "array",
+    "biometrics",
     "cluster",
     "compose",
     "decomposition",

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from ring.draws import int_arrays, quick
 from ring.twin import Twin
-from tercet.ring import RING64, Ring
+from tercet.ring import RING64, Kernels, Ring
+from tercet.ring.ring import Ring64
 
 SIDES = st.sampled_from([1, 2, 3, 5, 6, 7, 13])
 
@@ -132,3 +133,26 @@ def test_large_products_are_those_of_their_slices(any_ring: Ring, shape: tuple[i
         any_ring.add(expected, any_ring.matmul(a[:, start : start + 100], b[start : start + 100]), out=expected)
     assert (any_ring.matmul(a, b) == expected).all()
     assert (any_ring.matmul(a, b, threads=2) == expected).all()
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (3, 2, 2), (12, 33, 32), (13, 2049, 33), (31, 4100, 300), (300, 77, 31), (2, 0, 2)]
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_modulo_two_to_the_sixteen(native: Kernels, shape: tuple[int, int, int], threads: int) -> None:
+    """Of words anywhere and at the ends of 16 bits, in any order in memory."""
+    r, rng = Ring64(native), np.random.default_rng(sum(shape))
+    rows, depth, cols = shape
+    for words in ([0, 1, 0x7FFF, 0x8000, 0xFFFF], None):
+        a, b = (
+            rng.integers(0, 1 << 64, size, np.uint64) if words is None else rng.choice(np.array(words, np.uint64), size)
+            for size in ((rows, depth), (depth, cols))
+        )
+        want = (a @ b) & np.uint64(0xFFFF)
+        cases = [(a, b), (np.asfortranarray(a), np.asfortranarray(b)), (a[::-1], b[:, ::-1])]
+        for left, right in cases:
+            found = r.matmul_low16(left, right, threads) & np.uint64(0xFFFF)
+            expected = want if left is not cases[2][0] else want[::-1, ::-1]
+            assert found.flags.c_contiguous and (found == expected).all()
+    stack = rng.integers(0, 1 << 64, (2, 1, 5, 9), np.uint64), rng.integers(0, 1 << 64, (3, 9, 4), np.uint64)
+    assert (r.matmul_low16(*stack) & np.uint64(0xFFFF) == np.matmul(*stack) & np.uint64(0xFFFF)).all()

@@ -20,7 +20,7 @@ SHORTEST_BLOCK = 1 << 10
 """Fewer rows than this are never added up apart from others."""
 
 
-def _cuts(x_shape: tuple[int, ...], y_shape: tuple[int, ...], balance: bool = True) -> tuple[int, list[slice]]:
+def cuts_of(x_shape: tuple[int, ...], y_shape: tuple[int, ...], balance: bool = True) -> tuple[int, list[slice]]:
     """The axis of the result that is cut (-2 rows, -1 columns) and where: at multiples of 8, as `pieces` at 64."""
     rows, columns = x_shape[-2], y_shape[-1]
     axis, length = (-2, rows) if rows >= columns else (-1, columns)
@@ -37,7 +37,7 @@ def matrix_product(scope: Scope, x: Share, y: Share, shift: int = 0, *, nonnegat
     One round and one ring word a party and element of the result, whatever k; with a shift two rounds and w + shift
     bits (FMT-2). Exact without a shift, else error as `truncate_split`. Semi-honest, one corruption.
     """
-    axis, cuts = _cuts(x.shape, y.shape, scope.balance)
+    axis, cuts = cuts_of(x.shape, y.shape, scope.balance)
 
     def piece(part: Scope, cut: slice) -> Body[Share]:
         xs = x[..., cut, :] if axis == -2 else x
@@ -57,7 +57,7 @@ def matrix_product(scope: Scope, x: Share, y: Share, shift: int = 0, *, nonnegat
 
 
 def matrix_product_cost(ring: Ring, x_shape: tuple[int, ...], y_shape: tuple[int, ...], shift: int = 0) -> Cost:
-    axis, cuts = _cuts(x_shape, y_shape)
+    axis, cuts = cuts_of(x_shape, y_shape)
     batch = math.prod(broadcast_shape(x_shape[:-2], y_shape[:-2]))
     other = y_shape[-1] if axis == -2 else x_shape[-2]
     sizes = [batch * other * (cut.stop - cut.start) for cut in cuts]

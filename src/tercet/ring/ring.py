@@ -281,14 +281,20 @@ class Ring(ABC):
         """Matrix product of arrays of two axes or more, stacked as by numpy.matmul; transposed and strided operands
         cost no copy. `out` must not overlap an operand.
         """
-        if a.ndim != 2 or b.ndim != 2:
-            if a.ndim < 2 or b.ndim < 2:
-                raise ValueError("matmul takes arrays of two axes or more")
-            stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-            a, b = np.broadcast_to(a, stack + a.shape[-2:]), np.broadcast_to(b, stack + b.shape[-2:])
+        a, b = _stacked(a, b)
         out = np.empty((*a.shape[:-1], b.shape[-1]), self.dtype) if out is None else out
         self.native.matmul(a, b, out, threads)
         return out
+
+
+def _stacked(a: Words, b: Words) -> tuple[Words, Words]:
+    """Operands of a matrix product for the kernel: stacks of one shape."""
+    if a.ndim == b.ndim == 2:
+        return a, b
+    if a.ndim < 2 or b.ndim < 2:
+        raise ValueError("matmul takes arrays of two axes or more")
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    return np.broadcast_to(a, stack + a.shape[-2:]), np.broadcast_to(b, stack + b.shape[-2:])
 
 
 class _PlainRing(Ring):
@@ -323,6 +329,13 @@ class Ring64(_PlainRing):
 
     def to_ints(self, words: Words) -> NDArray[Any]:
         return words.astype(np.int64, order="C")
+
+    def matmul_low16(self, a: Words, b: Words, threads: int = 1) -> Words:
+        """As `matmul`, modulo 2^16: what words of the result hold above their 16 low bits means nothing."""
+        a, b = _stacked(a, b)
+        out = np.empty((*a.shape[:-1], b.shape[-1]), self.dtype)
+        self.native.matmul16(a, b, out, threads)
+        return out
 
     def resize(self, words: Words, to_ring: Ring) -> Words:
         if to_ring.bits == self.bits:
@@ -416,7 +429,7 @@ def _broadcast(a: Words, b: Words, out: Words | None) -> tuple[Words, Words, Wor
 
 
 RING32: Final[Ring] = Ring32()
-RING64: Final[Ring] = Ring64()
+RING64: Final[Ring64] = Ring64()
 RING128: Final[Ring] = Ring128()
 
 

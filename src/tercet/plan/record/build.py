@@ -39,7 +39,7 @@ from tercet.plan.table.attributes import (
 )
 from tercet.plan.table.operation import Algebra, broadcast_shapes, corners
 from tercet.plan.table.operations import BY_NAME
-from tercet.plan.table.ops_products import wide_block
+from tercet.plan.table.ops_products import pays_narrow, wide_block
 from tercet.plan.types import MAX_FRAC_BITS, ValueKind, limit, magnitude, smallest_ring
 from tercet.protocols.matrix import blocks
 
@@ -316,6 +316,8 @@ def matmul(a: Operand, b: Operand) -> Recorded:
     batch = broadcast_shapes(a.type.shape[:-2], b.type.shape[:-2])
     results = math.prod(batch) * a.type.shape[-2] * b.type.shape[-1]
     a, b, wide = _factors(ring_bits, a, b, terms, results)
+    if pays_narrow(a.type, b.type):
+        return a.graph.node("matmul_narrow", (a, b))
     return a.graph.node("matmul", (a, b), MatrixProduct(wide=wide))
 
 

@@ -52,6 +52,7 @@ from tercet.protocols.matrix import (
     matrix_product_wide,
     matrix_product_wide_cost,
 )
+from tercet.protocols.narrow import MOST, matrix_product_narrow, matrix_product_narrow_cost
 from tercet.protocols.normalise import leading_factor, leading_factor_cost, normalise, normalise_cost
 from tercet.protocols.product import multiply, multiply_cost
 from tercet.protocols.scope import Body, Scope
@@ -201,6 +202,40 @@ def _cost_matmul(call: Call[MatrixProduct]) -> Cost:
     return matrix_product_cost(call.ring, x.shape, y.shape, call.attrs.shift)
 
 
+_NARROW_WORK = 1 << 28
+"""Products of fewer pairs of numbers are not worth another round, nor are short ones worth a lift of each result."""
+_NARROW_TERMS = 1 << 10
+
+
+def pays_narrow(a: Type, b: Type) -> bool:
+    """Whether a matrix product is small enough in its results, and large enough in its work, to be one modulo 2^16.
+
+    Not of factors whose bounds are claimed: a result that does not fit would be another word than modulo 2^64."""
+    if a.ring != 64 or b.ring != 64 or a.claimed or b.claimed:
+        return False
+    total = matmul_type(a, b)
+    terms = a.shape[-1]
+    return total.magnitude < MOST and terms >= _NARROW_TERMS and total.size * terms >= _NARROW_WORK
+
+
+@two_numbers
+def _infer_matmul_narrow(a: Type, b: Type, attrs: Attributes) -> Type:
+    total = matmul_type(a, b)
+    need(a.ring == 64, "only factors in the ring 2^64 have a product modulo 2^16")
+    need(not a.claimed and not b.claimed, "factors whose bounds are not proven have no product modulo 2^16")
+    need(total.magnitude < MOST, f"results up to {total.magnitude} in magnitude do not fit 2^16 with headroom")
+    return total
+
+
+def _held_narrow(call: Call[Attributes]) -> int:
+    """The sum of the smaller factor's parts; of each result its two products, masks, messages and signs."""
+    return min(t.component_bytes for t in call.inputs) + 10 * call.out.component_bytes
+
+
+def _plain_matmul_narrow(inputs: Sequence[Plain], attrs: Attributes, out: Type) -> Plain:
+    return _plain_matmul(inputs, MatrixProduct(), out)
+
+
 @one_number
 def _infer_rescale(x: Type, attrs: Shift) -> Type:
     need(attrs.shift > 0, "a shift of at least one bit")
@@ -346,6 +381,22 @@ PRODUCTS: tuple[Operation[Any], ...] = (
         rows=Flow.MATRIX,
         algebra=Algebra.MATRIX,
         by_coin=True,
+    ),
+    Operation(
+        "matmul_narrow",
+        40,
+        "matrix product x @ y of small results",
+        Attributes,
+        _infer_matmul_narrow,
+        only(
+            lambda s, c, x, y: matrix_product_narrow(s, x, y),
+            lambda c: matrix_product_narrow_cost(c.inputs[0].shape, c.inputs[1].shape),
+        ),
+        _plain_matmul_narrow,
+        protocol="exchange-form product modulo 2^16, lifted by the wrap of two summands as one cross term",
+        rows=Flow.MATRIX,
+        algebra=Algebra.MATRIX,
+        held=_held_narrow,
     ),
     Operation(
         "rescale",
