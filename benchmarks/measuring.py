@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import time
@@ -24,6 +25,8 @@ class Timed:
     cost: tc.Measurement
     peak: float
     error: float | None = None
+    cpu_s: float = 0.0
+    """Median seconds of processor time of a party, the mean of the three; 0 if they are threads."""
 
 
 @dataclass(frozen=True)
@@ -38,19 +41,31 @@ def timed(work: Workload, elements: int, processes: bool) -> Timed:
     with tc.local(processes=processes) as net:
         run = work.make(net, elements)
         run()
-        whole, online = [], []
+        whole, online, used = [], [], []
         for _ in range(work.repeats):
+            before = processor_seconds(net)
             with net.measure() as measured:
                 began = time.perf_counter()
                 results = run()
                 whole.append(time.perf_counter() - began)
             online.append(measured.online_s)
+            used.append((processor_seconds(net) - before) / 3)
         peak = max(peaks(net), default=0.0)
         error = None
         if work.exact is not None:
             arrays = results if isinstance(results, tuple) else (results,)
             error = largest_error([array.reveal() for array in arrays], work.exact(elements))
-    return Timed(statistics.median(whole), statistics.median(online), measured, peak, error)
+    cpu_s = statistics.median(used)
+    return Timed(statistics.median(whole), statistics.median(online), measured, peak, error, cpu_s)
+
+
+def processor_seconds(net: tc.Session) -> float:
+    """Of all party processes since they began, in ticks of 10 ms (0 if the parties are threads)."""
+    ticks = 0
+    for pid in net.party_pids():
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def peaks(net: tc.Session) -> list[float]:

@@ -1,18 +1,19 @@
 """Prints how fast Tercet is on this machine: `run.py [GROUP] [--quick] [--threads-only] [--peer PYTHON]`.
 
-GROUP is one of `GROUPS`: what the engine is made of (the default), functions, ordering, models, or statistics. Times
-are medians of several runs, with parties and client sharing this machine's cores: `whole` is what the caller waits,
-from the expression to the shares or the result; `online` is from the plan's arrival to its end at the slowest party,
-which is what is told of peers that compile apart, and what the targets are about. `--peer` names a Python that can
-import a peer (SecretFlow SPU's simulator), which is then timed in turn with Tercet, so that noise hits both alike. `of
-peer` is our online time as a part of the peer's, beside it the same for the target and the peer's time where the target
-was set. The peer here is one process without TLS, there it was three: for bulk work that matters little, for many
-rounds much. Our processes talk TLS over sockets of the machine, as local sessions do; nodes talk TLS over TCP, which
-costs a message 8 us more. Parties of a local session share this machine, so that small arrays are not cut (decision
-015).
+GROUP is one of `GROUPS`: what the engine is made of (the default), functions, ordering, models, statistics, or
+biometrics. Times are medians of several runs, with parties and client sharing this machine's cores: `whole` is what the
+caller waits, from the expression to the shares or the result; `online` is from the plan's arrival to its end at the
+slowest party, which is what is told of peers that compile apart, and what the targets are about. `--peer` names a
+Python that can import a peer (SecretFlow SPU's simulator), which is then timed in turn with Tercet, so that noise hits
+both alike. `of peer` is our online time as a part of the peer's, beside it the same for the target and the peer's time
+where the target was set. The peer here is one process without TLS, there it was three: for bulk work that matters
+little, for many rounds much. Our processes talk TLS over sockets of the machine, as local sessions do; nodes talk TLS
+over TCP, which costs a message 8 us more. Parties of a local session share this machine, so that small arrays are not
+cut (decision 015).
 
 Functions and ordering stand beside 1 M comparisons of the same run, which tells machines apart: `of 1 M <` is
 our online time as a part of theirs, beside it what the targets make of it. Their largest error is in last bits.
+Biometrics are told as pairs of template and probe a second and core of one party's processor time, as peers do.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 import tercet as tc
+from biometrics import BIOMETRICS, Matching
 from functions import FUNCTIONS
 from measuring import PeerTimed, Timed, peer_timed, timed
 from models import MODELS
@@ -43,6 +45,7 @@ GROUPS = {
     "ordering": ORDERING,
     "models": MODELS,
     "statistics": STATISTICS,
+    "biometrics": BIOMETRICS,
 }
 WHOLE = ("models", "statistics")
 """Groups whose targets are about what the caller waits."""
@@ -89,6 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(width=170)
     if options.group in WHOLE:
         whole(console, options)
+        return 0
+    if options.group == "biometrics":
+        matching(console, options)
         return 0
     if options.group != "engine":
         beside_comparisons(console, options)
@@ -185,6 +191,42 @@ def whole(console: Console, options: argparse.Namespace) -> None:
             f"{found.peak:.0f}" if found.peak else "",
             "" if peer_s is None else f"{peer_s:g} {'' if peer is not None else work.peer}".strip(),
             "" if peer_s is None else f"{found.whole_s / peer_s:.2f}",
+        )
+
+    each(console, options, show)
+    console.print(table)
+
+
+def matching(console: Console, options: argparse.Namespace) -> None:
+    """Pairs of templates and probes (rotations counted) a second and core of a party, beside what a peer published."""
+    table = Table(
+        "work",
+        "enrolled",
+        "whole s",
+        "core s a party",
+        "pairs/s a core",
+        "published",
+        "of published",
+        "bytes a party",
+        "rounds",
+        "peak MB",
+    )
+
+    def show(work: Workload, elements: int, peer: PeerTimed | None) -> None:
+        assert isinstance(work, Matching)
+        found = timed(work, elements, not options.threads_only)
+        rate = elements * work.pairs / found.cpu_s if found.cpu_s else 0
+        table.add_row(
+            work.name,
+            f"{elements:,}",
+            f"{found.whole_s:.3f}",
+            f"{found.cpu_s:.3f}" if rate else "",
+            f"{rate:,.0f}" if rate else "",
+            "" if work.published is None else f"{work.published:,}",
+            f"{rate / work.published:.2f}" if rate and work.published is not None else "",
+            f"{found.cost.bytes_per_party:,.0f}",
+            str(found.cost.rounds),
+            f"{found.peak:.0f}" if found.peak else "",
         )
 
     each(console, options, show)

@@ -162,6 +162,11 @@ def _matmul(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
     return graph.node("matmul", (x, y))
 
 
+def _matmul_narrow(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
+    """Of what its type rule takes; other pairs are drawn again."""
+    return graph.node("matmul_narrow", (_matrix(draw, graph, x), _matrix(draw, graph, y)))
+
+
 def _matrix(draw: Any, graph: Graph, x: Recorded) -> Recorded:
     x = build.number(x)
     if len(x.type.shape) < 2:
@@ -304,6 +309,7 @@ _MAKERS: dict[str, Any] = {
     "contract": _contract,
     "cumulative_sum": _prefix,
     "matmul": _matmul,
+    "matmul_narrow": _matmul_narrow,
     "matmul_public": _matmul_public,
     "reshape": _reshape,
     "permute": _permute,

@@ -12,6 +12,8 @@ import pytest
 import tercet as tc
 from tercet.biometrics import FaceGallery, IrisGallery, iris_code, rotations, unit_vectors
 from tercet.errors import InputError
+from tercet.plan.network import LAN
+from tercet.plan.plan import OutputKind
 from tercet.plan.record.compile import Wanted, compile_plan
 
 SHAPE = (4, 20, 2)
@@ -87,17 +89,11 @@ def test_full_codes_take_the_narrow_product(net: tc.Session) -> None:
     asked = rotations(probe[0]), rotations(seen[0])
     gallery = IrisGallery().fit(*shared(net, *iris_code(bits, mask)))
     matches = gallery.matches(*shared(net, *asked))
-    plan = compile_plan([Wanted(matches._recorded, tc_output())], tc.LAN)
+    plan = compile_plan([Wanted(matches.node, OutputKind.REVEAL)], LAN)
     assert [op.operation.name for op in plan.operations].count("matmul_narrow") == 2
     with net.measure() as cost:
         assert matches.reveal().tolist() == [True, False] * 350
     assert cost.rounds == matches.explain().rounds
-
-
-def tc_output() -> Any:
-    from tercet.plan.plan import OutputKind
-
-    return OutputKind.REVEAL
 
 
 def test_faces(net: tc.Session) -> None:
@@ -123,7 +119,7 @@ def test_faces(net: tc.Session) -> None:
 def test_a_gallery_is_kept(net: tc.Session) -> None:
     code, mask = iris_code(*people(5))
     IrisGallery(0.375).fit(*shared(net, code, mask)).save(net, "enrolled")
-    found = tc.load(net, "enrolled")
+    found = tc.load("enrolled", net)
     assert isinstance(found, IrisGallery) and found.threshold == 0.375
     assert found.matches(*shared(net, code[2:3], mask[2:3])).reveal().tolist() == [False, False, True, False, False]
 

@@ -168,6 +168,21 @@ def test_a_wide_sum_takes_factors_of_which_a_block_of_products_fits() -> None:
         matmul.infer((wide, wide), MatrixProduct(wide=True))
 
 
+def test_a_narrow_product_takes_factors_whose_results_are_proven_to_fit() -> None:
+    """Below 2^14: what is not would be another word than modulo 2^64."""
+    matmul = BY_NAME["matmul_narrow"]
+    a, b = (Type(ValueKind.INT, shape, 64, 0, 0, -1, 1) for shape in ((2, (1 << 14) - 1), ((1 << 14) - 1, 3)))
+    found = matmul.infer((a, b), NONE)
+    assert (found.shape, found.ring, found.hi) == ((2, 3), 64, (1 << 14) - 1)
+    with pytest.raises(PlanError, match="do not fit"):
+        matmul.infer((a.with_bounds(-2, 1), b), NONE)
+    for factors in ((replace(a, claimed=True), b), (a, replace(b, claimed=True))):
+        with pytest.raises(PlanError, match="not proven"):
+            matmul.infer(factors, NONE)
+    with pytest.raises(PlanError, match=r"ring 2\^64"):
+        matmul.infer((replace(a, ring=128), replace(b, ring=128)), NONE)
+
+
 def test_a_result_that_an_operation_does_not_have_is_refused() -> None:
     """Values name an operation and, where it has several results, which of them."""
     session = TrioSession()

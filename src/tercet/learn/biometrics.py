@@ -87,7 +87,7 @@ class IrisGallery(SecretModel):
     def near(self, codes: Any, masks: Any) -> Any:
         """(n, r): whether an enrolled template and one of r probes (r, bits), as of `rotations`, match.
 
-        Two matrix products and a comparison of each result: for 12,800 bits about 205 bits a party and pair. Two rounds
+        Two matrix products and a comparison of each result: for 12,800 bits about 195 bits a party and pair. Two rounds
         and those of a comparison. Raises InputError for shapes and bounds that do not fit.
         """
         self.check_fitted()

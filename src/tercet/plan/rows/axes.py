@@ -176,7 +176,7 @@ def _contract(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
 
 def _matrix(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
     """(..., a, t) @ (..., t, b) as products over (..., a, t, b), summed over t."""
-    attrs = op.attrs.of(MatrixProduct)
+    attrs = op.attrs if isinstance(op.attrs, MatrixProduct) else MatrixProduct()
     return AxisMeaning(Summed(frozenset([1]), attrs.shift, attrs.wide), inserted=(0, 2))
 
 

@@ -227,11 +227,6 @@ def _infer_matmul_narrow(a: Type, b: Type, attrs: Attributes) -> Type:
     return total
 
 
-def _held_narrow(call: Call[Attributes]) -> int:
-    """The sum of the smaller factor's parts; of each result its two products, masks, messages and signs."""
-    return min(t.component_bytes for t in call.inputs) + 10 * call.out.component_bytes
-
-
 def _plain_matmul_narrow(inputs: Sequence[Plain], attrs: Attributes, out: Type) -> Plain:
     return _plain_matmul(inputs, MatrixProduct(), out)
 
@@ -396,7 +391,6 @@ PRODUCTS: tuple[Operation[Any], ...] = (
         protocol="exchange-form product modulo 2^16, lifted by the wrap of two summands as one cross term",
         rows=Flow.MATRIX,
         algebra=Algebra.MATRIX,
-        held=_held_narrow,
     ),
     Operation(
         "rescale",
