@@ -10,8 +10,7 @@ Where a session has a cohort (tables of nodes), a statistic of fewer rows is ref
 where `where`, `by`, `weights`, quantiles or points would single rows out. That is within one question: what the
 difference of two big groups tells, or a column made to mark one row (its mean, correlation or coefficient), nothing
 stops. Tests of tables show single cells where margins reach the cohort, survival curves single events; `crosstab` hides
-small cells. Regressions are refused where an estimate rests on fewer rows; `CoxPHFitter` knows no cohort: nodes'
-policies count its rows.
+small cells. Regressions are refused where an estimate rests on fewer rows.
 
 Sums are exact. Where the bounds of values outgrow 128 bits (of 100,000 rows those of 46 bits and more), low bits are
 rounded away first; variances and t-tests refuse values that vary too little for that.

@@ -1,4 +1,4 @@
-"""Cox's regression against statsmodels' with Breslow's ties, on lifelines' data; what is kept, refused, revealed."""
+"""Cox's regression against statsmodels and lifelines, on lifelines' data; what is kept, refused, revealed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lifelines import CoxPHFitter
 from lifelines.datasets import load_rossi
 from statsmodels.duration.hazard_regression import PHReg
 
@@ -39,9 +40,9 @@ def secret(net: Any, columns: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def reference(columns: dict[str, Any]) -> Any:
+def reference(columns: dict[str, Any], ties: str = "breslow") -> Any:
     covariates = np.stack([one for name, one in columns.items() if name not in ("week", "arrest")], axis=1)
-    return PHReg(columns["week"], covariates, status=columns["arrest"], ties="breslow").fit()
+    return PHReg(columns["week"], covariates, status=columns["arrest"], ties=ties).fit()
 
 
 def check(found: CoxSummary, wanted: Any, rel: float) -> None:
@@ -53,9 +54,9 @@ def check(found: CoxSummary, wanted: Any, rel: float) -> None:
 
 def test_recidivism_is_as_statsmodels_has_it(net: Session) -> None:
     wanted = reference(COLUMNS)
-    plain = stats.CoxPHFitter().fit(COLUMNS, "week", "arrest").reveal_summary()
+    plain = stats.CoxPHFitter(ties="breslow").fit(COLUMNS, "week", "arrest").reveal_summary()
     check(plain, wanted, 1e-9)
-    model = stats.CoxPHFitter(n_iter=4).fit(secret(net, COLUMNS), "week", "arrest")
+    model = stats.CoxPHFitter(n_iter=4, ties="breslow").fit(secret(net, COLUMNS), "week", "arrest")
     found = model.reveal_summary()
     check(found, wanted, 1e-6)
     assert found.events == COLUMNS["arrest"].sum() and found.rows == 432
@@ -97,11 +98,58 @@ def test_fractions_and_large_numbers(net: Session) -> None:
     columns = small()
     wanted = reference(columns)
     shares = secret(net, columns) | {"x": net.share(columns["x"], bounds=(-100, 100))}
-    check(stats.CoxPHFitter(n_iter=5).fit(shares, "week", "arrest").reveal_summary(), wanted, 1e-6)
+    check(stats.CoxPHFitter(n_iter=5, ties="breslow").fit(shares, "week", "arrest").reveal_summary(), wanted, 1e-6)
     money = columns | {"x": columns["x"] * 16_000_000}
     shares = secret(net, money)
-    found = stats.CoxPHFitter(n_iter=5).fit(shares, "week", "arrest").reveal_summary()
+    found = stats.CoxPHFitter(n_iter=5, ties="breslow").fit(shares, "week", "arrest").reveal_summary()
     assert found.params * [16_000_000, 1] == pytest.approx(wanted.params, rel=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")  # lifelines beside the newest pandas
+def test_efrons_ties_are_as_statsmodels_and_lifelines_have_them(net: Session) -> None:
+    check(stats.CoxPHFitter().fit(COLUMNS, "week", "arrest").reveal_summary(), reference(COLUMNS, "efron"), 1e-9)
+    found = stats.CoxPHFitter(n_iter=4).fit(secret(net, COLUMNS), "week", "arrest").reveal_summary()
+    check(found, reference(COLUMNS, "efron"), 1e-6)
+    wanted = CoxPHFitter().fit(ROSSI, "week", "arrest")
+    assert found.log_likelihood_ == pytest.approx(wanted.log_likelihood_, rel=1e-7)
+    ratio = wanted.log_likelihood_ratio_test()
+    assert found.log_likelihood_ratio_test()[0] == pytest.approx(ratio.test_statistic, rel=1e-6)
+    assert found.summary["z"].to_numpy() == pytest.approx(wanted.summary["z"].to_numpy(), rel=1e-5)
+
+
+def test_many_events_at_a_time_and_all_at_risk_at_the_last(net: Session) -> None:
+    columns = small()
+    columns["week"] = np.minimum(columns["week"], 4)
+    columns["arrest"] = columns["arrest"] | (columns["week"] == 4)
+    wanted = reference(columns, "efron")
+    check(stats.CoxPHFitter(n_iter=12).fit(columns, "week", "arrest").reveal_summary(), wanted, 1e-8)
+    shares = secret(net, columns) | {"x": net.share(columns["x"], bounds=(-8, 8))}
+    check(stats.CoxPHFitter(n_iter=6).fit(shares, "week", "arrest").reveal_summary(), wanted, 1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_penalty_is_as_lifelines_has_it(net: Session) -> None:
+    wanted = CoxPHFitter(penalizer=0.5).fit(ROSSI, "week", "arrest")
+    for columns, rel in ((COLUMNS, 1e-5), (secret(net, COLUMNS), 1e-5)):
+        found = stats.CoxPHFitter(n_iter=5, penalizer=0.5).fit(columns, "week", "arrest").reveal_summary()
+        assert found.params == pytest.approx(wanted.params_.to_numpy(), rel=rel)
+        assert found.standard_errors == pytest.approx(wanted.standard_errors_.to_numpy(), rel=rel)
+        assert found.log_likelihood_ == pytest.approx(wanted.log_likelihood_, rel=1e-7)
+
+
+def test_a_cohort_must_be_reached_by_events_and_covariates(net: Session) -> None:
+    columns = small()
+    mark, few = np.zeros(80, int), np.zeros(80, int)
+    mark[7], few[:4] = 1, 1
+    model = stats.CoxPHFitter(n_iter=2, ties="breslow")
+    net.cohort = 6
+    try:
+        assert model.fit(secret(net, columns), "week", "arrest").reveal_summary().revealed.rows == 80
+        for shown in (columns | {"flag": mark}, columns | {"flag": few * 3}, columns | {"arrest": few}):
+            with pytest.raises(stats.SmallGroup):
+                model.fit(secret(net, shown), "week", "arrest").reveal_summary()
+    finally:
+        net.cohort = 0
 
 
 def test_constant_and_collinear_covariates_count_as_not_there(net: Session) -> None:
@@ -110,7 +158,7 @@ def test_constant_and_collinear_covariates_count_as_not_there(net: Session) -> N
     shares = secret(net, columns) | {"x": net.share(columns["x"], bounds=(-8, 8))}
     shares["ones"] = net.share(np.ones(80, int), bounds=(0, 3))
     shares["again"] = shares["flag"] * 2 + 1
-    found = stats.CoxPHFitter(n_iter=5).fit(shares, "week", "arrest").reveal_summary()
+    found = stats.CoxPHFitter(n_iter=5, ties="breslow").fit(shares, "week", "arrest").reveal_summary()
     assert found.params[:2] == pytest.approx(wanted.params, rel=1e-5)
     assert found.params[2:].tolist() == [0, 0] and found.standard_errors[2:].tolist() == [0, 0]
 
@@ -146,3 +194,5 @@ def test_what_is_refused(net: Session) -> None:
         stats.CoxPHFitter().reveal_summary()
     with pytest.raises(TypeError, match="fit a model for each stratum"):
         stats.CoxPHFitter(strata=["x"])  # type: ignore[call-arg]
+    with pytest.raises(InputError, match="ties='exact' is not offered"):
+        stats.CoxPHFitter(ties="exact").fit(shares, "week", "arrest")

@@ -1,4 +1,4 @@
-"""Cox's proportional hazards under sharing: Newton's steps on sums over rows at public times, ties as Breslow."""
+"""Cox's proportional hazards under sharing: Newton's steps on sums over rows at public times."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.array import nn, numeric, results
+from tercet.array import nn, numeric
 from tercet.array.core import SecretArray
 from tercet.array.loops import loop
 from tercet.errors import InputError
 from tercet.learn.inputs import array_namespace
 from tercet.learn.model import SecretModel
+from tercet.learn.parameters import number_of
 from tercet.learn.solve import WORKING_BITS, Normalised, diagonal, scaled, solve
+from tercet.learn.ties import BITS as TIE_BITS
+from tercet.learn.ties import Ties, tied
+from tercet.statistics.asked import Disclosed, Pending
 from tercet.statistics.samples import Sample, column
 from tercet.statistics.survival import Lives, lives
 
@@ -50,6 +54,10 @@ class _Data:
     events: Any
     deaths: Any
     score: Any
+    dead: Any
+    """(times, n): as `at`, of rows with the event; None for Breslow's ties."""
+    penalty: Any
+    """(d,): what half the squares of coefficients are multiplied by; None for none."""
 
 
 class CoxPHFitter(SecretModel):
@@ -57,15 +65,17 @@ class CoxPHFitter(SecretModel):
 
     `fit(df, duration_col, event_col)`: df is a mapping of columns, or a table with names; all other columns are
     covariates. Nothing is revealed in `fit`. Durations count at public times (as in `KaplanMeierFitter`: integers with
-    up to 500 values as they are, else `timeline`, or 200 steps); ties count as Breslow has them (lifelines: Efron).
+    up to 500 values as they are, else `timeline`, or 200 steps). `ties`: "efron", as in lifelines, or "breslow".
+    `penalizer`: n times it and half the squares of standardised coefficients are taken off the likelihood.
     Newton's method takes `n_iter` steps from 0, each at most 1 in a scaled coefficient; a rule that stops would tell
     when. Covariates are scaled by secret powers of two to deviations in [1/2, 1); one farther than 64 from its mean is
-    drawn in, and so are log hazards beyond 14 from that at the mean. Coefficients agree with statsmodels' PHReg to
-    about 1e-6 relative. A constant or collinear covariate has coefficient 0 and standard error 0.
+    drawn in, and so are log hazards beyond 14 from that at the mean. Coefficients agree with statsmodels' PHReg and
+    lifelines to about 1e-6 relative. A constant or collinear covariate has coefficient 0 and standard error 0.
 
     After fit, secret: `params_` (d,), `standard_errors_` (d,), `inverse_` (d, d; what `variance_matrix_` is made of),
     `log_likelihoods_` (2,: without and with covariates), `means_` (d,), `events_`, `baseline_cumulative_hazard_`
-    (times,) at the public `timeline_`. `reveal_summary()` makes the estimates plain.
+    (times,) at the public `timeline_`, `support_` (d,): on how many rows each covariate's variance rests (Kish's size).
+    `reveal_summary()` makes the estimates plain; where the session has a cohort, events and `support_` must reach it.
     Cost: for T times and d covariates a product of (T, n) and (n, d^2 / 2) a step, whatever the values; rounds grow
     with `n_iter` and d. InputError for missing values, negative durations, and rows of different number.
     """
@@ -81,19 +91,25 @@ class CoxPHFitter(SecretModel):
         "timeline_",
         "names_",
         "rows_",
+        "support_",
     )
     not_offered: ClassVar[Mapping[str, str]] = {
-        "penalizer": "no penalty is offered",
+        "l1_ratio": "penalties are of squares alone",
         "strata": "fit a model for each stratum",
         "baseline_estimation_method": "Breslow's is the only one",
     }
 
-    def __init__(self, *, alpha: float = 0.05, n_iter: int = 8) -> None:
+    def __init__(self, *, alpha: float = 0.05, n_iter: int = 8, ties: str = "efron", penalizer: float = 0.0) -> None:
         self.alpha = alpha
         self.n_iter = n_iter
+        self.ties = ties
+        self.penalizer = penalizer
 
     def fit(self, df: Any, duration_col: str, event_col: str | None = None, *, timeline: Any = None) -> CoxPHFitter:
         """Fit the columns of df that are neither durations nor events."""
+        if self.ties not in ("efron", "breslow"):
+            raise InputError(f"ties={self.ties!r} is not offered", hint="efron or breslow")
+        penalty = number_of(self.penalizer, "penalizer")
         names = [name for name in _names(df) if name not in (duration_col, event_col)]
         if not names:
             raise InputError("no covariates", hint="pass a mapping with more columns than durations and events")
@@ -105,14 +121,15 @@ class CoxPHFitter(SecretModel):
             )
         if any(one.rows != found.rows for one in columns):
             raise InputError(f"{found.rows} durations, covariates of {[one.rows for one in columns]} rows")
-        return self._fit(columns, names, found)
+        return self._fit(columns, names, found, float(penalty))
 
-    def _fit(self, columns: list[Sample], names: Sequence[Any], found: Lives) -> CoxPHFitter:
+    def _fit(self, columns: list[Sample], names: Sequence[Any], found: Lives, penalizer: float) -> CoxPHFitter:
         n, d = found.rows, len(columns)
         xp = array_namespace(*(one.numbers for one in columns))
         x = xp.stack([one.numbers for one in columns], axis=1)
         sums = xp.sum(x, axis=0)
-        moments = Normalised(xp.sum(x * x, axis=0) * n - sums * sums)
+        spreads = xp.sum(x * x, axis=0) * n - sums * sums
+        moments = Normalised(spreads)
         half = moments.bits // 2
         z = numeric.times_power((x * n - sums) * moments.factor, -half, _VALUE_BITS)
         z = numeric.held(z, -_FARTHEST, _FARTHEST, _VALUE_BITS) + _FARTHEST
@@ -123,7 +140,13 @@ class CoxPHFitter(SecretModel):
         table = found.table()[0]
         deaths, ended = table[1, :-1], table[0, :] + table[1, :]
         events = found.events if not isinstance(found.events, int) else np.ones(n, np.int64)
-        data = _Data(z - _FARTHEST, terms, _one_hot(found, len(found.times)), events, deaths, _dot(xp, events, z))
+        at = _one_hot(found, len(found.times))
+        dead = at * xp.expand_dims(events, axis=0) if self.ties == "efron" else None
+        penalty = None
+        if penalizer:
+            inside = numeric.times_power(spreads * moments.factor * moments.factor, -moments.bits, _STEP_BITS)
+            penalty = numeric.at_precision(numeric.at_precision(inside, _STEP_BITS) * (penalizer * n * n / (n - 1)), 36)
+        data = _Data(z - _FARTHEST, terms, at, events, deaths, _dot(xp, events, z), dead, penalty)
         start = xp.zeros(d) + 0 * moments.factor
         if isinstance(x, SecretArray):
             start = numeric.at_precision(start * 1.0, _STEP_BITS)
@@ -143,6 +166,9 @@ class CoxPHFitter(SecretModel):
         self.inverse_ = state.inverse
         risk = numeric.at_precision(_from_the_end(xp, ended)[:-1] * 1.0, _RISK_BITS)
         null = -xp.sum(deaths * _log(xp, risk))
+        if dead is not None:
+            part = numeric.ratio(deaths * 1.0, risk, 1, TIE_BITS)
+            null = null - xp.sum(tied(xp, deaths, part, n).logarithms)
         self.log_likelihoods_ = xp.stack([null, state.log_likelihood])
         self.means_ = xp.stack([numeric.over(sums[at], n * one.unit) for at, one in enumerate(columns)])
         self.events_ = xp.sum(deaths)
@@ -153,6 +179,7 @@ class CoxPHFitter(SecretModel):
         self.timeline_ = np.asarray(found.times)
         self.names_ = [str(name) for name in names]
         self.rows_ = n
+        self.support_ = _support(xp, z - _FARTHEST, n)
         return self
 
     def predict_log_partial_hazard(self, X: Any) -> Any:
@@ -168,22 +195,32 @@ class CoxPHFitter(SecretModel):
 
     def reveal_summary(self) -> CoxSummary:
         """Make coefficients, standard errors, the correlations of estimates, both log-likelihoods and the number of
-        events plain, in one plan, and give them as lifelines prints them."""
+        events plain, in one plan, and give them as lifelines prints them. SmallGroup where a cohort is not reached."""
         self.check_fitted()
-        values = (self.params_, self.standard_errors_, self.inverse_, self.log_likelihoods_, self.events_)
-        if any(isinstance(one, SecretArray) for one in values):
-            values = results.reveal(*values)
-        params, errors, inverse, likelihoods, events = (np.asarray(one, dtype=np.float64) for one in values)
-        return CoxSummary(
-            tuple(self.names_),
-            params,
-            errors,
-            inverse,
-            (float(likelihoods[0]), float(likelihoods[1])),
-            round(float(events)),
-            int(self.rows_),
-            float(self.alpha),
-        )
+        values = {
+            "coefficients": self.params_,
+            "standard errors": self.standard_errors_,
+            "correlations of estimates": self.inverse_,
+            "log-likelihoods": self.log_likelihoods_,
+            "events": self.events_,
+        }
+
+        def finish(plain: Mapping[str, Any], told: Disclosed) -> CoxSummary:
+            found = {name: np.asarray(one, dtype=np.float64) for name, one in plain.items()}
+            return CoxSummary(
+                tuple(self.names_),
+                found["coefficients"],
+                found["standard errors"],
+                found["correlations of estimates"],
+                (float(found["log-likelihoods"][0]), float(found["log-likelihoods"][1])),
+                round(float(found["events"])),
+                int(self.rows_),
+                float(self.alpha),
+                told,
+            )
+
+        rows = int(self.rows_)
+        return Pending(values, finish, rows, (self.events_, self.support_)).reveal()
 
 
 @dataclass(frozen=True)
@@ -198,6 +235,8 @@ class CoxSummary:
     events: int
     rows: int
     alpha: float
+    revealed: Disclosed
+    """What became plain, and on how many rows it rests."""
 
     @property
     def log_likelihood_(self) -> float:
@@ -332,24 +371,74 @@ def _evaluate(xp: Any, data: _Data, beta: Any) -> _State:
     parts = numeric.ratio(sums[:, 1:], xp.expand_dims(at_risk, axis=1) + 0 * sums[:, 1:], _MOST_RATIO, _STEP_BITS)
     first, second = parts[:, :d], parts[:, d:]
     deaths = xp.expand_dims(data.deaths, axis=1)
-    score = data.score - xp.sum(deaths * first, axis=0)
     rows, columns = np.triu_indices(d)
-    products = numeric.at_precision(first[:, rows] * first[:, columns], _STEP_BITS)
-    upper = xp.sum(deaths * (second - products), axis=0)
+    logs: Any = 0.0
+    if data.dead is None:
+        score = data.score - xp.sum(deaths * first, axis=0)
+        products = numeric.at_precision(first[:, rows] * first[:, columns], _STEP_BITS)
+        upper = xp.sum(deaths * (second - products), axis=0)
+    else:
+        gone = xp.matmul(data.dead, weighed)
+        dead, whole = gone[:, 0], xp.expand_dims(gone[:, 0], axis=1) + 0 * gone[:, 1:]
+        mean = numeric.ratio(gone[:, 1:], whole, _MOST_RATIO, _STEP_BITS)
+        ties = tied(xp, data.deaths, numeric.ratio(dead, at_risk, 1, TIE_BITS), data.z.shape[0])
+        logs = ties.logarithms
+        score, upper = _efron(xp, data, ties, (first, second), (mean[:, :d], mean[:, d:]))
     places = np.zeros((d, d), np.int64)
     places[rows, columns] = places[columns, rows] = np.arange(len(rows))
     information = numeric.at_precision(upper[places.reshape(-1)].reshape((d, d)), _STEP_BITS)
     # what roundings leave of a covariate that does not vary is no information
     varies = (diagonal(xp, information) > xp.sum(data.deaths) * _LEAST_INFORMATION) * 1
     information = information * xp.expand_dims(varies, axis=1) * xp.expand_dims(varies, axis=0)
+    if data.penalty is not None:
+        score = score - numeric.at_precision(data.penalty * beta, _STEP_BITS)
+        information = information + xp.eye(d) * xp.expand_dims(numeric.at_precision(data.penalty, _STEP_BITS), axis=0)
     stored, _ = numeric.as_integers(information)
     stored = stored if isinstance(stored, SecretArray) else np.ldexp(information, _STEP_BITS)
     normal = Normalised(xp.maximum(diagonal(xp, stored), 0))
     across, down = xp.expand_dims(normal.factor, axis=0), xp.expand_dims(normal.factor, axis=1)
     matrix = scaled(stored, down, across, normal.bits)
     solved = solve(xp, xp.concat([matrix, matrix[:, :1] * 0], axis=1), d, inverse=True)
-    likelihood = xp.sum(eta * data.events) - xp.sum(data.deaths * _log(xp, at_risk))
+    likelihood = xp.sum(eta * data.events) - xp.sum(data.deaths * _log(xp, at_risk) + logs)
+    if data.penalty is not None:
+        likelihood = likelihood - xp.sum(numeric.at_precision(data.penalty * beta, _VALUE_BITS) * beta) * 0.5
     return _State(score, solved.inverse, solved.aliased, normal, likelihood, at_risk)
+
+
+def _efron(xp: Any, data: _Data, ties: Ties, risk: tuple[Any, Any], dead: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Score and information, of means and means of products of those at risk and of the dead: about 64, from which
+    products are taken, since what they differ by is small."""
+    d = data.z.shape[1]
+    rows, columns = np.triu_indices(d)
+    count, first = xp.expand_dims(data.deaths, axis=1), xp.expand_dims(numeric.at_precision(ties.first, 36), axis=1)
+    second = xp.expand_dims(ties.second, axis=1)
+    apart = numeric.at_precision(risk[0] - dead[0], 36)
+    score = data.score - xp.sum(numeric.at_precision(first * apart, _STEP_BITS) + count * dead[0], axis=0)
+    near = [numeric.at_precision(one - _FARTHEST, 36) for one in (risk[0], dead[0])]
+
+    def of_both(at: int, other: int) -> Any:
+        return numeric.at_precision(near[at][:, rows] * near[other][:, columns], 36)
+
+    about = [
+        numeric.at_precision(products - (means[:, rows] + means[:, columns]) * _FARTHEST + _FARTHEST**2, 36)
+        for means, products in (risk, dead)
+    ]
+    squares = numeric.at_precision(second * of_both(0, 0), 36)
+    across = numeric.at_precision((second - first) * (of_both(0, 1) + of_both(1, 0)), 36)
+    within = numeric.at_precision((second - first * 2 + count) * of_both(1, 1), 36)
+    whole = numeric.at_precision(first * (about[0] - about[1]), 36) + count * about[1]
+    return score, xp.sum(whole - squares + across - within, axis=0)
+
+
+def _support(xp: Any, z: Any, n: int) -> Any:
+    """Kish's size of the squares of each covariate: of how many rows it is, about."""
+    squares = numeric.at_precision(z * z, _VALUE_BITS)
+    whole, fourth = xp.sum(squares, axis=0), xp.sum(squares * squares, axis=0)
+    # a constant one is nobody's
+    found = numeric.ratio(whole * whole, fourth, n, _VALUE_BITS) if isinstance(z, SecretArray) else None
+    if found is None:
+        return np.where(fourth > 0, whole**2 / np.where(fourth > 0, fourth, 1), n)
+    return xp.where(whole < 2.0**-10, float(n), found)
 
 
 def _stepped(xp: Any, data: _Data, beta: Any) -> Any:
