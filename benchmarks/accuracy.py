@@ -3,7 +3,8 @@
 `python benchmarks/accuracy.py [--only NAME] [--write] [--spu PYTHON] [--crypten PYTHON]`: each function runs in a local
 session with shares of stored integers at 16, 20, 24 and 40 fractional bits, is kept (so that it is what further
 computations see), and compared with mpmath. Without `--write` it prints the table. With `--only` it writes the rows
-and plots of these functions anew and leaves the others as they are. `--spu` and `--crypten` name Pythons that can
+and plots of these functions anew and leaves the others as they are. `--models` does NIST's sets and models in place
+of functions (`certified.py`). `--spu` and `--crypten` name Pythons that can
 import these; their errors on the same arguments stand beside ours.
 """
 
@@ -23,6 +24,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+import certified
 import tercet as tc
 from truths import SCALES, Real, functions, points
 
@@ -239,8 +241,17 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write docs/accuracy.md and its plots")
     parser.add_argument("--spu", help="a Python that can import spu and jax")
     parser.add_argument("--crypten", help="a Python that can import crypten")
+    parser.add_argument("--models", action="store_true", help="NIST's sets and models in place of functions")
     given = parser.parse_args()
     console = Console()
+    path = DOCS / "accuracy.md"
+    if given.models:
+        with tc.local() as net:
+            text = certified.section(net)
+        if given.write:
+            path.write_text(path.read_text().partition(certified.HEADING)[0].rstrip() + "\n\n" + text)
+        console.print(text, markup=False)
+        return
     chosen = [real for real in functions() if given.only in real.name]
     with tc.local() as net:
         work = [(real, bits) for real in chosen for bits in SCALES]
@@ -254,8 +265,9 @@ def main() -> None:
     (DOCS / "accuracy").mkdir(exist_ok=True)
     for real, of in rows(found):
         plotted(of, DOCS / "accuracy" / file_of(real))
-    path = DOCS / "accuracy.md"
-    path.write_text(page(found, beside, path.read_text() if given.only else ""))
+    kept, heading, models = path.read_text().partition(certified.HEADING)
+    text = page(found, beside, kept if given.only else "")
+    path.write_text(text + (f"\n{heading}{models}" if heading else ""))
 
 
 if __name__ == "__main__":

@@ -141,7 +141,12 @@ class _Sums:
             held.append(capped)
             if sums is not None:
                 own = numeric.at_precision(numeric.times_power(sums[first:end], frac - x_frac, 0), 0)
-                means.append(numeric.times_power(own * part.factor, -(columns.bits // 2), RATIO_FRAC_BITS))
+                excess = numeric.magnitude_bits(own) + numeric.magnitude_bits(part.factor) - RING_BITS
+                if isinstance(own, SecretArray) and excess > 0:
+                    own = numeric.at_precision(numeric.times_power(own, -excess, 0), 0)
+                else:
+                    excess = 0
+                means.append(numeric.times_power(own * part.factor, excess - columns.bits // 2, RATIO_FRAC_BITS))
         both = found[0] if len(found) == 1 else xp.concat(found, axis=1)
         capped = xp.any(held[0] if len(held) == 1 else xp.concat(held, axis=1), axis=0)
         constant = constant_spread = None

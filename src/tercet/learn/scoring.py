@@ -79,7 +79,7 @@ class _Level:
     weight_bits: int
 
 
-class _Problem:
+class Problem:
     """Standardised columns beside y, and what a step needs of them."""
 
     def __init__(
@@ -332,7 +332,7 @@ def estimated(
     """Fit by so many passes, the last of which also gives errors and likelihood; with `whole`, what deviance and
     Pearson's chi-square take, too. `weights`: how many rows each stands for, and by how much its variance is smaller.
     """
-    problem = _Problem(xp, design, y, trials, offset, likelihood, weights)
+    problem = Problem(xp, design, y, trials, offset, likelihood, weights)
     width = problem.width + problem.centred
     bits = min(problem.bits, 30)
     begin = _begin(problem, width, bits)
@@ -359,7 +359,7 @@ def estimated(
     return Estimated(found, constant, spread, error, inverse.aliased, capped, unit, count, step, sums, guards)
 
 
-def _begin(problem: _Problem, width: int, bits: int) -> Any:
+def _begin(problem: Problem, width: int, bits: int) -> Any:
     """Coefficients of 0, and the constant of the mean of y."""
     xp, n = problem.xp, problem.rows
     if not problem.centred:
