@@ -25,6 +25,7 @@ from tercet.learn.anova_table import anova_lm
 from tercet.learn.cox import CoxPHFitter
 from tercet.learn.design import add_constant
 from tercet.learn.generalized import GLM, Logit, Poisson, Probit, families, glm, logit, poisson, probit
+from tercet.learn.multinomial import MNLogit, mnlogit
 from tercet.learn.ordinary import OLS, WLS, ols, wls
 from tercet.learn.resampling import bootstrap, permutation_test
 from tercet.statistics.anova import cohens_d, cronbach_alpha, f_oneway, icc, tukey_hsd
@@ -87,6 +88,7 @@ __all__ = [
     "Disclosed",
     "KaplanMeierFitter",
     "Logit",
+    "MNLogit",
     "NelsonAalenFitter",
     "Pending",
     "Poisson",
@@ -134,6 +136,7 @@ __all__ = [
     "mean",
     "median_abs_deviation",
     "median_test",
+    "mnlogit",
     "mode",
     "moment",
     "multivariate_logrank_test",
