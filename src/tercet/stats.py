@@ -22,6 +22,7 @@ from typing import Any as _Any
 from tercet.array.elsewhere import missing as _missing
 from tercet.array.runs import mode, rankdata
 from tercet.learn.anova_table import anova_lm
+from tercet.learn.as_statsmodels import from_statsmodels
 from tercet.learn.cox import CoxPHFitter
 from tercet.learn.design import add_constant
 from tercet.learn.generalized import GLM, Logit, Poisson, Probit, families, glm, logit, poisson, probit
@@ -114,6 +115,7 @@ __all__ = [
     "families",
     "fisher_exact",
     "friedmanchisquare",
+    "from_statsmodels",
     "glm",
     "gmean",
     "histogram",

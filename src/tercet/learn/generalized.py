@@ -372,6 +372,13 @@ class GeneralizedResults(Coefficients):
             raise InputError(f"kind={kind!r} is not offered", hint="cs or mcf")
         return 1 - math.exp(-self.llr / self.nobs) if kind == "cs" else self.prsquared
 
+    def to_statsmodels(self) -> Any:
+        """The same in statsmodels' own class, which predicts and prints as it does. Residuals and covariances of
+        estimates are not there: they were not revealed."""
+        from tercet.learn.as_statsmodels import as_statsmodels
+
+        return as_statsmodels(self)
+
     def summary(self, alpha: float = 0.05) -> printed.Summary:
         """A table as statsmodels prints it."""
         model, family = self._model, self._family

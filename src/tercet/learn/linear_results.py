@@ -192,6 +192,13 @@ class LinearResults(Coefficients):
         """Schwarz's criterion."""
         return -2 * self.llf + math.log(self.nobs) * (self.df_model + self.k_constant)
 
+    def to_statsmodels(self) -> Any:
+        """The same in statsmodels' own class, which predicts and prints as it does. Residuals and covariances of
+        estimates are not there: they were not revealed."""
+        from tercet.learn.as_statsmodels import as_statsmodels
+
+        return as_statsmodels(self)
+
     def summary(self, alpha: float = 0.05) -> printed.Summary:
         """A table as statsmodels prints it, without what it says of residuals (Durbin-Watson and the like)."""
         letter = "" if self.k_constant else " (uncentered)"

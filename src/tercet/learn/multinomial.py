@@ -327,6 +327,13 @@ class MultinomialResults(Coefficients):
         eta = np.asarray(exog, dtype=float) @ self.params
         return np.asarray(_softmax(np.column_stack([np.zeros(eta.shape[0]), eta])))
 
+    def to_statsmodels(self) -> Any:
+        """The same in statsmodels' own class, which predicts and prints as it does. Residuals and covariances of
+        estimates are not there: they were not revealed."""
+        from tercet.learn.as_statsmodels import as_statsmodels
+
+        return as_statsmodels(self)
+
     def summary(self, alpha: float = 0.05) -> printed.Summary:
         """A table as statsmodels prints it."""
         model = self._model
