@@ -229,6 +229,13 @@ def examples(ring: int) -> dict[str, list[Example]]:
         + [("1,000 lines of 30, keys of 8 bits", [bool_type((8, 1000, 30)), small(ring, 1, 1000, 30)], NONE)],
         "sort_order": [("one line, keys of 32 bits", [bool_type((32, 1, COUNT))], NONE)] if ring == 64 else [],
         "ranks": [("one line, keys of 32 bits", [bool_type((32, 1, COUNT))], NONE)] if ring == 64 else [],
+        "sums_up_to": [
+            (
+                "one column and one limit, keys of 32 bits",
+                [bool_type((32, 2, COUNT)), whole(ring, 20, 1, COUNT)],
+                NONE,
+            )
+        ],
         "draw_order": [("one line", [], DrawnLines(1, COUNT, 0))] if ring == 64 else [],
         "draw_integers": [("of 16 bits", [], DrawnIntegers((COUNT,), 0, 16, ring))],
         "shuffle": [("one line", [small(ring, 1, 1, COUNT)], DrawNumber(0))],

@@ -227,6 +227,22 @@ def _ranks(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
     return graph.node("ranks", (bits,))
 
 
+def _sums_up_to(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
+    """Of low bits of x as keys and limits, and y as columns."""
+    if not x.type.size or not x.type.shape:
+        raise PlanError("nothing to compare")
+    bits, y = graph.node("bits", (build.number(x),), BitCount(2)), build.number(y)
+    length = x.type.shape[-1]
+    lines = x.type.size // length
+    bits = graph.node("reshape", (bits,), NewShape((2, lines, length)))
+    if lines == 1 or draw(st.booleans()):
+        other = graph.node("not", (bits,)) if draw(st.booleans()) else bits
+        bits = graph.node("concat", (bits, other), Axis(1))
+    if not y.type.shape or y.type.shape[-1] != length:
+        y = build.number(x)
+    return graph.node("sums_up_to", (bits, graph.node("reshape", (y,), NewShape((y.type.size // length, length)))))
+
+
 def _take(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
     if not x.type.shape:
         raise PlanError("nothing to take from")
@@ -320,5 +336,6 @@ _MAKERS: dict[str, Any] = {
     "normalise": _normalise,
     "power": _power,
     "ranks": _ranks,
+    "sums_up_to": _sums_up_to,
     "loop": _loop,
 }

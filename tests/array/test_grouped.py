@@ -67,7 +67,7 @@ def test_in_the_order_of_rows(net: Session, rows: int, groups: int) -> None:
 def test_windows(net: Session, rows: int, groups: int) -> None:
     data = frame(rows, groups)
     times = net.share(data.time.to_numpy(), bounds=(-100, 5000))
-    by = Grouped(net.share(data.key.to_numpy(), bounds=(0, 20)), order=times)
+    by = Grouped(net.share(data.key.to_numpy(), bounds=(0, 20)), order=times, ties="first")
     x = net.share(data.x.to_numpy(), bounds=(-1000, 1000))
     ordered = data.sort_values("time", kind="stable")
     ordered["day"] = pd.to_datetime(ordered.time, unit="s")
@@ -76,6 +76,76 @@ def test_windows(net: Session, rows: int, groups: int) -> None:
     same(by.rolling_count(300), pd.concat([part.count() for part in parts]).sort_index())
     same(by.rolling_sum(x, 300), pd.concat([part.sum() for part in parts]).sort_index(), 1e-9)
     same(by.rolling_mean(x, 300), pd.concat([part.mean() for part in parts]).sort_index(), 2**-13)
+
+
+KINDS = ("integers", "fixed point", "quotients", "negative quotients", "decimals", "bools", "constants")
+
+
+def column(net: Session, kind: str, raw: Any) -> tuple[Any, Any]:
+    """A secret column and its values."""
+    x, lo, hi = net.share(raw, bounds=(-30, 40)), -30, 40
+    return {
+        "integers": lambda: (x, raw),
+        "fixed point": lambda: (net.share(raw / 8, bounds=(lo, hi)), raw / 8),
+        "quotients": lambda: (x / 3, raw / 3),
+        "negative quotients": lambda: (x / -3, raw / -3),
+        "decimals": lambda: (DecimalArray.of(x, 2), raw / 100),
+        "bools": lambda: (x > 0, (raw > 0) * 1),
+        "constants": lambda: (net.share(raw * 0 + 7, bounds=(7, 7)), raw * 0 + 7),
+    }[kind]()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("ties", ["alike", "first"])
+def test_random_programs(net: Session, kind: str, ties: str) -> None:
+    """Of many ties, few rows, single groups and keys below 0, against pandas and against what the words say."""
+    rng = np.random.default_rng([KINDS.index(kind), len(ties)])
+    for rows, groups in [(1, 1), (17, 4), (9, 40)]:
+        keys, raw, when = rng.integers(-groups, groups, rows), rng.integers(-30, 41, rows), rng.integers(-4, 5, rows)
+        x, plain = column(net, kind, raw)
+        times, at = column(net, KINDS[int(rng.integers(5))], when)
+        by = Grouped(net.share(keys, bounds=(-groups, groups)), order=times, ties=ties)
+        places = np.empty(rows, np.int64)
+        places[np.argsort(at, kind="stable")] = np.arange(rows)
+        window = float(rng.choice([0.5, 1, 2.5, 1000]))
+        level = at if ties == "alike" else places
+        before = (keys == keys[:, None]) & (level < level[:, None])
+        up_to = (keys == keys[:, None]) & (level <= level[:, None])
+        within = up_to & (at > at[:, None] - window + 1e-9)
+        of_pandas = pd.Series(np.asarray(plain, np.float64)).groupby(keys)
+        wanted = {
+            "cumcount": (by.cumcount(), before.sum(1)),
+            "cumsum": (by.cumsum(x), up_to @ plain),
+            "count": (by.rolling_count(window), within.sum(1)),
+            "sum": (by.rolling_sum(x, window), within @ plain),
+            "mean": (by.rolling_mean(x, window), within @ plain / within.sum(1)),
+        }
+        wanted |= {f"all {how}": (by.transform(x, how), of_pandas.transform(how)) for how in ("sum", "mean", "count")}
+        wanted |= {how: (by.transform(x, how), of_pandas.transform(how)) for how in ("min", "max")}
+        wanted |= {how: (by.rank(x, how), of_pandas.rank(how)) for how in ("average", "min", "max", "dense")}
+        for (name, (_, right)), found in zip(
+            wanted.items(), tc.reveal(*(found for found, _ in wanted.values())), strict=True
+        ):
+            error = 2**-13 if "mean" in name else 1e-6
+            assert np.asarray(found, np.float64) == pytest.approx(np.asarray(right, np.float64), abs=error), name
+
+
+def test_rows_that_change_places_change_nothing_else(net: Session) -> None:
+    """What counts as resting on all rows commutes with every order of the rows, also where all else is alike."""
+    rng = np.random.default_rng(8)
+    keys, when, raw = rng.integers(0, 3, 20), rng.integers(0, 3, 20), rng.integers(0, 4, 20)
+
+    def found(order: Any) -> Any:
+        by = Grouped(net.share(keys[order], bounds=(0, 3)), order=net.share(when[order], bounds=(0, 3)))
+        x = net.share(raw[order], bounds=(0, 4))
+        hows = [by.transform(x, how) for how in ("sum", "mean", "count", "min", "max")]
+        running = [by.cumsum(x), by.cumcount(), by.rolling_sum(x, 2), by.rolling_count(1), by.rolling_mean(x, 2)]
+        return np.array(tc.reveal(*hows, *running, *(by.rank(x, method) for method in ("average", "min", "max"))))
+
+    order = rng.permutation(20)
+    differ = np.abs(found(order) - found(np.arange(20))[:, order])
+    assert np.delete(differ, [1, 9], axis=0).max() == 0
+    assert differ.max() < 2**-14  # quotients are rounded by coins
 
 
 def test_several_keys_of_other_kinds(net: Session) -> None:
@@ -120,6 +190,8 @@ def test_what_is_refused(net: Session) -> None:
         Grouped(keys).transform(x, "mode")
     with pytest.raises(InputError, match="order of rows"):
         Grouped(keys).rolling_count(3)
+    with pytest.raises(InputError, match="ties 'last'"):
+        Grouped(keys, order=x, ties="last")
     with pytest.raises(InputError, match="positive width"):
         Grouped(keys, order=x).rolling_count(0)
     with pytest.raises(TypeError, match="periods"):

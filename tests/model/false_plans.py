@@ -16,6 +16,7 @@ from tercet.plan.record.graph import Graph, LoopBody, Recorded
 from tercet.plan.record.public import number_constant
 from tercet.plan.table.attributes import (
     Axes,
+    Axis,
     BitCount,
     Bounds,
     NewShape,
@@ -226,6 +227,15 @@ def _ranks(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
     return x.graph.node("reshape", (ranks,), NewShape((ranks.type.size,)))
 
 
+def _sums_up_to(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
+    (keys, (lines, length)), y = _keys(rng, x), build.number(y)
+    if lines == 1:
+        keys, lines = x.graph.node("concat", (keys, keys), Axis(1)), 2
+    columns = y.graph.node("reshape", (y,), NewShape((y.type.size // length, length)))
+    found = y.graph.node("sums_up_to", (keys, columns))
+    return y.graph.node("reshape", (found,), NewShape((found.type.size,)))
+
+
 def _orders(rng: Any, x: Recorded, y: Recorded) -> tuple[Recorded, tuple[int, int]]:
     """A permutation by keys, its inverse, or one behind another."""
     (keys, shape), graph = _keys(rng, x), x.graph
@@ -301,4 +311,5 @@ MAKERS: dict[str, Any] = {
     "move": _move,
     "order_places": _places,
     "ranks": _ranks,
+    "sums_up_to": _sums_up_to,
 }

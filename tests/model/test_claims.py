@@ -85,7 +85,7 @@ def test_plans_are_of_every_kind() -> None:
     wanted = ["rescale", "round", "lift", "bound", "multiply_within", "normalise", "negative", "less", "is_zero"]
     wanted += ["inject", "sum", "contract", "matmul", "loop", "clip", "rename", "multiply", "lookup"]
     wanted += ["bits", "count", "sort", "sort_order", "move", "invert_order", "compose_orders", "order_places"]
-    wanted += ["ranks"]
+    wanted += ["ranks", "sums_up_to"]
     assert all(names.get(name, 0) >= 6 for name in wanted), names
     assert streamed >= 8
 

@@ -163,7 +163,7 @@ def test_draws_are_apart() -> None:
 
 @pytest.mark.parametrize("lines_and_places", [(0, 3), (3, 0), (0, 0), (2, 1), (2, 3)])
 @pytest.mark.parametrize(
-    "name", ["sort", "sort_order", "ranks", "draw_order", "shuffle", "order_places", "compose_orders"]
+    "name", ["sort", "sort_order", "ranks", "sums_up_to", "draw_order", "shuffle", "order_places", "compose_orders"]
 )
 def test_lines_of_any_number_and_length_in_every_variant(lines_and_places: tuple[int, int], name: str) -> None:
     """A sort of no lines, which only a plan by hand asks for, ended at the parties by a ZeroDivisionError."""
@@ -174,6 +174,7 @@ def test_lines_of_any_number_and_length_in_every_variant(lines_and_places: tuple
         "sort": (keys, rows),
         "sort_order": (keys,),
         "ranks": (keys,),
+        "sums_up_to": (bool_type((2, lines + 2, places)), ROWS.with_shape((lines, places))),
         "draw_order": (),
         "shuffle": (rows,),
         "order_places": (order,),
@@ -198,5 +199,5 @@ def test_lines_of_any_number_and_length_in_every_variant(lines_and_places: tuple
         values = {at: share_plain(trio, one, t) for at, (one, t) in enumerate(zip(given, types, strict=True))}
         found = open_plain(run_operation(trio, plan, len(types), values), out)
         assert found.shape == out.shape
-        if name in ("sort", "order_places", "ranks"):
+        if name in ("sort", "order_places", "ranks", "sums_up_to"):
             assert (found == operation.meaning(given, own, out)).all()

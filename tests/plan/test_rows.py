@@ -16,7 +16,7 @@ import plan_oracle as oracle
 from plan_trio import TrioSession
 from random_plans import Drawn, drawn_plans
 from tercet import nn, stats
-from tercet.array import loop
+from tercet.array import Grouped, loop
 from tercet.array.nullable import NullableArray
 from tercet.errors import IntegrityError, PlanError
 from tercet.linear_model import LinearRegression
@@ -195,7 +195,7 @@ def test_the_test_above_finds_something_to_check() -> None:
     """Random plans reach sums over rows, so that aggregates are really claimed."""
     found: list[RowState] = []
 
-    @settings(max_examples=60, database=None, derandomize=True)
+    @settings(max_examples=120, database=None, derandomize=True)
     @given(drawn_plans(datasets=1))
     def collect(drawn: Drawn) -> None:
         inputs = {handle: {dataset: Rows(0, drawn.rows[dataset])} for handle, (dataset, _) in drawn.columns.items()}
@@ -339,6 +339,22 @@ FRIENDLY: dict[str, Any] = {
     "products of ranks": lambda t: t.xp.matmul(stats.rankdata(t.xp.stack([t.x, t.y]), axis=1), t.z[:, None]),
     "ranks of what is there": lambda t: stats.rankdata(NullableArray.of_values(t.x, t.y > 9)).fillna(0).sum(),
     "looked up": lambda t: t.xp.lookup(np.arange(51) ** 2, t.x).sum(),
+    "means of secret groups beside each row": lambda t: ((t.x - Grouped(t.y).transform(t.x, "mean")) * t.z).sum(),
+    "counts of secret groups": lambda t: (Grouped([t.y, t.z]).transform(t.x, "count") > 1).sum(),
+    "extremes of secret groups": lambda t: t.xp.stack(
+        [Grouped(t.y).transform(t.x, how).sum() for how in ("min", "max", "sum")]
+    ),
+    "ranks in secret groups": lambda t: (Grouped(t.y).rank(t.x) * t.z).sum(),
+    "running sums by time": lambda t: (Grouped(t.y, order=t.z).cumsum(t.x) > 60).sum(),
+    "earlier rows": lambda t: (Grouped(t.y, order=t.z).cumcount() * t.x).sum(),
+    "windows": lambda t: (t.x * (Grouped(t.y, order=t.z).rolling_count(9) > 2)).sum(),
+    "means of windows": lambda t: Grouped(t.y, order=t.z).rolling_mean(t.x, 9).mean(),
+    "a regression on values of groups": lambda t: (
+        LinearRegression()
+        .fit(t.xp.stack([Grouped(t.y).transform(t.x, "sum"), Grouped(t.y, order=t.z).rolling_count(5)], axis=1), t.z)
+        .coef_
+    ),
+    "windows of one dataset's times beside another's": lambda t: Grouped(t.y, order=t.other).rolling_sum(t.x, 9).sum(),
 }
 
 
@@ -358,6 +374,13 @@ PARTS: dict[str, tuple[Any, int]] = {
     "two weights": (lambda t: (t.x * np.where(np.arange(N) < 4, 1000, 1)).sum(), 4),
     "groups": (lambda t: t.xp.matmul((np.arange(N) % 3 == np.arange(3)[:, None]).astype(int), t.x[:, None]), 8),
     "difference of sums": (lambda t: t.x.sum() - t.x[5:].sum(), 5),
+    "groups among some rows": (lambda t: Grouped(t.y[:15]).transform(t.x[:15], "sum").sum(), 15),
+    "some rows among all groups": (lambda t: Grouped(t.y).transform(t.x, "sum")[:6].sum(), 6),
+    "marked rows among groups": (lambda t: (Grouped(t.y).transform(t.x * (np.arange(N) < 4), "sum") * t.z).sum(), 4),
+    "two parts one behind the other": (
+        lambda t: Grouped(t.xp.concat([t.y[:9], t.y[9:]])).transform(t.x, "count").sum(),
+        9,
+    ),
     "sum of parts": (lambda t: t.x[:3].sum() + t.x[3:].sum(), 3),
 }
 
@@ -416,6 +439,30 @@ ATTACKS: dict[str, Any] = {
     "ranks of pairs": lambda t: stats.rankdata(t.x.reshape((N // 2, 2)), axis=1).sum(),
     "ranks of running sums": lambda t: stats.rankdata(t.xp.cumulative_sum(t.x, axis=0)).sum(),
     "sum of ranks": lambda t: (stats.rankdata(t.x, "max") * np.arange(N)).sum(),
+    "a group's sum at one row": lambda t: Grouped(t.y).transform(t.x, "sum")[7],
+    "group sums at all rows": lambda t: Grouped(t.y).transform(t.x, "sum"),
+    "groups of a public index": lambda t: (t.x * (Grouped(t.y * 0 + np.arange(N)).transform(t.x, "sum") > 3)).sum(),
+    "a group that one row marks": lambda t: (Grouped(t.y * (np.arange(N) == 7)).transform(t.x, "sum") * t.z).sum(),
+    "one marked row in its group": lambda t: (Grouped(t.y).transform(t.x * (np.arange(N) == 7), "max") * t.z).sum(),
+    "groups with different weights": lambda t: (Grouped(t.y).transform(t.x, "sum") * np.arange(N)).sum(),
+    "an order of a public index": lambda t: (Grouped(t.y, order=t.x * 0 + np.arange(N)).cumsum(t.x) * t.z).sum(),
+    "windows of a public index": lambda t: (
+        Grouped(t.y * 0, order=t.y * 0 + np.arange(N)).rolling_sum(t.x, 1)[3:4].sum()
+    ),
+    "a count as an index": lambda t: (t.x * (Grouped(t.y * 0).cumcount() == 7)).sum(),
+    "a count as an index, by a time that is alike": lambda t: (
+        t.x * (Grouped(t.y * 0, order=t.y * 0, ties="first").cumcount() == 7)
+    ).sum(),
+    "running sums as rows stand": lambda t: Grouped(t.y).cumsum(t.x).sum(),
+    "running sums of ties as they stand": lambda t: Grouped(t.y, order=t.z, ties="first").cumsum(t.x).sum(),
+    "windows of ties as they stand": lambda t: Grouped(t.y, order=t.z, ties="first").rolling_count(9).sum(),
+    "the row before": lambda t: Grouped(t.y, order=t.z).shift(t.x).fillna(0).sum(),
+    "running extremes": lambda t: Grouped(t.y, order=t.z).cummax(t.x).sum(),
+    "the first of a group": lambda t: Grouped(t.y, order=t.z).transform(t.x, "first").sum(),
+    "ordinal ranks in groups": lambda t: (t.x * (Grouped(t.y * 0).rank(t.y * 0, "ordinal") == 7)).sum(),
+    "groups of pairs": lambda t: Grouped(t.y[: N // 2]).transform(t.x[N // 2 :], "sum").sum(),
+    "groups of sorted rows": lambda t: Grouped(t.xp.sort(t.y)).transform(t.x, "sum").sum(),
+    "groups of another dataset, moved": lambda t: Grouped(t.other[:-1]).transform(t.x[1:], "sum").sum(),
     "distinct values": lambda t: t.xp.unique_values(t.x, size=5).values,
     "counts of distinct values": lambda t: t.xp.unique_counts(t.x, size=5).counts,
     "number of distinct values": lambda t: t.xp.unique_counts(t.x, size=5).number,
@@ -482,6 +529,34 @@ def test_two_datasets_are_followed_each() -> None:
     assert [stacked["d"].count, stacked["e"].count] == [N, 6]
     outer = t.states((t.x[:, None] * t.other[None, :]).sum(axis=0))
     assert isinstance(outer["d"], Aggregate) and isinstance(outer["e"], Rows)
+
+
+def test_rows_of_ones_own_beside_rows_of_others() -> None:
+    """What the analyst's own rows get from groups of all rows rests on all rows of others: as sums of what a literal
+    selects. What one of the others' rows gets from theirs is about that row."""
+    t = Table()
+    mine = t.column("mine", np.arange(6) % 3)
+    keys, values = t.xp.concat([t.y, mine]), t.xp.concat([t.x, mine])
+
+    def behind(value: Any) -> RowState:
+        value.reveal()
+        plan = t.session.plans[-1]
+        names = {handle: t.dataset[handle] for handle, _ in plan.inputs()}
+        found = track(plan, {handle: {} if name == "mine" else {name: Rows(0, N)} for handle, name in names.items()})
+        return found[0]["d"]
+
+    sums = Grouped(keys).transform(values, "sum")
+    state = behind(sums[N:])
+    assert isinstance(state, Aggregate) and state.count == N
+    assert isinstance(behind(sums[:N]), Rows)
+    state = behind((sums[:N] * (t.z > 20)).sum())
+    assert isinstance(state, Aggregate) and state.count == N
+    assert behind(sums[N - 1 :]) == Spread(1) or isinstance(behind(sums[N - 1 :]), Rows)
+    compared = Grouped(keys, order=values).rolling_count(5)[N:]
+    assert behind(compared) == behind(sums[N:])
+    beside = Grouped(t.y[:6]).transform(t.x[:6] * mine, "sum")
+    state = behind(beside.sum())
+    assert not isinstance(state, Aggregate) or state.count == 1
 
 
 def test_weights_may_be_allowed_by_name() -> None:

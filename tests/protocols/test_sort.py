@@ -15,9 +15,9 @@ from tercet.protocols.message import Fields, Words
 from tercet.protocols.opening import open_halves, open_shuffled
 from tercet.protocols.scope import Body, ProtocolRole, Scope
 from tercet.protocols.shuffle import FORMS, TWO_ROUNDS, Movable, Shuffle, ShuffleForm, draw_shuffle, word_column
-from tercet.protocols.sort import sort_ranks, sort_ranks_cost, sort_rows, sort_rows_cost
+from tercet.protocols.sort import sort_ranks, sort_ranks_cost, sort_rows, sort_rows_cost, sums_up_to, sums_up_to_cost
 from tercet.protocols.transcript import Statement
-from tercet.ring import RING32, RING64, RING128, Places
+from tercet.ring import RING32, RING64, RING128, Places, Ring
 from tercet.sharing import PARTIES, BitShare, Party, Share
 from trio import Trio
 
@@ -201,3 +201,23 @@ def test_ranks_are_twice_the_average_ranks(solo: Party, form: ShuffleForm) -> No
         found = Trio.open(run_counted(trio, cost, body, share_planes(trio, keys, bits), solo=solo))
         wanted = 2 * rankdata(keys.reshape(lines, length), axis=1)
         assert np.array_equal(found.reshape(lines, length), wanted)
+
+
+@each_form
+@pytest.mark.parametrize("solo", SOLOS)
+@pytest.mark.parametrize("ring", [RING64, RING128])
+def test_sums_of_all_that_is_not_above(solo: Party, form: ShuffleForm, ring: Ring) -> None:
+    trio = Trio(73)
+    for columns, length, limits, bits in [(1, 1, 1, 1), (2, 50, 1, 3), (1, 64, 2, 2), (3, 30, 3, 5)]:
+        keys = trio.rng.integers(0, 1 << bits, (limits + 1, length))
+        rows = trio.rng.integers(-900, 900, (columns, length))
+
+        def body(scope: Scope, planes: BitShare, x: Share) -> Body[Share]:
+            return (yield from sums_up_to(scope, planes, x, 2, form))
+
+        layout = Words(ring, (columns, keys.size))
+        cost = sums_up_to_cost(bits, keys.size, layout, 2, form)
+        shared = share_planes(trio, keys.reshape(-1), bits), trio.share(ring, rows)
+        found = Trio.open(run_counted(trio, cost, body, *shared, solo=solo))
+        below = keys[0][:, None] <= keys[1:].reshape(-1)[None, :]
+        assert np.array_equal(found.astype(np.int64), rows @ below)

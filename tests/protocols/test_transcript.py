@@ -56,7 +56,7 @@ from tercet.protocols.reshare import reshare
 from tercet.protocols.reveal import Window, reveal, reveal_bytes
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Together
 from tercet.protocols.shuffle import FORMS, ShuffleForm, word_column
-from tercet.protocols.sort import sort_ranks, sort_rows
+from tercet.protocols.sort import sort_ranks, sort_rows, sums_up_to
 from tercet.protocols.transcript import Statement
 from tercet.ring import RING64, RING128, Ring, to_planes
 from tercet.sharing import PARTIES, BitShare, Purpose, Share
@@ -174,6 +174,8 @@ def of_bits(trio: Trio) -> None:
     for form in FORMS:
         trio.run(lambda scope, x, y, f=form: sort_rows(scope, x, [y], 2, 2, f), rows, trio.share(RING64, np.arange(80)))
         trio.run(lambda scope, x, f=form: sort_ranks(scope, x, 2, 2, f), rows)
+        column = trio.share(RING64, np.arange(40).reshape(1, 40))
+        trio.run(lambda scope, x, y, f=form: sums_up_to(scope, x, y, 2, f), rows, column)
         trio.run(lambda scope, x, f=form: there_and_back(scope, x, f), trio.share(RING64, np.arange(80)))
     trio.run(lambda scope, x, y: network_rows(scope, x, [y], 2), rows, trio.share(RING64, np.arange(80)))
     trio.run(lambda scope, x: bits.select_rows(scope, x, x), rows)
@@ -254,7 +256,9 @@ def of_places(session: Any, x: Any, y: Any) -> list[Any]:
     """All that moves elements in a secret order."""
     order = tc.Permutation.argsort(x)
     drawn = tc.Permutation.drawn(session, len(order))
-    return [tc.array.sort(x), tc.shuffle(x), order.compose(drawn.invert()).apply(y), drawn.indices(), twice_ranks(x)]
+    by_group = tc.array.Grouped(x).transform(y, "sum")
+    moved = order.compose(drawn.invert()).apply(y)
+    return [tc.array.sort(x), tc.shuffle(x), moved, drawn.indices(), twice_ranks(x), by_group]
 
 
 def everything(session: Any, size: int) -> list[Any]:

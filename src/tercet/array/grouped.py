@@ -1,12 +1,16 @@
 """Rows by secret groups and in an order: running values, neighbours, ranks and windows within each group.
 
-One sort brings the rows of each group together; everything after it is local or made of comparisons, and one move
-brings the results back to their rows. Nobody learns which rows are in one group, nor how many. After pandas' `groupby`.
+Sums, counts, ranks and windows are sums over all rows whose key is not above a limit (`up_to`): what they give is about
+its row, and about all others in sum. Values that depend on how equal rows stand (running values as rows stand,
+neighbours, first and last) come of one sort that brings the rows of each group together, and one move back: single
+rows to a policy. Nobody learns which rows are in one group, nor how many. After pandas' `groupby`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -17,11 +21,14 @@ from tercet.array.counting import running_extreme
 from tercet.array.decimals import DecimalArray
 from tercet.array.nullable import NullableArray
 from tercet.array.permutation import Permutation
+from tercet.array.runs import check_method
 from tercet.array.segments import segment_rank
+from tercet.array.up_to import ones_like, sums_up_to
 from tercet.errors import InputError
 from tercet.plan.table.reasons import SELECTED
 from tercet.plan.types import ValueKind
 
+TIES = ("alike", "first")
 TRANSFORMS = ("sum", "mean", "count", "min", "max", "first", "last")
 
 
@@ -30,18 +37,27 @@ class Grouped:
 
     `keys`: a secret column of integers, categories or bools, or several, which make a group together; any number of
     groups. `order`: a secret column (n,) by which the rows of a group follow each other; without it they do so as they
-    stand. Methods take a column (n,) and give a secret column (n,) whose elements stand at their rows; nothing is
-    revealed. Each costs a sort (`Permutation.argsort`, recorded once), two moves and what it says. To a policy the
-    elements count as single rows, also summed up.
+    stand. `ties`: with an order, whether rows at one place of it count "alike", each of them up to the last, as in
+    SQL's RANGE; or those come "first" that stand first, as in pandas.
+
+    Methods take a column (n,) and give a secret column (n,) whose elements stand at their rows; nothing is revealed.
+    To a policy an element of `transform` of sums, counts, means and extremes, of `rank`, and with ties alike of
+    `cumsum`, `cumcount` and windows is about its own row, and in sum about all others: an aggregate over them rests on
+    all rows (docs/design/grouped-rows.md). What depends on how rows stand counts as single rows, also summed up:
+    `shift`, `diff`, `cummax`, `cummin`, "first" and "last", ranks "dense" and "ordinal", and running values and windows
+    without an order or with ties "first".
 
     Raises TypeError for public keys, InputError for other lengths or missing values.
     """
 
-    def __init__(self, keys: Any, *, order: SecretArray | None = None) -> None:
+    def __init__(self, keys: Any, *, order: SecretArray | None = None, ties: str = "alike") -> None:
+        if ties not in TIES:
+            raise InputError(f"ties {str(ties)[:20]!r}", hint=f"they are one of {', '.join(TIES)}")
         several = list(keys) if isinstance(keys, list | tuple) else [keys]
         self._codes = _joined([_codes(key) for key in several])
         self._rows = self._codes.shape[0]
         self._order = None if order is None else _line(order, self._rows, "the order")
+        self._alike = order is not None and ties == "alike"
         sorting = [self._codes] if self._order is None else [self._order, self._codes]
         self._forward = Permutation.argsort(sorting)
         self._sorted: SecretArray = self._forward.apply(self._codes)
@@ -60,16 +76,27 @@ class Grouped:
     # -- running values
 
     def cumcount(self) -> SecretArray:
-        """How many rows of its group stand before each row. Two comparisons a row."""
-        return self._back(self._places())
+        """How many rows of its group stand before each row; with ties alike, at an earlier place of the order. One sort
+        of 3 n keys, or two comparisons a row."""
+        if not self._alike:
+            return self._back(self._places())
+        keys, group = self._times(1)
+        ((earlier,), (before,)) = sums_up_to(keys, [keys - 1, group - 1], [ones_like(keys)])
+        return numeric.bounded(earlier - before, 0, self._rows - 1, SELECTED)
 
     def cumsum(self, x: SecretArray) -> SecretArray:
-        """The sum of a column over the rows of its group up to each row. Four comparisons a row; exact."""
+        """The sum of a column over the rows of its group up to each row. One sort of 3 n keys, or four comparisons a
+        row; exact."""
         numbers, again = _integers(self._column(x))
-        return again(self._back(self._running_sum(self._forward.apply(numbers), self._sorted)))
+        if not self._alike:
+            return again(self._back(self._running_sum(self._forward.apply(numbers), self._sorted)))
+        keys, group = self._times(1)
+        ((found,), (before,)) = sums_up_to(keys, [keys, group - 1], [numbers])
+        return again(self._sums(found - before, numbers))
 
     def cummax(self, x: SecretArray) -> SecretArray:
-        """The greatest element of its group up to each row. Two comparisons a row; exact."""
+        """The greatest element of its group up to each row, as rows stand at one place of the order. Two comparisons a
+        row; exact."""
         numbers, again = _integers(self._column(x))
         return again(self._back(self._running_extreme(self._forward.apply(numbers), self._sorted, greatest=True)))
 
@@ -108,70 +135,132 @@ class Grouped:
         return elementwise.subtract(x, self.shift(x, periods))
 
     def rank(self, x: SecretArray, method: str = "average") -> SecretArray:
-        """The rank of each element within its group, from 1 on: `tercet.array.segment_rank`."""
-        return segment_rank(self._column(x), self._codes, method)
+        """The rank of each element within its group, from 1 on; `method` as in `tercet.stats.rankdata`. "average",
+        "min" and "max" take one sort of 4 n keys; the others are `segment_rank`, single rows to a policy. Exact."""
+        check_method(method)
+        column = self._column(x)
+        if method in ("dense", "ordinal"):
+            return segment_rank(column, self._codes, method)
+        numbers, _ = _integers(column)
+        keys, group = self._behind(numbers, 1)
+        ((least,), (most,), (before,)) = sums_up_to(keys, [keys - 1, keys, group - 1], [ones_like(keys)])
+        if method == "average":
+            twice = numeric.bounded(least + most - 2 * before + 1, 2, 2 * self._rows, SELECTED)
+            return numeric.over(twice, Fraction(2))
+        found = least - before + 1 if method == "min" else most - before
+        return numeric.bounded(found, 1, self._rows, SELECTED)
 
     # -- what all rows of a group get
 
     def transform(self, x: SecretArray, how: str) -> SecretArray:
         """For each row what its whole group has: "sum", "mean", "count", "min", "max", "first" or "last".
 
-        Twice what the running value costs; a mean takes a division of secrets more, and is within two last bits."""
+        One sort of 3 n keys, of "min" and "max" two and a division; exact. A mean takes a division of secrets more, and
+        is within two last bits. "first" and "last" take four comparisons a row."""
         if how not in TRANSFORMS:
             raise InputError(f"transform {how!r}", hint=f"it is one of {', '.join(TRANSFORMS)}")
+        column = self._column(x)
         if how == "count":
-            return self._back(self._counts())
-        numbers, again = _integers(self._column(x))
-        line: SecretArray = self._forward.apply(numbers)
+            return self._counts()
+        numbers, again = _integers(column)
         if how in ("first", "last"):
-            return again(self._back(self._at_end(line, first=how == "first")))
+            return again(self._back(self._at_end(self._forward.apply(numbers), first=how == "first")))
         if how in ("min", "max"):
-            greatest = how == "max"
-            both = [self._running_extreme(*one, greatest=greatest) for one in self._both_ways(line)]
-            choose = elementwise.maximum if greatest else elementwise.minimum
-            return again(self._back(choose(both[0], both[1][::-1])))
-        forward, backward = (self._running_sum(*one) for one in self._both_ways(line))
-        total = forward + backward[::-1] - line
+            return again(self._extreme(numbers, greatest=how == "max"))
+        (total, count) = self._of_groups([numbers, ones_like(self._codes)])
+        total = again(self._sums(total, numbers))
         if how == "sum":
-            return again(self._back(total))
-        return elementwise.divide(again(self._back(total)), self._back(self._counts()))
+            return total
+        return _mean(total, numeric.bounded(count, 1, self._rows, SELECTED), column)
 
     # -- windows
 
     def rolling_count(self, window: float) -> SecretArray:
-        """How many rows of its group lie, by `order`, within `window` up to each row, itself included: as pandas'
-        `rolling("1h", on=...)` counts. One sort of 2 n keys; exact."""
-        return self._window(np.ones(self._rows, np.int64), window)
+        """How many rows of its group lie, by `order`, within `window` up to each row, itself included: those at a time
+        later than that of the row less the window, and not later than the row. One sort of 2 n keys with ties as they
+        stand, which is pandas' `rolling("1h", on=...)`, of 3 n keys with ties alike; exact."""
+        return self._windows([], window)[-1]
 
     def rolling_sum(self, x: SecretArray, window: float) -> SecretArray:
         """The sum of a column over these rows, as `rolling_count`."""
         numbers, again = _integers(self._column(x))
-        return again(self._window(numbers, window))
+        return again(self._windows([numbers], window)[0])
 
     def rolling_mean(self, x: SecretArray, window: float) -> SecretArray:
         """The mean of a column over these rows: a division of secrets, within two last bits."""
-        return elementwise.divide(self.rolling_sum(x, window), self.rolling_count(window))
+        numbers, again = _integers(self._column(x))
+        total, count = self._windows([numbers], window)
+        return _mean(again(total), count, x)
 
-    def _window(self, numbers: Any, window: float) -> SecretArray:
+    def _windows(self, columns: list[SecretArray], window: float) -> list[SecretArray]:
+        """The sums of columns of integers over each row's window, and behind them its number of rows."""
         if self._order is None:
             raise InputError("a window needs an order of rows", hint="pass order=, such as a column of times")
-        times, _ = _integers(self._order)
-        unit = _unit(self._order)
-        reach = round(window * unit)
+        reach = math.ceil(Fraction(str(window)) * _unit(self._order))
         if reach <= 0:
             raise InputError(f"a window of {window}", hint="pass a positive width in the unit of the order")
-        lo, hi = (round(bound * unit) for bound in self._order.bounds)
-        width = hi - lo + reach + 1
-        keys = self._codes * width + (times - lo)
+        keys, _ = self._times(reach)
+        columns = [*columns, ones_like(keys)]
+        if self._alike:
+            whole, before = sums_up_to(keys, [keys, keys - reach], columns)
+            found = [one - other for one, other in zip(whole, before, strict=True)]
+        else:
+            found = self._as_they_stand(keys, reach, columns)
+        sums = [self._sums(one, column) for one, column in zip(found[:-1], columns[:-1], strict=True)]
+        return [*sums, numeric.bounded(found[-1], 1, self._rows, SELECTED)]
+
+    def _as_they_stand(self, keys: SecretArray, reach: int, columns: list[SecretArray]) -> list[SecretArray]:
         # where a window begins: behind all rows at or before t - window, which the sort puts in front of it
         places = Permutation.argsort(manipulation.concat([keys, keys - reach]))
-        if isinstance(numbers, SecretArray):
-            padded = manipulation.concat([numbers, numbers * 0])
-        else:
-            padded = manipulation.concat([keys * 0 + numbers, keys * 0])
-        sums = places.invert().apply(statistics.cumulative_sum(places.apply(padded)))
-        found: SecretArray = sums[: self._rows] - sums[self._rows :]
-        return found if isinstance(numbers, SecretArray) else numeric.bounded(found, 1, self._rows, SELECTED)
+        found = []
+        for column in columns:
+            line = places.apply(manipulation.concat([column, column * 0]))
+            sums = places.invert().apply(statistics.cumulative_sum(line))
+            found.append(sums[: self._rows] - sums[self._rows :])
+        return found
+
+    # -- sums over all rows up to a limit
+
+    def _behind(self, line: SecretArray, room: int) -> tuple[SecretArray, SecretArray]:
+        """Keys that order rows by group and then by a line of integers, with `room` between groups; and for each row
+        the least that a key of its group may be."""
+        lo, hi = (int(bound) for bound in line.bounds)
+        group = self._codes * (hi - lo + 1 + room)
+        return group + (line - lo), group
+
+    def _times(self, room: int) -> tuple[SecretArray, SecretArray]:
+        """`_behind` of the order."""
+        assert self._order is not None
+        return self._behind(_integers(self._order)[0], room)
+
+    def _of_groups(self, columns: list[SecretArray]) -> list[SecretArray]:
+        """The sums of columns over all rows of each row's group."""
+        up_to, before = sums_up_to(self._codes, [self._codes, self._codes - 1], columns)
+        return [one - other for one, other in zip(up_to, before, strict=True)]
+
+    def _sums(self, found: SecretArray, numbers: SecretArray) -> SecretArray:
+        """Of one row at least, and of all at most."""
+        lo, hi = (int(bound) for bound in numbers.bounds)
+        return numeric.bounded(found, min(lo, lo * self._rows), max(hi, hi * self._rows), SELECTED)
+
+    def _counts(self) -> SecretArray:
+        (count,) = self._of_groups([ones_like(self._codes)])
+        return numeric.bounded(count, 1, self._rows, SELECTED)
+
+    def _extreme(self, numbers: SecretArray, *, greatest: bool) -> SecretArray:
+        """The sum of all that are beyond none of their group, by how many they are."""
+        lo, hi = (int(bound) for bound in numbers.bounds)
+        if lo == hi:
+            return numbers
+        above = numbers - lo if greatest else hi - numbers
+        keys, group = self._behind(above, 1)
+        ((here,), (all_,)) = sums_up_to(keys, [keys, group + (hi - lo + 1)], [ones_like(keys)])
+        top = (all_ == here) * 1
+        total, count = self._of_groups([above * top, top])
+        total = numeric.bounded(total, 0, (hi - lo) * self._rows, SELECTED)
+        found = elementwise.floor_divide(total, numeric.bounded(count, 1, self._rows, SELECTED))
+        found = numeric.bounded(found, 0, hi - lo, SELECTED)
+        return found + lo if greatest else hi - found
 
     # -- lines in their order
 
@@ -192,13 +281,6 @@ class Grouped:
         places = np.arange(self._rows)
         start = running_extreme(begins * places, 0, greatest=True)
         return numeric.bounded(elementwise.subtract(places, start), 0, self._rows - 1, SELECTED)
-
-    def _counts(self) -> SecretArray:
-        backward = self._places(self._sorted[::-1])[::-1]
-        return numeric.bounded(self._places() + backward + 1, 1, self._rows, SELECTED)
-
-    def _both_ways(self, line: SecretArray) -> Sequence[tuple[SecretArray, SecretArray]]:
-        return (line, self._sorted), (line[::-1], self._sorted[::-1])
 
     def _running_sum(self, line: SecretArray, codes: SecretArray) -> SecretArray:
         """Sums grow along the line once the least possible element is taken off, so that the sum before a group is the
@@ -229,6 +311,13 @@ class Grouped:
         found = self._running_sum(marked, codes)
         found = numeric.bounded(found, int(line.bounds[0]), int(line.bounds[1]), SELECTED)
         return found if first else found[::-1]
+
+
+def _mean(total: SecretArray, count: SecretArray, of: SecretArray) -> SecretArray:
+    """A quotient that lies within the bounds of what was added up, but for two last bits."""
+    found = numeric.settled(elementwise.divide(total, count))
+    lo, hi = (bound * 2**found.frac_bits for bound in of.bounds)
+    return numeric.bounded(found, math.floor(lo) - 2, math.ceil(hi) + 2, SELECTED)
 
 
 def _line(x: SecretArray, rows: int, what: str) -> SecretArray:
@@ -271,18 +360,23 @@ def _joined(codes: Sequence[SecretArray]) -> SecretArray:
 
 
 def _unit(x: SecretArray) -> Any:
+    """How many of its integers are one."""
+    if isinstance(x, DecimalArray):
+        return 10**x.digits
     numbers, over = numeric.numerator(x)
-    return over * (1 << numeric.as_integers(numbers)[1])
+    return abs(over) * (1 << numeric.as_integers(numbers)[1])
 
 
 def _integers(x: SecretArray) -> tuple[SecretArray, Callable[[SecretArray], SecretArray]]:
-    """A column as exact integers, and what makes of such integers what the column holds."""
+    """A column as exact integers, in its order, and what makes of such integers what the column holds."""
     if isinstance(x, DecimalArray):
         digits = x.digits
         return x.integers, lambda found: DecimalArray.of(found, digits)
     plain = x._plain() if hasattr(type(x), "_refusal") and x.dtype.name != "bool" else x
     numbers, over = numeric.numerator(plain)
     stored, frac = numeric.as_integers(numbers)
+    if over < 0:
+        stored, over = -stored, -over
 
     def again(found: SecretArray) -> SecretArray:
         return numeric.over(numeric.times_power(found, -frac, frac), over)

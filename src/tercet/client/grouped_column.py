@@ -64,7 +64,7 @@ class GroupedColumn:
         return self._grouped.rank(self._column, method)
 
     def cumsum(self) -> SecretArray:
-        """The sum of the group up to each row."""
+        """The sum of the group up to each row, by the column `order` of `groupby` if there is one."""
         return self._grouped.cumsum(self._column)
 
     def cummax(self) -> SecretArray:

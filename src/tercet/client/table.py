@@ -60,13 +60,15 @@ class Groups:
     the sum of a bool counts.
     """
 
-    def __init__(self, table: Table, by: Sequence[Column], *, dropna: bool = True, order: str | None = None) -> None:
+    def __init__(
+        self, table: Table, by: Sequence[Column], *, dropna: bool = True, order: str | None = None, ties: str = "alike"
+    ) -> None:
         if not by:
             raise InputError("groupby takes the name of a column", hint="name one of categories, bools or integers")
         self._table = table
         self._by = by
         self._drops = dropna
-        self._order = order
+        self._order, self._ties = order, ties
         self._hiding = table.hiding
         if not any(column.kind is ColumnKind.INTEGER for column in by):
             self._chosen  # noqa: B018  (kinds that make no groups are refused at once)
@@ -88,7 +90,7 @@ class Groups:
     @functools.cached_property
     def _rows(self) -> Grouped:
         keys = [self._table[column.name] for column in self._by]
-        return Grouped(keys, order=None if self._order is None else self._table[self._order])
+        return Grouped(keys, order=None if self._order is None else self._table[self._order], ties=self._ties)
 
     if not TYPE_CHECKING:
 
@@ -367,14 +369,17 @@ class Table:
         index = pd.Index([label for label, _ in lines], name=self.name)
         return with_note(pd.DataFrame(found, index=index, columns=["count", "mean", "std"]), sheet.note("lines"))
 
-    def groupby(self, columns: str | Sequence[str], *, dropna: bool = True, order: str | None = None) -> Groups:
+    def groupby(
+        self, columns: str | Sequence[str], *, dropna: bool = True, order: str | None = None, ties: str = "alike"
+    ) -> Groups:
         """Group the rows by one or several columns of categories or bools; see `Groups`. This runs no job.
 
         By columns of integers (card numbers), of which there may be any number, it gives what each row needs of its
-        group: `groupby("card", order="time")["amount"].cumsum()`, in the order of a column or as rows stand.
+        group: `groupby("card", order="time")["amount"].cumsum()`, in the order of a column or as rows stand. Rows at
+        one place of the order count "alike", or those that stand "first" come first, as `tercet.array.Grouped` says.
         """
         names = [columns] if isinstance(columns, str) else list(columns)
-        return Groups(self, [self._known(name) for name in names], dropna=dropna, order=order)
+        return Groups(self, [self._known(name) for name in names], dropna=dropna, order=order, ties=ties)
 
     def _lines(self, column: Column, families: list[list[Group]]) -> Iterator[tuple[str, list[Cell]]]:
         """The lines of `describe` for a column: name, and count, mean and deviation. Adds to `families` the groups that

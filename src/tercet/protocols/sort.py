@@ -30,7 +30,7 @@ from tercet.protocols.shuffle import (
     word_column,
 )
 from tercet.protocols.sort_provable import provable_order, provable_order_cost
-from tercet.ring import RING32, RING64, Array, Bits, Places, from_planes, join_rows, scatter, stack
+from tercet.ring import RING32, RING64, Array, Bits, Places, concatenate, from_planes, join_rows, scatter, stack
 from tercet.sharing import BitShare, Purpose, Share
 
 
@@ -103,6 +103,34 @@ def sort_ranks(scope: Scope, keys: BitShare, lines: int, digit_bits: int, form: 
     ring = places.ring
     own, following = (ring.sub(part[:count], part[count:]) for part in (places.own, places.next))
     return add_public(scope, Share(ring, own, following), ring.constant(count // lines + 1, (count,)))
+
+
+def sums_up_to(scope: Scope, keys: BitShare, columns: Share, digit_bits: int, form: ShuffleForm) -> Body[Share]:
+    """Sums of columns over all elements whose keys are not above a limit, for every limit. Run by all three parties.
+
+    `keys`: planes (bits, ...) of flat unsigned keys, first of the n elements of the columns (k, n), then of the limits,
+    of which there is one at least. Gives (k, limits). Limits have zeros in the columns; all are sorted in one line,
+    limits behind equal keys, added up along it, and moved back. `sort_order` of all, then 8 elements in all for each
+    element of that line and column, and 8 w bits. Exact modulo the ring of the columns. Security as `sort_order` and
+    `move_by`. Source: own.
+    """
+    count = keys.count
+    elements = columns.shape[1]
+    if form.provable:
+        order = yield from provable_order(scope, keys, 1, cut_digits(keys.own.shape[0], digit_bits), form)
+        (main,) = scope.fork(1, rotate=True)
+    else:
+        main, half = yield from _order_halves(scope, keys, 1, digit_bits)
+        like = Movable(place_layout(count, 1), RING32.zeros(0), RING32.zeros(0))
+        (order,) = yield from shared_again(main, [like], [half], back=True)
+    ring = columns.ring
+    nothing = ring.zeros((columns.shape[0], count - elements))
+    own, following = (concatenate([part, nothing], axis=1) for part in (columns.own, columns.next))
+    (line,) = yield from move_by(main, order, [word_column(Share(ring, own, following))], 1, form)
+    sums = Share(ring, ring.cumsum(line.own, 1), ring.cumsum(line.next, 1))
+    (found,) = yield from move_by(main, order, [word_column(sums)], 1, form, back=True)
+    scope.join([main])
+    return found.share[:, elements:]
 
 
 def _beside(planes: Bits, others: Bits, count: int) -> Bits:
@@ -219,4 +247,17 @@ def sort_ranks_cost(bits: int, count: int, lines: int, digit_bits: int, form: Sh
         depths.halves(back=True)
         total += 2 * layout.nbytes
     total += move_cost(depths, layout, [Words(RING64, (2 * count,))], form, back=True)
+    return Cost(depths.rounds, total)
+
+
+def sums_up_to_cost(bits: int, count: int, columns: Layout, digit_bits: int, form: ShuffleForm) -> Cost:
+    """Of `count` keys and limits, and columns of this layout, which has a place for each of both."""
+    depths = Depths()
+    total = _order_bytes(depths, bits, count, 1, digit_bits, form)
+    layout = place_layout(count, 1)
+    if not form.provable:
+        depths.halves(back=True)
+        total += 2 * layout.nbytes
+    total += move_cost(depths, layout, [columns], form)
+    total += move_cost(depths, layout, [columns], form, back=True)
     return Cost(depths.rounds, total)

@@ -101,7 +101,13 @@ class Ranked:
     there; the first axis is gone, and its places are mixed."""
 
 
-AxisStep: TypeAlias = Summed | Moved | Sliced | Taken | Chained | Concatenated | Repeated | Stacked | Ranked
+@dataclass(frozen=True, slots=True)
+class Among:
+    """What stands along the last axis of all operands meets place by place, and depends there on its own place and, in
+    the same way whatever the order, on all others; all other axes are mixed."""
+
+
+AxisStep: TypeAlias = Summed | Moved | Sliced | Taken | Chained | Concatenated | Repeated | Stacked | Ranked | Among
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +242,7 @@ _RULES: Mapping[Flow, AxisMeaning | Callable[[PlanOperation, Sequence[Shape]], A
     Flow.WEIGHED: AxisMeaning(weighed=True),
     Flow.STACKED: AxisMeaning(Stacked()),
     Flow.RANKED: AxisMeaning(Ranked()),
+    Flow.AMONG: AxisMeaning(Among()),
     Flow.BROADCAST: AxisMeaning(Repeated()),
     Flow.SUM: _sum,
     Flow.CONTRACT: _contract,

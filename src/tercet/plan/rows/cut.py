@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from tercet.plan.plan import Plan, PlanOperation, result_of
 from tercet.plan.rows.axes import (
+    Among,
     AxisMeaning,
     AxisStep,
     Chained,
@@ -164,6 +165,8 @@ class Cut:
         match step:
             case Summed(axes):
                 return axis - sum(other < axis for other in axes)
+            case Among():
+                raise NotRowwise(index, op, "compares every row with all others")
             case Ranked() if axis != 1:
                 raise NotRowwise(index, op, "compares every row with all others")
             case Moved(to):

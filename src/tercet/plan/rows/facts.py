@@ -28,6 +28,10 @@ Public = NDArray[np.void]
 """A public array as bytes: all that matters is which elements are equal, and which are zero."""
 
 
+_MOST_APART = 4096
+"""So many places of their own, such as the rows of whoever asks, may stand behind rows of others that stay alike."""
+
+
 class SpacesLinked(Exception):
     """Rows of two spaces meet at the same places, so that the spaces are one."""
 
@@ -359,6 +363,24 @@ def ranked(facts: Facts, shape: Shape) -> Facts:
     return _finish(shape, facts.of, states, even_of)
 
 
+def among(shape: Shape, operands: Sequence[Facts]) -> Facts:
+    """What stands at each place of the last axis, in all operands, among what stands at all others, whatever their
+    order; other axes are mixed.
+
+    As `ranked`: exchanging the records of two even places exchanges what stands there, and changes nothing else.
+    """
+    lines = [moved(one, one.shape[-1:], {0: 0}) for one in operands]
+    met = each(lines[0].shape, lines)
+    even = met.even.get(0)
+    states: dict[str, RowState] = dict(met.states)
+    for space, state in met.states.items():
+        if isinstance(state, Rows):
+            states[space] = Spread(state.count)
+        if isinstance(state, Rows) and even is not None:
+            states[space] = _rows(0, state.standing, _refined([state.standing.image(even), state.background]))
+    return each(shape, [_finish(met.shape, met.of, states, met.even)])
+
+
 def repeated(facts: Facts, shape: Shape) -> Facts:
     """Broadcast to a shape: along the new axes all is alike."""
     result = each(shape, [facts])
@@ -381,9 +403,7 @@ def joined(shape: Shape, operands: Sequence[Facts], axis: int) -> Facts:
         parts = [one.even.get(other) for one in operands]
         if all(part is not None for part in parts):
             even[other] = _refined(parts)
-    here = [
-        one.even.get(axis) or (Partition.whole(1) if n == 1 else None) for one, n in zip(operands, lengths, strict=True)
-    ]
+    here = [one.even.get(axis) or _apart(one, axis, n) for one, n in zip(operands, lengths, strict=True)]
     known = [part for part in here if part is not None]
     if len(known) == len(operands):
         even[axis] = Partition.joined(known, lengths)
@@ -395,6 +415,14 @@ def joined(shape: Shape, operands: Sequence[Facts], axis: int) -> Facts:
         if isinstance(state, Spread):
             _forget(even, [state for state in several if state is not None])
     return _finish(shape, of, states, even)
+
+
+def _apart(one: Facts, axis: int, places: int) -> Partition | None:
+    """Of places that nothing is known of, and at which no rows stand: each is alike to itself alone."""
+    rows = any(isinstance(state, Rows) and state.axis == axis for state in one.states.values())
+    if places == 1 or (places <= _MOST_APART and not rows):
+        return Partition(np.arange(places + 1, dtype=np.int64), np.arange(places, dtype=np.int64))
+    return None
 
 
 def _concatenated(states: Sequence[RowState | None], lengths: Sequence[int], axis: int) -> RowState:

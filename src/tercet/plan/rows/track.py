@@ -18,6 +18,7 @@ import numpy as np
 from tercet.errors import PlanError
 from tercet.plan.plan import Plan, PlanOperation, constant, operand_handle
 from tercet.plan.rows.axes import (
+    Among,
     AxisMeaning,
     Chained,
     Concatenated,
@@ -36,6 +37,7 @@ from tercet.plan.rows.facts import (
     SpacesLinked,
     TrackedOperand,
     along,
+    among,
     each,
     joined,
     leaf,
@@ -245,6 +247,8 @@ class _Tracker:
                 return repeated(facts, shape)
             case Ranked():
                 return ranked(facts, shape)
+            case Among():
+                return among(shape, [one for one in operands if isinstance(one, Facts)])
             case Stacked():
                 return each(shape, operands[:1])
 

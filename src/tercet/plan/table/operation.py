@@ -134,6 +134,9 @@ class Flow(Enum):
     RANKED = auto()
     """Of bits, lines and places, lines and places: what an element is depends on its own bits and, of all others of its
     line, on how many there are of which bits, wherever they stand."""
+    AMONG = auto()
+    """Of several inputs whose last axes meet: what stands at a place there depends on what stands at it in each of them
+    and, in the same way, on what stands at all other places, whatever their order."""
     DRAWN = auto()
     """Of no input. It rests on no row, but no two places are alike, so that what it selects or weighs counts as single
     rows; and it is drawn once in a job, whole, so that it is not cut."""

@@ -6,6 +6,7 @@ inputs are, and those that take one take nothing else, so that a plan cannot hav
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -46,6 +47,8 @@ from tercet.protocols.sort import (
     sort_ranks_cost,
     sort_rows,
     sort_rows_cost,
+    sums_up_to,
+    sums_up_to_cost,
 )
 from tercet.ring import MAX_PLACES, RING32, cut_bits, stack
 from tercet.sharing import BitShare, Share
@@ -96,6 +99,19 @@ def _infer_ranks(inputs: Sequence[Type], attrs: Attributes) -> Type:
     lines, length = _key_lines(inputs[0])
     _in_words(2 * lines, length)
     return Type(ValueKind.INT, (lines, length), 64, 0, 0, min(2, 2 * length), 2 * length)
+
+
+def _infer_sums_up_to(inputs: Sequence[Type], attrs: Attributes) -> Type:
+    arity(inputs, 2)
+    lines, length = _key_lines(inputs[0])
+    numeric(inputs[1])
+    need(len(inputs[1].shape) == 2 and lines > 1, "takes lines of keys and of limits, and columns (columns, places)")
+    columns, places = inputs[1].shape
+    need(places == length, f"columns of {places} places beside keys of {length}")
+    need(columns <= MAX_MOVED, f"{columns:,} columns that move together are more than {MAX_MOVED:,}")
+    _in_words(1, lines * length)
+    found = inputs[1].with_shape((columns, lines - 1, length))
+    return found.with_bounds(min(0, length * found.lo), max(0, length * found.hi))
 
 
 def _infer_draw(inputs: Sequence[Type], attrs: DrawnLines) -> Type:
@@ -221,6 +237,24 @@ def _ranks_cost(digit_bits: int, form: ShuffleForm, call: Call[Any]) -> Cost:
     return sort_ranks_cost(bits, lines * length, lines, digit_bits, form) if lines * length else NOTHING
 
 
+def _sums_up_to(
+    digit_bits: int, form: ShuffleForm, scope: Scope, call: Call[Any], keys: BitShare, columns: Share
+) -> Body[Share]:
+    if not call.out.size:
+        return Share.empty(call.ring, call.out.shape)
+    bits, lines, length = call.inputs[0].shape
+    found = yield from sums_up_to(scope, _planes(keys, bits, lines * length), columns, digit_bits, form)
+    return found.reshape(call.out.shape)
+
+
+def _sums_up_to_cost(digit_bits: int, form: ShuffleForm, call: Call[Any]) -> Cost:
+    if not call.out.size:
+        return NOTHING
+    bits, lines, length = call.inputs[0].shape
+    columns = Words(call.ring, (call.out.shape[0], lines * length))
+    return sums_up_to_cost(bits, lines * length, columns, digit_bits, form)
+
+
 def _drawn(form: ShuffleForm, scope: Scope, call: Call[Any]) -> Body[Share]:
     lines, length = call.out.shape
     if not lines * length:
@@ -315,14 +349,21 @@ def _narrow(call: Call[Any]) -> bool:
     return place_bits(call.inputs[0].shape[2]) + 3 <= RING32.bits
 
 
-def _by_digits(run: Callable[..., Any], cost: Callable[..., Cost]) -> tuple[Variant, ...]:
+def _narrow_as_one(call: Call[Any]) -> bool:
+    """The same of all lines as one."""
+    return place_bits(math.prod(call.inputs[0].shape[1:])) + 3 <= RING32.bits
+
+
+def _by_digits(
+    run: Callable[..., Any], cost: Callable[..., Cost], narrow: Callable[[Any], bool] = _narrow
+) -> tuple[Variant, ...]:
     """Digits of 2 and of 3 bits, in both forms of the shuffle."""
     return tuple(
         Variant(
             f"{name}{marked}",
             partial(run, bits, form),
             partial(cost, bits, form),
-            fits=any_call if form.provable else _narrow,
+            fits=any_call if form.provable else narrow,
         )
         for form, marked in _FORMS
         for bits, name in ((2, "fewer bytes"), (3, "fewer rounds"))
@@ -352,6 +393,15 @@ def _held_ranks(call: Call[Any]) -> int:
     count = 2 * lines * length
     digit = count * (4 * _WORDS + _FIELDS * place_bits(length) // 8)
     return 2 * bits * count // 8 + max(digit, count * (_PARTS * call.out.word_bytes + 16))
+
+
+def _held_sums_up_to(call: Call[Any]) -> int:
+    """Of the keys and limits of all lines as one, and of columns as long."""
+    bits, lines, length = call.inputs[0].shape
+    count = lines * length
+    digit = count * (4 * _WORDS + _FIELDS * place_bits(count) // 8)
+    moving = count * ((_PARTS + 2) * call.out.shape[0] * call.out.word_bytes + 16)
+    return 2 * bits * count // 8 + max(digit, moving)
 
 
 def _held_sorting(call: Call[Any]) -> int:
@@ -386,6 +436,20 @@ def _plain_ranks(inputs: Sequence[Plain], attrs: Attributes, out: Type) -> Plain
         names = np.unique(np.asarray(inputs[0], dtype=bool)[::-1, line], axis=1, return_inverse=True)[1].reshape(-1)
         most = np.cumsum(np.bincount(names))
         found[line] = most[names] + np.append(0, most)[names] + 1
+    return found
+
+
+def _plain_sums_up_to(inputs: Sequence[Plain], attrs: Attributes, out: Type) -> Plain:
+    """Keys are named by their order among keys and limits; sums by name are added up."""
+    columns, limits, length = out.shape
+    found = np.zeros(out.shape, dtype=object)
+    if out.size:
+        flat = np.asarray(inputs[0], dtype=bool).reshape(len(inputs[0]), -1)
+        names = np.unique(flat[::-1], axis=1, return_inverse=True)[1].reshape(limits + 1, length)
+        for column in range(columns):
+            sums = np.zeros(int(names.max()) + 1, dtype=object)
+            np.add.at(sums, names[0], np.asarray(inputs[1], dtype=object)[column])
+            found[column] = np.add.accumulate(sums)[names[1:]]
     return found
 
 
@@ -460,6 +524,19 @@ PERMUTATIONS: tuple[Operation[Any], ...] = (
         protocol="as sort, of the lines and of their keys turned: both places of an element are added",
         rows=Flow.RANKED,
         held=_held_ranks,
+    ),
+    Operation(
+        "sums_up_to",
+        192,
+        "of each element and each of its limits, the sums of columns over the elements of the line whose keys are not "
+        "above it; keys, and behind them limits, are given as bits",
+        Attributes,
+        _infer_sums_up_to,
+        _by_digits(_sums_up_to, _sums_up_to_cost, _narrow_as_one),
+        _plain_sums_up_to,
+        protocol="as sort, of keys and limits as one line, along which the columns are added up",
+        rows=Flow.AMONG,
+        held=_held_sums_up_to,
     ),
     Operation(
         "draw_order",
