@@ -33,7 +33,7 @@ class JobChannel:
     `lock` is held while the endpoint is used. Where there is a transcript, each message is noted in it.
     """
 
-    __slots__ = ("_endpoint", "_job", "_lock", "_others", "_receive", "_send", "bytes_of", "transcript")
+    __slots__ = ("_arrived", "_endpoint", "_job", "_lock", "_others", "_receive", "_send", "bytes_of", "transcript")
 
     def __init__(
         self, endpoint: Endpoint, job: bytes, lock: threading.Lock | None = None, transcript: Transcript | None = None
@@ -43,6 +43,7 @@ class JobChannel:
         self._job = job
         self._lock = lock or threading.Lock()
         self._send = endpoint.send
+        self._arrived = endpoint.inbox.arrived
         self._receive = endpoint.inbox.box(job).receive
         me = Party(int(endpoint.me))
         self._others = (SessionPeer(me.next), SessionPeer(me.prev))
@@ -84,26 +85,28 @@ class JobChannel:
         endpoint = self._endpoint
         life = endpoint.life
         with self._lock:
+            if arrived := self._arrived():
+                return arrived
             was_working, life.working = life.working, False
             try:
                 began = time.monotonic()
                 patience = min(_LONGEST_PING_S, timeout / 4)
                 ping_at = began + patience
-                while not (arrived := endpoint.inbox.arrived()):
+                while True:
                     # a command of the client also counts as progress there
                     endpoint.progress(patience)
+                    if arrived := self._arrived():
+                        return arrived
                     now = time.monotonic()
                     left = max(began, life.seen_at) + timeout - now
                     if left <= 0.0:
-                        arrived = endpoint.inbox.arrived()
-                        break
+                        return []
                     if now >= ping_at:
                         ping_at = now + min(_LONGEST_PING_S, timeout / 4)
                         for other in self._others:
                             if other not in endpoint.failed:
                                 endpoint.ping(other, life.question())
                     patience = min(left, ping_at - now)
-                return arrived
             finally:
                 life.working = was_working
 

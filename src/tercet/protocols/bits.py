@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from tercet.protocols.cost import Cost
 from tercet.protocols.message import Planes
 from tercet.protocols.scope import Body, Scope
-from tercet.ring import Bits, concatenate, xor_of_ands, xor_reduce
+from tercet.ring import Array, Bits, concatenate, index_array, xor_of_ands, xor_reduce
 from tercet.sharing import BitShare, Party
 
 
@@ -91,6 +92,7 @@ def select_lines(scope: Scope, shape: tuple[int, ...], a: Bits, a_next: Bits, b:
     return BitShare(count, mine, theirs)
 
 
+@lru_cache(maxsize=64)
 def prefix_levels(count: int, least: int = 0) -> list[list[int]]:
     """Sklansky's network for `count` items: for each level the items that take in the item `before` gives for them.
     Those below `least` are there as far as others need them."""
@@ -107,14 +109,22 @@ def before(item: int, level: int) -> int:
     return (item >> level << level) - 1
 
 
+@lru_cache(maxsize=64)
+def _prefix_steps(count: int) -> list[tuple[Array, Array]]:
+    """Of each level of `prefix_levels`, the items and what is before each."""
+    return [
+        (index_array(items), index_array([before(item, level) for item in items]))
+        for level, items in enumerate(prefix_levels(count))
+    ]
+
+
 def prefix_and(scope: Scope, x: BitShare) -> Body[BitShare]:
     """Row i of the result is the AND of rows 0 .. i. Run by all three parties.
 
     ceil(log2 of the rows) rounds, a bit a party for each of about rows / 2 * log2(rows) ANDs. Exact.
     """
     own, following = x.own.copy(), x.next.copy()
-    for level, items in enumerate(prefix_levels(x.own.shape[0])):
-        others = [before(item, level) for item in items]
+    for items, others in _prefix_steps(x.own.shape[0]):
         both = BitShare(x.count, own, following)
         result = yield from bit_and(scope, both[items], both[others])
         own[items], following[items] = result.own, result.next

@@ -12,7 +12,7 @@ from tercet.protocols.adder import carries_cost, digit_count, digit_functions_co
 from tercet.protocols.bits import bit_and_cost, prefix_and_cost, prefix_levels
 from tercet.protocols.cost import Cost, Depths
 from tercet.protocols.message import Planes
-from tercet.protocols.normalise import LeadingDigits, digit_answers, select_answers
+from tercet.protocols.normalise import digit_answers, leading_digits, select_answers
 from tercet.protocols.scope import Body, Scope
 from tercet.ring import Ring
 from tercet.sharing import Share
@@ -51,7 +51,7 @@ def leading_place(scope: Scope, x: Share, bits: int) -> Body[Leading]:
     Rounds: 2 for the tables of digits, then for m = ceil(bits / 4) digits twice ceil(log2(m - 1)) and two. Exact.
     Semi-honest, one corruption: `adder.digit_functions`, `bits.bit_and`. Source: `normalise`.
     """
-    shape = LeadingDigits(x.ring, bits, False, zero=True)
+    shape = leading_digits(bits, False, True)
     answers, zeros = yield from digit_answers(scope, x, shape)
     chosen = yield from select_answers(scope, answers, zeros, shape, True)
     return Leading(bits, chosen[False][1:], chosen[True], zeros)
@@ -59,11 +59,11 @@ def leading_place(scope: Scope, x: Share, bits: int) -> Body[Leading]:
 
 def leading_place_cost(ring: Ring, size: int, bits: int, depths: Depths) -> Cost:
     """The bytes of `leading_place`; its rounds are put into `depths`."""
-    shape = LeadingDigits(ring, bits, False, zero=True)
+    shape = leading_digits(bits, False, True)
     digits = shape.digits
     depths.cross()
     depths.ring(2 * len(prefix_levels(digits - 1)) + 2)
-    total = digit_functions_cost(digits, size, shape.functions())
+    total = digit_functions_cost(digits, size, shape.functions)
     total = total + carries_cost(digits - 1, size) + bit_and_cost((THRESHOLDS + 1, digits - 1), size)
     total = total + prefix_and_cost(digits - 1, size)
     tables = 2 if shape.split_selection else 1

@@ -39,7 +39,7 @@ class Words:
         return self.ring.unpack(payload, self.shape)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fields:
     """`count` values modulo 2^bits, tightly packed; received as words of `held`, else of the least ring that fits."""
 
@@ -62,7 +62,7 @@ class Fields:
         return unpack_fields(payload, self.bits, self.count, self.ring)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RawBytes:
     """Bytes as they are, for kernels that read and write fields by themselves."""
 
@@ -75,7 +75,7 @@ class RawBytes:
         return payload
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Planes:
     """Bit planes: an array (..., words) of packed bits; `count` bits in the last axis, whole bytes a plane."""
 

@@ -11,6 +11,7 @@ Source: own; after Catrina and Saxena (FC 2010), who do it on bits.
 
 from __future__ import annotations
 
+from functools import cached_property, lru_cache
 from typing import Any
 
 from tercet.protocols.adder import (
@@ -40,7 +41,7 @@ from tercet.protocols.bits import (
 from tercet.protocols.convert import inject_piece, inject_piece_cost
 from tercet.protocols.cost import Cost, Depths
 from tercet.protocols.message import Planes
-from tercet.protocols.pieces import cost_in_pieces, in_pieces
+from tercet.protocols.pieces import cost_in_pieces, cut_from, in_pieces
 from tercet.protocols.product import split_form
 from tercet.protocols.scope import Body, Scope, Together
 from tercet.ring import Ring, stack, to_planes, zero_bits
@@ -71,11 +72,15 @@ def leading_factor(scope: Scope, x: Share, bits: int, *, even: bool = False) -> 
 def _normalise(scope: Scope, x: Share, bits: int, even: bool, both: bool) -> Body[tuple[Share, Share | None]]:
     if even and bits % 2:
         raise ValueError(f"an even number of bits is needed, not {bits}")
+    digits = leading_digits(bits, even)
+    if 0 < x.size < cut_from(PIECE, scope.balance):
+        one = yield from _piece(scope, x, digits, both)
+        return one[0], one[1] if both else None
     v = Share.empty(x.ring, (x.size,))
     u = Share.empty(x.ring, (x.size,)) if both else None
 
     def piece(part: Scope, cut: slice) -> Body[None]:
-        results = yield from _piece(part, x[cut], LeadingDigits(x.ring, bits, even), both)
+        results = yield from _piece(part, x[cut], digits, both)
         for out, result in zip((v, u), results, strict=False):
             assert out is not None
             out.own[cut], out.next[cut] = result.own, result.next
@@ -92,8 +97,7 @@ class LeadingDigits:
     that of v 1 + sum weights'_j (1 - T'_j), where in the top digit T'_j is T_(j - gap), or 1 where j <= gap.
     """
 
-    def __init__(self, ring: Ring, bits: int, even: bool, *, zero: bool = False) -> None:
-        self.ring = ring
+    def __init__(self, bits: int, even: bool, *, zero: bool = False) -> None:
         self.bits = bits
         self.even = even
         self.digits = digit_count(bits)
@@ -127,6 +131,7 @@ class LeadingDigits:
     def split_selection(self) -> bool:
         return self.gap > 0
 
+    @cached_property
     def functions(self) -> list[tuple[Function, range]]:
         """What is read from the tables: of every digit but the lowest [s >= 1] and whether it passes a carry on, of
         every one [s >= 4], [s >= 8] ..., and [s = 2^j - 1], which tells where a carry changes an answer.
@@ -137,6 +142,12 @@ class LeadingDigits:
             wanted += [(function([(1 << j) - 1]), upper) for j in self.thresholds]
             wanted += [(function(list(range(1, 16))), upper), (PASS, upper), (CARRY, range(self.digits - 1))]
         return wanted
+
+
+@lru_cache(maxsize=64)
+def leading_digits(bits: int, even: bool, zero: bool = False) -> LeadingDigits:
+    """The public numbers of a call, made once."""
+    return LeadingDigits(bits, even, zero=zero)
 
 
 def _piece(scope: Scope, x: Share, shape: LeadingDigits, both: bool) -> Body[list[Share]]:
@@ -185,7 +196,7 @@ def digit_answers(scope: Scope, x: Share, shape: LeadingDigits) -> Body[tuple[Bi
     half = split_form(scope, x)
     planes = to_planes(half.value, shape.digits * DIGIT_BITS)
     count, number = x.size, len(shape.thresholds)
-    outputs, _ = yield from digit_functions(scope, planes, count, shape.functions())
+    outputs, _ = yield from digit_functions(scope, planes, count, shape.functions)
     own = stack([part.own for part in outputs[:number]])
     following = stack([part.next for part in outputs[:number]])
     if shape.digits == 1:
@@ -244,7 +255,7 @@ def _shifted_top(scope: Scope, answers: BitShare, shape: LeadingDigits) -> BitSh
 
 
 def _cost(ring: Ring, count: int, bits: int, even: bool, both: bool) -> Cost:
-    shape = LeadingDigits(ring, bits, even)
+    shape = leading_digits(bits, even)
     directions = [False, True] if both else [False]
     number, digits = len(shape.thresholds), shape.digits
     depths = Depths()
@@ -258,7 +269,7 @@ def _cost(ring: Ring, count: int, bits: int, even: bool, both: bool) -> Cost:
     depths.cross()
 
     def piece(size: int) -> int:
-        total = digit_functions_cost(digits, size, shape.functions())
+        total = digit_functions_cost(digits, size, shape.functions)
         if digits > 1:
             total = total + carries_cost(digits - 1, size) + bit_and_cost((number + 1, digits - 1), size)
             total = total + prefix_and_cost(digits - 1, size)

@@ -54,6 +54,8 @@ def in_pieces(
     scope: Scope, count: int, limit: int, body: Callable[[Scope, slice], Body[Any]], *, bulk: bool = False
 ) -> Body[list[Any]]:
     """Run `body` on every piece, side by side with rotated roles; `bulk` work sends much in a round or two."""
+    if 0 < count < cut_from(limit, scope.balance):
+        return [(yield from body(scope, slice(0, count)))]
     window = WINDOW if scope.balance or not bulk else SHARED_WINDOW
     cuts = pieces(count, limit, scope.balance)
     if not cuts:
@@ -76,6 +78,8 @@ def words_in_pieces(
     bulk: bool = False,
 ) -> Body[Share]:
     """The flat sharing of words whose pieces `body` gives; as `in_pieces`."""
+    if 0 < count < cut_from(limit, scope.balance):
+        return (yield from body(scope, slice(0, count)))
     out = Share.empty(ring, (count,))
 
     def piece(part: Scope, cut: slice) -> Body[None]:
@@ -90,6 +94,8 @@ def bits_in_pieces(
     scope: Scope, count: int, limit: int, body: Callable[[Scope, slice], Body[BitShare]], lead: tuple[int, ...] = ()
 ) -> Body[BitShare]:
     """The sharing (*lead, count) of packed bits whose pieces `body` gives; as `in_pieces`."""
+    if 0 < count < cut_from(limit, scope.balance):
+        return (yield from body(scope, slice(0, count)))
     out = BitShare.empty(count, lead)
 
     def piece(part: Scope, cut: slice) -> Body[None]:

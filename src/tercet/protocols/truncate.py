@@ -14,7 +14,7 @@ from tercet.protocols.convert import bit_to_words_piece
 from tercet.protocols.cost import Cost, Depths
 from tercet.protocols.cross import cross_cost, cross_terms
 from tercet.protocols.message import Fields, Words
-from tercet.protocols.pieces import cost_in_pieces, in_pieces, words_in_pieces
+from tercet.protocols.pieces import cost_in_pieces, cut_from, in_pieces, words_in_pieces
 from tercet.protocols.product import PIECE, Bilinear, Elementwise, Split, bilinear_split, fresh_split_form
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Together
 from tercet.ring import RING64, RING128, Array, Ring, to_planes
@@ -102,6 +102,10 @@ def truncate(scope: Scope, x: Share, shift: int, *, one_round: bool = False, non
     """Stand-alone TR-1 or TR-2 on an array; contract as `truncate_split`."""
     shape = x.shape
     x = x.flat()
+    if 0 < x.size < cut_from(PIECE, scope.balance):
+        z = fresh_split_form(scope, x)
+        result = yield from truncate_split(scope, z, shift, one_round=one_round, nonnegative=nonnegative)
+        return result.reshape(shape)
     out = Share.empty(x.ring, (x.size,))
 
     def piece(part: Scope, cut: slice) -> Body[None]:

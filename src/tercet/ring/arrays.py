@@ -67,6 +67,13 @@ def as_bits(array: Array) -> Bits:
     return array.view(np.uint64)
 
 
+def index_array(indices: Sequence[int]) -> NDArray[np.int64]:
+    """Places along an axis, to index with as often as wanted: a list of them is converted every time."""
+    found = np.array(indices, np.int64)
+    found.setflags(write=False)
+    return found
+
+
 def concatenate(parts: Sequence[Array], axis: int = 0) -> Array:
     """Arrays of one kind behind each other along an axis."""
     return np.concatenate(parts, axis=axis)
