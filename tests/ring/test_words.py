@@ -247,3 +247,16 @@ def test_large_arrays(any_ring: Ring) -> None:
     total = r.sum(a)
     assert math.prod(total.shape) == 1
     assert (r.cumsum(a)[-1] == total).all()
+
+
+def test_a_few_public_integers_are_made_once_for_a_ring_and_never_change(any_ring: Ring) -> None:
+    r, values = any_ring, [3, -1, 2**127, 0, -(2**70)]
+    same(r, r.public(values), Twin(r.bits).wrap(np.array(values, object)))
+    assert r.public(values) is r.public(tuple(values))
+    with pytest.raises(ValueError, match="read-only"):
+        r.public(values)[:1] = r.zeros(1)
+    assert ring(64).public([1]).dtype != ring(128).public([1]).dtype
+    many = [*range(-50, 50)]
+    same(r, r.public(many), Twin(r.bits).wrap(np.array(many, object)))
+    assert r.public(many) is not r.public(many)
+    assert r.public([]).shape == (0,)

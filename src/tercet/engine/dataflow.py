@@ -267,21 +267,23 @@ class Dataflow:
         self.alone = alone
         self.ready: deque[tuple[_Pass, int]] = deque()
         self.later: deque[Callable[[], None]] = deque()
-        self._reports: dict[int, OperationReport] = {}
+        self._taken: dict[int, list[Any]] = {}
+        """Name, rounds and seconds of each operation so far."""
 
     def report(self, index: int, name: str, rounds: int, compute_s: float) -> None:
         """Note what an operation took."""
-        known = self._reports.get(index)
+        known = self._taken.get(index)
         if known is None:
-            self._reports[index] = OperationReport(index, name, rounds, compute_s)
+            self._taken[index] = [name, rounds, compute_s]
             return
-        known.rounds = max(known.rounds, rounds)
-        known.compute_s += compute_s
+        if rounds > known[1]:
+            known[1] = rounds
+        known[2] += compute_s
 
     @property
     def reports(self) -> list[OperationReport]:
         """What each operation has taken so far."""
-        return list(self._reports.values())
+        return [OperationReport(index, *taken) for index, taken in self._taken.items()]
 
     def _start_ready(self) -> None:
         """Start operations until all that are left wait for messages."""

@@ -30,7 +30,7 @@ def bit_words(ring: Ring, plane: Bits, count: int) -> Array:
 
 def signs(ring: Ring, words: Array) -> Array:
     """1 - 2 w for words of 0 and 1."""
-    return ring.sub(ring.from_ints([1]), ring.shl(words, 1))
+    return ring.sub(ring.public((1,)), ring.shl(words, 1))
 
 
 def bit_to_words(scope: Scope, b: BitShare, ring: Ring, *, one_round: bool = False) -> Body[Share]:

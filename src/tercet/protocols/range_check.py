@@ -145,7 +145,7 @@ def _upper(scope: Scope, ring: Ring, value: Array, carry: BitShare, bits: int) -
     size, width = value.size, ring.bits - bits
     step, layout = scope.step("upper"), Fields(width, size, ring)
     half = split_bits_form(scope, carry)
-    one = ring.from_ints([1])
+    one = ring.public((1,))
     if scope.role is ProtocolRole.D:
         first = ring.shr(ring.sub(ring.neg(value), one), bits)
         other = ring.low(ring.add(first, one), width)

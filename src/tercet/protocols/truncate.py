@@ -95,7 +95,7 @@ def truncate_split(
 
 
 def _plus(ring: Ring, words: Array, constant: int) -> Array:
-    return ring.add(words, ring.from_ints(constant)) if constant else words
+    return ring.add(words, ring.public((constant,))) if constant else words
 
 
 def truncate(scope: Scope, x: Share, shift: int, *, one_round: bool = False, nonnegative: bool = False) -> Body[Share]:
@@ -243,7 +243,7 @@ def truncate_exact_split(
     value = z.value
     if scope.in_pair:
         offset = (1 << (ring.bits - 2)) + ((1 << (shift - 1)) if nearest else 0)
-        value = ring.add(value, ring.from_ints([offset]))
+        value = ring.add(value, ring.public((offset,)))
     if forks:
         wrapping, carrying = scope.fork(2)
         wrapped, low = yield Together(
@@ -279,7 +279,7 @@ def _shifted(scope: Scope, ring: Ring, value: Array, shift: int) -> Body[Share]:
         wrap = yield from cross_terms(scope, fields, [narrow])
         return Share(ring, ring.add(rest, high(wrap.own)), ring.add(low, high(wrap.next)))
     wrap = yield from cross_terms(scope, fields, [narrow])
-    part = ring.sub(part, ring.from_ints([1 << (ring.bits - 2 - shift)]))
+    part = ring.sub(part, ring.public((1 << (ring.bits - 2 - shift),)))
     if scope.role is ProtocolRole.A:
         low = step.words(Pair.AD, ring, (count,), Purpose.OUTPUT)
         return Share(ring, ring.add(low, high(wrap.own)), ring.add(part, high(wrap.next)))

@@ -13,6 +13,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -53,9 +54,15 @@ class Ring(ABC):
     def zeros(self, shape: Shape) -> Words:
         return np.zeros(shape, self.dtype)
 
+    def public(self, values: Sequence[int]) -> Words:
+        """Public integers of any size and sign, a flat array not to be written to; of a few it is made only once."""
+        if len(values) <= _FEW:
+            return _few(self, tuple(values))
+        return self.from_ints(np.array([*values, None], dtype=object)[:-1])
+
     def constant(self, value: int, shape: Shape) -> Words:
         """A public integer of any size and sign, so many times; not to be written to: it is one word in memory."""
-        return np.broadcast_to(self.from_ints(np.asarray(value, dtype=object)), shape)
+        return np.broadcast_to(self.public((value,)), shape)
 
     def repeated(self, values: Sequence[int], counts: Sequence[int]) -> Words:
         """Each of some public integers as often as the number at its place in `counts` says, in their order."""
@@ -152,7 +159,7 @@ class Ring(ABC):
     def combine(self, arrays: Sequence[Words], factors: Sequence[int], constant: int = 0) -> Words:
         """constant + the sum of factors times arrays of one shape; the public integers have any size and sign."""
         out = self.empty(arrays[0].shape)
-        ks = self.from_ints(np.array([*factors, None], dtype=object)[:-1])
+        ks = self.public(factors)
         self.native.combine(list(arrays), ks, constant & _LOW, (constant >> 64) & _LOW, out)
         return out
 
@@ -180,8 +187,7 @@ class Ring(ABC):
         """
         sent, kept = self.empty(mask.shape), self.empty(mask.shape)
         flat = [factor for row in factors for factor in row]
-        public, ks = (self.from_ints(np.array([*values, None], dtype=object)[:-1]) for values in (constants, flat))
-        self.native.sum_bits(planes, list(widths), parts, public, ks, mask, sent, kept)
+        self.native.sum_bits(planes, list(widths), parts, self.public(constants), self.public(flat), mask, sent, kept)
         return sent, kept
 
     # ---- fused products, the three roles of protocols page 3.1 ----
@@ -440,6 +446,16 @@ def ring(bits: int, native: Kernels | None = None) -> Ring:
     if native is None:
         return RING64 if bits == RING64.bits else RING128
     return Ring64(native) if bits == RING64.bits else Ring128(native)
+
+
+_FEW = 64
+
+
+@lru_cache(maxsize=1024)
+def _few(ring: Ring, values: tuple[int, ...]) -> Words:
+    words = ring.from_ints(np.array([*values, None], dtype=object)[:-1])
+    words.setflags(write=False)
+    return words
 
 
 # ---- what callers bring, as ring words ----
