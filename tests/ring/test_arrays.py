@@ -133,3 +133,31 @@ def test_one_hot_tables_and_their_entries(values: list[int], width: int, seed: i
         indices = np.full(len(values), index, np.uint8)
         read = table_entry(indices, share, False) ^ table_entry(indices, share ^ table, True)
         assert unpack_bits(read, len(values)).tolist() == [value % modulus == index for value in values]
+
+
+@pytest.mark.parametrize("ring", RINGS)
+def test_bytes_of_memory_that_has_gaps_are_refused_and_others_are_the_memory_itself(ring: Ring) -> None:
+    words = ring.zeros((2, 3))
+    view = bytes_view(words)
+    assert (view.shape, view.dtype) == ((6 * ring.word_bytes,), np.uint8)
+    view[0] = 7
+    assert ring.to_ints(words)[0, 0] == 7
+    words.setflags(write=False)
+    assert not bytes_view(words).flags.writeable
+    for gaps in (ring.zeros((4, 3))[:, ::2], ring.zeros(6)[::2]):
+        with pytest.raises(ValueError, match=r"contiguous|copy|view"):
+            bytes_view(gaps)
+
+
+@pytest.mark.parametrize("ring", RINGS)
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_words_are_joined_along_any_axis(ring: Ring, axis: int) -> None:
+    parts = [ring.from_ints(np.arange(6).reshape(2, 3) + shift) for shift in (0, -100)]
+    numbers = [ring.to_ints(part) for part in parts]
+    for joined, wanted in (
+        (concatenate(parts, axis), np.concatenate(numbers, axis)),
+        (stack(parts, axis), np.stack(numbers, axis)),
+    ):
+        assert joined.dtype == ring.dtype
+        assert joined.flags.c_contiguous
+        assert ring.to_ints(joined).tolist() == wanted.tolist()

@@ -53,6 +53,8 @@ def empty_bytes(shape: Shape) -> Bytes:
 
 def bytes_view(array: Array) -> Bytes:
     """The memory of a contiguous array as flat bytes, to be read or filled. ValueError for other arrays."""
+    if array.dtype.names is not None:  # a view of a structured type is checked in Python, field by field
+        return np.ndarray((array.nbytes,), _UINT8, array)
     flat = array if array.ndim == 1 else array.reshape(-1, copy=False)
     return flat.view(_UINT8)
 
@@ -76,12 +78,15 @@ def index_array(indices: Sequence[int]) -> NDArray[np.int64]:
 
 def concatenate(parts: Sequence[Array], axis: int = 0) -> Array:
     """Arrays of one kind behind each other along an axis."""
+    dtype = parts[0].dtype
+    if dtype.names is not None:  # NumPy would look for a common type in Python, field by field
+        return np.concatenate(parts, axis=axis, dtype=dtype)
     return np.concatenate(parts, axis=axis)
 
 
 def stack(parts: Sequence[Array], axis: int = 0) -> Array:
     """Arrays of one kind and shape along a new axis."""
-    return np.stack(parts, axis=axis)
+    return concatenate([part[None] for part in parts]) if axis == 0 else np.stack(parts, axis=axis)
 
 
 def move_axis(array: Array, source: int, target: int) -> Array:

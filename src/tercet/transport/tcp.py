@@ -290,6 +290,8 @@ class TcpEndpoint(Endpoint):
                     connection.filled = filled + count
                     if count:
                         self._parse(connection)
+                        if count < RECORD_BYTES - filled and not incoming.pending and connection.body is None:
+                            return True  # the record is read to its end, and was the last
                 elif connection.header is not None:
                     position = connection.position
                     header, slot = connection.header, connection.slot

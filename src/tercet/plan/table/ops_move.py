@@ -28,7 +28,7 @@ from tercet.plan.table.operation import (
 )
 from tercet.plan.types import Type, ValueKind
 from tercet.protocols.scope import Scope
-from tercet.ring import join_rows, pack_bits, split_rows, unpack_bits, word_count
+from tercet.ring import concatenate, join_rows, pack_bits, split_rows, unpack_bits, word_count
 from tercet.sharing import BitShare, Share
 
 Value = Share | BitShare
@@ -174,8 +174,8 @@ def _run_concat(scope: Scope, call: Call[Axis], *parts: Value) -> Value:
     axis = call.attrs.axis
     if not call.out.is_bool:
         shares = [part for part in parts if isinstance(part, Share)]
-        own = np.concatenate([part.own for part in shares], axis=axis)
-        return Share(shares[0].ring, own, np.concatenate([part.next for part in shares], axis=axis))
+        own = concatenate([part.own for part in shares], axis)
+        return Share(shares[0].ring, own, concatenate([part.next for part in shares], axis))
 
     last = call.out.shape[-1]
     whole = axis < len(call.out.shape) - 1 and last >= 64
