@@ -67,6 +67,31 @@ def test_iris_decisions(net: tc.Session, threshold: float) -> None:
     assert not want[3].any()
 
 
+def test_probes_that_read_templates_match_nobody(net: tc.Session) -> None:
+    """One bit and no mask would tell that bit of a template; a loud vector a third of all faces."""
+    bits, mask = people(3)
+    enrolled, ones = iris_code(bits, mask), np.eye(BITS, dtype=np.int8)[:9]
+    probes = [(ones, ones * 0), (ones, ones), (ones, ones * 0 + 1), (enrolled[0], enrolled[1] * ones[0])]
+    for secret in (False, True):
+        gallery = IrisGallery().fit(*(shared(net, *enrolled) if secret else enrolled))
+        found = [gallery.near(*(shared(net, *probe) if secret else probe)) for probe in probes]
+        assert not any(one.any() for one in (tc.reveal(*found) if secret else found))
+    # what a code says beside its mask does not count
+    half = (mask & (np.arange(BITS) < 130)).astype(np.int8)
+    gallery = IrisGallery(0.2, 0.3).fit(*enrolled)
+    assert (gallery.near(enrolled[0], half) == gallery.near(enrolled[0] * half, half)).all()
+    assert gallery.near(enrolled[0], half).diagonal().all()
+    assert not IrisGallery(0.2, 0.9).fit(*enrolled).near(*enrolled).any()
+    rng = np.random.default_rng(5)
+    faces = unit_vectors(rng.normal(size=(40, 64)))
+    loud = np.concatenate([np.full((1, 64), 1024), faces[:1].astype(int) * 2, faces[:1]])
+    assert FaceGallery().fit(faces).near(loud).any(axis=0).tolist() == [False, False, True]
+    close, kept = FaceGallery(-1.0).fit(net.share(faces, bounds=(-1024, 1024))), net.share(loud, bounds=(-1024, 1024))
+    assert close.near(kept).any(axis=0).reveal().tolist() == [False, False, True]
+    edge = unit_vectors(np.ones((1, 64)) * np.where(np.arange(64) < 1, 1.3, 1))
+    assert FaceGallery(0.9).fit(edge).enrolled(edge)
+
+
 def test_a_tilted_eye_is_found(net: tc.Session) -> None:
     bits, mask = people(6)
     tilted = [np.roll(x[2].reshape(SHAPE), 3, axis=1).reshape(-1) for x in (bits, mask)]

@@ -67,16 +67,19 @@ class IrisGallery(SecretModel):
     """Iris codes that are enrolled, and whether a probe is one of them: of secret or NumPy arrays.
 
     Two codes match if fewer than `threshold` of the bits that both masks let through differ; a pair without any such
-    bit does not. The threshold, from 0 to 0.5, is taken as the nearest fraction with a denominator up to 1,000.
-    `fit(codes, masks)` keeps templates (n, bits) as `iris_code` makes them, shared with bounds (-1, 1) and (0, 1);
-    `save` keeps them at the parties, where no one holds them. Exact. Nothing is revealed but what you reveal of
-    `enrolled`, one bit, or of `matches`, one bit a person.
+    bit does not. The threshold, from 0 to 0.5, is taken as the nearest fraction with a denominator up to 1,000. A probe
+    whose mask lets less than `least` of its bits through matches nobody, and what its code says where its mask is 0
+    does not count: else a probe of one bit would read that bit of a template. `fit(codes, masks)` keeps templates
+    (n, bits) as `iris_code` makes them, shared with bounds (-1, 1) and (0, 1); `save` keeps them at the parties, where
+    no one holds them. Exact. Nothing is revealed but what you reveal of `enrolled`, one bit, or of `matches`, one bit a
+    person.
     """
 
     fitted: ClassVar[tuple[str, ...]] = ("codes_", "masks_")
 
-    def __init__(self, threshold: float = 0.32) -> None:
+    def __init__(self, threshold: float = 0.32, least: float = 0.5) -> None:
         self.threshold = threshold
+        self.least = least
 
     def fit(self, codes: Any, masks: Any) -> IrisGallery:
         """Keep templates and masks, (n, bits) each. Raises InputError for what does not fit."""
@@ -87,17 +90,20 @@ class IrisGallery(SecretModel):
     def near(self, codes: Any, masks: Any) -> Any:
         """(n, r): whether an enrolled template and one of r probes (r, bits), as of `rotations`, match.
 
-        Two matrix products and a comparison of each result: for 12,800 bits about 195 bits a party and pair. Two rounds
-        and those of a comparison. Raises InputError for shapes and bounds that do not fit.
+        Two matrix products and a comparison of each result: for 12,800 bits about 195 bits a party and pair, beside a
+        word for each bit of the probes. Three rounds and those of two comparisons. Raises InputError for shapes and
+        bounds that do not fit.
         """
         self.check_fitted()
         of_dot, of_seen = self._factors()
-        codes, masks = _templates(codes, masks, self.codes_.shape[1])
-        xp = array_namespace(self.codes_, codes)
-        dot = xp.matmul(self.codes_, xp.matrix_transpose(codes))
+        bits = self.codes_.shape[1]
+        codes, masks = _templates(codes, masks, bits)
+        own, xp = array_namespace(masks), array_namespace(self.codes_, codes)
+        hidden = (own.sum(masks, axis=1) < math.ceil(Fraction(self.least) * bits)) * 1
+        dot = xp.matmul(self.codes_, xp.matrix_transpose(codes * masks))
         seen = xp.matmul(self.masks_, xp.matrix_transpose(masks))
-        # of `seen` bits (seen - dot) / 2 differ, which is to be below threshold * seen
-        return dot * of_dot > seen * of_seen
+        # of `seen` bits (seen - dot) / 2 differ, which is to be below threshold * seen; dots are `bits` at most
+        return dot * of_dot > seen * of_seen + hidden * (of_dot * bits)
 
     def matches(self, codes: Any, masks: Any) -> Any:
         """(n,): whether an enrolled template matches any of r probes (r, bits); as `near`."""
@@ -114,6 +120,9 @@ class IrisGallery(SecretModel):
         threshold = self.threshold
         if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 0.5:
             raise InputError(f"threshold={threshold!r}", hint="pass the part of bits that may differ, from 0 to 0.5")
+        least = self.least
+        if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:
+            raise InputError(f"least={least!r}", hint="pass the part of its bits that a probe has to show, from 0 to 1")
         kept = 1 - 2 * Fraction(threshold).limit_denominator(_FINEST)
         return kept.denominator, kept.numerator
 
@@ -123,7 +132,8 @@ class FaceGallery(SecretModel):
 
     Two vectors match if the cosine of their angle is at least `threshold`. `fit(vectors)` keeps vectors (n, d) as
     `unit_vectors` makes them, of the same `frac_bits`, shared with bounds of (-2^frac_bits, 2^frac_bits). Exact for
-    these. Nothing is revealed but what you reveal of `enrolled`, one bit, or of `matches`, one bit a person.
+    these. A probe that is longer than any that `unit_vectors` makes matches nobody. Nothing is revealed but what you
+    reveal of `enrolled`, one bit, or of `matches`, one bit a person.
     """
 
     fitted: ClassVar[tuple[str, ...]] = ("vectors_",)
@@ -143,10 +153,14 @@ class FaceGallery(SecretModel):
     def near(self, vectors: Any) -> Any:
         """(n, r): whether an enrolled vector and one of r probes (r, d) match; a matrix product and comparisons."""
         self.check_fitted()
-        vectors = self._checked(vectors, self.vectors_.shape[1])
-        xp = array_namespace(self.vectors_, vectors)
-        least = math.ceil(Fraction(self.threshold) * 4**self.frac_bits)
-        return xp.matmul(self.vectors_, xp.matrix_transpose(vectors)) >= least
+        d, unit = self.vectors_.shape[1], 2**self.frac_bits
+        vectors = self._checked(vectors, d)
+        own, xp = array_namespace(vectors), array_namespace(self.vectors_, vectors)
+        least = math.ceil(Fraction(self.threshold) * unit**2)
+        # roundings move a vector by half of sqrt(d) at most; dots of any two are d unit^2 at most
+        longest = unit**2 + math.isqrt(d * unit**2) + d // 4 + 1
+        long = (own.sum(vectors * vectors, axis=1) > longest) * 1
+        return xp.matmul(self.vectors_, xp.matrix_transpose(vectors)) >= long * (d * unit**2 + 1 - least) + least
 
     def matches(self, vectors: Any) -> Any:
         """(n,): whether an enrolled vector matches any of r probes (r, d)."""
