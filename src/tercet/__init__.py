@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tercet import (
         array,
+        calibration,
         cluster,
         compose,
         decomposition,
@@ -135,6 +136,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "calibration",
     "cbrt",
     "cluster",
     "compose",
@@ -227,6 +229,7 @@ _PLACES = {
 _MODULES = (
     "array",
     "biometrics",
+    "calibration",
     "cluster",
     "compose",
     "decomposition",
