@@ -96,9 +96,7 @@ def test_prefit_and_saved(net: tc.Session) -> None:
 
 def test_what_is_refused() -> None:
     x, y = iris()
-    with pytest.raises(
-        InputError, match="'method' parameter of CalibratedClassifierCV must be one of 'sigmoid'"
-    ):
+    with pytest.raises(InputError, match="'method' parameter of CalibratedClassifierCV must be one of 'sigmoid'"):
         CalibratedClassifierCV(GaussianNB(), method="temperature").fit(x, y)
     with pytest.raises(InputError, match="KMeans has neither decision_function nor predict_proba"):
         CalibratedClassifierCV(KMeans(2), ensemble=False).fit(x, y)
