@@ -91,3 +91,21 @@ def test_what_is_refused() -> None:
         LinearDiscriminantAnalysis().fit(x, y)
     with pytest.raises(InputError, match="not fitted"):
         LinearDiscriminantAnalysis().predict(x)
+
+
+@pytest.mark.parametrize("name", ["breast_cancer", "wine", "digits"])
+@pytest.mark.parametrize("shrinkage", [0.01, 0.1, 1.0])
+def test_shrinkage_is_that_of_lsqr(net: tc.Session, name: str, shrinkage: float) -> None:
+    x, y = data(name)
+    x, y = x[:400], y[:400]
+    plain = reference.LinearDiscriminantAnalysis(solver="lsqr", shrinkage=shrinkage).fit(x, y)
+    own = LinearDiscriminantAnalysis(shrinkage=shrinkage).fit(x, y)
+    assert np.abs(own.predict_proba(x) - plain.predict_proba(x)).max() < 1e-5
+    if shrinkage == 0.1:
+        X = net.share(x, bounds=(x.min(), x.max()))
+        model = LinearDiscriminantAnalysis(shrinkage=shrinkage).fit(X, net.share(y, bounds=(0, y.max())))
+        chances, predicted = tc.reveal(model.predict_proba(X[:60]), model.predict(X[:60]))
+        assert np.abs(chances - plain.predict_proba(x[:60])).max() < 1e-3
+        assert np.array_equal(predicted, plain.predict(x[:60]))
+    with pytest.raises(tc.InputError, match="'shrinkage' parameter of LinearDiscriminantAnalysis"):
+        LinearDiscriminantAnalysis(shrinkage="auto").fit(x, y)  # type: ignore[arg-type]

@@ -67,7 +67,10 @@ def categories_of(column: Any, bounds: tuple[float, float] | None, given: Any = 
     if not isinstance(column, SecretArray):
         return np.unique(column)
     if isinstance(column, NullableArray):
-        raise InputError("some values are missing", hint="fill them first, as in x.fillna(value)")
+        raise InputError(
+            "some values of a column are missing",
+            hint="fill them first: tercet.impute.SimpleImputer().fit_transform(X), or x.fillna(value)",
+        )
     if hasattr(type(column), "categories"):
         declared: Any = column
         return np.asarray(declared.categories)

@@ -59,8 +59,9 @@ class _DiscreteNB(ClassifierModel):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, *, classes: Any = None) -> Self:
         """Sums in the classes, and logarithms of their parts; see the class."""
-        X = self._counts(features(X, self, fitting=True))
+        X = features(X, self, fitting=True)
         found = classes_beside(X, y, classes)
+        X = self._counts(X)
         self.classes_ = found.classes
         xp = array_namespace(X, found.codes)
         hot = found.one_hot() * 1
@@ -172,7 +173,16 @@ class _DiscreteNB(ClassifierModel):
         return plain
 
 
-class MultinomialNB(_DiscreteNB):
+class _CountNB(_DiscreteNB):
+    """What naive Bayes of counts from 0 on shares."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags
+
+
+class MultinomialNB(_CountNB):
     """Naive Bayes of counts, in scikit-learn's manner, on secret or NumPy arrays. Nothing is revealed.
 
     `fit(X, y, sample_weight=None, classes=None)`: X (n, d), counts or parts from 0 on by their bounds; y (n,) with
@@ -195,7 +205,7 @@ class MultinomialNB(_DiscreteNB):
         return xp.log(smoothed) - xp.log(xp.sum(smoothed, axis=1, keepdims=True))
 
 
-class ComplementNB(_DiscreteNB):
+class ComplementNB(_CountNB):
     """Naive Bayes of counts by what the other classes hold, as scikit-learn's; as `MultinomialNB` else.
 
     `norm`: whether weights are divided by their sum over the columns.

@@ -5,7 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, ClassVar
 
+import numpy as np
+
 from tercet.array import numeric
+from tercet.array.core import SecretArray
 from tercet.array.softmax import log_softmax, softmax
 from tercet.errors import InputError
 from tercet.learn.beside import classes_beside
@@ -13,6 +16,7 @@ from tercet.learn.by_class import ByClass, log_priors
 from tercet.learn.inputs import array_namespace, features, labels
 from tercet.learn.kinds import ClassifierModel
 from tercet.learn.nearest import least, places
+from tercet.learn.parameters import NOTHING, Real
 from tercet.learn.plain import revealed, shared
 from tercet.learn.solve import Normalised, diagonal, scaled, solve
 
@@ -28,6 +32,7 @@ SPARE_BITS = 8
 SCATTER_BITS = 28
 """Fractional bits of the scatter behind those of products of two rows."""
 TURNED_FRAC_BITS = 32
+SHRINKAGE_BITS = 24
 
 
 class LinearDiscriminantAnalysis(ClassifierModel):
@@ -43,19 +48,27 @@ class LinearDiscriminantAnalysis(ClassifierModel):
     `priors_` (k,), `xbar_` (d,); public: `classes_`, `n_features_in_`. Nothing is revealed. Error: about 2^-30 of a
     coefficient, times the condition number of the scaled covariance; means are held within 2^12 standard deviations
     of each other. Rounds: about 55 d. Raises InputError for shapes, solvers and classes that do not fit.
+
+    `shrinkage`: a public number s from 0 to 1: the covariance is (1 - s) times itself and s times its mean variance on
+    the diagonal, as that of scikit-learn's solvers "lsqr" and "eigen"; scores of several classes are then theirs but
+    for what all classes of a row have in common. "auto" (Ledoit-Wolf) is refused by name.
     """
 
     fitted = ("coef_", "intercept_", "means_", "priors_", "xbar_", "classes_", "n_features_in_")
     n_features_in_: int
     not_offered: ClassVar = {
-        "solver": 'coefficients are those of "svd"; leave it out',
-        "shrinkage": "the covariance is taken as it is; leave it out",
-        "covariance_estimator": "the covariance is taken as it is; leave it out",
+        "solver": 'coefficients are those of "svd", with shrinkage of "lsqr"; leave it out',
+        "covariance_estimator": "pass shrinkage, a number",
         "priors": "the parts of the classes are taken; leave it out",
         "n_components": "rows are not transformed; tercet.decomposition.PCA does",
         "store_covariance": "leave it out",
         "tol": "a column of which less than 2^-24 is left counts as not there; leave it out",
     }
+
+    allowed: ClassVar = {"shrinkage": (Real(0, 1), NOTHING)}
+
+    def __init__(self, *, shrinkage: float | None = None) -> None:
+        self.shrinkage = shrinkage
 
     def fit(self, X: Any, y: Any, *, classes: Any = None) -> LinearDiscriminantAnalysis:
         X = features(X, self, fitting=True)
@@ -75,7 +88,7 @@ class LinearDiscriminantAnalysis(ClassifierModel):
         whole = numeric.settled(
             numeric.over(numeric.at_precision(whole, getattr(means, "frac_bits", 0)), Fraction(rows))
         )
-        inverse, unit, halves = _within(xp, sums, means)
+        inverse, unit, halves = _within(xp, sums, means, float(self.shrinkage or 0.0))
         apart = _apart(means - whole, unit, halves)
         turned = numeric.at_precision(xp.matmul(apart, inverse), TURNED_FRAC_BITS)
         factor = float(rows / 4.0 ** (rows.bit_length() // 2))
@@ -140,13 +153,13 @@ class LinearDiscriminantAnalysis(ClassifierModel):
         """A fitted scikit-learn's model, to predict: reveals coefficients, intercepts and means, in one plan."""
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis as Plain
 
-        plain = Plain()
+        plain = Plain() if self.shrinkage is None else Plain(solver="lsqr", shrinkage=self.shrinkage)
         revealed(self, plain, ("coef_", "intercept_", "means_", "priors_", "xbar_"))
         plain.classes_, plain.n_features_in_ = self.classes_, self.n_features_in_
         return plain
 
 
-def _within(xp: Any, sums: ByClass, means: Any) -> tuple[Any, Any, int]:
+def _within(xp: Any, sums: ByClass, means: Any, shrinkage: float) -> tuple[Any, Any, int]:
     """The inverse of the scatter within classes, scaled by powers of two; these, and by which power of two a row times
     them is to be divided to be in units near the columns' standard deviations."""
     rows, columns = sums.rows.shape
@@ -157,7 +170,15 @@ def _within(xp: Any, sums: ByClass, means: Any) -> tuple[Any, Any, int]:
     between = xp.matmul(turned, sums.sums)
     beside = xp.matmul(turned, means * xp.expand_dims(sums.counts, axis=1))
     whole = products - (between + xp.matrix_transpose(between)) + beside
-    scatter, finer = numeric.as_integers(numeric.at_most(whole, 2 * bits + SCATTER_BITS))
+    scatter, finer = numeric.as_integers(
+        numeric.at_most(whole, 2 * bits + SCATTER_BITS - (SHRINKAGE_BITS if shrinkage else 0))
+    )
+    if shrinkage:
+        kept, spread = ((round(one * 2**SHRINKAGE_BITS)) for one in (1 - shrinkage, shrinkage / columns))
+        trace = xp.sum(diagonal(xp, scatter))
+        scatter = scatter * kept + trace * spread * np.eye(columns, dtype=np.int64)
+        scatter = numeric.times_power(scatter, -SHRINKAGE_BITS, 0) if not isinstance(scatter, SecretArray) else scatter
+        finer = finer + SHRINKAGE_BITS if isinstance(scatter, SecretArray) else finer
     variances = diagonal(xp, scatter)
     lost = 2.0 ** max(rows.bit_length() - 2 * (getattr(means, "frac_bits", 0) or MEAN_BITS), -2 * bits - SCATTER_BITS)
     scales = Normalised(variances)

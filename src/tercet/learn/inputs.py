@@ -102,6 +102,10 @@ def target(X: Any, y: Any) -> Any:
     """y as numbers (n,), as many as X has rows. Raises InputError for other shapes and for missing values."""
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
+    if not isinstance(y, SecretArray):
+        y = np.asarray(y)
+        if y.dtype == object and all(isinstance(one, str) for one in y.flat):
+            y = y.astype(np.str_)
     y = plain_or_secret(y, "y")
     if y.ndim != 1 or y.shape[0] != X.shape[0]:
         raise InputError(f"X has shape {X.shape} and y {y.shape}", hint="pass X (n, d) and y (n,)")
@@ -116,6 +120,8 @@ def weights(X: Any, sample_weight: Any) -> Any:
     if found.shape != (X.shape[0],):
         raise InputError(f"sample_weight has shape {found.shape}", hint=f"pass one weight a row: ({X.shape[0]},)")
     least = found.bounds[0] if isinstance(found, SecretArray) else found.min(initial=0)
+    if not isinstance(found, SecretArray) and not found.any():
+        raise ValueError("all weights are zero: give some rows a weight above 0")
     if least < 0:
         raise InputError("weights are not below 0", hint="share them with bounds=(0, most)")
     return found
@@ -144,6 +150,10 @@ def classes_of(y: Any, classes: Any = None) -> Classes:
     given = None if classes is None else np.unique(np.asarray(classes))
     if not isinstance(y, SecretArray):
         y = np.asarray(y)
+        if given is None and y.dtype.kind == "f" and (y != np.rint(y)).any():
+            raise ValueError(
+                f"Unknown label type: continuous; y {y.dtype} holds numbers, not classes: take a regressor"
+            )
         found = np.unique(y) if given is None else given
         if not np.isin(y, found).all():
             raise InputError("y has classes that are not among those given", hint="pass all of them as classes=")

@@ -43,7 +43,13 @@ OVER_RELAXED = 1.8
 class _ByResiduals(LinearRegression):
     """A linear model whose passes see residuals, in `_fitted_scaled`."""
 
+    max_iter: int
     _shift: Any
+
+    @property
+    def n_iter_(self) -> int:
+        """The public number of passes."""
+        return int(self.max_iter)
 
     def fit(self, X: Any, y: Any) -> Self:
         super().fit(X, y)

@@ -123,6 +123,18 @@ class IsotonicRegression(RegressorModel):
         """As `predict`."""
         return self.predict(T)
 
+    def fit_transform(self, X: Any, y: Any) -> Any:
+        """`fit(X, y)`, then `transform(X)`."""
+        return self.fit(X, y).transform(X)
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import TransformerTags
+
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags = TransformerTags()
+        tags.input_tags.one_d_array, tags.input_tags.two_d_array = True, False
+        return tags
+
 
 def _levels(xp: Any, sums: Any, count: int, frac: int) -> Any:
     """(bins,): the rising levels of bins whose sums and counts of rows are given (2, bins)."""
