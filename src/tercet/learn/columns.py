@@ -13,7 +13,7 @@ from tercet.array.nullable import NullableArray
 from tercet.array.numeric import column_bounds
 from tercet.array.opaque import OpaqueArray
 from tercet.errors import InputError
-from tercet.learn.inputs import MOST_CLASSES
+from tercet.learn.inputs import MOST_CLASSES, missing
 from tercet.learn.parameters import check_parameters
 
 
@@ -67,10 +67,7 @@ def categories_of(column: Any, bounds: tuple[float, float] | None, given: Any = 
     if not isinstance(column, SecretArray):
         return np.unique(column)
     if isinstance(column, NullableArray):
-        raise InputError(
-            "some values of a column are missing",
-            hint="fill them first: tercet.impute.SimpleImputer().fit_transform(X), or x.fillna(value)",
-        )
+        raise missing("a column")
     if hasattr(type(column), "categories"):
         declared: Any = column
         return np.asarray(declared.categories)

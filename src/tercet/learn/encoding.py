@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tercet.array.core import SecretArray
+from tercet.array.nullable import NullableArray
 from tercet.errors import InputError
 from tercet.learn.columns import bounds_of_columns, categories_of, columns_of, covered, one_hot_of
-from tercet.learn.inputs import array_namespace, labels
+from tercet.learn.inputs import array_namespace, labels, missing
 from tercet.learn.kinds import TransformerModel
 
 _LEARNT = "how often a secret category occurs would show: merge categories by public rules before"
@@ -77,6 +78,8 @@ class _Encoder(TransformerModel):
     def _columns(self, X: Any) -> list[Any]:
         self.check_fitted()
         columns = columns_of(X, self, fitting=False)
+        if any(isinstance(column, NullableArray) for column in columns):
+            raise missing("a column")
         self._check(columns, bounds_of_columns(X))
         return columns
 

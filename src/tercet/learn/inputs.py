@@ -30,13 +30,18 @@ def is_secret(*arrays: Any) -> bool:
     return any(isinstance(x, SecretArray) for x in arrays)
 
 
+def missing(what: str) -> InputError:
+    """The refusal of columns with missing values."""
+    return InputError(
+        f"some values of {what} are missing",
+        hint="fill them first: tercet.impute.SimpleImputer().fit_transform(X), or x.fillna(value)",
+    )
+
+
 def plain_or_secret(values: Any, what: str) -> Any:
     """A secret array of numbers as it is; anything else as a NumPy array of numbers. InputError for missing values."""
     if isinstance(values, NullableArray):
-        raise InputError(
-            f"some values of {what} are missing",
-            hint="fill them first: tercet.impute.SimpleImputer().fit_transform(X), or x.fillna(value)",
-        )
+        raise missing(what)
     if isinstance(values, SecretArray):
         return values
     if hasattr(values, "toarray"):
