@@ -64,6 +64,17 @@ def test_anxiety(folder: Path) -> None:
     assert "before less after: 2.27 points" in said
 
 
+def test_cards(folder: Path) -> None:
+    notebook = run(EXAMPLES / "cards" / "cards.ipynb")
+    said = texts(notebook)
+    assert "94 payments are the third of their card within an hour, or later: 83 of them are fraud" in said
+    assert "four banks, logistic regression: finds 79% of fraud" in said
+    assert "12 of 60 new payments look like fraud" in said
+    assert said.count("refuses by rule fraud-study") == 1 and said.count("refuses by rule new-payments") == 2
+    plots = [one for cell in notebook.cells for one in cell.get("outputs", []) if "image/png" in one.get("data", {})]
+    assert len(plots) == 2
+
+
 def test_every_study_has_its_test() -> None:
     tests = Path(__file__).read_text(encoding="utf-8")
     assert STUDIES and all(f"def test_{study.stem}(" in tests for study in STUDIES)

@@ -11,9 +11,16 @@ import sklearn.tree as reference
 from sklearn import datasets
 
 import tercet as tc
+from plan_trio import TrioSession
+from tercet.ensemble import HistGradientBoostingClassifier
 from tercet.errors import InputError
 from tercet.learn.trees import many
 from tercet.learn.trees.bins import binned, edges_of
+from tercet.plan.network import LAN
+from tercet.plan.plan import OutputKind
+from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.rows.states import Aggregate, Rows
+from tercet.plan.rows.track import track
 from tercet.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 
@@ -73,6 +80,44 @@ def test_edges(net: tc.Session, strategy: str) -> None:
     assert np.abs(found - plain).max() < (1e-12 if strategy == "quantile" else 2**-15)
     if strategy == "quantile":
         assert np.array_equal(plain, np.quantile(x, [0.2, 0.4, 0.6, 0.8], axis=0, method="inverted_cdf"))
+
+
+EDGES = [[-0.5, 0.0, 0.25, 1.0], [0.0], [-1.0, 1.5]]
+
+
+def test_public_edges(net: tc.Session) -> None:
+    """The same trees as on NumPy arrays, all of whose thresholds are among the edges of the column."""
+    x, y = continuous(160, 3, 5)
+    for kind, wanted in ((DecisionTreeClassifier, y > 0), (HistGradientBoostingClassifier, y > 0)):
+        rest = {} if kind is DecisionTreeClassifier else {"max_iter": 3}
+        plain = kind(max_depth=2, bins=EDGES, **rest).fit(x, wanted)
+        model = kind(max_depth=2, bins=EDGES, **rest).fit(shared(net, x), net.share(wanted))
+        (likely,) = same(model, plain, model.predict_proba(shared(net, x)))
+        assert np.abs(likely - plain.predict_proba(x)).max() < 1e-4
+        for node, tree in zip(*np.nonzero(plain.features_.any(axis=1)), strict=True):
+            assert plain.thresholds_[node, tree] in EDGES[int(plain.features_[node, :, tree].argmax())]
+
+
+def test_trees_by_public_edges_rest_on_all_rows() -> None:
+    session = TrioSession()
+    x, y = continuous(60, 3, 5)
+    X, goal = session.share(x, bounds=(-9, 9)), session.share(y > 0)
+    for bins, aggregate in ((EDGES, True), ("quantile", False), ("uniform", False)):
+        model = HistGradientBoostingClassifier(max_iter=2, max_depth=2, max_bins=4, bins=bins).fit(X, goal)
+        found = ((model.predict_proba(X)[:, 1] > 0.5) & goal).sum()
+        plan = compile_plan([Wanted(found.node, OutputKind.REVEAL)], LAN)
+        (states,) = track(plan, {handle: {"d": Rows(len(t.shape) - 1, 60)} for handle, t in plan.inputs()})
+        assert isinstance(states["d"], Aggregate) == aggregate
+        assert not aggregate or states["d"].count == 60
+
+
+@pytest.mark.parametrize(
+    "bins", [[[0.0]], [[0.0], [], [1.0]], [[1.0, 0.0], [0.0], [0.0]], [[0.0], [0.0], [np.nan]], "equal"]
+)
+def test_edges_that_are_none(net: tc.Session, bins: Any) -> None:
+    x, y = continuous(30, 3, 5)
+    with pytest.raises(InputError, match=r"edges for|'bins' parameter"):
+        DecisionTreeClassifier(bins=bins).fit(shared(net, x), net.share(y > 0))
 
 
 @pytest.mark.parametrize("name", ["breast_cancer", "iris", "wine"])

@@ -113,7 +113,7 @@ ALLOWED: Final[Mapping[str, tuple[ParameterRule, ...]]] = {
     "C": (Real(0, above=True),),
     "add_indicator": (FLAG,),
     "alpha": (Real(0),),
-    "bins": (OneOf(("quantile", "uniform")),),
+    "bins": (OneOf(("quantile", "uniform")), ArrayOfAny()),
     "bootstrap": (FLAG,),
     "classes": (ArrayOfAny(), NOTHING),
     "clip": (FLAG,),

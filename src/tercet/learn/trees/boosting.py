@@ -152,7 +152,9 @@ class HistGradientBoostingRegressor(RegressorModel, _Boosting):
 
     `fit(X, y)`: X (n, d), y (n,); nothing is revealed, neither columns, thresholds nor leaves. `loss="squared_error"`.
     Trees have a public depth and no public number of leaves: `max_depth` is 4 unless given, `max_bins` 32 (2 to 255;
-    powers of two are cheapest). Bins are by quantiles that are elements of the column, or "uniform". With the same bins
+    powers of two are cheapest). Bins are by quantiles that are elements of the column, "uniform" between its least and
+    greatest, or public: `bins` is then an ascending list of edges for each column, and to a policy what the trees say
+    rests on all rows, while both others count as single rows. With the same bins
     splits are scikit-learn's; of gains that are equal up to rounding any may win. There is no early stopping. y is
     normalised by its bounds to [-1, 1] with 20 fractional bits; raw predictions are held in [-3, 3] of that.
 

@@ -54,7 +54,8 @@ class DecisionTreeClassifier(ClassifierModel, _DecisionTree):
 
     `fit(X, y)`: X (n, d) and classes y (n,). Nothing is revealed: columns, thresholds and leaves stay secret.
     Thresholds are the edges of `max_bins` (2 to 255) bins of each column; `bins`: "quantile", elements of the column
-    such that each bin has as many rows, or "uniform". With those bins the splits are scikit-learn's, for
+    such that each bin has as many rows, "uniform", or public edges, an ascending list for each column, with which what
+    the tree says rests on all rows to a policy. With those bins the splits are scikit-learn's, for
     `criterion="gini"`, the only one. Of gains that are equal up to rounding any may win; on NumPy arrays the first one.
     A split must gain something (for some hundred rows 2^-22 of a row): a node without one passes its rows on.
     `max_depth` is public, 1 to 12, and 4 unless given: all nodes of each level are computed. `random_state` is taken
