@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from plan_trio import TrioSession, share_plain
-from tercet.array import draws
+from tercet.array import Grouped, draws
 from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.rows.cut import Refusal
 from tercet.plan.rows.memory import peak_bytes, value_bytes
 from tercet.plan.run.execute import execute
 from tercet.plan.run.passes import Passes, Streamed, split
@@ -74,6 +75,8 @@ PLANS: dict[str, Callable[[Table], Any]] = {
     "sort": lambda t: t.xp.sort(t.x),
     "rows sorted": lambda t: t.xp.sort_by(t.x * t.x, t.x, t.y, t.b)[1],
     "permutation": lambda t: t.xp.Permutation.argsort(t.x).compose(t.xp.Permutation.argsort(t.y)).apply(t.x),
+    "sums of groups": lambda t: Grouped(t.y).transform(t.x, "sum"),
+    "windows": lambda t: Grouped(t.y, order=t.x).rolling_mean(t.y, 9),
     "shuffle": lambda t: t.xp.shuffle(t.x, t.y)[0],
     "draws": lambda t: draws.uniform(t.session, N, 0, 1, 16),
     "mean of copies": lambda t: t.xp.concat([t.x] * 8).mean(),
@@ -95,6 +98,13 @@ def test_estimates_of_whole_runs(name: str, fixed: int) -> None:
     plan = t.plan(PLANS[name])
     inputs = sum(value_bytes(type) for _, type in plan.inputs())
     assert sometimes(lambda: 0.5 < peak_bytes(plan) / (whole_run(t, plan) - fixed + inputs) < 2)
+
+
+def test_rows_that_are_compared_with_all_others_are_not_cut() -> None:
+    t = Table(200)
+    plan = t.plan(lambda t: Grouped(t.y, order=t.x).rolling_sum(t.x, 9).sum())
+    found = split(plan, dict.fromkeys(dict(plan.inputs()), 200))
+    assert isinstance(found, Refusal) and "all others" in found.reason
 
 
 def sometimes(holds: Callable[[], bool]) -> bool:
