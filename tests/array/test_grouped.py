@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ import tercet as tc
 from tercet.array import Grouped
 from tercet.array.decimals import DecimalArray
 from tercet.array.nullable import NullableArray
+from tercet.client.column_arrays import CategoryArray, DateArray
 from tercet.client.session import Session
 from tercet.errors import InputError
+from tercet.store.schema import Schema
 
 RNG = np.random.default_rng(3)
 
@@ -155,6 +158,40 @@ def test_several_keys_of_other_kinds(net: Session) -> None:
     x = net.share(data.x.to_numpy(), bounds=(-1000, 1000))
     same(by.cumsum(x), data.groupby([data.key, flag]).x.cumsum())
     same(by.transform(net.share(flag), "sum"), pd.Series(flag * 1).groupby([data.key, flag]).transform("sum"))
+
+
+def test_dates_and_categories(net: Session) -> None:
+    """Dates stay dates where they are chosen, order rows, and are not added up; categories have no order."""
+    schema = Schema.parse(
+        {
+            "columns": [
+                {"name": "day", "kind": "date", "lo": date(1970, 1, 1), "hi": date(1970, 3, 2)},
+                {"name": "shop", "kind": "category", "categories": ["a", "b"]},
+            ]
+        }
+    )
+    day = DateArray.of_column(net.share([5, 5, 9, 40], bounds=(0, 60)), schema["day"])
+    shop = CategoryArray.of_column(net.share([0, 1, 0, 0], bounds=(0, 1)), schema["shop"])
+    by = Grouped(shop, order=day)
+    assert list(by.rolling_count(7).reveal()) == [1, 1, 2, 1]
+    assert [str(found) for found in by.transform(day, "max").reveal()] == [
+        "1970-02-10",
+        "1970-01-06",
+        *["1970-02-10"] * 2,
+    ]
+    assert [str(found) for found in by.cummax(day).reveal()] == ["1970-01-06", "1970-01-06", "1970-01-10", "1970-02-10"]
+    assert list(by.rank(day).reveal()) == [1, 1, 2, 3]
+    assert list(by.transform(shop, "first").reveal()) == ["a", "b", "a", "a"]
+    for refused in (
+        lambda: by.cumsum(day),
+        lambda: by.transform(day, "mean"),
+        lambda: by.rolling_sum(day, 3),
+        lambda: by.cummax(shop),
+        lambda: by.rank(shop),
+        lambda: Grouped(day - date(1970, 1, 1), order=shop).rolling_count(2),
+    ):
+        with pytest.raises(TypeError, match=r"column (day|shop) holds"):
+            refused()
 
 
 def test_decimals_stay_exact(net: Session) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from tercet.array.core import SecretArray, session_of
 from tercet.array.counting import running_extreme
 from tercet.array.decimals import DecimalArray
 from tercet.array.nullable import NullableArray
+from tercet.array.opaque import OpaqueArray
 from tercet.array.permutation import Permutation
 from tercet.array.runs import check_method
 from tercet.array.segments import segment_rank
@@ -87,7 +88,7 @@ class Grouped:
     def cumsum(self, x: SecretArray) -> SecretArray:
         """The sum of a column over the rows of its group up to each row. One sort of 3 n keys, or four comparisons a
         row; exact."""
-        numbers, again = _integers(self._column(x))
+        numbers, again = _integers(self._column(x), "sum")
         if not self._alike:
             return again(self._back(self._running_sum(self._forward.apply(numbers), self._sorted)))
         keys, group = self._times(1)
@@ -162,8 +163,9 @@ class Grouped:
         column = self._column(x)
         if how == "count":
             return self._counts()
-        numbers, again = _integers(column)
-        if how in ("first", "last"):
+        place = how in ("first", "last")
+        numbers, again = _integers(column, "move" if place else "order" if how in ("min", "max") else "sum")
+        if place:
             return again(self._back(self._at_end(self._forward.apply(numbers), first=how == "first")))
         if how in ("min", "max"):
             return again(self._extreme(numbers, greatest=how == "max"))
@@ -183,12 +185,12 @@ class Grouped:
 
     def rolling_sum(self, x: SecretArray, window: float) -> SecretArray:
         """The sum of a column over these rows, as `rolling_count`."""
-        numbers, again = _integers(self._column(x))
+        numbers, again = _integers(self._column(x), "sum")
         return again(self._windows([numbers], window)[0])
 
     def rolling_mean(self, x: SecretArray, window: float) -> SecretArray:
         """The mean of a column over these rows: a division of secrets, within two last bits."""
-        numbers, again = _integers(self._column(x))
+        numbers, again = _integers(self._column(x), "sum")
         total, count = self._windows([numbers], window)
         return _mean(again(total), count, x)
 
@@ -361,19 +363,25 @@ def _joined(codes: Sequence[SecretArray]) -> SecretArray:
 
 def _unit(x: SecretArray) -> Any:
     """How many of its integers are one."""
-    if isinstance(x, DecimalArray):
-        return 10**x.digits
+    if isinstance(x, OpaqueArray | DecimalArray):
+        return 10**x.digits if isinstance(x, DecimalArray) else 1
     numbers, over = numeric.numerator(x)
     return abs(over) * (1 << numeric.as_integers(numbers)[1])
 
 
-def _integers(x: SecretArray) -> tuple[SecretArray, Callable[[SecretArray], SecretArray]]:
-    """A column as exact integers, in its order, and what makes of such integers what the column holds."""
+def _integers(
+    x: SecretArray, use: Literal["order", "sum", "move"] = "order"
+) -> tuple[SecretArray, Callable[[SecretArray], SecretArray]]:
+    """A column as exact integers, in its order, and what makes of such integers what the column holds. `use`: what is
+    done with them: of dates no sums are taken, of categories no order."""
+    if isinstance(x, OpaqueArray):
+        if use == "sum" or (use == "order" and not x._ordered):
+            raise TypeError(x._refusal())
+        return x._plain(), x._again
     if isinstance(x, DecimalArray):
         digits = x.digits
         return x.integers, lambda found: DecimalArray.of(found, digits)
-    plain = x._plain() if hasattr(type(x), "_refusal") and x.dtype.name != "bool" else x
-    numbers, over = numeric.numerator(plain)
+    numbers, over = numeric.numerator(x)
     stored, frac = numeric.as_integers(numbers)
     if over < 0:
         stored, over = -stored, -over
