@@ -43,7 +43,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`-m "not nodes"` leaves out what starts servers: nodes, by the fixtures of a test and by what its module imports,
-    and PostgreSQL. What a store does it does in SQLite there, too."""
+    and PostgreSQL. What a store does it does in SQLite there, too. Tests of parties in processes say so themselves."""
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
         module = getattr(item, "module", None)

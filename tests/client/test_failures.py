@@ -30,6 +30,7 @@ from tiny_plans import chain_plan, put, reveal_plan, run_plan
 
 TIMEOUT_S = 2.0
 LATEST_S = TIMEOUT_S + 5
+pytestmark = pytest.mark.nodes
 PRODUCT = 2 << 32
 """The instance of operation 2, the first product of a chain."""
 

@@ -22,7 +22,7 @@ from tiny_plans import chain_plan, put, reveal_plan, run_plan
 HANDLE = bytes(range(16))
 
 
-@pytest.fixture(params=[False, True], ids=["threads", "processes"])
+@pytest.fixture(params=[pytest.param(False, id="threads"), pytest.param(True, id="processes", marks=pytest.mark.nodes)])
 def net(request: pytest.FixtureRequest) -> Iterator[Session]:
     with local(processes=request.param, timeout=20) as session:
         yield session
@@ -151,6 +151,7 @@ def test_a_session_nobody_closes_ends_with_it() -> None:
     del net  # the fixture looks for threads
 
 
+@pytest.mark.nodes
 def test_children_end_with_a_killed_client(tmp_path: Path) -> None:
     script = (
         "import sys, time; from tercet.client import local\n"
@@ -173,6 +174,7 @@ def test_children_end_with_a_killed_client(tmp_path: Path) -> None:
     assert not any(alive(pid) for pid in pids)
 
 
+@pytest.mark.nodes
 def test_a_process_forked_from_the_client_ends_no_party() -> None:
     script = (
         "import os, sys; from tercet.client import local\n"
@@ -194,6 +196,7 @@ def alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.nodes
 def test_a_child_that_cannot_start_is_quoted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("raise SystemExit('the disk is full of eels')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -201,6 +204,7 @@ def test_a_child_that_cannot_start_is_quoted(monkeypatch: pytest.MonkeyPatch, tm
         local(processes=True)
 
 
+@pytest.mark.nodes
 def test_keys_stand_in_no_command_line_or_environment() -> None:
     with local(processes=True) as net:
         for pid in net._companions.pids.values():  # type: ignore[attr-defined]
