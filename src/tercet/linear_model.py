@@ -1,5 +1,6 @@
 """Linear models in scikit-learn's names, on secret or plain arrays."""
 
+from tercet.learn.bayesian import BayesianRidge
 from tercet.learn.linear_model import LinearRegression
 from tercet.learn.logistic import LogisticRegression
 from tercet.learn.penalised import ElasticNet, Lasso, Ridge
@@ -7,6 +8,7 @@ from tercet.learn.robust import HuberRegressor, QuantileRegressor
 from tercet.learn.sgd import SGDClassifier, SGDRegressor
 
 __all__ = [
+    "BayesianRidge",
     "ElasticNet",
     "HuberRegressor",
     "Lasso",

@@ -120,12 +120,7 @@ class LinearRegression(InterchangedModel, RegressorModel):
         subtracted from each column: covariances stay the same.
         """
         n = x.shape[0]
-        moments = xp.matmul(xp.matrix_transpose(x), x)
-        mixed, variance = xp.matmul(xp.matrix_transpose(x), target), xp.sum(target * target)
-        if self.fit_intercept:
-            sums, last = xp.sum(x, axis=0), xp.sum(target)
-            moments = moments * n - xp.expand_dims(sums, axis=1) * xp.expand_dims(sums, axis=0)
-            mixed, variance = mixed * n - sums * last, variance * n - last * last
+        moments, mixed, variance = self._moments(xp, x, target)
         # sums are multiplied by n where means are taken off
         asked = FitScales(n if self.fit_intercept else 1, n, *overs, fracs, y_frac)
         columns = Normalised(self._variances(diagonal(xp, moments), asked))
@@ -136,6 +131,18 @@ class LinearRegression(InterchangedModel, RegressorModel):
         solution, aliased = self._solution(xp, within, beside, columns, outcome, asked)
         coef, capped = self._unscaled(xp, solution, columns, outcome, asked, frac_bits)
         return coef, aliased, capped
+
+    def _moments(self, xp: Any, x: Any, target: Any) -> tuple[Any, Any, Any]:
+        """Sums of products of columns, of columns and target, and of the target; n times them less products of sums
+        where an intercept is fitted."""
+        n = x.shape[0]
+        moments = xp.matmul(xp.matrix_transpose(x), x)
+        mixed, variance = xp.matmul(xp.matrix_transpose(x), target), xp.sum(target * target)
+        if self.fit_intercept:
+            sums, last = xp.sum(x, axis=0), xp.sum(target)
+            moments = moments * n - xp.expand_dims(sums, axis=1) * xp.expand_dims(sums, axis=0)
+            mixed, variance = mixed * n - sums * last, variance * n - last * last
+        return moments, mixed, variance
 
     def _unscaled(
         self, xp: Any, solution: Any, columns: Normalised, outcome: Normalised, asked: FitScales, frac_bits: int
