@@ -35,7 +35,9 @@ def test_large_multiply_is_cut_in_pieces_with_rotated_roles(ring: Ring) -> None:
     assert open_words(results) == list(x * y)
 
 
-@pytest.mark.parametrize("shapes", [((3, 4), (4, 5)), ((1, 7), (7, 1)), ((2, 3, 4), (2, 4, 2)), ((5, 2, 3), (3, 4))])
+@pytest.mark.parametrize(
+    "shapes", [((3, 4), (4, 5)), ((1, 7), (7, 1)), ((2, 3, 4), (2, 4, 2)), ((5, 2, 3), (3, 4)), ((17, 2), (2, 40))]
+)
 @pytest.mark.parametrize("ring", RINGS)
 def test_matrix_product(ring: Ring, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
     for solo in SOLOS:

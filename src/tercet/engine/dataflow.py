@@ -93,6 +93,10 @@ def picked(value: Any, pick: int | None) -> Any:
     return value if pick is None else value[pick]
 
 
+def _unchanged(value: Any) -> Any:
+    return value
+
+
 @dataclass
 class Loop:
     """An instruction that passes `count` times over a program; its value is the list of the carried values.
@@ -115,6 +119,8 @@ class Loop:
     listed: int
     local: bool = False
     scoped: bool = False
+    laid_out: Callable[[Any], Any] = _unchanged
+    """What is done to an operand that stays, once, before the first pass reads it."""
 
     def run(self, scope: Scope | Alone, values: list[Any]) -> Any:
         raise TypeError("a loop runs by its passes")
@@ -214,7 +220,7 @@ class _Pass:
     def _loop(self, index: int, loop: Loop, arguments: list[Any], started: float) -> None:
         """Run one pass after the other; the next pass, and what uses the loop's results, wait for the end of a pass."""
         carried = len(loop.results)
-        fixed = dict(zip(loop.leaves[carried:], arguments[carried:], strict=True))
+        fixed = dict(zip(loop.leaves[carried:], map(loop.laid_out, arguments[carried:]), strict=True))
         keep = set(loop.results)
 
         def begin(number: int, current: list[Any]) -> None:

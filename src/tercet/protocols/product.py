@@ -85,6 +85,9 @@ class SumOfProducts:
         return total
 
 
+_FEW = 16
+
+
 class Matrix:
     """The matrix product of x (..., m, k) and y (..., k, n), batches broadcast as in NumPy."""
 
@@ -100,7 +103,10 @@ class Matrix:
 
     def a(self, x: Share, y: Share, mask: Array) -> Array:
         ring = self.ring
-        cross = ring.add(self._times(x.next, ring.add(y.next, y.own)), self._times(x.own, y.next))
+        if x.size < y.size:  # the smaller one is added up
+            cross = ring.add(self._times(ring.add(x.own, x.next), y.next), self._times(x.next, y.own))
+        else:
+            cross = ring.add(self._times(x.next, ring.add(y.next, y.own)), self._times(x.own, y.next))
         return ring.add(cross, mask)
 
     def b(self, x: Share, y: Share, mask: Array) -> Array:
@@ -109,7 +115,11 @@ class Matrix:
 
     def d(self, x: Share, y: Share, *masks: Array, out: Array | None = None) -> Array:
         ring = self.ring
-        result = self._times(ring.add(x.own, x.next), ring.add(y.own, y.next))
+        if x.shape[-2] <= _FEW and x.size < y.size:  # two such products read less than a sum of large factors writes
+            both = ring.add(x.own, x.next)
+            result = ring.add(self._times(both, y.own), self._times(both, y.next))
+        else:
+            result = self._times(ring.add(x.own, x.next), ring.add(y.own, y.next))
         for mask in masks:
             result = ring.sub(result, mask)
         return result

@@ -13,7 +13,10 @@ from tercet.plan.plan import Plan, constant, maker_of, operand_handle, place_amo
 from tercet.plan.table.operation import Constant
 from tercet.plan.types import Type
 from tercet.protocols.scope import Alone, Scope
+from tercet.ring import contiguous
 from tercet.sharing import PARTIES, BitShare, Party, Share, Streams
+
+_LARGE = 1 << 18
 
 
 def execute(
@@ -80,10 +83,19 @@ def program_of(plan: Plan) -> InstructionList:
                 first=plan.loops[index],
                 numbers=body.numbers,
                 listed=plan.listings[index],
+                laid_out=_in_order,
             ),
             picks,
         )
     return program
+
+
+def _in_order(value: Any) -> Any:
+    """A large array that is a view across another, such as a transposed one, as one that lies in memory in its own
+    order: products of matrices in every pass read it twice as fast."""
+    if not isinstance(value, Share) or value.size < _LARGE or 0 in value.own.strides:
+        return value
+    return Share(value.ring, contiguous(value.own), contiguous(value.next))
 
 
 def sources(plan: Plan, values: Sequence[int]) -> tuple[tuple[int, ...], tuple[int | None, ...] | None]:
