@@ -27,6 +27,7 @@ from tercet.learn.cox import CoxPHFitter
 from tercet.learn.design import add_constant
 from tercet.learn.generalized import GLM, Logit, Poisson, Probit, families, glm, logit, poisson, probit
 from tercet.learn.multinomial import MNLogit, mnlogit
+from tercet.learn.negative_binomial import NegativeBinomial, negativebinomial
 from tercet.learn.ordinary import OLS, WLS, ols, wls
 from tercet.learn.resampling import bootstrap, permutation_test
 from tercet.statistics.anova import cohens_d, cronbach_alpha, f_oneway, icc, tukey_hsd
@@ -90,6 +91,7 @@ __all__ = [
     "KaplanMeierFitter",
     "Logit",
     "MNLogit",
+    "NegativeBinomial",
     "NelsonAalenFitter",
     "Pending",
     "Poisson",
@@ -142,6 +144,7 @@ __all__ = [
     "mode",
     "moment",
     "multivariate_logrank_test",
+    "negativebinomial",
     "normaltest",
     "odds_ratio",
     "ols",

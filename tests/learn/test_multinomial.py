@@ -11,7 +11,13 @@ import pytest
 import statsmodels.api as sm
 
 import tercet as tc
+from plan_trio import TrioSession
 from tercet.errors import InputError
+from tercet.plan.network import LAN
+from tercet.plan.plan import OutputKind
+from tercet.plan.record.compile import Wanted, compile_plan
+from tercet.plan.rows.states import Aggregate, Rows
+from tercet.plan.rows.track import track
 from tercet.stats import MNLogit, SmallGroup, add_constant, mnlogit
 
 DATA = sm.datasets.anes96.load_pandas()
@@ -110,3 +116,15 @@ def test_a_cohort_and_what_is_refused(net: Any) -> None:
     ]:
         with pytest.raises(InputError, match=said):
             call()
+
+
+def test_to_a_policy_all_that_is_revealed_rests_on_all_rows() -> None:
+    n, session = 60, TrioSession(parties=False)
+    y = session.share(np.arange(n) % 3, (0, 2))
+    results = MNLogit(y, add_constant(session.share(np.arange(n) % 7, (0, 7)))).fit(maxiter=4)
+    wanted = [one for one in results.pending().arrays.values() if hasattr(one, "undivided")]
+    plan = compile_plan([Wanted(one.undivided, OutputKind.REVEAL) for one in wanted], LAN)
+    states = [found["d"] for found in track(plan, {handle: {"d": Rows(0, n)} for handle, _ in plan.inputs()}) if found]
+    assert len(states) >= len(plan.outputs) - 1
+    assert all(isinstance(state, Aggregate) and state.count == n for state in states)
+    assert len(plan.operations) < 3000

@@ -1,0 +1,416 @@
+"""Negative binomial regression whose dispersion is estimated, under statsmodels' name `NegativeBinomial`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+import tercet.array as namespace
+from tercet.array import numeric
+from tercet.array.core import SecretArray
+from tercet.errors import InputError
+from tercet.learn import printed
+from tercet.learn.families import Dispersed, Likelihood
+from tercet.learn.generalized import CONVERGED, Logit
+from tercet.learn.guard import cohort_of, estimates_rest_on_enough, sizes
+from tercet.learn.inputs import array_namespace
+from tercet.learn.inverse import Inverse
+from tercet.learn.linear_results import ALIASED, CAPPED, Coefficients, arranged, asked
+from tercet.learn.passes import repeat, spread
+from tercet.learn.rows import moments
+from tercet.learn.scoring import GRADIENT_BITS, LAST_BITS, MOST, STEP, Problem
+from tercet.plan.record.explain import Explanation
+from tercet.statistics.asked import Disclosed, Pending
+
+PASSES = 14
+MOST_COUNT = 2000
+ENDS = (-5, 4)
+"""The logarithm of alpha is held within these."""
+BITS = 30
+
+
+class _Secret(Dispersed):
+    """The likelihood for a dispersion that is secret, too."""
+
+    def __init__(self) -> None:
+        super().__init__(1.0)
+
+
+class NegativeBinomial(Logit):
+    """Negative binomial regression of counts with variance mean + alpha mean^2, alpha estimated, as statsmodels has it
+    (`loglike_method="nb2"`); see `GLM`.
+
+    Counts have bounds up to 2,000. Coefficients and alpha take steps in turn, and one together at the end; alpha counts
+    within e^-5 and e^4. Beside what the others reveal: alpha, its error, and the log-likelihood with a constant alone.
+    """
+
+    title = "NegativeBinomial"
+    heading: ClassVar[str] = "NegativeBinomial Regression Results"
+
+    @staticmethod
+    def likelihood() -> Likelihood:
+        return _Secret()
+
+    def fit(  # type: ignore[override]
+        self, maxiter: int = PASSES, method: str = "newton", cov_type: str = "nonrobust", cov_kwds: Any = None
+    ) -> SecretDispersed:
+        """Fit under sharing by `maxiter` passes, all of which are made; see `GLM.fit`. Robust errors are refused."""
+        if method != "newton":
+            raise InputError(f"method={method!r} is not offered", hint="passes are Newton's: leave it out")
+        if cov_type != "nonrobust" or cov_kwds:
+            raise InputError("robust errors are not offered here", hint="GLM with families.NegativeBinomial has them")
+        if isinstance(maxiter, bool) or not isinstance(maxiter, int) or not 2 <= maxiter <= 100:
+            raise InputError(f"maxiter={maxiter!r}: there are 2 to 100 passes")
+        lo, hi = numeric.value_range(self.endog)
+        if hi > MOST_COUNT or numeric.as_integers(self.endog)[1]:
+            raise InputError(
+                f"counts reach from {lo} to {hi}", hint=f"share integers with bounds up to {MOST_COUNT}, or use GLM"
+            )
+        self.passes = maxiter
+        xp = array_namespace(self.endog, self.design.columns)
+        return SecretDispersed(self, _Fit(xp, self).found(maxiter))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a fit finds, secret, by name; what errors are multiplied by; and numbers of rows for a cohort."""
+
+    shown: dict[str, Any]
+    unit: float
+    alpha_unit: float
+    sizes: tuple[Any, ...]
+
+
+class _Fit:
+    """Standardised columns beside counts, and what passes need of them."""
+
+    def __init__(self, xp: Any, model: NegativeBinomial) -> None:
+        self.xp, self.design, self.y = xp, model.design, model.endog
+        self.family = model.family
+        self.problem = Problem(xp, model.design, model.endog, None, model.offset, model.family, (None, None))
+        self.width = self.problem.width + self.problem.centred
+        self.level = self.problem.fine
+        top = max(1, numeric.value_range(self.y)[1])
+        if isinstance(self.y, SecretArray):
+            counts: Any = namespace.segment_count(self.y, top + 1)
+        else:
+            counts = np.bincount(self.y.astype(np.int64), minlength=top + 1).astype(float)
+        self.steps = np.arange(top)
+        # of each count below the largest, how many rows have more
+        running = xp.cumulative_sum(counts, axis=0) if isinstance(counts, SecretArray) else np.cumsum(counts)
+        self.more = self.problem.rows - running[:-1]
+
+    def by_counts(self, alpha: Any) -> tuple[Any, Any, Any]:
+        """Of log(1 + alpha k), its slope and its bend by log alpha: sums over the counts k below each row's."""
+        xp = self.xp
+        whole = numeric.at_precision(1 + alpha * self.steps, BITS)
+        part = numeric.at_precision(numeric.reciprocal(whole, 1 << BITS, BITS), BITS)
+        slope, bend = 1 - part, numeric.at_precision(part * (1 - part), BITS)
+        return xp.sum(self.more * xp.log(whole)), xp.sum(self.more * slope), xp.sum(self.more * bend)
+
+    def by_means(self, alpha: Any, mean: Any, y: Any, rows: Any) -> tuple[Any, Any]:
+        """The slope and the bend by log alpha of what rows with these means add, `rows` times."""
+        xp = self.xp
+        inverse = numeric.at_precision(numeric.reciprocal(alpha, 1 << BITS - 8, BITS), BITS)
+        whole = numeric.at_precision(1 + mean * alpha, BITS)
+        part = numeric.at_precision(numeric.reciprocal(whole, 1 << BITS, BITS), BITS)
+        q = numeric.at_precision(mean * part, BITS)
+        logs = numeric.at_precision(xp.sum(xp.log(whole)) * rows, BITS)
+        by_y = numeric.at_precision(alpha * y, BITS)
+        b = numeric.at_precision(logs * inverse, BITS)
+        weighed = numeric.at_precision((by_y + 1) * q, BITS)
+        aq = numeric.at_precision(1 - part, BITS)
+        slope = b - xp.sum(weighed) * rows
+        bend = xp.sum(q) * rows - b - xp.sum(numeric.at_precision(by_y * q, BITS)) * rows
+        return slope, bend + xp.sum(numeric.at_precision(weighed * aq, BITS)) * rows
+
+    def moved(self, log_alpha: Any, slope: Any, bend: Any) -> Any:
+        """log alpha after a step by Newton's rule, or by the slope's sign where the bend is none."""
+        xp = self.xp
+        least = self.problem.rows / 512
+        below = xp.maximum(-bend, least)
+        size = numeric.ratio(numeric.at_precision(xp.abs(slope), BITS), numeric.at_precision(below, BITS), 1, BITS)
+        step = xp.where(slope > 0, size, -size)
+        return numeric.held(log_alpha + step, *ENDS, BITS)
+
+    def alpha(self, log_alpha: Any) -> Any:
+        return numeric.at_precision(self.xp.exp(log_alpha[0]), BITS)
+
+    def found(self, passes: int) -> Found:
+        xp, problem, family = self.xp, self.problem, self.family
+        bits = min(problem.bits, 30)
+        assert isinstance(family, Dispersed)
+
+        def mean_of(coef: Any) -> Any:
+            return numeric.at_precision(xp.exp(problem.predictor(coef, self.level)), BITS)
+
+        def step(coef: Any, alpha: Any, frac: int) -> Any:
+            family.alpha = alpha
+            return problem.step(coef, frac, self.level)
+
+        def body(coef: Any, log_alpha: Any, alone: Any) -> tuple[Any, Any, Any]:
+            alpha = self.alpha(log_alpha)
+            coef = numeric.held(coef + step(coef, alpha, bits)[0], -MOST, MOST, bits)
+            _, slope, bend = self.by_counts(alpha)
+            more = self.by_means(alpha, mean_of(coef), self.y, 1)
+            following = self.moved(
+                log_alpha, xp.expand_dims(slope + more[0], axis=0), xp.expand_dims(bend + more[1], axis=0)
+            )
+            return coef, following, self.null_step(alone)
+
+        zeros = spread(np.zeros(self.width), problem.columns.values, bits)
+        start = spread(np.zeros(1), problem.columns.values, BITS)
+        bounds = [(-MOST, MOST), ENDS, ENDS]
+        coef, log_alpha, alone = repeat(passes - 1, body, zeros, start, start, bounds=bounds)
+        return self.last(coef, log_alpha, alone, step, mean_of)
+
+    def average(self) -> Any:
+        return numeric.at_precision(self.xp.sum(self.y) * (1 / self.problem.rows), BITS)
+
+    def null_step(self, log_alpha: Any) -> Any:
+        """A step of log alpha beside a constant alone, whose mean is that of y."""
+        xp, mean = self.xp, _one(self.xp, self.average())
+        alpha = self.alpha(log_alpha)
+        _, slope, bend = self.by_counts(alpha)
+        more = self.by_means(alpha, mean, mean, self.problem.rows)
+        return self.moved(log_alpha, xp.expand_dims(slope + more[0], axis=0), xp.expand_dims(bend + more[1], axis=0))
+
+    def likelihood(self, alpha: Any, eta: Any, mean: Any, y: Any, rows: Any) -> Any:
+        """The log-likelihood but for the factorials."""
+        xp = self.xp
+        inverse = numeric.at_precision(numeric.reciprocal(alpha, 1 << BITS - 8, BITS), BITS)
+        logs = xp.log(numeric.at_precision(1 + mean * alpha, BITS))
+        both = xp.sum(y * eta) * rows - xp.sum(y * logs) * rows
+        return self.by_counts(alpha)[0] + both - numeric.at_precision(xp.sum(logs) * inverse, BITS) * rows
+
+    def last(self, coef: Any, log_alpha: Any, alone: Any, step: Any, mean_of: Any) -> Found:
+        """One step of all together, errors from the information observed, and likelihoods."""
+        xp, problem, family, level = self.xp, self.problem, self.family, self.level
+        k, width = problem.k, self.width
+        alpha = self.alpha(log_alpha)
+        _, _, scored = step(coef, alpha, LAST_BITS)
+        score = problem.weighed(scored.score, family.score_bits, level)
+        whole = numeric.times_power(scored.score, 0, level.bits)
+        observed = problem.information(scored.observed, level, family.observed_more)
+        unit = family.weight_bits + family.observed_more
+        # by log alpha, over the same power of two
+        q = numeric.at_precision(scored.weight, level.bits)
+        bent = numeric.at_precision(numeric.at_precision(whole * alpha, level.bits) * q, level.bits)
+        bent = numeric.times_power(bent, -unit, level.bits + unit)
+        across = numeric.times_power(xp.matmul(xp.matrix_transpose(level.values), bent), -k, 48)
+        if problem.centred:
+            at_one = numeric.times_power(xp.sum(bent), -2 * k, 48)
+            across = xp.concat([numeric.at_precision(across, 48), _one(xp, numeric.at_precision(at_one, 48))])
+        across = numeric.held(across, -1, 1, 48)
+        _, slope, bend = self.by_counts(alpha)
+        more = self.by_means(alpha, mean_of(coef), self.y, 1)
+        slope, bend = slope + more[0], bend + more[1]
+        own = numeric.held(_one(xp, numeric.times_power(-bend, -2 * k - unit, 48)), 0, 1, 48)
+        top = xp.concat([observed, xp.expand_dims(across, axis=1)], axis=1)
+        matrix = xp.concat([top, xp.expand_dims(xp.concat([across, own]), axis=0)], axis=0)
+        inverse = Inverse(xp, matrix, width + 1)
+        parts = numeric.times_power(xp.matmul(xp.matrix_transpose(level.values), score), -k, GRADIENT_BITS)
+        gradient = numeric.at_precision(parts, GRADIENT_BITS)
+        if problem.centred:
+            ones = numeric.at_precision(numeric.times_power(xp.sum(score), -2 * k, GRADIENT_BITS), GRADIENT_BITS)
+            gradient = xp.concat([gradient, _one(xp, ones)])
+        of_alpha = numeric.times_power(_one(xp, slope), -2 * k - family.score_bits, GRADIENT_BITS)
+        gradient = xp.concat([gradient, numeric.at_precision(of_alpha, GRADIENT_BITS)])
+        gradient = numeric.held(gradient, -2, 2, GRADIENT_BITS)
+        moved = numeric.times_power(inverse.times(xp, gradient), family.score_bits - unit, 80)
+        moved = numeric.held(moved, -STEP, STEP, LAST_BITS)
+        last = numeric.held(coef + moved[:width], -MOST, MOST, LAST_BITS)
+        final = numeric.held(log_alpha + moved[width:], *ENDS, BITS)
+        roots = inverse.root_diagonal(xp)
+        along = None
+        if problem.centred:
+            direction = problem.direction()
+            along = inverse.along(xp, xp.concat([direction, direction[:1] * 0]))
+        coefs, constant, spreads, error, capped = problem.own_units(last, roots[: problem.width], along)
+        found = self.alpha(final)
+        eta = numeric.at_precision(problem.predictor(last, level), BITS)
+        mean = self.average()
+        level_of = numeric.at_precision(xp.log(_one(xp, mean)), BITS)
+        lone = self.alpha(self.null_step(alone))
+        null = self.likelihood(lone, level_of, _one(xp, mean), _one(xp, mean), problem.rows)
+        factorials = family.figures(xp, xp.sum, eta * 0, self.y, None, BITS, False)["factorials"]
+        shown = {
+            "coef": coefs,
+            "constant": constant,
+            "spread": spreads,
+            "constant_spread": error,
+            "aliased": inverse.aliased[:width],
+            "capped": capped,
+            "step": xp.max(xp.abs(moved)),
+            "alpha": found,
+            "error of alpha": roots[width],
+            "llf": self.likelihood(found, eta, mean_of(last), self.y, 1),
+            "llf of a constant": null,
+            "factorials": factorials,
+        }
+        return Found(shown, 2.0 ** (-unit / 2), 2.0 ** (-unit / 2 - k), self.guards())
+
+    def guards(self) -> tuple[Any, ...]:
+        xp, problem = self.xp, self.problem
+        cohort = cohort_of(self.design.columns, self.y)
+        if not cohort:
+            return ()
+        values, at = problem.columns.values, problem.width if problem.centred else None
+        plain = Inverse(xp, moments(xp, values, values, problem.rows / 4.0**problem.k, at), self.width, scale=False)
+        enough = estimates_rest_on_enough(xp, problem.columns, plain, problem.k, None, cohort)
+        return sizes(xp, self.design, self.y, None, None, enough)
+
+
+def _one(xp: Any, x: Any) -> Any:
+    """A number as an array of one."""
+    return xp.expand_dims(x, axis=0) if isinstance(x, SecretArray) else np.atleast_1d(x)
+
+
+class SecretDispersed:
+    """Results of a negative binomial regression, nothing of which is plain yet; `reveal()` and `summary()` open, in one
+    plan, what the summary shows, and nothing else."""
+
+    def __init__(self, model: NegativeBinomial, found: Found) -> None:
+        self.model = model
+        self.found = found
+        self._opened: DispersedResults | None = None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model.title} on {self.model.design!r}; secret: reveal() or summary())"
+
+    @property
+    def alpha(self) -> Any:
+        """The dispersion, secret."""
+        return self.found.shown["alpha"]
+
+    @property
+    def step(self) -> Any:
+        """How large the last step was, secret, of standardised coefficients and the logarithm of alpha."""
+        return self.found.shown["step"]
+
+    def explain(self) -> Explanation:
+        """What `reveal` and `summary` will cost, and what becomes plain."""
+        return self.pending().explain()
+
+    def pending(self) -> Pending[DispersedResults]:
+        """What `reveal` would open, before anything runs, for `tercet.stats.together`."""
+        found = self.found
+        shown = {name: value for name, value in found.shown.items() if value is not None}
+
+        def finish(values: dict[str, NDArray[Any]], told: Disclosed) -> DispersedResults:
+            return DispersedResults(self.model, values, told, found.unit, found.alpha_unit)
+
+        return asked(shown, finish, self.model.design.rows, found.sizes)
+
+    def reveal(self) -> DispersedResults:
+        """The results in plain, by one plan; the second time what was revealed before. Raises SmallGroup where the
+        session has a cohort, and an estimate rests on fewer rows."""
+        if self._opened is None:
+            self._opened = self.pending().reveal()
+        return self._opened
+
+    def summary(self, alpha: float = 0.05) -> printed.Summary:
+        """The table of `reveal().summary()`."""
+        return self.reveal().summary(alpha)
+
+
+class DispersedResults(Coefficients):
+    """Results of a negative binomial regression in plain, under statsmodels' names; alpha is the last parameter."""
+
+    def __init__(
+        self, model: NegativeBinomial, values: dict[str, NDArray[Any]], told: Disclosed, unit: float, alpha_unit: float
+    ) -> None:
+        design = model.design
+        self.nobs = design.rows
+        flags = values["aliased"]
+        self.aliased = flags if design.constant is None else np.insert(flags[:-1], design.constant, False)
+        self.capped = arranged(design, values["capped"], False)
+        width = design.width - int(self.aliased.sum())
+        self.df_model = width - (design.constant is not None)
+        self.df_resid = self.nobs - width
+        self.step = float(values["step"])
+        """How large the last step was, of standardised coefficients and the logarithm of alpha."""
+        found = float(values["alpha"])
+        params = np.append(arranged(design, values["coef"], values.get("constant")), found)
+        bse = arranged(design, values["spread"], values.get("constant_spread")) * unit
+        error = float(values["error of alpha"]) * alpha_unit * found
+        super().__init__((*design.names, "alpha"), params, np.append(bse, error), None, told)
+        factorials = float(values["factorials"])
+        self.llf = float(values["llf"]) - factorials
+        """The log-likelihood."""
+        self.llnull = float(np.ravel(values["llf of a constant"])[0]) - factorials
+        """The log-likelihood with a constant alone."""
+        self._width, self._model = width + 1, model
+
+    @property
+    def converged(self) -> bool:
+        """Whether the last step was at most 1e-4, which leaves an error of about 1e-8."""
+        return self.step <= CONVERGED
+
+    @property
+    def prsquared(self) -> float:
+        """McFadden's pseudo R2."""
+        return 1 - self.llf / self.llnull
+
+    @property
+    def llr(self) -> float:
+        """Twice the gain in log-likelihood over a constant alone."""
+        return 2 * (self.llf - self.llnull)
+
+    @property
+    def llr_pvalue(self) -> float:
+        """The p-value of `llr`."""
+        from scipy import stats
+
+        return float(stats.chi2.sf(self.llr, self.df_model))
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion."""
+        return -2 * self.llf + 2 * self._width
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion."""
+        return -2 * self.llf + math.log(self.nobs) * self._width
+
+    def summary(self, alpha: float = 0.05) -> printed.Summary:
+        """A table as statsmodels prints it."""
+        model = self._model
+        left = [
+            ("Dep. Variable:", model.endog_name),
+            ("Model:", model.title),
+            ("Method:", "MLE"),
+            *printed.now(),
+            ("converged:", f"{self.converged}"),
+            ("Covariance Type:", "nonrobust"),
+        ]
+        right = [
+            ("No. Observations:", f"{self.nobs}"),
+            ("Df Residuals:", f"{self.df_resid}"),
+            ("Df Model:", f"{self.df_model}"),
+            ("Pseudo R-squ.:", f"{self.prsquared:#.4g}"),
+            ("Log-Likelihood:", f"{self.llf:#.5g}"),
+            ("LL-Null:", f"{self.llnull:#.5g}"),
+            ("LLR p-value:", f"{self.llr_pvalue:#.4g}"),
+        ]
+        told = [
+            *printed.told(self.names[:-1], self.aliased, ALIASED),
+            *printed.told(self.names[:-1], self.capped, CAPPED),
+            f"Revealed: {self.revealed}.",
+        ]
+        if not self.converged:
+            told.insert(0, f"Not converged: the last step was {self.step:.2g}; fit with more passes (maxiter).")
+        table = printed.coefficients(self.names, self._columns(alpha), "z", alpha, range(len(self.names)))
+        return printed.Summary([*printed.head(model.heading, left, right), *table, *printed.notes(told)])
+
+
+def negativebinomial(formula: str, data: Mapping[str, Any], **options: Any) -> NegativeBinomial:
+    """`NegativeBinomial` of a formula; see `ols`."""
+    model: NegativeBinomial = NegativeBinomial.from_formula(formula, data, **options)
+    return model
