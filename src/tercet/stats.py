@@ -33,6 +33,7 @@ from tercet.learn.resampling import bootstrap, permutation_test
 from tercet.statistics.anova import cohens_d, cronbach_alpha, f_oneway, icc, tukey_hsd
 from tercet.statistics.asked import Disclosed, Pending, together
 from tercet.statistics.cohorts import SmallGroup
+from tercet.statistics.concordance import concordance_index
 from tercet.statistics.contingency import (
     chi2_contingency,
     chisquare,
@@ -106,6 +107,7 @@ __all__ = [
     "chisquare",
     "cohens_d",
     "cohens_kappa",
+    "concordance_index",
     "corr",
     "cov",
     "cronbach_alpha",

@@ -77,7 +77,7 @@ class NegativeBinomial(Logit):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundDispersed:
     """What a fit finds, secret, by name; what errors are multiplied by; and numbers of rows for a cohort."""
 
     shown: dict[str, Any]
@@ -141,7 +141,7 @@ class _Fit:
     def alpha(self, log_alpha: Any) -> Any:
         return numeric.at_precision(self.xp.exp(log_alpha[0]), BITS)
 
-    def found(self, passes: int) -> Found:
+    def found(self, passes: int) -> FoundDispersed:
         xp, problem, family = self.xp, self.problem, self.family
         bits = min(problem.bits, 30)
         assert isinstance(family, Dispersed)
@@ -188,7 +188,7 @@ class _Fit:
         both = xp.sum(y * eta) * rows - xp.sum(y * logs) * rows
         return self.by_counts(alpha)[0] + both - numeric.at_precision(xp.sum(logs) * inverse, BITS) * rows
 
-    def last(self, coef: Any, log_alpha: Any, alone: Any, step: Any, mean_of: Any) -> Found:
+    def last(self, coef: Any, log_alpha: Any, alone: Any, step: Any, mean_of: Any) -> FoundDispersed:
         """One step of all together, errors from the information observed, and likelihoods."""
         xp, problem, family, level = self.xp, self.problem, self.family, self.level
         k, width = problem.k, self.width
@@ -253,7 +253,7 @@ class _Fit:
             "llf of a constant": null,
             "factorials": factorials,
         }
-        return Found(shown, 2.0 ** (-unit / 2), 2.0 ** (-unit / 2 - k), self.guards())
+        return FoundDispersed(shown, 2.0 ** (-unit / 2), 2.0 ** (-unit / 2 - k), self.guards())
 
     def guards(self) -> tuple[Any, ...]:
         xp, problem = self.xp, self.problem
@@ -275,7 +275,7 @@ class SecretDispersed:
     """Results of a negative binomial regression, nothing of which is plain yet; `reveal()` and `summary()` open, in one
     plan, what the summary shows, and nothing else."""
 
-    def __init__(self, model: NegativeBinomial, found: Found) -> None:
+    def __init__(self, model: NegativeBinomial, found: FoundDispersed) -> None:
         self.model = model
         self.found = found
         self._opened: DispersedResults | None = None
