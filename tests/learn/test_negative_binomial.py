@@ -92,6 +92,8 @@ def test_formulas_cohorts_and_what_is_refused(net: Any) -> None:
         columns = {"mark": net.share(mark, bounds=(0, 1))}
         with pytest.raises(SmallGroup):
             NegativeBinomial(net.share(y, bounds=(0, 63)), add_constant(columns)).fit(maxiter=3).reveal()
+        a, counts = net.share(x[:, 0], bounds=(0, 8)), net.share(y, bounds=(0, 63))
+        NegativeBinomial(counts, add_constant(a)).fit(maxiter=4).reveal()
     finally:
         net.cohort = 0
     for call, said in [

@@ -15,14 +15,13 @@ from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.learn import printed
-from tercet.learn.families import Dispersed, Likelihood
+from tercet.learn.families import Dispersed, Likelihood, Scored
 from tercet.learn.generalized import CONVERGED, Logit
-from tercet.learn.guard import cohort_of, estimates_rest_on_enough, sizes
+from tercet.learn.guard import cohort_of
 from tercet.learn.inputs import array_namespace
 from tercet.learn.inverse import Inverse
 from tercet.learn.linear_results import ALIASED, CAPPED, Coefficients, arranged, asked
 from tercet.learn.passes import repeat, spread
-from tercet.learn.rows import moments
 from tercet.learn.scoring import GRADIENT_BITS, LAST_BITS, MOST, STEP, Problem
 from tercet.plan.record.explain import Explanation
 from tercet.statistics.asked import Disclosed, Pending
@@ -253,17 +252,15 @@ class _Fit:
             "llf of a constant": null,
             "factorials": factorials,
         }
-        return FoundDispersed(shown, 2.0 ** (-unit / 2), 2.0 ** (-unit / 2 - k), self.guards())
+        return FoundDispersed(shown, 2.0 ** (-unit / 2), 2.0 ** (-unit / 2 - k), self.guards(scored))
 
-    def guards(self) -> tuple[Any, ...]:
-        xp, problem = self.xp, self.problem
-        cohort = cohort_of(self.design.columns, self.y)
-        if not cohort:
+    def guards(self, scored: Scored) -> tuple[Any, ...]:
+        """Numbers of rows that the estimates rest on; none without a cohort."""
+        problem = self.problem
+        if not cohort_of(self.design.columns, self.y, problem.offset):
             return ()
-        values, at = problem.columns.values, problem.width if problem.centred else None
-        plain = Inverse(xp, moments(xp, values, values, problem.rows / 4.0**problem.k, at), self.width, scale=False)
-        enough = estimates_rest_on_enough(xp, problem.columns, plain, problem.k, None, cohort)
-        return sizes(xp, self.design, self.y, None, None, enough)
+        inverse = Inverse(self.xp, problem.information(scored.weight, self.level), self.width)
+        return problem.guards(self.design, scored, inverse, None)
 
 
 def _one(xp: Any, x: Any) -> Any:
