@@ -15,6 +15,7 @@ from tercet.errors import InputError
 from tercet.learn.inputs import array_namespace
 from tercet.learn.model import SecretModel
 from tercet.learn.parameters import OneOf, refused
+from tercet.learn.trees.export import sklearn_trees
 from tercet.learn.trees.forest import Forest, mean_of
 from tercet.learn.trees.grow import Grown, GrowthRule, SummedColumns
 from tercet.learn.trees.plain import MOST_DEPTH, PlainTrees, shared
@@ -147,6 +148,39 @@ class TreeModel(SecretModel):
             for name, values in zip(secret, found if len(secret) > 1 else [found], strict=True):
                 setattr(plain, name, np.asarray(values))
         return plain
+
+    def to_sklearn(self) -> Any:
+        """A fitted model of scikit-learn of the same name, to predict: reveals all that fitting left, in one plan.
+
+        Its leaves and branches are these; how many rows were in a node, and its impurity, is not known, so that its own
+        `feature_importances_` are 0 (this model's are right), and inner nodes have the mean of their children as value.
+        scikit-learn rounds columns to float32 before it compares them. A model that was not kept by `save` is grown
+        anew for each reveal, and which of equal gains wins may then differ.
+        """
+        import sklearn.ensemble
+        import sklearn.tree
+
+        name = type(self).__name__
+        kind = getattr(sklearn.tree, name, None) or getattr(sklearn.ensemble, name)
+        if not name.startswith(("DecisionTree", "RandomForest", "ExtraTrees")):
+            raise InputError(f"{name} of scikit-learn is not made of revealed trees", hint="to_plain() gives this one")
+        plain = self.to_plain()
+        known = kind().get_params()
+        made = kind(**{key: value for key, value in self.get_params().items() if key in known})
+        values = np.asarray(plain.values_, dtype=np.float64)
+        values = np.ldexp(values, getattr(plain, "power_", 0)) + getattr(plain, "middle_", 0)
+        tree = made if name.startswith("DecisionTree") else made.estimator
+        found = sklearn_trees(plain.forest_, tree, values)
+        for one in [made, *found]:
+            one.n_features_in_, one.n_outputs_ = self.n_features_in_, 1
+            if hasattr(plain, "classes_"):
+                one.classes_ = np.asarray(plain.classes_) if one is made else np.arange(len(plain.classes_))
+                one.n_classes_ = len(plain.classes_)
+        if tree is made:
+            made.tree_, made.max_features_ = found[0].tree_, self.n_features_in_
+        else:
+            made.estimators_ = found
+        return made
 
     def _keep(self, forest: Forest) -> None:
         self.features_, self.thresholds_, self.values_ = forest.features, forest.thresholds, forest.values
