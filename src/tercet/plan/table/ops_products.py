@@ -213,9 +213,10 @@ def pays_narrow(a: Type, b: Type) -> bool:
     Not of factors whose bounds are claimed: a result that does not fit would be another word than modulo 2^64."""
     if a.ring != 64 or b.ring != 64 or a.claimed or b.claimed:
         return False
-    total = matmul_type(a, b)
     terms = a.shape[-1]
-    return total.magnitude < MOST and terms >= _NARROW_TERMS and total.size * terms >= _NARROW_WORK
+    if terms < _NARROW_TERMS or terms * max(map(abs, corners(a, b))) >= MOST:
+        return False  # asked before there is a type: what outgrows 2^64 has none
+    return matmul_type(a, b).size * terms >= _NARROW_WORK
 
 
 @two_numbers
