@@ -5,6 +5,7 @@
 #pragma once
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -65,6 +66,11 @@ struct Engine16 {
     }
     TERCET_INLINE size narrow(const char*, size, u16*) { return 0; }
 #endif
+    TERCET_INLINE Vector load(const u16* from) {
+        Vector found;
+        std::memcpy(&found, from, sizeof found);
+        return found;
+    }
     static constexpr size NR = LANES * VECTORS, KC = 2048, NC = 256;
 
     // out[k] = the low half word of element (0, k), and zeros up to an even count
@@ -90,34 +96,38 @@ struct Engine16 {
         }
     }
 
+    // What row r adds, with r constant from the start: only then does the compiler keep all sums in registers.
     // Meanwhile the memory of the rows that come next is asked for: a cache line of each row, 8 words, for 4 pairs.
-    template <size R>
-    static void tile_of(size pairs, const u16* a, size pitch, const u16* b, tercet::Matrix next, u32* out) {
-        Vector sum[R][VECTORS];
-        for (size r = 0; r < R; ++r)
-            for (size v = 0; v < VECTORS; ++v) sum[r][v] = zero();
+    template <size... R>
+    static void tile_of(std::index_sequence<R...>, size pairs, const u16* a, size pitch, const u16* b,
+                        tercet::Matrix next, u32* out) {
+        static_assert(VECTORS == 2);
+        Vector left[sizeof...(R)], right[sizeof...(R)];
+        ((left[R] = right[R] = zero()), ...);
         for (size k = 0; k < pairs; ++k, b += 2 * NR) {
-            Vector column[VECTORS];
-            std::memcpy(column, b, sizeof column);
+            const Vector first = load(b), second = load(b + 2 * LANES);
             if (next.data && k % 4 == 0)
-                for (size r = 0; r < R; ++r) {
-                    const std::ptrdiff_t at = std::ptrdiff_t(r) * next.row + std::ptrdiff_t(2 * k) * next.col;
-                    __builtin_prefetch(next.data + at, 0, 2);
-                }
-            for (size r = 0; r < R; ++r) {
+                (__builtin_prefetch(next.data + std::ptrdiff_t(R) * next.row + std::ptrdiff_t(2 * k) * next.col, 0, 2),
+                 ...);
+            const auto add = [&](const u16* row, Vector& l, Vector& r) __attribute__((always_inline)) {
                 u32 pair;
-                std::memcpy(&pair, a + r * pitch + 2 * k, sizeof pair);
-                for (size v = 0; v < VECTORS; ++v) sum[r][v] = step(sum[r][v], all(pair), column[v]);
-            }
+                std::memcpy(&pair, row, sizeof pair);
+                const Vector x = all(pair);
+                l = step(l, x, first);
+                r = step(r, x, second);
+            };
+            (add(a + R * pitch + 2 * k, left[R], right[R]), ...);
         }
-        for (size r = 0; r < R; ++r) std::memcpy(out + r * NR, sum[r], sizeof sum[r]);
+        ((std::memcpy(out + R * NR, &left[R], sizeof(Vector)),
+          std::memcpy(out + R * NR + LANES, &right[R], sizeof(Vector))),
+         ...);
     }
     template <size R>
     static void tile(size rows, size pairs, const u16* a, size pitch, const u16* b, tercet::Matrix next, u32* out) {
         if constexpr (R > 1) {
             if (rows < R) return tile<R - 1>(rows, pairs, a, pitch, b, next, out);
         }
-        tile_of<R>(pairs, a, pitch, b, next, out);
+        tile_of(std::make_index_sequence<R>{}, pairs, a, pitch, b, next, out);
     }
 
     static void blocked(size rows, size cols, size depth, tercet::Matrix a, tercet::Matrix b, Result<u64> c) {

@@ -75,6 +75,19 @@ def test_cards(folder: Path) -> None:
     assert len(plots) == 2
 
 
+def test_biometrics(folder: Path) -> None:
+    notebook = run(EXAMPLES / "biometrics" / "biometrics.ipynb")
+    said = texts(notebook)
+    assert "at 0.32: 0 of 250 enrolled are missed" in said
+    assert "0 of 174,750 pairs of strangers match" in said
+    assert "node node-1 refuses by rule trial" in said
+    for who in ("an enrolled traveller: accept", "a stranger: reject", "the traveller, after the refresh: accept"):
+        assert who in said
+    assert "matches: refused" in said and "near: refused" in said
+    plots = [one for cell in notebook.cells for one in cell.get("outputs", []) if "image/png" in one.get("data", {})]
+    assert len(plots) == 2
+
+
 def test_every_study_has_its_test() -> None:
     tests = Path(__file__).read_text(encoding="utf-8")
     assert STUDIES and all(f"def test_{study.stem}(" in tests for study in STUDIES)

@@ -107,7 +107,7 @@ def test_a_tilted_eye_is_found(net: tc.Session) -> None:
 
 def test_full_codes_take_the_narrow_product(net: tc.Session) -> None:
     """12,800 bits, of which every one is seen and equal, or differs: sums at the ends of their range."""
-    bits = np.repeat(people(1, 12_800)[0], 700, axis=0)
+    bits = np.repeat(people(1, 12_800)[0], 180, axis=0)
     bits[1::2] ^= True
     mask = np.ones_like(bits)
     probe, seen = iris_code(bits[:1], mask[:1])
@@ -117,7 +117,7 @@ def test_full_codes_take_the_narrow_product(net: tc.Session) -> None:
     plan = compile_plan([Wanted(matches.node, OutputKind.REVEAL)], LAN)
     assert [op.operation.name for op in plan.operations].count("matmul_narrow") == 2
     with net.measure() as cost:
-        assert matches.reveal().tolist() == [True, False] * 350
+        assert matches.reveal().tolist() == [True, False] * 90
     assert cost.rounds == matches.explain().rounds
 
 
