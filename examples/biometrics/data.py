@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from tercet.biometrics import iris_code
 
-POSTS = {"airport": 320, "harbour": 220, "bridge": 160}
+POSTS = {"airport": 180, "harbour": 130, "bridge": 90}
 """Posts, and how many people each has enrolled."""
 SHAPE = (16, 200, 4)
 """Rows, columns and bits of a place."""

@@ -78,8 +78,8 @@ def test_cards(folder: Path) -> None:
 def test_biometrics(folder: Path) -> None:
     notebook = run(EXAMPLES / "biometrics" / "biometrics.ipynb")
     said = texts(notebook)
-    assert "at 0.32: 0 of 250 enrolled are missed" in said
-    assert "0 of 174,750 pairs of strangers match" in said
+    assert "at 0.32: 0 of 150 enrolled are missed" in said
+    assert "0 of 59,850 pairs of strangers match" in said
     assert "node node-1 refuses by rule trial" in said
     for who in ("an enrolled traveller: accept", "a stranger: reject", "the traveller, after the refresh: accept"):
         assert who in said
