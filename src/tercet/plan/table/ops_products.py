@@ -202,7 +202,7 @@ def _cost_matmul(call: Call[MatrixProduct]) -> Cost:
     return matrix_product_cost(call.ring, x.shape, y.shape, call.attrs.shift)
 
 
-_NARROW_WORK = 1 << 26
+_NARROW_WORK = 1 << 25
 """Products of fewer pairs of numbers are not worth another round, nor are short ones worth a lift of each result."""
 _NARROW_TERMS = 1 << 10
 
