@@ -64,6 +64,8 @@ class Likelihood(ABC):
     dispersed: ClassVar[bool] = False
     """Whether a scale is estimated, as Pearson's chi-square over the degrees of freedom."""
     needs_constant: ClassVar[bool] = False
+    quarter: ClassVar[bool] = False
+    """Whether weights of rows are at most 1/4, and seldom far below (see `learn.approach`)."""
 
     def __init__(self) -> None:
         self.score_bits = self.weight_bits = 0
@@ -128,6 +130,7 @@ class Logistic(Likelihood):
     """Binomial with the logit: of bools or 0 and 1, or of successes among trials."""
 
     title, link_title = "Binomial", "Logit"
+    quarter = True
 
     def _bounded(self, most: int, trials: Any) -> None:
         limit = 1 if trials is None else numeric.value_range(trials)[1]

@@ -14,6 +14,7 @@ import numpy as np
 
 from tercet.array import numeric
 from tercet.array.core import SecretArray
+from tercet.learn.approach import COEF_BITS, Approach
 from tercet.learn.design import Design
 from tercet.learn.families import Gaussian, GaussianLog, Likelihood, Scored
 from tercet.learn.guard import cohort_of, estimates_rest_on_enough
@@ -99,6 +100,7 @@ class Problem:
         self.centred = design.constant is not None
         self.bits = FAST_BITS if self.rows >= FAST_ROWS else FINE_BITS
         self.k = root_bits(self.rows)
+        self.shrunk: Any = None
         self.columns = Scaled(xp, x, self.bits + self.k, centred=self.centred)
         self.fine = self.coarse = _Level(self.columns.values, self.bits, self.bits)
         self.many, self.steady = (None if one is None else weights_within_one(xp, one, even=True) for one in weights)
@@ -150,10 +152,15 @@ class Problem:
             )
         one = 1 << GRADIENT_BITS + 1
         gradient = numeric.bounded(numeric.at_precision(gradient, GRADIENT_BITS), -one, one, CAUCHY_SCHWARZ)
-        inverse = Inverse(xp, self.information(found.weight, level), self.width + self.centred)
-        moved = inverse.times(xp, gradient)
+        return (*self.moved(gradient, self.information(found.weight, level), frac_bits), found)
+
+    def moved(self, gradient: Any, information: Any, frac_bits: int) -> tuple[Any, Inverse]:
+        """The step for a score and an information, drawn in, and the inverse of the latter."""
+        likelihood = self.likelihood
+        inverse = Inverse(self.xp, information, self.width + self.centred)
+        moved = inverse.times(self.xp, gradient)
         moved = numeric.times_power(moved, likelihood.score_bits - likelihood.weight_bits, ESTIMATE_BITS)
-        return numeric.held(moved, -STEP, STEP, frac_bits), inverse, found
+        return numeric.held(moved, -STEP, STEP, frac_bits), inverse
 
     def weighed(self, each: Any, bits: int, level: _Level) -> Any:
         """What rows add, over 2^bits and times their weights, which are at most 1."""
@@ -341,8 +348,14 @@ def estimated(
         moved = problem.step(coef, bits, problem.coarse)[0]
         return numeric.held(coef + moved, -MOST, MOST, bits)
 
-    (coef,) = repeat(passes - 1, body, begin, bounds=[(-MOST, MOST)])
-    moved, inverse, scored = problem.step(coef, LAST_BITS, problem.fine)
+    quick = Approach(problem, problem.columns.values) if likelihood.quarter and problem.weights is None else None
+    if quick is None:
+        (coef,) = repeat(passes - 1, body, begin, bounds=[(-MOST, MOST)])
+        moved, inverse, scored = problem.step(coef, LAST_BITS, problem.fine)
+    else:
+        coef = quick.through(begin, passes - 1, STEP, MOST, bits)
+        slope, information, scored = quick.scored(coef, quick.fine)
+        moved, inverse = problem.moved(slope, information, LAST_BITS)
     last = numeric.held(coef + moved, -MOST, MOST, LAST_BITS)
     count, unit = 0, 2.0 ** (-(likelihood.weight_bits + problem.weight_power) / 2)
     if robust:
@@ -351,7 +364,10 @@ def estimated(
     else:
         roots, along = problem.roots(inverse)
     found, constant, spread, error, capped = problem.own_units(last, roots, along)
-    eta = problem.predictor(last, problem.fine)
+    if quick is None:
+        eta = problem.predictor(last, problem.fine)
+    else:
+        eta = quick.predictor(numeric.at_most(last, COEF_BITS), quick.fine)
     sums = likelihood.figures(xp, problem.total, eta, problem.y, trials, problem.bits, whole)
     sums |= problem.sizes()
     step = xp.max(xp.abs(moved))

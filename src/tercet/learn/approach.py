@@ -1,0 +1,245 @@
+"""Passes of a logistic regression: inverses by multiplication alone, and first passes on some rows.
+
+Weights of rows are at most 1/4, so that the information H of a pass is at most that of equal weights, whose inverse is
+worked out once. From it, M <- 2 M - M H M approaches H^-1 from below in 4 rounds a step: what M H lacks of 1 is
+squared.
+A pass by such an inverse is a step of Newton's or a shorter one.
+
+Of many rows, the first passes take every sixteenth, then one every fourth: what those estimates are off by is about a
+standard error of so many rows, and passes on all rows bring it to its square each. Which rows is public. Some rows may
+leave no finite estimate (a rare outcome): H and score then have a part of all rows with it, as of some rows more whose
+outcome is even.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from tercet.array import numeric
+from tercet.learn.families import Likelihood, Scored
+from tercet.learn.inverse import Inverse
+from tercet.learn.passes import repeat
+from tercet.learn.reasons import APPROACHED
+from tercet.learn.solve import RING_BITS, WORKING_BITS
+from tercet.plan.table.reasons import CAUCHY_SCHWARZ
+
+STRIDE = 16
+LEAST_LAST = 3
+"""Of all passes half take all rows, at least three; before them one takes every fourth, and the first every
+sixteenth."""
+MANY_ROWS = 20_000
+FEWEST, ROWS_EACH = 4000, 100
+"""Rows in a pass on some, at least, of all and for each coefficient."""
+PRIOR_BITS = 2
+"""Of some rows, what all have with equal weights counts as 2^2 rows more."""
+COARSE_BITS = 16
+COARSE_WEIGHT_BITS = 8
+"""Linear predictors and weights of many rows, in all passes but the last: it brings the error to its square."""
+WORD_BITS = 61
+STEPS = 12
+INVERSE_FRAC_BITS = 24
+RATIO_FRAC_BITS = 32
+SCORE_BITS = 50
+COEF_BITS = 30
+
+
+class Problem(Protocol):
+    """What the passes are about."""
+
+    @property
+    def weights(self) -> Any:
+        """Of rows, at most 1; None for 1."""
+
+    @property
+    def shrunk(self) -> Any:
+        """(d,): what a penalty adds to second derivatives of the log loss over 4^k; with it those of columns are at
+        most 1/4. None without one."""
+
+    xp: Any
+    likelihood: Likelihood
+    y: Any
+    trials: Any
+    offset: Any
+    rows: int
+    width: int
+    centred: bool
+    bits: int
+    k: int
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Rows at a precision: `bits` of linear predictors, `weight_bits` of weights in the information. Columns are the
+    sum of their parts, products of which with what belongs to rows fit words of 64 bits where the sum's do not."""
+
+    parts: list[Any]
+    y: Any
+    trials: Any
+    offset: Any
+    weights: Any
+    bits: int
+    weight_bits: int
+    stride: int = 1
+
+    def thinned(self, stride: int) -> Level:
+        """Every so many rows, by the first part of their columns."""
+        rest = (self.y, self.trials, self.offset, self.weights)
+        y, trials, offset, weights = (None if one is None else one[::stride] for one in rest)
+        parts = [self.parts[0][::stride]]
+        return Level(parts, y, trials, offset, weights, self.bits, self.weight_bits, stride)
+
+
+def refined(xp: Any, matrix: Any, start: Any, steps: int = STEPS) -> Any:
+    """The inverse of `matrix` (d, d), at 48 fractional bits and within [-1, 1], at 24, from a `start` from which all
+    eigenvalues of the product lie in (0, 1]: below the inverse, and near it where they are above 2^-steps. Directions
+    that the start does not have are left out. 4 rounds a step."""
+    magnitude = numeric.magnitude_bits(start)
+    found = start
+    for step in range(steps):
+        # of positive matrices with M <= H^-1, elements of H M are at most the root of the largest of M
+        top = 1 << RATIO_FRAC_BITS + (magnitude - INVERSE_FRAC_BITS + step) // 2 + 1
+        ratio = numeric.at_precision(xp.matmul(matrix, found), RATIO_FRAC_BITS)
+        ratio = numeric.bounded(ratio, -top, top, APPROACHED)
+        taken = numeric.at_precision(xp.matmul(found, ratio), INVERSE_FRAC_BITS)
+        most = 1 << magnitude + step + 1
+        found = numeric.bounded(found * 2 - taken, -most, most, APPROACHED)
+    return found
+
+
+class Approach:
+    """Passes on the rows of a problem, at two precisions; `even` is the information of weights of 1.
+
+    `values` (n, width): columns with sums of squares below 1, of which linear predictors take 2^k times; 2^k is about
+    the root of n.
+    """
+
+    def __init__(self, problem: Problem, values: Any) -> None:
+        self.problem, self.xp = problem, problem.xp
+        self.size = problem.width + problem.centred
+        self.whole, self.bits = values, problem.bits + problem.k
+        self.high_bits, parts, coarse = self.bits, [self.whole], (problem.bits, problem.bits)
+        if problem.rows >= MANY_ROWS:
+            # sums over rows of products of three then fit a word of 64 bits
+            coarse = COARSE_BITS, COARSE_WEIGHT_BITS
+            self.high_bits = (WORD_BITS - COARSE_WEIGHT_BITS - problem.rows.bit_length()) // 2
+            parts = list(numeric.split(self.whole, self.high_bits))
+        rest = (problem.y, problem.trials, problem.offset, problem.weights)
+        self.fine = Level(parts, *rest, problem.bits, problem.bits)
+        self.last = Level(parts, *rest, problem.bits, coarse[1])
+        self.coarse = Level(parts, *rest, *coarse)
+        self.even, self.shrunk = self._moments(parts, parts, problem.rows), problem.shrunk
+        if problem.shrunk is not None:
+            self.even = self.even + problem.shrunk * 4 * np.eye(self.size)
+        inverse = Inverse(self.xp, self.even, self.size, scale=False).inverse
+        self.start = numeric.at_precision(numeric.times_power(inverse, 2, INVERSE_FRAC_BITS), INVERSE_FRAC_BITS)
+
+    def _moments(self, parts: list[Any], weighed: list[Any], total: Any) -> Any:
+        """The moments of columns and constant, by the parts of the columns and of what they are weighed to."""
+        xp, k, width = self.xp, self.problem.k, self.problem.width
+        most = 1 << WORKING_BITS
+        found = _added(xp.matmul(xp.matrix_transpose(one), other) for one in parts for other in weighed)
+        found = numeric.bounded(found, -most, most, CAUCHY_SCHWARZ)
+        if not self.problem.centred:
+            return found
+        sums = _added(numeric.times_power(xp.sum(one, axis=0), -k, WORKING_BITS) for one in weighed)
+        sums = xp.expand_dims(numeric.bounded(sums, -most, most, CAUCHY_SCHWARZ), axis=0)
+        whole = numeric.times_power(found[:1, :1] * 0 + total, -2 * k, WORKING_BITS)
+        beside = xp.concat([found, xp.matrix_transpose(sums)], axis=1)
+        below = xp.concat([sums, numeric.at_precision(whole, WORKING_BITS)], axis=1)
+        return xp.concat([beside[:, : width + 1], below], axis=0)
+
+    def predictor(self, coef: Any, level: Level) -> Any:
+        """The linear predictor of standardised coefficients, the constant's last."""
+        problem, bits = self.problem, level.bits
+        parts = (numeric.times_power(part, problem.k, bits) for part in level.parts)
+        eta = _added((self.xp.matmul(part, coef[: problem.width]) for part in parts), bits)
+        if problem.centred:
+            eta = eta + numeric.at_precision(coef[problem.width], bits)
+        return eta if level.offset is None else eta + numeric.at_precision(level.offset, bits)
+
+    def scored(self, coef: Any, level: Level) -> tuple[Any, Any, Scored]:
+        """The score (d,) within [-2, 2], and the information, over 2^score_bits and 2^weight_bits; and what rows add
+        to both."""
+        problem, xp, k, likelihood, bits = self.problem, self.xp, self.problem.k, self.problem.likelihood, level.bits
+        found = likelihood.scored(xp, self.predictor(coef, level), numeric.at_most(level.y, bits), level.trials, bits)
+        more = likelihood.score_bits
+        score = numeric.times_power(found.score, -more, bits + more)
+        if level.weights is not None:
+            score = numeric.at_precision(score * level.weights, bits)
+        sums = (xp.matmul(xp.matrix_transpose(part), score) for part in level.parts)
+        slope = _added((numeric.times_power(part, -k, SCORE_BITS) for part in sums), SCORE_BITS)
+        if problem.centred:
+            constant = numeric.at_precision(numeric.times_power(xp.sum(score), -2 * k, SCORE_BITS), SCORE_BITS)
+            slope = xp.concat([slope, xp.expand_dims(constant, axis=0)])
+        one = 2 << SCORE_BITS
+        slope = numeric.bounded(slope, -one, one, CAUCHY_SCHWARZ)
+        more = likelihood.weight_bits
+        weight = numeric.times_power(found.weight, -more, bits + more)
+        if level.weights is not None:
+            weight = weight * level.weights
+        weight = numeric.at_most(weight, level.weight_bits)
+        across = xp.expand_dims(weight, axis=1)
+        if level is not self.fine or len(level.parts) == 1:
+            return slope, self._moments(level.parts[:1], [level.parts[0] * across], xp.sum(weight)), found
+        weighed = list(numeric.split(numeric.at_precision(self.whole * across, self.bits), self.high_bits))
+        return slope, self._moments(level.parts, weighed, xp.sum(weight)), found
+
+    def step(self, coef: Any, level: Level) -> Any:
+        """The step from these coefficients; of some rows with the part that all have."""
+        xp, likelihood = self.xp, self.problem.likelihood
+        slope, matrix, _ = self.scored(coef, level)
+        if self.shrunk is not None:
+            shrunk = numeric.at_precision(self.shrunk * (1 / level.stride), WORKING_BITS)
+            matrix = matrix + shrunk * np.eye(self.size)
+            slope = slope - numeric.at_precision(shrunk * coef, SCORE_BITS)
+        if level.stride > 1:
+            part = PRIOR_BITS - self.problem.rows.bit_length()
+            prior = numeric.at_precision(numeric.times_power(self.even, part, WORKING_BITS), WORKING_BITS)
+            matrix = matrix + prior
+            back = numeric.times_power(xp.matmul(prior, coef), likelihood.weight_bits - likelihood.score_bits, 64)
+            slope = slope - numeric.at_precision(back, SCORE_BITS)
+        one = 1 << WORKING_BITS
+        inverse = refined(xp, numeric.bounded(matrix, -one, one, APPROACHED), self.start)
+        excess = numeric.magnitude_bits(inverse) + SCORE_BITS + 4 + self.size.bit_length() - RING_BITS
+        moved = xp.matmul(inverse, numeric.at_most(slope, SCORE_BITS - max(0, excess)))
+        return numeric.times_power(moved, likelihood.score_bits - likelihood.weight_bits, SCORE_BITS)
+
+    def through(self, begin: Any, passes: int, longest: int, most: int, bits: int) -> Any:
+        """The coefficients after so many passes, steps held within `longest` and coefficients within `most`."""
+        coef, left = begin, passes
+        for stride, count in self._some(passes):
+            coef = self._repeated(coef, count, self.coarse.thinned(stride), longest, most, bits)
+            left -= count
+        return self._repeated(coef, left, self.coarse, longest, most, bits)
+
+    def finished(self, coef: Any, passes: int, longest: int, most: int, bits: int) -> Any:
+        """The coefficients after so many passes with linear predictors as fine as `fine`, at `bits`."""
+        return self._repeated(coef, passes, self.last, longest, most, bits)
+
+    def _repeated(self, coef: Any, count: int, level: Level, longest: int, most: int, bits: int) -> Any:
+        def body(coef: Any) -> Any:
+            coef = numeric.at_most(coef, COEF_BITS)
+            moved = numeric.held(self.step(coef, level), -longest, longest, bits)
+            return numeric.held(coef + moved, -most, most, bits)
+
+        return repeat(count, body, coef, bounds=[(-most, most)])[0] if count else coef
+
+    def _some(self, passes: int) -> list[tuple[int, int]]:
+        """Strides of passes on some rows, and how many there are of each."""
+        rows = self.problem.rows
+        few = passes + 1 - max(LEAST_LAST, (passes + 1) // 2)
+        stride = min(STRIDE, rows // max(FEWEST, ROWS_EACH * self.size))
+        if rows < MANY_ROWS or stride < 4 or few < 2:
+            return []
+        return [(stride, few - 1), (2 if stride < STRIDE else 4, 1)]
+
+
+def _added(parts: Any, bits: int = WORKING_BITS) -> Any:
+    """The sum of arrays, each brought to so many fractional bits."""
+    first, *rest = (numeric.at_precision(part, bits) for part in parts)
+    for part in rest:
+        first = first + part
+    return first
