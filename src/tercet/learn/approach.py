@@ -46,7 +46,7 @@ SCORE_BITS = 50
 COEF_BITS = 30
 
 
-class Problem(Protocol):
+class Regressed(Protocol):
     """What the passes are about."""
 
     @property
@@ -116,7 +116,7 @@ class Approach:
     the root of n.
     """
 
-    def __init__(self, problem: Problem, values: Any) -> None:
+    def __init__(self, problem: Regressed, values: Any) -> None:
         self.problem, self.xp = problem, problem.xp
         self.size = problem.width + problem.centred
         self.whole, self.bits = values, problem.bits + problem.k
@@ -187,8 +187,8 @@ class Approach:
         weighed = list(numeric.split(numeric.at_precision(self.whole * across, self.bits), self.high_bits))
         return slope, self._moments(level.parts, weighed, xp.sum(weight)), found
 
-    def step(self, coef: Any, level: Level) -> Any:
-        """The step from these coefficients; of some rows with the part that all have."""
+    def penalised(self, coef: Any, level: Level) -> tuple[Any, Any]:
+        """Score and information with the penalty; of some rows with the part that all have."""
         xp, likelihood = self.xp, self.problem.likelihood
         slope, matrix, _ = self.scored(coef, level)
         if self.shrunk is not None:
@@ -201,11 +201,24 @@ class Approach:
             matrix = matrix + prior
             back = numeric.times_power(xp.matmul(prior, coef), likelihood.weight_bits - likelihood.score_bits, 64)
             slope = slope - numeric.at_precision(back, SCORE_BITS)
+        return slope, matrix
+
+    def inverse(self, matrix: Any) -> Any:
+        """The inverse of an information, from below."""
         one = 1 << WORKING_BITS
-        inverse = refined(xp, numeric.bounded(matrix, -one, one, APPROACHED), self.start)
+        return refined(self.xp, numeric.bounded(matrix, -one, one, APPROACHED), self.start)
+
+    def moved(self, inverse: Any, slope: Any) -> Any:
+        """The step by an inverse, for a score."""
+        likelihood = self.problem.likelihood
         excess = numeric.magnitude_bits(inverse) + SCORE_BITS + 4 + self.size.bit_length() - RING_BITS
-        moved = xp.matmul(inverse, numeric.at_most(slope, SCORE_BITS - max(0, excess)))
+        moved = self.xp.matmul(inverse, numeric.at_most(slope, SCORE_BITS - max(0, excess)))
         return numeric.times_power(moved, likelihood.score_bits - likelihood.weight_bits, SCORE_BITS)
+
+    def step(self, coef: Any, level: Level) -> Any:
+        """The step from these coefficients."""
+        slope, matrix = self.penalised(coef, level)
+        return self.moved(self.inverse(matrix), slope)
 
     def through(self, begin: Any, passes: int, longest: int, most: int, bits: int) -> Any:
         """The coefficients after so many passes, steps held within `longest` and coefficients within `most`."""
@@ -214,10 +227,6 @@ class Approach:
             coef = self._repeated(coef, count, self.coarse.thinned(stride), longest, most, bits)
             left -= count
         return self._repeated(coef, left, self.coarse, longest, most, bits)
-
-    def finished(self, coef: Any, passes: int, longest: int, most: int, bits: int) -> Any:
-        """The coefficients after so many passes with linear predictors as fine as `fine`, at `bits`."""
-        return self._repeated(coef, passes, self.last, longest, most, bits)
 
     def _repeated(self, coef: Any, count: int, level: Level, longest: int, most: int, bits: int) -> Any:
         def body(coef: Any) -> Any:

@@ -106,9 +106,6 @@ class _SquaredHinge:
     def slopes(self, z: Any) -> Any:
         return self._weighed(self._missed(z), FINE_BITS)
 
-    def coarse_slopes(self, z: Any) -> Any:
-        return self.slopes(z)
-
     def curvatures(self, z: Any) -> tuple[Any, Any]:
         active = self._active(z)
         return self.slopes(z), self._weighed(active * 1, CURVED_BITS)
