@@ -11,7 +11,7 @@ import pytest
 
 from tercet.errors import InputError
 from tercet.learn.model import SecretModel
-from tercet.learn.parameters import ALLOWED, OneOf, ParameterRule, Real, Whole, check_parameters, checked
+from tercet.learn.parameters import ALLOWED, ArrayOfAny, OneOf, ParameterRule, Real, Whole, check_parameters, checked
 from tercet.metrics import brier_score_loss, f1_score, log_loss, mean_absolute_error, r2_score, roc_auc_score
 from tercet.model_selection import KFold
 from tercet.models import PublicRandom
@@ -82,7 +82,7 @@ def test_rules_say_what_they_hold() -> None:
     assert str(Whole(2, 255)) == "an int in the range [2, 255]" and Whole(2, 255).holds(np.int64(255))
     assert str(Real(0, above=True)) == "a float in the range (0, inf)" and not Real(0, above=True).holds(0)
     assert str(OneOf(("a", None))) == "one of 'a', None" and not OneOf((True, False)).holds(1)
-    assert checked("k", 3, Whole(1)) == 3
+    assert checked("k", 3, Whole(1)) == 3 and ArrayOfAny().holds(range(3)) and not ArrayOfAny().holds("ab")
     with pytest.raises(InputError, match=r"parameter must be an int in the range \[1, inf\)\. Got True instead"):
         checked("k", True, Whole(1))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, Protocol
@@ -87,10 +87,10 @@ class ArrayOfNumbers:
 
 
 class ArrayOfAny:
-    """Public values: a list, a tuple or a NumPy array."""
+    """Public values: a list, a tuple, a range or a NumPy array."""
 
     def holds(self, value: Any) -> bool:
-        return isinstance(value, list | tuple | np.ndarray)
+        return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
 
     def __str__(self) -> str:
         return "an array"
