@@ -84,6 +84,8 @@ def test_other_ways_to_single_rows_out_are_refused(net: Any, columns: dict[str, 
     none = (np.arange(N) < 9).astype(int)
     only = np.zeros(N, np.int64)
     only[7] = 1
+    few = ((np.arange(N) > 30) & (np.arange(N) < 38)).astype(np.int64)
+    light = (np.arange(N) < 30).astype(np.int64)  # noise that hardly counts beside them
     one_apart = {"groups": net.share((np.arange(N) == 7).astype(int), bounds=(0, 1))}
     for results in (
         OLS(pay, add_constant({"a": third, "b": less})).fit(),  # their difference is a row
@@ -94,6 +96,13 @@ def test_other_ways_to_single_rows_out_are_refused(net: Any, columns: dict[str, 
         GLM(pay, add_constant(age), freq_weights=net.share(none, bounds=(0, 1))).fit(),
         OLS(net.share(only, bounds=(0, 1)), add_constant(age)).fit(),  # coefficients are that row's age
         OLS(net.share(only * 3, bounds=(0, 3)), add_constant(age)).fit(),
+        OLS(net.share(few * 8, bounds=(0, 8)), add_constant(age)).fit(),  # they are the ages of seven
+        Poisson(net.share(few * 3, bounds=(0, 3)), add_constant(age)).fit(),
+        WLS(
+            net.share(noisy * light + few, bounds=(0, 10_000)),
+            add_constant(age),
+            net.share(1000 - 999 * light, bounds=(0, 1000)),
+        ).fit(),
         Logit(net.share(only, bounds=(0, 1)), add_constant(age)).fit(),
         OLS(pay, add_constant(age)).fit(cov_type="cluster", cov_kwds=one_apart),
         OLS(pay, add_constant(age)).fit(cov_type="cluster", cov_kwds={"groups": np.arange(N) == 7}),

@@ -21,9 +21,8 @@ from tercet.learn.solve import RING_BITS, WORKING_BITS
 from tercet.learn.standardised import Scaled, root_bits
 
 MOST_LEVERAGE = 0.5
-LEAST_OF_Y = 2
-"""By Kish's size, y must not be that of one row."""
 LEVERAGE_BITS = 24
+WEIGHT_BITS = 30
 MOVED_BITS = 40
 SHARE_BITS = 40
 """Fractional bits of the parts that rows have in a sum of squares."""
@@ -59,7 +58,7 @@ def sizes(xp: Any, design: Design, y: Any, weights: Any, groups: Any, enough: An
     """Rows beside coefficients, those that `enough` stands for (0 or all), those of y, of weights, and of clusters but
     the largest."""
     n = design.rows
-    found: list[Any] = [n - design.width, xp.where(enough, n, 0), xp.where(_several(xp, y), n, 0)]
+    found: list[Any] = [n - design.width, xp.where(enough, n, 0), xp.where(_of_several(xp, design, y, weights), n, 0)]
     lo, hi = numeric.value_range(y)
     if lo >= 0 and hi <= 1 and not numeric.as_integers(y)[1]:
         ones = xp.sum(y)
@@ -87,7 +86,7 @@ def estimates_rest_on_enough(xp: Any, columns: Scaled, inverse: Inverse, k: int,
         moved = moved + numeric.times_power(whole[d], -k, VALUE_BITS)
     moved = numeric.at_precision(moved, MOVED_BITS)
     if weights is not None:
-        moved = numeric.at_precision(moved * xp.expand_dims(numeric.at_most(weights, 30), axis=1), MOVED_BITS)
+        moved = numeric.at_precision(moved * xp.expand_dims(numeric.at_most(weights, WEIGHT_BITS), axis=1), MOVED_BITS)
     leverage = xp.sum(numeric.at_precision(moved[:, :d] * values, LEVERAGE_BITS), axis=1)
     if centred:
         leverage = leverage + numeric.at_precision(numeric.times_power(moved[:, d], -k, LEVERAGE_BITS), LEVERAGE_BITS)
@@ -112,10 +111,21 @@ def several(xp: Any, x: Any, least: int) -> Any:
     )
 
 
-def _several(xp: Any, y: Any) -> Any:
+def _of_several(xp: Any, design: Design, y: Any, weights: Any) -> Any:
+    """Whether y about its mean is that of a cohort of rows, by Kish's size: estimates are sums of covariates over the
+    rows that have it."""
     number, _ = numeric.as_integers(numeric.numerator(y)[0])
     shares = Scaled(xp, xp.expand_dims(number, axis=1), VALUE_BITS, centred=True).values
-    return xp.all(several(xp, shares, LEAST_OF_Y))
+    # its centre is a whole number, which a coin may round to; y that is 0 but for few rows must not pass by that
+    if weights is None:
+        shares = shares - numeric.at_precision(xp.sum(shares, axis=0) * (1 / design.rows), VALUE_BITS)
+    else:
+        within = numeric.at_most(xp.expand_dims(weights_within_one(xp, weights)[0], axis=1), WEIGHT_BITS)
+        weighed = numeric.at_precision((shares + 1) * within, VALUE_BITS)
+        total = xp.sum(within + shares * 0, axis=0)
+        mean = numeric.ratio(xp.sum(weighed, axis=0), total, 2, VALUE_BITS)
+        shares = weighed - numeric.at_precision(within * mean, VALUE_BITS)
+    return xp.all(several(xp, shares, cohort_of(design.columns, y, weights)))
 
 
 def _largest(xp: Any, groups: Any) -> Any:
