@@ -11,6 +11,8 @@ import statsmodels.api as sm
 import tercet as tc
 from plan_trio import TrioSession
 from tercet.learn.approach import FEWEST, MANY_ROWS, refined
+from tercet.plan.rows.states import Aggregate, Rows
+from tercet.plan.rows.track import track
 from tercet.stats import Logit, add_constant
 
 
@@ -67,6 +69,18 @@ def test_many_rows_under_sharing() -> None:
         some = results.explain()
         assert some.rounds < 1400
         assert some.bytes_per_party < 2200 * MANY_ROWS
+
+
+def test_nodes_can_follow_the_rows_of_a_fit() -> None:
+    """Single rows that are skipped would be too many stretches; each block is of more rows than policies ask for."""
+    for n in (MANY_ROWS, 50 * MANY_ROWS):
+        session = TrioSession()
+        y = session.share(np.zeros(n, dtype=np.int64), (0, 1))
+        columns = {name: session.share(np.zeros(n, dtype=np.int64), (0, 7)) for name in "abc"}
+        plan = Logit(y, add_constant(columns)).fit().explain().plan
+        found = track(plan, {handle: {"d": Rows(0, n)} for handle, _ in plan.inputs()})
+        states = [one["d"] for one in found if one]
+        assert all(isinstance(state, Aggregate) and state.count >= n // 256 for state in states) and len(states) > 5
 
 
 def test_no_passes_on_fewer_rows_than_say_something() -> None:

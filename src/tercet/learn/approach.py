@@ -5,10 +5,11 @@ worked out once. From it, M <- 2 M - M H M approaches H^-1 from below in 4 round
 squared.
 A pass by such an inverse is a step of Newton's or a shorter one.
 
-Of many rows, the first passes take every sixteenth, then one every fourth: what those estimates are off by is about a
-standard error of so many rows, and passes on all rows bring it to its square each. Which rows is public. Some rows may
-leave no finite estimate (a rare outcome): H and score then have a part of all rows with it, as of some rows more whose
-outcome is even.
+Of many rows, the first passes take a sixteenth, then one a fourth: what those estimates are off by is about a standard
+error of so many rows, and passes on all rows bring it to its square each. Which rows is public: they lie in a few
+blocks from the first row to the last, as nodes follow single rows (every sixteenth) only through short plans. To a
+policy a result rests on the rows of a block alike. Some rows may leave no finite estimate (a rare outcome): H and score
+then have a part of all rows with it, as of some rows more whose outcome is even.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 from tercet.array import numeric
 from tercet.learn.families import Likelihood, Scored
+from tercet.learn.inputs import array_namespace
 from tercet.learn.inverse import Inverse
 from tercet.learn.passes import repeat
 from tercet.learn.reasons import APPROACHED
@@ -28,8 +30,8 @@ from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 
 STRIDE = 16
 LEAST_LAST = 3
-"""Of all passes half take all rows, at least three; before them one takes every fourth, and the first every
-sixteenth."""
+"""Of all passes half take all rows, at least three; before them one takes a fourth, and the first a sixteenth."""
+BLOCKS = 16
 MANY_ROWS = 20_000
 FEWEST, ROWS_EACH = 4000, 100
 """Rows in a pass on some, at least, of all and for each coefficient."""
@@ -85,11 +87,16 @@ class Level:
     stride: int = 1
 
     def thinned(self, stride: int) -> Level:
-        """Every so many rows, by the first part of their columns."""
-        rest = (self.y, self.trials, self.offset, self.weights)
-        y, trials, offset, weights = (None if one is None else one[::stride] for one in rest)
-        parts = [self.parts[0][::stride]]
-        return Level(parts, y, trials, offset, weights, self.bits, self.weight_bits, stride)
+        """One of so many rows, in blocks, by the first part of their columns."""
+        rows = self.y.shape[0]
+        size = rows // (stride * BLOCKS)
+        starts = [place * (rows - size) // (BLOCKS - 1) for place in range(BLOCKS)]
+
+        def some(x: Any) -> Any:
+            return None if x is None else array_namespace(x).concat([x[start : start + size] for start in starts])
+
+        rest = map(some, (self.y, self.trials, self.offset, self.weights))
+        return Level([some(self.parts[0])], *rest, self.bits, self.weight_bits, stride)
 
 
 def refined(xp: Any, matrix: Any, start: Any, steps: int = STEPS) -> Any:
