@@ -95,8 +95,8 @@ class Level:
         def some(x: Any) -> Any:
             return None if x is None else array_namespace(x).concat([x[start : start + size] for start in starts])
 
-        rest = map(some, (self.y, self.trials, self.offset, self.weights))
-        return Level([some(self.parts[0])], *rest, self.bits, self.weight_bits, stride)
+        y, trials, offset, weights = map(some, (self.y, self.trials, self.offset, self.weights))
+        return Level([some(self.parts[0])], y, trials, offset, weights, self.bits, self.weight_bits, stride)
 
 
 def refined(xp: Any, matrix: Any, start: Any, steps: int = STEPS) -> Any:
