@@ -359,11 +359,8 @@ SlotPtr Box::admit(const Key& key, unsigned element, u64 nbytes, u32 depth) {
         if (!slot || slot->state != EXPECTED) refuse(CAME_TWICE, key);
         if (slot->element != element || slot->nbytes != nbytes) {
             const Slot came{key, nullptr, ARRIVING, element, nbytes, depth, false, 0, {}, {}};
-            const unsigned due_element = slot->element;
-            const u64 due = slot->nbytes;
-            slot->element = element;
-            slot->nbytes = nbytes;
-            refuse(MISMATCH, key, &came, due_element, due);
+            slot->state = ARRIVING;  // another one for this address came twice: its place is not as long
+            refuse(MISMATCH, key, &came, slot->element, slot->nbytes);
         }
         slot->state = ARRIVING;
         slot->depth = depth;

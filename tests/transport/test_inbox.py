@@ -204,6 +204,17 @@ def test_a_frame_that_is_not_plainly_sound_is_left_to_python(data: bytes) -> Non
     assert len(inbox.box(JOB)) == 1
 
 
+@pytest.mark.parametrize("size", [8, 32])
+def test_what_is_not_as_long_as_its_place_never_comes_into_it(size: int) -> None:
+    """A second one of the length that was refused was taken: short of the place, or more than it holds."""
+    inbox, place = inbox_of(), np.zeros(16, np.uint8)
+    inbox.box(JOB).receive(P2, 7, 0, Element.BYTES, 16, object(), place)
+    assert "are due" in outcome(lambda: brought(inbox, frame(7, body=bytes([1]) * size)))
+    for length in (size, 16):
+        assert "came twice" in outcome(lambda: brought(inbox, frame(7, body=bytes([2]) * length)))  # noqa: B023
+    assert not inbox.arrived() and not place.any()
+
+
 def test_numbers_that_fit_no_address_are_refused() -> None:
     box = inbox_of().box(JOB)
     for peer, operation, step in ((4, 1, 1), (-1, 1, 1), (1, 1 << 64, 1), (1, -1, 1), (1, 1, 1 << 32)):
