@@ -73,6 +73,21 @@ def column_parts(x: SecretArray) -> list[SecretArray]:
     return [x.like(_as_joined(part)[0], x.divisor) for part in _joined(x)]
 
 
+def columns_within(x: A, bits: int, least: int) -> A:
+    """A matrix whose stored integers have `bits` bits at most, or `least` fractional bits: columns that are finer than
+    both are rounded to the nearest of what is left; others are as they were. Nothing is done to NumPy arrays."""
+    if not isinstance(x, SecretArray):
+        return x
+    nodes = [_as_joined(part)[0] for part in _joined(x)]
+    fracs = [node.type.frac_bits for node in nodes]
+    excess = [node.type.magnitude.bit_length() - bits for node in nodes]
+    kept = [max(min(frac, least), frac - max(0, more)) for frac, more in zip(fracs, excess, strict=True)]
+    if kept == fracs:
+        return x
+    rounded = [_recorded(at_most(x.like(node), frac)) for node, frac in zip(nodes, kept, strict=True)]
+    return x.like(movement.concat(rounded, 1), x.divisor)
+
+
 def _joined(x: SecretArray) -> tuple[Recorded, ...]:
     node = build.number(x.undivided)
     joined = same_integer(node)

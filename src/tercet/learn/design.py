@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
+
+WIDE_BITS: Final = 48
+WIDE_FRAC_BITS: Final = 24
+"""Bits of a column's stored integer, and fractional bits that it keeps in any case, as of features of models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,7 @@ def design_of(data: Any) -> Design:
         raise InputError(
             f"columns of shape {data.shape}", hint="pass an array (n, d), or a mapping of names to columns"
         )
+    array = numeric.columns_within(array, WIDE_BITS, WIDE_FRAC_BITS)
     return Design(array, tuple(f"x{place}" for place in range(1, array.shape[1] + 1)))
 
 
@@ -103,4 +108,4 @@ def joined(columns: list[Any]) -> Any:
     secret = next((one for one in columns if isinstance(one, SecretArray)), columns[0])
     if any(one.shape != secret.shape for one in columns):
         raise InputError(f"columns of {', '.join(str(one.shape[0]) for one in columns)} rows")
-    return secret.__array_namespace__().stack(columns, axis=1)
+    return numeric.columns_within(secret.__array_namespace__().stack(columns, axis=1), WIDE_BITS, WIDE_FRAC_BITS)

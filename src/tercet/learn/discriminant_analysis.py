@@ -203,7 +203,10 @@ def _apart(means: Any, unit: Any, halves: int) -> Any:
 def _coefficients(turned: Any, unit: Any, halves: int, sums: ByClass) -> Any:
     """Back in units of the columns, held so that products with rows fit."""
     most = ROOM - COEF_FRAC_BITS - numeric.magnitude_bits(sums.rows) - sums.rows.shape[1].bit_length() - 2
-    found = numeric.times_power(numeric.at_most(turned, TURNED_FRAC_BITS) * unit, -halves, COEF_FRAC_BITS)
+    turned = numeric.at_most(turned, TURNED_FRAC_BITS)
+    excess = numeric.magnitude_bits(turned) + numeric.magnitude_bits(unit) - ROOM
+    turned = numeric.at_most(turned, TURNED_FRAC_BITS - max(0, excess))
+    found = numeric.times_power(turned * unit, -halves, COEF_FRAC_BITS)
     return numeric.held(found, -(1 << most), 1 << most, COEF_FRAC_BITS)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.array.dtypes import isdtype
 from tercet.array.nullable import NullableArray
@@ -17,6 +18,10 @@ from tercet.learn.parameters import check_parameters
 
 MOST_CLASSES: Final = 256
 """Classes that the bounds of integers give; more are asked for by name."""
+FEATURE_BITS: Final = 42
+FEATURE_FRAC_BITS: Final = 20
+"""Bits of a feature's stored integer, and fractional bits that it keeps in any case: quotients of wide columns, as of
+cents by 100, have more, and sums of their squares would outgrow every ring."""
 
 
 def array_namespace(*arrays: Any) -> Any:
@@ -72,7 +77,8 @@ def features(X: Any, model: Any = None, *, fitting: bool = False) -> Any:
     """X as a matrix (n, d) of secret or plain numbers, with as many columns as the model was fitted on.
 
     `fitting`: sets `n_features_in_`, and `feature_names_in_` where X is a table with names, on the model. Raises
-    InputError for other shapes and for columns with missing values.
+    InputError for other shapes and for columns with missing values. Secret columns finer than 42 bits of their bounds
+    are rounded, to 20 fractional bits at least.
     """
     if fitting and model is not None:
         check_parameters(model)
@@ -88,6 +94,7 @@ def features(X: Any, model: Any = None, *, fitting: bool = False) -> Any:
             else f"0 sample(s) (shape=({rows}, {columns})) while a minimum of 1 is required.",
             hint="pass at least one row and one column",
         )
+    X = numeric.columns_within(X, FEATURE_BITS, FEATURE_FRAC_BITS)
     if model is None:
         return X
     if fitting:
