@@ -19,7 +19,7 @@ from tercet.learn.parameters import check_parameters
 MOST_CLASSES: Final = 256
 """Classes that the bounds of integers give; more are asked for by name."""
 FEATURE_BITS: Final = 42
-FEATURE_FRAC_BITS: Final = 20
+FEATURE_FRAC_BITS: Final = 24
 """Bits of a feature's stored integer, and fractional bits that it keeps in any case: quotients of wide columns, as of
 cents by 100, have more, and sums of their squares would outgrow every ring."""
 
@@ -78,7 +78,7 @@ def features(X: Any, model: Any = None, *, fitting: bool = False) -> Any:
 
     `fitting`: sets `n_features_in_`, and `feature_names_in_` where X is a table with names, on the model. Raises
     InputError for other shapes and for columns with missing values. Secret columns finer than 42 bits of their bounds
-    are rounded, to 20 fractional bits at least.
+    are rounded, to 24 fractional bits at least.
     """
     if fitting and model is not None:
         check_parameters(model)
