@@ -141,11 +141,17 @@ def test_a_cohort_must_be_reached_by_events_and_covariates(net: Session) -> None
     columns = small()
     mark, few = np.zeros(80, int), np.zeros(80, int)
     mark[7], few[:4] = 1, 1
+    third = (np.arange(80) < 30).astype(int)  # beside third - mark it is that of one row
     model = stats.CoxPHFitter(n_iter=2, ties="breslow")
     net.cohort = 6
     try:
         assert model.fit(secret(net, columns), "week", "arrest").reveal_summary().revealed.rows == 80
-        for shown in (columns | {"flag": mark}, columns | {"flag": few * 3}, columns | {"arrest": few}):
+        for shown in (
+            columns | {"flag": mark},
+            columns | {"flag": few * 3},
+            columns | {"arrest": few},
+            columns | {"a": third, "b": third - mark},
+        ):
             with pytest.raises(stats.SmallGroup):
                 model.fit(secret(net, shown), "week", "arrest").reveal_summary()
     finally:

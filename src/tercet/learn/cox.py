@@ -14,6 +14,7 @@ from tercet.array import nn, numeric
 from tercet.array.core import SecretArray
 from tercet.array.loops import loop
 from tercet.errors import InputError
+from tercet.learn.guard import support
 from tercet.learn.inputs import array_namespace
 from tercet.learn.model import SecretModel
 from tercet.learn.parameters import number_of
@@ -74,7 +75,8 @@ class CoxPHFitter(SecretModel):
 
     After fit, secret: `params_` (d,), `standard_errors_` (d,), `inverse_` (d, d; what `variance_matrix_` is made of),
     `log_likelihoods_` (2,: without and with covariates), `means_` (d,), `events_`, `baseline_cumulative_hazard_`
-    (times,) at the public `timeline_`, `support_` (d,): on how many rows each covariate's variance rests (Kish's size).
+    (times,) at the public `timeline_`, `support_` (d,): on how many rows each covariate rests beside the others (Kish's
+    size; 0 where one row fits itself).
     `reveal_summary()` makes the estimates plain; where the session has a cohort, events and `support_` must reach it.
     Cost: for T times and d covariates a product of (T, n) and (n, d^2 / 2) a step, whatever the values; rounds grow
     with `n_iter` and d. InputError for missing values, negative durations, and rows of different number.
@@ -179,7 +181,7 @@ class CoxPHFitter(SecretModel):
         self.timeline_ = np.asarray(found.times)
         self.names_ = [str(name) for name in names]
         self.rows_ = n
-        self.support_ = _support(xp, z - _FARTHEST, n)
+        self.support_ = support(xp, z - _FARTHEST)
         return self
 
     def predict_log_partial_hazard(self, X: Any) -> Any:
@@ -428,17 +430,6 @@ def _efron(xp: Any, data: _Data, ties: Ties, risk: tuple[Any, Any], dead: tuple[
     within = numeric.at_precision((second - first * 2 + count) * of_both(1, 1), 36)
     whole = numeric.at_precision(first * (about[0] - about[1]), 36) + count * about[1]
     return score, xp.sum(whole - squares + across - within, axis=0)
-
-
-def _support(xp: Any, z: Any, n: int) -> Any:
-    """Kish's size of the squares of each covariate: of how many rows it is, about."""
-    squares = numeric.at_precision(z * z, _VALUE_BITS)
-    whole, fourth = xp.sum(squares, axis=0), xp.sum(squares * squares, axis=0)
-    # a constant one is nobody's
-    found = numeric.ratio(whole * whole, fourth, n, _VALUE_BITS) if isinstance(z, SecretArray) else None
-    if found is None:
-        return np.where(fourth > 0, whole**2 / np.where(fourth > 0, fourth, 1), n)
-    return xp.where(whole < 2.0**-10, float(n), found)
 
 
 def _stepped(xp: Any, data: _Data, beta: Any) -> Any:

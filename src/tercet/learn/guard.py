@@ -24,6 +24,8 @@ MOST_LEVERAGE = 0.5
 LEVERAGE_BITS = 24
 WEIGHT_BITS = 30
 MOVED_BITS = 40
+SIZE_BITS = 16
+LEAST_SHARE = 2.0**-10
 SHARE_BITS = 40
 """Fractional bits of the parts that rows have in a sum of squares."""
 
@@ -72,7 +74,14 @@ def sizes(xp: Any, design: Design, y: Any, weights: Any, groups: Any, enough: An
 
 
 def estimates_rest_on_enough(xp: Any, columns: Scaled, inverse: Inverse, k: int, weights: Any, cohort: int) -> Any:
-    """Whether each estimate rests on a cohort of rows, and no row has more than half of its own fitted value.
+    """Whether each estimate rests on a cohort of rows, and no row has more than half of its own fitted value; as
+    `reach`."""
+    moved, heavy = reach(xp, columns, inverse, k, weights)
+    return xp.all(several(xp, moved, cohort)) & (heavy == 0)
+
+
+def reach(xp: Any, columns: Scaled, inverse: Inverse, k: int, weights: Any) -> tuple[Any, Any]:
+    """(n, p): what each row moves each estimate by; and how many rows have more than half of their own fitted value.
 
     `inverse`: of the information of the columns (and of a constant of 2^-k), with `weights` of rows at most 1, if there
     are any; over a public number.
@@ -94,21 +103,39 @@ def estimates_rest_on_enough(xp: Any, columns: Scaled, inverse: Inverse, k: int,
         direction = xp.concat([-columns.ratios(), np.asarray([2.0**-k])])
         along = numeric.at_precision(xp.matmul(moved, direction), MOVED_BITS)
         moved = xp.concat([moved[:, :d], xp.expand_dims(along, axis=1)], axis=1)
-    heavy = xp.sum((leverage > MOST_LEVERAGE) * 1)
-    return xp.all(several(xp, moved, cohort)) & (heavy == 0)
+    return moved, xp.sum((leverage > MOST_LEVERAGE) * 1)
+
+
+def support(xp: Any, x: Any) -> Any:
+    """(d,): on how many rows the estimate of each of some columns (n, d) about their means rests beside the others, by
+    Kish's size; all of one that is left out, and none where a row has more than half of its own fitted value."""
+    n, d = x.shape
+    k = root_bits(n)
+    columns = Scaled(xp, numeric.as_integers(x)[0], VALUE_BITS + k, centred=False)
+    inverse = Inverse(xp, moments(xp, columns.values, columns.values, n / 4.0**k, None), d, scale=False)
+    moved, heavy = reach(xp, columns, inverse, k, None)
+    whole, fourth = _powers(xp, moved)
+    if not isinstance(x, SecretArray):
+        found = np.where(fourth > 0, whole**2 / np.where(fourth > 0, fourth, 1), n)
+    else:
+        found = numeric.ratio(numeric.at_precision(whole * whole, SHARE_BITS), fourth, n, SIZE_BITS)
+    return xp.where(heavy > 0, 0.0, xp.where(whole < LEAST_SHARE, float(n), found))
 
 
 def several(xp: Any, x: Any, least: int) -> Any:
     """Of columns (n, p), whether so many rows at least have them, by Kish's size of their squares; those of 0 do."""
+    whole, fourth = _powers(xp, x)
+    return numeric.at_precision(whole * whole, SHARE_BITS) >= numeric.at_precision(fourth * least, SHARE_BITS)
+
+
+def _powers(xp: Any, x: Any) -> tuple[Any, Any]:
+    """(p,): sums of squares and of fourth powers of columns (n, p), scaled to sums of squares of about one."""
     if isinstance(x, SecretArray):
         excess = numeric.magnitude_bits(x) - (RING_BITS - 2 - x.shape[0].bit_length()) // 2
         x = numeric.at_most(x, numeric.as_integers(x)[1] - max(0, excess))
     shares = Scaled(xp, numeric.as_integers(x)[0], VALUE_BITS, centred=False).values
     squares = numeric.at_precision(shares * shares, SHARE_BITS)
-    whole = xp.sum(squares, axis=0)
-    return numeric.at_precision(whole * whole, SHARE_BITS) >= numeric.at_precision(
-        xp.sum(squares * squares, axis=0) * least, SHARE_BITS
-    )
+    return xp.sum(squares, axis=0), numeric.at_precision(xp.sum(squares * squares, axis=0), SHARE_BITS)
 
 
 def _of_several(xp: Any, design: Design, y: Any, weights: Any) -> Any:
