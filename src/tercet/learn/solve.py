@@ -55,8 +55,8 @@ def only(norms: Normalised) -> Normalised:
 
 
 def diagonal(xp: Any, matrix: Any) -> Any:
-    """The diagonal of a square matrix."""
-    return xp.stack([matrix[place, place] for place in range(matrix.shape[0])])
+    """The diagonal of a square matrix, or of each of several."""
+    return xp.stack([matrix[..., place, place] for place in range(matrix.shape[-1])], axis=-1)
 
 
 def scaled(moments: Any, left: Any, right: Any, bits: int) -> Any:
@@ -69,7 +69,7 @@ class Solved:
     """What `solve` finds of S = `matrix[:d, :d]` and B = `matrix[:d, d:]`."""
 
     solution: Any
-    """(d, k): S^-1 B, 0 in aliased rows; None if nothing stands right of S."""
+    """(d, k): S^-1 B, 0 in aliased rows; None if nothing stands right of S, and of several matrices."""
     aliased: Any
     """(d,) bool: columns of which too little is left after those before them."""
     rest: Any
@@ -90,6 +90,7 @@ def solve(xp: Any, matrix: Any, d: int, *, inverse: bool = False) -> Solved:
 
     About 40 rounds a column, of which a reciprocal takes 30; 12 more for an inverse. Error: a few 2^-48 times the
     condition number of S. A column of whose diagonal less than 2^-24 is left is aliased: it counts as not there.
+    Several square matrices (..., d, d) are inverted side by side, in the same rounds.
     """
     one = 1 << WORKING_BITS
     root = one << ROOT_BITS
@@ -98,36 +99,38 @@ def solve(xp: Any, matrix: Any, d: int, *, inverse: bool = False) -> Solved:
         unit = _identity(xp, matrix, d)
     columns, aliased, inverses, units = [], [], [], []
     for place in range(d):
-        pivot, row = rest[0, 0], rest[0, 1:]
+        pivot, row = rest[..., 0, 0], rest[..., 0, 1:]
         small = pivot < 2.0**-TOLERANCE_BITS
         reciprocal = numeric.reciprocal(pivot, one >> TOLERANCE_BITS, WORKING_BITS)
         reciprocal = xp.where(small, 0.0, reciprocal)
-        column = numeric.bounded(numeric.at_precision(row * reciprocal, WORKING_BITS), -root, root, SCHUR)
-        below = rest.shape[0] - 1
+        column = numeric.at_precision(row * xp.expand_dims(reciprocal, axis=-1), WORKING_BITS)
+        column = numeric.bounded(column, -root, root, SCHUR)
+        below = rest.shape[-2] - 1
         if below:
-            factors = xp.expand_dims(rest[1:, 0], axis=1)  # as the row, where the matrix is symmetric
-            taken = numeric.at_precision(factors * xp.expand_dims(column, axis=0), WORKING_BITS)
-            rest = numeric.bounded(rest[1:, 1:] - taken, -one, one, SCHUR)
+            factors = xp.expand_dims(rest[..., 1:, 0], axis=-1)  # as the row, where the matrix is symmetric
+            taken = numeric.at_precision(factors * xp.expand_dims(column, axis=-2), WORKING_BITS)
+            rest = numeric.bounded(rest[..., 1:, 1:] - taken, -one, one, SCHUR)
         else:
             rest = None
         if unit is not None:
-            units.append(unit[0])
+            units.append(unit[..., 0, :])
             left = d - 1 - place
             if left:
-                taken = xp.expand_dims(column[:left], axis=1) * xp.expand_dims(unit[0], axis=0)
-                unit = numeric.bounded(unit[1:] - numeric.at_precision(taken, WORKING_BITS), -root, root, INVERSE)
+                taken = xp.expand_dims(column[..., :left], axis=-1) * xp.expand_dims(unit[..., 0, :], axis=-2)
+                unit = unit[..., 1:, :] - numeric.at_precision(taken, WORKING_BITS)
+                unit = numeric.bounded(unit, -root, root, INVERSE)
         columns.append(column)
         aliased.append(small)
         inverses.append(reciprocal)
     found = _substituted(xp, columns, d)
     inverted, factor = _inverted(xp, units, inverses) if inverse else (None, None)
-    return Solved(found, xp.stack(aliased), rest, inverted, factor)
+    return Solved(found, xp.stack(aliased, axis=-1), rest, inverted, factor)
 
 
 def _substituted(xp: Any, columns: list[Any], d: int) -> Any:
     """z from below: z_j is column j's own, less the later ones weighed by the rest of the column."""
     root = 1 << WORKING_BITS + ROOT_BITS
-    if columns[0].shape[0] == d - 1:
+    if columns[0].shape[-1] == d - 1:
         return None
     later: Any = None
     for j in reversed(range(d)):
@@ -143,16 +146,17 @@ def _substituted(xp: Any, columns: list[Any], d: int) -> Any:
 
 def _identity(xp: Any, like: Any, d: int) -> Any:
     """The identity at the scale of working."""
-    eye = xp.eye(d)
-    return numeric.at_precision(like[:d, :d] * 0 + eye, WORKING_BITS) if isinstance(like, SecretArray) else eye
+    square = like[..., :d, :d]
+    eye = square * 0 + xp.eye(d)
+    return numeric.at_precision(eye, WORKING_BITS) if isinstance(like, SecretArray) else eye
 
 
 def _inverted(xp: Any, units: list[Any], inverses: list[Any]) -> tuple[Any, Any]:
     """G'G, and G, where the rows of G are those of L^-1 divided by the roots of the pivots."""
     root = 1 << ROOT_FRAC_BITS + ROOT_BITS
-    weights = numeric.at_precision(xp.stack(inverses), ROOT_FRAC_BITS)
+    weights = numeric.at_precision(xp.stack(inverses, axis=-1), ROOT_FRAC_BITS)
     weights = numeric.bounded(xp.sqrt(weights), 0, root, INVERSE)
-    rows = numeric.at_precision(xp.stack(units) * xp.expand_dims(weights, axis=1), ROOT_FRAC_BITS)
+    rows = numeric.at_precision(xp.stack(units, axis=-2) * xp.expand_dims(weights, axis=-1), ROOT_FRAC_BITS)
     rows = numeric.bounded(rows, -root, root, INVERSE)
     found = numeric.at_precision(xp.matmul(xp.matrix_transpose(rows), rows), ROOT_FRAC_BITS)
     most = 1 << ROOT_FRAC_BITS + TOLERANCE_BITS
