@@ -58,11 +58,12 @@ def plain_or_secret(values: Any, what: str) -> Any:
         raise ValueError("Complex data not supported: pass real numbers")
     if found.dtype.kind == "f" and not np.isfinite(found).all():
         raise ValueError(f"{what} contains NaN or infinity; fill missing values first, as with SimpleImputer")
-    return found
+    # sums and products of narrow integers would wrap
+    return found.astype(np.int64) if found.dtype.kind in "iu" and found.dtype.itemsize < 8 else found
 
 
 def numbers_only(values: Any, what: str) -> Any:
-    """The same array. InputError for texts and dates, secret or plain."""
+    """The same array, of plain bools 0 and 1. InputError for texts and dates, secret or plain."""
     if isinstance(values, OpaqueArray):
         raise InputError(f"{what} is no array of numbers: {values._refusal()}")
     if not isinstance(values, SecretArray) and values.dtype.kind not in "biuf":
@@ -70,6 +71,8 @@ def numbers_only(values: Any, what: str) -> Any:
             f"{what} holds {'texts' if values.dtype.kind in 'US' else values.dtype}, not numbers",
             hint="encode categories first: OneHotEncoder, OrdinalEncoder",
         )
+    if not isinstance(values, SecretArray) and values.dtype == np.bool_:
+        return values.astype(np.int64)  # NumPy multiplies bools as ands, adds them up as ors
     return values
 
 
