@@ -111,10 +111,12 @@ def test_three_classes(net: tc.Session) -> None:
     assert np.abs(likely - plain.predict_proba(x)).max() < 1e-4
 
 
-def test_forest_of_classes(net: tc.Session) -> None:
+@pytest.mark.parametrize("criterion", ["gini", "entropy"])
+def test_forest_of_classes(net: tc.Session, criterion: str) -> None:
     x, target = continuous(150, 4)
     y = np.digitize(target, [-0.5, 0.7])
     options: dict[str, Any] = {"n_estimators": 5, "max_depth": 2, "max_bins": 8, "random_state": 3}
+    options["criterion"] = criterion
     plain = RandomForestClassifier(**options).fit(x, y)
     X = shared(net, x)
     model = RandomForestClassifier(**options).fit(X, net.share(y, bounds=(0, 2)))

@@ -135,15 +135,17 @@ def test_classes_of_real_data(net: tc.Session, name: str) -> None:
     assert list(model.classes_) == sorted(set(y))
 
 
-def test_the_same_splits_as_scikit_learn(net: tc.Session) -> None:
+@pytest.mark.parametrize("criterion", ["gini", "entropy"])
+def test_the_same_splits_as_scikit_learn(net: tc.Session, criterion: str) -> None:
     x, target = continuous(300, 4, 3)
     y = (target > 0).astype(int)
-    plain = DecisionTreeClassifier(max_depth=4, max_bins=8, min_samples_leaf=5, min_samples_split=20).fit(x, y)
-    model = DecisionTreeClassifier(max_depth=4, max_bins=8, min_samples_leaf=5, min_samples_split=20)
-    model.fit(shared(net, x), net.share(y, bounds=(0, 1)))
+    given = {"criterion": criterion, "max_depth": 4, "min_samples_leaf": 5, "min_samples_split": 20}
+    plain = DecisionTreeClassifier(max_bins=8, **given).fit(x, y)
+    model = DecisionTreeClassifier(max_bins=8, **given)
+    model.fit(shared(net, x), net.share(y, bounds=(0, int(y.max()))))
     likely, worth = same(model, plain, model.predict_proba(shared(net, x)), model.feature_importances_)
     numbers = by_bins(x, 8)
-    theirs = reference.DecisionTreeClassifier(max_depth=4, min_samples_leaf=5, min_samples_split=20, random_state=0)
+    theirs = reference.DecisionTreeClassifier(**given, random_state=0)
     theirs.fit(numbers, y)
     assert np.abs(likely - theirs.predict_proba(numbers)).max() < 1e-5
     assert np.abs(worth - theirs.feature_importances_).max() < 1e-5
@@ -193,12 +195,27 @@ def test_saved(net: tc.Session) -> None:
     assert np.array_equal(*tc.reveal(loaded.predict(shared(net, x)), model.predict(shared(net, x))))
 
 
+def test_least_gains_of_entropy(net: tc.Session) -> None:
+    """Against scikit-learn, with a least gain that prunes; a column of noise beside, many rows of few values."""
+    draw = np.random.default_rng(6)
+    x = draw.integers(0, 4, (2000, 3))
+    y = (x[:, 0] + draw.integers(0, 3, 2000) > 2).astype(int)
+    given = {"criterion": "log_loss", "max_depth": 3, "min_impurity_decrease": 0.01}
+    plain = DecisionTreeClassifier(max_bins=4, **given).fit(x, y)
+    theirs = reference.DecisionTreeClassifier(**given, random_state=0).fit(x, y)
+    assert np.abs(plain.predict_proba(x) - theirs.predict_proba(x)).max() < 1e-12
+    assert theirs.tree_.node_count < 15
+    model = DecisionTreeClassifier(max_bins=4, **given).fit(net.share(x, bounds=(0, 3)), net.share(y, bounds=(0, 1)))
+    (worth,) = same(model, plain, model.feature_importances_)
+    assert np.abs(worth - theirs.feature_importances_).max() < 1e-5
+
+
 def test_what_is_refused(net: tc.Session) -> None:
     x, y = continuous(20, 2, 8)
     with pytest.raises(TypeError, match="ccp_alpha: pass min_impurity_decrease"):
         DecisionTreeClassifier(ccp_alpha=0.1)
-    with pytest.raises(InputError, match="'criterion' parameter must be 'gini'"):
-        DecisionTreeClassifier(criterion="entropy").fit(x, y > 0)
+    with pytest.raises(InputError, match="'criterion' parameter must be one of 'gini', 'entropy'"):
+        DecisionTreeClassifier(criterion="deviance").fit(x, y > 0)
     with pytest.raises(InputError, match=r"'max_depth' parameter .* Got None"):
         DecisionTreeRegressor(max_depth=None).fit(x, y)
     with pytest.raises(InputError, match=r"'max_bins' parameter .* in the range .2, 255.. Got 300"):

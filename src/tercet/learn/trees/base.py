@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -24,6 +25,10 @@ VALUE_BITS: Final = 20
 """Fractional bits of probabilities and of normalised targets' means."""
 TARGET_BITS: Final = 30
 """Of a normalised target as it is summed."""
+
+
+CRITERIA: Final = ("gini", "entropy", "log_loss")
+"""Of classes; the last two are one."""
 
 
 def check_depth(depth: Any) -> int:
@@ -192,13 +197,14 @@ def mean_importances(each: Any) -> Any:
     return xp.mean(each, axis=1)
 
 
-def rule_of(model: Any, rows: int, most: int, least_gain: float, l2: float = 0.0) -> GrowthRule:
-    """What is public of how a model's trees grow on so many rows."""
+def rule_of(model: Any, rows: int, most: int, least_gain: float, l2: float = 0.0, *, classes: int = 0) -> GrowthRule:
+    """What is public of how a model's trees grow on so many rows; `classes`: how many, if gains are in entropy."""
     return GrowthRule(
         check_depth(model.max_depth),
         check_share(model.min_samples_leaf, rows, 1, "min_samples_leaf"),
         check_share(getattr(model, "min_samples_split", 2), rows, 2, "min_samples_split"),
         least_gain,
         l2,
-        most,
+        most if classes < 2 else math.ceil(most * math.log2(classes)),
+        classes > 0,
     )

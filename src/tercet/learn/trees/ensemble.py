@@ -72,7 +72,9 @@ class _Forest(base.TreeModel):
         found: Self = make(n_estimators=len(trees.trees), max_depth=plain.depth_of(trees), random_state=0)
         return found
 
-    def _grow(self, X: Any, columns: SummedColumns, scale: float, ends: tuple[int, int], values: Any) -> None:
+    def _grow(
+        self, X: Any, columns: SummedColumns, scale: float, ends: tuple[int, int], values: Any, entropy: int = 0
+    ) -> None:
         """Grow and keep the trees; X (n, d), `columns` of all rows."""
         n, d = X.shape
         trees = self.n_estimators
@@ -81,7 +83,7 @@ class _Forest(base.TreeModel):
         if self.max_samples is not None and not self.bootstrap:
             raise InputError("max_samples without bootstrap", hint="pass bootstrap=True")
         drawn = n if self.max_samples is None else base.check_share(self.max_samples, n, 1, "max_samples")
-        rule = base.rule_of(self, drawn, drawn, float(self.min_impurity_decrease) * drawn * scale)
+        rule = base.rule_of(self, drawn, drawn, float(self.min_impurity_decrease) * drawn * scale, classes=entropy)
         nodes = (1 << rule.depth) - 1
         rows: Binned = binned(X, edges_of(X, self.max_bins, self.bins))
         seed, size = self.random_state, how_many_columns(self.max_features, d)
@@ -118,7 +120,7 @@ class _ForestClassifier(ClassifierModel, _Forest):
 
     def fit(self, X: Any, y: Any) -> Any:
         """Grow the trees; see the class."""
-        base.only("criterion", self.criterion, "gini")
+        base.only("criterion", self.criterion, *base.CRITERIA)
         X = features(X, self, fitting=True)
         known = classes_beside(X, y, self.classes)
         xp = array_namespace(X, known.codes)
@@ -128,7 +130,7 @@ class _ForestClassifier(ClassifierModel, _Forest):
         def values(xp: Any, columns: SummedColumns, grown: Grown) -> Any:
             return base.class_values(xp, grown)
 
-        self._grow(X, columns, 1.0, (0, 1), values)
+        self._grow(X, columns, 1.0, (0, 1), values, 0 if self.criterion == "gini" else len(known.classes))
         self.classes_ = known.classes
         return self
 

@@ -11,7 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tercet.array import numeric, planes
+from tercet.array.core import SecretArray
+from tercet.array.entropies import xlogy
 from tercet.learn.inputs import array_namespace
 from tercet.learn.trees.bins import Binned
 
@@ -19,6 +23,8 @@ WORD_BITS = 60
 """Squares of sums have so many bits at most, so that quotients by them fit the ring 2^64."""
 GAIN_BITS = 36
 """Gains have about so many bits."""
+ENTROPY_BITS = 40
+"""Gains in entropy: logarithms are worked out to as many bits as are asked for."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +39,17 @@ class GrowthRule:
     l2: float
     most: int
     """Sums of squares over weights are not above it."""
+    entropy: bool = False
+    """Gains are in rows times bits of entropy, in place of sums of squares over weights."""
 
     @property
     def gain_frac(self) -> int:
-        return max(4, GAIN_BITS - self.most.bit_length())
+        return max(4, (ENTROPY_BITS if self.entropy else GAIN_BITS) - self.most.bit_length())
 
     @property
     def threshold(self) -> float:
-        """What a split must gain: the rounding of three quotients counts as nothing."""
-        return max(self.least_gain, 2.0 ** (3 - self.gain_frac))
+        """What a split must gain: the rounding of three scores counts as nothing."""
+        return max(self.least_gain, 2.0 ** ((6 if self.entropy else 3) - self.gain_frac))
 
 
 @dataclass(frozen=True)
@@ -162,8 +170,24 @@ def _best(xp: Any, sums: Any, columns: SummedColumns, rule: GrowthRule, allowed:
 
 def _score(xp: Any, targets: Any, weights: Any, bits: int, rule: GrowthRule) -> Any:
     """Sum of squares over weights: targets (trees, nodes, k, ...), weights (trees, nodes, ...)."""
+    if rule.entropy:
+        return _knowledge(xp, targets, weights, rule.gain_frac)
     small = planes.coarse(targets, bits)
     return numeric.ratio(xp.sum(small * small, axis=2), weights + rule.l2, rule.most, rule.gain_frac)
+
+
+def _knowledge(xp: Any, counts: Any, weights: Any, frac_bits: int) -> Any:
+    """w (log2 k - entropy) of k classes, in bits: not below 0; splits gain as much in it as in entropy."""
+    classes = counts.shape[2]
+    each = xp.concat([counts, xp.expand_dims(weights, axis=2)], axis=2)
+    if isinstance(each, SecretArray):
+        stored = numeric.at_precision(each, frac_bits)
+        each = xlogy(stored, stored)
+    else:
+        each = each * np.log(np.maximum(each, 1))
+    known = numeric.at_precision(xp.sum(each[:, :, :classes], axis=2) - each[:, :, classes], frac_bits)
+    known = numeric.at_precision(known * float(1 / np.log(2)), frac_bits)
+    return known + numeric.at_precision(weights * float(np.log2(classes)), frac_bits)
 
 
 def step(xp: Any, inside: Any, features: Any, thresholds: Any, numbers: Any) -> Any:
