@@ -189,6 +189,14 @@ def test_what_is_revealed_rests_on_all_rows() -> None:
     assert all(isinstance(one["d"], Aggregate) and one["d"].count == 30 for one in states)
 
 
+@pytest.mark.parametrize("ties", ["efron", "breslow"])
+def test_a_million_rows_fit(ties: str) -> None:
+    session = TrioSession(parties=False)
+    columns = {"week": np.zeros(10**6, int), "arrest": np.zeros(10**6, int), "x": np.zeros(10**6, int)}
+    shares = {name: session.share(one, (0, 1 if name == "arrest" else 90)) for name, one in columns.items()}
+    assert stats.CoxPHFitter(n_iter=1, ties=ties).fit(shares, "week", "arrest").params_.shape == (1,)
+
+
 def test_what_is_refused(net: Session) -> None:
     shares = secret(net, small())
     missing = NullableArray.of_values(shares["x"], shares["flag"] > 0)

@@ -20,7 +20,7 @@ from tercet.learn.model import SecretModel
 from tercet.learn.parameters import number_of
 from tercet.learn.solve import WORKING_BITS, Normalised, diagonal, scaled, solve
 from tercet.learn.ties import BITS as TIE_BITS
-from tercet.learn.ties import Ties, tied
+from tercet.learn.ties import SQUARE_BITS, Ties, tied
 from tercet.statistics.asked import Disclosed, Pending
 from tercet.statistics.samples import Sample, column
 from tercet.statistics.survival import Lives, lives
@@ -414,20 +414,25 @@ def _efron(xp: Any, data: _Data, ties: Ties, risk: tuple[Any, Any], dead: tuple[
     rows, columns = np.triu_indices(d)
     count, first = xp.expand_dims(data.deaths, axis=1), xp.expand_dims(numeric.at_precision(ties.first, 36), axis=1)
     second = xp.expand_dims(ties.second, axis=1)
-    apart = numeric.at_precision(risk[0] - dead[0], 36)
-    score = data.score - xp.sum(numeric.at_precision(first * apart, _STEP_BITS) + count * dead[0], axis=0)
-    near = [numeric.at_precision(one - _FARTHEST, 36) for one in (risk[0], dead[0])]
+    coarse = numeric.at_precision(first, SQUARE_BITS)
+    # means and means of products lie there: ratios do not know it, and sums of many rows would outgrow 128 bits
+    near = [numeric.held(one - _FARTHEST, -_FARTHEST, _FARTHEST, 36) for one in (risk[0], dead[0])]
+    apart = near[0] - near[1]
+    score = data.score - xp.sum(numeric.at_precision(first * apart, _STEP_BITS) + count * (near[1] + _FARTHEST), axis=0)
+    most = 2 * _FARTHEST * data.z.shape[0]
+    score = numeric.held(score, -most, most, _STEP_BITS)
 
     def of_both(at: int, other: int) -> Any:
         return numeric.at_precision(near[at][:, rows] * near[other][:, columns], 36)
 
+    most = _FARTHEST**2
     about = [
-        numeric.at_precision(products - (means[:, rows] + means[:, columns]) * _FARTHEST + _FARTHEST**2, 36)
+        numeric.held(products - (means[:, rows] + means[:, columns]) * _FARTHEST + most, -most, most, 36)
         for means, products in (risk, dead)
     ]
     squares = numeric.at_precision(second * of_both(0, 0), 36)
-    across = numeric.at_precision((second - first) * (of_both(0, 1) + of_both(1, 0)), 36)
-    within = numeric.at_precision((second - first * 2 + count) * of_both(1, 1), 36)
+    across = numeric.at_precision((second - coarse) * (of_both(0, 1) + of_both(1, 0)), 36)
+    within = numeric.at_precision((second - coarse * 2 + count) * of_both(1, 1), 36)
     whole = numeric.at_precision(first * (about[0] - about[1]), 36) + count * about[1]
     return score, xp.sum(whole - squares + across - within, axis=0)
 
