@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from lifelines import CoxPHFitter
 from lifelines.datasets import load_rossi
@@ -135,6 +136,19 @@ def test_a_penalty_is_as_lifelines_has_it(net: Session) -> None:
         assert found.params == pytest.approx(wanted.params_.to_numpy(), rel=rel)
         assert found.standard_errors == pytest.approx(wanted.standard_errors_.to_numpy(), rel=rel)
         assert found.log_likelihood_ == pytest.approx(wanted.log_likelihood_, rel=1e-7)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("bounds", [None, (-4, 4)])
+def test_a_penalty_takes_columns_with_digits_and_wide_bounds(net: Session, bounds: Any) -> None:
+    rng = np.random.default_rng(3)
+    x = np.round(rng.normal(size=12) * 2**10) / 2**10
+    columns = {"week": rng.integers(1, 8, 12), "arrest": rng.random(12) < 0.8, "x": x}
+    wanted = CoxPHFitter(penalizer=0.1).fit(pd.DataFrame(columns), "week", "arrest")
+    given = {"week": net.share(columns["week"], bounds=(0, 10)), "arrest": net.share(columns["arrest"])}
+    given["x"] = net.share(x) if bounds is None else net.share(x, bounds=bounds)
+    found = stats.CoxPHFitter(n_iter=5, penalizer=0.1).fit(given, "week", "arrest").reveal_summary()
+    assert found.params == pytest.approx(wanted.params_.to_numpy(), rel=1e-5)
 
 
 def test_a_cohort_must_be_reached_by_events_and_covariates(net: Session) -> None:

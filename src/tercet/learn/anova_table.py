@@ -140,6 +140,7 @@ class _Terms:
         rest, free = left[self.all], self.model.design.rows - rank[self.all]
         squares = np.array([left[less] - left[more] for less, more in self.pairs])
         df = np.array([rank[more] - rank[less] for less, more in self.pairs], dtype=float)
+        squares = np.where(df > 0, squares, 0.0)  # of terms that others determine, what rounding left
         with np.errstate(divide="ignore", invalid="ignore"):
             mean = squares / df
             f = mean / (rest / free)

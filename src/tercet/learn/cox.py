@@ -18,6 +18,7 @@ from tercet.learn.guard import support
 from tercet.learn.inputs import array_namespace
 from tercet.learn.model import SecretModel
 from tercet.learn.parameters import number_of
+from tercet.learn.reasons import SQUARED
 from tercet.learn.solve import WORKING_BITS, Normalised, diagonal, scaled, solve
 from tercet.learn.ties import BITS as TIE_BITS
 from tercet.learn.ties import SQUARE_BITS, Ties, tied
@@ -146,7 +147,10 @@ class CoxPHFitter(SecretModel):
         dead = at * xp.expand_dims(events, axis=0) if self.ties == "efron" else None
         penalty = None
         if penalizer:
-            inside = numeric.times_power(spreads * moments.factor * moments.factor, -moments.bits, _STEP_BITS)
+            inside, top = spreads, 1 << moments.bits
+            for _ in range(2):
+                inside = numeric.product_within(inside, moments.factor, 0, top, SQUARED)
+            inside = numeric.times_power(inside, -moments.bits, _STEP_BITS)
             penalty = numeric.at_precision(numeric.at_precision(inside, _STEP_BITS) * (penalizer * n * n / (n - 1)), 36)
         data = _Data(z - _FARTHEST, terms, at, events, deaths, _dot(xp, events, z), dead, penalty)
         start = xp.zeros(d) + 0 * moments.factor

@@ -156,7 +156,8 @@ class HistGradientBoostingRegressor(RegressorModel, _Boosting):
     greatest, or public: `bins` is then an ascending list of edges for each column, and to a policy what the trees say
     rests on all rows, while both others count as single rows. With the same bins
     splits are scikit-learn's; of gains that are equal up to rounding any may win. There is no early stopping. y is
-    normalised by its bounds to [-1, 1] with 20 fractional bits; raw predictions are held in [-3, 3] of that.
+    normalised to [-1, 1] with 20 fractional bits, by its mean and a secret power of two above its largest distance from
+    that; raw predictions are held in [-3, 3] of that.
 
     After fit: `features_` (nodes, d, trees) bools, `thresholds_` (nodes, trees), `values_` (1, trees, leaves),
     `baseline_`. Trees are grown in a loop of the plan. Bytes as of `DecisionTreeRegressor` for bins; then for each tree
@@ -164,7 +165,7 @@ class HistGradientBoostingRegressor(RegressorModel, _Boosting):
     Raises InputError for parameters that are not offered and for shapes that do not fit.
     """
 
-    fitted = ("features_", "thresholds_", "values_", "baseline_", "power_", "middle_", "n_iter_")
+    fitted = ("features_", "thresholds_", "values_", "baseline_", "power_", "middle_", "unit_", "n_iter_")
 
     def __init__(
         self,
@@ -230,7 +231,7 @@ class HistGradientBoostingRegressor(RegressorModel, _Boosting):
     def _of(cls, trees: plain.PlainTrees, session: Any) -> HistGradientBoostingRegressor:
         model = cls()
         model._shared(trees, session)
-        model.power_, model.middle_ = 0, 0
+        model.power_, model.middle_, model.unit_ = 0, 0, 1
         return model
 
     def fit(self, X: Any, y: Any) -> HistGradientBoostingRegressor:
@@ -245,13 +246,14 @@ class HistGradientBoostingRegressor(RegressorModel, _Boosting):
         start = xp.broadcast_to(self.baseline_, (1, X.shape[0]))
         rows = binned(X, edges_of(X, self.max_bins, self.bins))
         self._boost(rows, start, rule, SQUARED_REACH, lambda xp, raw: _row_columns(xp, raw - values))
-        self.power_, self.middle_, self.n_iter_ = goal.power, goal.middle, self.max_iter
+        self.power_, self.middle_, self.unit_ = goal.power, goal.middle, goal.unit
+        self.n_iter_ = self.max_iter
         return self
 
     def predict(self, X: Any) -> Any:
         """(n,): the baseline and what the trees add, 20 fractional bits of the normalised target."""
         raw = self._raw(X)[:, 0]
-        return numeric.times_power(raw, self.power_, RAW_BITS) + self.middle_
+        return base.restored(raw, self.unit_, self.power_) + self.middle_
 
 
 class HistGradientBoostingClassifier(ClassifierModel, _Boosting):

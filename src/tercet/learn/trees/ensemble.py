@@ -152,7 +152,7 @@ class _ForestClassifier(ClassifierModel, _Forest):
 
 
 class _ForestRegressor(RegressorModel, _Forest):
-    fitted = (*_Forest.fitted, "power_", "middle_")
+    fitted = (*_Forest.fitted, "power_", "middle_", "unit_")
 
     @classmethod
     def from_sklearn(cls, fitted: Any, session: Any) -> Self:
@@ -166,14 +166,14 @@ class _ForestRegressor(RegressorModel, _Forest):
         trees = plain.of_numbers(fitted.estimators_, fitted.n_features_in_)
         model = cls._empty(trees)
         model._take(trees, fitted, session)
-        model.power_, model.middle_ = 0, 0
+        model.power_, model.middle_, model.unit_ = 0, 0, 1
         return model
 
     def fit(self, X: Any, y: Any) -> Any:
         """Grow the trees; see the class."""
         base.only("criterion", self.criterion, "squared_error")
         X = features(X, self, fitting=True)
-        goal = base.NormalisedTarget.of(target_beside(X, y))
+        goal = base.NormalisedTarget.of(target_beside(X, y), closely=not self.min_impurity_decrease)
         xp = array_namespace(X, goal.values)
         columns = base.number_columns(xp, goal.values[None], np.ones((1, X.shape[0]), np.int64))
 
@@ -181,14 +181,14 @@ class _ForestRegressor(RegressorModel, _Forest):
             return base.number_values(xp, columns, grown)
 
         self._grow(X, columns, 0.25**goal.power, (-1, 1), values)
-        self.power_, self.middle_ = goal.power, goal.middle
+        self.power_, self.middle_, self.unit_ = goal.power, goal.middle, goal.unit
         return self
 
     def predict(self, X: Any) -> Any:
         """(n,): the mean of the trees' leaves; secret, to be divided when revealed or used."""
         X = rows_beside(X, self, "features_")
         total = summed(self.forest_, X)[0]
-        return numeric.times_power(total, self.power_, base.VALUE_BITS) / self.n_estimators + self.middle_
+        return base.restored(total, self.unit_, self.power_) / self.n_estimators + self.middle_
 
 
 class RandomForestClassifier(_ForestClassifier):

@@ -150,8 +150,9 @@ class DecisionTreeClassifier(ClassifierModel, _DecisionTree):
 class DecisionTreeRegressor(RegressorModel, _DecisionTree):
     """A regression tree of a public depth, in scikit-learn's manner, on secret or on NumPy arrays.
 
-    As `DecisionTreeClassifier`, for numbers y (n,): `criterion="squared_error"`, the only one. y is normalised by its
-    bounds to [-1, 1], with 30 fractional bits; leaves are means with 20 fractional bits of that.
+    As `DecisionTreeClassifier`, for numbers y (n,): `criterion="squared_error"`, the only one. y is normalised to
+    [-1, 1] with 30 fractional bits, by its mean and a secret power of two above its largest distance from that (by its
+    bounds, if `min_impurity_decrease` is given); leaves are means with 20 fractional bits of that.
     """
 
     def __init__(
@@ -191,7 +192,7 @@ class DecisionTreeRegressor(RegressorModel, _DecisionTree):
         """Grow the tree; see the class."""
         base.only("criterion", self.criterion, "squared_error")
         X = features(X, self, fitting=True)
-        goal = base.NormalisedTarget.of(target_beside(X, y))
+        goal = base.NormalisedTarget.of(target_beside(X, y), closely=not self.min_impurity_decrease)
         xp = array_namespace(X, goal.values)
         rule = self._rule(X.shape[0], 0.25**goal.power)
         rows = cut(X, self.max_bins, self.bins)
