@@ -50,6 +50,20 @@ def test_coefficients_and_predictions(net: tc.Session, name: str) -> None:
     assert np.abs(chances - plain.predict_proba(x[:40])).max() < 1e-5
 
 
+@pytest.mark.parametrize(("name", "priors"), [("wine", [0.125, 0.25, 0.625]), ("breast_cancer", [0.9, 0.1])])
+def test_public_priors(net: tc.Session, name: str, priors: list[float]) -> None:
+    x, y = data(name)
+    plain = reference.LinearDiscriminantAnalysis(priors=priors).fit(x, y)
+    for X, Y in ((x, y), (net.share(x, bounds=(x.min(), x.max())), net.share(y, bounds=(0, y.max())))):
+        model = LinearDiscriminantAnalysis(priors=priors).fit(X, Y)
+        found = [model.coef_, model.intercept_, model.xbar_, model.predict_proba(X[::5])]
+        coef, intercept, centre, chances = found if X is x else tc.reveal(*found)
+        assert relative(coef, plain.coef_) < 1e-6 and relative(intercept, plain.intercept_) < 1e-6
+        assert relative(centre, plain.xbar_) < 1e-9
+        assert np.abs(chances - plain.predict_proba(x[::5])).max() < 1e-5
+    assert np.array_equal(model.to_sklearn().predict(x), plain.predict(x))
+
+
 def test_digits_on_numpy_and_the_plan(net: tc.Session) -> None:
     """Columns that are constant count as not there."""
     x, y = data("digits")
@@ -87,6 +101,10 @@ def test_what_is_refused() -> None:
     x, y = np.arange(8.0).reshape(4, 2), np.array([0, 0, 0, 0])
     with pytest.raises(TypeError, match="takes no solver"):
         LinearDiscriminantAnalysis(solver="lsqr")  # type: ignore[call-arg]
+    with pytest.raises(InputError, match="for 2 classes"):
+        LinearDiscriminantAnalysis(priors=[0.5, 0.6]).fit(x, [0, 0, 1, 1])
+    with pytest.raises(InputError, match="priors beside shrinkage"):
+        LinearDiscriminantAnalysis(priors=[0.5, 0.5], shrinkage=0.1).fit(x, [0, 0, 1, 1])
     with pytest.raises(InputError, match="1 classes of 4 rows"):
         LinearDiscriminantAnalysis().fit(x, y)
     with pytest.raises(InputError, match="not fitted"):

@@ -115,5 +115,8 @@ def test_what_is_refused() -> None:
             SGDClassifier(random_state=0, **given).fit(x, y)
     with pytest.raises(TypeError, match="takes no early_stopping: passes are public"):
         SGDClassifier(early_stopping=True)
-    with pytest.raises(tc.InputError, match="hinge loss has no probabilities"):
+    assert not hasattr(SGDClassifier(), "predict_proba") and hasattr(SGDClassifier("log_loss"), "predict_proba")
+    with pytest.raises(tc.InputError, match="y has one class"):
+        SGDClassifier(random_state=0).fit(x, np.zeros(len(x), dtype=int))
+    with pytest.raises(AttributeError, match="not available for loss='hinge'"):
         SGDClassifier(random_state=0).fit(x, y).predict_proba(x)

@@ -6,7 +6,11 @@ import math
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tercet.array import numeric
+from tercet.errors import InputError
 from tercet.learn.inputs import Classes, array_namespace
 from tercet.learn.inputs import weights as weights_of
 
@@ -83,6 +87,14 @@ class ByClass:
             return self.counts / self.rows.shape[0]
         total = xp.sum(self.counts)
         return numeric.ratio(self.counts, xp.broadcast_to(total, self.counts.shape), 1, 40)
+
+
+def given_priors(priors: Any, count: int) -> NDArray[np.float64]:
+    """Public probabilities of classes as they are. InputError unless there is one a class and their sum is 1."""
+    found: NDArray[np.float64] = np.asarray(priors, dtype=np.float64)
+    if found.shape != (count,) or (found < 0).any() or abs(found.sum() - 1) > 1e-8:
+        raise InputError(f"priors={found.tolist()} for {count} classes", hint="pass one a class, with a sum of 1")
+    return found
 
 
 def log_priors(prior: Any) -> Any:

@@ -12,7 +12,7 @@ from tercet.array.core import SecretArray
 from tercet.array.softmax import log_softmax, softmax
 from tercet.errors import InputError
 from tercet.learn.beside import classes_beside
-from tercet.learn.by_class import ByClass, log_priors
+from tercet.learn.by_class import ByClass, given_priors, log_priors
 from tercet.learn.inputs import array_namespace, features, labels
 from tercet.learn.kinds import ClassifierModel
 from tercet.learn.nearest import least, places
@@ -33,6 +33,7 @@ SCATTER_BITS = 28
 """Fractional bits of the scatter behind those of products of two rows."""
 TURNED_FRAC_BITS = 32
 SHRINKAGE_BITS = 24
+PRIOR_BITS = 40
 
 
 class LinearDiscriminantAnalysis(ClassifierModel):
@@ -51,7 +52,8 @@ class LinearDiscriminantAnalysis(ClassifierModel):
 
     `shrinkage`: a public number s from 0 to 1: the covariance is (1 - s) times itself and s times its mean variance on
     the diagonal, as that of scikit-learn's solvers "lsqr" and "eigen"; scores of several classes are then theirs but
-    for what all classes of a row have in common. "auto" (Ledoit-Wolf) is refused by name.
+    for what all classes of a row have in common. "auto" (Ledoit-Wolf) is refused by name. `priors`: public parts
+    of the classes, in place of those that rows have; they move `xbar_` and intercepts, and stand beside no shrinkage.
     """
 
     fitted = ("coef_", "intercept_", "means_", "priors_", "xbar_", "classes_", "n_features_in_")
@@ -59,7 +61,6 @@ class LinearDiscriminantAnalysis(ClassifierModel):
     not_offered: ClassVar = {
         "solver": 'coefficients are those of "svd", with shrinkage of "lsqr"; leave it out',
         "covariance_estimator": "pass shrinkage, a number",
-        "priors": "the parts of the classes are taken; leave it out",
         "n_components": "rows are not transformed; tercet.decomposition.PCA does",
         "store_covariance": "leave it out",
         "tol": "a column of which less than 2^-24 is left counts as not there; leave it out",
@@ -67,8 +68,9 @@ class LinearDiscriminantAnalysis(ClassifierModel):
 
     allowed: ClassVar = {"shrinkage": (Real(0, 1), NOTHING)}
 
-    def __init__(self, *, shrinkage: float | None = None) -> None:
+    def __init__(self, *, shrinkage: float | None = None, priors: Any = None) -> None:
         self.shrinkage = shrinkage
+        self.priors = priors
 
     def fit(self, X: Any, y: Any, *, classes: Any = None) -> LinearDiscriminantAnalysis:
         X = features(X, self, fitting=True)
@@ -79,15 +81,22 @@ class LinearDiscriminantAnalysis(ClassifierModel):
             raise InputError(
                 f"{count} classes of {rows} rows", hint="pass two classes or more, and more rows than that"
             )
+        given = None if self.priors is None else given_priors(self.priors, count)
+        if given is not None and self.shrinkage:
+            raise InputError("priors beside shrinkage, which weighs covariances by them", hint="leave one of them out")
         sums = ByClass(X, found)
         xp = sums.xp
         bits = getattr(sums.rows, "frac_bits", 0)
         size = rows.bit_length() + 2 * sums.half.bit_length() + 2
         means = sums.means(min(MEAN_BITS, (ROOM - size) // 2))
-        whole = xp.sum(sums.rows, axis=0)
-        whole = numeric.settled(
-            numeric.over(numeric.at_precision(whole, getattr(means, "frac_bits", 0)), Fraction(rows))
-        )
+        mean_bits = getattr(means, "frac_bits", 0)
+        if given is None:
+            whole = numeric.at_precision(xp.sum(sums.rows, axis=0), mean_bits)
+            whole = numeric.settled(numeric.over(whole, Fraction(rows)))
+        else:
+            parts = np.rint(np.ldexp(given, PRIOR_BITS)).astype(np.int64)
+            weighed = xp.sum(means * parts[:, None], axis=0)
+            whole = numeric.at_precision(numeric.times_power(weighed, -PRIOR_BITS, mean_bits + PRIOR_BITS), mean_bits)
         inverse, unit, halves = _within(xp, sums, means, float(self.shrinkage or 0.0))
         apart = _apart(means - whole, unit, halves)
         turned = numeric.at_precision(xp.matmul(apart, inverse), TURNED_FRAC_BITS)
@@ -96,13 +105,15 @@ class LinearDiscriminantAnalysis(ClassifierModel):
         half = numeric.at_precision(
             xp.sum(numeric.at_most(apart, TURNED_FRAC_BITS) * turned, axis=1), SCORE_BITS + SPARE_BITS
         ) * (-0.5 * factor)
-        priors = sums.priors()
+        priors = sums.priors() if given is None else given
         intercept = numeric.at_precision(half, SCORE_BITS) + log_priors(priors)
         intercept = intercept - _at(xp, coef, whole + sums.middle, bits)
         if count == 2:
             coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
         self.coef_, self.intercept_ = numeric.over(coef, 1 / sums.divisor), intercept
         self.means_, self.xbar_, self.priors_ = sums.placed(means), xp.mean(X, axis=0), priors
+        if given is not None:
+            self.xbar_ = sums.placed(whole)
         return self
 
     def decision_function(self, X: Any) -> Any:
@@ -153,7 +164,7 @@ class LinearDiscriminantAnalysis(ClassifierModel):
         """A fitted scikit-learn's model, to predict: reveals coefficients, intercepts and means, in one plan."""
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis as Plain
 
-        plain = Plain() if self.shrinkage is None else Plain(solver="lsqr", shrinkage=self.shrinkage)
+        plain = Plain(solver="svd" if self.shrinkage is None else "lsqr", shrinkage=self.shrinkage, priors=self.priors)
         revealed(self, plain, ("coef_", "intercept_", "means_", "priors_", "xbar_"))
         plain.classes_, plain.n_features_in_ = self.classes_, self.n_features_in_
         return plain
@@ -170,11 +181,17 @@ def _within(xp: Any, sums: ByClass, means: Any, shrinkage: float) -> tuple[Any, 
     between = xp.matmul(turned, sums.sums)
     beside = xp.matmul(turned, means * xp.expand_dims(sums.counts, axis=1))
     whole = products - (between + xp.matrix_transpose(between)) + beside
+    if not isinstance(whole, SecretArray):
+        # sums of floats cancel, those of integers do not
+        away = sums.rows - xp.matmul(xp.matrix_transpose(sums.across), means)
+        whole = xp.matmul(xp.matrix_transpose(away), away)
     scatter, finer = numeric.as_integers(
         numeric.at_most(whole, 2 * bits + SCATTER_BITS - (SHRINKAGE_BITS if shrinkage else 0))
     )
     if shrinkage:
-        kept, spread = ((round(one * 2**SHRINKAGE_BITS)) for one in (1 - shrinkage, shrinkage / columns))
+        kept, spread = (one * 2**SHRINKAGE_BITS for one in (1 - shrinkage, shrinkage / columns))
+        if isinstance(scatter, SecretArray):
+            kept, spread = round(kept), round(spread)
         trace = xp.sum(diagonal(xp, scatter))
         scatter = scatter * kept + trace * spread * np.eye(columns, dtype=np.int64)
         scatter = numeric.times_power(scatter, -SHRINKAGE_BITS, 0) if not isinstance(scatter, SecretArray) else scatter

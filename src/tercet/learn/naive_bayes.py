@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tercet.array import numeric
 from tercet.array.softmax import log_softmax, softmax
-from tercet.errors import InputError
 from tercet.learn.beside import classes_beside
-from tercet.learn.by_class import ByClass, log_priors
+from tercet.learn.by_class import ByClass, given_priors, log_priors
 from tercet.learn.inputs import array_namespace, features, labels
 from tercet.learn.kinds import ClassifierModel
 from tercet.learn.nearest import least, places
@@ -70,14 +67,8 @@ class GaussianNB(ClassifierModel):
         self.var_ = sums.spread(numeric.at_precision(sums.variances() + epsilon, SCALED_BITS))
         self.epsilon_ = sums.spread(epsilon)
         self.class_count_ = sums.counts
-        self.class_prior_ = sums.priors() if self.priors is None else self._given(self.priors, len(found.classes))
+        self.class_prior_ = sums.priors() if self.priors is None else given_priors(self.priors, len(found.classes))
         return self
-
-    def _given(self, priors: Any, count: int) -> Any:
-        priors = np.asarray(priors, dtype=np.float64)
-        if priors.shape != (count,) or (priors < 0).any() or abs(priors.sum() - 1) > 1e-8:
-            raise InputError(f"priors={priors.tolist()} for {count} classes", hint="pass one a class, with a sum of 1")
-        return priors
 
     def predict(self, X: Any) -> Any:
         """(n,): the class of the largest posterior probability, of equal ones the first."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -220,6 +221,8 @@ class SGDClassifier(LinearClassifier, _Descent):
         xp = array_namespace(X, y)
         found = classes_of(target(X, y), self.classes)
         self.classes_ = found.classes
+        if len(found.classes) < 2:
+            raise InputError(f"y has one class, {found.classes.tolist()}", hint="pass two classes or more")
         codes = found.codes[:, None] if len(found.classes) == 2 else found.one_hot() * 1
         w = self._descended(X, codes, gradients[self.loss], 1.0)
         d = X.shape[1]
@@ -227,12 +230,13 @@ class SGDClassifier(LinearClassifier, _Descent):
         self.intercept_ = w[d] if self.fit_intercept else np.zeros(w.shape[1])
         return self
 
-    def predict_proba(self, X: Any) -> Any:
-        """Probabilities (n, k), for "log_loss": by the logistic function, each class against the rest; of more than two
-        classes as parts of their sum. Raises InputError for another loss."""
+    @property
+    def predict_proba(self) -> Callable[[Any], Any]:
+        """`predict_proba(X)`: probabilities (n, k), by the logistic function, each class against the rest; of more than
+        two classes as parts of their sum. Models of another loss than "log_loss" have it not (AttributeError)."""
         if self.loss != "log_loss":
-            raise InputError("the hinge loss has no probabilities", hint="fit with loss='log_loss'")
-        return self._probabilities(X, together=False)
+            raise AttributeError(f"probability estimates are not available for loss={self.loss!r}: pass 'log_loss'")
+        return partial(self._probabilities, together=False)
 
 
 class SGDRegressor(InterchangedModel, RegressorModel, _Descent):
