@@ -179,3 +179,12 @@ def test_plain_models_both_ways(net: Any, given: dict[str, Any]) -> None:
     back = model.to_sklearn()
     assert isinstance(back, Reference)
     assert np.abs(back.predict_proba(x) - owned.predict_proba(x)).max() < 1e-9
+
+
+@pytest.mark.parametrize("k", [5, 7])
+def test_several_classes_of_few_columns(net: Any, k: int) -> None:
+    rng = np.random.default_rng(k)
+    x, y = rng.integers(0, 6, (60, 2)), rng.permutation(np.arange(60) % k)
+    wanted = exact(x, y)
+    model = LogisticRegression(max_iter=6).fit(net.share(x, bounds=(0, 5)), net.share(y, bounds=(0, k - 1)))
+    assert np.abs(model.coef_.reveal() - wanted.coef_).max() < 1e-5

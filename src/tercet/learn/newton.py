@@ -40,6 +40,7 @@ BLOCK_DAMPING, BLOCK_BITS, MATRIX_BITS = 14, 14, 22
 EVEN_STEPS, BLOCK_STEPS = 22, 16
 INNER, LEAST_PART = 10, 0.05
 CHAIN_BITS = 40
+PART_BITS = 30
 FINE_BLOCK_PASSES = 2
 _MOST_REST = 1 << 23 + CHAIN_BITS
 COEF_BITS = 36
@@ -174,7 +175,7 @@ def minimised(xp: Any, x: Any, shrunk: Any, loss: Loss, k: int, passes: int) -> 
         if k > 1:
             # what is the same for all scores changes none; at the minimum it is 0
             each = xp.reshape(w, (k, columns))
-            w = xp.reshape(each - numeric.at_precision(xp.sum(each, axis=0) * (1 / k), WEIGHT_BITS), (size,))
+            w = xp.reshape(each - numeric.at_precision(xp.sum(each, axis=0) * _part(k), WEIGHT_BITS), (size,))
         return drawn_in(w, REACH)[0]
 
     def coarse_pass(w: Any, power: Any, inverse: Any) -> Any:
@@ -195,6 +196,12 @@ def minimised(xp: Any, x: Any, shrunk: Any, loss: Loss, k: int, passes: int) -> 
         return step(w, power, inverse, gradient(x, loss.slopes(scored(x, w, FINE_BITS)), w))
 
     return xp.reshape(repeat(FINE_PASSES, fine_pass, w, bounds=bounds[:1])[0], (k, columns))
+
+
+def _part(k: int) -> float:
+    """1 / k in as many bits as leave room for scores' sums: what is taken off all scores alike need not be exact."""
+    whole = 1 << PART_BITS
+    return round(whole / k) / whole
 
 
 def exact_gradient(xp: Any, x: Any, shrunk: Any, loss: Loss, w: Any) -> Any:
@@ -254,7 +261,7 @@ def by_blocks(xp: Any, x: Any, shrunk: Any, loss: Blocks, k: int, passes: int) -
         w = w - whole
         if k > 1:
             # what is the same for all scores changes none; at the minimum it is 0
-            w = w - numeric.at_precision(xp.sum(w, axis=0) * (1 / k), CHAIN_BITS)
+            w = w - numeric.at_precision(xp.sum(w, axis=0) * _part(k), CHAIN_BITS)
         return drawn_in(numeric.at_precision(w, CHAIN_BITS), REACH)[0]
 
     begin = spread(np.zeros((k, columns)), x, CHAIN_BITS)
