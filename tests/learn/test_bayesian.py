@@ -37,6 +37,10 @@ def test_converged_coefficients(load: Any, error: float, given: Any) -> None:
     plain = reference.BayesianRidge(tol=1e-13, max_iter=3000, **given).fit(x, y)
     own = BayesianRidge(**given).fit(x, y)
     assert relative(own.coef_, plain.coef_) < error and relative(own.predict(x), plain.predict(x)) < error
+    assert relative(own.sigma_, plain.sigma_) < 5 * error
+    found, deviations = own.predict(x, return_std=True)
+    assert np.array_equal(found, own.predict(x))
+    assert np.abs(deviations / plain.predict(x, return_std=True)[1] - 1).max() < 5 * error
     assert abs(own.alpha_ / plain.alpha_ - 1) < error and abs(own.lambda_ / plain.lambda_ - 1) < 5 * error
 
 
@@ -49,9 +53,11 @@ def test_on_shares(net: tc.Session, load: Any, given: Any) -> None:
     X, Y = net.share(x, bounds=(x.min(), x.max())), net.share(y, bounds=(y.min(), y.max()))
     plain = reference.BayesianRidge(tol=1e-13, max_iter=3000, **given).fit(x, y)
     model = BayesianRidge(max_iter=20, **given).fit(X, Y)
-    results = [model.coef_, model.alpha_, model.lambda_, model.predict(X[:20])]
-    assert len(tc.explain(*results).reveals) == 4
-    coef, noise, weights, predicted = tc.reveal(*results)
+    results = [model.coef_, model.alpha_, model.lambda_, *model.predict(X[:20], return_std=True), model.sigma_]
+    assert len(tc.explain(*results).reveals) == 6
+    coef, noise, weights, predicted, deviations, sigma = tc.reveal(*results)
+    assert relative(sigma, plain.sigma_) < 1e-5
+    assert np.abs(deviations / plain.predict(x[:20], return_std=True)[1] - 1).max() < 3e-5
     assert relative(coef, plain.coef_) < 1e-6 and relative(predicted, plain.predict(x[:20])) < 1e-6
     assert abs(noise / plain.alpha_ - 1) < 1e-6 and abs(weights / plain.lambda_ - 1) < 1e-5
 
@@ -70,8 +76,14 @@ def test_shared_by_its_owner_and_what_is_refused(net: tc.Session) -> None:
     loaded: Any = tc.load("bayesian", net)
     assert abs(loaded.alpha_.reveal() / plain.alpha_ - 1) < 1e-6
     assert np.allclose(loaded.predict(net.share(x[:9], bounds=(-1, 1))).reveal(), plain.predict(x[:9]), rtol=1e-4)
-    with pytest.raises(InputError, match="return_std=True is not offered"):
+    assert relative(loaded.sigma_.reveal(), plain.sigma_) < 1e-4
+    with pytest.raises(InputError, match="shared from scikit-learn's, without the eigenvectors"):
         model.predict(x, return_std=True)
+    own = BayesianRidge(max_iter=2).fit(net.share(x, bounds=(-1, 1)), net.share(y, bounds=(0, 400)))
+    wanted = own.predict(net.share(x[:5], bounds=(-1, 1)), return_std=True)[1].reveal()
+    own.save(net, "with deviations")
+    again: Any = tc.load("with deviations", net)
+    assert np.allclose(again.predict(net.share(x[:5], bounds=(-1, 1)), return_std=True)[1].reveal(), wanted, rtol=1e-5)
     with pytest.raises(InputError, match="'lambda_1' parameter of BayesianRidge must be a float"):
         BayesianRidge(lambda_1=-1.0).fit(x, y)
     with pytest.raises(TypeError, match="tol: passes are public"):

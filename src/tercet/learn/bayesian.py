@@ -11,11 +11,13 @@ from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.learn import eigen
+from tercet.learn.inputs import array_namespace, features
 from tercet.learn.linear_model import FitScales, LinearRegression
 from tercet.learn.parameters import ParameterRule, Real
 from tercet.learn.passes import repeat, spread
 from tercet.learn.penalised import scaled_weights
 from tercet.learn.plain import shared
+from tercet.learn.posterior import Posterior, deviations
 from tercet.learn.solve import WORKING_BITS, Normalised, diagonal, scaled
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 
@@ -34,6 +36,7 @@ MOST_PRIOR = 16
 WIDE_BITS = 34
 WIDTH_BITS = 24
 RESULT_BITS = 36
+CENTRE_BITS = 32
 MOST_RESULT = 1 << 24
 """`alpha_` and `lambda_` are drawn in to that."""
 
@@ -48,15 +51,16 @@ class BayesianRidge(LinearRegression):
     its trace by secret powers of two and decomposed into eigenvalues (`tercet.learn.eigen`, 64 columns at most);
     `max_iter` public passes of MacKay's update then take numbers of columns alone. scikit-learn stops when coefficients
     move less than `tol`; here they near those of a `tol` of 0: 50 passes leave 4e-5 on raw breast cancer, whose columns
-    are collinear, and nothing that shows on diabetes and wine. `predict` has no `return_std`. Penalties
+    are collinear, and nothing that shows on diabetes and wine. Penalties
     are held between 2^-38 and 2^6 of the trace. Scales, bounds and what is refused are those of `LinearRegression`.
 
     After fit, secret: `coef_`, `intercept_`, `alpha_` (of the noise) and `lambda_` (of the weights), right to 2^-36 and
-    drawn in to 2^24. Nothing is revealed.
+    drawn in to 2^24; `sigma_` (d, d), the covariance of the weights, right to 2^-34 and a relative 2^-20, drawn in to
+    2^34; `kept_`, what deviations of predictions take. Nothing is revealed.
     Rounds: those of the eigenvalues, and about 110 a pass.
     """
 
-    fitted = (*LinearRegression.fitted, "alpha_", "lambda_")
+    fitted = (*LinearRegression.fitted, "alpha_", "lambda_", "sigma_", "kept_")
     not_offered: ClassVar[dict[str, str]] = {
         "tol": "passes are public and as many as max_iter: a test of secrets would reveal when it stops",
         "alpha_init": _START,
@@ -70,6 +74,9 @@ class BayesianRidge(LinearRegression):
     )
     alpha_: Any
     lambda_: Any
+    sigma_: Any
+    kept_: dict[str, Any]
+    _posterior: tuple[Posterior, Fraction, Fraction]
 
     def __init__(
         self,
@@ -93,17 +100,30 @@ class BayesianRidge(LinearRegression):
         """The public number of passes."""
         return int(self.max_iter)
 
+    def fit(self, X: Any, y: Any) -> Self:
+        super().fit(X, y)
+        X = features(X, self)
+        xp = array_namespace(X)
+        centre = numeric.settled(xp.mean(X, axis=0)) if self.fit_intercept else X[0] * 0
+        if self.fit_intercept:
+            centre = numeric.at_precision(centre, max(CENTRE_BITS, getattr(X, "frac_bits", 0)))
+        spread, by_x, by_y = self._posterior
+        del self._posterior
+        self.sigma_, self.kept_ = spread.covariance(xp, by_x, by_y), spread.kept(xp, centre, by_x, by_y)
+        return self
+
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """As that of `LinearRegression`. Raises InputError for `return_std`."""
-        if return_std:
-            raise InputError("return_std=True is not offered", hint="reveal the model and predict with scikit-learn's")
-        return super().predict(X)
+        """As that of `LinearRegression`; with `return_std` a pair, with standard deviations (n,), right to a relative
+        1e-5. They hold rows within four roots of the scatter's trace of the mean."""
+        found = super().predict(X)
+        return (found, deviations(features(X, self), self.kept_)) if return_std else found
 
     @classmethod
     def from_sklearn(cls, fitted: Any, session: Any) -> Self:
         """As that of `LinearRegression`; the precisions are shared, too."""
         model = super().from_sklearn(fitted, session)
         model.alpha_, model.lambda_ = shared(session, fitted.alpha_), shared(session, fitted.lambda_)
+        model.sigma_, model.kept_ = shared(session, fitted.sigma_), {}
         return model
 
     def _solved(
@@ -141,7 +161,10 @@ class BayesianRidge(LinearRegression):
         turned = numeric.at_precision(xp.matmul(vectors, numeric.at_precision(beside * each, eigen.BITS)), SUM_BITS)
         turned = numeric.held(turned, -1, 1, SUM_BITS)
         priors = self._priors(unit, outcome, asked)
-        parts, penalty, noise = self._evidence(xp, values, turned, whole, priors, n)
+        parts, penalty, noise, inverse = self._evidence(xp, values, turned, whole, priors, n)
+        by_x = asked.multiple * asked.x_over**2 * Fraction(4) ** max(asked.fracs)
+        by_y = self._ratio(asked) * asked.rows
+        self._posterior = Posterior(vectors, inverse, noise, unit, outcome), by_x, by_y
         w = numeric.at_precision(xp.matmul(xp.expand_dims(parts, axis=0), vectors)[0], PART_BITS)
         w = numeric.at_precision(w * each, WORKING_BITS)
         coef, capped = self._unscaled(xp, w, columns, outcome, asked, frac_bits)
@@ -170,8 +193,9 @@ class BayesianRidge(LinearRegression):
 
     def _evidence(
         self, xp: Any, values: Any, turned: Any, whole: Any, priors: tuple[Any, Any], n: int
-    ) -> tuple[Any, Any, Any]:
-        """Weights of eigenvectors, the penalty, and the noise's precision over n, in scaled units."""
+    ) -> tuple[Any, Any, Any, Any]:
+        """Weights of eigenvectors, the penalty, the noise's precision over n, and one over eigenvalues with the
+        penalty, in scaled units."""
         noise, width = priors
         fine = numeric.at_precision(values, PENALTY_BITS)
 
@@ -193,10 +217,10 @@ class BayesianRidge(LinearRegression):
             over = numeric.held(rest + noise, 0, MOST_PRIOR, SUM_BITS)
             free = numeric.at_precision((n + 2 * float(self.alpha_1) - used) * (1 / n), SUM_BITS)
             free = numeric.held(free, 0, 2, SUM_BITS)
-            return parts, used, square, over, free
+            return parts, used, square, over, free, inverse
 
         def once(penalty: Any) -> Any:
-            _, used, square, over, free = weighed(penalty)
+            _, used, square, over, free, _ = weighed(penalty)
             above = numeric.at_precision((used + 2 * float(self.lambda_1)) * (1 / n), SUM_BITS)
             above = numeric.at_precision(numeric.at_precision(above * over, PART_BITS) * penalty, PENALTY_BITS)
             # at the fixed point it is below 64
@@ -210,9 +234,9 @@ class BayesianRidge(LinearRegression):
 
         start = spread(np.full(1, 2.0**-START_BITS), values, PENALTY_BITS)
         (penalty,) = repeat(self.max_iter, once, start, bounds=((2.0**-LEAST_BITS, 1 << MOST_BITS),))
-        parts, _, _, over, free = weighed(penalty)
+        parts, _, _, over, free, inverse = weighed(penalty)
         precision = numeric.ratio(free, over, 1 << 20, SUM_BITS)
-        return parts, penalty[0], precision[0]
+        return parts, penalty[0], precision[0], inverse
 
     def _keep_precisions(
         self, penalty: Any, noise: Any, unit: Normalised, outcome: Normalised, asked: FitScales
@@ -231,7 +255,8 @@ def _by_square(x: Any, factor: Any, power: int, by: Fraction) -> Any:
     once = numeric.at_most(numeric.times_power(x * factor, first, PART_BITS), PART_BITS)
     once = numeric.held(once, 0, MOST_RESULT, PART_BITS) if isinstance(once, SecretArray) else once
     twice = numeric.times_power(once * factor, power + size - first, PART_BITS)
-    found = numeric.at_most(twice, PART_BITS) * float(by / Fraction(2) ** size)
+    twice = numeric.held(numeric.at_most(twice, PART_BITS), 0, 4 * MOST_RESULT, PART_BITS)
+    found = twice * float(by / Fraction(2) ** size)
     return numeric.held(found, 0, MOST_RESULT, RESULT_BITS)
 
 
