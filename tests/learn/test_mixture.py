@@ -153,3 +153,12 @@ def test_what_is_refused() -> None:
             GaussianMixture(**{"n_components": 2, **wrong}).fit(x)
     with pytest.raises(InputError, match="not fitted"):
         GaussianMixture().predict(x)
+
+
+@pytest.mark.parametrize("covariance_type", ["diag", "spherical"])
+def test_predictions_of_columns_whose_bounds_are_not_given(net: tc.Session, covariance_type: str) -> None:
+    x = np.round(np.random.default_rng(1).normal(size=(12, 2)) * 2**10) / 2**10
+    x[:6] += 6
+    model = GaussianMixture(2, covariance_type=covariance_type, max_iter=4).fit(net.share(x))
+    found = model.predict(net.share(x)).reveal()
+    assert (found[:6] == found[0]).all() and (found[6:] == 1 - found[0]).all()

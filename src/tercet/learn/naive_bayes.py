@@ -122,7 +122,8 @@ def gaussian_scores(X: Any, means: Any, variances: Any, priors: Any) -> Any:
     variances = numeric.settled(numeric.over(variances, 1 / divisor**2))
     most, fewest = xp.max(means, axis=0), xp.min(means, axis=0)
     centre = numeric.at_precision((most + fewest) / 2, max(LEAST_ROW_BITS, getattr(X, "frac_bits", 0)))
-    apart = (most - fewest) / 2
+    # finer digits are below a 256th of the least spread
+    apart = numeric.at_most(numeric.settled((most - fewest) / 2), SCALED_BITS // 2 + 8)
     spread = numeric.at_precision(xp.max(variances, axis=0) + apart * apart, SCALED_BITS) + 2.0**-SCALED_BITS
     stored, frac_bits = numeric.as_integers(spread)
     bits = numeric.top_bits(stored)
