@@ -88,3 +88,15 @@ def test_shared_by_its_owner_and_what_is_refused(net: tc.Session) -> None:
         BayesianRidge(lambda_1=-1.0).fit(x, y)
     with pytest.raises(TypeError, match="tol: passes are public"):
         BayesianRidge(**{"tol": 1e-3})
+
+
+@pytest.mark.parametrize("n", [7, 12])
+def test_columns_whose_bounds_are_not_given(net: tc.Session, n: int) -> None:
+    rng = np.random.default_rng(n)
+    x = np.round(rng.normal(size=(n, 2)) * 2**10) / 2**10
+    y = np.round((2 * x[:, 0] + rng.normal(size=n) / 4) * 2**10) / 2**10
+    wanted = reference.BayesianRidge(tol=1e-12, max_iter=5000).fit(x, y)
+    model = BayesianRidge(max_iter=20).fit(net.share(x), net.share(y))
+    found = tc.reveal(model.coef_, model.alpha_, model.lambda_)
+    for one, known in zip(found, (wanted.coef_, wanted.alpha_, wanted.lambda_), strict=True):
+        assert np.allclose(one, known, rtol=1e-4)
