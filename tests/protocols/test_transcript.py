@@ -38,6 +38,7 @@ from tercet.protocols import (
     functions,
     lookup,
     matrix,
+    narrow,
     normalise,
     range_check,
     tails,
@@ -150,6 +151,7 @@ def of_matrices(trio: Trio) -> None:
     trio.run(lambda scope, x, y: matrix.matrix_product_wide(scope, x, y, 10), left, right)
     trio.run(lambda scope, x, y: matrix.contract_wide(scope, x, y, 10), wide, wide)
     trio.run(lambda scope, x: truncate.lift(scope, x, one_round=True), right)
+    trio.run(narrow.matrix_product_narrow, left, right)
 
 
 def there_and_back(scope: Scope, x: Share, form: ShuffleForm) -> Body[Any]:
@@ -322,6 +324,10 @@ def test_of_every_operation(monkeypatch: pytest.MonkeyPatch) -> None:
         session = TrioSession(parties=True, network=NARROW)
         x, y = (session.share(np.arange(30) * k % 70, (0, 80)) for k in (7, 11))
         middle = tc.array.median(session.share(np.arange(60) % 4, (0, 3)))
+        if not turn:
+            (
+                session.share(np.ones((128, 1024), int), (0, 1)) @ session.share(np.ones((1024, 256), int), (0, 1))
+            ).reveal()
         tc.reveal(middle, *of_places(session, x, y), *(everything(session, 70) if turn < 2 else []))
         for plan in session.plans:
             done |= variants_of(plan)
