@@ -149,14 +149,13 @@ def test_what_is_refused() -> None:
     with pytest.raises(tc.InputError, match="10 classes with 129 coefficients each"):
         LogisticRegression().fit(np.concatenate([x, x], axis=1), y)
     for given, said in (
-        ({"penalty": "l1"}, "penalty is 'l1'"),
         ({"C": 0.0}, "'C' parameter"),
         ({"max_iter": 0}, "max_iter"),
     ):
         with pytest.raises(tc.InputError, match=said):
             LogisticRegression(**given).fit(x, y % 2)
-    with pytest.raises(TypeError, match="takes no solver: there is Newton's method alone"):
-        LogisticRegression(solver="lbfgs")
+    with pytest.raises(TypeError, match="takes no dual: leave it out"):
+        LogisticRegression(dual=True)
 
 
 def test_the_logistic_function_by_sines(net: Any) -> None:

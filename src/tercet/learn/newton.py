@@ -189,7 +189,7 @@ def minimised(xp: Any, x: Any, shrunk: Any, loss: Loss, k: int, passes: int) -> 
     ones = spread(np.ones(size), x, 0)
     eye = spread(np.eye(size), x, INVERSE_BITS)
     most = 2.0 ** (DAMPING_BITS + 1)
-    bounds = ((-REACH, REACH), (1, _MOST_POWER), (-most, most))
+    bounds = ((-REACH, REACH), (1, MOST_POWER), (-most, most))
     w, power, inverse = repeat(passes, coarse_pass, start, ones, eye, bounds=bounds)
 
     def fine_pass(w: Any) -> Any:
@@ -303,7 +303,7 @@ def _block_inverses(xp: Any, matrices: Any, start: Any, steps: int) -> Any:
     return found
 
 
-_MOST_POWER = 1 << (WORKING_BITS + 2 - (WORKING_BITS - FLOOR_BITS)) // 2
+MOST_POWER = 1 << (WORKING_BITS + 2 - (WORKING_BITS - FLOOR_BITS)) // 2
 
 
 def _curvature(xp: Any, x: Any, bends: Any, k: int) -> Any:
@@ -330,7 +330,7 @@ def _inverted(xp: Any, matrix: Any, size: int) -> tuple[Any, Any]:
     floor = one >> FLOOR_BITS
     # a thousandth more, for the damping
     columns = Normalised((on_it + floor) * ((1 << SPARE_BITS) + 1))
-    power = numeric.bounded(columns.factor, 1, _MOST_POWER, PENALISED)
+    power = numeric.bounded(columns.factor, 1, MOST_POWER, PENALISED)
     across, down = xp.expand_dims(power, axis=0), xp.expand_dims(power, axis=1)
     within = scaled(stored, down, across, columns.bits - SPARE_BITS)
     within = within + np.eye(size) * 2.0**-DAMPING_BITS
