@@ -57,6 +57,7 @@ def minimum_near(xp: Any, matrix: Any, b: Any, t: Any, passes: int, z: Any, u: A
     Without checks, or where these do not end at the minimum, what the passes came to: near it, and no farther away than
     they began.
     """
+    u = drawn_in(u, numeric.at_precision(t * (1 / NEAR_RHO), PASS_BITS))[0]
     reached, above, below = alternated(xp, matrix, b, t, passes, z, u, rho=NEAR_RHO, reach=NEAR_REACH)
     if not checks:
         return reached
@@ -118,7 +119,7 @@ def alternated(
         u, above, below = drawn_in(y, edge)
         return y - u, u, above, below
 
-    start = (z, drawn_in(u, edge)[0] if u is not z else u, b > 4, b > 4)
+    start = (z, u, b > 4, b > 4)
     limits = ((-reach, reach), (-2 / rho, 2 / rho), None, None)
     z, _, above, below = repeat(passes, step, *start, bounds=limits)
     return z, above, below
