@@ -29,8 +29,9 @@ from tercet.learn.newton import (
 from tercet.learn.parameters import NOTHING, OneOf, ParameterRule, Real, count_of, number_of
 from tercet.learn.passes import spread
 from tercet.learn.penalised import scaled_weights
-from tercet.learn.proximal import sparse_minimum
+from tercet.learn.proximal import MOST_EDGE, sparse_minimum
 from tercet.learn.sigmoid import expit
+from tercet.learn.sparse import PASS_BITS
 
 MOST_COEFFICIENTS = 96
 """Of all classes together, by one matrix of curvatures: plans grow with them."""
@@ -196,7 +197,8 @@ def _edges(xp: Any, rows: ScaledRows, weight: Fraction) -> Any:
     """Weights (d,) of absolute values of scaled coefficients, of `weight` for those of rows as they were."""
     stored = weight * rows.over * Fraction(2) ** rows.frac
     factor, half = rows.columns.factor, rows.columns.bits // 2
-    return scaled_weights([stored] * factor.shape[0], factor, 1, half, within=False)
+    edges = scaled_weights([stored] * factor.shape[0], factor, 1, half, within=False)
+    return numeric.at_precision(xp.minimum(edges, MOST_EDGE), PASS_BITS)
 
 
 def row_weights(xp: Any, X: Any, found: Classes, class_weight: Any, sample_weight: Any) -> tuple[Any, Fraction]:

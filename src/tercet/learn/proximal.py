@@ -63,16 +63,16 @@ class Curved(Protocol):
 
 
 def sparse_minimum(xp: Any, x: Any, shrunk: Any, edges: Any, loss: Curved, passes: int) -> Any:
-    """Coefficients (1, D) at 44 fractional bits, exactly 0 where they are not chosen.
+    """Coefficients (1, D) at 40 fractional bits, exactly 0 where they are not chosen.
 
     `x` (n, D): scaled rows; `shrunk`, `edges` (D,): weights of squares and of absolute values, 0 for what is not
-    penalised. About 1,000 rounds a pass, however many columns there are; plans grow neither with them nor with passes.
+    penalised (`edges`: at 40 fractional bits, 8 and less). About 1,000 rounds a pass, however many columns there are;
+    plans grow neither with them nor with passes.
     """
     n, columns = x.shape
     coarse, curved = numeric.at_precision(x, COARSE_BITS), numeric.at_precision(x, CURVED_BITS)
     across, one = xp.matrix_transpose(curved), 1 << WORKING_BITS
     eye = np.eye(columns)
-    edges = numeric.at_precision(xp.minimum(edges, MOST_EDGE), PASS_BITS)
 
     def scored(rows: Any, w: Any, bits: int) -> Any:
         return numeric.at_precision(xp.matmul(rows, xp.expand_dims(w, axis=1)), bits)
@@ -82,7 +82,8 @@ def sparse_minimum(xp: Any, x: Any, shrunk: Any, edges: Any, loss: Curved, passe
         pull = numeric.at_precision(pull * (1 / n), WORKING_BITS) + numeric.at_precision(shrunk * w, WORKING_BITS)
         pull = drawn_in(pull, LARGEST_GRADIENT)[0]
         # not rounded between the products: no eigenvalue of the sum is below 0
-        matrix = numeric.at_most(xp.matmul(across, bends * curved), SUM_BITS)
+        matrix = numeric.at_precision(xp.matmul(across, bends * curved), SUM_BITS)
+        matrix = numeric.bounded(matrix, -2 * n << SUM_BITS, 2 * n << SUM_BITS, PENALISED)
         matrix = numeric.at_precision(matrix * (1 / n), WORKING_BITS) + shrunk * eye
         matrix = numeric.bounded(matrix, -one, one, PENALISED)
         within, power, inverse, up, down = _scaled(xp, matrix)
@@ -115,7 +116,7 @@ def sparse_minimum(xp: Any, x: Any, shrunk: Any, edges: Any, loss: Curved, passe
     if passes > last:
         (w,) = repeat(passes - last, coarse_pass, w, bounds=bounds)
     (w,) = repeat(last, fine_pass, w, bounds=bounds)
-    return xp.expand_dims(w, axis=0)
+    return xp.expand_dims(numeric.at_precision(w, FINE_BITS), axis=0)
 
 
 def _scaled(xp: Any, matrix: Any) -> tuple[Any, Any, Any, int, int]:
