@@ -62,6 +62,7 @@ def meet(
     sessions: tuple[bytes, bytes] = (bytes(16), bytes(16)),
     number: SessionPeer = P2,
     listening: Callable[[], socket.socket] = listen,
+    patience_s: float = 5,
 ) -> list[Outcome]:
     """Let party 2 (as `caller`) call party 1, which expects the certificate `expected`."""
     answering = answering or identity(P1)
@@ -75,7 +76,7 @@ def meet(
                 number,
                 caller,
                 {P1: Contact(pinned or answering.certificate, *address)},
-                timeout_s=5,
+                timeout_s=patience_s,
                 session=sessions[1],
             ),
         )
@@ -122,11 +123,28 @@ def test_a_known_peer_cannot_claim_to_be_another() -> None:
 
 
 def test_another_session_is_refused() -> None:
-    called, caller = meet(identity(P2), identity(P2).certificate, sessions=(new_session(), new_session()))
+    called, caller = meet(identity(P2), identity(P2).certificate, sessions=(new_session(), new_session()), patience_s=1)
     assert isinstance(caller, ConfigError)
     assert "another session" in str(caller)
     assert isinstance(called, Unreachable)
     assert "another session" in str(called)
+
+
+def test_a_peer_that_is_still_in_a_session_which_another_has_left_is_called_again() -> None:
+    old, new = new_session(), new_session()
+    with listen() as listener:
+
+        def one_after_the_other() -> TcpEndpoint:
+            called = {P2: Contact(identity(P2).certificate)}
+            with pytest.raises(Unreachable, match="another session"):
+                connect(P1, identity(P1), called, listener=listener, timeout_s=0.5, session=old)
+            return connect(P1, identity(P1), called, listener=listener, timeout_s=5, session=new)
+
+        place = Contact(identity(P1).certificate, *place_of(listener))
+        outcomes = together(
+            one_after_the_other, lambda: connect(P2, identity(P2), {P1: place}, timeout_s=5, session=new)
+        )
+    assert all(isinstance(outcome, TcpEndpoint) for outcome in outcomes), outcomes
 
 
 def expired() -> Identity:

@@ -98,7 +98,8 @@ def connect(
     `session` (16 bytes) must be the same everywhere. The listener stays the caller's, open. `names` are used in the
     texts of errors here, and in the refusal that a caller is sent.
 
-    Raises ConfigError for a certificate that cannot be used on either side, Unreachable for a peer that did not come or
+    A peer whose listener still serves another session is called again. Raises ConfigError for a certificate that cannot
+    be used on either side, or a peer that means another session to the end, Unreachable for a peer that did not come or
     is not who it should be.
     """
     me = SessionPeer(me)
@@ -125,6 +126,7 @@ def _binding(certificates: Mapping[SessionPeer, bytes]) -> bytes:
 
 
 _CONNECTING, _SHAKING, _HELLO = range(3)
+_OTHER_SESSION = "it means another session"
 
 
 class _Attempt:
@@ -163,6 +165,7 @@ class _Meeting:
         self.retry_at: dict[SessionPeer, float] = {peer: 0.0 for peer in self.contacts if dials(self.me, peer)}
         self.retry_s: dict[SessionPeer, float] = dict.fromkeys(self.retry_at, _RETRY_S)
         self.last_error: dict[SessionPeer, str] = {}
+        self.mistaken: dict[SessionPeer, ConfigError] = {}
         self.turned_away = ""
         self.poll = select.poll()
         callers = [contact.certificate for peer, contact in self.contacts.items() if not dials(self.me, peer)]
@@ -324,7 +327,15 @@ class _Meeting:
             peer = attempt.peer
             assert peer is not None
             if header.kind == FrameKind.ABORT and header.length <= _REFUSAL_BYTES:
-                raise ConfigError(f"{self.names[peer]} refuses us: {self._refusal(connection, header.length)}")
+                reason = self._refusal(connection, header.length)
+                error = ConfigError(f"{self.names[peer]} refuses us: {reason}")
+                if reason != _OTHER_SESSION:
+                    raise error
+                # its listener may still serve a session that another party has left: it is over soon, or never
+                self._forget(fd)
+                self.mistaken[peer] = error
+                self._retry(peer, error)
+                return
             if header.kind != FrameKind.HELLO or header.step != peer or header.job != self.session or header.length:
                 raise ProtocolViolation("not the HELLO that is due", party=int(peer))
         else:
@@ -346,7 +357,7 @@ class _Meeting:
         if connection.tls.getpeercert(binary_form=True) != self.contacts[peer].certificate:
             raise _Refused(f"its certificate is not the one configured for {self.names[peer]}")
         if session != self.session:
-            raise _Refused("it means another session")
+            raise _Refused(_OTHER_SESSION)
         if peer in self.done:
             raise _Refused(f"{self.names[peer]} is connected already")
         return peer
@@ -391,9 +402,11 @@ class _Meeting:
             raise error
         self._turn_away(fd, error.reason if isinstance(error, PartyError) else error.message)
 
-    def _late(self) -> Unreachable:
+    def _late(self) -> Unreachable | ConfigError:
         missing = [peer for peer in self.contacts if peer not in self.done]
         peer = missing[0]
+        if peer in self.mistaken and self.last_error.get(peer) == self.mistaken[peer].message:
+            return self.mistaken[peer]
         reason = f"{' and '.join(self.names[p] for p in missing)} did not connect within {self.timeout_s:g} s"
         for last in (self.last_error.get(peer), self.turned_away):
             if last:
