@@ -16,6 +16,7 @@ from tercet.learn import printed
 from tercet.learn.design import Design, column, design_of
 from tercet.learn.families import Likelihood
 from tercet.learn.inputs import array_namespace
+from tercet.learn.likelihood import LikelihoodFigures
 from tercet.learn.linear_results import ALIASED, CAPPED, Coefficients, arranged, asked, clusters, settled
 from tercet.learn.scoring import Estimated, estimated
 from tercet.plan.record.explain import Explanation
@@ -280,7 +281,7 @@ class SecretEstimates:
         return self.reveal().summary(alpha)
 
 
-class GeneralizedResults(Coefficients):
+class GeneralizedResults(Coefficients, LikelihoodFigures):
     """Results of a generalised linear model in plain, under statsmodels' names."""
 
     def __init__(
@@ -339,33 +340,6 @@ class GeneralizedResults(Coefficients):
     def llnull(self) -> float:
         """The log-likelihood with a constant alone; of models with an offset it is that without it."""
         return self._family.llnull(self._sums, self._sums["sum of weights"], self.scale)
-
-    @property
-    def prsquared(self) -> float:
-        """McFadden's pseudo R2."""
-        return 1 - self.llf / self.llnull
-
-    @property
-    def llr(self) -> float:
-        """Twice the gain in log-likelihood over a constant alone."""
-        return 2 * (self.llf - self.llnull)
-
-    @property
-    def llr_pvalue(self) -> float:
-        """The p-value of `llr`."""
-        from scipy import stats
-
-        return float(stats.chi2.sf(self.llr, self.df_model))
-
-    @property
-    def aic(self) -> float:
-        """Akaike's criterion."""
-        return -2 * self.llf + 2 * self._width
-
-    @property
-    def bic(self) -> float:
-        """Schwarz's criterion, of the likelihood."""
-        return -2 * self.llf + math.log(self.nobs) * self._width
 
     def pseudo_rsquared(self, kind: str = "cs") -> float:
         """Cox and Snell's pseudo R2 ("cs"), or McFadden's ("mcf")."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from tercet.learn.generalized import CONVERGED, PASSES
 from tercet.learn.guard import cohort_of, estimates_rest_on_enough
 from tercet.learn.inputs import array_namespace, classes_of
 from tercet.learn.inverse import Inverse
+from tercet.learn.likelihood import LikelihoodFigures
 from tercet.learn.linear_results import ALIASED, CAPPED, Coefficients, arranged, asked
 from tercet.learn.passes import repeat, spread
 from tercet.learn.rows import moments
@@ -246,7 +246,7 @@ class SecretMultinomial:
         return self.reveal().summary(alpha)
 
 
-class MultinomialResults(Coefficients):
+class MultinomialResults(Coefficients, LikelihoodFigures):
     """Results of a multinomial regression in plain, under statsmodels' names: `params` and `bse` are (p, classes - 1),
     `conf_int()` is (classes - 1, p, 2)."""
 
@@ -289,33 +289,6 @@ class MultinomialResults(Coefficients):
         """The log-likelihood with constants alone."""
         some = self.counts[self.counts > 0]
         return float((some * np.log(some / self.nobs)).sum())
-
-    @property
-    def prsquared(self) -> float:
-        """McFadden's pseudo R2."""
-        return 1 - self.llf / self.llnull
-
-    @property
-    def llr(self) -> float:
-        """Twice the gain in log-likelihood over constants alone."""
-        return 2 * (self.llf - self.llnull)
-
-    @property
-    def llr_pvalue(self) -> float:
-        """The p-value of `llr`."""
-        from scipy import stats
-
-        return float(stats.chi2.sf(self.llr, self.df_model))
-
-    @property
-    def aic(self) -> float:
-        """Akaike's criterion."""
-        return -2 * self.llf + 2 * self._width
-
-    @property
-    def bic(self) -> float:
-        """Schwarz's criterion."""
-        return -2 * self.llf + math.log(self.nobs) * self._width
 
     def conf_int(self, alpha: float = 0.05) -> NDArray[np.float64]:
         """Intervals of level 1 - alpha, (classes - 1, p, 2)."""

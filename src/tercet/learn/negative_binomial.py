@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,6 +19,7 @@ from tercet.learn.generalized import CONVERGED, Logit
 from tercet.learn.guard import cohort_of
 from tercet.learn.inputs import array_namespace
 from tercet.learn.inverse import Inverse
+from tercet.learn.likelihood import LikelihoodFigures
 from tercet.learn.linear_results import ALIASED, CAPPED, Coefficients, arranged, asked
 from tercet.learn.passes import repeat, spread
 from tercet.learn.scoring import GRADIENT_BITS, LAST_BITS, MOST, STEP, Problem
@@ -316,7 +316,7 @@ class SecretDispersed:
         return self.reveal().summary(alpha)
 
 
-class DispersedResults(Coefficients):
+class DispersedResults(Coefficients, LikelihoodFigures):
     """Results of a negative binomial regression in plain, under statsmodels' names; alpha is the last parameter."""
 
     def __init__(
@@ -348,33 +348,6 @@ class DispersedResults(Coefficients):
     def converged(self) -> bool:
         """Whether the last step was at most 1e-4, which leaves an error of about 1e-8."""
         return self.step <= CONVERGED
-
-    @property
-    def prsquared(self) -> float:
-        """McFadden's pseudo R2."""
-        return 1 - self.llf / self.llnull
-
-    @property
-    def llr(self) -> float:
-        """Twice the gain in log-likelihood over a constant alone."""
-        return 2 * (self.llf - self.llnull)
-
-    @property
-    def llr_pvalue(self) -> float:
-        """The p-value of `llr`."""
-        from scipy import stats
-
-        return float(stats.chi2.sf(self.llr, self.df_model))
-
-    @property
-    def aic(self) -> float:
-        """Akaike's criterion."""
-        return -2 * self.llf + 2 * self._width
-
-    @property
-    def bic(self) -> float:
-        """Schwarz's criterion."""
-        return -2 * self.llf + math.log(self.nobs) * self._width
 
     def summary(self, alpha: float = 0.05) -> printed.Summary:
         """A table as statsmodels prints it."""
