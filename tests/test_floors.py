@@ -13,6 +13,7 @@ from source_files import modules, name_of, nodes, package_folder
 
 FLOORS = (
     "cli",
+    "web",
     "client",
     "node",
     "policy",

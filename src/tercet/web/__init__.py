@@ -1,0 +1,1 @@
+"""Pages: what a browser does, with the files that it gets and what writes them."""
