@@ -1,1 +1,1 @@
-"""Pages: what a browser does, with the files that it gets and what writes them."""
+"""Pages for people: the playground, the pages of owners, analysts and operators, and the page that needs no Tercet."""

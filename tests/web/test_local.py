@@ -1,0 +1,151 @@
+"""A site on loopback: who may ask it, and with which words it refuses all others."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tercet.errors import ConfigError, InputError
+from tercet.web.local import HEADERS, SESSION_HEADER, Serving, Site, attend
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Iterator[Serving]:
+    (tmp_path / "shell.html").write_text("<!doctype html><title>t</title>")
+    site = Site({"/": tmp_path / "shell.html"})
+
+    @site.api.get("/api/number")
+    def number() -> dict[str, int]:
+        return {"number": 7}
+
+    @site.api.post("/api/number")
+    def refuses(body: dict[str, int]) -> dict[str, int]:
+        if body.get("fault"):
+            raise RuntimeError("a secret 8812")
+        raise InputError("the number is odd", hint="give an even one")
+
+    with Serving(site) as made:
+        yield made
+
+
+def _client(serving: Serving) -> httpx.Client:
+    base = f"http://127.0.0.1:{serving.port}"
+    return httpx.Client(base_url=base, headers={"origin": base}, trust_env=False)
+
+
+def _session(client: httpx.Client, serving: Serving) -> str:
+    link = serving.link().partition("#")[2]
+    return str(client.post("/session", json={"link": link}).json()["session"])
+
+
+def test_a_link_opens_one_session(serving: Serving) -> None:
+    with _client(serving) as client:
+        link = serving.link().partition("#")[2]
+        first, second = (client.post("/session", json={"link": link}) for _ in range(2))
+        assert (first.status_code, second.status_code) == (200, 401)
+        assert "used before" in second.json()["message"]
+        told = client.get("/api/number", headers={SESSION_HEADER: first.json()["session"]})
+        assert told.json() == {"number": 7}
+
+
+@pytest.mark.parametrize("token", ["", "x" * 43, "é"])
+def test_no_data_without_the_token(serving: Serving, token: str) -> None:
+    with _client(serving) as client:
+        _session(client, serving)
+        answer = client.get("/api/number", headers={SESSION_HEADER: token.encode()})
+        assert answer.status_code == 401
+        assert "terminal" in answer.json()["hint"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"host": "evil.example:80"},
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:1"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+    ids=lambda headers: "-".join(headers),
+)
+def test_other_pages_are_refused(serving: Serving, headers: dict[str, str]) -> None:
+    with _client(serving) as client:
+        session = _session(client, serving)
+        answer = client.get("/api/number", headers={SESSION_HEADER: session, **headers})
+        assert answer.status_code in (403, 421)
+        assert "number" not in answer.json()
+
+
+def test_what_changes_something_needs_an_origin(serving: Serving) -> None:
+    with httpx.Client(base_url=f"http://127.0.0.1:{serving.port}", trust_env=False) as client:
+        assert client.post("/session", json={"link": "x" * 43}).status_code == 403
+
+
+def test_all_answers_carry_the_policy(serving: Serving) -> None:
+    with _client(serving) as client:
+        for path in ("/", "/static/base/base.css", "/api/number", "/nowhere"):
+            answer = client.get(path)
+            assert {name: answer.headers[name] for name in HEADERS} == HEADERS
+            assert "unsafe" not in answer.headers["content-security-policy"]
+            assert "set-cookie" not in answer.headers
+
+
+def test_errors_are_told_and_faults_keep_their_text(serving: Serving) -> None:
+    with _client(serving) as client:
+        headers = {SESSION_HEADER: _session(client, serving)}
+        told = client.post("/api/number", json={}, headers=headers)
+        assert (told.status_code, told.json()["message"]) == (422, "the number is odd")
+        assert told.json()["hint"] == "give an even one"
+        fault = client.post("/api/number", json={"fault": 1}, headers=headers)
+        assert fault.status_code == 500
+        assert "8812" not in fault.text
+        assert client.post("/api/number", content=b"[", headers=headers).status_code == 422
+        assert client.post("/api/number", content=b"1" * (1 << 21), headers=headers).status_code == 413
+
+
+def test_paths_stay_in_their_folder(serving: Serving) -> None:
+    with _client(serving) as client:
+        assert client.get("/static/base/%2e%2e/local.py").status_code == 404
+        assert client.get("/static/base/..%2flocal.py").status_code == 404
+
+
+def test_it_listens_on_loopback_and_names_a_busy_port(tmp_path: Path) -> None:
+    site = Site({})
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(ConfigError, match="cannot listen"):
+            Serving(site, other.getsockname()[1])
+
+
+def test_the_terminal_gives_another_link(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    opened: list[str] = []
+    pressed = iter(["", ""])
+
+    def press() -> str:
+        try:
+            return next(pressed)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr("builtins.input", press)
+    attend(serving, "/", said.append, opened.append)
+    links = [line.split()[0] for text in said for line in text.splitlines() if "http" in line]
+    assert len({*links, *opened}) == 4
+    with _client(serving) as client:
+        for link in [*links, *opened]:
+            assert client.post("/session", json={"link": link.partition("#")[2]}).status_code == 200
+
+
+def test_closing_ends_the_thread(serving: Serving) -> None:
+    serving.close()
+    assert not serving.is_alive()
+    assert not [thread for thread in threading.enumerate() if thread.name == "tercet pages"]
