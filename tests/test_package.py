@@ -73,6 +73,7 @@ RANDOMNESS = {
     "sharing.keys": "fresh seeds of pair keys",
     "sharing.share": "an owner's split of an input",
     "transport.handshake": "session identifiers, which are public",
+    "web.local": "tokens of links and sessions",
 }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
+from node.trio_nodes import Nodes, trio
 from web.browser import chromium
 
 
@@ -12,4 +13,11 @@ from web.browser import chromium
 def browser() -> Iterator[Browser]:
     """For a module at most: as long as it runs, this thread has an event loop."""
     with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    """Three that run, for all pages; what a test leaves there has a name of its own."""
+    with trio(tmp_path_factory.mktemp("nodes")) as running:
         yield running

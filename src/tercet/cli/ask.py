@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tercet.client.remote import RemoteSession
     from tercet.client.table import Table
 
-JOBS_FOLDER = ".tercet-jobs"
-"""Beside the identity: what is needed to read the results of jobs that are not finished. Nothing secret."""
 _FEATURES, _FIT = "features", "fit"
 _WHOLE = 1e15
 
@@ -46,7 +44,7 @@ def connected(
     """A session as an analyst. For a command that runs a job `wait` says whether it waits for an operator's approval;
     there is a bar then, and a job that an operator holds ends the command with status 4.
     """
-    from tercet.client.asking import Held
+    from tercet.client.asking import JOBS_FOLDER, Held
     from tercet.client.connect import connect
 
     who = identity_path(identity, "analyst")

@@ -12,7 +12,7 @@ import typer
 
 from tercet.cli import processes
 from tercet.cli.federation import ENTRY_SUFFIX, write_entry
-from tercet.cli.options import FEDERATION, SETTINGS, NodeOption, bracketed, example, load_settings, local_url, own_node
+from tercet.cli.options import FEDERATION, SETTINGS, NodeOption, example, load_settings, own_node
 from tercet.cli.output import amount, console, facts, grouped, moment, say
 from tercet.errors import ConfigError
 from tercet.federation.text import counted
@@ -50,6 +50,7 @@ def init(
     It gets an identity, commented settings and policy, and the public entry for the federation file. Nothing that
     is there already is overwritten.
     """
+    from tercet.client.own_node import bracketed
     from tercet.node.settings import init_node
 
     reached = address or (name if listen in ("0.0.0.0", "::") else listen)
@@ -126,6 +127,7 @@ def rotate(
     the entry for the federation file. When all three nodes have the new federation file, stop the node, run this
     with --finish, and start the node.
     """
+    from tercet.client.own_node import local_url
     from tercet.federation.federation import Federation
     from tercet.federation.identity import Card, Member
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tercet.cli import processes
 from tercet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -94,36 +93,13 @@ def load_identity(given: Path | None, role: str) -> Member:
 
 def load_settings(path: Path) -> NodeSettings:
     """Read a node's settings, from the file or its folder. Raises ConfigError."""
-    from tercet.node.settings import NodeSettings
+    from tercet.client.own_node import load_settings as load
 
-    return NodeSettings.load(path / SETTINGS if path.is_dir() else path)
-
-
-def local_url(settings: NodeSettings) -> str:
-    """Where the node is reached on its own machine."""
-    host = processes.LOOPBACK if settings.listen.host in ("0.0.0.0", "::") else bracketed(settings.listen.host)
-    return f"https://{host}:{settings.listen.port}"
+    return load(path)
 
 
-def bracketed(host: str) -> str:
-    """An IPv6 address as it stands in an address with a port."""
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
-
-
-@contextmanager
-def own_node(path: Path) -> Iterator[NodeClient]:
+def own_node(path: Path) -> AbstractContextManager[NodeClient]:
     """The operator's own node, asked with its own identity, on this machine. Raises ConfigError, Unreachable."""
-    from tercet.client.nodes import NodeClient
-    from tercet.federation.federation import Federation
-    from tercet.federation.identity import Member
+    from tercet.client.own_node import own_node as own
 
-    settings = load_settings(path)
-    federation, member = Federation.load(settings.federation_path), Member.load(settings.identity_path)
-    party = federation.party(settings.name)
-    # under the name that others use it may not be reached from behind its own firewall
-    door = federation.node(party).model_copy(update={"url": local_url(settings)})
-    client = NodeClient(federation, party, member, via=door)
-    try:
-        yield client
-    finally:
-        client.close()
+    return own(path)

@@ -39,6 +39,8 @@ from tercet.plan.types import Type, read_type, window, write_type
 from tercet.protocols.reveal import put_together, reveal_bytes
 from tercet.sharing import PARTIES, Party
 
+JOBS_FOLDER = ".tercet-jobs"
+"""Beside the identity: what is needed to read the results of jobs that are not finished. Nothing secret."""
 _SUFFIX = ".job.json"
 POLL_S = 10
 """Seconds for which a node may delay its answer about a job that has not ended; then it is asked again."""

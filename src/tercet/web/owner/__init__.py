@@ -1,0 +1,1 @@
+"""The owner's page: a table in, checked and shared; what became of it."""
