@@ -22,6 +22,7 @@ from tercet.plan.table.attributes import (
     DrawnIntegers,
     DrawnLines,
     DrawNumber,
+    Height,
     MatrixProduct,
     Normalisation,
     PieceTable,
@@ -91,6 +92,13 @@ def real(ring: int, power: bool) -> Example:
     argument = Type(ValueKind.FIXED, (COUNT,), ring, frac, frac, lo << frac, hi << frac)
     said = f"from {lo} to {hi}" if power else "below 2^20"
     return f"{said}; 16 fractional bits, and 40", [argument], Approximation(frac, frac)
+
+
+def logistic(ring: int) -> Example:
+    """Of the logistic function of numbers from -100 to 100."""
+    argument = Type(ValueKind.FIXED, (COUNT,), ring, FRAC_BITS, FRAC_BITS, -100 << FRAC_BITS, 100 << FRAC_BITS)
+    attrs = Height(FRAC_BITS, FRAC_BITS, out_bits=40, height=1 << 40)
+    return "from -100 to 100; 16 fractional bits", [argument], attrs
 
 
 def unit(ring: int) -> Example:
@@ -184,6 +192,7 @@ def examples(ring: int) -> dict[str, list[Example]]:
         ],
         **{name: [real(ring, name in POWERS)] for name in (*POWERS, *LOGARITHMS, *ROOTS)},
         **{name: [real(ring, True)] for name in (*SINES, "tan", *HYPERBOLIC)},
+        "logistic": [logistic(ring)] if ring == 64 else [],
         **{name: [unit(ring)] for name in ARCS},
         "sinc": [real(ring, False)],
         "atan_ratio": [(said, 2 * argument, attrs) for said, argument, attrs in [real(ring, False)]],

@@ -72,6 +72,9 @@ def allowed_error(op: PlanOperation, meant: Any) -> Any:
         one = 1 << op.type.frac_bits
         allowed = (one + np.abs(meant) * np.abs(meant) // one) >> op.type.nominal + 2
         return np.where(np.abs(meant) <= one << op.type.nominal // 2, allowed, 2 * op.type.magnitude)
+    if text.startswith("half of 2^-16 with 42 fractional bits"):
+        assert op.attrs.out_bits == 42
+        return 1 << 42 - 17
     if op.operation.coins_inside:
         assert text.startswith("a quarter of the last bit, relative above 1"), text
         size = np.maximum(np.asarray(np.abs(meant), dtype=object), 1 << op.type.frac_bits)

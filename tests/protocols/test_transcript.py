@@ -24,6 +24,7 @@ import tercet.protocols
 from plan_trio import TrioSession
 from tercet.array import draws, numeric
 from tercet.array.runs import twice_ranks
+from tercet.learn.sigmoid import expit
 from tercet.plan.network import Network
 from tercet.plan.plan import Plan
 from tercet.plan.record import compile
@@ -48,6 +49,7 @@ from tercet.protocols import (
 from tercet.protocols.adders import count_by_adders
 from tercet.protocols.compare_pc3 import is_negative_pc3
 from tercet.protocols.draws import random_integers
+from tercet.protocols.logistic import logistic, wave
 from tercet.protocols.message import Words
 from tercet.protocols.network import network_rows
 from tercet.protocols.order_statistics import Searches, order_statistics
@@ -128,6 +130,8 @@ def of_numbers(trio: Trio, ring: Ring, size: int) -> None:
     bodies.append(lambda scope, x: functions.elementwise(scope, x, turns.sine, of_turns, exact=False))
     of_tails = tails.tail("silu", 4000, 16, 16 if ring is RING64 else 40, ring.bits)
     bodies.append(lambda scope, x: functions.elementwise(scope, x, tails.tail_of, of_tails, exact=False))
+    if (of_waves := wave(0, 4000, 16, ring.bits, 40, 1 << 40)) is not None:
+        bodies.append(lambda scope, x: logistic(scope, x, of_waves))
     for name, function in (("log", functions.logarithm), ("sqrt", functions.root)):
         shape = functions.placed(name, 4000, 16, 16, ring.bits)
         bodies.append(lambda scope, x, f=function, s=shape: functions.elementwise(scope, x, f, s, exact=False))
@@ -281,6 +285,7 @@ def everything(session: Any, size: int) -> list[Any]:
         tc.array.all(flag),
         tc.array.lookup([5, 9, 2, 7], few),
         tc.array.top_k(few * 30, 2).values,
+        expit(x),
         numeric.held(x, -900, 900, 16),
         numeric.ratio(y, y, 2, 16),
         numeric.half_normaliser(few + 1, 4)[0],

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tercet.array import numeric
-from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.learn.inputs import array_namespace, classes_of, features, target
 from tercet.learn.interchange import InterchangedModel
@@ -21,7 +20,7 @@ from tercet.learn.model import SecretModel
 from tercet.learn.parameters import count_of, number_of
 from tercet.learn.passes import drawn_in, repeat, spread
 from tercet.learn.public_random import PublicRandom
-from tercet.learn.sigmoid import FINE, expit
+from tercet.learn.sigmoid import FINE, missed
 
 UNROLLED = 64
 """Batches that a loop's body has at most; more are gone through by a loop inside."""
@@ -29,6 +28,8 @@ WEIGHT_BITS = 28
 FEWEST_BITS = 16
 WIDE_BITS = 24
 RATE_BITS = 24
+SUM_BITS = 62
+"""What sums over a batch have at most."""
 REST_LIMIT = 16
 """Residuals count up to so many widths of y's bounds."""
 _NOT_OFFERED = {
@@ -41,6 +42,10 @@ _NOT_OFFERED = {
     **dict.fromkeys(("l1_ratio", "epsilon"), "penalties are 'l2' or None; losses are the ones of its name"),
     "class_weight": "pass LogisticRegression(class_weight=...)",
 }
+
+
+_Gradient = Callable[[Any, Any, Any, float], Any]
+"""Of a batch's rows, their scores and targets: the gradient times a public number."""
 
 
 class _Descent(SecretModel):
@@ -58,7 +63,7 @@ class _Descent(SecretModel):
     power_t: float
     batch_size: int
 
-    def _descended(self, X: Any, y: Any, gradient: Callable[[Any, Any], Any], steepest: float) -> Any:
+    def _descended(self, X: Any, y: Any, gradient: _Gradient, steepest: float) -> Any:
         """Coefficients (d + 1, k), the intercept last, for targets (n, k); `steepest`: what bounds a row's gradient."""
         xp = array_namespace(X, y)
         passes, batch = count_of(self.max_iter, "max_iter"), count_of(self.batch_size, "batch_size")
@@ -88,12 +93,12 @@ class _Descent(SecretModel):
         constant = None if len(set(rates)) > 1 else rates[0]
 
         def step(w: Any, x: Any, t: Any, rate: Any) -> Any:
-            pull = xp.matmul(xp.matrix_transpose(x), gradient(xp.matmul(x, w), t))
+            part = (1.0 if constant is None else constant) / x.shape[0]
+            pull = gradient(x, xp.matmul(x, w), t, part)
             if constant is not None:
-                return numeric.at_precision(w * (1 - constant * shrunk) - pull * (constant / x.shape[0]), bits)
-            inner = pull * (1 / x.shape[0])
-            if shrunk.any():
-                inner = inner + w * shrunk
+                kept = w * (1 - constant * shrunk) if shrunk.any() else w
+                return numeric.at_precision(kept - numeric.at_precision(pull, bits), bits)
+            inner = pull + w * shrunk if shrunk.any() else pull
             return numeric.at_precision(w - numeric.at_precision(inner, bits) * rate, bits)
 
         def steps(w: Any, x: Any, t: Any, rate: Any) -> Any:
@@ -171,11 +176,11 @@ class SGDClassifier(LinearClassifier, _Descent):
     """Linear classifiers by stochastic gradient descent, in scikit-learn's names; each step takes the mean gradient of
     a batch, and with `batch_size=1` and `shuffle=False` steps are scikit-learn's own.
 
-    `loss`: "hinge" or "log_loss" (an exact logistic function, in 7 rounds); `penalty`: "l2" or None; `learning_rate`:
-    "constant" (`eta0`, 11 rounds a step), "optimal" or "invscaling" (2 rounds more: public rates are carried through
-    the loop). `max_iter` public passes over the rows, which stand in one public order by `random_state` in all of them.
-    Several classes are learned side by side, each against the rest, in the same rounds. Public classes: bools,
-    categories, integers within bounds of y, or `classes`.
+    `loss`: "hinge" or "log_loss" (the logistic function to 2^-15 or better, in 3 rounds); `penalty`: "l2" or None;
+    `learning_rate`: "constant" (`eta0`, 6 rounds a step, with "hinge" 8), "optimal" or "invscaling" (2 rounds more:
+    public rates are carried through the loop). `max_iter` public passes over the rows, which stand in one public order
+    by `random_state` in all of them. Several classes are learned side by side, each against the rest, in the same
+    rounds. Public classes: bools, categories, integers within bounds of y, or `classes`.
 
     Features are taken as they are: scale them first. Coefficients move by at most the sum of the rates times the
     largest feature, which bounds them; they have 16 to 28 fractional bits. Nothing is revealed. Raises InputError for
@@ -287,8 +292,8 @@ class SGDRegressor(InterchangedModel, RegressorModel, _Descent):
         low, high = numeric.value_range(y)
         most = float(REST_LIMIT * max(1, high - low))
 
-        def squared(z: Any, t: Any) -> Any:
-            return drawn_in(numeric.at_most(z, WIDE_BITS) - t, most)[0]
+        def squared(x: Any, z: Any, t: Any, part: float) -> Any:
+            return _pulled(x, drawn_in(numeric.at_most(z, WIDE_BITS) - t, most)[0]) * part
 
         w = self._descended(X, y[:, None], squared, most)
         d = X.shape[1]
@@ -303,13 +308,20 @@ class SGDRegressor(InterchangedModel, RegressorModel, _Descent):
         return numeric.held(found, *(self.reach_ or foreign_reach(found)))
 
 
-def _logistic(z: Any, t: Any) -> Any:
-    return expit(numeric.at_precision(z, FINE)) - t
+def _pulled(x: Any, each: Any) -> Any:
+    """What rows add to the gradient."""
+    xp = array_namespace(x, each)
+    return xp.matmul(xp.matrix_transpose(x), each)
 
 
-def _hinge(z: Any, t: Any) -> Any:
-    if not isinstance(z, SecretArray):
-        return np.where(z >= -1, 1 - t, 0) - np.where(z <= 1, t, 0)
-    xp = z.__array_namespace__()
-    z = numeric.at_most(z, WIDE_BITS)
-    return xp.where(z >= -1, 1 - t, 0) - xp.where(z <= 1, t, 0)
+def _logistic(x: Any, z: Any, t: Any, part: float) -> Any:
+    mantissa, exponent = math.frexp(part)
+    reach = max(1, *map(abs, numeric.value_range(x))) * x.shape[0] * mantissa * (1 + 2.0**-10)
+    room = SUM_BITS - numeric.as_integers(x)[1] - math.ceil(math.log2(reach))
+    each = numeric.at_most(missed(z, t, mantissa, room), max(FINE, room))
+    return numeric.times_power(_pulled(x, each), exponent, FINE - exponent)
+
+
+def _hinge(x: Any, z: Any, t: Any, part: float) -> Any:
+    xp, z = array_namespace(z), numeric.at_most(z, WIDE_BITS)
+    return _pulled(x, xp.where(z >= -1, 1 - t, 0) - xp.where(z <= 1, t, 0)) * part

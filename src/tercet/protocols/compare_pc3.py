@@ -16,7 +16,7 @@ from tercet.protocols.opening import send_masked
 from tercet.protocols.pieces import bits_in_pieces, cost_in_pieces
 from tercet.protocols.product import Split, split_form
 from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Step
-from tercet.ring import Array, Bytes, empty_bytes, to_planes
+from tercet.ring import Array, Bits, Bytes, empty_bytes, to_planes
 from tercet.ring.residues import (
     Digits,
     Residues,
@@ -83,25 +83,38 @@ def is_negative_pc3_split(scope: Scope, x: Split, bits: int) -> Body[BitShare]:
     Directly after a product D's tables need no wait, so two rounds remain.
     """
     count = x.value.size
+    half = yield from sign_halves(scope, x, bits)
+    ending, one = scope.step("sign"), Planes((), count)
+    if scope.role is ProtocolRole.D:
+        ad = ending.planes(Pair.AD, half.shape, Purpose.OUTPUT)
+        bd = half ^ ad
+        ending.deal(ProtocolRole.B, (one, bd))
+        return held(scope, None, ad, bd, count)
+    if scope.role is ProtocolRole.A:
+        return held(scope, half, ending.planes(Pair.AD, half.shape, Purpose.OUTPUT), None, count)
+    return held(scope, half, None, (yield ending.receive(ProtocolRole.D, one)), count)
+
+
+def sign_halves(scope: Scope, x: Split, bits: int) -> Body[Bits]:
+    """The sign bits that `is_negative_pc3_split` gives, packed, as halves: one that A and B know and one that D knows,
+    whose XOR they are; a uniform coin of A and B hides them from D. Two rounds, or one where D's tables need no wait;
+    docs/security/pc3.md without its last message."""
+    count = x.value.size
     form = Digits(bits - 1)
     p = form.p
     planes = to_planes(x.value, bits)
-    dealing, opening, ending = scope.step("tables"), scope.step("digits"), scope.step("sign")
+    dealing, opening = scope.step("tables"), scope.step("digits")
     tables = ResidueLayout(p, form.entries, count)
     digits = ResidueLayout(p, form.count, count)
-    one = Planes((), count)
-    words = planes.shape[-1]
     low, top = planes[:-1], planes[-1]
     if scope.role is ProtocolRole.D:
         own = _draw(dealing, Pair.AD, form.entries, count, p, p, Purpose.TABLE)
         dealing.deal(ProtocolRole.B, (tables, tables_deal(form, low, own)))
         from_a = yield opening.receive(ProtocolRole.A, digits)
         from_b = yield opening.receive(ProtocolRole.B, digits)
-        ad = ending.planes(Pair.AD, (words,), Purpose.OUTPUT)
-        bd = zero_among(form, from_a, from_b) ^ top ^ ad
-        ending.deal(ProtocolRole.B, (one, bd))
-        return held(scope, None, ad, bd, count)
-    coin = opening.planes(Pair.AB, (words,), Purpose.COIN)
+        half: Bits = zero_among(form, from_a, from_b) ^ top
+        return half
+    coin = opening.planes(Pair.AB, planes.shape[-1:], Purpose.COIN)
     scale = _draw(opening, Pair.AB, form.count, count, p, p - 1, Purpose.SCALE) + 1
     zero = _draw(opening, Pair.AB, form.count, count, p, p, Purpose.ZERO)
     turn = _draw(opening, Pair.AB, 1, count, p, form.count, Purpose.BLIND)[0]
@@ -112,10 +125,8 @@ def is_negative_pc3_split(scope: Scope, x: Split, bits: int) -> Body[BitShare]:
         share = yield dealing.receive(ProtocolRole.D, tables)
     blinded = tables_blind(form, low, share, 0 if is_a else 1, coin, scale, zero, turn, not is_a)
     send_masked(opening, ProtocolRole.D, digits, blinded)
-    ab = coin ^ top
-    if is_a:
-        return held(scope, ab, ending.planes(Pair.AD, (words,), Purpose.OUTPUT), None, count)
-    return held(scope, ab, None, (yield ending.receive(ProtocolRole.D, one)), count)
+    half = coin ^ top
+    return half
 
 
 def is_negative_pc3_cost(count: int, bits: int) -> Cost:
@@ -126,7 +137,11 @@ def is_negative_pc3_cost(count: int, bits: int) -> Cost:
 
 def is_negative_pc3_split_cost(count: int, bits: int) -> Cost:
     """Of `is_negative_pc3_split` where D's tables are not dealt while others wait for something else."""
+    return Cost(3, sign_halves_cost(count, bits).total_bytes + Planes((), count).nbytes)
+
+
+def sign_halves_cost(count: int, bits: int) -> Cost:
+    """Of `sign_halves`, likewise."""
     form = Digits(bits - 1)
     tables = ResidueLayout(form.p, form.entries, count).nbytes
-    digits = ResidueLayout(form.p, form.count, count).nbytes
-    return Cost(3, tables + 2 * digits + Planes((), count).nbytes)
+    return Cost(2, tables + 2 * ResidueLayout(form.p, form.count, count).nbytes)

@@ -91,3 +91,18 @@ def sine_cross(
     out = ring.empty(mask.shape)
     (native or ring.native).sine_cross(phase, scale, sine, cosine, terms, mask, out)
     return out
+
+
+def odd_multiples(ring: Ring, words: Array, shift: int, count: int) -> Bits:
+    """1, 3 .. (`count` of them) times words * 2^shift, modulo 2^64, row behind row."""
+    return np.multiply.outer(np.arange(1, 2 * count, 2, dtype=np.uint64), ring.shl(words, shift)).reshape(-1)
+
+
+def weighed(terms: Array, weights: Bits) -> Array:
+    """Two blocks of rows, each row times its weight."""
+    return terms * weights[:, None]
+
+
+def rounded(words: Array, bits: int) -> Array:
+    """Words of 64 bits, read as signed numbers, divided by 2^bits and rounded to the nearest."""
+    return (words.view(np.int64) + (1 << bits - 1) >> bits).view(np.uint64)

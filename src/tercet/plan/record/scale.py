@@ -12,7 +12,7 @@ from tercet.plan.table.attributes import Bounds, Rounding, Scale, Shift, StatedB
 from tercet.plan.table.operation import Algebra, Flow
 from tercet.plan.table.operations import BY_NAME
 from tercet.plan.table.reasons import FOUND, SELECTED, ZERO_TIMES, Reason
-from tercet.plan.types import limit, smallest_ring
+from tercet.plan.types import ValueKind, limit, smallest_ring
 
 CHAIN_LENGTH = 8
 _MOVES = (Flow.RESHAPE, Flow.PERMUTE, Flow.SLICE, Flow.BROADCAST, Flow.TAKE)
@@ -272,6 +272,9 @@ def as_recorded(x: Recorded) -> Recorded:
 
 def renamed(x: Recorded, frac_bits: int, nominal: int) -> Recorded:
     """The same integers read at another scale: the value times a power of two."""
+    t = x.type
+    if (t.kind, t.frac_bits, t.nominal) == (ValueKind.FIXED if frac_bits else ValueKind.INT, frac_bits, nominal):
+        return x
     return x.graph.node("rename", (x,), Scale(frac_bits, nominal))
 
 

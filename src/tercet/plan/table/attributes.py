@@ -268,6 +268,14 @@ class Approximation(Attributes):
 
 
 @dataclass(frozen=True, slots=True)
+class Height(Approximation):
+    """The same of a function that tends to 0 and to a public height, as stored with `out_bits` fractional bits."""
+
+    out_bits: Count = 0
+    height: Integer = 0
+
+
+@dataclass(frozen=True, slots=True)
 class PieceTable(Approximation):
     """Of a piecewise polynomial: where pieces begin and the last ends, as stored integers, and for each the
     coefficients of its Chebyshev polynomials, times 2^out_bits."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tercet.plan.table import real
-from tercet.plan.table.attributes import Approximation
+from tercet.plan.table.attributes import Approximation, Height
 from tercet.plan.table.operation import (
     Algebra,
     Call,
@@ -29,7 +29,7 @@ from tercet.plan.table.operation import (
 )
 from tercet.plan.table.reasons import INVERSE_ROOT_DOMAIN, LOG_DOMAIN
 from tercet.plan.types import Type, ValueKind
-from tercet.protocols import functions, sharewise, tails, turns
+from tercet.protocols import functions, logistic, sharewise, tails, turns
 from tercet.protocols.coefficients import TAILS
 from tercet.protocols.cost import Cost
 from tercet.protocols.functions import PRECISIONS
@@ -350,6 +350,43 @@ def _sine(name: str, code: int) -> Operation[Approximation]:
     return approximated(name, code, f"{name}(x)", infer, turns.sine, shape, plain, protocol, share_wise)
 
 
+def _logistic_shape(x: Type, attrs: Height) -> logistic.Wave:
+    found = logistic.wave(x.lo, x.hi, x.frac_bits, x.ring, attrs.out_bits, attrs.height)
+    return fitting("logistic", x, attrs, found)
+
+
+def _logistic_type(inputs: Sequence[Type], attrs: Height) -> Type:
+    x = argument_of(inputs, attrs)
+    need(not attrs.exact, "it rounds by how an argument is shared, which is not exact")
+    off = _logistic_shape(x, attrs).most_off
+    return Type(ValueKind.FIXED, x.shape, x.ring, attrs.out_bits, attrs.frac_bits, -off, attrs.height + off)
+
+
+def _logistic_of(scope: Scope, call: Call[Height], x: Share) -> Body[Share]:
+    return logistic.logistic(scope, x, _logistic_shape(call.inputs[0], call.attrs))
+
+
+def _logistic_cost(call: Call[Height]) -> Cost:
+    return logistic.logistic_cost(call.out.size, _logistic_shape(call.inputs[0], call.attrs))
+
+
+def _logistic_plain(inputs: Sequence[Plain], attrs: Height, out: Type) -> Plain:
+    return each(lambda value, x, _: real.logistic(value, x, attrs.height))(inputs, attrs, out)
+
+
+LOGISTIC = Operation(
+    "logistic",
+    193,
+    "height / (1 + e^-x)",
+    Height,
+    _logistic_type,
+    (Variant("share-wise", _logistic_of, _logistic_cost, frozenset({Security.SEMI_HONEST})),),
+    _logistic_plain,
+    error="half of 2^-16 with 42 fractional bits, four times 2^-16 with 35, seldom a quarter of that",
+    protocol="a sum of sines, and two rough comparisons (logistic)",
+    rows=Flow.EACH,
+    coins_inside=True,
+)
 SINES = ("sin", "cos")
 _SERIES_BITS = 124
 TAIL_OPERATIONS = tuple(f"tail_{name}" for name in TAIL_LIMITS)
@@ -365,6 +402,7 @@ FUNCTIONS: tuple[Operation[Any], ...] = (
     _placed("rsqrt", 103, "1 / sqrt(x), and 0 of 0", real.inverse_root, functions.root, _BY_PLACE),
     _sine("sin", 110),
     _sine("cos", 111),
+    LOGISTIC,
     _tail("erf", 104, "erf of u in [0, L]; 1 beyond L"),
     _tail("tanh", 105, "tanh of u in [0, L]; 1 beyond L"),
     _tail("softplus", 106, "log(1 + e^-u) of u in [0, L]; 0 beyond L"),

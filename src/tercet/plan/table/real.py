@@ -43,6 +43,13 @@ def power(base: str, value: int, frac_bits: int, out_bits: int) -> int:
     return shifted(total, whole + out_bits - _BITS)
 
 
+def logistic(value: int, frac_bits: int, height: int) -> int:
+    """height / (1 + e^-x) of x = value / 2^frac_bits."""
+    part = power("exp", -abs(value), frac_bits, _BITS)
+    below = height * part // ((1 << _BITS) + part)
+    return height - below if value > 0 else below
+
+
 @lru_cache(maxsize=_KNOWN)
 def logarithm(base: str, value: int, frac_bits: int, out_bits: int) -> int:
     """log, log2 or log10 of value / 2^frac_bits for value > 0, times 2^out_bits."""
