@@ -33,6 +33,8 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 NUMBERS, PAGE = DOCS / "comparison.json", DOCS / "comparison.md"
 FULL, QUICK = (10_000, 10), (300, 2)
 PAILLIER_ROWS = 500
+QUICK_PAILLIER = (2, 1024)
+"""Rows, and bits that are too few to be safe: their keys are made in a moment."""
 Ask = Callable[[], Any]
 
 
@@ -44,7 +46,7 @@ def ways(data: Data, options: argparse.Namespace) -> dict[str, tuple[str, Ask]]:
         "tercet": ("", lambda: sharing.asked(data, repeats=1 if few else 5)),
         "federated": ("", lambda: federated.asked(data)),
         "ckks": ("tenseal", lambda: encrypted.by_ckks(data, deep=not few)),
-        "paillier": ("phe", lambda: encrypted.by_paillier(data, 2 if few else PAILLIER_ROWS)),
+        "paillier": ("phe", lambda: encrypted.by_paillier(data, *(QUICK_PAILLIER if few else (PAILLIER_ROWS,)))),
     }
     if not few:
         found["tercet, slow line"] = ("", lambda: sharing.asked(data, sharing.SLOW, repeats=3))

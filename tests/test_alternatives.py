@@ -108,9 +108,9 @@ def test_homomorphic_encryption_answers_what_it_can() -> None:
 
 def test_paillier_adds_rows() -> None:
     pytest.importorskip("phe")
-    (answer,) = module("compared.encrypted").by_paillier(small(), 2).values()
+    (answer,) = module("compared.encrypted").by_paillier(small(), 2, 1024).values()
     assert answer.error < 1e-6
-    assert (answer.part, answer.bring_bytes) == (2, 60 * 768)
+    assert (answer.part, answer.bring_bytes) == (2, 60 * 256)
 
 
 def test_signs_by_polynomials_fail_near_equality_only() -> None:

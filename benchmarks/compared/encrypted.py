@@ -177,11 +177,11 @@ def undecided(data: Data) -> dict[str, float]:
     return {"pairs": int(off.sum()), "within": float(np.abs(difference[off]).max(initial=0))}
 
 
-def by_paillier(data: Data, part: int) -> dict[str, Answer]:
+def by_paillier(data: Data, part: int, bits: int = PAILLIER_BITS) -> dict[str, Answer]:
     """The mean of `part` rows, each one ciphertext. Paillier adds ciphertexts and multiplies none."""
     from phe import generate_paillier_keypair
 
-    key_s, (public, private) = timed(lambda: generate_paillier_keypair(n_length=PAILLIER_BITS))
+    key_s, (public, private) = timed(lambda: generate_paillier_keypair(n_length=bits))
     rows = data.x[:part]
     scaled = np.rint((rows + LIMIT) * 2**FRAC_BITS).astype(np.int64)
 
@@ -204,8 +204,6 @@ def by_paillier(data: Data, part: int) -> dict[str, Answer]:
     add_s, total = timed(added)
     open_s, found = timed(opened)
     error = float(np.max(np.abs(found - rows.mean(axis=0))))
-    times, each = data.rows / part, 2 * PAILLIER_BITS // 8
+    times, each = data.rows / part, 2 * bits // 8
     answer_s = add_s * times + open_s
-    return {
-        "mean": Answer(bring_s * times, data.rows * each, answer_s, each, error, key_s, PAILLIER_BITS // 8, part=part)
-    }
+    return {"mean": Answer(bring_s * times, data.rows * each, answer_s, each, error, key_s, bits // 8, part=part)}

@@ -59,8 +59,8 @@ Federated learning is said to show no data, as rows stay where they are. For a l
 gradients of single rows {records} of {records} records were read back, off by {read_error} at most, with {labels} of
 {records} labels right (`benchmarks/compared/federated.py`, `record_from`). So it is for an owner who trains by single
 rows, or whose sums of two days differ by one patient. For larger batches and networks the same is done by search
-([Zhu et al., 2019](https://arxiv.org/abs/1906.08935); [Geiping et al., 2020](https://arxiv.org/abs/2003.14053)). The cure is to add
-up the owners' gradients where nobody sees them: by secret sharing or encryption."""
+([Zhu et al., 2019](https://arxiv.org/abs/1906.08935); [Geiping et al., 2020](https://arxiv.org/abs/2003.14053)).
+The cure is to add up the owners' gradients where nobody sees them: by secret sharing or encryption."""
 
 ENCLAVES = """\
 An enclave computes on plain values in memory that the machine's own administrator cannot read. Nothing was measured
