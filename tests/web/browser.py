@@ -126,7 +126,8 @@ def shots(page: Page, name: str, folder: Path) -> list[Path]:
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             assert not scrolls_sideways(page), f"{name} scrolls sideways at {width} pixels"
-            assert axe(page) == [], f"{name} at {width} pixels, {scheme}"
+            found = axe(page)
+            assert not found, f"{name} at {width} pixels, {scheme}: {found}"
             made.append(folder / f"{name}-{width}-{scheme}.png")
             page.screenshot(path=made[-1], full_page=True)
     page.emulate_media(color_scheme="null")

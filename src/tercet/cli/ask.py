@@ -13,13 +13,11 @@ import typer
 from tercet.cli.listing import SHORT, one_job, show_jobs
 from tercet.cli.options import AnalystOption, FederationOption, JsonOption, example, federation_path, identity_path
 from tercet.cli.output import Exit, amount, bar, console, grid, moment, print_json, rows, say
-from tercet.errors import InputError
 
 if TYPE_CHECKING:
     from tercet.client.base import JobRecord
     from tercet.client.query import Answer
     from tercet.client.remote import RemoteSession
-    from tercet.client.table import Table
 
 _FEATURES, _FIT = "features", "fit"
 _WHOLE = 1e15
@@ -193,12 +191,13 @@ def fit(
     predicts under sharing (in Python: tercet.load).
     """
     from tercet.array.results import reveal
+    from tercet.client.features import chosen_features
     from tercet.linear_model import LinearRegression
 
     values: tuple[Any, ...] = ()
     with connected(federation, identity, wait=wait, purpose=purpose, deadline=deadline, via=via) as net:
         table = net.table(dataset)
-        names = chosen_features(table, target, features)
+        names = chosen_features(table, target, [name.strip() for name in features.split(",") if name.strip()])
         with net.asking_about(**{_FIT: f"{dataset}.{target}", _FEATURES: ",".join(names)}):
             model = LinearRegression(fit_intercept=intercept).fit(table[names], table[target])
             if save:
@@ -214,31 +213,6 @@ def fit(
         say(f"The model is kept at the nodes as {save}, opened by nobody.")
         say(f"In Python: tercet.load({save!r}, net).predict(...)")
     show_cost(cost, as_json=as_json)
-
-
-def chosen_features(table: Table, target: str, given: str) -> list[str]:
-    """The columns to predict from. Raises InputError for names that are not there or cannot be used."""
-    from tercet.store.schema import ColumnKind
-
-    kinds = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.BOOL)
-    columns = [column for column in table.schema.columns if column.kind in kinds]
-    numbers = [column.name for column in columns]
-    if target not in numbers:
-        raise InputError(f"{table.name} has no column of numbers {target!r}", hint=f"there are {', '.join(numbers)}")
-    others = [name for name in numbers if name != target]
-    names = [name.strip() for name in given.split(",") if name.strip()] or others
-    strange = next((name for name in names if name not in others), None)
-    if strange is not None or not names:
-        what = "no column is left to predict from" if strange is None else f"{strange!r} cannot be a feature"
-        raise InputError(what, hint=f"columns of numbers besides the target: {', '.join(others) or 'none'}")
-    gaps = [column.name for column in columns if column.nullable and column.name in (*names, target)]
-    if gaps:
-        raise InputError(
-            f"a regression takes no missing values, and {', '.join(gaps)} may have some",
-            hint="name other columns with --features; in Python fill them, as in table['x'].fillna(0); or the owners "
-            "upload the rows that have all values (--missing drop)",
-        )
-    return names
 
 
 def show_fit(names: list[str], values: tuple[Any, ...], *, as_json: bool) -> None:

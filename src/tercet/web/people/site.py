@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from starlette.responses import StreamingResponse
 
 from tercet.errors import NotFound
+from tercet.web.analyst import routes as analyst
 from tercet.web.local import Site
 from tercet.web.owner import routes as owner
 from tercet.web.people.person import PersonHere, PersonSeen
@@ -35,7 +36,7 @@ class _Page:
         return bool(person.own) if self.name == "operator" else self.name in person.roles
 
 
-PAGES = (_Page("owner", "My data", owner.router),)
+PAGES = (_Page("owner", "My data", owner.router), _Page("analyst", "Questions", analyst.router))
 
 
 def people_site(person: PersonHere) -> Site:

@@ -1,0 +1,155 @@
+"""Routes of the analyst's page: tables, explanations, questions that run, jobs. All ask the nodes as the person."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from tercet.client.asking import JOBS_FOLDER, Held
+from tercet.client.connect import connect
+from tercet.client.remote import RemoteSession
+from tercet.client.table import described
+from tercet.federation.api import DatasetInfo
+from tercet.federation.api_jobs import JobInfo
+from tercet.store.schema import ColumnKind, Schema
+from tercet.web.analyst.answers import Told, cost_told
+from tercet.web.analyst.questions import Question, answered, asked, explained
+from tercet.web.people.person import PersonHere
+from tercet.web.people.tasks import Task
+from tercet.web.picture import picture
+
+ASKED = "question"
+"""The kind of tasks that are questions."""
+_DEADLINE_S = 3600.0
+
+Purpose = Annotated[str, StringConstraints(max_length=200)]
+Job = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+
+
+class Ask(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    question: Question
+    purpose: Purpose = ""
+
+
+def router(person: PersonHere) -> APIRouter:
+    """The routes, for one person. Long ones are tasks: `/api/tasks/ID` follows them."""
+    routes = APIRouter()
+
+    @routes.get("/tables")
+    def tables() -> list[dict[str, Any]]:
+        """The datasets that the person may see, with their columns, kinds and bounds."""
+        return [_table(info) for info in person.session().datasets()]
+
+    @routes.post("/explain")
+    def explain(body: Ask) -> dict[str, Any]:
+        """What a question would cost and reveal, and what each node says; nothing runs."""
+        with closing(_session(person, body.purpose)) as net:
+            found = explained(net, body.question)
+        return {
+            "picture": picture(found).model_dump(),
+            "operations": [
+                {"name": row.name, "count": row.count, "rounds": row.rounds, "bytes": row.bytes_per_party}
+                for row in found.operations
+            ],
+            "allowed": found.allowed,
+            "texts": found.texts,
+        }
+
+    @routes.post("/questions")
+    def ask(body: Ask) -> dict[str, Any]:
+        """Begin a question; its task gives progress, what holds it, and the answer."""
+
+        def run(task: Task) -> dict[str, Any]:
+            with closing(_session(person, body.purpose, task)) as net:
+                told = asked(net, body.question, lambda held: _tell_held(task, held))
+                return _answer(told, net)
+
+        return person.tasks.start(ASKED, run, question=body.question.model_dump(), purpose=body.purpose).facts
+
+    @routes.get("/questions")
+    def questions() -> list[dict[str, Any]]:
+        """The questions of this page since `tercet web` began, newest first, with the answers that there are."""
+        return [task.facts for task in person.tasks.of(ASKED)]
+
+    @routes.get("/jobs")
+    def jobs() -> dict[str, Any]:
+        """The person's jobs as the coordinator has them, newest first, and where other nodes tell otherwise."""
+        net = person.session()
+        return {"jobs": [_job(info) for info in net.jobs()], "otherwise": sorted(net.told_otherwise())}
+
+    @routes.post("/jobs/{job}/answer")
+    def fetch(job: Job) -> dict[str, Any]:
+        """Begin to fetch the answer of a job that was held or cut off."""
+
+        def run(task: Task) -> dict[str, Any]:
+            with closing(_session(person, "", task)) as net:
+                return _answer(answered(net, job), net)
+
+        return person.tasks.start(ASKED, run, job=job).facts
+
+    @routes.post("/jobs/{job}/cancel")
+    def cancel(job: Job) -> dict[str, bool]:
+        """Cancel a job at all three nodes; nothing of it is revealed."""
+        person.session().cancel(job)
+        return {"cancelled": True}
+
+    return routes
+
+
+def _session(person: PersonHere, purpose: str, task: Task | None = None) -> RemoteSession:
+    """A session for one question: its progress and costs are those of no other."""
+    return connect(
+        person.federation,
+        person.member,
+        remember=person.identity.parent / JOBS_FOLDER,
+        purpose=purpose,
+        deadline=_DEADLINE_S,
+        progress=None if task is None else lambda done: task.tell(progress=done),
+    )
+
+
+def _tell_held(task: Task, held: Held) -> None:
+    task.tell(held={"job": held.job, "nodes": list(held.nodes), "message": held.message})
+
+
+def _answer(told: Told, net: RemoteSession) -> dict[str, Any]:
+    cost = cost_told(net.last_job)
+    return {"answer": told.model_dump(), "cost": None if cost is None else cost.model_dump()}
+
+
+def _table(info: DatasetInfo) -> dict[str, Any]:
+    columns = [
+        {
+            "name": column.name,
+            "kind": str(column.kind),
+            "described": described(column),
+            "about": column.description,
+            "nullable": column.nullable,
+            "categories": list(column.categories),
+            "number": column.kind in (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.BOOL),
+            "grouping": column.kind in (ColumnKind.CATEGORY, ColumnKind.BOOL),
+        }
+        for column in Schema.parse(info.schema_).columns
+    ]
+    return {"name": info.name, "rows": info.rows, "owners": info.owners, "cohort": info.cohort, "columns": columns}
+
+
+def _job(info: JobInfo) -> dict[str, Any]:
+    return {
+        "job": info.job,
+        "state": info.state,
+        "progress": info.progress,
+        "waiting_for": info.waiting_for,
+        "datasets": info.datasets,
+        "purpose": info.purpose,
+        "created": info.created,
+        "seconds": info.finished - info.started if info.started and info.finished else None,
+        "bits": max(info.charged.values(), default=0),
+        "rests_on": "; ".join(dict.fromkeys(one.brief() for one in info.grounds.values())),
+        "error": None if info.error is None else info.error.message,
+        "final": info.final,
+    }
