@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tercet.cli import ask, audit, data, federation, identity, node, operator, schema, trial, web
+from tercet.cli import ask, audit, data, federation, identity, node, operator, play, schema, trial, web
 from tercet.cli.output import say, told_in_words
 
 
@@ -48,7 +48,7 @@ def tercet(
     """Compute together on data nobody may show: three servers, secret shares, exact arithmetic.
 
     \b
-    Try it:         demo, up, down
+    Try it:         demo, up, down, play
     In a browser:   web
     As an owner:    identity, schema, upload, datasets, receipts, widen, withdraw
     As an analyst:  identity, query, fit, explain, jobs, result, cancel, kept, drop
@@ -58,7 +58,7 @@ def tercet(
     """
 
 
-for commands in (trial.COMMANDS, web.COMMANDS, data.COMMANDS, ask.COMMANDS):
+for commands in (trial.COMMANDS, play.COMMANDS, web.COMMANDS, data.COMMANDS, ask.COMMANDS):
     for command, epilog in commands.items():
         app.command(epilog=epilog)(command)
 for command, epilog in operator.COMMANDS.items():

@@ -1,0 +1,50 @@
+"""Puts the playground together: its page, its files, and the routes of its chapters over real parties."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tercet.client.local import local
+from tercet.web.local import Site
+from tercet.web.play.multiply import multiply_routes
+from tercet.web.play.parties import ShownParties
+from tercet.web.play.regress import regress_routes
+from tercet.web.play.split import split_routes
+from tercet.web.play.steal import steal_routes
+
+FOLDER = Path(__file__).parent / "static"
+
+
+@contextmanager
+def play_site() -> Iterator[Site]:
+    """The playground's site, with three parties whose work is shown and a session of three that compute, until the end.
+
+    Who calls it: `tercet play`, and tests.
+    """
+    loading = threading.Thread(target=_load, name="tercet playground loads")
+    loading.start()
+    parties = ShownParties()
+    try:
+        with local() as computing:
+            site = Site({"/": FOLDER / "play.html"}, {"play": FOLDER})
+            for routes in (
+                split_routes(parties, computing),
+                multiply_routes(parties),
+                steal_routes(parties),
+                regress_routes(computing),
+            ):
+                site.api.include_router(routes)
+            yield site
+    finally:
+        parties.close()
+        loading.join()
+
+
+def _load() -> None:
+    """Import what the last chapters need, which takes seconds, while people read the first."""
+    import statsmodels.api  # noqa: F401
+
+    import tercet.learn.ordinary  # noqa: F401
