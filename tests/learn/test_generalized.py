@@ -165,7 +165,7 @@ def test_what_is_not_offered_is_refused_by_name() -> None:
     x, y = np.arange(12.0).reshape(6, 2), np.arange(6.0)
     for call, said in [
         (lambda: Logit(y, x), "y reaches to 5, and is 0 or 1"),
-        (lambda: Poisson(-y, x), "takes none below 0"),
+        (lambda: Poisson(-y, x), "y of Poisson reaches down to -5.0"),
         (lambda: GLM(y, x, family="poisson"), "none of tercet.stats.families"),
         (lambda: GLM(y, x, family=families.Gamma()), "needs a constant"),
         (lambda: families.Binomial(link="log"), "link='log' is not offered for Binomial"),

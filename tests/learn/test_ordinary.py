@@ -180,7 +180,7 @@ def test_what_is_not_offered_is_refused_by_name() -> None:
         (lambda: OLS(y, x).fit(method="lbfgs"), "method='lbfgs' is not offered"),
         (lambda: OLS(y, x).fit(cov_type="HAC"), "cov_type='HAC' is not offered"),
         (lambda: OLS(y, x).fit(cov_type="cluster"), "cluster takes groups"),
-        (lambda: WLS(y, x, -y).fit(), "cannot be negative"),
+        (lambda: WLS(y, x, -y).fit(), "weights reaches down to"),
         (lambda: WLS(y, x, y[:3]), "3 weights of 6 rows"),
         (lambda: add_constant(x, has_constant="raise"), "has_constant='raise'"),
     ]:

@@ -65,9 +65,9 @@ def _fit(model: OLS, chosen: Chosen) -> Fitted | None:
     return by_rows(xp, part, model.endog, model.weights, "nonrobust", None)[0]
 
 
-def _squares(values: Mapping[str, Any], name: str, power: int) -> float:
+def _squares(values: Mapping[str, Any], name: str) -> float:
     if f"root {name}" in values:
-        return float(values[f"root {name}"]) ** 2 * 2.0**power
+        return float(values[f"root {name}"]) ** 2
     return float(values[name])
 
 
@@ -103,7 +103,6 @@ class _Terms:
         every = list(dict.fromkeys([self.all, *(one for pair in self.pairs for one in pair)]))
         fits = {chosen: _fit(model, chosen) for chosen in every}
         shown: dict[str, Any] = {}
-        self.power = 0
         for place, (chosen, fit) in enumerate(fits.items()):
             about = "about the mean" if -1 in chosen else "about 0"
             if fit is None:
@@ -114,7 +113,7 @@ class _Terms:
             if fit.total is not None:
                 shown[f"squares {about}"] = fit.total
             else:
-                shown[f"root squares {about}"], self.power = fit.root_total, fit.power
+                shown[f"root squares {about}"] = fit.root_total
         alone = next((chosen for chosen, fit in fits.items() if fit is None and -1 not in chosen), None)
         if alone is not None and "squares about 0" not in shown and "root squares about 0" not in shown:
             weighed = model.endog if model.weights is None else model.endog * model.weights
@@ -129,7 +128,7 @@ class _Terms:
         left, rank = {}, {}
         for place, chosen in enumerate(every):
             about = "about the mean" if -1 in chosen else "about 0"
-            total, constant = _squares(values, f"squares {about}", self.power), -1 in chosen
+            total, constant = _squares(values, f"squares {about}"), -1 in chosen
             if f"part left by model {place}" not in values:
                 left[chosen], rank[chosen] = total, int(constant)
                 continue

@@ -13,7 +13,7 @@ from tercet.array.softmax import log_softmax, softmax
 from tercet.errors import InputError
 from tercet.learn.beside import classes_beside
 from tercet.learn.by_class import log_priors
-from tercet.learn.inputs import Classes, array_namespace, features, labels, weights
+from tercet.learn.inputs import Classes, array_namespace, features, labels, not_negative, weights
 from tercet.learn.kinds import ClassifierModel
 from tercet.learn.nearest import least, places
 from tercet.learn.parameters import FLAG, NOTHING, ArrayOfNumbers, Real
@@ -79,13 +79,11 @@ class _DiscreteNB(ClassifierModel):
     def _counts(self, X: Any) -> Any:
         """Rows as what is counted."""
         X = _numbers(X)
-        low = X.bounds[0] if isinstance(X, SecretArray) else X.min()
-        if low < 0:
+        if not isinstance(X, SecretArray) and X.min() < 0:
             raise InputError(
-                f"Negative values in data passed to {type(self).__name__} (input X)",
-                hint="share counts with bounds=(0, most)",
+                f"Negative values in data passed to {type(self).__name__} (input X)", hint="pass counts, from 0 on"
             )
-        return X
+        return not_negative(X, "X")
 
     def _alpha(self, columns: int) -> Any:
         alpha = np.asarray(self.alpha, dtype=np.float64)

@@ -18,6 +18,7 @@ from tercet.array import entropies, gamma, numeric, special
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.learn.inputs import array_namespace
+from tercet.learn.units import Unit
 
 CHI_BITS = 24
 ODDS_END = 12
@@ -41,6 +42,11 @@ def _of(name: str, x: Any) -> Any:
     return getattr(gamma if name == "gammaln" else special, name)(x)
 
 
+def of_factorials(y: Any) -> Any:
+    """The logarithms of y!, of counts."""
+    return _of("gammaln", y + 1.0)
+
+
 def _xlogx(x: Any) -> Any:
     return entropies.xlogy(x, x) if isinstance(x, SecretArray) else plain.xlogy(x, x)
 
@@ -56,6 +62,15 @@ class Scored:
     """The information that is observed, within 2^(weight_bits + observed_more); None where it is the expected one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What rows have, (n,): y and trials as they were given, and y over its unit."""
+
+    y: Any
+    trials: Any
+    scaled: Any
+
+
 class Likelihood(ABC):
     """A family with a link. `title` and `link_title` are those that statsmodels prints."""
 
@@ -67,29 +82,31 @@ class Likelihood(ABC):
     quarter: ClassVar[bool] = False
     """Whether weights of rows are at most 1/4, and seldom far below (see `learn.approach`)."""
 
+    estimate_power: ClassVar[int] = 0
+    """Estimates are those for scaled y times so many of its units."""
+    logarithmic: ClassVar[bool] = False
+    """Whether the constant is the logarithm of the unit more than that for scaled y."""
+
     def __init__(self) -> None:
         self.score_bits = self.weight_bits = 0
         self.observed_more = 0
         """Information that is observed lies within so many times, as a power of two, what is expected at most."""
-        self.y_bits = 0
-        """y is divided by 2^y_bits before."""
-        self.estimate_bits = 0
-        """Estimates are those found, times 2^estimate_bits; the constant is `shift` more."""
-        self.shift = 0.0
+        self.scaled = False
+        """Whether y (and trials) are brought to [-1, 1] by a secret unit before."""
+        self.unit = Unit()
         self.ends: tuple[float, float] | None = None
         """What the linear predictor is drawn in to."""
 
+    @property
+    def error_power(self) -> float:
+        """Of how many units errors are that the information for scaled y gives."""
+        return -0.5
+
     def set_up(self, y: Any, trials: Any) -> None:
         """Take what bounds of y and of trials say. Raises InputError if they do not fit the family."""
-        lo, hi = numeric.value_range(y)
-        if lo < 0:
-            raise InputError(
-                f"y reaches from {lo} to {hi}, and {self.title} takes none below 0",
-                hint="share it with bounds=(0, most)",
-            )
         if trials is not None and self.title != "Binomial":
             raise InputError(f"{self.title} takes one column y, not successes and failures")
-        self._bounded(max(1, hi), trials)
+        self._bounded(max(1, numeric.value_range(y)[1]), trials)
 
     @abstractmethod
     def _bounded(self, most: int, trials: Any) -> None:
@@ -104,14 +121,9 @@ class Likelihood(ABC):
         """Scores and information of rows with these linear predictors, at `bits` fractional bits."""
 
     @abstractmethod
-    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+    def figures(self, xp: Any, total: Total, eta: Any, rows: Outcome, bits: int, whole: bool) -> dict[str, Any]:
         """Sums over the rows (by `total`) of which the likelihood follows; if `whole`, those of deviance and Pearson's
-        chi-square, too."""
-
-    @property
-    def unit(self) -> float:
-        """What Pearson's chi-square of scaled y is multiplied by."""
-        return 1.0
+        chi-square, too. `eta`: for scaled y."""
 
     @abstractmethod
     def llf(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
@@ -138,7 +150,7 @@ class Logistic(Likelihood):
             raise InputError(
                 f"y reaches to {most}, and is 0 or 1", hint="share it as bools, or pass successes and failures (n, 2)"
             )
-        self.score_bits = self.weight_bits = (limit - 1).bit_length()
+        self.scaled = trials is not None
 
     def start(self, xp: Any, mean: Any) -> Any:
         return mean * 0
@@ -150,7 +162,8 @@ class Logistic(Likelihood):
             return Scored(y - mean, weight)
         return Scored(y - numeric.at_precision(mean * trials, bits), numeric.at_precision(weight * trials, bits))
 
-    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+    def figures(self, xp: Any, total: Total, eta: Any, rows: Outcome, bits: int, whole: bool) -> dict[str, Any]:
+        y, trials = rows.y, rows.trials
         ending = numeric.at_precision(_of("softplus", eta), bits)
         if trials is None and not whole:
             return {"llf": total(y * eta) - total(ending), "sum of y": total(y)}
@@ -159,12 +172,13 @@ class Logistic(Likelihood):
         if trials is None:
             against = xp.exp(numeric.at_precision(away * (1 - 2 * y), bits))
             return {"llf": total(y * eta) - total(ending), "chi2": total(against), "sum of y": total(y)}
-        missed = y - numeric.at_precision(numeric.at_precision(_of("expit", eta), bits) * trials, bits)
+        part = numeric.held(y / xp.maximum(trials, 1), 0, 1, bits)
+        missed = part - numeric.at_precision(_of("expit", eta), bits)
         spread = numeric.at_precision(2 + odds + xp.exp(-away), bits)
         failures = trials - y
         each = _of("gammaln", trials + 1.0) - _of("gammaln", y + 1.0) - _of("gammaln", failures + 1.0)
         entropy = _xlogx(y) + _xlogx(failures) - _xlogx(trials)
-        squares = numeric.at_precision(missed * missed, bits) / xp.maximum(trials, 1)
+        squares = numeric.at_precision(missed * missed, bits) * trials
         return {
             "llf": total(y * eta) - total(trials * ending),
             "chi2": total(numeric.at_precision(squares, CHI_BITS) * numeric.at_precision(spread, CHI_BITS)),
@@ -214,9 +228,9 @@ class Normit(Likelihood):
         weight = numeric.held(ratio * (ratio + towards), 0, 1, bits)
         return Scored(numeric.at_precision(sign * ratio, bits), weight)
 
-    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
-        _, towards = self._signed(eta, y, bits)
-        return {"llf": total(_of("log_ndtr", towards)), "sum of y": total(y)}
+    def figures(self, xp: Any, total: Total, eta: Any, rows: Outcome, bits: int, whole: bool) -> dict[str, Any]:
+        _, towards = self._signed(eta, rows.y, bits)
+        return {"llf": total(_of("log_ndtr", towards)), "sum of y": total(rows.y)}
 
     def llf(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
         return sums["llf"]
@@ -233,11 +247,12 @@ class CountsLog(Likelihood):
     """Poisson with the logarithm."""
 
     title, link_title = "Poisson", "Log"
+    logarithmic = True
 
     def _bounded(self, most: int, trials: Any) -> None:
         # a mean above the largest count by far is drawn in
-        self.ends = (-LOG_END, math.ceil(math.log(most)) + 1)
-        self.score_bits = self.weight_bits = math.ceil(math.exp(self.ends[1])).bit_length()
+        self.scaled, self.ends = True, (-LOG_END - math.ceil(math.log(most)), 1)
+        self.score_bits = self.weight_bits = 2
 
     def start(self, xp: Any, mean: Any) -> Any:
         return xp.log(mean)
@@ -246,17 +261,23 @@ class CountsLog(Likelihood):
         mean = numeric.at_precision(xp.exp(eta), bits)
         return Scored(y - mean, mean)
 
-    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
-        mean = numeric.at_precision(xp.exp(eta), bits)
+    def _off(self, xp: Any, eta: Any, mean: Any, rows: Outcome, bits: int) -> Any:
+        """What y is off by, over the root of the mean."""
+        most = 1 << RATIO_BITS
+        return numeric.held((rows.scaled - mean) * xp.exp(-eta / 2), -most, most, bits)
+
+    def figures(self, xp: Any, total: Total, eta: Any, rows: Outcome, bits: int, whole: bool) -> dict[str, Any]:
+        y, mean, unit = rows.y, numeric.at_precision(xp.exp(eta), bits), self.unit
+        means = unit.times(total(mean), 1)
         sums = {
-            "llf": total(y * eta) - total(mean),
+            "llf": total(y * (eta + unit.logarithm)) - means,
             "sum of y": total(y),
-            "factorials": total(_of("gammaln", y + 1.0)),
+            "factorials": total(of_factorials(y)),
         }
         if not whole:
             return sums
-        squares = y * y * numeric.at_precision(xp.exp(-eta), bits)
-        sums["chi2"] = total(squares) - 2 * total(y) + total(mean)
+        off = self._off(xp, eta, mean, rows, bits)
+        sums["chi2"] = unit.times(total(numeric.at_precision(off * off, bits)), 1)
         return sums | {"entropy of y": total(_xlogx(y * 1.0))}
 
     def llf(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
@@ -271,19 +292,23 @@ class CountsLog(Likelihood):
 
 
 class _Scaled(Likelihood):
-    """Families of numbers of any size: y is divided by a public power of two, which the logarithm shifts by."""
+    """Families of numbers of any size, with a dispersion."""
 
     dispersed = True
 
     def _bounded(self, most: int, trials: Any) -> None:
-        self.y_bits = (most - 1).bit_length()
-        self.shift = self.y_bits * math.log(2)
+        self.scaled = True
 
 
 class GammaLog(_Scaled):
     """Gamma with the logarithm: information is 1 for every row."""
 
     title, link_title = "Gamma", "Log"
+    logarithmic = True
+
+    @property
+    def error_power(self) -> float:
+        return self.estimate_power
 
     def _bounded(self, most: int, trials: Any) -> None:
         super()._bounded(most, trials)
@@ -299,17 +324,17 @@ class GammaLog(_Scaled):
         ratio = self._ratio(xp, eta, y, bits)
         return Scored(ratio - 1, None, ratio)
 
-    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
-        return self._figures(xp, total, self._ratio(xp, eta, y, bits), total(eta), y)
+    def figures(self, xp: Any, total: Total, eta: Any, rows: Outcome, bits: int, whole: bool) -> dict[str, Any]:
+        return self._figures(xp, total, self._ratio(xp, eta, rows.scaled, bits), eta, rows)
 
-    def _figures(self, xp: Any, total: Total, ratio: Any, logs: Any, y: Any) -> dict[str, Any]:
+    def _figures(self, xp: Any, total: Total, ratio: Any, logs: Any, rows: Outcome) -> dict[str, Any]:
         off = ratio - 1
         return {
             "chi2": total(off * off),
             "sum of ratios": total(ratio),
-            "logarithms of means": logs,
-            "logarithms of y": total(xp.log(y)),
-            "sum of y": total(y),
+            "logarithms of means": total(logs + self.unit.logarithm),
+            "logarithms of y": total(xp.log(rows.scaled) + self.unit.logarithm),
+            "sum of y": total(rows.y),
         }
 
     def llf(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
@@ -318,7 +343,7 @@ class GammaLog(_Scaled):
     def _llf(self, of_means: float, ratios: float, of_y: float, rows: float, scale: float) -> float:
         shape = 1 / scale
         each = rows * math.log(shape) + of_y - of_means
-        lost = rows * (float(plain.gammaln(shape)) + self.y_bits * math.log(2)) + of_y
+        lost = rows * float(plain.gammaln(shape)) + of_y
         return shape * (each - ratios) - lost
 
     def deviance(self, sums: Mapping[str, float]) -> float:
@@ -336,11 +361,11 @@ class GammaInverse(GammaLog):
     """Gamma with the inverse: the mean is 1 over the linear predictor, which is drawn in to where that is right."""
 
     link_title = "InversePower"
-    needs_constant = True
+    needs_constant, logarithmic = True, False
+    estimate_power = -1
 
     def _bounded(self, most: int, trials: Any) -> None:
         super()._bounded(most, trials)
-        self.estimate_bits, self.shift = -self.y_bits, 0.0
         self.ends, self.score_bits, self.weight_bits = (0.5, 1 << RATIO_BITS), 1, 2
         self.observed_more = 0
 
@@ -354,15 +379,21 @@ class GammaInverse(GammaLog):
         mean = self._mean(eta, bits)
         return Scored(mean - y, numeric.at_precision(mean * mean, bits))
 
-    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
-        ratio = numeric.held(y * eta, 0, 1 << RATIO_BITS, bits)
-        return self._figures(xp, total, ratio, -total(xp.log(eta)), y)
+    def figures(self, xp: Any, total: Total, eta: Any, rows: Outcome, bits: int, whole: bool) -> dict[str, Any]:
+        ratio = numeric.held(rows.scaled * eta, 0, 1 << RATIO_BITS, bits)
+        return self._figures(xp, total, ratio, -xp.log(eta), rows)
 
 
 class GaussianLog(_Scaled):
     """Gaussian with the logarithm, of numbers that are not negative."""
 
     title, link_title = "Gaussian", "Log"
+    logarithmic = True
+
+    @property
+    def error_power(self) -> float:
+        # beside a dispersion in units of y
+        return self.estimate_power - 1
 
     def _bounded(self, most: int, trials: Any) -> None:
         super()._bounded(most, trials)
@@ -377,24 +408,25 @@ class GaussianLog(_Scaled):
         bent = numeric.at_precision(off * mean, bits)
         return Scored(bent, square, square - bent)
 
-    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
-        off = y - numeric.at_precision(xp.exp(eta), bits)
-        return {"chi2": total(off * off), "sum of y": total(y), "sum of squares": total(y * y)}
+    def figures(self, xp: Any, total: Total, eta: Any, rows: Outcome, bits: int, whole: bool) -> dict[str, Any]:
+        return self._sums(total, rows.scaled - numeric.at_precision(xp.exp(eta), bits), rows)
 
-    @property
-    def unit(self) -> float:
-        return 4.0**self.y_bits
+    def _sums(self, total: Total, off: Any, rows: Outcome) -> dict[str, Any]:
+        unit = self.unit
+        squares = {"chi2": total(off * off), "sum of squares": total(rows.scaled * rows.scaled)}
+        sums = {name: unit.times(found, 2) for name, found in squares.items()}
+        return sums | {"sum of y": unit.times(total(rows.scaled), 1)}
 
     def _normal(self, squares: float, sums: Mapping[str, float], scale: float) -> float:
         logs = sums.get("logarithms of weights", 0.0)
-        found = -sums["rows"] / 2 * math.log(2 * math.pi * scale) - squares * self.unit / (2 * scale)
+        found = -sums["rows"] / 2 * math.log(2 * math.pi * scale) - squares / (2 * scale)
         return found + logs / 2
 
     def llf(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
         return self._normal(sums["chi2"], sums, scale)
 
     def deviance(self, sums: Mapping[str, float]) -> float:
-        return sums["chi2"] * self.unit
+        return sums["chi2"]
 
     def llnull(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
         return self._normal(sums["sum of squares"] - sums["sum of y"] ** 2 / rows, sums, scale)
@@ -403,21 +435,15 @@ class GaussianLog(_Scaled):
 class Gaussian(GaussianLog):
     """Gaussian with the identity: least squares, in one pass."""
 
-    link_title = "Identity"
-
-    def set_up(self, y: Any, trials: Any) -> None:
-        if trials is not None:
-            raise InputError("Gaussian takes one column y, not successes and failures")
-        lo, hi = numeric.value_range(y)
-        self._bounded(max(1, abs(lo), abs(hi)), trials)
+    link_title, logarithmic = "Identity", False
+    estimate_power = 1
 
     def _bounded(self, most: int, trials: Any) -> None:
         super()._bounded(most, trials)
-        self.estimate_bits, self.shift = self.y_bits, 0.0
         self.ends, self.score_bits, self.weight_bits = None, 2, 0
 
     def llf(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
-        return self._normal(sums["chi2"], sums, sums["chi2"] * self.unit / sums["rows"])
+        return self._normal(sums["chi2"], sums, sums["chi2"] / sums["rows"])
 
     def start(self, xp: Any, mean: Any) -> Any:
         return mean
@@ -425,9 +451,8 @@ class Gaussian(GaussianLog):
     def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
         return Scored(numeric.held(y - eta, -4, 4, bits), None)
 
-    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
-        off = numeric.held(y - eta, -4, 4, bits)
-        return {"chi2": total(off * off), "sum of y": total(y), "sum of squares": total(y * y)}
+    def figures(self, xp: Any, total: Total, eta: Any, rows: Outcome, bits: int, whole: bool) -> dict[str, Any]:
+        return self._sums(total, numeric.held(rows.scaled - eta, -4, 4, bits), rows)
 
 
 class Dispersed(CountsLog):
@@ -441,28 +466,31 @@ class Dispersed(CountsLog):
 
     def _parts(self, xp: Any, eta: Any, bits: int) -> tuple[Any, Any, Any]:
         mean = numeric.at_precision(xp.exp(eta), bits)
-        whole = numeric.at_precision(1 + mean * self.alpha, bits)
+        whole = numeric.at_precision(1 + self.unit.times(mean, 1) * self.alpha, bits)
         return mean, whole, numeric.at_precision(numeric.reciprocal(whole, 1 << bits, bits), bits)
 
     def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
         mean, _, part = self._parts(xp, eta, bits)
         score, weight = numeric.at_precision((y - mean) * part, bits), numeric.at_precision(mean * part, bits)
         # mean (1 + alpha y) / (1 + alpha mean)^2
-        return Scored(score, weight, weight + numeric.at_precision(weight * (score * self.alpha), bits))
+        return Scored(
+            score, weight, weight + numeric.at_precision(weight * (self.unit.times(score, 1) * self.alpha), bits)
+        )
 
-    def figures(self, xp: Any, total: Total, eta: Any, y: Any, trials: Any, bits: int, whole: bool) -> dict[str, Any]:
+    def figures(self, xp: Any, total: Total, eta: Any, rows: Outcome, bits: int, whole: bool) -> dict[str, Any]:
         mean, whole, part = self._parts(xp, eta, bits)
-        off = y - mean
-        squares = numeric.at_precision(off * off, bits) * numeric.at_precision(part * xp.exp(-eta), bits)
+        y, unit = rows.y, self.unit
+        off = self._off(xp, eta, mean, rows, bits)
+        squares = numeric.at_precision(off * off, bits) * part
         logs, shape = xp.log(whole), 1 / self.alpha
-        unit = xp.log(1 + y * self.alpha * 1.0)
+        own = xp.log(1 + y * self.alpha * 1.0)
         return {
-            "llf": total(y * eta) - total((y + shape) * logs),
-            "chi2": total(squares),
+            "llf": total(y * (eta + unit.logarithm)) - total((y + shape) * logs),
+            "chi2": unit.times(total(numeric.at_most(squares, bits)), 1),
             "sum of y": total(y),
-            "factorials": total(_of("gammaln", y + 1.0)),
+            "factorials": total(of_factorials(y)),
             "gammas": total(_of("gammaln", y + shape)),
-            "entropy of y": total(_xlogx(y * 1.0)) - total((y + shape) * unit),
+            "entropy of y": total(_xlogx(y * 1.0)) - total((y + shape) * own),
         }
 
     def llf(self, sums: Mapping[str, float], rows: float, scale: float) -> float:

@@ -15,7 +15,7 @@ from tercet.learn import families as kinds
 from tercet.learn import printed
 from tercet.learn.design import Design, column, design_of
 from tercet.learn.families import Likelihood
-from tercet.learn.inputs import array_namespace
+from tercet.learn.inputs import array_namespace, not_negative
 from tercet.learn.likelihood import LikelihoodFigures
 from tercet.learn.linear_results import ALIASED, CAPPED, Coefficients, arranged, asked, clusters, settled
 from tercet.learn.scoring import Estimated, estimated
@@ -77,8 +77,9 @@ class GLM:
     `endog`: y (n,), or successes and failures (n, 2) of a Binomial; `exog`: as `OLS` takes it; secret, or NumPy arrays.
     `offset` (n,): added to the linear predictor; `exposure` (n,): its logarithm is. `freq_weights` (n,): how many rows
     each stands for; `var_weights` (n,): by how much its variance is smaller; public or secret, not negative. Nothing is
-    revealed before `reveal()` or `summary()` of the results. Bounds of y are taken for its family: counts from 0,
-    bools, numbers above 0. Raises InputError for what does not fit or is not offered.
+    revealed before `reveal()` or `summary()` of the results. Secret counts, weights and numbers above 0 that are below
+    0 count as 0. Bounds may be far wider than y and weights are, at 15 comparisons a row. Raises InputError for what
+    does not fit or is not offered.
     """
 
     title = "GLM"
@@ -104,7 +105,9 @@ class GLM:
         self.endog_name = endog_name
         self.trials: Any = None
         if np.ndim(endog) == 2:
-            successes, failures = column(endog[:, 0], "successes"), column(endog[:, 1], "failures")
+            successes, failures = (
+                not_negative(column(endog[:, at], name), name) for at, name in enumerate(("successes", "failures"))
+            )
             self.endog, self.trials = successes, successes + failures
         else:
             self.endog = column(endog, endog_name)
@@ -116,6 +119,8 @@ class GLM:
         if self.family.needs_constant and self.design.constant is None:
             raise InputError(f"the link {self.family.link_title} needs a constant", hint="add_constant(columns)")
         self.endog = _undivided(self.endog)
+        if type(self.family) is not kinds.Gaussian:
+            self.endog = not_negative(self.endog, f"y of {self.family.title}")
         self.family.set_up(self.endog, self.trials)
         self.offset = None if offset is None else column(offset, "offset")
         if exposure is not None:
@@ -133,7 +138,7 @@ class GLM:
         found = column(given, name)
         if found.shape != self.endog.shape:
             raise InputError(f"{name} of {found.shape[0]} rows, y of {self.design.rows}", hint="pass one for each row")
-        return found
+        return not_negative(found, name)
 
     @classmethod
     def from_formula(cls, formula: str, data: Mapping[str, Any], **options: Any) -> Any:
@@ -319,7 +324,7 @@ class GeneralizedResults(Coefficients, LikelihoodFigures):
     @property
     def pearson_chi2(self) -> float:
         """Pearson's chi-square; NaN of `Logit`, `Probit` and `Poisson`, which do not work it out."""
-        return self._sums.get("chi2", math.nan) * self._family.unit
+        return self._sums.get("chi2", math.nan)
 
     @property
     def scale(self) -> float:

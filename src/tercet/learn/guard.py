@@ -16,9 +16,10 @@ from tercet.array.core import SecretArray, session_of
 from tercet.array.segments import segment_sum
 from tercet.learn.design import Design
 from tercet.learn.inverse import Inverse
-from tercet.learn.rows import INVERSE_BITS, VALUE_BITS, moments, weights_within_one
+from tercet.learn.rows import INVERSE_BITS, VALUE_BITS, moments
 from tercet.learn.solve import RING_BITS, WORKING_BITS
 from tercet.learn.standardised import Scaled, root_bits
+from tercet.learn.units import within_one
 
 MOST_LEVERAGE = 0.5
 LEVERAGE_BITS = 24
@@ -47,7 +48,7 @@ def linear_sizes(xp: Any, design: Design, y: Any, weights: Any, groups: Any) -> 
     columns = Scaled(xp, x, VALUE_BITS + k, centred=centred)
     weighed, total, within = columns.values, n / 4.0**k, None
     if weights is not None:
-        within, _ = weights_within_one(xp, weights)
+        within, _ = within_one(weights, WEIGHT_BITS)
         weighed = numeric.at_precision(weighed * xp.expand_dims(within, axis=1), VALUE_BITS + k)
         total = numeric.times_power(xp.sum(within), -2 * k, WORKING_BITS)
     matrix = moments(xp, columns.values, weighed, total, d if centred else None)
@@ -147,7 +148,7 @@ def _of_several(xp: Any, design: Design, y: Any, weights: Any) -> Any:
     if weights is None:
         shares = shares - numeric.at_precision(xp.sum(shares, axis=0) * (1 / design.rows), VALUE_BITS)
     else:
-        within = numeric.at_most(xp.expand_dims(weights_within_one(xp, weights)[0], axis=1), WEIGHT_BITS)
+        within = numeric.at_most(xp.expand_dims(within_one(weights, WEIGHT_BITS)[0], axis=1), WEIGHT_BITS)
         weighed = numeric.at_precision((shares + 1) * within, VALUE_BITS)
         total = xp.sum(within + shares * 0, axis=0)
         mean = numeric.ratio(xp.sum(weighed, axis=0), total, 2, VALUE_BITS)

@@ -127,19 +127,26 @@ def target(X: Any, y: Any) -> Any:
     return y
 
 
+def not_negative(x: Any, what: str) -> Any:
+    """x, of which nothing is below 0: secret elements below count as 0, by a comparison where bounds leave any. Raises
+    InputError for plain ones."""
+    if isinstance(x, SecretArray):
+        return array_namespace(x).maximum(x, 0) if x.bounds[0] < 0 else x
+    if x.min(initial=0) < 0:
+        raise InputError(f"{what} reaches down to {x.min()}, and is not negative")
+    return x
+
+
 def weights(X: Any, sample_weight: Any) -> Any:
-    """Weights (n,), secret or plain, not negative by their bounds or values. InputError for others."""
+    """Weights (n,), secret or plain: secret ones below 0 count as 0. InputError for plain ones, and other shapes."""
     found = numbers_only(plain_or_secret(sample_weight, "sample_weight"), "sample_weight")
     if not found.ndim:
         found = np.full(X.shape[0], found)
     if found.shape != (X.shape[0],):
         raise InputError(f"sample_weight has shape {found.shape}", hint=f"pass one weight a row: ({X.shape[0]},)")
-    least = found.bounds[0] if isinstance(found, SecretArray) else found.min(initial=0)
     if not isinstance(found, SecretArray) and not found.any():
         raise ValueError("all weights are zero: give some rows a weight above 0")
-    if least < 0:
-        raise InputError("weights are not below 0", hint="share them with bounds=(0, most)")
-    return found
+    return not_negative(found, "sample_weight")
 
 
 @dataclass(frozen=True)

@@ -61,8 +61,7 @@ class Fitted:
     total: Any = None
     """The sum of squares in units of y; None where `root_total` is there."""
     root_total: Any = None
-    """The root of the sum of squares, over 2^(power / 2)."""
-    power: int = 0
+    """The root of the sum of squares."""
     wald: Any = None
     """The root of the Wald statistic of all columns but the constant, of robust errors; None of others."""
 

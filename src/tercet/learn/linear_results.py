@@ -119,7 +119,7 @@ class Coefficients:
 class LinearResults(Coefficients):
     """A linear regression's results in plain, under statsmodels' names."""
 
-    def __init__(self, model: Any, values: dict[str, NDArray[Any]], power: int, revealed: Disclosed) -> None:
+    def __init__(self, model: Any, values: dict[str, NDArray[Any]], revealed: Disclosed) -> None:
         design: Design = model.design
         self.nobs = design.rows
         self.cov_type: str = model.cov_type
@@ -135,7 +135,7 @@ class LinearResults(Coefficients):
         bse = arranged(design, values["spread"], values.get("constant_spread")) * factor
         super().__init__(design.names, params, bse, df, revealed)
         self._model = model
-        total = float(values["total"]) if "total" in values else float(values["root_total"]) ** 2 * 2.0**power
+        total = float(values["total"]) if "total" in values else float(values["root_total"]) ** 2
         share = float(values["left"]) / float(values["scaled_total"]) if values["scaled_total"] else 0.0
         self.rsquared = 1 - share
         self.ssr = total * share
@@ -290,7 +290,7 @@ class SecretResults:
         if self.fitted.total is not None:
             return self.fitted.total * share
         root = self.fitted.root_total
-        return root * (root * share) * 2**self.fitted.power
+        return root * (root * share)
 
     def _arranged(self, features: Any, constant: Any) -> Any:
         if constant is None:
@@ -314,7 +314,7 @@ class SecretResults:
         """What `reveal` would open, before anything runs, for `tercet.stats.together`."""
         return asked(
             self._shown(),
-            lambda values, told: LinearResults(self.model, values, self.fitted.power, told),
+            lambda values, told: LinearResults(self.model, values, told),
             self.model.design.rows,
             self._sizes,
         )

@@ -35,6 +35,8 @@ from tercet.learn.sparse import PASS_BITS
 
 MOST_COEFFICIENTS = 96
 """Of all classes together, by one matrix of curvatures: plans grow with them."""
+MOST_WEIGHT = 1 << 16
+"""Bounds of weights reach to this at most."""
 
 
 class LogisticRegression(LinearClassifier):
@@ -223,6 +225,11 @@ def row_weights(xp: Any, X: Any, found: Classes, class_weight: Any, sample_weigh
     if sample_weight is not None:
         own = weights(X, sample_weight)
         limit = _power_above(Fraction(max(1, numeric.value_range(own)[1])))
+        if limit > MOST_WEIGHT and is_secret(own):
+            raise InputError(
+                f"sample_weight reaches to {int(limit)} by its bounds, where small ones lose their digits",
+                hint=f"share weights with bounds=(0, most), at most {MOST_WEIGHT}",
+            )
         own = own / int(limit) if not is_secret(own) else _divided(numbers(own), limit.numerator.bit_length() - 1)
         each = own if each is None else each * own
         most = most * limit

@@ -172,7 +172,7 @@ class _Fit:
                 zeros = direction[:1] * 0
                 parts = [zeros] * first + [direction] + [zeros] * (self.size - end)
                 along = inverse.along(xp, xp.concat(parts))
-            each.append(problem.own_units(last[first:end], roots[first : first + problem.width], along))
+            each.append(problem.own_units(last[first:end], roots[first : first + problem.width], along, 0))
         coefs, constants, spreads, errors, capped = (
             None if parts[0] is None else xp.stack(list(parts), axis=0) for parts in zip(*each, strict=True)
         )

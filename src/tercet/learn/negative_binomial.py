@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,7 +15,7 @@ from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.learn import printed
-from tercet.learn.families import Dispersed, Likelihood, Scored
+from tercet.learn.families import LOG_END, Dispersed, Likelihood, Scored, of_factorials
 from tercet.learn.generalized import CONVERGED, Logit
 from tercet.learn.guard import cohort_of
 from tercet.learn.inputs import array_namespace
@@ -34,10 +35,14 @@ BITS = 30
 
 
 class _Secret(Dispersed):
-    """The likelihood for a dispersion that is secret, too."""
+    """The likelihood for a dispersion that is secret, too; counts are few, and not scaled."""
 
     def __init__(self) -> None:
         super().__init__(1.0)
+
+    def _bounded(self, most: int, trials: Any) -> None:
+        self.ends = (-LOG_END, math.ceil(math.log(most)) + 1)
+        self.score_bits = self.weight_bits = math.ceil(math.exp(self.ends[1])).bit_length()
 
 
 class NegativeBinomial(Logit):
@@ -230,14 +235,14 @@ class _Fit:
         if problem.centred:
             direction = problem.direction()
             along = inverse.along(xp, xp.concat([direction, direction[:1] * 0]))
-        coefs, constant, spreads, error, capped = problem.own_units(last, roots[: problem.width], along)
+        coefs, constant, spreads, error, capped = problem.own_units(last, roots[: problem.width], along, 0)
         found = self.alpha(final)
         eta = numeric.at_precision(problem.predictor(last, level), BITS)
         mean = self.average()
         level_of = numeric.at_precision(xp.log(_one(xp, mean)), BITS)
         lone = self.alpha(self.null_step(alone))
         null = self.likelihood(lone, level_of, _one(xp, mean), _one(xp, mean), problem.rows)
-        factorials = family.figures(xp, xp.sum, eta * 0, self.y, None, BITS, False)["factorials"]
+        factorials = xp.sum(of_factorials(self.y))
         shown = {
             "coef": coefs,
             "constant": constant,

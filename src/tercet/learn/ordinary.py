@@ -12,7 +12,7 @@ from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.learn.design import Design, column, design_of
 from tercet.learn.guard import linear_sizes
-from tercet.learn.inputs import array_namespace
+from tercet.learn.inputs import array_namespace, not_negative
 from tercet.learn.least_squares import by_sums
 from tercet.learn.linear_results import SecretResults, clusters
 from tercet.learn.rows import by_rows
@@ -126,7 +126,7 @@ class WLS(OLS):
         super().__init__(endog, exog, missing, hasconst, endog_name=endog_name)
         if not isinstance(weights, SecretArray) and not np.ndim(weights):
             return
-        self.weights = column(weights, "weights")
+        self.weights = not_negative(column(weights, "weights"), "weights")
         if self.weights.shape != self.endog.shape:
             raise InputError(f"{self.weights.shape[0]} weights of {self.endog.shape[0]} rows")
 

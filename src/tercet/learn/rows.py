@@ -25,6 +25,7 @@ from tercet.learn.solve import (
     unscaled,
 )
 from tercet.learn.standardised import Scaled, root_bits
+from tercet.learn.units import Unit, within_one
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 
 VALUE_BITS = 36
@@ -32,6 +33,8 @@ VALUE_BITS = 36
 LEAST_LEFT = 2.0**-20
 """1 - leverage counts as that much at least."""
 MAX_GROUPS = 1000
+WEIGHT_BITS = 36
+"""Fractional bits of weights in their units."""
 SUM_BITS = 118
 INVERSE_BITS = 24
 ALONG_BITS = 16
@@ -59,19 +62,6 @@ def moments(xp: Any, values: Any, weighed: Any, total: Any, at: int | None) -> A
     return xp.concat([part for part in (beside[:at], middle, beside[at:]) if part.shape[0]], axis=0)
 
 
-def weights_within_one(xp: Any, weights: Any, *, even: bool = False) -> tuple[Any, int]:
-    """Weights over a public power of two (an even one, if asked for), at most 1, and the power. Raises InputError if
-    they may be negative."""
-    lo, hi = numeric.value_range(weights)
-    if lo < 0:
-        raise InputError(
-            f"weights reach from {lo} to {hi}: they cannot be negative", hint="share them with bounds=(0, most)"
-        )
-    power = max(0, hi - 1).bit_length()
-    power += power % 2 if even else 0
-    return numeric.times_power(weights, -power, 64), power
-
-
 def by_rows(xp: Any, design: Design, y: Any, weights: Any, cov_type: str, groups: Any) -> tuple[Fitted, int]:
     """Least squares with weights or robust errors, and how many groups (clusters) there are."""
     (X, x_over), (target, y_over) = numeric.numerator(design.columns), numeric.numerator(y)
@@ -84,9 +74,9 @@ def by_rows(xp: Any, design: Design, y: Any, weights: Any, cov_type: str, groups
     ys = Scaled(xp, xp.expand_dims(target, axis=1), bits, centred=centred)
     outcome = only(ys.norms)
     values = xp.concat([xs.values, ys.values], axis=1)
-    weighed, total, power, within = values, n / 4.0**k, 0, None
+    weighed, total, unit, within = values, n / 4.0**k, Unit(), None
     if weights is not None:
-        within, power = weights_within_one(xp, weights)
+        within, unit = within_one(weights, WEIGHT_BITS)
         weighed = numeric.at_precision(values * xp.expand_dims(within, axis=1), bits)
         total = numeric.times_power(xp.sum(within), -2 * k, WORKING_BITS)
     about = design.spanned or centred
@@ -128,8 +118,7 @@ def by_rows(xp: Any, design: Design, y: Any, weights: Any, cov_type: str, groups
         capped=capped,
         left=left,
         scaled_total=whole,
-        root_total=numeric.over(root, y_over),
-        power=power,
+        root_total=numeric.over(unit.times(root, 0.5), y_over),
         wald=wald,
     ), count
 

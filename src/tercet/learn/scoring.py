@@ -6,7 +6,6 @@ error left is about its square.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +15,15 @@ from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.learn.approach import COEF_BITS, Approach
 from tercet.learn.design import Design
-from tercet.learn.families import Gaussian, GaussianLog, Likelihood, Scored
+from tercet.learn.families import Gaussian, GaussianLog, Likelihood, Outcome, Scored
 from tercet.learn.guard import cohort_of, estimates_rest_on_enough
 from tercet.learn.guard import sizes as guarded_sizes
 from tercet.learn.inverse import Inverse
 from tercet.learn.passes import repeat
-from tercet.learn.rows import INVERSE_BITS, SUM_BITS, VALUE_BITS, by_group, moments, weights_within_one
-from tercet.learn.solve import RING_BITS, ROOT_FRAC_BITS, WORKING_BITS, Normalised, runs
+from tercet.learn.rows import INVERSE_BITS, SUM_BITS, VALUE_BITS, by_group, moments
+from tercet.learn.solve import RING_BITS, ROOT_FRAC_BITS, WORKING_BITS, Normalised, powered, runs
 from tercet.learn.standardised import Scaled, root_bits
+from tercet.learn.units import Unit, within_one
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 
 FINE_BITS = 36
@@ -34,6 +34,8 @@ COARSE_BITS = 16
 """What all passes but the last then have: it brings the error to its square."""
 COARSE_WEIGHT_BITS = 8
 WORD_BITS = 61
+MOST_OFFSET = 1 << 10
+"""Offsets, in the units of what is predicted, are held within this."""
 STEP = 2
 """A step of a standardised coefficient is drawn in to this."""
 MOST = 64
@@ -103,8 +105,13 @@ class Problem:
         self.shrunk: Any = None
         self.columns = Scaled(xp, x, self.bits + self.k, centred=self.centred)
         self.fine = self.coarse = _Level(self.columns.values, self.bits, self.bits)
-        self.many, self.steady = (None if one is None else weights_within_one(xp, one, even=True) for one in weights)
-        self.weights, self.weight_power = _both(self.many, self.steady)
+        self.many, self.steady = (None if one is None else within_one(one, FINE_BITS) for one in weights)
+        given = [one for one in (self.many, self.steady) if one is not None]
+        self.weight_units = [unit for _, unit in given]
+        self.weights: Any = None
+        for one, _ in given:
+            both = one if self.weights is None else self.weights * one
+            self.weights = numeric.at_precision(both, FINE_BITS)
         if self.bits == FAST_BITS and self.weights is not None:
             self.fine = self.coarse = _Level(numeric.widened(self.columns.values), self.bits, self.bits)
         elif self.bits == FAST_BITS:
@@ -113,8 +120,23 @@ class Problem:
             coarse = numeric.at_precision(self.columns.values, value_bits)
             self.coarse = _Level(coarse, COARSE_BITS, COARSE_WEIGHT_BITS)
             self.fine = _Level(numeric.widened(self.columns.values), self.bits, self.bits)
-        self.y = numeric.times_power(y, -likelihood.y_bits, 64) if likelihood.y_bits else y
-        self.offset = None if offset is None else numeric.at_precision(offset, self.bits)
+        self.y, self.unit = y, Unit()
+        if likelihood.scaled:
+            self._scale(y, trials)
+        likelihood.unit = self.unit
+        self.offset: Any = None
+        if offset is not None:
+            offset = self.unit.times(offset, -likelihood.estimate_power)
+            self.offset = numeric.held(offset, -MOST_OFFSET, MOST_OFFSET, self.bits)
+
+    def _scale(self, y: Any, trials: Any) -> None:
+        """Divide y by its unit; successes and trials by that of trials."""
+        scaled, self.unit = within_one(y if trials is None else trials, self.bits)
+        if trials is None:
+            self.y = scaled
+        else:
+            self.trials = scaled
+            self.y = numeric.held(self.unit.times(y, -1), 0, 1, self.bits)
 
     def predictor(self, coef: Any, level: _Level) -> Any:
         """The linear predictor of standardised coefficients, the constant's last, drawn in to its ends."""
@@ -212,16 +234,14 @@ class Problem:
         if self.centred:
             moved = moved + numeric.times_power(whole[self.width], -k, VALUE_BITS)
         moved = numeric.at_precision(numeric.times_power(moved, k, MOVED_BITS), MOVED_BITS)
-        weights, lost = self.weights, 0
+        weights = self.weights
         if weights is not None and groups is None:
             # of rows that stand for several, each counts by itself
-            weights, lost = self.weights_of_one(xp)
+            weights = self.weights_of_one(xp)
         score = numeric.at_precision(found.score, MOVED_BITS)
         if weights is not None:
             score = numeric.at_precision(score * weights, MOVED_BITS)
-        product = numeric.times_power(
-            moved * xp.expand_dims(score, axis=1), -likelihood.weight_bits - more - lost, MOVED_BITS
-        )
+        product = numeric.times_power(moved * xp.expand_dims(score, axis=1), -likelihood.weight_bits - more, MOVED_BITS)
         frac = min(MOVED_BITS, (SUM_BITS - self.rows.bit_length()) // 2 - REACH_BITS)
         scores, count = numeric.held(product, -(1 << REACH_BITS), 1 << REACH_BITS, frac), 0
         if groups is not None:
@@ -234,15 +254,15 @@ class Problem:
             along = self._root(xp.sum(along * along))
         return roots, along, count
 
-    def weights_of_one(self, xp: Any) -> tuple[Any, int]:
-        """The root of how many rows each stands for, times weights of its variance; and a power of two."""
-        found, lost = 1.0, 0
+    def weights_of_one(self, xp: Any) -> Any:
+        """The root of how many rows each stands for, times weights of its variance, in the units of both's product."""
+        found: Any = 1.0
         if self.many is not None:
-            many, power = self.many
-            found, lost = xp.sqrt(numeric.at_precision(many, FINE_BITS)), -(power // 2)
+            many, unit = self.many
+            found = unit.times(xp.sqrt(many), -0.5)
         if self.steady is not None:
-            found = numeric.at_precision(found * self.steady[0], FINE_BITS)
-        return found, -lost
+            found = found * self.steady[0]
+        return numeric.at_precision(found, FINE_BITS)
 
     def _root(self, squares: Any) -> Any:
         """The root of squares over 4^k."""
@@ -258,12 +278,12 @@ class Problem:
         if self.steady is not None:
             found["rows"] = float(self.rows)
             if self.many is not None:
-                found["rows"] = self.xp.sum(numeric.times_power(self.many[0], self.many[1], RING_BITS))
+                found["rows"] = self.many[1].times(self.xp.sum(self.many[0]), 1)
             if type(self.likelihood) in (Gaussian, GaussianLog):
-                logs = self.xp.log(self.steady[0]) + self.steady[1] * math.log(2)
-                logs = logs if self.many is None else logs * self.many[0]
-                power = 0 if self.many is None else self.many[1]
-                found["logarithms of weights"] = numeric.times_power(self.xp.sum(logs), power, RING_BITS)
+                logs = self.xp.log(self.steady[0]) + self.steady[1].logarithm
+                if self.many is not None:
+                    logs = self.many[1].times(logs * self.many[0], 1)
+                found["logarithms of weights"] = self.xp.sum(logs)
         else:
             found["rows"] = whole
         return found
@@ -273,51 +293,59 @@ class Problem:
         if self.weights is None:
             return self.xp.sum(each)
         if not isinstance(each, SecretArray) and not isinstance(self.weights, SecretArray):
-            return self.xp.sum(each * self.weights) * 2.0**self.weight_power
+            return self._weighted(self.xp.sum(each * self.weights))
         if isinstance(each, SecretArray):
             excess = numeric.magnitude_bits(each) + FINE_BITS + self.rows.bit_length() - RING_BITS
             each = numeric.at_most(each, max(0, numeric.as_integers(each)[1] - max(0, excess)))
-        found = self.xp.sum(each * self.weights)
-        return numeric.times_power(found, self.weight_power, RING_BITS)
+        return self._weighted(self.xp.sum(each * self.weights))
 
-    def own_units(self, coef: Any, roots: Any, along: Any) -> tuple[Any, Any, Any, Any, Any]:
-        """Coefficients and errors of the columns, and the constant's, in units of the columns."""
-        xp, k, likelihood = self.xp, self.k, self.likelihood
-        norms, unit = self.columns.norms, likelihood.estimate_bits
-        found, over = _own(xp, coef[: self.width], norms, self.fracs, k + unit)
-        spread, beyond = _own(xp, roots, norms, self.fracs, unit)
+    def _weighted(self, found: Any, exponent: float = 1) -> Any:
+        """What is over the units of weights, times these to an exponent."""
+        for unit in self.weight_units:
+            found = unit.times(found, exponent)
+        return found
+
+    def own_units(self, coef: Any, roots: Any, along: Any, error_power: float) -> tuple[Any, Any, Any, Any, Any]:
+        """Coefficients and errors of the columns, and the constant's, in units of the columns and of y; `error_power`:
+        errors are for scaled y times so many units of y."""
+        xp, k, likelihood, unit = self.xp, self.k, self.likelihood, self.unit
+        norms = self.columns.norms
+
+        found, over = _own(xp, unit.times(coef[: self.width], likelihood.estimate_power), norms, self.fracs, k)
+        spread, beyond = _own(xp, unit.times(roots, error_power), norms, self.fracs, 0)
         capped = over | beyond
         found, spread = numeric.over(found, 1 / self.x_over), numeric.over(spread, 1 / self.x_over)
         if not self.centred:
             return found, None, spread, None, capped
         ratios = self.columns.ratios()
         whole = coef[self.width] - xp.sum(numeric.times_power(coef[: self.width] * ratios, k, 60))
-        constant = numeric.at_most(numeric.times_power(whole, unit, ESTIMATE_BITS), ESTIMATE_BITS) + likelihood.shift
-        error = numeric.times_power(along, unit, ESTIMATE_BITS)
-        return found, constant, spread, error, capped
-
-
-def _both(one: tuple[Any, int] | None, other: tuple[Any, int] | None) -> tuple[Any, int]:
-    """The product of two weights over powers of two, at 36 fractional bits."""
-    if one is None or other is None:
-        found = one or other
-        return (None, 0) if found is None else (numeric.at_most(found[0], FINE_BITS), found[1])
-    return numeric.at_precision(one[0] * other[0], FINE_BITS), one[1] + other[1]
+        constant = numeric.at_most(unit.times(whole, likelihood.estimate_power), ESTIMATE_BITS)
+        if likelihood.logarithmic:
+            constant = constant + unit.logarithm
+        return found, constant, spread, unit.times(along, error_power), capped
 
 
 def _own(xp: Any, values: Any, norms: Normalised, fracs: list[int], power: int) -> tuple[Any, Any]:
     """Values times the powers of two that columns were scaled by, and which of them are capped at 2^43."""
     half, found, capped = norms.bits // 2, [], []
-    if isinstance(values, SecretArray):
-        excess = numeric.magnitude_bits(values) + half + 1 - RING_BITS
-        values = numeric.at_most(values, numeric.as_integers(values)[1] - max(0, excess))
+    if not isinstance(values, SecretArray):
+        for first, end, frac in runs(fracs):
+            found.append(np.ldexp(values[first:end] * norms.factor[first:end], power + frac - half))
+        own = np.concatenate(found)
+        return own, abs(own) > 2.0**MAGNITUDE_BITS
+    whole, finer = numeric.as_integers(values)
+    dropped = max(0, numeric.magnitude_bits(whole) + half + 1 - RING_BITS)
+    high, low = numeric.cut(whole, dropped)
     for first, end, frac in runs(fracs):
-        product = numeric.times_power(values[first:end] * norms.factor[first:end], power + frac - half, ESTIMATE_BITS)
-        if isinstance(product, SecretArray):
-            product, over = numeric.capped(product, MAGNITUDE_BITS)
-        else:
-            over = abs(product) > 2.0**MAGNITUDE_BITS
-        found.append(numeric.at_precision(product, ESTIMATE_BITS))
+        factor, exponent = norms.factor[first:end], power + frac - half - finer
+        product, over = numeric.capped(
+            powered(high[first:end] * factor, exponent + dropped, ESTIMATE_BITS), MAGNITUDE_BITS
+        )
+        product = numeric.at_precision(product, ESTIMATE_BITS)
+        if low is not None:
+            rest = powered(low[first:end] * factor, exponent, ESTIMATE_BITS)
+            product = product + numeric.at_precision(rest, ESTIMATE_BITS)
+        found.append(product)
         capped.append(over)
     return (found[0], capped[0]) if len(found) == 1 else (xp.concat(found), xp.concat(capped))
 
@@ -357,18 +385,19 @@ def estimated(
         slope, information, scored = quick.scored(coef, quick.fine)
         moved, inverse = problem.moved(slope, information, LAST_BITS)
     last = numeric.held(coef + moved, -MOST, MOST, LAST_BITS)
-    count, unit = 0, 2.0 ** (-(likelihood.weight_bits + problem.weight_power) / 2)
+    count, unit, error_power = 0, 2.0 ** (-likelihood.weight_bits / 2), likelihood.error_power
     if robust:
         roots, along, count = problem.robust(scored, inverse, groups)
-        unit = 1.0
+        unit, error_power = 1.0, likelihood.estimate_power
     else:
-        roots, along = problem.roots(inverse)
-    found, constant, spread, error, capped = problem.own_units(last, roots, along)
+        roots, along = (None if one is None else problem._weighted(one, -0.5) for one in problem.roots(inverse))
+    found, constant, spread, error, capped = problem.own_units(last, roots, along, error_power)
     if quick is None:
         eta = problem.predictor(last, problem.fine)
     else:
         eta = quick.predictor(numeric.at_most(last, COEF_BITS), quick.fine)
-    sums = likelihood.figures(xp, problem.total, eta, problem.y, trials, problem.bits, whole)
+    outcome = Outcome(y, trials, problem.y)
+    sums = likelihood.figures(xp, problem.total, eta, outcome, problem.bits, whole)
     sums |= problem.sizes()
     step = xp.max(xp.abs(moved))
     guards = problem.guards(design, scored, inverse, groups)

@@ -179,15 +179,15 @@ def unscaled(
     dropped = max(0, numeric.magnitude_bits(product) + 1 + widest - RING_BITS)
     high, low = numeric.cut(product, dropped)
     power = finer - WORKING_BITS - half
-    coarse = _powered(high * outcome.complement, power + dropped, frac_bits)
+    coarse = powered(high * outcome.complement, power + dropped, frac_bits)
     coarse, capped = numeric.capped(coarse, coef_bits)
     coef = numeric.at_precision(coarse, frac_bits)
     if low is not None:
-        coef = coef + numeric.at_precision(_powered(low * outcome.complement, power, frac_bits), frac_bits)
+        coef = coef + numeric.at_precision(powered(low * outcome.complement, power, frac_bits), frac_bits)
     return coef, capped
 
 
-def _powered(x: Any, power: int, frac_bits: int) -> Any:
+def powered(x: Any, power: int, frac_bits: int) -> Any:
     """x 2^power of integers; bits beyond those that a scale may have are rounded away before."""
     excess = max(0, -power - RING_BITS)
     if excess:
