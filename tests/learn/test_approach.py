@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from sklearn.linear_model import LogisticRegression as Reference
 
 import tercet as tc
 from plan_trio import TrioSession
 from tercet.learn.approach import FEWEST, MANY_ROWS, refined
+from tercet.linear_model import LogisticRegression
 from tercet.plan.rows.states import Aggregate, Rows
 from tercet.plan.rows.track import track
 from tercet.stats import Logit, add_constant
@@ -52,7 +54,10 @@ def test_the_inverse_is_met_from_below_and_left_out_directions_stay_out() -> Non
     assert np.allclose(np.delete(np.delete(found, 2, 0), 2, 1) @ rest, np.eye(4), atol=1e-6)
 
 
-@pytest.mark.parametrize(("order", "rare"), [("drawn", 0.0), ("by outcome", 0.5), ("drawn", 4.5)])
+@pytest.mark.parametrize(
+    ("order", "rare"),
+    [("drawn", 0.0), ("by outcome", 0.5), ("drawn", 4.5), ("by outcome", 6.0), ("drawn", 6.0)],
+)
 def test_many_rows_on_numpy(order: str, rare: float) -> None:
     x, y = rows(MANY_ROWS + 1000, 4, rare=rare)
     if order == "by outcome":
@@ -61,11 +66,26 @@ def test_many_rows_on_numpy(order: str, rare: float) -> None:
     alike(Logit(y, add_constant(x)).fit().reveal(), reference(x, y), 1e-6)
 
 
+def test_rare_outcomes_of_sorted_rows_with_a_penalty() -> None:
+    x, y = rows(MANY_ROWS, 3, rare=6)
+    places = np.argsort(y, kind="stable")
+    x, y = x[places], y[places]
+    wanted = Reference(C=0.1, tol=1e-13, max_iter=1000).fit(x, y)
+    found = LogisticRegression(C=0.1, max_iter=8).fit(x, y)
+    assert np.allclose(found.coef_, wanted.coef_, atol=1e-6) and np.allclose(
+        found.intercept_, wanted.intercept_, atol=1e-6
+    )
+
+
 def test_many_rows_under_sharing() -> None:
-    x, y = rows(MANY_ROWS, 3, rare=0.5)
+    x, y = rows(MANY_ROWS, 3, rare=6)
+    places = np.argsort(y, kind="stable")
+    x, y = x[places], y[places]
     with tc.local() as net:
         results = Logit(net.share(y), add_constant(net.share(x, bounds=(-8, 8)))).fit()
-        alike(results.reveal(), reference(x, y), 1e-5)
+        found, wanted = results.reveal(), reference(x, y)
+        assert found.converged and np.allclose((found.params - wanted.params) / wanted.bse, 0, atol=1e-4)
+        assert np.allclose(found.bse, wanted.bse, rtol=1e-4)
         some = results.explain()
         assert some.rounds < 1400
         assert some.bytes_per_party < 2200 * MANY_ROWS

@@ -9,7 +9,7 @@ Of many rows, the first passes take a sixteenth, then one a fourth: what those e
 error of so many rows, and passes on all rows bring it to its square each. Which rows is public: they lie in a few
 blocks from the first row to the last, as nodes follow single rows (every sixteenth) only through short plans. To a
 policy a result rests on the rows of a block alike. Some rows may leave no finite estimate (a rare outcome): H and score
-then have a part of all rows with it, as of some rows more whose outcome is even.
+then have a part of all rows with it, as of some rows more that are as the first coefficients say.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tercet.array import numeric
 from tercet.learn.families import Likelihood, Scored
 from tercet.learn.inputs import array_namespace
 from tercet.learn.inverse import Inverse
-from tercet.learn.passes import repeat
+from tercet.learn.passes import repeat, spread
 from tercet.learn.reasons import APPROACHED
 from tercet.learn.solve import RING_BITS, WORKING_BITS
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
@@ -206,7 +206,9 @@ class Approach:
             part = PRIOR_BITS - self.problem.rows.bit_length()
             prior = numeric.at_precision(numeric.times_power(self.even, part, WORKING_BITS), WORKING_BITS)
             matrix = matrix + prior
-            back = numeric.times_power(xp.matmul(prior, coef), likelihood.weight_bits - likelihood.score_bits, 64)
+            back = numeric.times_power(
+                xp.matmul(prior, coef - self.begin), likelihood.weight_bits - likelihood.score_bits, 64
+            )
             slope = slope - numeric.at_precision(back, SCORE_BITS)
         return slope, matrix
 
@@ -227,13 +229,35 @@ class Approach:
         slope, matrix = self.penalised(coef, level)
         return self.moved(self.inverse(matrix), slope)
 
-    def through(self, begin: Any, passes: int, longest: int, most: int, bits: int) -> Any:
-        """The coefficients after so many passes, steps held within `longest` and coefficients within `most`."""
-        coef, left = begin, passes
+    def through(self, passes: int, longest: int, most: int, bits: int) -> Any:
+        """The coefficients after so many passes, steps held within `longest` and coefficients within `most`.
+
+        They begin with 0, and the constant with the odds of all rows. Of some rows it moves by how the odds of these
+        differ from those of all, which is all that rows sorted by their outcome change.
+        """
+        at_constant = np.eye(self.size)[-1] * self.problem.centred
+        odds = self._log_odds(self.coarse, self.problem.rows)
+        zeros = spread(np.zeros(self.size), self.whole, bits)
+        coef, left, within = zeros, passes, None
+        self.begin = numeric.held(zeros + at_constant * odds, -most, most, bits)
+        coef = self.begin
         for stride, count in self._some(passes):
-            coef = self._repeated(coef, count, self.coarse.thinned(stride), longest, most, bits)
-            left -= count
+            level = self.coarse.thinned(stride)
+            own = self._log_odds(level, level.y.shape[0])
+            coef = numeric.held(coef + at_constant * (own - (odds if within is None else within)), -most, most, bits)
+            coef = self._repeated(coef, count, level, longest, most, bits)
+            left, within = left - count, own
+        if within is not None:
+            coef = numeric.held(coef + at_constant * (odds - within), -most, most, bits)
         return self._repeated(coef, left, self.coarse, longest, most, bits)
+
+    def _log_odds(self, level: Level, rows: int) -> Any:
+        """The logarithm of the odds of y in some rows, and one more of both outcomes."""
+        xp, trials = self.xp, level.trials
+        ones = xp.sum(level.y)
+        others = (rows if trials is None else xp.sum(trials)) - ones
+        ones, others = (numeric.at_precision(one + 1.0, COARSE_BITS) for one in (ones, others))
+        return xp.log(ones) - xp.log(others)
 
     def _repeated(self, coef: Any, count: int, level: Level, longest: int, most: int, bits: int) -> Any:
         def body(coef: Any) -> Any:

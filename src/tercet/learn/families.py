@@ -18,7 +18,7 @@ from tercet.array import entropies, gamma, numeric, special
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.learn.inputs import array_namespace
-from tercet.learn.units import Unit
+from tercet.learn.units import SecretUnit
 
 CHI_BITS = 24
 ODDS_END = 12
@@ -93,7 +93,7 @@ class Likelihood(ABC):
         """Information that is observed lies within so many times, as a power of two, what is expected at most."""
         self.scaled = False
         """Whether y (and trials) are brought to [-1, 1] by a secret unit before."""
-        self.unit = Unit()
+        self.unit = SecretUnit()
         self.ends: tuple[float, float] | None = None
         """What the linear predictor is drawn in to."""
 

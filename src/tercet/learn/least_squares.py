@@ -24,7 +24,7 @@ from tercet.learn.solve import (
     scaled,
     unscaled,
 )
-from tercet.learn.standardised import RATIO_BITS, RATIO_FRAC_BITS, unit
+from tercet.learn.standardised import RATIO_BITS, RATIO_FRAC_BITS, unit, varying
 
 REST_BITS = 40
 """Roots are taken of squares of residuals times 2^40, so that small ones keep their digits."""
@@ -71,6 +71,7 @@ def by_sums(xp: Any, design: Design, y: Any) -> Fitted:
     (X, x_over), (target, y_over) = numeric.numerator(design.columns), numeric.numerator(y)
     (x, x_frac), (target, y_frac) = numeric.as_integers(X), numeric.as_integers(target)
     centred, fracs = design.constant is not None, [x_frac] * x.shape[1]
+    x = varying(x) if centred else x
     try:
         found = _Sums(xp, x, fracs, target, y_frac, centred=centred)
     except PlanError:

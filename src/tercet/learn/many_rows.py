@@ -62,8 +62,7 @@ def minimised(xp: Any, scaled: ScaledRows, y: Any, passes: int, exact: Callable[
         shrunk = numeric.at_precision(shrunk * over, WORKING_BITS)
         shrunk = xp.concat([shrunk, spread(np.zeros(1), shrunk, WORKING_BITS)]) if intercept else shrunk
     quick = Approach(_Given(xp, likelihood, y, shrunk, n, d, intercept, k), values)
-    begin = spread(np.zeros(d + intercept), scaled.scaled, BITS)
-    coef = numeric.at_most(quick.through(begin, passes - 1, STEP, MOST, BITS), APPROACH_BITS)
+    coef = numeric.at_most(quick.through(passes - 1, STEP, MOST, BITS), APPROACH_BITS)
     slope, matrix = quick.penalised(coef, quick.last)
     inverse = quick.inverse(matrix)
 

@@ -25,7 +25,7 @@ from tercet.learn.solve import (
     unscaled,
 )
 from tercet.learn.standardised import Scaled, root_bits
-from tercet.learn.units import Unit, within_one
+from tercet.learn.units import SecretUnit, within_one
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 
 VALUE_BITS = 36
@@ -74,7 +74,7 @@ def by_rows(xp: Any, design: Design, y: Any, weights: Any, cov_type: str, groups
     ys = Scaled(xp, xp.expand_dims(target, axis=1), bits, centred=centred)
     outcome = only(ys.norms)
     values = xp.concat([xs.values, ys.values], axis=1)
-    weighed, total, unit, within = values, n / 4.0**k, Unit(), None
+    weighed, total, unit, within = values, n / 4.0**k, SecretUnit(), None
     if weights is not None:
         within, unit = within_one(weights, WEIGHT_BITS)
         weighed = numeric.at_precision(values * xp.expand_dims(within, axis=1), bits)

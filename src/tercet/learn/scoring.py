@@ -23,7 +23,7 @@ from tercet.learn.passes import repeat
 from tercet.learn.rows import INVERSE_BITS, SUM_BITS, VALUE_BITS, by_group, moments
 from tercet.learn.solve import RING_BITS, ROOT_FRAC_BITS, WORKING_BITS, Normalised, powered, runs
 from tercet.learn.standardised import Scaled, root_bits
-from tercet.learn.units import Unit, within_one
+from tercet.learn.units import SecretUnit, within_one
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 
 FINE_BITS = 36
@@ -120,7 +120,7 @@ class Problem:
             coarse = numeric.at_precision(self.columns.values, value_bits)
             self.coarse = _Level(coarse, COARSE_BITS, COARSE_WEIGHT_BITS)
             self.fine = _Level(numeric.widened(self.columns.values), self.bits, self.bits)
-        self.y, self.unit = y, Unit()
+        self.y, self.unit = y, SecretUnit()
         if likelihood.scaled:
             self._scale(y, trials)
         likelihood.unit = self.unit
@@ -381,7 +381,7 @@ def estimated(
         (coef,) = repeat(passes - 1, body, begin, bounds=[(-MOST, MOST)])
         moved, inverse, scored = problem.step(coef, LAST_BITS, problem.fine)
     else:
-        coef = quick.through(begin, passes - 1, STEP, MOST, bits)
+        coef = quick.through(passes - 1, STEP, MOST, bits)
         slope, information, scored = quick.scored(coef, quick.fine)
         moved, inverse = problem.moved(slope, information, LAST_BITS)
     last = numeric.held(coef + moved, -MOST, MOST, LAST_BITS)

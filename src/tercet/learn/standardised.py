@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from tercet.array import numeric
+from tercet.array.core import SecretArray
 from tercet.learn.solve import RING_BITS, Normalised
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 
 CENTRE_BITS = 40
+CONSTANT_BITS = 40
+"""A NumPy column that varies by less than 2^-40 of its largest value counts as constant."""
 RATIO_BITS = 16
 """A column's mean is held below 2^16 of its scaled spreads, in what the constant's error is computed of."""
 RATIO_FRAC_BITS = 36
@@ -30,7 +33,10 @@ class Scaled:
     def __init__(self, xp: Any, x: Any, frac_bits: int, *, centred: bool) -> None:
         n = x.shape[0]
         self.centre: Any = None
-        if centred:
+        if centred and not isinstance(x, SecretArray):
+            self.centre = np.mean(x, axis=0)
+            x = varying(x) - np.where(constant(x), 0.0, self.centre)
+        elif centred:
             lo, hi = numeric.value_range(x)
             sums = xp.sum(x, axis=0)
             bits = max(8, min(CENTRE_BITS, RING_BITS - numeric.magnitude_bits(sums) - 1))
@@ -48,6 +54,16 @@ class Scaled:
         half = self.norms.bits // 2
         found = numeric.times_power(self.centre * self.norms.factor, -half, RATIO_FRAC_BITS)
         return numeric.held(found, -(1 << RATIO_BITS), 1 << RATIO_BITS, RATIO_FRAC_BITS)
+
+
+def constant(x: Any) -> Any:
+    """(d,) or one: which columns of a NumPy array do not vary beyond rounding. Sums of secret integers are exact."""
+    return np.ptp(x, axis=0) <= 2.0**-CONSTANT_BITS * np.max(np.abs(x), axis=0)
+
+
+def varying(x: Any) -> Any:
+    """Columns beside a constant: NumPy columns that are constant are 0, so that they are aliased as secret ones are."""
+    return x if isinstance(x, SecretArray) else np.where(constant(x), 0.0, x)
 
 
 def root_bits(rows: int) -> int:

@@ -18,7 +18,7 @@ RING_BITS: Final = 124
 LOG_BITS: Final = 40
 
 
-class Unit:
+class SecretUnit:
     """A power of two that numbers are divided by: 1 unless something is given; of secret numbers it is secret.
 
     `power`: of the largest unit there may be, even; `inside`: for each of `shifts` but the first, whether numbers are
@@ -57,7 +57,7 @@ class Unit:
         return self.power * math.log(2) - numeric.times_power(lost, -LOG_BITS, LOG_BITS)
 
 
-def within_one(x: Any, frac_bits: int) -> tuple[Any, Unit]:
+def within_one(x: Any, frac_bits: int) -> tuple[Any, SecretUnit]:
     """x (n,) over its unit, in [-1, 1] at `frac_bits` fractional bits, and the unit, so that the largest of a secret x
     is 1/8 or more, unless all are below 2^-32 of what bounds leave.
 
@@ -67,7 +67,7 @@ def within_one(x: Any, frac_bits: int) -> tuple[Any, Unit]:
         largest = float(np.max(np.abs(x), initial=0.0))
         power = int(np.frexp(largest)[1]) if largest > 1 else 0
         power += power % 2
-        return np.ldexp(x, -power), Unit(power)
+        return np.ldexp(x, -power), SecretUnit(power)
     xp = array_namespace(x)
     whole, frac = numeric.as_integers(x)
     top = numeric.magnitude_bits(whole)
@@ -75,5 +75,5 @@ def within_one(x: Any, frac_bits: int) -> tuple[Any, Unit]:
     shifts = tuple(shift for shift in SHIFTS if shift < top)
     size = whole if numeric.value_range(whole)[0] >= 0 else xp.abs(whole)
     inside = tuple((xp.sum(size >= 1 << top - shift) == 0) * 1 for shift in shifts[1:])
-    unit = Unit(top - frac, shifts, inside)
+    unit = SecretUnit(top - frac, shifts, inside)
     return numeric.held(unit.times(x, -1), -1, 1, frac_bits), unit
