@@ -21,6 +21,7 @@ using u32 = std::uint32_t;
 
 constexpr std::size_t JOB = 16;
 constexpr unsigned PEERS = 4;
+constexpr u64 SLOT_BYTES = 512;  // what a message takes beside its payload, or a little less: an empty one counts, too
 
 // transport/frame.py, which is where this format is described
 struct __attribute__((packed)) Header {
@@ -100,6 +101,8 @@ struct Slot {
     nb::object waker, payload;
 };
 using SlotPtr = std::shared_ptr<Slot>;
+
+u64 counted(u64 nbytes) { return nbytes + SLOT_BYTES; }
 
 struct Post;
 
@@ -213,7 +216,7 @@ struct Post {
     void open(Box& box) {
         box.open = true;
         jobs[std::string(box.job, JOB)] = &box;
-        for (const auto& [key, slot] : box.slots) unexpected[key.peer] += slot->nbytes;
+        for (const auto& [key, slot] : box.slots) unexpected[key.peer] += counted(slot->nbytes);
     }
 
     void close(Box& box) {
@@ -222,7 +225,7 @@ struct Post {
         std::vector<nb::object> drop;  // released last: a destructor may come back here
         for (const auto& [key, slot] : box.slots) {
             if (!slot) continue;
-            if (!slot->asked && box.open) unexpected[key.peer] -= slot->nbytes;
+            if (!slot->asked && box.open) unexpected[key.peer] -= counted(slot->nbytes);
             slot->state = DEAD;
             slot->box = nullptr;
             drop.push_back(std::move(slot->waker));
@@ -302,9 +305,9 @@ struct Post {
                 if (!slot || slot->state != EXPECTED || slot->element != header.element || slot->nbytes != nbytes) break;
                 slot->depth = header.depth;
             } else {
-                if (unexpected[peer] + nbytes > unexpected_bytes) break;
+                if (unexpected[peer] + counted(nbytes) > unexpected_bytes) break;
                 slot = box->add(key, ARRIVING, header.element, nbytes, header.depth, false);
-                unexpected[peer] += nbytes;
+                unexpected[peer] += counted(nbytes);
             }
             if (slot->payload.is_valid() && !slot->payload.is_none()) {
                 const Bytes place(slot->payload, PyBUF_WRITABLE);
@@ -345,7 +348,7 @@ SlotPtr Box::expect(const Key& key, unsigned element, u64 nbytes, nb::handle wak
     }
     const SlotPtr slot = found->second;
     if (!slot || slot->asked) refuse(RECEIVED_TWICE, key);
-    post->unexpected[key.peer] -= slot->nbytes;
+    post->unexpected[key.peer] -= counted(slot->nbytes);
     slot->asked = true;
     slot->waker = nb::borrow(waker);
     if (slot->element != element || slot->nbytes != nbytes) refuse(MISMATCH, key, slot.get(), element, nbytes);
@@ -367,8 +370,8 @@ SlotPtr Box::admit(const Key& key, unsigned element, u64 nbytes, u32 depth) {
         return slot;
     }
     if (open) {
-        if (post->unexpected[key.peer] + nbytes > post->unexpected_bytes) refuse(TOO_MUCH, key);
-        post->unexpected[key.peer] += nbytes;
+        if (post->unexpected[key.peer] + counted(nbytes) > post->unexpected_bytes) refuse(TOO_MUCH, key);
+        post->unexpected[key.peer] += counted(nbytes);
     }
     return add(key, ARRIVING, element, nbytes, depth, false);
 }
@@ -416,6 +419,7 @@ PyType_Slot post_slots[] = {{Py_tp_traverse, reinterpret_cast<void*>(traverse_po
 
 NB_MODULE(_native, m) {
     nb::set_leak_warnings(false);
+    m.attr("SLOT_BYTES") = SLOT_BYTES;
     nb::class_<Slot>(m, "Slot")
         .def_ro("nbytes", &Slot::nbytes)
         .def_prop_ro("dead", [](const Slot& self) { return self.state == DEAD; })

@@ -12,13 +12,14 @@ import pytest
 from tercet.errors import ProtocolViolation, Unreachable
 from tercet.sharing import Party
 from tercet.transport import MessageLimits, SessionPeer, memory_endpoints
+from tercet.transport._native import SLOT_BYTES
 from tercet.transport.frame import HEADER_BYTES, MAX_DEPTH, Element, FrameKind, pack, unpack
 from tercet.transport.inbox import Inbox
 
 JOB = bytes(range(16))
 OTHER = bytes(16)
 P1, P2 = SessionPeer.P1, SessionPeer.P2
-LIMITS = MessageLimits(message_bytes=1000, unexpected_bytes=400)
+LIMITS = MessageLimits(message_bytes=20_000, unexpected_bytes=5 * SLOT_BYTES + 400)
 
 
 def inbox_of(job: bytes = JOB, failed: Any = None) -> Inbox:
@@ -59,7 +60,7 @@ class Twin:
         if key in self.here or key in self.done:
             return "came twice"
         if key not in self.asked:
-            if sum(len(other) for _, other, _ in self.here.values()) + len(body) > LIMITS.unexpected_bytes:
+            if self.unexpected() + len(body) + SLOT_BYTES > LIMITS.unexpected_bytes:
                 return "nobody asked for"
             self.here[key] = element, body, depth
             return None
@@ -69,6 +70,9 @@ class Twin:
         del self.asked[key]
         self.done.add(key)
         return waker, body, depth
+
+    def unexpected(self) -> int:
+        return sum(len(body) + SLOT_BYTES for _, body, _ in self.here.values())
 
     def send(self, key: Any) -> str | None:
         if key in self.sent:
@@ -142,9 +146,23 @@ def test_random_orders_of_calls_do_what_the_twin_does(sorted_first: bool) -> Non
                     break  # the job ends there
             else:
                 assert found == wanted
-            assert inbox.unexpected_bytes[P2] == sum(len(body) for _, body, _ in twin.here.values())
+            assert inbox.unexpected_bytes[P2] == twin.unexpected()
             assert [(address.operation, address.step) for _, address in inbox.awaited(JOB)] == list(twin.asked)
     assert refused > 100
+
+
+def test_a_peer_that_lies_cannot_send_empty_messages_without_end() -> None:
+    """Neither those that are sorted natively nor those whose headers Python reads; those that are taken make room."""
+    for bring in (lambda inbox, data: inbox.sort(P2, memoryview(data), len(data))[0], brought):
+        inbox, most = inbox_of(), LIMITS.unexpected_bytes // SLOT_BYTES
+        for operation in range(most):
+            bring(inbox, frame(operation))
+        assert len(inbox.box(JOB)) == most
+        assert "nobody asked for" in outcome(lambda: brought(inbox, frame(most)))  # noqa: B023
+        data = frame(most)
+        assert inbox.sort(P2, memoryview(data), len(data)) == (0, False)
+        assert inbox.box(JOB).receive(P2, 0, 0, Element.BYTES, 0, None, None) is not None
+        assert inbox.sort(P2, memoryview(data), len(data)) == (len(data), False)
 
 
 def test_a_frame_is_written_as_python_packs_it_and_its_address_serves_once() -> None:

@@ -33,6 +33,9 @@ class Box:
     def awaited(self) -> list[tuple[int, int, int, bool]]: ...
     def __len__(self) -> int: ...
 
+SLOT_BYTES: int
+"""What a message counts for beside its payload, while nobody has asked for it."""
+
 class Post:
     def __init__(
         self,

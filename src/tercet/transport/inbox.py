@@ -73,7 +73,7 @@ class Inbox:
 
     @property
     def unexpected_bytes(self) -> list[int]:
-        """Of messages in open jobs that nobody has asked for yet, by peer."""
+        """Of messages in open jobs that nobody has asked for yet, by peer; 512 of each beside its payload."""
         return self._post.unexpected_bytes
 
     def open(self, job: bytes) -> list[Aborted]:
@@ -201,7 +201,7 @@ class _Refusals:
                 *place,
             )
         if reason == 6:
-            raise violation("too many bytes that nobody asked for", peer, *place)
+            raise violation("too many messages, or bytes of them, that nobody asked for", peer, *place)
         if SessionPeer(peer) in self._failed:
             raise self._failed[SessionPeer(peer)]
 

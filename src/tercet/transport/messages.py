@@ -91,7 +91,7 @@ class MessageLimits:
     """Messages of one peer in jobs that are not open yet; and unread CONTROL frames."""
     early_bytes: int = 1 << 28
     unexpected_bytes: int = 1 << 33
-    """Messages of one peer in open jobs that nobody has asked for yet."""
+    """Messages of one peer in open jobs that nobody has asked for yet, each 512 bytes and its payload."""
     queue_bytes: int = 1 << 26
     """Outgoing bytes to one peer beyond which `send` waits."""
     closed_jobs: int = 4096
