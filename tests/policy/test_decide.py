@@ -18,9 +18,10 @@ from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.record.compile import Wanted, compile_plan
 from tercet.plan.record.scale import bounded
 from tercet.plan.rows.states import Aggregate, Rows
+from tercet.plan.table.operations import BY_NAME
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 from tercet.policy.decide import Ruling, RulingKind, decide, explain
-from tercet.policy.disclosure import disclosures
+from tercet.policy.disclosure import disclosures, operations_used
 from tercet.policy.request import (
     NO_TERMS,
     BudgetUse,
@@ -175,6 +176,19 @@ def test_operations_are_allowed_and_denied(d: Data) -> None:
     refused(decide(policy('operations = ["sum", "scale"]'), count), "allowed are sum and scale")
     refused(decide(policy('denied_operations = ["*"]'), count), "which rule research does not allow")
     assert decide(policy('operations = ["sum", "scale"]'), d.request(d.income.sum())).kind is RulingKind.ACCEPTED
+
+
+def test_whoever_allows_or_denies_an_operation_means_its_twins(d: Data) -> None:
+    """Recording chooses `matmul_narrow` where it pays, which an operator need not know."""
+    ill = (d.income > 40) * 1
+    product = ill.node.graph.node("matmul_narrow", (d.xp.expand_dims(ill, axis=0).node, ill[:, None].node))
+    request = d.request(ill.like(product))
+    assert decide(policy(), request).kind is RulingKind.ACCEPTED
+    refused(decide(policy('denied_operations = ["matmul"]'), request), "uses matmul_narrow")
+    refused(decide(policy('denied_operations = ["matmul_narrow"]'), request), "uses matmul_narrow")
+    names = "', '".join({*operations_used(request.plan), "matmul"} - {"matmul_narrow"})
+    assert decide(policy(f"operations = ['{names}']"), request).kind is RulingKind.ACCEPTED
+    assert all(one.twin_of in BY_NAME for one in BY_NAME.values() if one.twin_of)
 
 
 def test_weights_are_allowed_by_name(d: Data) -> None:

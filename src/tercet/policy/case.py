@@ -134,10 +134,7 @@ class PolicyCase:
         return [f"the plan reads {columns_text(strange)}; rule {rule.name} allows {_columns(rule.columns)}"]
 
     def _operations(self, rule: Rule) -> list[str]:
-        used = self.used
-        allowed = used if ALL in rule.operations else used & set(rule.operations)
-        denied = set(rule.denied_operations)
-        strange = sorted(used - allowed | (used if ALL in denied else used & denied))
+        strange = sorted(name for name in self.used if not rule.allows_operation(name))
         if not strange:
             return []
         instead = "" if ALL in rule.operations else f"; allowed are {_or_none(rule.operations)}"

@@ -136,6 +136,11 @@ class Rule(Body):
     budget: Budget = Budget()
     hold: bool = False
 
+    def allows_operation(self, name: str) -> bool:
+        """Whether plans may use it, going by its own name and that of the operation that it stands for."""
+        names = {name, BY_NAME[name].twin_of or name, ALL}
+        return bool(names & set(self.operations)) and not names & set(self.denied_operations)
+
     def covers_dataset(self, dataset: str) -> bool:
         return ALL in self.datasets or dataset in self.datasets
 

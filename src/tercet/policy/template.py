@@ -47,7 +47,7 @@ version = 1
 # datasets = ["patients"]             # or ["*"]
 # columns = ["patients/age", "patients/bmi"]   # else all columns of these datasets; "patients/*" works as well
 # operations = ["*"]                  # names from the list of operations; ["*"] is all of them
-# denied_operations = []
+# denied_operations = []              # an operation with a narrow twin (matmul) means both
 #
 # # Every number that is revealed must treat at least so many rows of every dataset alike (a sum over them, say), not
 # # counting, for everybody who asks or receives it, the rows that they or their organisation have brought.

@@ -295,6 +295,8 @@ class Operation(Generic[A]):
     of it (`plan.record.validity`). An input without an entry may be any number."""
     takes: str = ""
     """What its domain is, as a sentence for people."""
+    twin_of: str = ""
+    """The operation in whose place recording takes this one where it pays: who allows or denies that one means both."""
     orders: tuple[int, ...] = ()
     """At which places among the inputs permutations stand: there and nowhere else (`check_orders`)."""
 

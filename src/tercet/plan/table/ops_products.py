@@ -392,6 +392,7 @@ PRODUCTS: tuple[Operation[Any], ...] = (
         protocol="exchange-form product modulo 2^16, lifted by the wrap of two summands as one cross term",
         rows=Flow.MATRIX,
         algebra=Algebra.MATRIX,
+        twin_of="matmul",
     ),
     Operation(
         "rescale",
