@@ -55,6 +55,23 @@ def test_on_numpy(alpha: float) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("shared", [False, True], ids=["plain", "shared"])
+def test_counts_without_overdispersion_have_the_least_alpha(net: Any, shared: bool) -> None:
+    rng = np.random.default_rng(3)
+    x = np.round(rng.normal(size=(200, 2)).clip(-3, 3) * 2**12) / 2**12
+    y = rng.binomial(10, 1 / (1 + np.exp(-x[:, 0] * 0.3)))
+    family = sm.families.NegativeBinomial(alpha=float(np.exp(-5)))
+    wanted = sm.GLM(y, sm.add_constant(x), family=family).fit(tol=1e-14)
+    rows, counts = (net.share(x, bounds=(-4, 4)), net.share(y, bounds=(0, 10))) if shared else (x, y)
+    found = NegativeBinomial(counts, add_constant(rows)).fit().reveal()
+    assert found.converged and found.alpha_at_its_end
+    assert np.allclose(found.params, [*wanted.params, np.exp(-5)], rtol=1e-6, atol=1e-8)
+    assert found.llf == pytest.approx(wanted.llf, rel=1e-6)
+    assert np.isnan(found.bse[-1]) and np.allclose(found.bse[:-1], wanted.bse, rtol=1e-2)
+    assert "alpha is at its least, e^-5: these counts show no overdispersion" in str(found.summary())
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_fair_prints_as_statsmodels_does() -> None:
     data = sm.datasets.fair.load_pandas()
     y = np.round(data.endog.to_numpy())

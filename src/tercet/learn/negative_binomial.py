@@ -32,6 +32,11 @@ MOST_COUNT = 2000
 ENDS = (-5, 4)
 """The logarithm of alpha is held within these."""
 BITS = 30
+AT_END = 2.0**-10
+
+
+AT_LEAST = "alpha is at its least, e^-5: these counts show no overdispersion; Poisson fits them."
+AT_MOST = "alpha is at its largest, e^4: counts are more dispersed than this model takes."
 
 
 class _Secret(Dispersed):
@@ -50,7 +55,8 @@ class NegativeBinomial(Logit):
     (`loglike_method="nb2"`); see `GLM`.
 
     Counts have bounds up to 2,000. Coefficients and alpha take steps in turn, and one together at the end; alpha counts
-    within e^-5 and e^4. Beside what the others reveal: alpha, its error, and the log-likelihood with a constant alone.
+    within e^-5 and e^4: counts without overdispersion have the least, without an error, as the summary says. Beside
+    what the others reveal: alpha, its error, whether it is at an end, and the log-likelihood with a constant alone.
     """
 
     title = "NegativeBinomial"
@@ -140,7 +146,7 @@ class _Fit:
         below = xp.maximum(-bend, least)
         size = numeric.ratio(numeric.at_precision(xp.abs(slope), BITS), numeric.at_precision(below, BITS), 1, BITS)
         step = xp.where(slope > 0, size, -size)
-        return numeric.held(log_alpha + step, *ENDS, BITS)
+        return _within_ends(log_alpha + step)
 
     def alpha(self, log_alpha: Any) -> Any:
         return numeric.at_precision(self.xp.exp(log_alpha[0]), BITS)
@@ -223,13 +229,16 @@ class _Fit:
         if problem.centred:
             ones = numeric.at_precision(numeric.times_power(xp.sum(score), -2 * k, GRADIENT_BITS), GRADIENT_BITS)
             gradient = xp.concat([gradient, _one(xp, ones)])
-        of_alpha = numeric.times_power(_one(xp, slope), -2 * k - family.score_bits, GRADIENT_BITS)
+        # at an end of alpha's range the likelihood may rise beyond it: alpha stays, and coefficients find their best
+        beyond = ((log_alpha <= ENDS[0] + AT_END) & (slope < 0)) | ((log_alpha >= ENDS[1] - AT_END) & (slope > 0))
+        slope = xp.where(beyond, 0.0, _one(xp, slope))
+        of_alpha = numeric.times_power(slope, -2 * k - family.score_bits, GRADIENT_BITS)
         gradient = xp.concat([gradient, numeric.at_precision(of_alpha, GRADIENT_BITS)])
         gradient = numeric.held(gradient, -2, 2, GRADIENT_BITS)
         moved = numeric.times_power(inverse.times(xp, gradient), family.score_bits - unit, 80)
         moved = numeric.held(moved, -STEP, STEP, LAST_BITS)
         last = numeric.held(coef + moved[:width], -MOST, MOST, LAST_BITS)
-        final = numeric.held(log_alpha + moved[width:], *ENDS, BITS)
+        final = _within_ends(log_alpha + moved[width:])
         roots = inverse.root_diagonal(xp)
         along = None
         if problem.centred:
@@ -253,6 +262,7 @@ class _Fit:
             "step": xp.max(xp.abs(moved)),
             "alpha": found,
             "error of alpha": roots[width],
+            "alpha at its end": xp.sum(beyond * 1),
             "llf": self.likelihood(found, eta, mean_of(last), self.y, 1),
             "llf of a constant": null,
             "factorials": factorials,
@@ -266,6 +276,12 @@ class _Fit:
             return ()
         inverse = Inverse(self.xp, problem.information(scored.weight, self.level), self.width)
         return problem.guards(self.design, scored, inverse, None)
+
+
+def _within_ends(log_alpha: Any) -> Any:
+    if isinstance(log_alpha, SecretArray):
+        return numeric.held(log_alpha, *ENDS, BITS)
+    return np.clip(log_alpha, *ENDS)
 
 
 def _one(xp: Any, x: Any) -> Any:
@@ -340,7 +356,9 @@ class DispersedResults(Coefficients, LikelihoodFigures):
         found = float(values["alpha"])
         params = np.append(arranged(design, values["coef"], values.get("constant")), found)
         bse = arranged(design, values["spread"], values.get("constant_spread")) * unit
-        error = float(values["error of alpha"]) * alpha_unit * found
+        self.alpha_at_its_end = bool(values["alpha at its end"])
+        """Whether the likelihood rises beyond the least or the largest alpha that there may be."""
+        error = math.nan if self.alpha_at_its_end else float(values["error of alpha"]) * alpha_unit * found
         super().__init__((*design.names, "alpha"), params, np.append(bse, error), None, told)
         factorials = float(values["factorials"])
         self.llf = float(values["llf"]) - factorials
@@ -379,6 +397,8 @@ class DispersedResults(Coefficients, LikelihoodFigures):
             *printed.told(self.names[:-1], self.capped, CAPPED),
             f"Revealed: {self.revealed}.",
         ]
+        if self.alpha_at_its_end:
+            told.insert(0, AT_LEAST if self.params[-1] < 1 else AT_MOST)
         if not self.converged:
             told.insert(0, f"Not converged: the last step was {self.step:.2g}; fit with more passes (maxiter).")
         table = printed.coefficients(self.names, self._columns(alpha), "z", alpha, range(len(self.names)))
