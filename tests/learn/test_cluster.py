@@ -57,6 +57,19 @@ def test_the_same_start_gives_the_same_clusters(net: tc.Session, name: str) -> N
     assert np.abs(away - plain.transform(x[:5])).max() < 1e-3
 
 
+@pytest.mark.parametrize("scale", [2.0**-6, 1.0, 2.0**12])
+def test_nothing_need_be_declared(net: tc.Session, scale: float) -> None:
+    x = np.concatenate([np.random.default_rng(0).normal(size=(40, 2)) + place for place in ([0, 0], [5, 1], [2, 6])])
+    x = np.round(x * scale * 2**16) / 2**16
+    wanted = reference.KMeans(3, init=x[:3], n_init=1, max_iter=8, tol=0).fit(x)
+    model = KMeans(3, init=x[:3], max_iter=8).fit(net.share(x))
+    centres, inertia = tc.reveal(model.cluster_centers_, model.inertia_)
+    labels, away = tc.reveal(model.predict(net.share(x)), model.transform(net.share(x)))
+    assert np.abs(centres - wanted.cluster_centers_).max() < 1e-5 * scale
+    assert np.abs(away - wanted.transform(x)).max() < 1e-5 * scale
+    assert inertia == pytest.approx(wanted.inertia_, rel=1e-5) and np.array_equal(labels, wanted.labels_)
+
+
 def test_weights_secret_and_public(net: tc.Session) -> None:
     x = data("iris")
     weights = np.arange(150) % 4

@@ -19,8 +19,12 @@ from tercet.learn.parameters import OneOf, Whole
 from tercet.learn.plain import revealed, shared
 from tercet.learn.public_random import PublicRandom
 from tercet.learn.reasons import ONE_ROW
+from tercet.learn.units import SecretUnit, within_one
 
 CENTRE_BITS = 24
+WIDE_BITS = 28
+"""Rows of more bits are brought to 24 in a secret unit: at 8 comparisons an element."""
+DISTANCE_BITS = 36
 DRAW_BITS = 30
 SUM_BITS = 58
 INERTIA_BITS = 24
@@ -45,8 +49,9 @@ class KMeans(TransformerModel):
 
     After fit, secret: `cluster_centers_` (k, d), `labels_` (n,), `inertia_` (), which cost something only if they are
     used; public: `n_iter_`, `n_features_in_`. Centres have up to 24 fractional bits, as many as let distances fit 64
-    bits, 8 at least; distances are exact for centres so rounded. Rounds: about 60 a pass; bytes: about 40 (k - 1) + 8 k
-    a row and pass. Raises InputError for shapes and parameters that do not fit.
+    bits; distances are exact for centres so rounded. Where bounds leave X more than 28 bits (none are given), rows and
+    centres have 24 fractional bits in a secret unit near the largest of all. Rounds: about 60 a pass; bytes: about 40
+    (k - 1) + 8 k a row and pass. Raises InputError for shapes and parameters that do not fit.
     """
 
     fitted = ("cluster_centers_", "n_iter_", "n_features_in_")
@@ -80,7 +85,7 @@ class KMeans(TransformerModel):
         xp = array_namespace(X)
         if self.n_clusters > X.shape[0]:
             raise InputError(f"{self.n_clusters} clusters of {X.shape[0]} rows", hint="pass 1 to n clusters")
-        rows = Around(X, sample_weight, self.init)
+        rows = Around(X, sample_weight, self.init, narrowed=True)
         best: tuple[Any, Any] | None = None
         starts = self._starts()
         for start in range(starts):
@@ -137,7 +142,8 @@ class KMeans(TransformerModel):
         """(n, k): distances to all centres, at 16 fractional bits or those of X."""
         rows, centres = self._placed(X)
         xp = array_namespace(X, centres)
-        return numeric.over(xp.matrix_transpose(xp.sqrt(rows.squared(centres))), rows.divisor)
+        found = rows.unit.times(xp.sqrt(numeric.at_most(rows.squared(centres), DISTANCE_BITS)), 1)
+        return numeric.over(xp.matrix_transpose(found), rows.divisor)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Less the sum of squared distances to the nearest centres."""
@@ -150,7 +156,7 @@ class KMeans(TransformerModel):
 
     def _placed(self, X: Any, sample_weight: Any = None) -> tuple[Around, Any]:
         self.check_fitted()
-        rows = Around(features(X, self), sample_weight, self.cluster_centers_)
+        rows = Around(features(X, self), sample_weight, self.cluster_centers_, narrowed=True)
         return rows, rows.given(self.cluster_centers_, self.cluster_centers_.shape[0])
 
     @classmethod
@@ -175,11 +181,13 @@ class KMeans(TransformerModel):
 
 
 class Around:
-    """Rows less a public number, so that they lie around 0, beside their weights."""
+    """Rows less a public number, so that they lie around 0, beside their weights; if `narrowed`, in a secret unit near
+    the largest of them where bounds are so wide that centres would have few digits."""
 
-    def __init__(self, X: Any, sample_weight: Any, points: Any) -> None:
+    def __init__(self, X: Any, sample_weight: Any, points: Any, *, narrowed: bool = False) -> None:
         X, self.divisor = numeric.numerator(X)
         lo, hi = numeric.value_range(X)
+        self.points = points
         if not isinstance(points, str):
             self.points = numeric.over(points, 1 / self.divisor) if self.divisor != 1 else points
             first, last = numeric.value_range(
@@ -193,20 +201,37 @@ class Around:
         self.frac_bits = finest(self.x, self.half, self.columns, CENTRE_BITS)
         self.weights = None if sample_weight is None else weights_of(X, sample_weight)
         self.xp = array_namespace(X)
+        self.unit, self.start = SecretUnit(), None
+        if narrowed and isinstance(X, SecretArray) and numeric.magnitude_bits(self.x) > WIDE_BITS:
+            self._narrow()
+
+    def _narrow(self) -> None:
+        parts = [self.x]
+        if not isinstance(self.points, str):
+            parts.append(self._apart(CENTRE_BITS))
+        both, self.unit = within_one(self.xp.concat(parts, axis=0), CENTRE_BITS, 4)
+        self.x, self.half = both[: self.count], 1
+        self.start = both[self.count :]
+        self.frac_bits = finest(self.x, self.half, self.columns, CENTRE_BITS)
 
     def placed(self, centres: Any) -> Any:
         """Centres where the rows were before."""
-        return numeric.over(centres + self.middle, self.divisor)
+        return numeric.over(self.unit.times(centres, 1) + self.middle, self.divisor)
 
     def given(self, points: Any, count: int) -> Any:
         """Centres that are given, at the centres' scale."""
         if tuple(points.shape) != (count, self.columns):
             raise InputError(f"init has shape {tuple(points.shape)}", hint=f"pass ({count}, {self.columns})")
+        found = self._apart(self.frac_bits) if self.start is None else self.start
+        return numeric.at_precision(found, self.frac_bits)
+
+    def _apart(self, frac_bits: int) -> Any:
+        """Centres that are given, less what rows are less; public ones beside secret rows at `frac_bits`."""
         found = self.points - self.middle
         if isinstance(self.x, SecretArray) and not isinstance(found, SecretArray):
             # at that scale before, so that public numbers are not rounded to that of rows
-            found = numeric.at_precision(self.x[:1] * 0, self.frac_bits) + np.asarray(found, dtype=np.float64)
-        return numeric.at_precision(found, self.frac_bits)
+            found = numeric.at_precision(self.x[:1] * 0, frac_bits) + np.asarray(found, dtype=np.float64)
+        return found
 
     def at(self, chosen: Any) -> Any:
         """Centres at rows of public places."""
@@ -254,7 +279,7 @@ class Around:
             total = xp.sum(nearest) + xp.sum(own)
         else:
             total = xp.sum(nearest * self.weights) + xp.sum(own * self.weights)
-        return numeric.over(numeric.at_most(total, INERTIA_BITS), self.divisor**2)
+        return numeric.over(self.unit.times(numeric.at_most(total, INERTIA_BITS), 2), self.divisor**2)
 
     def spread(self, count: int, drawn: PublicRandom) -> Any:
         """Centres at rows drawn with probabilities by their squared distance to those drawn before (k-means++)."""

@@ -12,8 +12,7 @@ from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.learn.inputs import array_namespace
 
-SHIFTS: Final = tuple(range(0, 34, 2))
-"""By how many bits numbers are tried to be below what their bounds leave."""
+MOST_SHIFT: Final = 32
 RING_BITS: Final = 124
 LOG_BITS: Final = 40
 
@@ -57,11 +56,12 @@ class SecretUnit:
         return self.power * math.log(2) - numeric.times_power(lost, -LOG_BITS, LOG_BITS)
 
 
-def within_one(x: Any, frac_bits: int) -> tuple[Any, SecretUnit]:
-    """x (n,) over its unit, in [-1, 1] at `frac_bits` fractional bits, and the unit, so that the largest of a secret x
-    is 1/8 or more, unless all are below 2^-32 of what bounds leave.
+def within_one(x: Any, frac_bits: int, apart: int = 2) -> tuple[Any, SecretUnit]:
+    """x over its unit, in [-1, 1] at `frac_bits` fractional bits, and the unit, so that the largest of a secret x is
+    2^-(1 + `apart`) or more, unless all are below 2^-32 of what bounds leave.
 
-    By how much they are narrower is known of counts of all rows: up to 16 comparisons a row, and two more.
+    By how much they are narrower is known of counts of all elements, which are compared with each 2^-`apart` (even) of
+    the bounds: 16 comparisons an element at most, and two more.
     """
     if not isinstance(x, SecretArray):
         largest = float(np.max(np.abs(x), initial=0.0))
@@ -72,7 +72,7 @@ def within_one(x: Any, frac_bits: int) -> tuple[Any, SecretUnit]:
     whole, frac = numeric.as_integers(x)
     top = numeric.magnitude_bits(whole)
     top += (top - frac) % 2
-    shifts = tuple(shift for shift in SHIFTS if shift < top)
+    shifts = tuple(range(0, min(top, MOST_SHIFT + 1), apart))
     size = whole if numeric.value_range(whole)[0] >= 0 else xp.abs(whole)
     inside = tuple((xp.sum(size >= 1 << top - shift) == 0) * 1 for shift in shifts[1:])
     unit = SecretUnit(top - frac, shifts, inside)
