@@ -20,6 +20,7 @@ MATRIX = sm.add_constant(X)
 ETA = 0.4 * X[:, 0] - 0.3 * X[:, 1]
 MEAN = np.exp(ETA)
 COUNTS, CHOICE, REAL = RNG.poisson(MEAN), (RNG.random(200) < 1 / (1 + np.exp(-ETA))).astype(int), RNG.gamma(3, MEAN / 3)
+MIXED = np.random.default_rng(5).negative_binomial(2, 2 / (2 + MEAN))
 CLASSES = RNG.integers(0, 3, 200)
 TIGHT: dict[str, Any] = {"disp": 0, "method": "newton", "tol": 1e-14}
 
@@ -39,6 +40,10 @@ FITS: dict[str, tuple[Any, Any]] = {
     "GLM counts": (
         lambda: stats.GLM(COUNTS, add_constant(X), family=families.NegativeBinomial(alpha=0.5)).fit(maxiter=14),
         lambda: sm.GLM(COUNTS, MATRIX, family=sm.families.NegativeBinomial(alpha=0.5)).fit(tol=1e-14),
+    ),
+    "NegativeBinomial": (
+        lambda: stats.NegativeBinomial(MIXED, add_constant(X)).fit(maxiter=20),
+        lambda: sm.NegativeBinomial(MIXED, MATRIX).fit(**TIGHT),
     ),
     "MNLogit": (
         lambda: stats.MNLogit(CLASSES, add_constant(X)).fit(),

@@ -115,7 +115,7 @@ def test_formulas_cohorts_and_what_is_refused(net: Any) -> None:
         net.cohort = 0
     for call, said in [
         (lambda: NegativeBinomial(y, x).fit(method="bfgs"), "method='bfgs' is not offered"),
-        (lambda: NegativeBinomial(y, x).fit(cov_type="HC0"), "robust errors are not offered here"),
+        (lambda: NegativeBinomial(y, x).fit(cov_type="HAC"), "cov_type='HAC' is not offered"),
         (lambda: NegativeBinomial(y, x).fit(maxiter=1), "there are 2 to 100 passes"),
         (lambda: NegativeBinomial(y * 1000, x).fit(), "share integers with bounds up to 2000"),
     ]:

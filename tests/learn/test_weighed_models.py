@@ -10,7 +10,8 @@ import pytest
 import statsmodels.api as sm
 
 import tercet as tc
-from tercet.stats import GLM, Logit, Poisson, Probit, add_constant, families
+from tercet.errors import InputError
+from tercet.stats import GLM, Logit, MNLogit, NegativeBinomial, Poisson, Probit, add_constant, families
 
 TIGHT: dict[str, Any] = {"tol": 1e-14, "maxiter": 100}
 FIGURES = ["llf", "aic", "deviance", "pearson_chi2", "scale", "df_resid", "llnull"]
@@ -132,3 +133,35 @@ def test_under_sharing(net: Any, name: str) -> None:
     found = GLM(target, add_constant(columns), family=ours).fit(maxiter=8, cov_type="cluster", cov_kwds=codes).reveal()
     alike(found, wanted, ["llf"])
     assert found.revealed.rows == 300
+
+
+def of_several(name: str) -> tuple[Any, Any, Any]:
+    """The model here, columns and y."""
+    x, y, _, _ = data("Dispersed")
+    if name == "NegativeBinomial":
+        return NegativeBinomial, x, y
+    noise = np.random.default_rng(11).normal(size=300)
+    return MNLogit, x, np.clip(x["a"] + 2 * noise, 0, 5.9).astype(int) // 2
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["NegativeBinomial", "MNLogit"])
+def test_robust_errors_of_more_parameters(net: Any, name: str) -> None:
+    make, x, y = of_several(name)
+    design, groups = sm.add_constant(np.column_stack(list(x.values()))), np.arange(300) % 23
+    columns, codes = shared(net, x, y)[0], {"groups": net.share(groups, bounds=(0, 22))}
+    target = net.share(y, bounds=(0, int(y.max())))
+    for cov_type, kwds in (("HC0", None), ("HC3", None), ("cluster", {"groups": groups})):
+        wanted = getattr(sm, name)(y, design).fit(cov_type=cov_type, cov_kwds=kwds, disp=0, method="newton", **TIGHT)
+        found = make(y, add_constant(x)).fit(maxiter=24, cov_type=cov_type, cov_kwds=kwds).reveal()
+        alike(found, wanted, ["llf"])
+        assert "Covariance Type:" in (printed := str(found.summary())) and cov_type in printed
+    found = make(target, add_constant(columns)).fit(maxiter=12, cov_type="cluster", cov_kwds=codes).reveal()
+    alike(found, wanted, ["llf"])
+
+
+@pytest.mark.parametrize("make", [Logit, Poisson, NegativeBinomial, MNLogit])
+def test_weights_that_statsmodels_does_not_take_either(make: Any) -> None:
+    x, y, _, _ = data("Binomial")
+    with pytest.raises(InputError, match=f"{make.title} takes no freq_weights.* takes"):
+        make(y, add_constant(x), freq_weights=np.ones(300))

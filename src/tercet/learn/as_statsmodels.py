@@ -23,6 +23,8 @@ FIGURES: Final = {
     "discrete": ("llf", "llnull", "llr", "llr_pvalue", "prsquared"),
 }
 
+COUNTED: Final = ("Poisson", "NegativeBinomial")
+
 
 def as_statsmodels(results: Any) -> Any:
     """Plain results as an object of statsmodels' own class for their model, which predicts and prints the same.
@@ -35,7 +37,7 @@ def as_statsmodels(results: Any) -> Any:
     from statsmodels.regression import linear_model as linear
 
     model, title = results._model, results._model.title
-    width = len(results.names)
+    width = len(results.names) - (title == "NegativeBinomial")  # alpha has no column
     rows = np.vstack([np.eye(width), np.ones((2, width))])
     y = np.arange(width + 2) % 2 + 0.0
     if title in ("OLS", "WLS"):
@@ -50,9 +52,8 @@ def as_statsmodels(results: Any) -> Any:
         base, wrapper, figures = discrete.MultinomialResults, discrete.MultinomialResultsWrapper, FIGURES["discrete"]
     else:
         plain = getattr(sm, title)(y, rows)
-        bases = {"Poisson": discrete.PoissonResults, "Logit": discrete.LogitResults, "Probit": discrete.ProbitResults}
-        base = bases[title]
-        wrapper = discrete.PoissonResultsWrapper if title == "Poisson" else discrete.BinaryResultsWrapper
+        base = getattr(discrete, f"{title}Results")
+        wrapper = getattr(discrete, f"{title if title in COUNTED else 'Binary'}ResultsWrapper")
         figures = FIGURES["discrete"]
     plain.data.xnames, plain.data.ynames = list(results.names), model.endog_name
     plain._data_attr, plain._init_keys = [], []

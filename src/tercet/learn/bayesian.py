@@ -12,12 +12,12 @@ from tercet.array.core import SecretArray
 from tercet.errors import InputError
 from tercet.learn import eigen
 from tercet.learn.inputs import array_namespace, features
-from tercet.learn.linear_model import FitScales, LinearRegression
+from tercet.learn.linear_model import LinearRegression, Stored
 from tercet.learn.parameters import ParameterRule, Real
 from tercet.learn.passes import repeat, spread
 from tercet.learn.penalised import scaled_weights
 from tercet.learn.plain import shared
-from tercet.learn.posterior import Posterior, deviations
+from tercet.learn.posterior import MOST_NOISE, MOST_WEIGHED_NOISE, Posterior, deviations
 from tercet.learn.solve import WORKING_BITS, Normalised, diagonal, scaled
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 
@@ -54,6 +54,8 @@ class BayesianRidge(LinearRegression):
     are collinear, and nothing that shows on diabetes and wine. Penalties
     are held between 2^-38 and 2^6 of the trace. Scales, bounds and what is refused are those of `LinearRegression`.
 
+    `fit(X, y, sample_weight=None)`: a row of weight 2 is as good as two.
+
     After fit, secret: `coef_`, `intercept_`, `alpha_` (of the noise) and `lambda_` (of the weights), right to 2^-36 and
     drawn in to 2^24; `sigma_` (d, d), the covariance of the weights, right to 2^-34 and a relative 2^-20, drawn in to
     2^34; `kept_`, what deviations of predictions take. Nothing is revealed.
@@ -76,7 +78,7 @@ class BayesianRidge(LinearRegression):
     lambda_: Any
     sigma_: Any
     kept_: dict[str, Any]
-    _posterior: tuple[Posterior, Fraction, Fraction]
+    _posterior: tuple[Posterior, Fraction, Fraction, Any]
 
     def __init__(
         self,
@@ -100,15 +102,16 @@ class BayesianRidge(LinearRegression):
         """The public number of passes."""
         return int(self.max_iter)
 
-    def fit(self, X: Any, y: Any) -> Self:
-        super().fit(X, y)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        super().fit(X, y, sample_weight)
+        spread, by_x, by_y, centre = self._posterior
+        del self._posterior
         X = features(X, self)
         xp = array_namespace(X)
-        centre = numeric.settled(xp.mean(X, axis=0)) if self.fit_intercept else X[0] * 0
+        if centre is None:
+            centre = numeric.settled(xp.mean(X, axis=0)) if self.fit_intercept else X[0] * 0
         if self.fit_intercept:
             centre = numeric.at_precision(centre, max(CENTRE_BITS, getattr(X, "frac_bits", 0)))
-        spread, by_x, by_y = self._posterior
-        del self._posterior
         self.sigma_, self.kept_ = spread.covariance(xp, by_x, by_y), spread.kept(xp, centre, by_x, by_y)
         return self
 
@@ -126,29 +129,19 @@ class BayesianRidge(LinearRegression):
         model.sigma_, model.kept_ = shared(session, fitted.sigma_), {}
         return model
 
-    def _solved(
-        self,
-        xp: Any,
-        x: Any,
-        fracs: list[int],
-        target: Any,
-        y_frac: int,
-        frac_bits: int,
-        overs: tuple[Fraction, Fraction],
-    ) -> Any:
-        n = x.shape[0]
-        if x.shape[1] > eigen.LARGEST:
-            raise InputError(f"{x.shape[1]} columns", hint=f"pass {eigen.LARGEST} at most, or take Ridge")
-        moments, mixed, variance = self._moments(xp, x, target)
-        asked = FitScales(n if self.fit_intercept else 1, n, *overs, fracs, y_frac)
+    def _solved(self, xp: Any, asked: Stored) -> tuple[Any, Any, Any]:
+        if asked.x.shape[1] > eigen.LARGEST:
+            raise InputError(f"{asked.x.shape[1]} columns", hint=f"pass {eigen.LARGEST} at most, or take Ridge")
+        moments, mixed, variance = self._moments(xp, asked)
         columns, outcome = Normalised(diagonal(xp, moments)), Normalised(variance)
         across, down = xp.expand_dims(columns.factor, axis=0), xp.expand_dims(columns.factor, axis=1)
         within = scaled(moments, down, across, columns.bits)
         beside = scaled(mixed, columns.factor, outcome.factor, (columns.bits + outcome.bits) // 2)
         whole = scaled(variance, outcome.factor, outcome.factor, outcome.bits)
         # the columns' own sizes, in a unit that makes their squares add up to one at most
-        shifts = np.array([1 << max(fracs) - frac for frac in fracs], dtype=object)
-        sizes = columns.complement * shifts if len(set(fracs)) > 1 else columns.complement
+        finest = max(asked.fracs)
+        shifts = np.array([1 << finest - frac for frac in asked.fracs], dtype=object)
+        sizes = columns.complement * shifts if len(set(asked.fracs)) > 1 else columns.complement
         unit = Normalised(xp.sum(sizes * sizes, keepdims=True))
         top = 1 << unit.bits // 2
         each = numeric.product_within(sizes, xp.broadcast_to(unit.factor, sizes.shape), 0, top, CAUCHY_SCHWARZ)
@@ -161,21 +154,23 @@ class BayesianRidge(LinearRegression):
         turned = numeric.at_precision(xp.matmul(vectors, numeric.at_precision(beside * each, eigen.BITS)), SUM_BITS)
         turned = numeric.held(turned, -1, 1, SUM_BITS)
         priors = self._priors(unit, outcome, asked)
-        parts, penalty, noise, inverse = self._evidence(xp, values, turned, whole, priors, n)
-        by_x = asked.multiple * asked.x_over**2 * Fraction(4) ** max(asked.fracs)
+        parts, penalty, noise, inverse = self._evidence(xp, values, turned, whole, priors, asked)
+        by_x = asked.multiple * asked.x_over**2 * Fraction(4) ** finest
         by_y = self._ratio(asked) * asked.rows
-        self._posterior = Posterior(vectors, inverse, noise, unit, outcome), by_x, by_y
+        centre = None if asked.weighed is None else numeric.settled(numeric.over(asked.weighed.means, asked.x_over))
+        most = MOST_NOISE if asked.weighed is None else MOST_WEIGHED_NOISE
+        self._posterior = Posterior(vectors, inverse, noise, unit, outcome, most), by_x, by_y, centre
         w = numeric.at_precision(xp.matmul(xp.expand_dims(parts, axis=0), vectors)[0], PART_BITS)
         w = numeric.at_precision(w * each, WORKING_BITS)
-        coef, capped = self._unscaled(xp, w, columns, outcome, asked, frac_bits)
+        coef, capped = self._unscaled(xp, w, columns, outcome, asked)
         self._keep_precisions(penalty, noise, unit, outcome, asked)
         return coef, beside > 4, capped
 
-    def _ratio(self, asked: FitScales) -> Fraction:
+    def _ratio(self, asked: Stored) -> Fraction:
         """By what squares of stored targets are larger than those of y, beside columns at the finest scale."""
         return asked.y_over**2 * Fraction(4) ** asked.y_frac * asked.multiple
 
-    def _priors(self, unit: Normalised, outcome: Normalised, asked: FitScales) -> tuple[Any, Any]:
+    def _priors(self, unit: Normalised, outcome: Normalised, asked: Stored) -> tuple[Any, Any]:
         """2 alpha_2 and 2 lambda_2 in the units of the scaled target and weights."""
         noise = Fraction(float(self.alpha_2)) * 2 * self._ratio(asked)
         first = _weighed(noise, outcome.factor, outcome.factor, outcome.bits)
@@ -192,11 +187,11 @@ class BayesianRidge(LinearRegression):
         return first, numeric.held(square, 0, 1 << WIDE_BITS, WIDTH_BITS)
 
     def _evidence(
-        self, xp: Any, values: Any, turned: Any, whole: Any, priors: tuple[Any, Any], n: int
+        self, xp: Any, values: Any, turned: Any, whole: Any, priors: tuple[Any, Any], asked: Stored
     ) -> tuple[Any, Any, Any, Any]:
-        """Weights of eigenvectors, the penalty, the noise's precision over n, and one over eigenvalues with the
-        penalty, in scaled units."""
-        noise, width = priors
+        """Weights of eigenvectors, the penalty, the noise's precision over the number of rows, and one over eigenvalues
+        with the penalty, in scaled units."""
+        (noise, width), n = priors, asked.rows
         fine = numeric.at_precision(values, PENALTY_BITS)
 
         def weighed(penalty: Any) -> tuple[Any, ...]:
@@ -215,7 +210,7 @@ class BayesianRidge(LinearRegression):
             square = xp.sum(numeric.at_precision(told * (1 - kept), SUM_BITS), keepdims=True)
             used = xp.sum(kept, keepdims=True)
             over = numeric.held(rest + noise, 0, MOST_PRIOR, SUM_BITS)
-            free = numeric.at_precision((n + 2 * float(self.alpha_1) - used) * (1 / n), SUM_BITS)
+            free = asked.part + numeric.at_precision((2 * float(self.alpha_1) - used) * (1 / n), SUM_BITS)
             free = numeric.held(free, 0, 2, SUM_BITS)
             return parts, used, square, over, free, inverse
 
@@ -238,9 +233,7 @@ class BayesianRidge(LinearRegression):
         precision = numeric.ratio(free, over, 1 << 20, SUM_BITS)
         return parts, penalty[0], precision[0], inverse
 
-    def _keep_precisions(
-        self, penalty: Any, noise: Any, unit: Normalised, outcome: Normalised, asked: FitScales
-    ) -> None:
+    def _keep_precisions(self, penalty: Any, noise: Any, unit: Normalised, outcome: Normalised, asked: Stored) -> None:
         """`alpha_` and `lambda_` in the units of X and y."""
         noise = _by_square(noise, outcome.factor, -outcome.bits, self._ratio(asked) * asked.rows)
         size = asked.multiple * asked.x_over**2 * Fraction(4) ** max(asked.fracs)

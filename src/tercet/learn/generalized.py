@@ -17,14 +17,20 @@ from tercet.learn.design import Design, column, design_of
 from tercet.learn.families import Likelihood
 from tercet.learn.inputs import array_namespace, not_negative
 from tercet.learn.likelihood import LikelihoodFigures
-from tercet.learn.linear_results import ALIASED, CAPPED, Coefficients, arranged, asked, clusters, settled
+from tercet.learn.linear_results import (
+    Coefficients,
+    arranged,
+    asked,
+    clusters,
+    of_clusters,
+    passes_of,
+    settled,
+)
 from tercet.learn.scoring import Estimated, estimated
 from tercet.plan.record.explain import Explanation
 from tercet.statistics.asked import Disclosed, Pending
 
 PASSES = 9
-CONVERGED = 1e-4
-"""A last step of at most this leaves an error of about its square."""
 LINKS: dict[str, dict[str, Callable[[], Likelihood]]] = {
     "Gaussian": {"identity": kinds.Gaussian, "log": kinds.GaussianLog},
     "Binomial": {"logit": kinds.Logistic},
@@ -169,9 +175,7 @@ class GLM:
         if method not in ("IRLS", "newton"):
             raise InputError(f"method={method!r} is not offered", hint="passes are Fisher's scoring: leave it out")
         groups = clusters(cov_type, cov_kwds)
-        if isinstance(maxiter, bool) or not isinstance(maxiter, int) or not 2 <= maxiter <= 100:
-            raise InputError(f"maxiter={maxiter!r}: there are 2 to 100 passes")
-        self.passes = maxiter
+        self.passes = passes_of(maxiter)
         self.cov_type = cov_type
         xp = array_namespace(self.endog, self.design.columns)
         found = estimated(
@@ -190,6 +194,12 @@ class GLM:
         return SecretEstimates(self, found)
 
 
+def refuse(title: str, given: Mapping[str, Any], hint: str) -> None:
+    """InputError for what a model does not take, such as weights: statsmodels' own of that name does not either."""
+    if given:
+        raise InputError(f"{title} takes no {', '.join(given)}", hint=hint)
+
+
 def _undivided(y: Any) -> Any:
     """y with its decimals worked out."""
     number, over = numeric.numerator(y)
@@ -204,9 +214,12 @@ class Logit(GLM):
     heading = "Logit Regression Results"
     likelihood: ClassVar[Callable[[], Likelihood]] = kinds.Logistic
 
+    no_weights: ClassVar[str] = "GLM of the same family takes freq_weights and var_weights"
+
     def __init__(
-        self, endog: Any, exog: Any, offset: Any = None, exposure: Any = None, *, endog_name: str = "y"
+        self, endog: Any, exog: Any, offset: Any = None, exposure: Any = None, *, endog_name: str = "y", **more: Any
     ) -> None:
+        refuse(self.title, more, self.no_weights)
         super().__init__(endog, exog, type(self).likelihood(), offset, exposure, endog_name=endog_name)
         if self.trials is not None:
             raise InputError(f"{self.title} takes one column y", hint="GLM with families.Binomial() takes (n, 2)")
@@ -307,19 +320,12 @@ class GeneralizedResults(Coefficients, LikelihoodFigures):
         self.df_resid = (round(counted) if abs(counted - round(counted)) < 1e-6 else counted) - width
         self._model, self._family = model, family
         self.cov_type: str = model.cov_type
-        factor = unit
+        factor = unit * of_clusters(groups, self.nobs, width)
         if family.dispersed and self.cov_type == "nonrobust":
             factor *= math.sqrt(self._sums["chi2"] / self.df_resid)
-        if groups:
-            factor *= math.sqrt(groups / (groups - 1) * (self.nobs - 1) / (self.nobs - width))
         params = arranged(design, values["coef"], values.get("constant"))
         bse = arranged(design, values["spread"], values.get("constant_spread")) * factor
         super().__init__(design.names, params, bse, None, revealed)
-
-    @property
-    def converged(self) -> bool:
-        """Whether the last step was at most 1e-4, which leaves an error of about 1e-8."""
-        return self.step <= CONVERGED
 
     @property
     def pearson_chi2(self) -> float:
@@ -352,65 +358,36 @@ class GeneralizedResults(Coefficients, LikelihoodFigures):
             raise InputError(f"kind={kind!r} is not offered", hint="cs or mcf")
         return 1 - math.exp(-self.llr / self.nobs) if kind == "cs" else self.prsquared
 
-    def to_statsmodels(self) -> Any:
-        """The same in statsmodels' own class, which predicts and prints as it does. Residuals and covariances of
-        estimates are not there: they were not revealed."""
-        from tercet.learn.as_statsmodels import as_statsmodels
-
-        return as_statsmodels(self)
-
     def summary(self, alpha: float = 0.05) -> printed.Summary:
         """A table as statsmodels prints it."""
+        table = printed.coefficients(self.names, self._columns(alpha), "z", alpha, range(len(self.names)))
+        return printed.Summary([*self._head(), *table, *self._notes(self.names)])
+
+    def _head(self) -> list[str]:
         model, family = self._model, self._family
-        if type(model) is GLM:
-            left = [
-                ("Dep. Variable:", model.endog_name),
-                ("Model:", "GLM"),
-                ("Model Family:", family.title),
-                ("Link Function:", family.link_title),
-                ("Method:", "IRLS"),
-                *printed.now(),
-                ("No. Iterations:", f"{model.passes}"),
-                ("Covariance Type:", self.cov_type),
-            ]
-            right = [
-                ("No. Observations:", f"{self.nobs}"),
-                ("Df Residuals:", f"{self.df_resid}"),
-                ("Df Model:", f"{self.df_model}"),
-                ("Scale:", f"{self.scale:#.5g}"),
-                ("Log-Likelihood:", f"{self.llf:#.5g}"),
-                ("Deviance:", f"{self.deviance:#.5g}"),
-                ("Pearson chi2:", f"{self.pearson_chi2:#.3g}"),
-                ("Pseudo R-squ. (CS):", f"{self.pseudo_rsquared():#.4g}"),
-            ]
-        else:
-            left = [
-                ("Dep. Variable:", model.endog_name),
-                ("Model:", model.title),
-                ("Method:", "MLE"),
-                *printed.now(),
-                ("converged:", f"{self.converged}"),
-                ("Covariance Type:", self.cov_type),
-            ]
-            right = [
-                ("No. Observations:", f"{self.nobs}"),
-                ("Df Residuals:", f"{self.df_resid}"),
-                ("Df Model:", f"{self.df_model}"),
-                ("Pseudo R-squ.:", f"{self.prsquared:#.4g}"),
-                ("Log-Likelihood:", f"{self.llf:#.5g}"),
-                ("LL-Null:", f"{self.llnull:#.5g}"),
-                ("LLR p-value:", f"{self.llr_pvalue:#.4g}"),
-            ]
-        told = [
-            *printed.told(self.names, self.aliased, ALIASED),
-            *printed.told(self.names, self.capped, CAPPED),
-            f"Revealed: {self.revealed}.",
+        if type(model) is not GLM:
+            return super()._head()
+        left = [
+            ("Dep. Variable:", model.endog_name),
+            ("Model:", "GLM"),
+            ("Model Family:", family.title),
+            ("Link Function:", family.link_title),
+            ("Method:", "IRLS"),
+            *printed.now(),
+            ("No. Iterations:", f"{model.passes}"),
+            ("Covariance Type:", self.cov_type),
         ]
-        if not self.converged:
-            told.insert(0, f"Not converged: the last step was {self.step:.2g}; fit with more passes (maxiter).")
-        rows = range(len(self.names))
-        table = printed.coefficients(self.names, self._columns(alpha), "z", alpha, rows)
-        return printed.Summary([*printed.head(model.heading, left, right), *table, *printed.notes(told)])
+        right = [
+            ("No. Observations:", f"{self.nobs}"),
+            ("Df Residuals:", f"{self.df_resid}"),
+            ("Df Model:", f"{self.df_model}"),
+            ("Scale:", f"{self.scale:#.5g}"),
+            ("Log-Likelihood:", f"{self.llf:#.5g}"),
+            ("Deviance:", f"{self.deviance:#.5g}"),
+            ("Pearson chi2:", f"{self.pearson_chi2:#.3g}"),
+            ("Pseudo R-squ. (CS):", f"{self.pseudo_rsquared():#.4g}"),
+        ]
+        return printed.head(model.heading, left, right)
 
 
 def glm(formula: str, data: Mapping[str, Any], family: Likelihood | None = None, **options: Any) -> GLM:

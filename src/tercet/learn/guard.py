@@ -70,7 +70,7 @@ def sizes(xp: Any, design: Design, y: Any, weights: Any, groups: Any, enough: An
         count = xp.sum((weights > 0) * 1)
         found.append(count - design.width)
     if groups is not None:
-        found.append(n - _largest(xp, groups))
+        found.append(n - largest(xp, groups))
     return tuple(found)
 
 
@@ -156,7 +156,7 @@ def _of_several(xp: Any, design: Design, y: Any, weights: Any) -> Any:
     return xp.all(several(xp, shares, cohort_of(design.columns, y, weights)))
 
 
-def _largest(xp: Any, groups: Any) -> Any:
+def largest(xp: Any, groups: Any) -> Any:
     """How many rows the largest cluster has."""
     if not isinstance(groups, SecretArray):
         return int(np.unique(np.asarray(groups), return_counts=True)[1].max())

@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Protocol
+
+from tercet.learn import printed
+from tercet.learn.linear_results import ALIASED, CAPPED
+
+CONVERGED = 1e-4
+"""A last step of at most this leaves an error of about its square."""
 
 
 class _Fitted(Protocol):
     """What a result has that these figures need."""
 
     _width: int
+    _model: Any
+    aliased: Any
+    capped: Any
+    cov_type: str
+    df_resid: Any
+    revealed: Any
+    step: float
+
+    @property
+    def converged(self) -> bool: ...
+
+    @property
+    def prsquared(self) -> float: ...
+
+    @property
+    def llr_pvalue(self) -> float: ...
 
     @property
     def llf(self) -> float: ...
@@ -56,3 +79,42 @@ class LikelihoodFigures:
     def bic(self: _Fitted) -> float:
         """Schwarz's criterion, of the likelihood."""
         return -2 * self.llf + math.log(self.nobs) * self._width
+
+    @property
+    def converged(self: _Fitted) -> bool:
+        """Whether the last step was at most 1e-4, which leaves an error of about 1e-8."""
+        return self.step <= CONVERGED
+
+    def _head(self: _Fitted) -> list[str]:
+        """The head of a table as statsmodels prints it of maximum likelihood."""
+        model = self._model
+        left = [
+            ("Dep. Variable:", model.endog_name),
+            ("Model:", model.title),
+            ("Method:", "MLE"),
+            *printed.now(),
+            ("converged:", f"{self.converged}"),
+            ("Covariance Type:", self.cov_type),
+        ]
+        right = [
+            ("No. Observations:", f"{self.nobs}"),
+            ("Df Residuals:", f"{self.df_resid}"),
+            ("Df Model:", f"{self.df_model}"),
+            ("Pseudo R-squ.:", f"{self.prsquared:#.4g}"),
+            ("Log-Likelihood:", f"{self.llf:#.5g}"),
+            ("LL-Null:", f"{self.llnull:#.5g}"),
+            ("LLR p-value:", f"{self.llr_pvalue:#.4g}"),
+        ]
+        return printed.head(model.heading, left, right)
+
+    def _notes(self: _Fitted, names: tuple[str, ...], first: Sequence[str] = ()) -> list[str]:
+        """What is said below it; `names`: of columns."""
+        told = [
+            *first,
+            *printed.told(names, self.aliased, ALIASED),
+            *printed.told(names, self.capped, CAPPED),
+            f"Revealed: {self.revealed}.",
+        ]
+        if not self.converged:
+            told.insert(0, f"Not converged: the last step was {self.step:.2g}; fit with more passes (maxiter).")
+        return printed.notes(told)

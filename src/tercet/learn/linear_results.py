@@ -60,6 +60,18 @@ def clusters(cov_type: str, cov_kwds: Any) -> Any:
     return groups
 
 
+def of_clusters(groups: int, rows: int, width: int) -> float:
+    """By what errors of so many clusters are multiplied, for few of them and for estimates; 1 without clusters."""
+    return math.sqrt(groups / (groups - 1) * (rows - 1) / (rows - width)) if groups else 1.0
+
+
+def passes_of(maxiter: Any) -> int:
+    """A public number of passes. Raises InputError for none."""
+    if isinstance(maxiter, bool) or not isinstance(maxiter, int) or not 2 <= maxiter <= 100:
+        raise InputError(f"maxiter={maxiter!r}: there are 2 to 100 passes")
+    return maxiter
+
+
 Finish = Callable[[dict[str, NDArray[Any]], Disclosed], T]
 
 
@@ -110,6 +122,13 @@ class Coefficients:
         """Intervals of level 1 - alpha, (p, 2)."""
         reach = self._distribution.ppf(1 - alpha / 2) * self.bse
         return np.stack([self.params - reach, self.params + reach], axis=1)
+
+    def to_statsmodels(self) -> Any:
+        """The same in statsmodels' own class, which predicts and prints as it does. Residuals and covariances of
+        estimates are not there: they were not revealed."""
+        from tercet.learn.as_statsmodels import as_statsmodels
+
+        return as_statsmodels(self)
 
     def _columns(self, alpha: float) -> list[Any]:
         interval = self.conf_int(alpha)
@@ -191,13 +210,6 @@ class LinearResults(Coefficients):
     def bic(self) -> float:
         """Schwarz's criterion."""
         return -2 * self.llf + math.log(self.nobs) * (self.df_model + self.k_constant)
-
-    def to_statsmodels(self) -> Any:
-        """The same in statsmodels' own class, which predicts and prints as it does. Residuals and covariances of
-        estimates are not there: they were not revealed."""
-        from tercet.learn.as_statsmodels import as_statsmodels
-
-        return as_statsmodels(self)
 
     def summary(self, alpha: float = 0.05) -> printed.Summary:
         """A table as statsmodels prints it, without what it says of residuals (Durbin-Watson and the like)."""

@@ -16,15 +16,15 @@ from tercet.errors import InputError
 from tercet.learn import printed
 from tercet.learn.design import Design, design_of
 from tercet.learn.families import Logistic
-from tercet.learn.generalized import CONVERGED, PASSES
-from tercet.learn.guard import cohort_of, estimates_rest_on_enough
+from tercet.learn.generalized import PASSES, refuse
+from tercet.learn.guard import cohort_of, estimates_rest_on_enough, largest
 from tercet.learn.inputs import array_namespace, classes_of
 from tercet.learn.inverse import Inverse
 from tercet.learn.likelihood import LikelihoodFigures
-from tercet.learn.linear_results import ALIASED, CAPPED, Coefficients, arranged, asked
+from tercet.learn.linear_results import Coefficients, arranged, asked, clusters, of_clusters, passes_of
 from tercet.learn.passes import repeat, spread
-from tercet.learn.rows import moments
-from tercet.learn.scoring import GRADIENT_BITS, LAST_BITS, MOST, STEP, Problem
+from tercet.learn.rows import INVERSE_BITS, VALUE_BITS, moments
+from tercet.learn.scoring import GRADIENT_BITS, LAST_BITS, MOST, MOVED_BITS, STEP, Problem
 from tercet.plan.record.explain import Explanation
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 from tercet.statistics.asked import Disclosed, Pending
@@ -48,6 +48,7 @@ class Found:
     llf: Any
     counts: Any
     sizes: tuple[Any, ...]
+    groups: int
 
 
 class MNLogit:
@@ -60,8 +61,10 @@ class MNLogit:
     """
 
     title = "MNLogit"
+    heading = "MNLogit Regression Results"
 
-    def __init__(self, endog: Any, exog: Any, *, endog_name: str = "y") -> None:
+    def __init__(self, endog: Any, exog: Any, *, endog_name: str = "y", **more: Any) -> None:
+        refuse(self.title, more, "LogisticRegression(C=np.inf).fit takes sample_weight, without errors")
         self.design: Design = design_of(exog)
         self.endog_name = endog_name
         if np.ndim(endog) != 1 or np.shape(endog)[0] != self.design.rows:
@@ -76,6 +79,7 @@ class MNLogit:
         if rows <= self.design.width * (count - 1):
             raise InputError(f"{self.design.width * (count - 1)} coefficients of {rows} rows")
         columns = [found.codes == place for place in range(count)]
+        self.cov_type = "nonrobust"
         self.hot = [column + 0 if isinstance(column, SecretArray) else np.asarray(column, float) for column in columns]
 
     @classmethod
@@ -86,16 +90,19 @@ class MNLogit:
         y, name, design = parsed(formula, data)
         return cls(y, design, endog_name=name)
 
-    def fit(self, maxiter: int = PASSES, method: str = "newton") -> SecretMultinomial:
+    def fit(
+        self, maxiter: int = PASSES, method: str = "newton", cov_type: str = "nonrobust", cov_kwds: Any = None
+    ) -> SecretMultinomial:
         """Fit under sharing by `maxiter` of Newton's passes, all of which are made; `results.step` says how large the
         last step was, and the error left is about its square. The information of all classes is inverted as one
-        matrix: 40 rounds a coefficient and pass. Errors: about 1e-7 relative. Other methods are refused."""
+        matrix: 40 rounds a coefficient and pass. Errors: about 1e-7 relative. `cov_type`, `cov_kwds`: as `GLM.fit`
+        takes them. Other methods are refused."""
         if method != "newton":
             raise InputError(f"method={method!r} is not offered", hint="passes are Newton's: leave it out")
-        if isinstance(maxiter, bool) or not isinstance(maxiter, int) or not 2 <= maxiter <= 100:
-            raise InputError(f"maxiter={maxiter!r}: there are 2 to 100 passes")
+        groups, passes = clusters(cov_type, cov_kwds), passes_of(maxiter)
+        self.cov_type = cov_type
         xp = array_namespace(*self.hot, self.design.columns)
-        return SecretMultinomial(self, _Fit(xp, self).found(maxiter))
+        return SecretMultinomial(self, _Fit(xp, self).found(passes, cov_type != "nonrobust", groups))
 
 
 class _Fit:
@@ -121,7 +128,8 @@ class _Fit:
         eta = numeric.held(eta, -REACH, REACH, level.bits)
         return xp.concat([eta[:, :1] * 0, eta], axis=1)
 
-    def step(self, coef: Any, frac_bits: int) -> tuple[Any, Inverse]:
+    def step(self, coef: Any, frac_bits: int) -> tuple[Any, Inverse, Any]:
+        """The step from these coefficients, the inverse of the information, and scores (n, classes - 1)."""
         xp, problem, level = self.xp, self.problem, self.level
         k, d = problem.k, problem.width
         eta = self.predictors(coef)
@@ -149,9 +157,27 @@ class _Fit:
             xp.concat([blocks[min(a, b), max(a, b)] for b in range(self.others)], axis=1) for a in range(self.others)
         ]
         inverse = Inverse(xp, lines[0] if len(lines) == 1 else xp.concat(lines, axis=0), self.size)
-        return numeric.held(inverse.times(xp, gradient), -STEP, STEP, frac_bits), inverse
+        return numeric.held(inverse.times(xp, gradient), -STEP, STEP, frac_bits), inverse, score
 
-    def found(self, passes: int) -> Found:
+    def errors(self, inverse: Inverse, score: Any, robust: bool, groups: Any) -> tuple[Any, list[Any], int]:
+        """Errors of standardised estimates (size,), and of the constants; and how many clusters there are."""
+        xp, problem, directions = self.xp, self.problem, []
+        if problem.centred:
+            direction = problem.direction()
+            zeros = [direction[:1] * 0]
+            for first in range(0, self.size, self.width):
+                directions.append(xp.concat([*zeros * first, direction, *zeros * (self.size - first - self.width)]))
+        if not robust:
+            return inverse.root_diagonal(xp), [inverse.along(xp, direction) for direction in directions], 0
+        whole = inverse.whole(xp, INVERSE_BITS, VALUE_BITS)
+        score = numeric.at_precision(score, MOVED_BITS)
+        moved: Any = None
+        for place in range(self.others):
+            part = problem.influence(whole[place * self.width : (place + 1) * self.width], score[:, place], 0)
+            moved = part if moved is None else moved + part
+        return problem.sandwich(moved, groups, directions)
+
+    def found(self, passes: int, robust: bool, groups: Any) -> Found:
         xp, problem = self.xp, self.problem
         bits = min(problem.bits, 30)
         start = spread(np.zeros(self.size), problem.columns.values, bits)
@@ -160,19 +186,14 @@ class _Fit:
             return numeric.held(coef + self.step(coef, bits)[0], -MOST, MOST, bits)
 
         (coef,) = repeat(passes - 1, body, start, bounds=[(-MOST, MOST)])
-        moved, inverse = self.step(coef, LAST_BITS)
+        moved, inverse, score = self.step(coef, LAST_BITS)
         last = numeric.held(coef + moved, -MOST, MOST, LAST_BITS)
-        roots = inverse.root_diagonal(xp)
+        roots, along, count = self.errors(inverse, score, robust, groups)
         each = []
         for place in range(self.others):
             first, end = place * self.width, (place + 1) * self.width
-            along = None
-            if problem.centred:
-                direction = problem.direction()
-                zeros = direction[:1] * 0
-                parts = [zeros] * first + [direction] + [zeros] * (self.size - end)
-                along = inverse.along(xp, xp.concat(parts))
-            each.append(problem.own_units(last[first:end], roots[first : first + problem.width], along, 0))
+            constant = along[place] if along else None
+            each.append(problem.own_units(last[first:end], roots[first : first + problem.width], constant, 0))
         coefs, constants, spreads, errors, capped = (
             None if parts[0] is None else xp.stack(list(parts), axis=0) for parts in zip(*each, strict=True)
         )
@@ -181,19 +202,20 @@ class _Fit:
         llf = xp.sum(self.hot * eta) - xp.sum(ending)
         aliased, step = inverse.aliased, xp.max(xp.abs(moved))
         counts = xp.sum(self.hot, axis=0)
-        sizes = self.guards(counts)
-        return Found(coefs, constants, spreads, errors, capped, aliased, step, llf, counts, sizes)
+        sizes = self.guards(counts, groups)
+        return Found(coefs, constants, spreads, errors, capped, aliased, step, llf, counts, sizes, count)
 
-    def guards(self, counts: Any) -> tuple[Any, ...]:
+    def guards(self, counts: Any, groups: Any) -> tuple[Any, ...]:
         """Numbers of rows that the estimates rest on; none without a cohort."""
         xp, problem, values = self.xp, self.problem, self.problem.columns.values
-        cohort = cohort_of(self.design.columns, self.hot)
+        cohort = cohort_of(self.design.columns, self.hot, groups)
         if not cohort:
             return ()
         at = problem.width if problem.centred else None
         plain = Inverse(xp, moments(xp, values, values, problem.rows / 4.0**problem.k, at), self.width, scale=False)
         enough = estimates_rest_on_enough(xp, problem.columns, plain, problem.k, None, cohort)
-        return problem.rows - self.size, xp.where(enough, problem.rows, 0), counts
+        of_groups = () if groups is None else (problem.rows - largest(xp, groups),)
+        return problem.rows - self.size, xp.where(enough, problem.rows, 0), counts, *of_groups
 
 
 def _softmax(eta: Any) -> Any:
@@ -229,7 +251,7 @@ class SecretMultinomial:
         shown = {name: getattr(found, name) for name in names if getattr(found, name) is not None}
         return asked(
             shown,
-            lambda values, told: MultinomialResults(self.model, values, told),
+            lambda values, told: MultinomialResults(self.model, values, told, found.groups),
             self.model.design.rows,
             found.sizes,
         )
@@ -250,7 +272,7 @@ class MultinomialResults(Coefficients, LikelihoodFigures):
     """Results of a multinomial regression in plain, under statsmodels' names: `params` and `bse` are (p, classes - 1),
     `conf_int()` is (classes - 1, p, 2)."""
 
-    def __init__(self, model: MNLogit, values: dict[str, NDArray[Any]], revealed: Disclosed) -> None:
+    def __init__(self, model: MNLogit, values: dict[str, NDArray[Any]], revealed: Disclosed, groups: int) -> None:
         design = model.design
         self.nobs = design.rows
         others = len(model.classes) - 1
@@ -264,7 +286,10 @@ class MultinomialResults(Coefficients, LikelihoodFigures):
                 axis=1,
             )
 
-        super().__init__(design.names, both("coef", "constant"), both("spread", "constant_spread"), None, revealed)
+        width = design.width * others - int(values["aliased"].sum())
+        bse = both("spread", "constant_spread") * of_clusters(groups, self.nobs, width)
+        super().__init__(design.names, both("coef", "constant"), bse, None, revealed)
+        self.cov_type: str = model.cov_type
         self.capped = arranged(design, np.any(values["capped"], axis=0), False)
         flags = np.any(values["aliased"].reshape(others, design.width), axis=0)
         self.aliased = flags if design.constant is None else np.insert(flags[:-1], design.constant, False)
@@ -274,15 +299,9 @@ class MultinomialResults(Coefficients, LikelihoodFigures):
         """The log-likelihood."""
         self.counts: NDArray[np.int64] = np.rint(values["counts"]).astype(np.int64)
         """How many rows each class has."""
-        width = design.width * others - int(values["aliased"].sum())
         self.df_model = width - others * (design.constant is not None)
         self.df_resid = self.nobs - width
         self._width, self._model = width, model
-
-    @property
-    def converged(self) -> bool:
-        """Whether the last step was at most 1e-4, which leaves an error of about 1e-8."""
-        return self.step <= CONVERGED
 
     @property
     def llnull(self) -> float:
@@ -300,34 +319,9 @@ class MultinomialResults(Coefficients, LikelihoodFigures):
         eta = np.asarray(exog, dtype=float) @ self.params
         return np.asarray(_softmax(np.column_stack([np.zeros(eta.shape[0]), eta])))
 
-    def to_statsmodels(self) -> Any:
-        """The same in statsmodels' own class, which predicts and prints as it does. Residuals and covariances of
-        estimates are not there: they were not revealed."""
-        from tercet.learn.as_statsmodels import as_statsmodels
-
-        return as_statsmodels(self)
-
     def summary(self, alpha: float = 0.05) -> printed.Summary:
         """A table as statsmodels prints it."""
-        model = self._model
-        left = [
-            ("Dep. Variable:", model.endog_name),
-            ("Model:", "MNLogit"),
-            ("Method:", "MLE"),
-            *printed.now(),
-            ("converged:", f"{self.converged}"),
-            ("Covariance Type:", "nonrobust"),
-        ]
-        right = [
-            ("No. Observations:", f"{self.nobs}"),
-            ("Df Residuals:", f"{self.df_resid}"),
-            ("Df Model:", f"{self.df_model}"),
-            ("Pseudo R-squ.:", f"{self.prsquared:#.4g}"),
-            ("Log-Likelihood:", f"{self.llf:#.5g}"),
-            ("LL-Null:", f"{self.llnull:#.5g}"),
-            ("LLR p-value:", f"{self.llr_pvalue:#.4g}"),
-        ]
-        lines = printed.head("MNLogit Regression Results", left, right)
+        model, lines = self._model, self._head()
         interval, tests, ps = self.conf_int(alpha), self.tvalues, self.pvalues
         for at, label in enumerate(model.classes[1:]):
             columns = [self.params[:, at], self.bse[:, at], tests[:, at], ps[:, at], *interval[at].T]
@@ -336,14 +330,7 @@ class MultinomialResults(Coefficients, LikelihoodFigures):
             width = len(block[1]) - len(block[1].lstrip()) + len("coef")
             block[1] = title.rjust(10).ljust(width - len("coef")) + block[1].lstrip()
             lines += block[:-1] if at == 0 else [block[2], *block[1:-1]]
-        told = [
-            *printed.told(self.names, self.aliased, ALIASED),
-            *printed.told(self.names, self.capped, CAPPED),
-            f"Revealed: {self.revealed}.",
-        ]
-        if not self.converged:
-            told.insert(0, f"Not converged: the last step was {self.step:.2g}; fit with more passes (maxiter).")
-        return printed.Summary([*lines, block[-1], *printed.notes(told)])
+        return printed.Summary([*lines, block[-1], *self._notes(self.names)])
 
 
 def mnlogit(formula: str, data: Mapping[str, Any]) -> MNLogit:

@@ -13,17 +13,19 @@ from numpy.typing import NDArray
 import tercet.array as namespace
 from tercet.array import numeric
 from tercet.array.core import SecretArray
+from tercet.array.lookup import lookup
 from tercet.errors import InputError
 from tercet.learn import printed
 from tercet.learn.families import LOG_END, Dispersed, Likelihood, Scored, of_factorials
-from tercet.learn.generalized import CONVERGED, Logit
+from tercet.learn.generalized import Logit
 from tercet.learn.guard import cohort_of
 from tercet.learn.inputs import array_namespace
 from tercet.learn.inverse import Inverse
 from tercet.learn.likelihood import LikelihoodFigures
-from tercet.learn.linear_results import ALIASED, CAPPED, Coefficients, arranged, asked
+from tercet.learn.linear_results import Coefficients, arranged, asked, clusters, of_clusters, passes_of
 from tercet.learn.passes import repeat, spread
-from tercet.learn.scoring import GRADIENT_BITS, LAST_BITS, MOST, STEP, Problem
+from tercet.learn.rows import INVERSE_BITS, VALUE_BITS
+from tercet.learn.scoring import GRADIENT_BITS, LAST_BITS, MOST, MOVED_BITS, STEP, Problem
 from tercet.plan.record.explain import Explanation
 from tercet.statistics.asked import Disclosed, Pending
 
@@ -61,6 +63,7 @@ class NegativeBinomial(Logit):
 
     title = "NegativeBinomial"
     heading: ClassVar[str] = "NegativeBinomial Regression Results"
+    no_weights: ClassVar[str] = "GLM with families.NegativeBinomial(alpha) takes freq_weights and var_weights"
 
     @staticmethod
     def likelihood() -> Likelihood:
@@ -69,21 +72,19 @@ class NegativeBinomial(Logit):
     def fit(  # type: ignore[override]
         self, maxiter: int = PASSES, method: str = "newton", cov_type: str = "nonrobust", cov_kwds: Any = None
     ) -> SecretDispersed:
-        """Fit under sharing by `maxiter` passes, all of which are made; see `GLM.fit`. Robust errors are refused."""
+        """Fit under sharing by `maxiter` passes, all of which are made; see `GLM.fit`. Robust errors look up a number
+        for each row in a secret table of as many entries as y has counts."""
         if method != "newton":
             raise InputError(f"method={method!r} is not offered", hint="passes are Newton's: leave it out")
-        if cov_type != "nonrobust" or cov_kwds:
-            raise InputError("robust errors are not offered here", hint="GLM with families.NegativeBinomial has them")
-        if isinstance(maxiter, bool) or not isinstance(maxiter, int) or not 2 <= maxiter <= 100:
-            raise InputError(f"maxiter={maxiter!r}: there are 2 to 100 passes")
+        groups, self.passes = clusters(cov_type, cov_kwds), passes_of(maxiter)
         lo, hi = numeric.value_range(self.endog)
         if hi > MOST_COUNT or numeric.as_integers(self.endog)[1]:
             raise InputError(
                 f"counts reach from {lo} to {hi}", hint=f"share integers with bounds up to {MOST_COUNT}, or use GLM"
             )
-        self.passes = maxiter
+        self.cov_type = cov_type
         xp = array_namespace(self.endog, self.design.columns)
-        return SecretDispersed(self, _Fit(xp, self).found(maxiter))
+        return SecretDispersed(self, _Fit(xp, self).found(maxiter, cov_type != "nonrobust", groups))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class FoundDispersed:
     unit: float
     alpha_unit: float
     sizes: tuple[Any, ...]
+    groups: int
 
 
 class _Fit:
@@ -126,18 +128,19 @@ class _Fit:
     def by_means(self, alpha: Any, mean: Any, y: Any, rows: Any) -> tuple[Any, Any]:
         """The slope and the bend by log alpha of what rows with these means add, `rows` times."""
         xp = self.xp
-        inverse = numeric.at_precision(numeric.reciprocal(alpha, 1 << BITS - 8, BITS), BITS)
-        whole = numeric.at_precision(1 + mean * alpha, BITS)
-        part = numeric.at_precision(numeric.reciprocal(whole, 1 << BITS, BITS), BITS)
-        q = numeric.at_precision(mean * part, BITS)
-        logs = numeric.at_precision(xp.sum(xp.log(whole)) * rows, BITS)
-        by_y = numeric.at_precision(alpha * y, BITS)
-        b = numeric.at_precision(logs * inverse, BITS)
-        weighed = numeric.at_precision((by_y + 1) * q, BITS)
-        aq = numeric.at_precision(1 - part, BITS)
+        logs, inverse, weighed, by_y, q, aq = self._of_rows(alpha, mean, y)
+        b = numeric.at_precision(numeric.at_precision(xp.sum(logs) * rows, BITS) * inverse, BITS)
         slope = b - xp.sum(weighed) * rows
         bend = xp.sum(q) * rows - b - xp.sum(numeric.at_precision(by_y * q, BITS)) * rows
         return slope, bend + xp.sum(numeric.at_precision(weighed * aq, BITS)) * rows
+
+    def _of_rows(self, alpha: Any, mean: Any, y: Any) -> tuple[Any, ...]:
+        """log(1 + alpha mean), 1 / alpha, (1 + alpha y) q, alpha y, q, alpha q; q is mean / (1 + alpha mean)."""
+        inverse = numeric.at_precision(numeric.reciprocal(alpha, 1 << BITS - 8, BITS), BITS)
+        whole = numeric.at_precision(1 + mean * alpha, BITS)
+        part = numeric.at_precision(numeric.reciprocal(whole, 1 << BITS, BITS), BITS)
+        q, by_y = numeric.at_precision(mean * part, BITS), numeric.at_precision(alpha * y, BITS)
+        return self.xp.log(whole), inverse, numeric.at_precision((by_y + 1) * q, BITS), by_y, q, 1 - part
 
     def moved(self, log_alpha: Any, slope: Any, bend: Any) -> Any:
         """log alpha after a step by Newton's rule, or by the slope's sign where the bend is none."""
@@ -151,7 +154,7 @@ class _Fit:
     def alpha(self, log_alpha: Any) -> Any:
         return numeric.at_precision(self.xp.exp(log_alpha[0]), BITS)
 
-    def found(self, passes: int) -> FoundDispersed:
+    def found(self, passes: int, robust: bool, groups: Any) -> FoundDispersed:
         xp, problem, family = self.xp, self.problem, self.family
         bits = min(problem.bits, 30)
         assert isinstance(family, Dispersed)
@@ -177,7 +180,7 @@ class _Fit:
         start = spread(np.zeros(1), problem.columns.values, BITS)
         bounds = [(-MOST, MOST), ENDS, ENDS]
         coef, log_alpha, alone = repeat(passes - 1, body, zeros, start, start, bounds=bounds)
-        return self.last(coef, log_alpha, alone, step, mean_of)
+        return self.last(coef, log_alpha, alone, step, mean_of, robust, groups)
 
     def average(self) -> Any:
         return numeric.at_precision(self.xp.sum(self.y) * (1 / self.problem.rows), BITS)
@@ -198,7 +201,9 @@ class _Fit:
         both = xp.sum(y * eta) * rows - xp.sum(y * logs) * rows
         return self.by_counts(alpha)[0] + both - numeric.at_precision(xp.sum(logs) * inverse, BITS) * rows
 
-    def last(self, coef: Any, log_alpha: Any, alone: Any, step: Any, mean_of: Any) -> FoundDispersed:
+    def last(
+        self, coef: Any, log_alpha: Any, alone: Any, step: Any, mean_of: Any, robust: bool, groups: Any
+    ) -> FoundDispersed:
         """One step of all together, errors from the information observed, and likelihoods."""
         xp, problem, family, level = self.xp, self.problem, self.family, self.level
         k, width = problem.k, self.width
@@ -239,11 +244,19 @@ class _Fit:
         moved = numeric.held(moved, -STEP, STEP, LAST_BITS)
         last = numeric.held(coef + moved[:width], -MOST, MOST, LAST_BITS)
         final = _within_ends(log_alpha + moved[width:])
-        roots = inverse.root_diagonal(xp)
-        along = None
+        directions = []
         if problem.centred:
             direction = problem.direction()
-            along = inverse.along(xp, xp.concat([direction, direction[:1] * 0]))
+            directions = [xp.concat([direction, direction[:1] * 0])]
+        units, count = (2.0 ** (-unit / 2), 2.0 ** (-unit / 2 - k)), 0
+        if robust:
+            whole = inverse.whole(xp, INVERSE_BITS, VALUE_BITS)
+            rows = self.influence(whole, alpha, mean_of(coef), scored.score, unit)
+            roots, ways, count = problem.sandwich(rows, groups, directions)
+            units = 1.0, 2.0**-k
+        else:
+            roots, ways = inverse.root_diagonal(xp), [inverse.along(xp, one) for one in directions]
+        along = ways[0] if ways else None
         coefs, constant, spreads, error, capped = problem.own_units(last, roots[: problem.width], along, 0)
         found = self.alpha(final)
         eta = numeric.at_precision(problem.predictor(last, level), BITS)
@@ -267,15 +280,29 @@ class _Fit:
             "llf of a constant": null,
             "factorials": factorials,
         }
-        return FoundDispersed(shown, 2.0 ** (-unit / 2), 2.0 ** (-unit / 2 - k), self.guards(scored))
+        return FoundDispersed(shown, *units, self.guards(scored, groups), count)
 
-    def guards(self, scored: Scored) -> tuple[Any, ...]:
+    def influence(self, inverse: Any, alpha: Any, mean: Any, score: Any, unit: int) -> Any:
+        """What each row moves estimates and log alpha by, times 4^k (n, width + 1); `inverse`: of the information
+        times 2^unit."""
+        xp = self.xp
+        whole = numeric.at_precision(1 + alpha * self.steps, BITS)
+        below = 1 - numeric.at_precision(numeric.reciprocal(whole, 1 << BITS, BITS), BITS)
+        table = xp.concat([below[:1] * 0, xp.cumulative_sum(below, axis=0)])
+        own = lookup(table, self.y) if isinstance(table, SecretArray) else table[self.y.astype(np.int64)]
+        logs, over_alpha, weighed, *_ = self._of_rows(alpha, mean, self.y)
+        each = numeric.at_precision(own + numeric.at_precision(logs * over_alpha, BITS) - weighed, MOVED_BITS)
+        beside = inverse[self.width] * xp.expand_dims(each, axis=1)
+        moved = self.problem.influence(inverse, numeric.at_precision(score, MOVED_BITS), unit)
+        return moved + numeric.times_power(beside, -unit, MOVED_BITS)
+
+    def guards(self, scored: Scored, groups: Any) -> tuple[Any, ...]:
         """Numbers of rows that the estimates rest on; none without a cohort."""
         problem = self.problem
-        if not cohort_of(self.design.columns, self.y, problem.offset):
+        if not cohort_of(self.design.columns, self.y, problem.offset, groups):
             return ()
         inverse = Inverse(self.xp, problem.information(scored.weight, self.level), self.width)
-        return problem.guards(self.design, scored, inverse, None)
+        return problem.guards(self.design, scored, inverse, groups)
 
 
 def _within_ends(log_alpha: Any) -> Any:
@@ -321,7 +348,7 @@ class SecretDispersed:
         shown = {name: value for name, value in found.shown.items() if value is not None}
 
         def finish(values: dict[str, NDArray[Any]], told: Disclosed) -> DispersedResults:
-            return DispersedResults(self.model, values, told, found.unit, found.alpha_unit)
+            return DispersedResults(self.model, values, told, found)
 
         return asked(shown, finish, self.model.design.rows, found.sizes)
 
@@ -341,7 +368,7 @@ class DispersedResults(Coefficients, LikelihoodFigures):
     """Results of a negative binomial regression in plain, under statsmodels' names; alpha is the last parameter."""
 
     def __init__(
-        self, model: NegativeBinomial, values: dict[str, NDArray[Any]], told: Disclosed, unit: float, alpha_unit: float
+        self, model: NegativeBinomial, values: dict[str, NDArray[Any]], told: Disclosed, fit: FoundDispersed
     ) -> None:
         design = model.design
         self.nobs = design.rows
@@ -355,11 +382,13 @@ class DispersedResults(Coefficients, LikelihoodFigures):
         """How large the last step was, of standardised coefficients and the logarithm of alpha."""
         found = float(values["alpha"])
         params = np.append(arranged(design, values["coef"], values.get("constant")), found)
-        bse = arranged(design, values["spread"], values.get("constant_spread")) * unit
+        bse = arranged(design, values["spread"], values.get("constant_spread")) * fit.unit
         self.alpha_at_its_end = bool(values["alpha at its end"])
         """Whether the likelihood rises beyond the least or the largest alpha that there may be."""
-        error = math.nan if self.alpha_at_its_end else float(values["error of alpha"]) * alpha_unit * found
-        super().__init__((*design.names, "alpha"), params, np.append(bse, error), None, told)
+        error = math.nan if self.alpha_at_its_end else float(values["error of alpha"]) * fit.alpha_unit * found
+        bse = np.append(bse, error) * of_clusters(fit.groups, self.nobs, width + 1)
+        super().__init__((*design.names, "alpha"), params, bse, None, told)
+        self.cov_type: str = model.cov_type
         factorials = float(values["factorials"])
         self.llf = float(values["llf"]) - factorials
         """The log-likelihood."""
@@ -367,42 +396,11 @@ class DispersedResults(Coefficients, LikelihoodFigures):
         """The log-likelihood with a constant alone."""
         self._width, self._model = width + 1, model
 
-    @property
-    def converged(self) -> bool:
-        """Whether the last step was at most 1e-4, which leaves an error of about 1e-8."""
-        return self.step <= CONVERGED
-
     def summary(self, alpha: float = 0.05) -> printed.Summary:
         """A table as statsmodels prints it."""
-        model = self._model
-        left = [
-            ("Dep. Variable:", model.endog_name),
-            ("Model:", model.title),
-            ("Method:", "MLE"),
-            *printed.now(),
-            ("converged:", f"{self.converged}"),
-            ("Covariance Type:", "nonrobust"),
-        ]
-        right = [
-            ("No. Observations:", f"{self.nobs}"),
-            ("Df Residuals:", f"{self.df_resid}"),
-            ("Df Model:", f"{self.df_model}"),
-            ("Pseudo R-squ.:", f"{self.prsquared:#.4g}"),
-            ("Log-Likelihood:", f"{self.llf:#.5g}"),
-            ("LL-Null:", f"{self.llnull:#.5g}"),
-            ("LLR p-value:", f"{self.llr_pvalue:#.4g}"),
-        ]
-        told = [
-            *printed.told(self.names[:-1], self.aliased, ALIASED),
-            *printed.told(self.names[:-1], self.capped, CAPPED),
-            f"Revealed: {self.revealed}.",
-        ]
-        if self.alpha_at_its_end:
-            told.insert(0, AT_LEAST if self.params[-1] < 1 else AT_MOST)
-        if not self.converged:
-            told.insert(0, f"Not converged: the last step was {self.step:.2g}; fit with more passes (maxiter).")
         table = printed.coefficients(self.names, self._columns(alpha), "z", alpha, range(len(self.names)))
-        return printed.Summary([*printed.head(model.heading, left, right), *table, *printed.notes(told)])
+        ends = [AT_LEAST if self.params[-1] < 1 else AT_MOST] if self.alpha_at_its_end else []
+        return printed.Summary([*self._head(), *table, *self._notes(self.names[:-1], ends)])
 
 
 def negativebinomial(formula: str, data: Mapping[str, Any], **options: Any) -> NegativeBinomial:

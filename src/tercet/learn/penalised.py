@@ -10,7 +10,7 @@ import numpy as np
 from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
-from tercet.learn.linear_model import FitScales, LinearRegression
+from tercet.learn.linear_model import LinearRegression, Stored
 from tercet.learn.parameters import count_of, number_of
 from tercet.learn.reasons import PENALISED
 from tercet.learn.solve import WORKING_BITS, Normalised, solve
@@ -18,33 +18,39 @@ from tercet.learn.sparse import minimum
 
 FACTOR_BITS = 40
 MOST_BITS = 118
+MOST_EDGE = 2.0**20
+"""Of weights of absolute values, before they are taken for as many rows as there are by their own weights."""
 
 
 class _Penalised(LinearRegression):
     """Least squares with a penalty: a weight of squares of coefficients, and one of absolute values."""
 
-    def _weights(self, asked: FitScales) -> tuple[Fraction, Fraction]:
-        """Weights of w_j^2 and of |w_j| beside half the sum of squared residuals, of real coefficients."""
+    of_mean: ClassVar[bool] = True
+    """Whether the penalty stands beside the mean of squares, or else beside their sum."""
+
+    def _weights(self, asked: Stored) -> tuple[Fraction, Fraction]:
+        """Weights of w_j^2 and of |w_j| beside half the sum of squared residuals, of real coefficients; of the mean for
+        `rows` rows."""
         raise TypeError("a penalised model says what it weighs")
 
-    def _squares(self, asked: FitScales) -> list[Fraction]:
+    def _squares(self, asked: Stored) -> list[Fraction]:
         """What each column's moment grows by, in stored integers."""
         weight = 2 * self._weights(asked)[0] * asked.multiple * asked.x_over**2
         return [weight * Fraction(4) ** frac for frac in asked.fracs]
 
-    def _variances(self, moments: Any, asked: FitScales) -> Any:
+    def _variances(self, moments: Any, asked: Stored) -> Any:
         weights = self._squares(asked)
         if not isinstance(moments, SecretArray):
             return moments + np.array([float(weight) for weight in weights])
         return moments + np.array([-(-weight.numerator // weight.denominator) for weight in weights], dtype=object)
 
     def _solution(
-        self, xp: Any, within: Any, beside: Any, columns: Normalised, outcome: Normalised, asked: FitScales
+        self, xp: Any, within: Any, beside: Any, columns: Normalised, outcome: Normalised, asked: Stored
     ) -> tuple[Any, Any]:
         d = beside.shape[0]
         squares, one = self._squares(asked), 1 << WORKING_BITS
         if any(squares):
-            added = scaled_weights(squares, columns.factor, columns.factor, columns.bits)
+            added = self._counted(scaled_weights(squares, columns.factor, columns.factor, columns.bits), asked)
             within = within + numeric.at_precision(added, WORKING_BITS) * np.eye(d, dtype=np.int64)
             within = numeric.bounded(within, -one, one, PENALISED)
         sizes = self._weights(asked)[1]
@@ -54,9 +60,16 @@ class _Penalised(LinearRegression):
         stored = sizes * asked.multiple * asked.x_over * asked.y_over
         each = [stored * Fraction(2) ** (frac + asked.y_frac) for frac in asked.fracs]
         edges = scaled_weights(each, columns.factor, outcome.factor, (columns.bits + outcome.bits) // 2, within=False)
+        edges = edges if asked.weighed is None else self._counted(xp.minimum(edges, MOST_EDGE), asked)
         edges = numeric.at_precision(xp.minimum(edges, 2.0), PASS_BITS)
         found = minimum(xp, within, beside, edges, self._passes())
         return numeric.at_precision(found, WORKING_BITS), beside > 4
+
+    def _counted(self, weights: Any, asked: Stored) -> Any:
+        """Of penalties beside the mean, for as many rows as weights make."""
+        if asked.weighed is None or not self.of_mean:
+            return weights
+        return numeric.at_precision(weights * asked.part, WORKING_BITS)
 
     def _passes(self) -> int:
         return 0
@@ -94,11 +107,13 @@ class Ridge(_Penalised):
         "copy_X": "X is never changed: leave it out",
     }
 
+    of_mean = False
+
     def __init__(self, alpha: float = 1.0, *, fit_intercept: bool = True) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
 
-    def _weights(self, asked: FitScales) -> tuple[Fraction, Fraction]:
+    def _weights(self, asked: Stored) -> tuple[Fraction, Fraction]:
         return number_of(self.alpha, "alpha") / 2, Fraction(0)
 
 
@@ -135,7 +150,7 @@ class ElasticNet(_Penalised):
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
 
-    def _weights(self, asked: FitScales) -> tuple[Fraction, Fraction]:
+    def _weights(self, asked: Stored) -> tuple[Fraction, Fraction]:
         ratio = number_of(self.l1_ratio, "l1_ratio")
         if ratio > 1:
             raise InputError(f"l1_ratio is {self.l1_ratio}", hint="pass a number from 0 to 1")
@@ -157,7 +172,7 @@ class Lasso(_Penalised):
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
 
-    def _weights(self, asked: FitScales) -> tuple[Fraction, Fraction]:
+    def _weights(self, asked: Stored) -> tuple[Fraction, Fraction]:
         return _elastic(self.alpha, Fraction(1), asked.rows)
 
     def _passes(self) -> int:

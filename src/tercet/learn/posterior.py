@@ -27,7 +27,9 @@ VECTOR_BITS = 40
 PART_BITS = 24
 MOST_PART_BITS = 20
 NOISE_BITS = 40
-MOST_NOISE = 16
+MOST_NOISE, MOST_WEIGHED_NOISE = 16, 1 << 8
+"""The root of the noise's precision lies between one over this and this, over the number of rows; by weights, over what
+their number is at most."""
 WIDE_BITS = 34
 """Covariances and deviations are drawn in to 2^34."""
 RESULT_BITS = 36
@@ -44,13 +46,16 @@ class Posterior:
     noise: Any
     unit: Normalised
     outcome: Normalised
+    most_noise: int
+    """Its root lies between one over this and this."""
 
     def deviation(self, xp: Any) -> Any:
         """One over the root of the noise's precision, in scaled units."""
-        root = xp.sqrt(numeric.at_precision(xp.maximum(self.noise, 1.0 / MOST_NOISE**2), NOISE_BITS))
+        most = self.most_noise
+        root = xp.sqrt(numeric.at_precision(xp.maximum(self.noise, 1.0 / most**2), NOISE_BITS))
         root = numeric.at_precision(root, NOISE_BITS)
-        found = numeric.reciprocal(root, (1 << NOISE_BITS) // MOST_NOISE - 1, NOISE_BITS)
-        return numeric.held(found, 0, MOST_NOISE + 1, NOISE_BITS)
+        found = numeric.reciprocal(root, (1 << NOISE_BITS) // most - 1, NOISE_BITS)
+        return numeric.held(found, 0, most + 1, NOISE_BITS)
 
     def covariance(self, xp: Any, by_x: Fraction, by_y: Fraction) -> Any:
         """(d, d): that of the weights; `by_x`, `by_y`: the squares of what scaled columns and the scaled target are of

@@ -7,20 +7,21 @@ is two products of the rows with a vector, and two comparisons a row. Which rows
 from __future__ import annotations
 
 from fractions import Fraction
-from math import isqrt
+from math import ceil, isqrt
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from tercet.array import numeric
 from tercet.array.core import SecretArray
-from tercet.learn.linear_model import FitScales, LinearRegression
+from tercet.learn.linear_model import LinearRegression, Stored
 from tercet.learn.newton import REACH, WEIGHT_BITS, ScaledRows, scaled_rows
 from tercet.learn.parameters import ParameterRule, Real
 from tercet.learn.passes import drawn_in, repeat, spread
 from tercet.learn.plain import shared
 from tercet.learn.reasons import PENALISED
-from tercet.learn.solve import WORKING_BITS, Normalised, diagonal, only, scaled, solve
+from tercet.learn.solve import RING_BITS, WORKING_BITS, Normalised, diagonal, only, scaled, solve
+from tercet.learn.weighed_rows import ROOT_BITS
 
 PASS_BITS = 32
 """Fractional bits of residuals."""
@@ -31,6 +32,10 @@ MOST_PENALTY = 64
 RATIO_BITS = 40
 INVERSE_BITS = 40
 MOST_SHIFT = 1 << 12
+LEAST_PART_BITS = 16
+"""The mean of weights counts as 2^-16 of the largest that there may be, at least."""
+MOST_SCALE = 1 << LEAST_PART_BITS // 2
+"""Of weighed residuals the scale lies below that, as they are at most of size 1."""
 MOST_PULL = 1 << 7
 """Means of products of scaled columns and cut residuals are drawn in to that."""
 STEP = 2.0
@@ -51,39 +56,27 @@ class _ByResiduals(LinearRegression):
         """The public number of passes."""
         return int(self.max_iter)
 
-    def fit(self, X: Any, y: Any) -> Self:
-        super().fit(X, y)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        super().fit(X, y, sample_weight)
         if self.fit_intercept:
             self.intercept_ = self.intercept_ + self._shift
         del self._shift
         return self
 
-    def _solved(
-        self,
-        xp: Any,
-        x: Any,
-        fracs: list[int],
-        target: Any,
-        y_frac: int,
-        frac_bits: int,
-        overs: tuple[Fraction, Fraction],
-    ) -> Any:
-        n = x.shape[0]
-        asked = FitScales(n, n, *overs, fracs, y_frac)
-        rows = scaled_rows(xp, x, Fraction(0), centred=self.fit_intercept)
-        goal = scaled_rows(xp, xp.expand_dims(target, axis=1), Fraction(0), centred=self.fit_intercept)
+    def _solved(self, xp: Any, asked: Stored) -> tuple[Any, Any, Any]:
+        n = asked.x.shape[0]
+        rows = scaled_rows(xp, asked.x, Fraction(0), centred=asked.centred)
+        goal = scaled_rows(xp, xp.expand_dims(asked.y, axis=1), Fraction(0), centred=asked.centred)
         outcome = only(goal.columns)
         w, shift, aliased = self._fitted_scaled(xp, rows, goal.scaled[:, 0], outcome, asked)
-        unit = numeric.over(numeric.times_power(outcome.complement, -y_frac, y_frac), n * asked.y_over)
+        unit = numeric.over(numeric.times_power(outcome.complement, -asked.y_frac, asked.y_frac), n * asked.y_over)
         self._shift = shift * unit
-        coef, capped = self._unscaled(
-            xp, numeric.at_precision(w, WORKING_BITS), rows.columns, outcome, asked, frac_bits
-        )
+        coef, capped = self._unscaled(xp, numeric.at_precision(w, WORKING_BITS), rows.columns, outcome, asked)
         self._keep_unit(unit)
         return coef, aliased, capped
 
     def _fitted_scaled(
-        self, xp: Any, rows: ScaledRows, y: Any, outcome: Normalised, asked: FitScales
+        self, xp: Any, rows: ScaledRows, y: Any, outcome: Normalised, asked: Stored
     ) -> tuple[Any, Any, Any]:
         """Coefficients (d,) of scaled columns at 44 fractional bits, what is added to all, and aliased columns."""
         raise TypeError("a model of residuals says how it is fitted")
@@ -92,7 +85,42 @@ class _ByResiduals(LinearRegression):
         """The unit of the scaled target."""
 
 
-def _spreads(rows: ScaledRows, asked: FitScales) -> Any:
+class _Counted:
+    """Means of what rows have, whose residuals are those times the roots of their weights."""
+
+    def __init__(self, xp: Any, asked: Stored) -> None:
+        self.xp, self.rows, self.over, self.inverse = xp, asked.x.shape[0], asked.weighed, None
+        if asked.weighed is not None:
+            self.inverse = numeric.reciprocal(asked.part, 1 << ROOT_BITS - LEAST_PART_BITS, ROOT_BITS)
+            self.inverse = numeric.held(self.inverse, 0, 1 << LEAST_PART_BITS, ROOT_BITS)
+
+    def each(self, value: Any) -> Any:
+        """A number for all rows, times the roots of weights."""
+        value = numeric.at_precision(value, PASS_BITS)
+        return value if self.over is None else numeric.at_precision(value * self.over.root, PASS_BITS)
+
+    def mean(self, each: Any) -> Any:
+        """The mean of what is times the roots of weights already, of shape (1,)."""
+        each = each if self.over is None else numeric.at_precision(each * self.over.root, PASS_BITS)
+        return self._over(self.xp.sum(each, keepdims=True))
+
+    def mean_square(self, each: Any) -> Any:
+        """The mean of its squares."""
+        return self._over(self.xp.sum(each * each, keepdims=True))
+
+    def largest(self, like: Any) -> Any:
+        """A scale of residuals of size 1, (1,)."""
+        if self.inverse is None:
+            return spread(np.ones(1), like, PASS_BITS)
+        root = numeric.held(self.xp.sqrt(self.inverse), 0, MOST_SCALE, PASS_BITS)
+        return self.xp.expand_dims(root, axis=0)
+
+    def _over(self, total: Any) -> Any:
+        found = numeric.at_precision(total * (1 / self.rows), PASS_BITS)
+        return found if self.inverse is None else numeric.at_precision(found * self.inverse, PASS_BITS)
+
+
+def _spreads(rows: ScaledRows, asked: Stored) -> Any:
     """(d,): powers of two that, times n and x_over, are one over the unit of each scaled column."""
     half = rows.columns.bits // 2
     powers = np.ldexp(1.0, [frac - max(asked.fracs) for frac in asked.fracs])
@@ -156,45 +184,57 @@ class HuberRegressor(_ByResiduals):
         self.fit_intercept = fit_intercept
 
     def _fitted_scaled(
-        self, xp: Any, rows: ScaledRows, y: Any, outcome: Normalised, asked: FitScales
+        self, xp: Any, rows: ScaledRows, y: Any, outcome: Normalised, asked: Stored
     ) -> tuple[Any, Any, Any]:
         x, (n, d) = rows.scaled, rows.scaled.shape
         penalty = self._penalty(xp, rows, outcome, asked)
-        inverse, aliased = _inverse(xp, _gram(xp, x) + numeric.at_precision(penalty, WORKING_BITS) * np.eye(d))
-        turned = xp.matrix_transpose(x)
+        turned, counted = xp.matrix_transpose(x), _Counted(xp, asked)
+        begin = counted.largest(x)
+        # a penalty is taken times the scale, which is no larger than that
+        most_of_it = penalty if asked.weighed is None else numeric.held(penalty * begin, 0, MOST_PENALTY, PENALTY_BITS)
+        inverse, aliased = _inverse(xp, _gram(xp, x) + numeric.at_precision(most_of_it, WORKING_BITS) * np.eye(d))
 
         def residuals(w: Any, shift: Any) -> Any:
-            return numeric.at_precision(y - xp.matmul(x, w), PASS_BITS) - numeric.at_precision(shift, PASS_BITS)
+            return numeric.at_precision(y - xp.matmul(x, w), PASS_BITS) - counted.each(shift)
+
+        def limit(scale: Any) -> Any:
+            return counted.each(numeric.at_precision(scale[0] * float(self.epsilon), PASS_BITS))
 
         def once(w: Any, shift: Any, scale: Any) -> tuple[Any, Any, Any]:
-            limit = numeric.at_precision(scale[0] * float(self.epsilon), PASS_BITS)
-            cut = drawn_in(residuals(w, shift), limit)[0]
+            cut = drawn_in(residuals(w, shift), limit(scale))[0]
             pull = numeric.at_precision(xp.matmul(turned, cut) * (1 / n), PENALTY_BITS)
             pull = pull - numeric.at_precision(numeric.at_precision(penalty * w, PENALTY_BITS) * scale[0], PENALTY_BITS)
             pull = drawn_in(pull, MOST_PULL)[0]
             step = numeric.at_precision(xp.matmul(inverse, pull), WEIGHT_BITS)
             moved = drawn_in(w + step, REACH)[0]
             if self.fit_intercept:
-                mean = numeric.at_precision(xp.sum(cut) * (1 / n), PASS_BITS)
-                shift = numeric.held(shift + mean, -MOST_SHIFT, MOST_SHIFT, PASS_BITS)
-            square = numeric.at_precision(xp.sum(cut * cut, keepdims=True) * (1 / n), PASS_BITS)
-            return moved, shift, numeric.held(xp.sqrt(xp.maximum(square, 2.0**-PASS_BITS)), 0, 2, PASS_BITS)
+                shift = numeric.held(shift + counted.mean(cut), -MOST_SHIFT, MOST_SHIFT, PASS_BITS)
+            square = counted.mean_square(cut)
+            return moved, shift, numeric.held(xp.sqrt(xp.maximum(square, 2.0**-PASS_BITS)), 0, most, PASS_BITS)
 
-        start = spread(np.zeros(d), x, WEIGHT_BITS), spread(np.zeros(1), x, PASS_BITS), spread(np.ones(1), x, PASS_BITS)
-        bounds = ((-REACH, REACH), (-MOST_SHIFT, MOST_SHIFT), (0, 2))
+        start = spread(np.zeros(d), x, WEIGHT_BITS), spread(np.zeros(1), x, PASS_BITS), begin
+        most = 2 if asked.weighed is None else MOST_SCALE
+        bounds = ((-REACH, REACH), (-MOST_SHIFT, MOST_SHIFT), (0, most))
         w, shift, scale = repeat(self.max_iter, once, *start, bounds=bounds)
-        _, above, below = drawn_in(residuals(w, shift), numeric.at_precision(scale[0] * float(self.epsilon), PASS_BITS))
+        _, above, below = drawn_in(residuals(w, shift), limit(scale))
         self.outliers_ = xp.logical_or(above, below)
         self.scale_ = scale[0]
         return w, shift[0], aliased
 
-    def _penalty(self, xp: Any, rows: ScaledRows, outcome: Normalised, asked: FitScales) -> Any:
+    def _penalty(self, xp: Any, rows: ScaledRows, outcome: Normalised, asked: Stored) -> Any:
         """alpha s_y / (n s_x^2) (d,), of the units s of scaled columns."""
         spreads = _spreads(rows, asked)
         goal = numeric.times_power(outcome.complement, -asked.y_frac, asked.y_frac)
-        found = numeric.at_most(spreads * goal, RATIO_BITS) * spreads
-        weight = float(Fraction(float(self.alpha)) * asked.x_over**2 / asked.y_over)
-        return numeric.held(found * weight, 0, MOST_PENALTY, PENALTY_BITS)
+        both = numeric.at_most(spreads * goal, RATIO_BITS)
+        excess = numeric.magnitude_bits(both) + numeric.magnitude_bits(spreads) - RING_BITS
+        found = numeric.at_most(both, numeric.as_integers(both)[1] - max(0, excess)) * spreads
+        weight = float(Fraction(float(self.alpha)) * asked.x_over**2 / asked.y_over * asked.x.shape[0] / asked.rows)
+        if not weight:
+            return found * 0
+        most = ceil(MOST_PENALTY / weight)
+        return numeric.held(
+            numeric.at_precision(xp.minimum(found, most), RATIO_BITS) * weight, 0, MOST_PENALTY, PENALTY_BITS
+        )
 
     def _keep_unit(self, unit: Any) -> None:
         self.scale_ = self.scale_ * unit
@@ -236,7 +276,7 @@ class QuantileRegressor(_ByResiduals):
         self.max_iter = max_iter
 
     def _fitted_scaled(
-        self, xp: Any, rows: ScaledRows, y: Any, outcome: Normalised, asked: FitScales
+        self, xp: Any, rows: ScaledRows, y: Any, outcome: Normalised, asked: Stored
     ) -> tuple[Any, Any, Any]:
         x, (n, d) = numeric.at_precision(rows.scaled, COARSE_ROW_BITS), rows.scaled.shape
         y = numeric.at_precision(y, PASS_BITS)
@@ -245,12 +285,26 @@ class QuantileRegressor(_ByResiduals):
         inverse, aliased = _inverse(xp, _gram(xp, rows.scaled) + np.eye(d) * beside)
         turned = xp.matrix_transpose(x)
         low, high = (round((self.quantile - one) / STEP * 2**24) / 2**24 for one in (1, 0))
+        counted = _Counted(xp, asked)
         edges: Any = None
+        # residuals times the roots of weights, over that of their mean
+        root: Any = None
+        if counted.inverse is not None:
+            root = counted.largest(x)[0]
+            tilt = numeric.held(counted.each(root), 0, MOST_SCALE, PASS_BITS)
         if sparse:
             # beyond 1 a coefficient is 0
-            size = _spreads(rows, asked) * float(Fraction(float(self.alpha)) * asked.x_over * asked.rows)
+            size = _spreads(rows, asked) * float(Fraction(float(self.alpha)) * asked.x_over * n)
+            if root is not None:
+                size = numeric.at_precision(numeric.at_precision(size, PASS_BITS) * asked.part, PASS_BITS) * root
             edges = numeric.held(size, 0, 2, PASS_BITS) * (1 / (STEP * BESIDE))
             edges = numeric.at_precision(edges, PASS_BITS)
+
+        if root is not None:
+            middle, half = (
+                numeric.at_precision(tilt * part, PASS_BITS) for part in ((high + low) / 2, (high - low) / 2)
+            )
+            low, high = low * MOST_SCALE, high * MOST_SCALE
 
         def once(shift: Any, z: Any, cut: Any, v: Any, t: Any) -> tuple[Any, ...]:
             wanted = y - z + cut
@@ -260,12 +314,11 @@ class QuantileRegressor(_ByResiduals):
             pull = drawn_in(pull, REACH)[0]
             w = drawn_in(numeric.at_precision(xp.matmul(inverse, pull), PASS_BITS), REACH)[0]
             if self.fit_intercept:
-                shift = numeric.at_precision(xp.sum(wanted, keepdims=True) * (1 / n), PASS_BITS)
-                shift = numeric.held(shift, -MOST_SHIFT, MOST_SHIFT, PASS_BITS)
-            away = y - numeric.at_precision(xp.matmul(x, w), PASS_BITS) - shift
+                shift = numeric.held(counted.mean(wanted), -MOST_SHIFT, MOST_SHIFT, PASS_BITS)
+            away = y - numeric.at_precision(xp.matmul(x, w), PASS_BITS) - counted.each(shift)
             away = numeric.at_precision(away * OVER_RELAXED + z * (1 - OVER_RELAXED), PASS_BITS)
             away = away + cut
-            cut = xp.clip(away, low, high)
+            cut = xp.clip(away, low, high) if root is None else middle + drawn_in(away - middle, half)[0]
             if sparse:
                 both = numeric.at_precision(w * OVER_RELAXED + v * (1 - OVER_RELAXED), PASS_BITS) + t
                 t = drawn_in(both, edges)[0]

@@ -224,16 +224,11 @@ class Problem:
 
     def robust(self, found: Scored, inverse: Inverse, groups: Any) -> tuple[Any, Any, int]:
         """Robust errors of standardised estimates and of the constant, and how many clusters there are."""
-        xp, k, likelihood, level = self.xp, self.k, self.likelihood, self.fine
-        more = 0
+        xp, likelihood, more = self.xp, self.likelihood, 0
         if found.observed is not None:
             more = likelihood.observed_more
-            inverse = Inverse(xp, self.information(found.observed, level, more), self.width + self.centred)
-        whole = inverse.whole(xp, INVERSE_BITS, VALUE_BITS)
-        moved = xp.matmul(level.values, whole[: self.width])
-        if self.centred:
-            moved = moved + numeric.times_power(whole[self.width], -k, VALUE_BITS)
-        moved = numeric.at_precision(numeric.times_power(moved, k, MOVED_BITS), MOVED_BITS)
+            matrix = self.information(found.observed, self.fine, more)
+            inverse = Inverse(xp, matrix, self.width + self.centred)
         weights = self.weights
         if weights is not None and groups is None:
             # of rows that stand for several, each counts by itself
@@ -241,18 +236,35 @@ class Problem:
         score = numeric.at_precision(found.score, MOVED_BITS)
         if weights is not None:
             score = numeric.at_precision(score * weights, MOVED_BITS)
-        product = numeric.times_power(moved * xp.expand_dims(score, axis=1), -likelihood.weight_bits - more, MOVED_BITS)
+        moved = self.influence(inverse.whole(xp, INVERSE_BITS, VALUE_BITS), score, likelihood.weight_bits + more)
+        directions = [self.direction()] if self.centred else []
+        roots, along, count = self.sandwich(moved, groups, directions)
+        return roots[: self.width], along[0] if along else None, count
+
+    def influence(self, whole: Any, score: Any, bits: int) -> Any:
+        """What each row moves standardised estimates by, times 4^k (n, ...): its columns times these rows of the
+        inverse information, times its score over 2^bits."""
+        xp, k = self.xp, self.k
+        moved = xp.matmul(self.fine.values, whole[: self.width])
+        if self.centred:
+            moved = moved + numeric.times_power(whole[self.width], -k, VALUE_BITS)
+        moved = numeric.at_precision(numeric.times_power(moved, k, MOVED_BITS), MOVED_BITS)
+        return numeric.times_power(moved * xp.expand_dims(score, axis=1), -bits, MOVED_BITS)
+
+    def sandwich(self, moved: Any, groups: Any, directions: list[Any]) -> tuple[Any, list[Any], int]:
+        """Of what rows move estimates by: the roots of sums of squares over rows or clusters, along each estimate and
+        each direction; and how many clusters there are."""
+        xp, most = self.xp, 1 << REACH_BITS
         frac = min(MOVED_BITS, (SUM_BITS - self.rows.bit_length()) // 2 - REACH_BITS)
-        scores, count = numeric.held(product, -(1 << REACH_BITS), 1 << REACH_BITS, frac), 0
+        scores, count = numeric.held(moved, -most, most, frac), 0
         if groups is not None:
             scores, count = by_group(xp, scores, groups)
-            scores = numeric.held(scores, -(1 << REACH_BITS), 1 << REACH_BITS, frac)
-        roots = self._root(xp.sum(scores * scores, axis=0))[: self.width]
-        along = None
-        if self.centred:
-            along = numeric.held(xp.matmul(scores, self.direction()), -(1 << REACH_BITS), 1 << REACH_BITS, frac)
-            along = self._root(xp.sum(along * along))
-        return roots, along, count
+            scores = numeric.held(scores, -most, most, frac)
+        found = []
+        for direction in directions:
+            along = numeric.held(xp.matmul(scores, direction), -most, most, frac)
+            found.append(self._root(xp.sum(along * along)))
+        return self._root(xp.sum(scores * scores, axis=0)), found, count
 
     def weights_of_one(self, xp: Any) -> Any:
         """The root of how many rows each stands for, times weights of its variance, in the units of both's product."""

@@ -9,25 +9,30 @@ import numpy as np
 from tercet.array import numeric, planes
 from tercet.errors import InputError
 from tercet.learn.beside import target_beside
-from tercet.learn.inputs import array_namespace, plain_or_secret
+from tercet.learn.inputs import array_namespace, is_secret, plain_or_secret, weights
 from tercet.learn.kinds import RegressorModel
 from tercet.learn.parameters import NOTHING, OneOf, ParameterRule, Real, check_parameters
 from tercet.learn.trees import base
 from tercet.learn.trees.bins import binned
 from tercet.learn.trees.forest import mean_of
+from tercet.learn.weighed_rows import over_power
+
+WEIGHT_BITS = 24
+"""Of weights, over a power of two that none exceeds."""
 
 
 class IsotonicRegression(RegressorModel):
     """The least-squares function that never falls (or never rises), in scikit-learn's manner, on secret or on NumPy
     arrays.
 
-    `fit(X, y)`: X (n,) or (n, 1), y (n,). Which neighbours are pooled depends on all values, so pools are not merged
-    one by one: X is cut into `max_bins` bins of as many rows each at secret quantiles (2 to 255; 64 unless given, and
-    no more than rows), and in each the function has one value, max over a <= j of min over b >= j of the mean of bins a
-    to b, which is what pooling gives for bins. Within the rows of a bin it is that, and between two bins it is
-    interpolated, so that with a bin for every distinct value, or every row, it is scikit-learn's; with fewer it is
-    scikit-learn's of the bins' numbers. Beyond the ends it is that of the last bin, as `out_of_bounds="clip"`, the only
-    choice. `y_min`, `y_max`: public ends of its values.
+    `fit(X, y, sample_weight=None)`: X (n,) or (n, 1), y (n,). Which neighbours are pooled depends on all values, so
+    pools are not merged one by one: X is cut into `max_bins` bins of as many rows each at secret quantiles (2 to 255;
+    64 unless given, and no more than rows), and in each the function has one value, max over a <= j of min over b >= j
+    of the mean of bins a to b, which is what pooling gives for bins. Within the rows of a bin it is that, and between
+    two bins it is interpolated, so that with a bin for every distinct value, or every row, it is scikit-learn's; with
+    fewer it is scikit-learn's of the bins' numbers. Beyond the ends it is that of the last bin, as
+    `out_of_bounds="clip"`, the only choice. `y_min`, `y_max`: public ends of its values. Weights count to 2^-24 of the
+    largest that there may be; a bin whose rows have none is where the one before is.
 
     After fit, all secret: `edges_` (bins - 1, 1), `levels_` (bins,), and of the way to each bin from the one before
     `starts_`, `widths_` and `slopes_` (bins,), these in units of 2^`power_` `unit_`. Error: 2^-16 of the largest
@@ -65,7 +70,7 @@ class IsotonicRegression(RegressorModel):
         self.out_of_bounds = out_of_bounds
         self.max_bins = max_bins
 
-    def fit(self, X: Any, y: Any) -> IsotonicRegression:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> IsotonicRegression:
         """Find the levels; see the class."""
         check_parameters(self)
         X = _column(X)
@@ -79,7 +84,8 @@ class IsotonicRegression(RegressorModel):
         rows = binned(X, self.edges_)
         values = goal.values if self.increasing else -goal.values
         stored, frac = numeric.as_integers(planes.coarse(values, base.TARGET_BITS + 1))
-        whole = xp.matmul(xp.stack([stored, stored * 0 + 1], axis=0), rows.hot)
+        each = stored * 0 + 1 if sample_weight is None else _whole(X, sample_weight)
+        whole = xp.matmul(xp.stack([stored * each, stored * 0 + each], axis=0), rows.hot)
         # of a number of bins that is no power of two, the last is behind some without rows
         last = xp.sum(whole[:, count - 1 :], axis=1, keepdims=True)
         sums = xp.concat([whole[:, : count - 1], last], axis=1)
@@ -133,9 +139,9 @@ class IsotonicRegression(RegressorModel):
         """As `predict`."""
         return self.predict(T)
 
-    def fit_transform(self, X: Any, y: Any) -> Any:
-        """`fit(X, y)`, then `transform(X)`."""
-        return self.fit(X, y).transform(X)
+    def fit_transform(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """`fit(X, y, sample_weight)`, then `transform(X)`."""
+        return self.fit(X, y, sample_weight).transform(X)
 
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import TransformerTags
@@ -164,6 +170,17 @@ def _levels(xp: Any, sums: Any, count: int, frac: int) -> Any:
     # a bin without rows is where the one before is
     found = np.maximum.accumulate(xp.where(sums[1] > 0, found, -2))
     return numeric.held(found, -1, 1, base.VALUE_BITS)
+
+
+def _whole(X: Any, sample_weight: Any) -> Any:
+    """Weights of rows as integers; of what they are multiples does not matter."""
+    given = numeric.settled(weights(X, sample_weight))
+    if is_secret(given) and not is_secret(X):
+        raise InputError("weights are secret, and X is not", hint="share X, too: session.share(X, bounds=...)")
+    within, _ = over_power(given)
+    if is_secret(given):
+        return numeric.as_integers(numeric.at_most(within, WEIGHT_BITS))[0]
+    return np.rint(np.ldexp(within, WEIGHT_BITS)).astype(np.int64) if is_secret(X) else within
 
 
 def _column(X: Any) -> Any:
