@@ -88,7 +88,10 @@ def test_picked_groups_are_answered_with_a_chart(browser: Browser, nodes: Nodes,
                 assert int(rows[ward][0]) == len(here)
                 assert float(rows[ward][1]) == pytest.approx(here.income.mean())
         assert rows["rare"] == ["not shown", "not shown"]
-        expect(page.get_by_role("img", name="Bars of")).to_be_visible()
+        drawn = page.get_by_role("img", name="Bars of AVG(income)")
+        expect(drawn).to_be_visible()
+        shown = sum(cells[1] != "not shown" for cells in rows.values())
+        assert drawn.locator("rect[fill]").count() == 1 + shown  # the ground, and a bar for each group that is shown
         shots(page, "analyst", tmp_path)
         with page.expect_download() as taken:
             page.get_by_role("button", name="Save as SVG").click()
@@ -140,7 +143,9 @@ def test_a_regression_has_errors_and_a_forest(browser: Browser, nodes: Nodes, tm
             assert rows[name][1] == pytest.approx(wanted.bse[name], rel=1e-4)
             assert rows[name][4:] == pytest.approx(list(wanted.conf_int().loc[name]), rel=1e-4)
         expect(page.get_by_text(f"{wanted.rsquared:.4f}")).to_be_visible()
-        expect(page.get_by_role("img", name="Coefficients with intervals")).to_be_visible()
+        drawn = page.get_by_role("img", name="Coefficients with intervals")
+        expect(drawn).to_be_visible()
+        assert drawn.locator("rect").count() == 3
         shots(page, "regression", tmp_path)
 
 
@@ -158,7 +163,9 @@ def test_a_histogram(browser: Browser, nodes: Nodes, tmp_path: Path) -> None:
         assert [row[2] for row in rows if row[2] != "not shown"] == [
             str(count) for row, count in zip(rows, wanted, strict=True) if row[2] != "not shown"
         ]
-        expect(page.get_by_role("img", name="Histogram of 6 bins")).to_be_visible()
+        drawn = page.get_by_role("img", name="Histogram of 6 bins")
+        expect(drawn).to_be_visible()
+        assert drawn.locator("rect").count() == 7
         shots(page, "histogram", tmp_path)
 
 

@@ -131,13 +131,13 @@ export function h(name, ...rest) {
     else if (key === "style") for (const [rule, set] of Object.entries(value)) made.style.setProperty(rule, set);
     else made.setAttribute(key, value === true ? "" : value);
   }
-  made.append(...(given ? rest.slice(1) : rest).flat(3).filter((one) => one !== null && one !== undefined && one !== false));
+  made.append(...(given ? rest.slice(1) : rest).flat(Infinity).filter((one) => one !== null && one !== undefined && one !== false));
   return made;
 }
 
 /** Put children into an element in place of what is there. */
 export function fill(element, ...children) {
-  element.replaceChildren(...children.flat(3).filter((one) => one !== null && one !== undefined && one !== false));
+  element.replaceChildren(...children.flat(Infinity).filter((one) => one !== null && one !== undefined && one !== false));
   return element;
 }
 

@@ -42,7 +42,10 @@ function described(tables) {
 
 function asking(tables, changed) {
   const told = h("div"), answer = h("div"), wrong = h("div");
-  const form_ = form(tables, () => fill(wrong));
+  const form_ = form(tables, () => {
+    fill(wrong);
+    fill(told);
+  });
   const purpose = h("input#purpose", { maxlength: 200, autocomplete: "off" });
   const body = () => {
     const question = form_.question();
@@ -117,7 +120,7 @@ async function showTask(task, where, title) {
     } else if (held && facts.progress > 0) fill(state, "Approved: the nodes work.");
   });
   if (last.state === "done") {
-    fill(where, h("h2", { tabindex: "-1" }, "Answer"), h("p.soft", title), shown(last.result.answer, last.result.cost, "Answer"));
+    fill(where, h("h2", { tabindex: "-1" }, "Answer"), h("p.soft", title), shown(last.result.answer, last.result.cost, title));
     where.querySelector("h2").focus();
     announce("The answer is here");
   } else if (last.state === "cancelled") fill(where, h("p", "Cancelled: nothing of it became plain."));
