@@ -170,14 +170,16 @@ export function triangle(messages, text, label) {
     // two that go opposite ways stand beside each other
     const [sx, sy] = [(-(y2 - y1) / length) * 10, ((x2 - x1) / length) * 10];
     const point = (part) => [x1 + (x2 - x1) * part + sx, y1 + (y2 - y1) * part + sy];
-    const [[ax, ay], [bx, by], [mx, my]] = [point(0.25), point(0.74), point(0.38)];
+    const [[ax, ay], [bx, by], [mx, my]] = [point(0.25), point(0.74), point(0.5)];
+    // the value stands on the outer side of its own line
+    const beside = Math.abs(sx) < 3 ? ["middle", 0, sy > 0 ? 18 : -9] : sx > 0 ? ["start", 9, 4] : ["end", -9, 4];
     const dot = h("circle.flying", { cx: 0, cy: 0, r: 7 });
     for (const [name, value] of Object.entries({ "--ax": ax, "--ay": ay, "--bx": bx, "--by": by }))
       dot.style.setProperty(name, `${value}px`);
     dot.style.setProperty("animation-delay", `${order * 0.25}s`);
     return [
       h("path.message", { d: `M${ax} ${ay}L${bx} ${by}`, "marker-end": "url(#arrowhead)" }),
-      h("text.message-value", { x: mx, y: my + 4, "text-anchor": "middle" }, brief(message.value)),
+      h("text.message-value", { x: mx + beside[1], y: my + beside[2], "text-anchor": beside[0] }, brief(message.value)),
       dot,
     ];
   };

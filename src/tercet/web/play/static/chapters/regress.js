@@ -132,7 +132,7 @@ export const chapter = {
           ),
         ),
       ),
-      h("p", said(texts.off, { most: most(found).toExponential(0) })),
+      h("p", said(texts.off, { most: most(found).toExponential(0).replace("-", "−") })),
       h(
         "p.say",
         said(texts.cost, {

@@ -30,6 +30,7 @@ export const chapter = {
           : { column: column.value };
       const answer = await during(shareButton, where, () => ask("steal/share", { body }));
       if (!answer) return;
+      const test = await ask("steal/test", { body: { numbers: answer.plain } });
       Object.assign(vault, answer);
       loot = {};
       fill(
@@ -43,7 +44,7 @@ export const chapter = {
               ends: [least(vault.plain), most(vault.plain)].map(grouped),
               even: false,
             }),
-            h("figcaption", said(texts.plainCaption, { count: vault.plain.length })),
+            h("figcaption", said(texts.plainCaption, { count: vault.plain.length, p: p(test.p) })),
           ),
           rows(texts, [[texts.value, vault.plain]]),
         ),
@@ -191,7 +192,7 @@ function stolen(number, taken, texts, vault) {
     columns.map(({ one, values, test }) =>
       h(
         "div.loot",
-        h("h4", glyph(one), ` x`, h("sub", String(one))),
+        h("h4", glyph(one), h("span", "x", h("sub", String(one)))),
         h("ol.number", values.slice(0, SHOWN).map((value) => h("li", grouped(value)))),
         h(
           "figure",
@@ -208,4 +209,4 @@ function stolen(number, taken, texts, vault) {
   return box;
 }
 
-const p = (value) => (value < 0.001 ? value.toExponential(0) : value.toFixed(3));
+const p = (value) => (value >= 0.001 ? value.toFixed(3) : value ? value.toExponential(0).replace("-", "−") : "0");
