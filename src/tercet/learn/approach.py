@@ -3,7 +3,8 @@
 Weights of rows are at most 1/4, so that the information H of a pass is at most that of equal weights, whose inverse is
 worked out once. From it, M <- 2 M - M H M approaches H^-1 from below in 4 rounds a step: what M H lacks of 1 is
 squared.
-A pass by such an inverse is a step of Newton's or a shorter one.
+A pass by such an inverse is a step of Newton's or a shorter one. The last pass goes further, to the inverse that errors
+rest on, and tells by how much that is none (`Reached`).
 
 Of many rows, the first passes take a sixteenth, then one a fourth: what those estimates are off by is about a standard
 error of so many rows, and passes on all rows bring it to its square each. Which rows is public: they lie in a few
@@ -22,10 +23,10 @@ import numpy as np
 from tercet.array import numeric
 from tercet.learn.families import Likelihood, Scored
 from tercet.learn.inputs import array_namespace
-from tercet.learn.inverse import Inverse
+from tercet.learn.inverse import FORM_BITS, Inverse
 from tercet.learn.passes import repeat, spread
 from tercet.learn.reasons import APPROACHED
-from tercet.learn.solve import RING_BITS, WORKING_BITS
+from tercet.learn.solve import RING_BITS, ROOT_FRAC_BITS, WORKING_BITS, diagonal
 from tercet.plan.table.reasons import CAUCHY_SCHWARZ
 
 STRIDE = 16
@@ -42,7 +43,15 @@ COARSE_WEIGHT_BITS = 8
 """Linear predictors and weights of many rows, in all passes but the last: it brings the error to its square."""
 WORD_BITS = 61
 STEPS = 12
+LAST_STEPS = 16
+"""Of the inverse that errors rest on, before its last two: right where rows weigh 2^-10 of 1/4 and more on average."""
 INVERSE_FRAC_BITS = 24
+REACH = 1 << 30
+"""That inverse is held within this, and errors of standardised coefficients within its root."""
+LACKING_BITS = (44, 48)
+REACHED_BITS = 40
+DIRECTION_BITS = 30
+ALONG_BITS = 38
 RATIO_FRAC_BITS = 32
 SCORE_BITS = 50
 COEF_BITS = 30
@@ -140,8 +149,9 @@ class Approach:
         self.even, self.shrunk = self._moments(parts, parts, problem.rows), problem.shrunk
         if problem.shrunk is not None:
             self.even = self.even + problem.shrunk * 4 * np.eye(self.size)
-        inverse = Inverse(self.xp, self.even, self.size, scale=False).inverse
-        self.start = numeric.at_precision(numeric.times_power(inverse, 2, INVERSE_FRAC_BITS), INVERSE_FRAC_BITS)
+        first = Inverse(self.xp, self.even, self.size, scale=False)
+        self.aliased = first.aliased
+        self.start = numeric.at_precision(numeric.times_power(first.inverse, 2, INVERSE_FRAC_BITS), INVERSE_FRAC_BITS)
 
     def _moments(self, parts: list[Any], weighed: list[Any], total: Any) -> Any:
         """The moments of columns and constant, by the parts of the columns and of what they are weighed to."""
@@ -275,6 +285,47 @@ class Approach:
         if rows < MANY_ROWS or stride < 4 or few < 2:
             return []
         return [(stride, few - 1), (2 if stride < STRIDE else 4, 1)]
+
+
+class Reached:
+    """The inverse of the information of a last pass, with the methods of `Inverse`, in some 100 rounds and no LDL'.
+
+    `lacking`: by how much an element of its product with the information is another than that of 1. Aliased columns are
+    those of equal weights.
+    """
+
+    def __init__(self, quick: Approach, matrix: Any) -> None:
+        xp = quick.xp
+        self.d, self.aliased, one = quick.size, quick.aliased, 1 << WORKING_BITS
+        matrix = numeric.bounded(matrix, -one, one, APPROACHED)
+        steps = LAST_STEPS - max(0, self.d.bit_length() - 4)
+        coarse = numeric.held(refined(xp, matrix, quick.start, steps), -REACH, REACH, INVERSE_FRAC_BITS)
+        self.inverse = coarse
+        for bits in LACKING_BITS:
+            lacking = np.eye(self.d) - numeric.at_precision(xp.matmul(matrix, self.inverse), bits)
+            most = 1 << bits + REACH.bit_length() // 2 + 1
+            lacking = numeric.bounded(lacking, -most, most, APPROACHED)
+            taken = numeric.at_precision(xp.matmul(coarse, lacking), REACHED_BITS)
+            most = REACH << REACHED_BITS + 1
+            self.inverse = numeric.bounded(self.inverse + taken, -most, most, APPROACHED)
+        self.lacking = xp.max(xp.abs(xp.where(xp.expand_dims(self.aliased, axis=1), 0.0, lacking)))
+
+    def root_diagonal(self, xp: Any) -> Any:
+        """The roots of the diagonal."""
+        squares = diagonal(xp, self.inverse)
+        return xp.sqrt(numeric.bounded(squares, 0, REACH << REACHED_BITS + 1, APPROACHED))
+
+    def along(self, xp: Any, direction: Any) -> Any:
+        """The root of t' M^-1 t for t (d,) below 2^16, which is held below 2^22."""
+        direction = numeric.at_precision(direction, DIRECTION_BITS)
+        most = REACH << 4
+        moved = numeric.held(xp.matmul(self.inverse, direction), -most, most, ALONG_BITS)
+        form = numeric.held(xp.sum(moved * direction), 0, 1 << 2 * FORM_BITS, ROOT_FRAC_BITS)
+        return xp.sqrt(form)
+
+    def whole(self, xp: Any, bits: int, frac_bits: int) -> Any:
+        """M^-1, held below 2^bits."""
+        return numeric.held(self.inverse, -(1 << bits), 1 << bits, frac_bits)
 
 
 def _added(parts: Any, bits: int = WORKING_BITS) -> Any:

@@ -17,6 +17,7 @@ from scipy import special as plain
 from tercet.array import entropies, gamma, numeric, special
 from tercet.array.core import SecretArray
 from tercet.errors import InputError
+from tercet.learn import sigmoid
 from tercet.learn.inputs import array_namespace
 from tercet.learn.units import SecretUnit
 
@@ -156,7 +157,7 @@ class Logistic(Likelihood):
         return mean * 0
 
     def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
-        mean = numeric.at_precision(_of("expit", eta), bits)
+        mean = numeric.at_precision(sigmoid.expit(eta) if bits <= sigmoid.FINE else _of("expit", eta), bits)
         weight = numeric.at_precision(mean * (1 - mean), bits)
         if trials is None:
             return Scored(y - mean, weight)

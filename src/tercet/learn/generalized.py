@@ -313,7 +313,7 @@ class GeneralizedResults(Coefficients, LikelihoodFigures):
         self._width = width = design.width - int(self.aliased.sum())
         self.df_model = width - (design.constant is not None)
         self.step = float(values["step"])
-        """How large the last step was, of standardised coefficients."""
+        """How large the last step was, of standardised coefficients; of `Logit` no less than what its inverse lacks."""
         of_all = {"rows": float(self.nobs), "sum of weights": float(self.nobs)}
         self._sums = of_all | {name: float(value) for name, value in values.items() if value.ndim == 0}
         counted = self._sums["rows"]

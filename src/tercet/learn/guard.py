@@ -15,7 +15,7 @@ from tercet.array import numeric
 from tercet.array.core import SecretArray, session_of
 from tercet.array.segments import segment_sum
 from tercet.learn.design import Design
-from tercet.learn.inverse import Inverse
+from tercet.learn.inverse import Inverse, Inverted
 from tercet.learn.rows import INVERSE_BITS, VALUE_BITS, moments
 from tercet.learn.solve import RING_BITS, WORKING_BITS
 from tercet.learn.standardised import Scaled, root_bits
@@ -74,14 +74,14 @@ def sizes(xp: Any, design: Design, y: Any, weights: Any, groups: Any, enough: An
     return tuple(found)
 
 
-def estimates_rest_on_enough(xp: Any, columns: Scaled, inverse: Inverse, k: int, weights: Any, cohort: int) -> Any:
+def estimates_rest_on_enough(xp: Any, columns: Scaled, inverse: Inverted, k: int, weights: Any, cohort: int) -> Any:
     """Whether each estimate rests on a cohort of rows, and no row has more than half of its own fitted value; as
     `reach`."""
     moved, heavy = reach(xp, columns, inverse, k, weights)
     return xp.all(several(xp, moved, cohort)) & (heavy == 0)
 
 
-def reach(xp: Any, columns: Scaled, inverse: Inverse, k: int, weights: Any) -> tuple[Any, Any]:
+def reach(xp: Any, columns: Scaled, inverse: Inverted, k: int, weights: Any) -> tuple[Any, Any]:
     """(n, p): what each row moves each estimate by; and how many rows have more than half of their own fitted value.
 
     `inverse`: of the information of the columns (and of a constant of 2^-k), with `weights` of rows at most 1, if there

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from tercet.array import numeric
 from tercet.learn.reasons import INVERSE
@@ -18,6 +18,19 @@ FINE_FRAC_BITS = 58
 FORM_BITS = 22
 """Terms of a quadratic form are held below 2^22."""
 FORM_FRAC_BITS = 36
+
+
+class Inverted(Protocol):
+    """What errors and cohorts ask of an inverse, however it came."""
+
+    d: int
+    aliased: Any
+
+    def root_diagonal(self, xp: Any) -> Any: ...
+
+    def along(self, xp: Any, direction: Any) -> Any: ...
+
+    def whole(self, xp: Any, bits: int, frac_bits: int) -> Any: ...
 
 
 class Inverse:

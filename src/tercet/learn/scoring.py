@@ -13,12 +13,12 @@ import numpy as np
 
 from tercet.array import numeric
 from tercet.array.core import SecretArray
-from tercet.learn.approach import COEF_BITS, Approach
+from tercet.learn.approach import COEF_BITS, Approach, Reached
 from tercet.learn.design import Design
 from tercet.learn.families import Gaussian, GaussianLog, Likelihood, Outcome, Scored
 from tercet.learn.guard import cohort_of, estimates_rest_on_enough
 from tercet.learn.guard import sizes as guarded_sizes
-from tercet.learn.inverse import Inverse
+from tercet.learn.inverse import Inverse, Inverted
 from tercet.learn.passes import repeat
 from tercet.learn.rows import INVERSE_BITS, SUM_BITS, VALUE_BITS, by_group, moments
 from tercet.learn.solve import RING_BITS, ROOT_FRAC_BITS, WORKING_BITS, Normalised, powered, runs
@@ -66,7 +66,8 @@ class Estimated:
     groups: int
     """How many clusters there are."""
     step: Any
-    """The largest part of the last step, of standardised coefficients."""
+    """The largest part of the last step, of standardised coefficients, and no less than what an inverse by
+    multiplication lacks."""
     sums: dict[str, Any]
     """Of the rows; see `Likelihood.figures`."""
     sizes: tuple[Any, ...]
@@ -203,7 +204,7 @@ class Problem:
         total = numeric.times_power(xp.sum(weight), -2 * k, WORKING_BITS)
         return moments(xp, level.values, weighed, total, at)
 
-    def guards(self, design: Design, found: Scored, inverse: Inverse, groups: Any) -> tuple[Any, ...]:
+    def guards(self, design: Design, found: Scored, inverse: Inverted, groups: Any) -> tuple[Any, ...]:
         """Numbers of rows that the estimates rest on; none without a cohort."""
         xp, weights = self.xp, self.weights
         cohort = cohort_of(design.columns, self.y, weights, self.offset, groups)
@@ -217,12 +218,12 @@ class Problem:
         """Of standardised estimates, what the constant is 2^k times."""
         return self.xp.concat([-self.columns.ratios(), np.asarray([2.0**-self.k])])
 
-    def roots(self, inverse: Inverse) -> tuple[Any, Any]:
+    def roots(self, inverse: Inverted) -> tuple[Any, Any]:
         """Errors of standardised estimates and of the constant, over the root of what information is divided by."""
         along = inverse.along(self.xp, self.direction()) if self.centred else None
         return inverse.root_diagonal(self.xp)[: self.width], along
 
-    def robust(self, found: Scored, inverse: Inverse, groups: Any) -> tuple[Any, Any, int]:
+    def robust(self, found: Scored, inverse: Inverted, groups: Any) -> tuple[Any, Any, int]:
         """Robust errors of standardised estimates and of the constant, and how many clusters there are."""
         xp, likelihood, more = self.xp, self.likelihood, 0
         if found.observed is not None:
@@ -389,13 +390,17 @@ def estimated(
         return numeric.held(coef + moved, -MOST, MOST, bits)
 
     quick = Approach(problem, problem.columns.values) if likelihood.quarter and problem.weights is None else None
+    inverse: Inverted
+    lacking: Any = None
     if quick is None:
         (coef,) = repeat(passes - 1, body, begin, bounds=[(-MOST, MOST)])
         moved, inverse, scored = problem.step(coef, LAST_BITS, problem.fine)
     else:
         coef = quick.through(passes - 1, STEP, MOST, bits)
         slope, information, scored = quick.scored(coef, quick.fine)
-        moved, inverse = problem.moved(slope, information, LAST_BITS)
+        inverse = reached = Reached(quick, information)
+        lacking = reached.lacking
+        moved = numeric.held(quick.moved(reached.inverse, slope), -STEP, STEP, LAST_BITS)
     last = numeric.held(coef + moved, -MOST, MOST, LAST_BITS)
     count, unit, error_power = 0, 2.0 ** (-likelihood.weight_bits / 2), likelihood.error_power
     if robust:
@@ -412,6 +417,8 @@ def estimated(
     sums = likelihood.figures(xp, problem.total, eta, outcome, problem.bits, whole)
     sums |= problem.sizes()
     step = xp.max(xp.abs(moved))
+    if lacking is not None:
+        step = xp.maximum(step, lacking)
     guards = problem.guards(design, scored, inverse, groups)
     return Estimated(found, constant, spread, error, inverse.aliased, capped, unit, count, step, sums, guards)
 
