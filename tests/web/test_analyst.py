@@ -79,6 +79,7 @@ def test_picked_groups_are_answered_with_a_chart(browser: Browser, nodes: Nodes,
         page.get_by_role("button", name="Explain first").click()
         expect(page.get_by_role("heading", name="What it would cost and reveal")).to_be_visible(timeout=60_000)
         expect(page.get_by_text("would run it")).to_have_count(3)
+        expect(page.get_by_text("free.ward").first).to_be_attached()
         assert axe(page) == []
         page.get_by_role("button", name="Ask", exact=True).click()
         rows = {row[0]: row[1:] for row in _answer(page)}

@@ -14,6 +14,7 @@ from tercet.client.remote import RemoteSession
 from tercet.client.table import described
 from tercet.federation.api import DatasetInfo
 from tercet.federation.api_jobs import JobInfo
+from tercet.federation.bundle import column_handle
 from tercet.store.schema import ColumnKind, Schema
 from tercet.web.analyst.answers import Told, cost_told
 from tercet.web.analyst.questions import Question, answered, asked, explained
@@ -49,8 +50,9 @@ def router(person: PersonHere) -> APIRouter:
         """What a question would cost and reveal, and what each node says; nothing runs."""
         with closing(_session(person, body.purpose)) as net:
             found = explained(net, body.question)
+            names = _names(person.federation.id, net.datasets())
         return {
-            "picture": picture(found).model_dump(),
+            "picture": picture(found, names).model_dump(),
             "operations": [
                 {"name": row.name, "count": row.count, "rounds": row.rounds, "bytes": row.bytes_per_party}
                 for row in found.operations
@@ -110,6 +112,17 @@ def _session(person: PersonHere, purpose: str, task: Task | None = None) -> Remo
         deadline=_DEADLINE_S,
         progress=None if task is None else lambda done: task.tell(progress=done),
     )
+
+
+def _names(federation: str, datasets: list[DatasetInfo]) -> dict[bytes, str]:
+    """What people call the stored arrays of a plan, by their handles."""
+    found = {}
+    for info in datasets:
+        for column in Schema.parse(info.schema_).columns:
+            name = f"{info.name}.{column.name}"
+            found[column_handle(federation, info.name, column.name)] = name
+            found[column_handle(federation, info.name, column.name, validity=True)] = f"{name} is there"
+    return found
 
 
 def _tell_held(task: Task, held: Held) -> None:
