@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 from sklearn.linear_model import LogisticRegression as Reference
 
 import tercet as tc
@@ -186,7 +186,57 @@ def test_what_is_refused(given: dict[str, Any], said: str) -> None:
         LogisticRegression(**given).fit(*iris())
 
 
-def test_several_classes_are_refused() -> None:
+def steep_of_classes(x: Any, y: Any, model: Any, ratio: float, c: float) -> float:
+    """As `steep`, of several classes."""
+    z = x @ model.coef_.T + model.intercept_
+    errors = np.exp(z - z.max(axis=1, keepdims=True))
+    errors /= errors.sum(axis=1, keepdims=True)
+    errors[np.arange(len(y)), y] -= 1
+    coef, slopes = model.coef_, c * errors.T @ x + (1 - ratio) * model.coef_
+    excess = np.where(coef != 0, np.abs(slopes + ratio * np.sign(coef)), np.maximum(np.abs(slopes) - ratio, 0))
+    return float(max(excess.max() / ratio, np.abs(errors.sum(axis=0)).max() * c))
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.5])
+@pytest.mark.parametrize("c", [0.1, 1.0])
+@pytest.mark.parametrize("load", [load_iris, load_wine])
+def test_several_classes(load: Any, c: float, ratio: float) -> None:
+    x, y = load(return_X_y=True)
+    given: dict[str, Any] = {"l1_ratio": ratio, "C": c, "solver": "saga"}
+    wanted, found = reference(standard(x), y, **given), LogisticRegression(**given).fit(standard(x), y)
+    assert np.abs(found.coef_ - wanted.coef_).max() < 1e-6
+    assert np.abs(found.intercept_ - wanted.intercept_).max() < 1e-6
+    assert ((found.coef_ == 0) == (wanted.coef_ == 0)).all()
+    assert steep_of_classes(standard(x), y, found, ratio, c) < 1e-12
+    raw = LogisticRegression(**given).fit(x, y)
+    assert steep_of_classes(x, y, raw, ratio, c) < 1e-8
+
+
+def test_several_classes_with_weights_and_no_intercept() -> None:
+    x, y = load_wine(return_X_y=True)
+    given: dict[str, Any] = {"l1_ratio": 0.7, "solver": "saga", "fit_intercept": False}
+    weights = np.arange(len(y)) % 7
+    wanted = reference(standard(x), y, weights, **given)
+    found = LogisticRegression(**given).fit(standard(x), y, weights)
+    assert np.abs(found.coef_ - wanted.coef_).max() < 1e-5
+
+
+def test_several_classes_under_sharing(net: Any) -> None:
     x, y = load_iris(return_X_y=True)
-    with pytest.raises(tc.InputError, match="3 classes with l1_ratio="):
+    x, y = stored(standard(x[::3, 1:])), y[::3]
+    given: dict[str, Any] = {"l1_ratio": 0.75, "solver": "saga", "max_iter": 7}
+    wanted = LogisticRegression(**given).fit(x, y)
+    model = LogisticRegression(**given).fit(shared(net, x), shared(net, y))
+    assert len(tc.explain(model.coef_, model.intercept_).reveals) == 2
+    coef, intercept = tc.reveal(model.coef_, model.intercept_)
+    assert np.abs(coef - wanted.coef_).max() < 1e-5
+    assert np.abs(intercept - wanted.intercept_).max() < 1e-5
+    assert ((coef == 0) == (wanted.coef_ == 0)).all() and (coef == 0).any()
+
+
+def test_too_many_coefficients_of_several_classes_are_refused() -> None:
+    x, y = np.random.default_rng(1).normal(size=(90, 40)), np.arange(90) % 3
+    with pytest.raises(tc.InputError, match="123 coefficients with l1_ratio="):
         LogisticRegression(l1_ratio=1.0, solver="saga").fit(x, y)
+    with pytest.raises(tc.InputError, match="3 classes with solver='liblinear'"):
+        LogisticRegression(l1_ratio=1.0, solver="liblinear", fit_intercept=False).fit(x, y)

@@ -1,4 +1,4 @@
-"""Newton's method with a penalty of absolute values, for one score a row: passes minimise a quadratic function with it.
+"""Newton's method with a penalty of absolute values, for one score a row or several: passes of quadratic functions.
 
 Minimise the mean of f(x_i w), sum of P_j w_j^2 / 2 and sum of t_j |w_j|. A pass takes gradient and curvature at the
 coefficients, scales the curvature by secret powers of two to a diagonal in [1/4, 1), and finds the minimum of the
@@ -47,7 +47,12 @@ MOST_EDGE = 8.0
 
 
 class Curved(Protocol):
-    """A loss of one score (n, 1), each second derivative of which is at most 1."""
+    """A loss of scores (n, k), each second derivative of which is at most 1.
+
+    Of several scores second derivatives are given as those by two different scores with their sign changed, (n, k (k -
+    1) / 2), none of which is negative; those by one score twice are sums of these, so that rounding leaves no
+    eigenvalue below 0.
+    """
 
     def curvatures(self, z: Any) -> tuple[Any, Any]:
         """First and second derivatives of the loss at scores, times the weights of rows."""
@@ -62,29 +67,27 @@ class Curved(Protocol):
         """Second derivatives by probabilities, at 24 fractional bits."""
 
 
-def sparse_minimum(xp: Any, x: Any, shrunk: Any, edges: Any, loss: Curved, passes: int) -> Any:
-    """Coefficients (1, D) at 40 fractional bits, exactly 0 where they are not chosen.
+def sparse_minimum(xp: Any, x: Any, shrunk: Any, edges: Any, loss: Curved, k: int, passes: int) -> Any:
+    """Coefficients (k, D) at 40 fractional bits, exactly 0 where they are not chosen.
 
     `x` (n, D): scaled rows; `shrunk`, `edges` (D,): weights of squares and of absolute values, 0 for what is not
-    penalised (`edges`: at 40 fractional bits, 8 and less). About 1,000 rounds a pass, however many columns there are;
+    penalised (`edges`: at 40 fractional bits, 8 and less). Of several scores what is added to the coefficients of one
+    column alike, if nothing penalises it, is anything. About 1,000 rounds a pass, however many columns there are;
     plans grow neither with them nor with passes.
     """
     n, columns = x.shape
     coarse, curved = numeric.at_precision(x, COARSE_BITS), numeric.at_precision(x, CURVED_BITS)
-    across, one = xp.matrix_transpose(curved), 1 << WORKING_BITS
-    eye = np.eye(columns)
+    size, one = k * columns, 1 << WORKING_BITS
+    eye, shrunk, edges = np.eye(size), xp.concat([shrunk] * k), xp.concat([edges] * k)
 
     def scored(rows: Any, w: Any, bits: int) -> Any:
-        return numeric.at_precision(xp.matmul(rows, xp.expand_dims(w, axis=1)), bits)
+        return numeric.at_precision(xp.matmul(rows, xp.matrix_transpose(xp.reshape(w, (k, columns)))), bits)
 
     def moved(w: Any, rows: Any, slopes: Any, bends: Any, *, checks: bool) -> Any:
-        pull = xp.matmul(xp.matrix_transpose(rows), slopes)[:, 0]
+        pull = xp.reshape(xp.matrix_transpose(xp.matmul(xp.matrix_transpose(rows), slopes)), (size,))
         pull = numeric.at_precision(pull * (1 / n), WORKING_BITS) + numeric.at_precision(shrunk * w, WORKING_BITS)
         pull = drawn_in(pull, LARGEST_GRADIENT)[0]
-        # not rounded between the products: no eigenvalue of the sum is below 0
-        matrix = numeric.at_precision(xp.matmul(across, bends * curved), SUM_BITS)
-        matrix = numeric.bounded(matrix, -2 * n << SUM_BITS, 2 * n << SUM_BITS, PENALISED)
-        matrix = numeric.at_precision(matrix * (1 / n), WORKING_BITS) + shrunk * eye
+        matrix = _curvature(xp, curved, bends, k) + shrunk * eye
         matrix = numeric.bounded(matrix, -one, one, PENALISED)
         within, power, inverse, up, down = _scaled(xp, matrix)
         ahead = numeric.at_precision(xp.matmul(matrix, xp.expand_dims(w, axis=1))[:, 0], WORKING_BITS) - pull
@@ -110,13 +113,37 @@ def sparse_minimum(xp: Any, x: Any, shrunk: Any, edges: Any, loss: Curved, passe
         p = loss.means(scored(x, w, FINE_BITS))
         return moved(w, x, loss.slopes_of(p, FINE_BITS), loss.curved_of(p), checks=True)
 
-    w = spread(np.zeros(columns), x, WEIGHT_BITS)
+    w = spread(np.zeros(size), x, WEIGHT_BITS)
     last = min(FINE, passes)
     bounds = ((-REACH, REACH),)
     if passes > last:
         (w,) = repeat(passes - last, coarse_pass, w, bounds=bounds)
     (w,) = repeat(last, fine_pass, w, bounds=bounds)
-    return xp.expand_dims(numeric.at_precision(w, FINE_BITS), axis=0)
+    return xp.reshape(numeric.at_precision(w, FINE_BITS), (k, columns))
+
+
+def _curvature(xp: Any, x: Any, bends: Any, k: int) -> Any:
+    """The mean of second derivatives times x x' (k D, k D)."""
+    n, columns = x.shape
+    count = bends.shape[1]
+    # not rounded between the products: no eigenvalue of the sum is below 0
+    weighed = xp.reshape(xp.expand_dims(bends, axis=2) * xp.expand_dims(x, axis=1), (n, count * columns))
+    found = numeric.at_precision(xp.matmul(xp.matrix_transpose(x), weighed), SUM_BITS)
+    found = numeric.bounded(found, -2 * n << SUM_BITS, 2 * n << SUM_BITS, PENALISED)
+    found = numeric.at_precision(found * (1 / n), WORKING_BITS)
+    if k == 1:
+        return found
+    blocks = {}
+    for at, (a, b) in enumerate(between(k)):
+        blocks[a, b] = blocks[b, a] = -found[:, at * columns : (at + 1) * columns]
+    for a in range(k):
+        blocks[a, a] = -sum(blocks[a, b] for b in range(k) if b != a)
+    return xp.concat([xp.concat([blocks[a, b] for b in range(k)], axis=1) for a in range(k)], axis=0)
+
+
+def between(k: int) -> list[tuple[int, int]]:
+    """Pairs of different scores, in the order of second derivatives."""
+    return [(a, b) for a in range(k) for b in range(a + 1, k)]
 
 
 def _scaled(xp: Any, matrix: Any) -> tuple[Any, Any, Any, int, int]:
