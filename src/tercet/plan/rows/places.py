@@ -12,6 +12,8 @@ MAX_PIECES = 1 << 22
 """At most so many rows or places are listed one by one where they lie in no stretches; of more, nothing is claimed."""
 NOWHERE = -1
 _MAX_LOOPED = 256
+_MAX_LENGTH = 64
+"""Stretches that are shorter than this are listed place by place, which is faster than to look for edges in each."""
 
 Ints: TypeAlias = NDArray[np.int64]
 
@@ -340,7 +342,7 @@ class RowOrder:
 
     def pull(self, classes: Partition) -> Partition:
         """The places apart by the class of their row; those of no row are a class of their own."""
-        if len(self.first) > _MAX_LOOPED:
+        if len(self.first) > _MAX_LOOPED or self.length <= _MAX_LENGTH * len(self.first):
             return Partition.of_labels(self._labels(classes, _listed(self.length)))
         cuts = [self.edges]
         for k in np.flatnonzero(self.first != NOWHERE):
