@@ -27,9 +27,9 @@ from rich.console import Console
 from rich.table import Table
 
 import tercet as tc
-from tercet.cli import processes
-from tercet.cli.up import NODES, create, launch
 from tercet.linear_model import LinearRegression
+from tercet.node import processes
+from tercet.node.trial import NODES, create, launch
 from tercet.store.schema import Schema
 
 FEW_ROWS = 1_000_000

@@ -17,7 +17,7 @@ retain_freed_memory()
 settings.register_profile("tercet", deadline=None)
 settings.load_profile("tercet")
 
-STARTS_NODES = {"node.trio_nodes", "node.zygote", "faults.campaign", "faults.ordeals", "tercet.cli.processes"}
+STARTS_NODES = {"node.trio_nodes", "node.zygote", "faults.campaign", "faults.ordeals", "tercet.node.processes"}
 """Modules with which a test starts nodes: processes that serve, three at a time."""
 RUNNING = {"nodes", "stopped", "dying", "three", "patients", "zygote", "postgres_server"}
 """Fixtures that are servers."""

@@ -162,7 +162,7 @@ def test_no_files_of_a_floor_import_each_other(floor_name: str) -> None:
 
 
 ROOMS = {
-    "node": ("daemon", "http", "jobs", "changes", "worker", "peers", "parts", "logs", "settings"),
+    "node": ("trial", "processes", "daemon", "http", "jobs", "changes", "worker", "peers", "parts", "logs", "settings"),
     "plan": ("run", "record", "rows", "plan", "bounds", "table", "network", "types"),
 }
 """The folders and files of a floor, top to bottom: each needs only those behind it."""

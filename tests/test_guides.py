@@ -22,9 +22,9 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from tercet.cli import processes
 from tercet.cli.app import app
 from tercet.federation.federation import Federation
+from tercet.node import processes
 
 GUIDES = Path(__file__).parents[1] / "docs" / "guides"
 PAGES = ("operator", "owner", "analyst")

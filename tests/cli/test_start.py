@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tercet.cli import processes, up
+from tercet.node import processes, trial
 from timing import at_most, in_time
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -56,13 +56,13 @@ def test_three_nodes_start_in_little_processor_time(tmp_path: Path) -> None:
                 stdout=subprocess.DEVNULL,
             )
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            leaders = {found.pid for name in up.NODES if (found := processes.running(folder / name)) is not None}
+            leaders = {found.pid for name in trial.NODES if (found := processes.running(folder / name)) is not None}
             assert len(leaders) == 3
             found = list(in_sessions(leaders))
         finally:
-            processes.stop([folder / name for name in up.NODES])
+            processes.stop([folder / name for name in trial.NODES])
         workers = [seconds for name, seconds in found if name.startswith("tercet lane")]
-        assert len(workers) == 3 * up.LANES
+        assert len(workers) == 3 * trial.LANES
         at_most(max(workers), WORKER_S)
         here = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
         at_most(here + sum(seconds for _, seconds in found), START_S)

@@ -17,10 +17,10 @@ import pytest
 from typer.testing import CliRunner
 
 from commands_of_cli import tercet, told
-from tercet.cli import processes, up
 from tercet.cli.app import app
 from tercet.cli.options import UP_FOLDER
 from tercet.cli.output import Exit
+from tercet.node import processes, trial
 
 ROWS = 90
 
@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             assert "are ready" in shown.stdout
             yield place
         finally:
-            processes.stop([place / UP_FOLDER / name for name in up.NODES])
+            processes.stop([place / UP_FOLDER / name for name in trial.NODES])
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def dataset(folder: Path) -> str:
 
 
 def pids(folder: Path) -> list[int]:
-    running = [processes.running(folder / UP_FOLDER / name) for name in up.NODES]
+    running = [processes.running(folder / UP_FOLDER / name) for name in trial.NODES]
     return [process.pid for process in running if process is not None]
 
 
@@ -72,7 +72,7 @@ def test_up_again_changes_nothing(folder: Path) -> None:
 def test_identities_and_folders_are_private(folder: Path) -> None:
     nodes = folder / UP_FOLDER
     assert nodes.stat().st_mode & 0o077 == 0
-    for name in up.PEOPLE:
+    for name in trial.PEOPLE:
         assert (nodes / f"{name}.pem").stat().st_mode & 0o077 == 0
 
 
@@ -268,7 +268,7 @@ def test_jobs_and_receipts(dataset: str) -> None:
     assert "a test" in tercet("receipts", "patients").stdout
     last = json.loads(tercet("receipts", "patients", "--json").stdout)[-1]
     assert last["job"] == newest["job"]
-    assert last["nodes"] == list(up.NODES)
+    assert last["nodes"] == list(trial.NODES)
     assert last["grounds"]["version"] == 1 and last["grounds"]["checked"] == 1
     assert "checked data" in tercet("receipts", "patients").stdout
     assert "checked data" in tercet("jobs").stdout
@@ -335,7 +335,7 @@ def until(condition: Callable[[], bool]) -> None:
 
 def test_audits_agree(folder: Path, dataset: str) -> None:
     files = []
-    for name in up.NODES:
+    for name in trial.NODES:
         files.append(folder / f"{name}.jsonl")
         tercet("node", "audit", "--export", files[-1], "--node", folder / UP_FOLDER / name)
     assert "agree with each other" in tercet("audit", "verify", *files).stdout
@@ -369,14 +369,14 @@ def test_refresh(folder: Path, dataset: str) -> None:
 
 def test_a_taken_port_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
-    up.create(tmp_path / "x", processes.free_ports(26_000, 100), {"analyst": ["analyst"]})
+    trial.create(tmp_path / "x", processes.free_ports(26_000, 100), {"analyst": ["analyst"]})
     text = (tmp_path / "x" / "federation.toml").read_text()
     port = int(text.split("https://127.0.0.1:")[1].split('"')[0])
     with socket.socket() as listener:
         listener.bind((processes.LOOPBACK, port))
         listener.listen()
         assert f"another program listens at port {port}" in told("up", tmp_path / "x")
-    assert not any(processes.running(tmp_path / "x" / name) for name in up.NODES)
+    assert not any(processes.running(tmp_path / "x" / name) for name in trial.NODES)
 
 
 def test_other_folders_are_left_alone(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tercet.cli import processes, up
 from tercet.cli.operator import audit_entries
 from tercet.cli.options import own_node
 from tercet.cli.report import Screen, distribution, held_by_nodes
 from tercet.cli.tables import FloatArray, Owner, TrainingTable, checked, diabetes, hand_out, read
 from tercet.errors import ConfigError, InputError, IntegrityError, Refused
+from tercet.node import processes, trial
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -120,7 +120,7 @@ class _Demo:
             with screen.progress() as step, processes.starter() as starter:
                 starter.load()
                 step("making keys for three nodes, three owners and an analyst")
-                up.create(self._folder, _first_port(), {**people, "analyst": ["analyst"]}, lanes=1)
+                trial.create(self._folder, _first_port(), {**people, "analyst": ["analyst"]}, lanes=1)
                 federation = self._launch(step, starter)
                 self._upload(federation, step)
                 answers = self._ask(federation, step)
@@ -134,11 +134,11 @@ class _Demo:
             screen.seen(self._whole.target_name, plain, held_by_nodes(folders, DATASET, self._target), federation)
             screen.audit([(path.name, _recorded(path, answers.job)) for path in folders])
         finally:
-            processes.stop([self._folder / node for node in up.NODES])
+            processes.stop([self._folder / node for node in trial.NODES])
 
     def _launch(self, step: Callable[[str], None], starter: ForkServer) -> Federation:
         try:
-            return up.launch(self._folder, step, starter)[0]
+            return trial.launch(self._folder, step, starter)[0]
         except ConfigError as error:
             raise ConfigError(error.message, hint="tercet up starts the same nodes, and keeps their logs") from None
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tercet.cli.options import FEDERATION, JsonOption, example, federation_path
+from tercet.cli.options import JsonOption, example, federation_path
 from tercet.cli.output import console, facts, grouped, moment, print_json, say
 from tercet.errors import ConfigError
+from tercet.node.trial import FEDERATION
 
 if TYPE_CHECKING:
     from tercet.federation.federation import Draft, NodeEntry

@@ -10,12 +10,13 @@ from typing import Annotated
 
 import typer
 
-from tercet.cli import processes
 from tercet.cli.federation import ENTRY_SUFFIX, write_entry
-from tercet.cli.options import FEDERATION, SETTINGS, NodeOption, example, load_settings, own_node
+from tercet.cli.options import SETTINGS, NodeOption, example, load_settings, own_node
 from tercet.cli.output import amount, console, facts, grouped, moment, say
 from tercet.errors import ConfigError
 from tercet.federation.text import counted
+from tercet.node import processes
+from tercet.node.trial import FEDERATION
 
 app = typer.Typer(no_args_is_help=True, help="Run a node, and decide what it takes part in.")
 

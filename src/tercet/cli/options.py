@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tercet.errors import ConfigError
+from tercet.node.trial import FEDERATION
 
 if TYPE_CHECKING:
     from tercet.client.nodes import NodeClient
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from tercet.federation.identity import Member
     from tercet.node.settings import NodeSettings
 
-FEDERATION = "federation.toml"
 UP_FOLDER = "tercet-nodes"
 """Where `tercet up` puts its nodes; its files are found from the folder it was called in."""
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tercet.cli import processes
-from tercet.cli.options import FEDERATION, UP_FOLDER, example
-from tercet.cli.output import console, say, steps
-from tercet.cli.up import FIRST_PORT, NODES, PEOPLE, create, launch, locked, show_nodes
+from tercet.cli.options import UP_FOLDER, example
+from tercet.cli.output import console, grid, rows, say, steps
 from tercet.errors import ConfigError
+from tercet.node import processes
+from tercet.node.trial import FEDERATION, FIRST_PORT, NODES, PEOPLE, create, launch, locked
+
+if TYPE_CHECKING:
+    from tercet.federation.federation import Federation
 
 _FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the nodes are, or are made.")]
 
@@ -42,7 +45,7 @@ def up(
         federation, started = launch(folder, step, starter)
     what = "are ready" if started else "were running already"
     say(f"\nThree nodes {what}, after {time.monotonic() - began:.1f} s.\n")
-    show_nodes(folder, federation)
+    _show_nodes(folder, federation)
     say(_next_steps(folder))
 
 
@@ -87,6 +90,16 @@ COMMANDS: dict[Callable[..., None], str] = {
     up: example("tercet up", "tercet up study --port 9000"),
     down: example("tercet down", "tercet down study"),
 }
+
+
+def _show_nodes(folder: Path, federation: Federation) -> None:
+    """A table of the nodes with their addresses, processes and logs."""
+    lines = []
+    for number, node in enumerate(federation.nodes, 1):
+        found = processes.running(folder / node.name)
+        log = folder / node.name / processes.LOG_FILE
+        lines.append((number, node.name, node.url, found.pid if found else "not running", log))
+    console().print(rows(grid("party", "node", "address", "process", "log", right=(0,)), lines))
 
 
 def _next_steps(folder: Path) -> str:

@@ -10,8 +10,10 @@ import tempfile
 import threading
 import time
 import weakref
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from tercet.client.base import COIN, STATED, check_modes
 from tercet.client.serve import PartySettings
@@ -43,6 +45,7 @@ _KILL_S = 2.0
 _LAST_WORDS_BYTES = 4000
 _CODE = "from tercet.client.serve import main; raise SystemExit(main())"
 MEASURED = "measured"
+_S = TypeVar("_S", bound=Session)
 SPIN_S = 100e-6
 
 
@@ -96,6 +99,22 @@ def local(
         session.close()
         if isinstance(error, TercetError) and (words := companions.last_words()):
             error.add_note(words)
+        raise
+    return session
+
+
+def local_at(endpoints: Mapping[SessionPeer, Endpoint], timeout: float, kind: type[_S]) -> _S:
+    """A session whose three parties are threads at these endpoints; for those who listen to messages, or change them.
+
+    Raises TercetError if the parties do not agree on keys."""
+    parties = {party: endpoints[SessionPeer(party)] for party in PARTIES}
+    trio = ThreadTrio(parties, timeout, 1, balance=False)
+    session = kind(endpoints[SessionPeer.CLIENT], trio, PROFILES["lan"], timeout)
+    weakref.finalize(session, _abandoned, endpoints[SessionPeer.CLIENT], trio)
+    try:
+        session._await_ready(max(timeout, START_S))
+    except BaseException:
+        session.close()
         raise
     return session
 

@@ -9,11 +9,15 @@ from pathlib import Path
 
 from tercet.client.local import local
 from tercet.web.local import Site
+from tercet.web.play.cost import cost_routes
+from tercet.web.play.malice import malice_routes
 from tercet.web.play.multiply import multiply_routes
+from tercet.web.play.own import TABLE_PATH, own_routes
 from tercet.web.play.parties import ShownParties
 from tercet.web.play.regress import regress_routes
 from tercet.web.play.split import split_routes
 from tercet.web.play.steal import steal_routes
+from tercet.web.play.trial_nodes import TrialNodes
 
 FOLDER = Path(__file__).parent / "static"
 
@@ -26,20 +30,24 @@ def play_site() -> Iterator[Site]:
     """
     loading = threading.Thread(target=_load, name="tercet playground loads")
     loading.start()
-    parties = ShownParties()
+    parties, nodes = ShownParties(), TrialNodes()
     try:
         with local() as computing:
-            site = Site({"/": FOLDER / "play.html"}, {"play": FOLDER})
+            site = Site({"/": FOLDER / "play.html"}, {"play": FOLDER}, large=[TABLE_PATH])
             for routes in (
                 split_routes(parties, computing),
                 multiply_routes(parties),
                 steal_routes(parties),
                 regress_routes(computing),
+                cost_routes(computing),
+                malice_routes(nodes),
+                own_routes(nodes),
             ):
                 site.api.include_router(routes)
             yield site
     finally:
         parties.close()
+        nodes.close()
         loading.join()
 
 

@@ -86,11 +86,12 @@ export function bytes(count) {
   return `${number(at ? count : Math.ceil(count))} ${units[at]}`;
 }
 
-/** Seconds for people: "0.05 ms", "3.2 s", "2.1 h". */
+/** Seconds for people: "50 µs", "3.2 s", "2.1 h". */
 export function seconds(count) {
   if (count >= 5400) return `${number(count / 3600)} h`;
   if (count >= 120) return `${number(count / 60)} min`;
-  return count >= 1 || count === 0 ? `${number(count)} s` : `${number(count * 1000)} ms`;
+  if (count >= 1 || count === 0) return `${number(count)} s`;
+  return count >= 1e-3 ? `${number(count * 1e3)} ms` : `${number(count * 1e6)} µs`;
 }
 
 /** Three significant digits, thousands apart. */
@@ -118,7 +119,7 @@ function values(one, words) {
   const limits = { low: number(one.low), high: number(one.high) };
   const kind = told(words[one.kind], limits);
   const size = one.shape.reduce((product, each) => product * each, 1);
-  const what = one.shape.length ? told(words.values, { count: size.toLocaleString("en"), what: kind }) : kind;
+  const what = size > 1 ? told(words.values, { count: size.toLocaleString("en"), what: kind }) : kind;
   return `${one.name ? `${one.name}: ` : ""}${what}${one.count > 1 ? `, ${told(words.times, { count: number(one.count) })}` : ""}`;
 }
 
@@ -209,6 +210,8 @@ export function table(head, lines, numbers = []) {
     { tabindex: 0, role: "group", "aria-label": head.join(", ") },
     h(
       "table",
+      // columns of texts stay readable where it is narrow: then it scrolls
+      { style: head.length > 3 ? { "min-width": `${head.length * 7}rem` } : {} },
       h("thead", h("tr", head.map((text, at) => cell("th", text, at)))),
       h("tbody", lines.map((line) => h("tr", line.map((text, at) => cell("td", text, at))))),
     ),

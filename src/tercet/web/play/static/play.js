@@ -6,7 +6,7 @@ import { announce, fill, h, start } from "/static/base/core.js";
 import { said } from "./drawing.js";
 
 /** In the order in which they are walked through. */
-const CHAPTERS = ["stake", "split", "add", "multiply", "steal", "regress"];
+const CHAPTERS = ["stake", "split", "add", "multiply", "steal", "regress", "cost", "malice", "own"];
 const KEPT = "tercet-play-done";
 
 const done = new Set(JSON.parse(sessionStorage.getItem(KEPT) ?? "[]"));

@@ -1,4 +1,4 @@
-"""Node processes of `tercet up` and the demo: start them, wait until they are ready, find them again, end them.
+"""Node processes to try things: start them, wait until they are ready, find them again, end them.
 
 A process loads the code of a node once and then forks nodes: three start in little more time than one. All of them are
 on one machine anyway: they share the layout of memory (ASLR) and what is read-only in it. Nodes that are to protect
@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tercet.errors import ConfigError, TercetError
-from tercet.process import ForkServer, forbid_core_dumps, serve, set_name
+from tercet.process import ForkServer, end_with_parent, forbid_core_dumps, serve, set_name
 
 if TYPE_CHECKING:
     from tercet.federation.federation import Federation
@@ -42,9 +43,11 @@ _LAST_LINES = 5
 _LAST_PORT = 32000
 """Above, the system gives out ports by itself."""
 _SILENT = ["it does not answer"]
+_TIED = b"\0"
+"""Before the folder of a node that ends with what has started it; no path has this byte."""
 _STATE, _START_TICKS = 0, 19
 """Places in /proc/PID/stat, counted behind the name."""
-_CODE = "from tercet.cli.processes import main; raise SystemExit(main())"
+_CODE = "from tercet.node.processes import main; raise SystemExit(main())"
 _LOADED_WHEN_USED = (
     "anyio._backends._asyncio",
     "cryptography.hazmat.backends.openssl.backend",
@@ -102,17 +105,19 @@ def running(folder: Path) -> Process | None:
 
 
 def starter() -> closing[ForkServer]:
-    """What starts nodes, for `tercet up` and the demo. It ends with the context, and the nodes stay."""
+    """What starts nodes. It ends with the context, or with this process; nodes that are not tied to it stay."""
     return closing(ForkServer(_CODE, apart=True))
 
 
-def start(folder: Path, starter: ForkServer) -> Process:
+def start(folder: Path, starter: ForkServer, *, tied: bool = False) -> Process:
     """Start the node of this folder in a session of its own, its log appended to a file there; note its process there.
+
+    `tied`: whether it ends as soon as the starter does.
 
     Raises ConfigError if that is not possible, or if it ended at once.
     """
     try:
-        node = starter.start(os.fsencode(folder.resolve()))
+        node = starter.start((_TIED if tied else b"") + os.fsencode(folder.resolve()))
     except OSError:
         raise ConfigError(f"the node in {folder} could not be started") from None
     node.leave()
@@ -256,7 +261,9 @@ def _run(argument: bytes, fds: list[int]) -> int:
     """Be the node of this folder."""
     os.close(*fds)
     os.setsid()
-    folder = Path(os.fsdecode(argument))
+    if argument.startswith(_TIED):
+        end_with_parent()
+    folder = Path(os.fsdecode(argument.removeprefix(_TIED)))
     set_name("tercet node")
     with open(folder / LOG_FILE, "ab", opener=_private) as log:
         os.dup2(log.fileno(), 1)
@@ -269,9 +276,8 @@ def _run(argument: bytes, fds: list[int]) -> int:
         try:
             run(NodeSettings.load(folder / FILE), launcher=launcher)
         except TercetError as error:
-            from tercet.cli.output import tell
-
-            return tell(error)
+            sys.stderr.write(f"tercet: error: {error}\n")
+            return 1
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The three nodes of `tercet up` and the demo: made, started and shown, in one folder of this machine."""
+"""Three nodes to try things: made and started, in one folder of this machine. Commands and the playground call it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tercet.cli import processes
-from tercet.cli.options import FEDERATION, load_settings
-from tercet.cli.output import console, grid, rows
 from tercet.errors import ConfigError
+from tercet.node import processes
 
 if TYPE_CHECKING:
     from tercet.federation.federation import Federation
     from tercet.process import ForkServer
 
+FEDERATION = "federation.toml"
 NODES = ("node-1", "node-2", "node-3")
 PEOPLE = ("owner", "analyst", "operator")
 """Identities that a trial begins with; each name is also the role."""
@@ -69,8 +68,13 @@ def create(folder: Path, first_port: int, people: Mapping[str, Sequence[str]], *
     )
 
 
-def launch(folder: Path, step: Callable[[str], None], starter: ForkServer) -> tuple[Federation, bool]:
-    """Start those nodes of the folder that do not run, and wait for all; give whether any was started."""
+def launch(
+    folder: Path, step: Callable[[str], None], starter: ForkServer, *, tied: bool = False
+) -> tuple[Federation, bool]:
+    """Start those nodes of the folder that do not run, and wait for all; give whether any was started.
+
+    `tied`: whether they end as soon as the starter does.
+    """
     from tercet.federation.federation import Federation
 
     federation = Federation.load(folder / FEDERATION)
@@ -82,7 +86,7 @@ def launch(folder: Path, step: Callable[[str], None], starter: ForkServer) -> tu
         if missing:
             step(f"starting {', '.join(path.name for path in missing)}")
         for path in missing:
-            at_work[path] = processes.start(path, starter)
+            at_work[path] = processes.start(path, starter, tied=tied)
         step("waiting until they answer and see each other")
         processes.await_ready(federation, folders, [at_work[path] for path in folders])
     except processes.NotReady:
@@ -95,8 +99,10 @@ def launch(folder: Path, step: Callable[[str], None], starter: ForkServer) -> tu
 
 def _check_ports(missing: Sequence[Path]) -> None:
     """ConfigError if another program listens where one of these nodes should."""
+    from tercet.node.settings import FILE, NodeSettings
+
     for path in missing:
-        settings = load_settings(path)
+        settings = NodeSettings.load(path / FILE)
         first = settings.lanes.first_port
         ports = (settings.listen.port, *range(first, first + settings.lanes.count))
         busy = next((port for port in ports if not processes.is_free(port)), None)
@@ -105,13 +111,3 @@ def _check_ports(missing: Sequence[Path]) -> None:
                 f"another program listens at port {busy}, where {settings.name} should",
                 hint=f"end that program, or make nodes elsewhere: tercet up FOLDER --port {busy + 100}",
             )
-
-
-def show_nodes(folder: Path, federation: Federation) -> None:
-    """A table of the nodes with their addresses, processes and logs."""
-    lines = []
-    for number, node in enumerate(federation.nodes, 1):
-        found = processes.running(folder / node.name)
-        log = folder / node.name / processes.LOG_FILE
-        lines.append((number, node.name, node.url, found.pid if found else "not running", log))
-    console().print(rows(grid("party", "node", "address", "process", "log", right=(0,)), lines))

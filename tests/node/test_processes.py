@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tercet.cli import processes
-from tercet.cli.processes import Process
+from tercet.node import processes
+from tercet.node.processes import Process
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 PLAIN = "import time; print('up', flush=True); time.sleep(60)"

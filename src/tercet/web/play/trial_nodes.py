@@ -1,0 +1,90 @@
+"""Three real nodes for the playground: started when a chapter first needs them, ended and deleted at the end."""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tercet.client.connect import connect
+from tercet.client.nodes import Nodes
+from tercet.client.remote import RemoteSession
+from tercet.federation.api_admin import AuditPage
+from tercet.federation.federation import Federation
+from tercet.federation.identity import Member
+from tercet.node import processes
+from tercet.node.settings import FILE, NodeSettings
+from tercet.node.trial import NODES, PEOPLE, create, launch
+from tercet.store.audit import Entry
+
+_FIRST_PORT, _PORTS, _PORTS_EACH = 10_000, 20_000, 9
+_PAGE = 500
+
+
+class TrialNodes:
+    """Three node processes in a temporary folder, with an owner, an analyst and an operator. Thread-safe.
+
+    They start at the first call that needs them, which then takes some seconds, and end with `close`; if this process
+    ends in another way, so do they. Who calls it: the routes of the playground.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stack = ExitStack()
+        self._federation: Federation | None = None
+        self._folder = Path()
+        self._closed = False
+
+    def started(self) -> Federation:
+        """The federation, once its nodes answer. Raises ConfigError if they do not start."""
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the nodes were ended")
+            if self._federation is None:
+                with ExitStack() as made:
+                    self._folder = Path(made.enter_context(TemporaryDirectory(prefix="tercet-play-"))) / "nodes"
+                    self._folder.mkdir()
+                    starter = made.enter_context(processes.starter())
+                    starter.load()
+                    # several playgrounds may look for free ports at once
+                    first = _FIRST_PORT + os.getpid() * _PORTS_EACH % _PORTS
+                    create(self._folder, first, {role: [role] for role in PEOPLE}, lanes=1)
+                    made.callback(processes.stop, [self._folder / node for node in NODES])
+                    self._federation = launch(self._folder, lambda _: None, starter, tied=True)[0]
+                    self._stack = made.pop_all()
+            return self._federation
+
+    def member(self, role: str) -> Member:
+        """The owner, analyst or operator."""
+        self.started()
+        return Member.load(self._folder / f"{role}.pem")
+
+    def session(self, role: str, purpose: str = "") -> RemoteSession:
+        """A session of that person; whoever calls closes it."""
+        return connect(self.started(), self.member(role), profile="lan", purpose=purpose)
+
+    def settings(self, node: str) -> NodeSettings:
+        """What a node is started with: where its files are, and its identity."""
+        self.started()
+        return NodeSettings.load(self._folder / node / FILE)
+
+    def audits(self) -> dict[str, list[Entry]]:
+        """The whole audit chain of each node, as its operator reads it."""
+        found: dict[str, list[Entry]] = {}
+        with Nodes(self.started(), self.member("operator")) as nodes:
+            for client in nodes.clients:
+                after: int | None = 0
+                entries = found.setdefault(client.name, [])
+                while after is not None:
+                    page = client.get(f"/v1/admin/audit?after={after}&limit={_PAGE}", AuditPage)
+                    entries += [Entry.model_validate(entry) for entry in page.entries]
+                    after = page.next
+        return found
+
+    def close(self) -> None:
+        """End the nodes and delete their folder; harmless when called again."""
+        with self._lock:
+            self._closed = True
+            self._stack.close()
