@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tercet.client.chunks import Chunks, check, chunk_rows_for
+from tercet.client.readers import open_source
 from tercet.client.sources import Source, prefetched
 from tercet.errors import InputError
 from tercet.store.part import MAX_CHUNK_ROWS
@@ -107,6 +109,15 @@ def test_reading_ahead_passes_errors_on() -> None:
     assert next(reader) == 1
     with pytest.raises(InputError, match="row 2 is bad"):
         next(reader)
+
+
+@pytest.mark.parametrize("text", ["1e30", "1e300", "-9e37"])
+def test_bounds_that_would_hold_large_numbers_are_told(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "large.csv"
+    path.write_text(f"x\n{text}\n")
+    schema = Schema(columns=(Column(name="x", kind="decimal", lo=0, hi=10, digits=20),))
+    with pytest.raises(InputError, match=r"row 1: the value is outside .* hi = \d+ would hold all"):
+        check(open_source(path, schema=schema), schema)
 
 
 def test_misuse() -> None:

@@ -24,7 +24,7 @@ from tercet.node.http.connections import HANDSHAKE_S, Door, Doors, bind, protoco
 from tercet.node.logs import node_log
 from tercet.node.parts import Metrics, NodeIdentity
 from tercet.node.peers import Peers
-from tercet.node.settings import NodeLimits, NodeSettings, Timeouts
+from tercet.node.settings import Listen, NodeLimits, NodeSettings, Timeouts
 from tercet.transport.identity import tls_context
 
 
@@ -128,7 +128,9 @@ class People:
         return self._people.get(fingerprint)
 
 
-def gate_context(limits: NodeLimits, timeouts: Timeouts) -> tuple[Any, dict[str, Member], dict[str, Member]]:
+def gate_context(
+    limits: NodeLimits, timeouts: Timeouts, listen: Listen | None = None
+) -> tuple[Any, dict[str, Member], dict[str, Member]]:
     members = {name: Member.create(name) for name in ("a", "b", "c")}
     draft = Draft.new("test")
     for number, (name, member) in enumerate(members.items()):
@@ -144,7 +146,7 @@ def gate_context(limits: NodeLimits, timeouts: Timeouts) -> tuple[Any, dict[str,
     known = {name: (member, (name,)) for name, member in people.items() if name != "nobody"}
     federation = draft.complete()
     context = SimpleNamespace(
-        settings=NodeSettings(name="a", limits=limits, timeouts=timeouts, base=Path()),
+        settings=NodeSettings(name="a", listen=listen or Listen(), limits=limits, timeouts=timeouts, base=Path()),
         identity=NodeIdentity(members["a"], federation, "a", federation.party("a")),
         store=SimpleNamespace(folder=Path()),
         started=time.time() - 1000,
@@ -158,11 +160,14 @@ def gate_context(limits: NodeLimits, timeouts: Timeouts) -> tuple[Any, dict[str,
 
 @contextmanager
 def gate(
-    limits: NodeLimits | None = None, timeouts: Timeouts | None = None, handshake_s: float = HANDSHAKE_S
+    limits: NodeLimits | None = None,
+    timeouts: Timeouts | None = None,
+    handshake_s: float = HANDSHAKE_S,
+    listen: Listen | None = None,
 ) -> Iterator[Served]:
     """Serve until the block ends."""
     limits = limits or NodeLimits()
-    context, members, people = gate_context(limits, timeouts or Timeouts())
+    context, members, people = gate_context(limits, timeouts or Timeouts(), listen)
     doors = Doors(limits.connections, limits.connections_of_one, handshake_s)
     listener = bind("127.0.0.1", 0)
     config = uvicorn.Config(

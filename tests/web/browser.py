@@ -62,7 +62,13 @@ class Visit:
     foreign: list[str] = field(default_factory=list)
     """Addresses of requests to anything but this machine."""
     errors: list[str] = field(default_factory=list)
-    """Errors of scripts, and lines of the console at the level of errors. A test that expects some clears them."""
+    """Errors of scripts, and lines of the console at the level of errors. Some are meant: `expect_errors`."""
+
+    def expect_errors(self, words: str) -> None:
+        """Errors with these words are meant to be there."""
+        others = [error for error in self.errors if words not in error]
+        assert len(others) < len(self.errors), f"no error with {words!r}: {self.errors}"
+        self.errors[:] = others
 
     def request(self, request: Request) -> None:
         url = urlsplit(request.url)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from tercet.cli import ask, audit, data, federation, identity, node, operator, play, schema, trial, web
+from tercet.cli import ask, audit, data, federation, identity, node, operator, page, play, schema, trial, web
 from tercet.cli.output import say, told_in_words
 
 
@@ -49,7 +49,7 @@ def tercet(
 
     \b
     Try it:         demo, up, down, play
-    In a browser:   web
+    In a browser:   web, page
     As an owner:    identity, schema, upload, datasets, receipts, widen, withdraw
     As an analyst:  identity, query, fit, explain, jobs, result, cancel, kept, drop
     As an operator: node, federation, audit, refresh
@@ -58,7 +58,7 @@ def tercet(
     """
 
 
-for commands in (trial.COMMANDS, play.COMMANDS, web.COMMANDS, data.COMMANDS, ask.COMMANDS):
+for commands in (trial.COMMANDS, play.COMMANDS, web.COMMANDS, page.COMMANDS, data.COMMANDS, ask.COMMANDS):
     for command, epilog in commands.items():
         app.command(epilog=epilog)(command)
 for command, epilog in operator.COMMANDS.items():

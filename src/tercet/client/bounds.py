@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import date
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from fractions import Fraction
 
 from tercet.plan.types import MAX_FRAC_BITS, smallest_ring
@@ -15,6 +15,7 @@ FEW_DIGITS = 4
 """Values with at most so many digits behind the point are stored exactly, as decimals with digits."""
 _DEFAULT_FRAC_BITS = 16
 _SIGNIFICANT, _KEPT = 9, 3
+_FIGURES = 310
 
 
 def friendly_bounds(lo: float, hi: float) -> tuple[float, float]:
@@ -87,6 +88,8 @@ def _size(value: float) -> int:
 
 def exact_bounds(lo: float, hi: float, digits: int) -> tuple[float, float]:
     """Bounds with at most so many digits behind the point."""
-    step = Decimal(1).scaleb(-digits)
-    low = Decimal(repr(lo)).quantize(step, ROUND_FLOOR)
-    return float(low), float(Decimal(repr(hi)).quantize(step, ROUND_CEILING))
+    # as many figures as the greatest float has, and the digits
+    with localcontext(prec=_FIGURES + digits):
+        step = Decimal(1).scaleb(-digits)
+        low = Decimal(repr(lo)).quantize(step, ROUND_FLOOR)
+        return float(low), float(Decimal(repr(hi)).quantize(step, ROUND_CEILING))

@@ -6,6 +6,7 @@ No value is ever part of a message: an owner may send it to a colleague who asks
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +21,7 @@ from tercet.errors import InputError
 from tercet.ring import encode, pack_bits, ring
 from tercet.store.keys import MAX_KEY_BYTES, Texts
 from tercet.store.reading import AS_IT_IS, Reading
-from tercet.store.schema import Column, ColumnKind, StoredForm
+from tercet.store.schema import Column, ColumnKind, StoredForm, days
 
 _PRECISION = 38
 """Digits of Arrow's decimals of 128 bits: more than any bound that fits a ring of 128 bits."""
@@ -42,6 +43,7 @@ _DIGITS = "round it, or say more digits in the schema"
 _WIDER = "correct it, or declare wider bounds in the schema (bounds are public)"
 _INT64 = np.iinfo(np.int64)
 _EXACT = 1 << 53
+_FIRST_DAY = days(date.min)
 _NUMBER_TYPES = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal, pa.types.is_boolean)
 
 
@@ -298,9 +300,13 @@ def _flat(array: pa.Array) -> pa.Array:
 def _numbers(array: pa.Array, to: pa.DataType, place: _Place) -> pa.Array:
     """Texts as numbers of a type. InputError names the first other text; ArrowInvalid if the type is too narrow."""
     try:
-        return array.cast(to)
+        found = array.cast(to)
     except pa.ArrowInvalid:
         return _trimmed_numbers(array, place).cast(to)
+    # Arrow takes hexadecimal ones for integers: 0xFFFFFFFFFFFFFFFF as -1
+    if pa.types.is_integer(to) and pc.any(pc.match_substring(array, "x", ignore_case=True)).as_py():
+        _trimmed_numbers(array, place)
+    return found
 
 
 def _trimmed_numbers(texts: pa.Array, place: _Place) -> pa.Array:
@@ -438,7 +444,10 @@ def _days(array: pa.Array, place: _Place) -> NDArray[np.int64]:
         array = days_of(array)
     elif not pa.types.is_date32(kind):
         return _no_kind(array, "date", place)
-    return _plain(array.cast(pa.int32())).astype(np.int64)
+    found = _plain(array.cast(pa.int32())).astype(np.int64)
+    # Arrow has years before 1, which no bound can be
+    place.refuse(found < _FIRST_DAY, "is not a date of the calendar", hint)
+    return found
 
 
 def _calendar(texts: pa.Array, place: _Place, hint: str) -> pa.Array:

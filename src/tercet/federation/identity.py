@@ -147,6 +147,11 @@ class Card:
         """The certificate as PEM text, to hand out."""
         return ssl.DER_cert_to_PEM_cert(self.certificate)
 
+    @property
+    def verify_key(self) -> bytes:
+        """The public key that verifies this member's signatures, in DER (SubjectPublicKeyInfo)."""
+        return self._verifier.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
     def days_left(self, now: datetime | None = None) -> int:
         """Whole days until the certificate ends; negative when it has ended."""
         return math.floor((self.not_after - (now or datetime.now(UTC))) / timedelta(days=1))

@@ -9,8 +9,9 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from tercet.errors import ConfigError
 from tercet.federation.federation import Draft, Federation, NodeEntry
@@ -31,12 +32,31 @@ class _Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _HERE)
+    plain = f"{parts.scheme}://{parts.netloc}".lower()
+    if not secure or not parts.hostname or text != plain or "@" in text or parts.port == _DEFAULT_PORTS[parts.scheme]:
+        raise ValueError(
+            "an origin is https://host or https://host:port as browsers write it: in lower case, no / behind"
+        )
+    return text
+
+
+_HERE = ("127.0.0.1", "localhost")
+"""Where a page may come without TLS: browsers let pages of no other plain address seal or sign."""
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+_Origin = Annotated[str, StringConstraints(max_length=300), AfterValidator(_origin)]
+
+
 class Listen(_Section):
-    """Where the HTTP interface listens, and from which addresses /metrics may be read, as it names datasets."""
+    """Where the HTTP interface listens, from which addresses /metrics may be read, as it names datasets, and pages of
+    which origins browsers may let upload."""
 
     host: _Host = "0.0.0.0"
     port: _Port = 7643
     metrics_from: Annotated[list[_Host], Field(max_length=64)] = ["127.0.0.1", "::1"]
+    allowed_origins: Annotated[list[_Origin], Field(max_length=64)] = []
 
 
 class LaneSettings(_Section):
@@ -201,6 +221,7 @@ name = "{name}"                      # as in the federation file
 host = "{host}"
 port = {port}
 # metrics_from = ["127.0.0.1", "::1"]  # addresses that may read /metrics, which names datasets and their rows
+# allowed_origins = []               # pages that may upload from a browser: ["https://forms.example.org"]
 
 [lanes]                              # jobs run in worker processes; lane k listens at first_port + k
 host = "{host}"                      # open to the other two nodes only

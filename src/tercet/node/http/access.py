@@ -43,6 +43,7 @@ from tercet.federation.requests import SEALED, BadRequest, Claim, RequestFault, 
 from tercet.federation.statements import request_of
 from tercet.node.http.connections import PEER_CERTIFICATE, Doors
 from tercet.node.http.limits import BodyBudget, Buckets
+from tercet.node.http.origins import is_preflight, listed_origin, preflight_answer, readable_by
 from tercet.node.parts import NodeContext, NodeIdentity
 from tercet.node.peers import CLOCK_S, DATE_HEADER, FEDERATION_HEADER, HELLO, PROTOCOL, PROTOCOL_HEADER, Peers
 from tercet.sharing import Party
@@ -157,6 +158,9 @@ class Gate:
             return
         start = time.monotonic()
         held = status = 0
+        origin = listed_origin(scope, self._context.settings.listen.allowed_origins)
+        if origin is not None:
+            send = readable_by(origin, send)
 
         async def answered(message: Message) -> None:
             nonlocal status
@@ -166,6 +170,10 @@ class Gate:
 
         try:
             try:
+                if origin is not None and is_preflight(scope):
+                    self._count_stranger(scope)
+                    await preflight_answer()(scope, receive, answered)
+                    return
                 limit = await self._admit(scope)
                 held = self._reserve(scope, limit)
                 body = await self._read(scope, receive, limit)
@@ -204,8 +212,7 @@ class Gate:
         address = scope["client"][0] if scope["client"] else "?"
         limits = self._context.settings.limits
         if path in OPEN:
-            if not self._strangers.take(address, time.monotonic()):
-                raise too_many("too many requests from this address")
+            self._count_stranger(scope)
             if path == METRICS and address not in self._context.settings.listen.metrics_from:
                 raise forbidden(f"/metrics is not for {address}", hint="listen.metrics_from in node.toml says for whom")
             return 0
@@ -230,6 +237,10 @@ class Gate:
             raise
         brings = "owner" in getattr(scope["state"].get(_CALLER), "roles", ())
         return limits.chunk_bytes if brings and _CHUNK.match(path) else limits.request_bytes
+
+    def _count_stranger(self, scope: Scope) -> None:
+        if not self._strangers.take(scope["client"][0] if scope["client"] else "?", time.monotonic()):
+            raise too_many("too many requests from this address")
 
     def _peer(self, scope: Scope, headers: dict[str, str]) -> CallingNode:
         certificate: bytes | None = scope["state"].get(PEER_CERTIFICATE)

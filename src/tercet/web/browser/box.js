@@ -1,79 +1,24 @@
-// How a browser or Node.js signs requests and orders, and seals and opens boxes, with WebCrypto alone.
-// To be read beside README.md, copied and changed; `check.mjs` runs it against the vectors.
+// Boxes: what is sealed for one member alone. See "Boxes" in vectors/README.md.
+
+import { join, text, unhex } from "./bytes.js";
+import { labelled } from "./sign.js";
 
 const { subtle } = globalThis.crypto;
-const ECDSA = { name: "ECDSA", hash: "SHA-256" };
-const P256 = { name: "ECDSA", namedCurve: "P-256" };
 
-export const text = (value) => new TextEncoder().encode(value);
-export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-export const unhex = (value) => Uint8Array.from(value.match(/../g) ?? [], (pair) => parseInt(pair, 16));
-export const unbase64 = (value) => Uint8Array.from(atob(value), (letter) => letter.charCodeAt(0));
-export const base64url = (bytes) =>
-  btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-export const unbase64url = (value) => unbase64(value.replaceAll("-", "+").replaceAll("_", "/"));
-
-export function join(...parts) {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
-
-export const sha256 = async (data) => new Uint8Array(await subtle.digest("SHA-256", data));
-
-// What is signed, or the info of a box: a message under its purpose.
-export const labelled = (purpose, message) => join(text(`tercet/1 ${purpose}\0`), message);
-
-export const signingKey = (pkcs8) => subtle.importKey("pkcs8", pkcs8, P256, false, ["sign"]);
-export const verifyKey = (spki) => subtle.importKey("spki", spki, P256, false, ["verify"]);
-
-export const sign = async (key, purpose, message) =>
-  new Uint8Array(await subtle.sign(ECDSA, key, labelled(purpose, message)));
-export const verify = (key, purpose, message, signature) =>
-  subtle.verify(ECDSA, key, signature, labelled(purpose, message));
-
-export const signedRequest = (node, method, target, date, nonce, content) =>
-  text([node, method, target, date, nonce, content].join("\n"));
-
-// The headers of one request. `certificate` is DER in base64, `node` the fingerprint of the node meant.
-export async function requestHeaders(key, certificate, node, method, target, body) {
-  const date = (Date.now() / 1000).toFixed(3);
-  const nonce = base64url(globalThis.crypto.getRandomValues(new Uint8Array(16)));
-  const content = hex(await sha256(body));
-  const signature = await sign(key, "request", signedRequest(node, method, target, date, nonce, content));
-  return {
-    "Tercet-Certificate": certificate,
-    "Tercet-Node": node,
-    "Tercet-Date": date,
-    "Tercet-Nonce": nonce,
-    "Tercet-Content-SHA256": content,
-    "Tercet-Signature": base64url(signature),
-  };
-}
-
-// JSON with sorted keys and no spaces; enough for orders, which hold texts, whole numbers, null and objects.
-export function canonical(value) {
-  if (value === null || typeof value !== "object") return JSON.stringify(value);
-  const keys = Object.keys(value).sort();
-  return `{${keys.map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(",")}}`;
-}
-
-export async function signOrder(key, certificate, order) {
-  const written = canonical(order);
-  return { order: written, certificate, signature: base64url(await sign(key, "order", text(written))) };
-}
-
-// Contexts of boxes: upload and chunk number; job, output and party number.
+/**
+ * The context of a box with a part.
+ * @type {(upload: string, chunk: number) => Uint8Array<ArrayBuffer>}
+ */
 export function partContext(upload, chunk) {
   const number = new DataView(new ArrayBuffer(8));
   number.setBigUint64(0, BigInt(chunk), true);
   return join(unhex(upload), new Uint8Array(number.buffer));
 }
 
+/**
+ * The context of a box with a result.
+ * @type {(job: string, output: number, party: number) => Uint8Array<ArrayBuffer>}
+ */
 export function resultContext(job, output, party) {
   const numbers = new DataView(new ArrayBuffer(5));
   numbers.setUint32(0, output, true);
@@ -90,6 +35,7 @@ const PKCS8_X25519 = unhex("302e020100300506032b656e04220420");
 const SENDER_BYTES = 32;
 export const OVERHEAD_BYTES = 48;
 
+/** @type {(key: Uint8Array<ArrayBuffer>, data: Uint8Array<ArrayBuffer>) => Promise<Uint8Array<ArrayBuffer>>} */
 async function hmac(key, data) {
   // WebCrypto takes no empty key; to HMAC it is the same as one of zeros
   const raw = key.length ? key : new Uint8Array(32);
@@ -97,14 +43,19 @@ async function hmac(key, data) {
   return new Uint8Array(await subtle.sign("HMAC", imported, data));
 }
 
+/** @type {(suite: Uint8Array<ArrayBuffer>, salt: Uint8Array<ArrayBuffer>, label: string, ikm: Uint8Array<ArrayBuffer>) => Promise<Uint8Array<ArrayBuffer>>} */
 const extract = (suite, salt, label, ikm) => hmac(salt, join(text("HPKE-v1"), suite, text(label), ikm));
 
-// Of lengths up to 32: one block of HKDF-Expand.
+/**
+ * Of lengths up to 32: one block of HKDF-Expand.
+ * @type {(suite: Uint8Array<ArrayBuffer>, prk: Uint8Array<ArrayBuffer>, label: string, info: Uint8Array<ArrayBuffer>, length: number) => Promise<Uint8Array<ArrayBuffer>>}
+ */
 async function expand(suite, prk, label, info, length) {
   const head = join(Uint8Array.of(0, length), text("HPKE-v1"), suite, text(label), info);
   return (await hmac(prk, join(head, Uint8Array.of(1)))).slice(0, length);
 }
 
+/** @type {(secret: Uint8Array<ArrayBuffer>, sender: Uint8Array<ArrayBuffer>, recipient: Uint8Array<ArrayBuffer>, info: Uint8Array<ArrayBuffer>) => Promise<{key: CryptoKey, nonce: Uint8Array<ArrayBuffer>}>} */
 async function schedule(secret, sender, recipient, info) {
   const agreed = await extract(KEM_SUITE, NOTHING, "eae_prk", secret);
   const shared = await expand(KEM_SUITE, agreed, "shared_secret", join(sender, recipient), 32);
@@ -119,6 +70,7 @@ async function schedule(secret, sender, recipient, info) {
   return { key, nonce: await expand(SUITE, prk, "base_nonce", context, 12) };
 }
 
+/** @type {(privateKey: CryptoKey, publicBytes: Uint8Array<ArrayBuffer>) => Promise<Uint8Array<ArrayBuffer>>} */
 async function exchange(privateKey, publicBytes) {
   const publicKey = await subtle.importKey("raw", publicBytes, { name: "X25519" }, true, []);
   const secret = new Uint8Array(await subtle.deriveBits({ name: "X25519", public: publicKey }, privateKey, 256));
@@ -127,10 +79,19 @@ async function exchange(privateKey, publicBytes) {
   return secret;
 }
 
+/** @type {(privateBytes: Uint8Array<ArrayBuffer>) => Promise<CryptoKey>} */
 export const sealKey = (privateBytes) =>
   subtle.importKey("pkcs8", join(PKCS8_X25519, privateBytes), { name: "X25519" }, false, ["deriveBits"]);
 
-// `sender` is a fresh key pair { privateKey, publicBytes } for every box; given only where a vector is made again.
+/**
+ * A box. `sender` is a fresh key pair for every box; given only where a vector is made again.
+ * @param {Uint8Array<ArrayBuffer>} recipient
+ * @param {string} purpose
+ * @param {Uint8Array<ArrayBuffer>} context
+ * @param {Uint8Array<ArrayBuffer>} data
+ * @param {{privateKey: CryptoKey, publicBytes: Uint8Array<ArrayBuffer>}} [sender]
+ * @returns {Promise<Uint8Array<ArrayBuffer>>}
+ */
 export async function seal(recipient, purpose, context, data, sender = undefined) {
   const { privateKey, publicBytes } = sender ?? (await freshSender());
   const secret = await exchange(privateKey, recipient);
@@ -143,7 +104,10 @@ async function freshSender() {
   return { privateKey, publicBytes: new Uint8Array(await subtle.exportKey("raw", publicKey)) };
 }
 
-// Throws for anything that was not sealed for this key, purpose and context.
+/**
+ * What is in a box. Throws for anything that was not sealed for this key, purpose and context.
+ * @type {(privateKey: CryptoKey, publicBytes: Uint8Array<ArrayBuffer>, purpose: string, context: Uint8Array<ArrayBuffer>, box: Uint8Array<ArrayBuffer>) => Promise<Uint8Array<ArrayBuffer>>}
+ */
 export async function open(privateKey, publicBytes, purpose, context, box) {
   if (box.length < OVERHEAD_BYTES) throw new Error(`a box of ${box.length} bytes is too short`);
   const sender = box.slice(0, SENDER_BYTES);

@@ -1,0 +1,1 @@
+"""A page that stands alone: splits, seals and uploads in the browser, for people who have nothing installed."""
