@@ -29,6 +29,8 @@ PACKAGE = "chromium"
 WIDTHS = (360, 800, 1280)
 HEIGHT = 800
 GRAVE = ("serious", "critical")
+PATIENCE_MS = 60_000
+"""What a page does on a machine that is busy with other tests takes seconds."""
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 _NOT_SENT = ("about", "blob", "data")
 _ARGUMENTS = [
@@ -93,6 +95,7 @@ def visit(browser: Browser, *, width: int = 1280, dark: bool = False, **options:
         reduced_motion="reduce",
         **options,
     )
+    context.set_default_timeout(PATIENCE_MS)
     try:
         seen = Visit(context.new_page())
         context.on("request", seen.request)

@@ -151,7 +151,7 @@ def created(seen: Visit) -> None:
 
 
 def outcome(page: Page, text: str) -> None:
-    expect(page.locator("#outcome")).to_contain_text(text, timeout=60_000)
+    expect(page.locator("#outcome")).to_contain_text(text)
 
 
 def test_records_that_are_typed_arrive_as_they_were_typed(browser: Browser, place: Place) -> None:
@@ -309,7 +309,7 @@ def test_a_chunk_that_failed_is_sent_again_and_no_other(
         sign_in(seen.page, place)
         table_of(seen.page, tmp_path / "rows.csv", "id,age,bmi,paid,wide,ward,born,smoker\n" + rows)
         send_table(seen.page)
-        expect(seen.page.locator("#error")).to_contain_text("node c", timeout=60_000)
+        expect(seen.page.locator("#error")).to_contain_text("node c")
         expect(seen.page.locator("#error")).to_contain_text("does not answer this page")
         assert axe(seen.page) == []
         seen.expect_errors("ERR_FAILED")
@@ -482,7 +482,7 @@ def test_a_page_of_an_origin_that_is_not_listed_gets_no_answer(browser: Browser,
     with served(place.folder) as other, visit(browser) as seen:
         seen.page.goto(f"{other}/foreign/")
         seen.page.get_by_label("Your identity file").set_input_files(place.nodes.folder / "owner.pem")
-        expect(seen.page.locator("#known")).to_contain_text("in allowed_origins", timeout=60_000)
+        expect(seen.page.locator("#known")).to_contain_text("in allowed_origins")
         assert seen.errors and all("CORS" in error or "ERR_FAILED" in error for error in seen.errors)
         seen.errors.clear()
 
