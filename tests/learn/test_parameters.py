@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from typing import Any
 
 import numpy as np
 import pytest
 
+from every_model import every_model
 from tercet.errors import InputError
 from tercet.learn.model import SecretModel
 from tercet.learn.parameters import ALLOWED, ArrayOfAny, OneOf, ParameterRule, Real, Whole, check_parameters, checked
@@ -16,35 +16,7 @@ from tercet.metrics import brier_score_loss, f1_score, log_loss, mean_absolute_e
 from tercet.model_selection import KFold
 from tercet.models import PublicRandom
 
-FACADES = (
-    "calibration",
-    "cluster",
-    "decomposition",
-    "discriminant_analysis",
-    "ensemble",
-    "feature_selection",
-    "impute",
-    "isotonic",
-    "linear_model",
-    "mixture",
-    "naive_bayes",
-    "neighbors",
-    "preprocessing",
-    "svm",
-    "tree",
-)
 WRONG: tuple[Any, ...] = ("no such", -3, -0.5, float("nan"), True, None, object(), [], 10**9, {"a": 1})
-
-
-def models() -> list[type[SecretModel]]:
-    found = set()
-    for name in FACADES:
-        try:
-            module = importlib.import_module(f"tercet.{name}")
-        except ModuleNotFoundError:
-            continue
-        found |= {one for one in vars(module).values() if isinstance(one, type) and issubclass(one, SecretModel)}
-    return sorted(found, key=lambda one: one.__name__)
 
 
 def rules_of(kind: type[SecretModel]) -> dict[str, tuple[ParameterRule, ...]]:
@@ -54,7 +26,7 @@ def rules_of(kind: type[SecretModel]) -> dict[str, tuple[ParameterRule, ...]]:
     return {name: rules for name, rules in said.items() if name in kind.parameters}
 
 
-CASES = [(kind, name) for kind in models() for name in rules_of(kind)]
+CASES = [(kind, name) for kind in every_model() for name in rules_of(kind)]
 
 
 @pytest.mark.parametrize(("kind", "name"), CASES, ids=lambda one: getattr(one, "__name__", one))
@@ -71,7 +43,7 @@ def test_wrong_values_are_refused_by_name(kind: type[SecretModel], name: str) ->
             model.fit(x[:, :1] if kind.__name__ == "IsotonicRegression" else x, y)  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("kind", models())
+@pytest.mark.parametrize("kind", every_model())
 def test_defaults_are_allowed(kind: type[SecretModel]) -> None:
     known = inspect.signature(kind).parameters.values()
     if all(one.default is not inspect._empty for one in known):
