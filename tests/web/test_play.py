@@ -204,7 +204,7 @@ def test_a_thief_of_nothing_is_told_so() -> None:
     from tercet.web.play.steal import Vault
 
     with pytest.raises(InputError, match="hold nothing"):
-        Vault().there()
+        Vault().part(Party.P1)
 
 
 def test_every_text_that_scripts_ask_for_is_there() -> None:

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from tercet.errors import InputError
 from tercet.protocols.reshare import reshare
-from tercet.sharing import PARTIES, Party
+from tercet.sharing import PARTIES, Party, Share
 from tercet.web.play.parties import Held, ShownParties, as_numbers, share_out
 from tercet.web.play.split import FromPage
 
@@ -66,15 +66,21 @@ class Vault:
         with self._lock:
             self._held, self.epoch = share_out(values), 0
 
-    def refresh(self, parties: ShownParties) -> int:
-        """All three make fresh components of the same values; the old ones are gone. Gives the number of messages."""
+    def refresh(self, parties: ShownParties) -> tuple[int, int]:
+        """All three make fresh components of the same values; the old ones are gone. Gives the numbers of messages and
+        of refreshes."""
         with self._lock:
-            done = parties.run("refresh", reshare, self.there())
+            done = parties.run("refresh", reshare, self._there())
             self._held = {party: done.results[party] for party in PARTIES}  # type: ignore[misc]
             self.epoch += 1
-            return len(done.messages)
+            return len(done.messages), self.epoch
 
-    def there(self) -> Held:
+    def part(self, party: Party) -> tuple[int, Share]:
+        """What one party has, and how often it was made afresh."""
+        with self._lock:
+            return self.epoch, self._there()[party]
+
+    def _there(self) -> Held:
         if self._held is None:
             raise InputError("the servers hold nothing yet", hint="share a column first")
         return self._held
@@ -91,17 +97,18 @@ def steal_routes(parties: ShownParties) -> APIRouter:
             raise InputError("give a column's name or values of your own")
         values = patients(asked.column) if asked.column is not None else asked.values or []
         vault.fill(values)
-        return {"plain": [str(value) for value in values], "epoch": vault.epoch}
+        return {"plain": [str(value) for value in values], "epoch": 0}
 
     @routes.post("/take")
     def take(asked: TheftAsked) -> dict[str, Any]:
         """All that one server has."""
-        part = vault.there()[Party(asked.server)]
-        return {"epoch": vault.epoch, "own": as_numbers(part.own), "next": as_numbers(part.next)}
+        epoch, part = vault.part(Party(asked.server))
+        return {"epoch": epoch, "own": as_numbers(part.own), "next": as_numbers(part.next)}
 
     @routes.post("/refresh")
     def refresh() -> dict[str, Any]:
-        return {"messages": vault.refresh(parties), "epoch": vault.epoch}
+        messages, epoch = vault.refresh(parties)
+        return {"messages": messages, "epoch": epoch}
 
     @routes.post("/test")
     def test(asked: WordsAsked) -> dict[str, Any]:

@@ -44,6 +44,7 @@ export const chapter = {
     let picked = [0, 0];
 
     const picture = h("div");
+    const caption = h("figcaption");
     const where = h("div");
     const answer = h("div", { "aria-live": "polite" });
     const areas = SERVERS.map((owner, at) => h("textarea.code", { rows: 7, id: `rows-${owner}`, spellcheck: "false", oninput: () => typed(at) }));
@@ -150,6 +151,7 @@ export const chapter = {
     let scale;
     function draw() {
       aroundField.hidden = width === 2;
+      fill(caption, width === 2 ? texts.caption : texts.captionPlane);
       scale = scales(owners.flat(), WIDTH, HEIGHT);
       fill(picture, width === 2 ? flat() : tilted(owners, fit, turn, said(texts.picture, { count: owners.flat().length })));
     }
@@ -261,7 +263,7 @@ export const chapter = {
       element,
       h("div.row", h("label.field", h("span", texts.kind), kind), aroundField, button),
       where,
-      h("div.pair.wide-left", h("figure", picture, h("figcaption", texts.caption)), answer),
+      h("div.pair.wide-left", h("figure", picture, caption), answer),
       h("h2", texts.ownersTitle),
       h("p", texts.ownersText),
       h("div.three", SERVERS.map(owned)),

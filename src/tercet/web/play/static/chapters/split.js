@@ -191,7 +191,7 @@ function growing(texts, runs) {
           answer.refused
             ? [outcome(true, texts.refused), h("p.soft", answer.refused)]
             : [
-                h("p", said(texts.ring, { bits: answer.ring })),
+                h("p", said(texts.ring, { bits: answer.ring === 64 ? "⁶⁴" : "¹²⁸" })),
                 outcome(true, said(texts.fits, { number: grouped(answer.together) })),
               ],
         ),
