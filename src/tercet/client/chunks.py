@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tercet.client.bounds import exact_bounds, friendly_bounds, friendly_dates
-from tercet.client.columns import ColumnReader, Outside, missing_rows
+from tercet.client.columns import SHOWN_ROWS, ColumnReader, Outside, missing_rows
 from tercet.client.sources import Source, headers_of, prefetched
 from tercet.client.texts import ISO, NUMBER, canonical, days_of, flat, is_text
 from tercet.errors import InputError
@@ -35,14 +35,18 @@ _ROW = "\0row"
 
 
 @dataclass
-class _Found:
-    """The values of one column that the schema does not allow: how many, the first of them, and their range."""
+class OutsideValues:
+    """The values of one column that the schema does not allow: how many, the first of them, and their range.
+
+    Of a category, `texts` has the first ones.
+    """
 
     column: Column
     count: int = 0
     first_row: int = 0
     lo: float = 0
     hi: float = 0
+    texts: tuple[str, ...] = ()
 
     def take(self, array: pa.Array, before: int) -> None:
         """Look at the next piece; `before` rows came before it."""
@@ -51,7 +55,10 @@ class _Found:
             texts = flat(array)
             texts = pc.utf8_trim_whitespace(texts) if is_text(texts.type) else texts.cast(pa.string())
             known = pc.is_in(texts, pa.array(column.categories, pa.string()))
-            self._outside(pc.and_(pc.invert(known), texts.is_valid()).to_numpy(zero_copy_only=False), before)
+            unknown = pc.and_(pc.invert(known), texts.is_valid())
+            more = pc.unique(texts.filter(unknown)).to_pylist() if len(self.texts) < SHOWN_ROWS else []
+            self.texts = tuple(dict.fromkeys((*self.texts, *more)))[:SHOWN_ROWS]
+            self._outside(unknown.to_numpy(zero_copy_only=False), before)
             return
         values = _numbers(array, column)
         if values is None or column.bounds is None:
@@ -122,8 +129,21 @@ def with_all_outside(error: InputError, source: Source, schema: Schema) -> Input
     """
     if not isinstance(error, Outside) or not source.repeatable:
         return error
+    found = outside_values(source, schema)
+    if not found:
+        return error
+    told = ". ".join(each.told() for each in found)
+    return InputError(
+        f"{error.message}. In the whole table: {told}",
+        hint="correct the values, or put the wider bounds into the schema; those of a dataset that is there are "
+        "widened by its owners together: tercet widen",
+    )
+
+
+def outside_values(source: Source, schema: Schema) -> list[OutsideValues]:
+    """Read a whole source for the columns that have values which the schema does not allow, and what they are."""
     reading = source.reading.agreeing(schema.reading.values)
-    found = [_Found(column) for column in schema.columns]
+    found = [OutsideValues(column) for column in schema.columns]
     looked_at = [each for each in found if each.column.kind in _BOUNDED or each.column.kind is ColumnKind.CATEGORY]
     headers = dict(zip(schema.names, headers_of(source, schema), strict=True))
     before = 0
@@ -131,14 +151,7 @@ def with_all_outside(error: InputError, source: Source, schema: Schema) -> Input
         for each, values in zip(looked_at, batch.columns, strict=True):
             each.take(canonical(values, each.column, reading), before)
         before += batch.num_rows
-    if not any(each.count for each in looked_at):
-        return error
-    told = ". ".join(each.told() for each in looked_at if each.count)
-    return InputError(
-        f"{error.message}. In the whole table: {told}",
-        hint="correct the values, or put the wider bounds into the schema; those of a dataset that is there are "
-        "widened by its owners together: tercet widen",
-    )
+    return [each for each in looked_at if each.count]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +223,14 @@ class Chunks:
         for reader, values in zip(self._readers, chunk.columns, strict=True):
             found |= reader.stored(values, chunk.numbers)
         return found
+
+    def faults(self, chunk: Chunk) -> Iterator[tuple[str, InputError]]:
+        """By column, why a chunk cannot be shared: of each column the first reason."""
+        for reader, values in zip(self._readers, chunk.columns, strict=True):
+            try:
+                reader.stored(values, chunk.numbers)
+            except InputError as error:
+                yield reader.column.name, error
 
     def _kept(self, table: pa.Table) -> pa.Table:
         if not self._drop:

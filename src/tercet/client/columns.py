@@ -138,8 +138,20 @@ def _exact(value: Decimal, digits: int) -> tuple[int, int] | None:
     return (-number if sign else number), power
 
 
-class Outside(InputError):
-    """A value that the schema does not allow: outside the bounds, or none of the categories."""
+SHOWN_ROWS = 100
+"""Of the values that cannot be shared in one piece of a column, so many are named by their rows."""
+
+
+class CellError(InputError):
+    """Values of one column that cannot be shared: the `rows` of the first ones, counted from 1, of `count`; `why`."""
+
+    def __init__(self, column: str, rows: tuple[int, ...], count: int, why: str, hint: str) -> None:
+        super().__init__(f"column {column}, row {rows[0]}: the value {why}", hint=hint)
+        self.column, self.rows, self.count, self.why = column, rows, count, why
+
+
+class Outside(CellError):
+    """Values that the schema does not allow: outside the bounds, or none of the categories."""
 
 
 class ColumnReader:
@@ -248,13 +260,14 @@ class _Place:
         self._column = column
         self._first = first_row
 
-    def refuse(self, bad: Any, why: str, hint: str = "", kind: type[InputError] = InputError) -> None:
-        """InputError, of that kind, for the first row where `bad` is true."""
+    def refuse(self, bad: Any, why: str, hint: str = "", kind: type[CellError] = CellError) -> None:
+        """CellError, of that kind, for the rows where `bad` is true."""
         bad = np.asarray(bad)
         if bad.any():
-            at = int(np.argmax(bad))
-            row = self._first + at if isinstance(self._first, int) else int(self._first[at])
-            raise kind(f"column {self._column}, row {row}: the value {why}", hint=hint)
+            places = np.flatnonzero(bad)
+            shown = places[:SHOWN_ROWS]
+            rows = shown + self._first if isinstance(self._first, int) else self._first[shown]
+            raise kind(self._column, tuple(map(int, rows)), len(places), why, hint)
 
     def refuse_not_finite(self, floats: NDArray[Any]) -> None:
         self.refuse(np.isnan(floats), "is missing", FILL)
