@@ -31,5 +31,6 @@ def served(nodes: Nodes, person: str, own: str | None = None) -> Iterator[Servin
 def opened(browser: Browser, serving: Serving, path: str, **options: object) -> Iterator[Visit]:
     """A page of the site, open in the browser."""
     with visit(browser, **options) as seen:  # type: ignore[arg-type]
+        seen.page.set_default_timeout(90_000)  # a busy machine
         seen.page.goto(serving.link(path))
         yield seen
