@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tercet.cli.operator import audit_entries
 from tercet.cli.options import own_node
 from tercet.cli.report import Screen, distribution, held_by_nodes
 from tercet.cli.tables import FloatArray, Owner, TrainingTable, checked, diabetes, hand_out, read
@@ -229,6 +228,7 @@ def _identity(owner: Owner) -> str:
 
 def _recorded(folder: Path, job: str) -> Entry:
     """What a node has written down of a job first: who asked for what, and that its policy allows it."""
+    from tercet.client.own_node import audit_entries
     from tercet.store.audit import Entry
 
     with own_node(folder) as own:

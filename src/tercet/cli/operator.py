@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote, urlencode
@@ -19,12 +19,10 @@ from tercet.federation.text import counted
 
 if TYPE_CHECKING:
     from tercet.client.nodes import NodeClient
-    from tercet.federation.api import PublicJson
     from tercet.federation.api_admin import NodeStatus
     from tercet.federation.api_jobs import JobInfo
 
 _ID_DIGITS = 32
-_PAGE = 1000
 
 
 def status(node: NodeOption = Path(SETTINGS), as_json: JsonOption = False) -> None:
@@ -247,20 +245,9 @@ def audit(
     show_entries([Entry.model_validate(entry) for entry in found.entries], as_json=as_json)
 
 
-def audit_entries(own: NodeClient) -> Iterator[PublicJson]:
-    """All entries of a node's audit, oldest first."""
-    from tercet.federation.api_admin import AuditPage
-
-    after = 0
-    while True:
-        page = own.get(f"/v1/admin/audit?after={after}&limit={_PAGE}", AuditPage)
-        yield from page.entries
-        if page.next is None:
-            return
-        after = page.next
-
-
 def _export(own: NodeClient, path: Path) -> int:
+    from tercet.client.own_node import audit_entries
+
     count = 0
     try:
         with path.open("x", encoding="utf-8") as file:

@@ -7,9 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tercet.client.nodes import NodeClient
+from tercet.federation.api import PublicJson
+from tercet.federation.api_admin import AuditPage
 from tercet.federation.federation import Federation
 from tercet.federation.identity import Member
 from tercet.node.settings import FILE, LOOPBACK, NodeSettings
+
+_PAGE = 1000
 
 
 def load_settings(path: Path) -> NodeSettings:
@@ -45,3 +49,14 @@ def own_node(path: Path) -> Iterator[NodeClient]:
         yield client
     finally:
         client.close()
+
+
+def audit_entries(own: NodeClient) -> Iterator[PublicJson]:
+    """All entries of a node's audit, oldest first. Operators ask."""
+    after = 0
+    while True:
+        page = own.get(f"/v1/admin/audit?after={after}&limit={_PAGE}", AuditPage)
+        yield from page.entries
+        if page.next is None:
+            return
+        after = page.next

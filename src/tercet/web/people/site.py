@@ -13,6 +13,7 @@ from starlette.responses import StreamingResponse
 from tercet.errors import NotFound
 from tercet.web.analyst import routes as analyst
 from tercet.web.local import Site
+from tercet.web.operator import routes as operator
 from tercet.web.owner import routes as owner
 from tercet.web.people.person import PersonHere, PersonSeen
 
@@ -36,7 +37,11 @@ class _Page:
         return bool(person.own) if self.name == "operator" else self.name in person.roles
 
 
-PAGES = (_Page("owner", "My data", owner.router), _Page("analyst", "Questions", analyst.router))
+PAGES = (
+    _Page("owner", "My data", owner.router),
+    _Page("analyst", "Questions", analyst.router),
+    _Page("operator", "My node", operator.router),
+)
 
 
 def people_site(person: PersonHere) -> Site:
