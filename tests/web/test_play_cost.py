@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import httpx
 import pytest
 
 import tercet.web.play
+from tercet.node.processes import Process
 from tercet.web.local import SESSION_HEADER, Serving
+from tercet.web.play import own
 from tercet.web.play.cost import EPSILONS, TASKS, noise, table
 from tercet.web.play.malice import INCOMES, LIMIT
 from tercet.web.play.site import play_site
@@ -201,6 +204,23 @@ def test_code_waits_and_is_stopped(client: httpx.Client) -> None:
     assert seen.count("plan") == 2 and seen.count("ran") == 1 and "end" not in seen
     refused = client.post("/api/own/go", json={})
     assert refused.status_code == 422 and "no code is running" in refused.json()["message"]
+
+
+def test_code_ends_with_its_time(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own, "RUN_S", 1.0)
+    (error,) = lines(client, "while True: pass")
+    assert error["message"] == "ended after 1 seconds"
+
+
+def test_code_ends_when_its_page_goes(client: httpx.Client) -> None:
+    code = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(1000)"
+    with client.stream("POST", "/api/own/python", json={"code": code, "stops": False}) as answer:
+        process = Process.of(int(json.loads(next(answer.iter_lines()))["text"]))
+        assert process is not None
+    until = time.monotonic() + 30
+    while process.alive and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not process.alive
 
 
 @pytest.mark.parametrize("example", [one for one in EXAMPLES if one["key"] != SLOW], ids=lambda one: one["key"])

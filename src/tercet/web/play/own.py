@@ -102,7 +102,7 @@ class CodeCell:
         ]
         try:
             await self._order(process, asked.model_dump_json())
-            async for one in self._until_end(told, len(readers)):
+            async for one in self._until_end(process, told, len(readers)):
                 yield one
             status = await process.wait()
             if status not in (0, -signal.SIGKILL):
@@ -113,12 +113,15 @@ class CodeCell:
             _kill(process)
             await process.wait()
 
-    async def _until_end(self, told: asyncio.Queue[Told | None], readers: int) -> AsyncIterator[Told]:
+    async def _until_end(
+        self, process: asyncio.subprocess.Process, told: asyncio.Queue[Told | None], readers: int
+    ) -> AsyncIterator[Told]:
         while readers:
             try:
                 one = await asyncio.wait_for(told.get(), _POLL_S)
             except TimeoutError:
                 if _now() > self._until:
+                    _kill(process)
                     yield _error(f"ended after {RUN_S:g} seconds")
                     return
                 continue
