@@ -156,7 +156,7 @@ def test_steal(seen: Visit, tmp_path: Path) -> None:
     expect(page.locator(".outcome")).to_contain_text("all 442 values are plain")
     page.evaluate("document.activeElement.blur()")
     press(page, TEXTS["steal"]["refresh"])
-    expect(page.get_by_text("with 3 messages")).to_be_visible()
+    expect(page.locator("main").get_by_text("with 3 messages")).to_be_visible()
     page.evaluate("document.activeElement.blur()")
     press(page, "Steal server 3")
     expect(page.locator(".outcome")).to_contain_text("0 of 442 values are right")
