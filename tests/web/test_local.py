@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -125,10 +129,18 @@ def test_it_listens_on_loopback_and_names_a_busy_port(tmp_path: Path) -> None:
             Serving(site, other.getsockname()[1])
 
 
-def test_the_terminal_gives_another_link(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_terminal_gives_another_link(serving: Serving, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     said: list[str] = []
+    led: list[Path] = []
     opened: list[str] = []
     pressed = iter(["", ""])
+
+    def opens(address: str) -> None:
+        # this goes to a command line, which all users of the machine see
+        assert "#" not in address
+        led.append(Path(urlsplit(address).path))
+        assert led[0].stat().st_mode & 0o077 == 0
+        opened.extend(re.findall(r"http://[^\"]+", led[0].read_text()))
 
     def press() -> str:
         try:
@@ -137,12 +149,29 @@ def test_the_terminal_gives_another_link(serving: Serving, monkeypatch: pytest.M
             raise KeyboardInterrupt from None
 
     monkeypatch.setattr("builtins.input", press)
-    attend(serving, "/", said.append, opened.append)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    attend(serving, "/", said.append, opens)
+    assert not led[0].exists()
     links = [line.split()[0] for text in said for line in text.splitlines() if "http" in line]
     assert len({*links, *opened}) == 4
     with _client(serving) as client:
         for link in [*links, *opened]:
             assert client.post("/session", json={"link": link.partition("#")[2]}).status_code == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
+def test_signals_end_it_as_the_keyboard_does(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    before = signal.getsignal(number)
+
+    def say(text: str) -> None:
+        if not text:
+            raise OSError("the terminal is closed")
+
+    monkeypatch.setattr("builtins.input", lambda: os.kill(os.getpid(), number))
+    attend(serving, "/", say, None)
+    assert signal.getsignal(number) is before
 
 
 def test_closing_ends_the_thread(serving: Serving) -> None:

@@ -7,11 +7,15 @@ There are no cookies: a browser sends those to every port of this machine, so an
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import signal
 import socket
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -307,24 +311,58 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
 
+@contextmanager
+def _leading(link: str) -> Iterator[str]:
+    """The address of a file that leads a browser to a link, and that this user alone can read; removed at the end.
+
+    All users of a machine see the command lines of its programs, and a link there could be used by them first.
+    """
+    # browsers that run apart from the system (snap, flatpak) see this user's folder, and no temporary ones
+    home = Path.home()
+    descriptor, name = tempfile.mkstemp(".html", "tercet-", home if os.access(home, os.W_OK) else None)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(f'<!doctype html><title>Tercet</title><meta http-equiv="refresh" content="0;url={link}">')
+        yield Path(name).as_uri()
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _ends_by_signals() -> Iterator[None]:
+    """SIGTERM, and SIGHUP when a terminal is closed, end the program as Ctrl-C does: files of a session are removed."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def attend(serving: Serving, path: str, say: Callable[[str], None], opens: Callable[[str], object] | None) -> None:
     """Show the link, open it with `opens` (a browser's), and give another at each Enter until Ctrl-C or end of input.
 
-    Who calls it: the commands, in the main thread.
+    Who calls it: the commands, in the main thread. SIGTERM and the end of the terminal count as Ctrl-C.
     """
-    link = serving.link(path)
-    if opens is not None:
-        # the browser uses up a link of its own: the one on the screen stays good
-        opens(serving.link(path))
-    say(f"\n  {link}\n\nThe link opens one browser, within ten minutes. Enter: another link. Ctrl-C: the end.")
     try:
-        while serving.is_alive():
-            try:
-                input()
-            except EOFError:
-                while serving.is_alive():
-                    time.sleep(0.5)
-                return
-            say(f"\n  {serving.link(path)}")
+        with _ends_by_signals(), ExitStack() as kept:
+            link = serving.link(path)
+            if opens is not None:
+                # the browser uses up a link of its own: the one on the screen stays good
+                opens(kept.enter_context(_leading(serving.link(path))))
+            say(f"\n  {link}\n\nThe link opens one browser, within ten minutes. Enter: another link. Ctrl-C: the end.")
+            while serving.is_alive():
+                try:
+                    input()
+                except EOFError:
+                    while serving.is_alive():
+                        time.sleep(0.5)
+                    return
+                say(f"\n  {serving.link(path)}")
     except KeyboardInterrupt:
-        say("")
+        with suppress(OSError):  # the terminal may be gone
+            say("")
