@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -221,6 +224,50 @@ def test_code_ends_when_its_page_goes(client: httpx.Client) -> None:
     while process.alive and time.monotonic() < until:
         time.sleep(0.1)
     assert not process.alive
+
+
+@pytest.mark.parametrize("kind", ["ran", "plan"])
+def test_code_that_tells_much_is_ended_in_time(kind: str) -> None:
+    async def follow() -> list[own.Told]:
+        told: asyncio.Queue[own.Told | None] = asyncio.Queue()
+
+        async def tell() -> None:
+            while True:
+                told.put_nowait({"kind": kind})
+                await asyncio.sleep(0.01)
+
+        process = await asyncio.create_subprocess_exec("sleep", "100", start_new_session=True)
+        cell = own.CodeCell()
+        cell._until = asyncio.get_running_loop().time() + 0.3
+        telling = asyncio.create_task(tell())
+        async with asyncio.timeout(20):
+            found = [one async for one in cell._until_end(process, told, 2, stops=False)]
+        telling.cancel()
+        await process.wait()
+        return found
+
+    *before, last = asyncio.run(follow())
+    assert before and last["kind"] == "error" and "ended after" in last["message"]
+
+
+def test_code_ends_with_its_server() -> None:
+    server = """
+import asyncio
+from tercet.web.play.own import CodeAsked, CodeCell
+async def main():
+    code = "import os, time; print(os.getpid(), flush=True); time.sleep(300)"
+    async for told in CodeCell().run(CodeAsked(code=code, stops=False)):
+        print(told["text"], flush=True)
+asyncio.run(main())
+"""
+    with subprocess.Popen([sys.executable, "-c", server], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        number = int(process.stdout.readline())
+        process.kill()
+    deadline = time.monotonic() + 30
+    while Process.of(number) is not None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert Process.of(number) is None
 
 
 @pytest.mark.parametrize("example", [one for one in EXAMPLES if one["key"] != SLOW], ids=lambda one: one["key"])

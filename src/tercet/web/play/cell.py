@@ -23,6 +23,7 @@ from tercet.client.session import Session
 from tercet.errors import TercetError
 from tercet.plan.plan import Plan
 from tercet.plan.types import Type
+from tercet.process import end_with_parent
 from tercet.ring import Bytes
 from tercet.web.picture import picture
 from tercet.web.play.wire import Wired, wired
@@ -118,6 +119,8 @@ def _told(error: BaseException) -> dict[str, Any]:
 
 def main() -> int:
     """Be the process. Its one argument is the number of the pipe's descriptor."""
+    # the server looks at the clock, and ends it: without the server nobody would
+    end_with_parent()
     with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as pipe:
         asked, orders = json.loads(sys.stdin.readline()), sys.stdin
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, the orders are not for the person's code

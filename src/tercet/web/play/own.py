@@ -70,30 +70,14 @@ class CodeCell:
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
         self._until = 0.0
+        self._starting = asyncio.Lock()
 
     async def run(self, asked: CodeAsked) -> AsyncIterator[Told]:
         """What the process tells and prints, until it has ended. It is ended when nobody reads on."""
-        self.stop()
-        read, write = os.pipe()
-        try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-c",
-                _CODE,
-                str(write),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                pass_fds=[write],
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
-                start_new_session=True,
-            )
-        except OSError:
-            os.close(read)
-            raise
-        finally:
-            os.close(write)
-        self._process, self._until = process, _now() + RUN_S
+        async with self._starting:
+            self.stop()
+            process, read = await _started()
+            self._process, self._until = process, _now() + RUN_S
         told: asyncio.Queue[Told | None] = asyncio.Queue()
         assert process.stdout is not None
         readers = [
@@ -102,7 +86,7 @@ class CodeCell:
         ]
         try:
             await self._order(process, asked.model_dump_json())
-            async for one in self._until_end(process, told, len(readers)):
+            async for one in self._until_end(process, told, len(readers), asked.stops):
                 yield one
             status = await process.wait()
             if status not in (0, -signal.SIGKILL):
@@ -114,21 +98,22 @@ class CodeCell:
             await process.wait()
 
     async def _until_end(
-        self, process: asyncio.subprocess.Process, told: asyncio.Queue[Told | None], readers: int
+        self, process: asyncio.subprocess.Process, told: asyncio.Queue[Told | None], readers: int, stops: bool
     ) -> AsyncIterator[Told]:
         while readers:
+            # each time, as code that tells much would never let it wait
+            if _now() > self._until:
+                _kill(process)
+                yield _error(f"ended after {RUN_S:g} seconds")
+                return
             try:
                 one = await asyncio.wait_for(told.get(), _POLL_S)
             except TimeoutError:
-                if _now() > self._until:
-                    _kill(process)
-                    yield _error(f"ended after {RUN_S:g} seconds")
-                    return
                 continue
             if one is None:
                 readers -= 1
                 continue
-            if one["kind"] == "plan":
+            if stops and one["kind"] == "plan":
                 self._until = _now() + WAIT_S
             yield one
 
@@ -149,6 +134,30 @@ class CodeCell:
         """End the process, if one runs, and all that it has started."""
         if self._process is not None:
             _kill(self._process)
+
+
+async def _started() -> tuple[asyncio.subprocess.Process, int]:
+    """The process, and the end of its pipe from which is read what it tells."""
+    read, write = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            _CODE,
+            str(write),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            pass_fds=[write],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+            start_new_session=True,
+        )
+    except OSError:
+        os.close(read)
+        raise
+    finally:
+        os.close(write)
+    return process, read
 
 
 def _error(message: str) -> Told:
