@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -432,7 +433,18 @@ def test_the_page_shows_its_own_hash(browser: Browser, place: Place) -> None:
     with visit(browser) as seen:
         seen.page.goto(url)
         expect(seen.page.locator("#hash")).to_have_text(printed)
-        expect(seen.page.locator("#commands")).to_contain_text(f"curl -s {url}")
+        expect(seen.page.locator("#commands")).to_contain_text(f"curl -s '{url}' | sha256sum")
+
+
+def test_a_link_puts_no_command_into_those_that_are_shown(browser: Browser, place: Place) -> None:
+    url = place.page("linked", "linked", GAD7, "--form")
+    with visit(browser) as seen:
+        seen.page.goto(f'{url}?\';touch$IFS"x"|sh')
+        expect(seen.page.locator("#hash")).to_have_text(re.compile("^[0-9a-f]{64}$"))
+        told = seen.page.locator("#commands").inner_text()
+    commands = [line for line in told.splitlines() if "curl" in line]
+    assert [line.count("'") for line in commands] == [2, 2]
+    assert shlex.split(commands[0]) == ["curl", "-s", f"{url}?%27;touch$IFS%22x%22|sh", "|", "sha256sum"]
 
 
 @pytest.mark.parametrize("name", ["page.js", "page.css", "settings.json"])

@@ -189,10 +189,11 @@ async function giveUp(upload, told) {
 // ---- the page itself
 
 async function showHash() {
-  const here = location.href.split("#")[0];
+  // people paste it into a terminal: who made the link must not have put a command into its query
+  const here = location.href.split("#")[0].replaceAll("'", "%27");
   at("commands").textContent =
-    `# Linux; on a Mac with shasum -a 256 in place of sha256sum\ncurl -s ${here} | sha256sum\n` +
-    `# Windows, in PowerShell\ncurl.exe -s ${here} -o page.html; Get-FileHash page.html`;
+    `# Linux; on a Mac with shasum -a 256 in place of sha256sum\ncurl -s '${here}' | sha256sum\n` +
+    `# Windows, in PowerShell\ncurl.exe -s '${here}' -o page.html; Get-FileHash page.html`;
   const page = await fetch(here, { cache: "no-store" });
   at("hash").textContent = hex(await sha256(new Uint8Array(await page.arrayBuffer())));
 }
