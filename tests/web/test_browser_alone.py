@@ -356,6 +356,7 @@ def test_a_cancelled_upload_leaves_nothing(browser: Browser, place: Place, schem
         send_table(seen.page)
         expect(seen.page.locator("#progress")).to_be_visible()
         outcome(seen.page, "of 640 rows are at all three nodes")
+        expect(seen.page.locator("#file")).to_be_disabled()
         seen.page.get_by_role("button", name="Cancel").click()
         outcome(seen.page, "Cancelled. Nothing of it is visible at any node.")
         created(seen)

@@ -131,7 +131,8 @@ function mark(schema, error) {
 
 /** @type {(busy: boolean) => void} */
 function working(busy) {
-  for (const button of document.querySelectorAll("form button")) /** @type {HTMLButtonElement} */ (button).disabled = busy;
+  // a file chosen meanwhile would be offered to be sent beside what is under way
+  for (const one of document.querySelectorAll("form button, #file")) /** @type {HTMLButtonElement} */ (one).disabled = busy;
   if (!busy) at("table").querySelector("button").disabled = table === null;
   at("choices").hidden = !busy;
   at("progress").hidden = !busy;
