@@ -78,3 +78,28 @@ def test_denied_with_the_keyboard_alone(browser: Browser, held_nodes: Nodes) -> 
         expect(page.get_by_role("region", name=f"Held job {job[:8]}")).to_have_count(0)
         row = page.get_by_role("table", name="Jobs, newest first").get_by_role("row").filter(has_text=job[:8])
         expect(row).to_contain_text("refused")
+
+
+def test_what_is_wrong_is_at_the_top(browser: Browser, held_nodes: Nodes, tmp_path: Path) -> None:
+    nodes = held_nodes
+    path = nodes.folder / "a" / "policy.toml"
+    before = path.read_text()
+    nodes.kill("c")
+    try:
+        path.write_text(before.replace("hold = true", "hold = 7"))
+        with served(nodes, "operator", "a") as site, opened(browser, site, "/operator") as seen:
+            page = seen.page
+            today = page.locator("#today")
+            expect(today).to_contain_text("c does not answer")
+            expect(today).to_contain_text("the policy file is not in force")
+            expect(page.locator("#policy").get_by_role("alert")).to_contain_text("hold")
+            shots(page, "operator-trouble", tmp_path)
+    finally:
+        path.write_text(before)
+        nodes.start("c")
+
+
+def test_without_a_node_there_is_no_page(browser: Browser, held_nodes: Nodes) -> None:
+    with served(held_nodes, "operator") as site, opened(browser, site, "/") as seen:
+        expect(seen.page.get_by_role("heading", name="operator, at local")).to_be_visible()
+        expect(seen.page.get_by_role("navigation").get_by_role("link", name="My node")).to_have_count(0)

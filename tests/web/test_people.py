@@ -91,3 +91,10 @@ def test_a_task_tells_ends_and_is_cancelled() -> None:
 def test_the_command_names_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert "no owner.pem or analyst.pem or operator.pem" in tercet("web", status=1).stderr
+
+
+def test_what_the_pages_load_is_small() -> None:
+    from tercet.web import local
+
+    files = [path for path in Path(local.__file__).parent.rglob("static/**/*") if path.is_file()]
+    assert len(files) > 10 and sum(path.stat().st_size for path in files) < 1_000_000

@@ -46,7 +46,7 @@ def _add_tables(routes: APIRouter, person: PersonHere, files: DroppedFiles) -> N
         """A place for a file, whose bytes then come in pieces."""
         return facts(files.begin(body.name, body.size))
 
-    @routes.put("/files/{file}")
+    @routes.put("/pieces/{file}")
     async def take(file: str, request: Request, at: Annotated[int, Query(ge=0, le=MOST_BYTES)]) -> dict[str, Any]:
         """The next piece of a file, from byte `at` on."""
         return facts(await files.take(file, at, request.stream()))

@@ -49,7 +49,7 @@ def people_site(person: PersonHere) -> Site:
     folder = _WEB / "people" / "static"
     shells = {"/": folder / "page.html", **{f"/{page.name}": page.folder / "page.html" for page in PAGES}}
     static = {"people": folder, **{page.name: page.folder for page in PAGES}}
-    site = Site(shells, static, large=["/api/owner/files/"])
+    site = Site(shells, static, large=["/api/owner/pieces/"])
     site.api.include_router(_shared(person), prefix="/api")
     for page in PAGES:
         site.api.include_router(page.router(person), prefix=f"/api/{page.name}")

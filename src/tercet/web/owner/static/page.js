@@ -76,7 +76,7 @@ async function carry(file, told) {
   announce(`Reading ${file.name}`);
   let facts = await ask("owner/files", { body: { name: file.name, size: file.size } });
   for (let at = 0; at < file.size; at += PIECE) {
-    facts = await ask(`owner/files/${facts.file}?at=${at}`, { method: "PUT", body: file.slice(at, at + PIECE) });
+    facts = await ask(`owner/pieces/${facts.file}?at=${at}`, { method: "PUT", body: file.slice(at, at + PIECE) });
     bar.value = facts.received / file.size;
   }
   return facts;
