@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from tercet.client import orders
+from tercet.errors import InputError
 from tercet.federation.api import DatasetInfo
 from tercet.federation.model import DatasetName, Identifier
 from tercet.store.reading import Reading
@@ -41,6 +43,11 @@ def _add_tables(routes: APIRouter, person: PersonHere, files: DroppedFiles) -> N
     def facts(file: DroppedFile) -> dict[str, Any]:
         return {"file": file.id, "name": file.name, "size": file.size, "received": file.received}
 
+    starting = threading.Lock()
+
+    def under_way() -> list[dict[str, Any]]:
+        return [task.facts for task in person.tasks.of(KIND) if not task.ended and task.facts["send"]]
+
     @routes.post("/files")
     def begin(body: _NewFile) -> dict[str, Any]:
         """A place for a file, whose bytes then come in pieces."""
@@ -73,19 +80,25 @@ def _add_tables(routes: APIRouter, person: PersonHere, files: DroppedFiles) -> N
     def start(body: UploadWish) -> dict[str, Any]:
         """Check a table, and send it if that is wanted; a task."""
         found = files.find(body.file)
-        task = person.tasks.start(
-            KIND,
-            lambda task: carry_out(person, found, body, task),
-            name=found.name,
-            dataset=body.dataset,
-            send=body.send,
-        )
+        with starting:
+            # two tabs that send the same rows at once would have them there twice: notes tell of what is finished only
+            if body.send and any(facts["dataset"] == body.dataset for facts in under_way()):
+                raise InputError(
+                    f"an upload to {body.dataset} is under way already", hint="wait for its end, or stop it"
+                )
+            task = person.tasks.start(
+                KIND,
+                lambda task: carry_out(person, found, body, task),
+                name=found.name,
+                dataset=body.dataset,
+                send=body.send,
+            )
         return task.facts
 
     @routes.get("/uploads")
     def uploads() -> dict[str, Any]:
         """The uploads of this session that are under way."""
-        return {"uploads": [task.facts for task in person.tasks.of(KIND) if not task.ended and task.facts["send"]]}
+        return {"uploads": under_way()}
 
 
 def _add_datasets(routes: APIRouter, person: PersonHere) -> None:
