@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
-from tercet.process import fork
+from tercet.process import ForkServer, fork
 
 # in fresh processes, as pytest has threads now and then
 CHILDREN = """
@@ -51,6 +53,16 @@ def test_a_child_has_nothing_but_what_it_is_given() -> None:
     ran = subprocess.run([sys.executable, "-c", CHILDREN], capture_output=True, text=True, timeout=60, check=False)
     assert ran.stdout == "done\n", ran.stderr
     assert "ValueError: in the child" in ran.stderr
+
+
+def test_a_server_loads_nothing_from_where_it_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("tercet", "select"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    code = "from tercet.process import serve; raise SystemExit(serve(lambda *_: 7, 'x'))"
+    with closing(ForkServer(code)) as server, closing(server.start(b"x")) as process:
+        assert process.wait(60)
+        assert process.exit_status() == 7
 
 
 def test_a_process_with_threads_is_not_forked() -> None:

@@ -239,7 +239,8 @@ class ForkServer:
             with theirs:
                 self._pid = os.posix_spawn(
                     sys.executable,
-                    [sys.executable, "-c", f"import gc; gc.disable(); {self._code}"],
+                    # -P: a folder in which somebody works may hold a json.py of anybody's
+                    [sys.executable, "-P", "-c", f"import gc; gc.disable(); {self._code}"],
                     {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
                     file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0), *own_output],
                     setpgroup=0 if self._apart else os.getpgrp(),

@@ -90,6 +90,7 @@ def run_code(code: str, net: Session, tell: Tell) -> bool:
     """Run the code with `net`, `tc` and `np`, and print what its last line gives, as a notebook does. Errors are told
     with the line of the code; gives whether there was none."""
     names: dict[str, Any] = {"__name__": "__main__", "net": net}
+    sys.path.append("")
     try:
         exec("import numpy as np\nimport tercet as tc", names)  # noqa: S102
         tree = ast.parse(code, FILE)

@@ -142,6 +142,7 @@ async def _started() -> tuple[asyncio.subprocess.Process, int]:
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # the code finds what is beside it only after all else: `run_code` sees to that
             "-c",
             _CODE,
             str(write),
