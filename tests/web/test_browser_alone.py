@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import shlex
@@ -505,6 +507,11 @@ def test_the_command_prints_what_was_written(place: Place) -> None:
     lines = (place.folder / "sums" / "SHA256SUMS").read_text().splitlines()
     assert len(lines) == len(list((place.folder / "sums").iterdir())) - 1
     assert all(line.split()[0] in printed for line in lines)
+    index = (place.folder / "sums" / "index.html").read_text()
+    for path in (place.folder / "sums").iterdir():
+        digest = base64.b64encode(hashlib.sha384(path.read_bytes()).digest()).decode()
+        # so that the hash of the page is that of all
+        assert path.name in ("index.html", "SHA256SUMS") or f"sha384-{digest}" in index, path.name
     settings = json.loads((place.folder / "sums" / "settings.json").read_text())
     assert Schema.parse(settings["schema"]) == Schema.load(GAD7)
 

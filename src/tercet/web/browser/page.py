@@ -29,7 +29,7 @@ SETTINGS = "settings.json"
 SUMS = "SHA256SUMS"
 _SCRIPT, _STYLE, _ICON, _TEMPLATE = "page.js", "page.css", "icon.svg", "page.html"
 _POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' {nodes}; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' {nodes}; "
     "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 _ADDRESS = re.compile(
@@ -120,7 +120,7 @@ def write_page(page: Page, folder: Path) -> dict[str, str]:
     Raises ConfigError if the folder is there and not empty, or cannot be written.
     """
     ours = files("tercet.web.browser")
-    contents = {name: (ours / name).read_bytes() for name in (_STYLE, _ICON)}
+    contents = {_STYLE: (ours / _STYLE).read_bytes()}
     contents[_SCRIPT] = bundled("page").encode()
     contents[SETTINGS] = json.dumps(page.settings(), indent=1, ensure_ascii=False).encode() + b"\n"
     template = Template((ours / _TEMPLATE).read_text(encoding="utf-8"))
@@ -148,6 +148,8 @@ def _places(page: Page, contents: Mapping[str, bytes]) -> dict[str, str]:
         "policy": text(_POLICY.format(nodes=" ".join(page.doors)), quote=True),
         "title": text(page.title or f"Send data to {page.dataset}"),
         "about": f"<p>{text(page.about)}</p>" if page.about else "",
+        # browsers compare no icon with a hash, so it stands in the page itself
+        "icon": base64.b64encode((files("tercet.web.browser") / _ICON).read_bytes()).decode(),
         "style": _integrity(contents[_STYLE]),
         "settings": _integrity(contents[SETTINGS]),
         "script": _integrity(contents[_SCRIPT]),
