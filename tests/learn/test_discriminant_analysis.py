@@ -64,6 +64,57 @@ def test_public_priors(net: tc.Session, name: str, priors: list[float]) -> None:
     assert np.array_equal(model.to_sklearn().predict(x), plain.predict(x))
 
 
+def directed(found: Any, plain: Any, y: Any) -> Any:
+    """Columns of scikit-learn's with the signs that they have here: the last class lies on the positive side."""
+    return found * np.where(plain[y == y.max()].mean(axis=0) < 0, -1, 1)
+
+
+@pytest.mark.parametrize(("name", "priors"), [("iris", None), ("wine", [0.125, 0.25, 0.625]), ("breast_cancer", None)])
+def test_transforms(net: tc.Session, name: str, priors: list[float] | None) -> None:
+    x, y = data(name)
+    plain = reference.LinearDiscriminantAnalysis(priors=priors).fit(x, y)
+    wanted = plain.transform(x)
+    for X, Y in ((x, y), (net.share(x, bounds=(x.min(), x.max())), net.share(y, bounds=(0, y.max())))):
+        model = LinearDiscriminantAnalysis(priors=priors)
+        found = [model.fit_transform(X, Y), model.scalings_, model.explained_variance_ratio_]
+        assert X is x or len(tc.explain(*found).reveals) == 3
+        turned, scalings, ratio = found if X is x else tc.reveal(*found)
+        assert turned.shape == wanted.shape and relative(turned, directed(wanted, wanted, y)) < 1e-6
+        assert relative(scalings, directed(plain.scalings_[:, : turned.shape[1]], wanted, y)) < 1e-6
+        assert np.abs(ratio - plain.explained_variance_ratio_).max() < 1e-9
+
+
+def test_transforms_to_fewer_columns_saved_and_of_scikit_learn(net: tc.Session) -> None:
+    x, y = data("wine")
+    plain = reference.LinearDiscriminantAnalysis(n_components=1).fit(x, y)
+    wanted = plain.transform(x)
+    X = net.share(x, bounds=(0, 2000))
+    model = LinearDiscriminantAnalysis(n_components=1).fit(X, net.share(y, bounds=(0, 2)))
+    model.save(net, "fewer-columns")
+    loaded: Any = tc.load("fewer-columns", net)
+    assert relative(loaded.transform(X).reveal(), directed(wanted, wanted, y)) < 1e-6
+    assert relative(model.to_sklearn().transform(x), directed(wanted, wanted, y)) < 1e-6
+    assert relative(LinearDiscriminantAnalysis.from_sklearn(plain, net).transform(X).reveal(), wanted) < 1e-6
+
+
+@pytest.mark.parametrize(("classes", "columns"), [(10, 64), (30, 3), (64, 1)])
+def test_directions_of_many_classes_on_numpy(classes: int, columns: int) -> None:
+    generator = np.random.default_rng(3)
+    y = np.repeat(np.arange(classes), 20)
+    x = generator.normal(size=(len(y), columns)) + generator.normal(size=(classes, columns))[y]
+    plain = reference.LinearDiscriminantAnalysis().fit(x, y)
+    wanted = plain.transform(x)
+    model = LinearDiscriminantAnalysis().fit(x, y)
+    assert relative(model.transform(x), directed(wanted, wanted, y)) < 1e-9
+    assert relative(model.explained_variance_ratio_, plain.explained_variance_ratio_) < 1e-9
+
+
+def test_classes_with_the_same_means(net: tc.Session) -> None:
+    x, y = np.tile(data("iris")[0][:50], (3, 1)), np.repeat(np.arange(3), 50)
+    model = LinearDiscriminantAnalysis().fit(shared := net.share(x, bounds=(-10, 10)), net.share(y, bounds=(0, 2)))
+    assert np.abs(model.transform(shared).reveal()).max() < 1e-2
+
+
 def test_digits_on_numpy_and_the_plan(net: tc.Session) -> None:
     """Columns that are constant count as not there."""
     x, y = data("digits")
@@ -107,6 +158,10 @@ def test_what_is_refused() -> None:
         LinearDiscriminantAnalysis(priors=[0.5, 0.5], shrinkage=0.1).fit(x, [0, 0, 1, 1])
     with pytest.raises(InputError, match="1 classes of 4 rows"):
         LinearDiscriminantAnalysis().fit(x, y)
+    with pytest.raises(InputError, match="n_components=2 of 2 classes and 2 columns"):
+        LinearDiscriminantAnalysis(n_components=2).fit(x, [0, 0, 1, 1])
+    with pytest.raises(InputError, match="no transform of a model with shrinkage"):
+        LinearDiscriminantAnalysis(shrinkage=0.1).fit(x, [0, 0, 1, 1]).transform(x)
     with pytest.raises(InputError, match="not fitted"):
         LinearDiscriminantAnalysis().predict(x)
 
