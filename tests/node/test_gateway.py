@@ -32,9 +32,10 @@ def test_an_owner_uploads_everything_through_one_node(nodes: Nodes) -> None:
 
 
 def test_a_part_must_be_sealed(nodes: Nodes) -> None:
-    answer = nodes.through("b", "c", "owner", "PUT", f"uploads/{fresh_id()}/chunks/0", content=b"plain")
-    assert answer.status_code == 422
-    assert answer.json()["error"] == "not-sealed"
+    for query in ("", "?a", "?a=/b"):
+        answer = nodes.through("b", "c", "owner", "PUT", f"uploads/{fresh_id()}/chunks/0{query}", content=b"plain")
+        assert answer.status_code == 422
+        assert answer.json()["error"] == "not-sealed"
 
 
 def test_a_box_for_another_node_or_chunk_does_not_open(nodes: Nodes) -> None:

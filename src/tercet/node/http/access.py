@@ -413,7 +413,9 @@ def _relayed(identity: NodeIdentity, method: str, target: str, headers: dict[str
         raise not_found("there is no such other node behind this gateway", hint="use a name of the federation file")
     if not _RELAYED_PATHS.match(found["rest"]):
         raise forbidden("only requests of owners are passed on to another node", hint="ask that node itself")
-    if method == "PUT" and _CHUNK_END.search(found["rest"]) and headers.get(SEALED) != "1":
+    # without the query, which could end otherwise
+    path = found["rest"].partition("?")[0]
+    if method == "PUT" and _CHUNK_END.search(path) and headers.get(SEALED) != "1":
         raise HttpError(
             422, "not-sealed", "a part that passes through another node must be sealed", hint="seal it to its node"
         )
