@@ -212,6 +212,9 @@ def test_every_text_that_scripts_ask_for_is_there() -> None:
     texts = json.loads((FOLDER / "texts.json").read_text(encoding="utf-8"))
     chapters = {path.stem for path in (FOLDER / "chapters").glob("*.js")}
     assert chapters == texts.keys() - {"frame"}
+    ways = texts["cost"]["ways"]
+    assert "machine" in ways["here"]["sees"], "three parties on one machine hide nothing from its owner"
+    assert all("two collude" in ways[name]["sees"] for name in ("lan", "wan", "continents"))
     for key in chapters:
         assert {"short", "title", "lead"} <= texts[key].keys()
 
