@@ -181,4 +181,40 @@ def test_shrinkage_is_that_of_lsqr(net: tc.Session, name: str, shrinkage: float)
         assert np.abs(chances - plain.predict_proba(x[:60])).max() < 1e-3
         assert np.array_equal(predicted, plain.predict(x[:60]))
     with pytest.raises(tc.InputError, match="'shrinkage' parameter of LinearDiscriminantAnalysis"):
-        LinearDiscriminantAnalysis(shrinkage="auto").fit(x, y)  # type: ignore[arg-type]
+        LinearDiscriminantAnalysis(shrinkage="most").fit(x, y)
+
+
+def centred(coef: Any) -> Any:
+    """Coefficients of several classes less what they have in common, which moves no chance."""
+    return coef - coef.mean(axis=0) if len(coef) > 1 else coef
+
+
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer", "digits"])
+def test_ledoit_wolf_is_that_of_lsqr(net: tc.Session, name: str) -> None:
+    x, y = data(name)
+    plain = reference.LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(x, y)
+    own = LinearDiscriminantAnalysis(shrinkage="auto").fit(x, y)
+    assert relative(centred(own.coef_), centred(plain.coef_)) < 1e-7
+    assert np.abs(own.predict_proba(x) - plain.predict_proba(x)).max() < 1e-6
+    X = net.share(x, bounds=(x.min(), x.max()))
+    model = LinearDiscriminantAnalysis(shrinkage="auto").fit(X, net.share(y, bounds=(0, y.max())))
+    results = (model.coef_, model.predict_proba(X[:40]))
+    assert len(tc.explain(*results).reveals) == 2
+    if name != "digits":
+        coef, chances = tc.reveal(*results)
+        assert relative(centred(coef), centred(plain.coef_)) < 1e-6
+        assert np.abs(chances - plain.predict_proba(x[:40])).max() < 1e-5
+
+
+@pytest.mark.parametrize("secret", ["rows", "both"])
+def test_ledoit_wolf_of_columns_constant_in_a_class_and_loose_bounds(net: tc.Session, secret: str) -> None:
+    x, y = data("iris")
+    x = np.concatenate([x, (y == 1)[:, None] * x[:, :1], np.full((150, 1), 3.0)], axis=1)
+    plain = reference.LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(x, y)
+    X = net.share(x, bounds=(-3000, 3000))
+    Y = y if secret == "rows" else net.share(y, bounds=(0, 2))
+    model = LinearDiscriminantAnalysis(shrinkage="auto").fit(X, Y)
+    coef, chances = tc.reveal(model.coef_, model.predict_proba(X[::4]))
+    assert relative(centred(coef), centred(plain.coef_)) < 1e-5
+    assert np.abs(chances - plain.predict_proba(x[::4])).max() < 1e-4
+    assert np.array_equal(model.to_sklearn().predict(x), plain.predict(x))

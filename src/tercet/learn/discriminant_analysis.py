@@ -17,8 +17,9 @@ from tercet.learn.discriminant_directions import directions
 from tercet.learn.eigen import LARGEST
 from tercet.learn.inputs import array_namespace, features, labels
 from tercet.learn.kinds import ClassifierModel
+from tercet.learn.ledoit_wolf import shrunk_scatter
 from tercet.learn.nearest import least, places
-from tercet.learn.parameters import NOTHING, Real, Whole
+from tercet.learn.parameters import NOTHING, OneOf, Real, Whole
 from tercet.learn.plain import revealed, shared
 from tercet.learn.solve import Normalised, diagonal, scaled, solve
 
@@ -60,8 +61,9 @@ class LinearDiscriminantAnalysis(ClassifierModel):
 
     `shrinkage`: a public number s from 0 to 1: the covariance is (1 - s) times itself and s times its mean variance on
     the diagonal, as that of scikit-learn's solvers "lsqr" and "eigen"; scores of several classes are then theirs but
-    for what all classes of a row have in common. "auto" (Ledoit-Wolf) is refused by name. `priors`: public parts
-    of the classes, in place of those that rows have; they move `xbar_` and intercepts, and stand beside no shrinkage.
+    for what all classes of a row have in common. "auto": each class's own by Ledoit and Wolf's estimate, towards its
+    own variances (`tercet.learn.ledoit_wolf`), and k n d words more. `priors`: public parts of the classes, in place of
+    those that rows have; they move `xbar_` and intercepts, and stand beside no shrinkage.
     """
 
     fitted = (
@@ -79,9 +81,11 @@ class LinearDiscriminantAnalysis(ClassifierModel):
         "tol": "a column of which less than 2^-24 is left counts as not there; leave it out",
     }
 
-    allowed: ClassVar = {"shrinkage": (Real(0, 1), NOTHING), "n_components": (Whole(1), NOTHING)}
+    allowed: ClassVar = {"shrinkage": (Real(0, 1), OneOf(("auto", None))), "n_components": (Whole(1), NOTHING)}
 
-    def __init__(self, *, shrinkage: float | None = None, priors: Any = None, n_components: int | None = None) -> None:
+    def __init__(
+        self, *, shrinkage: float | str | None = None, priors: Any = None, n_components: int | None = None
+    ) -> None:
         self.shrinkage = shrinkage
         self.priors = priors
         self.n_components = n_components
@@ -116,7 +120,7 @@ class LinearDiscriminantAnalysis(ClassifierModel):
             parts = np.rint(np.ldexp(given, PRIOR_BITS)).astype(np.int64)
             weighed = xp.sum(means * parts[:, None], axis=0)
             whole = numeric.at_precision(numeric.times_power(weighed, -PRIOR_BITS, mean_bits + PRIOR_BITS), mean_bits)
-        inverse, unit, halves = _within(xp, sums, means, float(self.shrinkage or 0.0))
+        inverse, unit, halves = _within(xp, sums, means, self.shrinkage or 0.0)
         apart = _apart(means - whole, unit, halves)
         turned = numeric.at_precision(xp.matmul(apart, inverse), TURNED_FRAC_BITS)
         factor = float(rows / 4.0 ** (rows.bit_length() // 2))
@@ -235,25 +239,18 @@ class LinearDiscriminantAnalysis(ClassifierModel):
         return plain
 
 
-def _within(xp: Any, sums: ByClass, means: Any, shrinkage: float) -> tuple[Any, Any, int]:
+def _within(xp: Any, sums: ByClass, means: Any, shrinkage: float | str) -> tuple[Any, Any, int]:
     """The inverse of the scatter within classes, scaled by powers of two; these, and by which power of two a row times
     them is to be divided to be in units near the columns' standard deviations."""
     rows, columns = sums.rows.shape
-    stored, bits = numeric.as_integers(sums.rows)
-    products = numeric.times_power(xp.matmul(xp.matrix_transpose(stored), stored), -2 * bits, 2 * bits)
-    # sums of (x - m)(x - m)' for means m as they were rounded: off by the square of that, and never below 0
-    turned = xp.matrix_transpose(means)
-    between = xp.matmul(turned, sums.sums)
-    beside = xp.matmul(turned, means * xp.expand_dims(sums.counts, axis=1))
-    whole = products - (between + xp.matrix_transpose(between)) + beside
-    if not isinstance(whole, SecretArray):
-        # sums of floats cancel, those of integers do not
-        away = sums.rows - xp.matmul(xp.matrix_transpose(sums.across), means)
-        whole = xp.matmul(xp.matrix_transpose(away), away)
-    scatter, finer = numeric.as_integers(
-        numeric.at_most(whole, 2 * bits + SCATTER_BITS - (SHRINKAGE_BITS if shrinkage else 0))
-    )
-    if shrinkage:
+    bits = getattr(sums.rows, "frac_bits", 0)
+    finest = 2 * bits + SCATTER_BITS - (SHRINKAGE_BITS if shrinkage else 0)
+    lost = 2.0 ** max(rows.bit_length() - 2 * (getattr(means, "frac_bits", 0) or MEAN_BITS), -2 * bits - SCATTER_BITS)
+    if isinstance(shrinkage, str):
+        scatter, finer = shrunk_scatter(xp, sums, means, finest, lost * 2**SPARE_BITS, SHRINKAGE_BITS)
+    else:
+        scatter, finer = numeric.as_integers(numeric.at_most(_scatter(xp, sums, means), finest))
+    if shrinkage and not isinstance(shrinkage, str):
         kept, spread = (one * 2**SHRINKAGE_BITS for one in (1 - shrinkage, shrinkage / columns))
         if isinstance(scatter, SecretArray):
             kept, spread = round(kept), round(spread)
@@ -262,7 +259,6 @@ def _within(xp: Any, sums: ByClass, means: Any, shrinkage: float) -> tuple[Any, 
         scatter = numeric.times_power(scatter, -SHRINKAGE_BITS, 0) if not isinstance(scatter, SecretArray) else scatter
         finer = finer + SHRINKAGE_BITS if isinstance(scatter, SecretArray) else finer
     variances = diagonal(xp, scatter)
-    lost = 2.0 ** max(rows.bit_length() - 2 * (getattr(means, "frac_bits", 0) or MEAN_BITS), -2 * bits - SCATTER_BITS)
     scales = Normalised(variances)
     constant = numeric.times_power(variances, -finer, finer) < lost * 2**SPARE_BITS
     unit = xp.where(constant, 0, scales.factor)
@@ -272,6 +268,20 @@ def _within(xp: Any, sums: ByClass, means: Any, shrinkage: float) -> tuple[Any, 
     inverse = numeric.at_most(solved.inverse, INVERSE_FRAC_BITS)
     # sd t = 2^(nu - P/2) v sqrt(scatter) / sqrt(n), with 4^nu near n
     return inverse, unit, (scales.bits - finer) // 2 - rows.bit_length() // 2
+
+
+def _scatter(xp: Any, sums: ByClass, means: Any) -> Any:
+    """(d, d): sums of (x - m)(x - m)' for means m as they were rounded: off by the square of that, and not below 0."""
+    if not isinstance(means, SecretArray):
+        # sums of floats cancel, those of integers do not
+        away = sums.rows - xp.matmul(xp.matrix_transpose(sums.across), means)
+        return xp.matmul(xp.matrix_transpose(away), away)
+    stored, bits = numeric.as_integers(sums.rows)
+    products = numeric.times_power(xp.matmul(xp.matrix_transpose(stored), stored), -2 * bits, 2 * bits)
+    turned = xp.matrix_transpose(means)
+    between = xp.matmul(turned, sums.sums)
+    beside = xp.matmul(turned, means * xp.expand_dims(sums.counts, axis=1))
+    return products - (between + xp.matrix_transpose(between)) + beside
 
 
 def _apart(means: Any, unit: Any, halves: int) -> Any:
