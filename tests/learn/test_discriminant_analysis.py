@@ -148,6 +148,13 @@ def test_from_to_scikit_learn_and_saved(net: tc.Session) -> None:
     assert np.array_equal(loaded.predict(secret).reveal(), plain.predict(x))
 
 
+@pytest.mark.parametrize("shrinkage", [None, "auto"])
+def test_plain_rows_in_small_units(shrinkage: str | None) -> None:
+    x, y = data("iris")
+    found = LinearDiscriminantAnalysis(shrinkage=shrinkage).fit(x * 2.0**-20, y)
+    assert relative(found.coef_, LinearDiscriminantAnalysis(shrinkage=shrinkage).fit(x, y).coef_ * 2.0**20) < 1e-7
+
+
 def test_what_is_refused() -> None:
     x, y = np.arange(8.0).reshape(4, 2), np.array([0, 0, 0, 0])
     with pytest.raises(TypeError, match="takes no solver"):

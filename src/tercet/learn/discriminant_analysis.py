@@ -34,6 +34,7 @@ SCORE_BITS = 20
 SPARE_BITS = 8
 SCATTER_BITS = 28
 """Fractional bits of the scatter behind those of products of two rows."""
+FLOAT_BITS = 80
 TURNED_FRAC_BITS = 32
 SHRINKAGE_BITS = 24
 PRIOR_BITS = 40
@@ -245,7 +246,10 @@ def _within(xp: Any, sums: ByClass, means: Any, shrinkage: float | str) -> tuple
     rows, columns = sums.rows.shape
     bits = getattr(sums.rows, "frac_bits", 0)
     finest = 2 * bits + SCATTER_BITS - (SHRINKAGE_BITS if shrinkage else 0)
-    lost = 2.0 ** max(rows.bit_length() - 2 * (getattr(means, "frac_bits", 0) or MEAN_BITS), -2 * bits - SCATTER_BITS)
+    lost: Any = 2.0 ** max(rows.bit_length() - 2 * getattr(means, "frac_bits", 0), -2 * bits - SCATTER_BITS)
+    if not isinstance(means, SecretArray):
+        # floats have no last bit of their own: a part of the squares that is far above their rounding
+        lost = xp.sum(sums.rows**2, axis=0) * 2.0**-FLOAT_BITS + np.finfo(np.float64).tiny
     if isinstance(shrinkage, str):
         scatter, finer = shrunk_scatter(xp, sums, means, finest, lost * 2**SPARE_BITS, SHRINKAGE_BITS)
     else:

@@ -21,7 +21,7 @@ SHARE_BITS = 36
 """Fractional bits of a row's part of the squares of its class."""
 
 
-def shrunk_scatter(xp: Any, sums: ByClass, means: Any, frac_bits: int, lost: float, bits: int) -> tuple[Any, int]:
+def shrunk_scatter(xp: Any, sums: ByClass, means: Any, frac_bits: int, lost: Any, bits: int) -> tuple[Any, int]:
     """(d, d): the sum of the classes' scatters, each shrunk towards its own diagonal, as integers, and their fractional
     bits: `frac_bits` and `bits`, those of the shrinkage, at most.
 
