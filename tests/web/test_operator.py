@@ -80,6 +80,20 @@ def test_denied_with_the_keyboard_alone(browser: Browser, held_nodes: Nodes) -> 
         expect(row).to_contain_text("refused")
 
 
+def test_a_job_that_comes_moves_no_button(browser: Browser, held_nodes: Nodes) -> None:
+    first = ask_something(held_nodes, "the first")
+    with served(held_nodes, "operator", "b") as site, opened(browser, site, "/operator") as seen:
+        held = seen.page.get_by_role("region", name="Held job")
+        expect(held).to_have_count(1)
+        second = ask_something(held_nodes, "the second")
+        seen.page.locator("#jobs h3").nth(1).wait_for(timeout=30_000)
+        expect(held.nth(0)).to_contain_text(first[:8])
+        expect(held.nth(1)).to_contain_text(second[:8])
+        expect(held.nth(1).get_by_role("button").first).to_be_enabled()
+        for job in (first, second):
+            held_nodes.request("b", "operator", "POST", f"/v1/admin/jobs/{job}/deny", json={"reason": "a test"})
+
+
 def test_what_is_wrong_is_at_the_top(browser: Browser, held_nodes: Nodes, tmp_path: Path) -> None:
     nodes = held_nodes
     path = nodes.folder / "a" / "policy.toml"

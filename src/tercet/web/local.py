@@ -38,6 +38,7 @@ HOST = "127.0.0.1"
 SESSION_HEADER = "tercet-session"
 LINK_S = 600.0
 """Seconds for which a link is good; it opens one browser."""
+_HTTP_PORT = 80
 _TOKENS = 16
 """Sessions of one site at most; the oldest gives way."""
 _BODY_BYTES = 1 << 20
@@ -110,7 +111,9 @@ class SiteGuard:
 
     def __init__(self, app: ASGIApp, keys: Keys, port: int, large: Sequence[str] = ()) -> None:
         self._app, self._keys, self._large = app, keys, tuple(large)
-        self._hosts = {f"{name}:{port}" for name in (HOST, "localhost", "[::1]")}
+        # a browser leaves out the port that its scheme has by default
+        ends = [f":{port}", *([""] if port == _HTTP_PORT else [])]
+        self._hosts = {f"{name}{end}" for name in (HOST, "localhost", "[::1]") for end in ends}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

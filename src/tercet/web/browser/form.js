@@ -78,7 +78,7 @@ export function field(column) {
   const common = { id, name: column.name, "aria-describedby": hint.id };
   if (choices !== null) {
     const options = [["", "Choose"], ...choices].map(([value, name]) => element("option", { value }, name));
-    return element("div", {}, label, element("select", common, ...options), hint);
+    return element("div", {}, label, element("select", { ...common, autocomplete: "off" }, ...options), hint);
   }
   /** @type {Record<string, string>} */
   const type = column.kind === "date" ? { type: "date", min: String(column.lo), max: String(column.hi) } : { type: "text" };
@@ -96,7 +96,7 @@ function radios(column, asked, choices) {
   const options = all.map(([value, name], at) => {
     /** @type {Record<string, string>} */
     const checked = column.nullable && value === "" ? { checked: "" } : {};
-    const radio = element("input", { type: "radio", name: column.name, id: `${id}-${at}`, value, ...checked });
+    const radio = element("input", { type: "radio", name: column.name, id: `${id}-${at}`, value, autocomplete: "off", ...checked });
     return element("label", { for: radio.id }, radio, name);
   });
   const legend = element("legend", {}, asked);

@@ -73,12 +73,12 @@ async function become(settings, pem) {
   at("known").textContent = [`Fingerprint ${member.fingerprint}`, ...told].join("\n");
 }
 
-/** @type {(name: string, content: string) => string} */
+/** @type {(name: string, content: string) => void} */
 function saved(name, content) {
   const url = URL.createObjectURL(new Blob([content], { type: "application/x-pem-file" }));
   const link = element("a", { href: url, download: name });
   link.click();
-  return url;
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
 
 /** @type {(settings: any) => Promise<void>} */

@@ -5,6 +5,7 @@ import { heldJob, jobList } from "./jobs.js";
 import { showPolicy } from "./policy.js";
 
 const EVERY_MS = 10_000;
+const SETTLE_MS = 800;
 
 page("operator", async (main, person) => {
   const parts = Object.fromEntries(["today", "jobs", "node", "datasets", "policy", "audit"].map((name) => [name, h("section", { id: name })]));
@@ -22,8 +23,9 @@ page("operator", async (main, person) => {
       const now = JSON.stringify(data);
       if (seen[name] === now || (seen[name] && parts[name].contains(document.activeElement))) continue;
       if (name === "today" && seen.today) announce("What is to be done has changed");
-      seen[name] = now;
       fill(parts[name], draw());
+      if (seen[name]) settle(parts[name]);
+      seen[name] = now;
     }
   }
   look.now = (name) => {
@@ -42,6 +44,13 @@ page("operator", async (main, person) => {
   }, EVERY_MS);
 });
 
+/** Buttons that have just moved take no press that was meant for others. */
+function settle(part) {
+  const moved = [...part.querySelectorAll("button:enabled")];
+  for (const button of moved) button.disabled = true;
+  setTimeout(() => moved.forEach((button) => (button.disabled = false)), SETTLE_MS);
+}
+
 const today = (list) => [
   h("h2", "Today"),
   list.length
@@ -50,7 +59,8 @@ const today = (list) => [
 ];
 
 function jobs(list, look) {
-  const held = list.filter((job) => job.state === "held");
+  // the oldest first: one that comes later moves nothing that is there
+  const held = list.filter((job) => job.state === "held").reverse();
   return [
     h("h2", "Jobs"),
     held.map((job) => heldJob(job, () => look.now("jobs"))),
