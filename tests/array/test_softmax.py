@@ -104,6 +104,21 @@ def test_bounds_and_mean_error() -> None:
         assert np.max(np.abs(found.reveal() - nearest)) * 65536 < 0.51
 
 
+def test_the_greatest_of_reshaped_values_is_known() -> None:
+    session = TrioSession(parties=True)
+    _, flat = given(session, np.arange(12.0), 1 << 31, 16)
+    x = flat.reshape((3, 4))
+    for axis in (0, 1, (0, 1)):
+        assert (x - greatest(x, axis=axis, keepdims=True)).bounds[1] == 0
+    # the same values, repeated otherwise: their greatest says nothing of these
+    _, v = given(session, np.arange(3.0), 1 << 31, 16)
+    one = tc.array.broadcast_to(v, (2, 3)).reshape((3, 2))
+    other = tc.array.broadcast_to(v.reshape((3, 1)), (3, 2))
+    apart = one - greatest(other, axis=1, keepdims=True)
+    assert apart.bounds[1] > 0
+    assert np.max(apart.reveal()) == 1
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2, -1, (0, 2), (1, 2), None])
 def test_axes_and_shapes(axis: Any) -> None:
     values = np.random.default_rng(1).normal(size=(3, 5, 2)) * 3

@@ -247,15 +247,21 @@ def _is_lines_of(lines: Term, x: Term, axes: tuple[int, ...], extreme: Term) -> 
     if order[len(axes) :] != tuple(sorted(order[len(axes) :])):
         return False
     source = same_integer(lines.inputs[0]) if lines.operation.rows is Flow.RESHAPE else lines
-    source = same_integer(source.inputs[0]) if source.operation.rows is Flow.PERMUTE else source
+    moved = source.operation.rows is Flow.PERMUTE
+    source = same_integer(source.inputs[0]) if moved else source
     shape = same_integer(x).type.shape
     aligned = tuple(1 if axis in axes else length for axis, length in enumerate(shape))
     actual = extreme.type.shape
-    return (
-        is_same(bare(source), bare(x))
-        and source.type.shape == shape == x.type.shape
-        and (1,) * (len(shape) - len(actual)) + actual == aligned
-    )
+    whole = is_same(bare(source), bare(x)) and source.type.shape == shape == x.type.shape
+    return (whole or (not moved and _is_reshaped(lines, x))) and ((1,) * (len(shape) - len(actual)) + actual == aligned)
+
+
+def _is_reshaped(lines: Term, x: Term) -> bool:
+    """Whether both are one value in two shapes: reshapes that follow each other are recorded as one."""
+    found = [before_reshapes(one, bare) for one in (lines, x)]
+    # of one size: nothing was repeated on the way
+    sizes = {math.prod(one.type.shape) for one in (*found, lines, x)}
+    return is_same(*found) and len(sizes) == 1
 
 
 def _level_below(level: Term) -> tuple[Term, bool] | None:
