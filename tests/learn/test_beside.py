@@ -165,9 +165,12 @@ def test_scores_take_lists_and_refuse_weights_below_zero(net: tc.Session) -> Non
             model.score(X, y.tolist()), model.score(X, Y), model.score(X, Y, [1] * 29 + [0])
         )
         assert abs(by_list - by_array) < 1e-6 and 0 < weighed <= 1
-        for wrong in (-np.ones(30), np.ones(5), net.share(np.ones(30), bounds=(-1, 1))):
+        for wrong in (-np.ones(30), np.ones(5)):
             with pytest.raises(InputError, match="weight"):
                 model.score(X, Y, sample_weight=wrong)
+        # secret weights may have bounds below zero, as integers shared without bounds have: those below zero count as 0
+        secret = np.r_[np.ones(29), -1]
+        assert abs(model.score(X, Y, net.share(secret, bounds=(-1, 1))).reveal() - weighed) < 1e-6
 
 
 def test_scores_of_texts(net: tc.Session) -> None:
