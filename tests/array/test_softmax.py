@@ -119,6 +119,17 @@ def test_the_greatest_of_reshaped_values_is_known() -> None:
     assert np.max(apart.reveal()) == 1
 
 
+def test_the_greatest_along_other_axes_than_those_of_a_sum() -> None:
+    values = np.array([[0.0, 1], [5, 7], [9, 3]])
+    _, x = given(TrioSession(parties=True), values, 10, 16)
+    top = greatest(x, axis=0)
+    # axis 1 of these is axis 0 of x: along their axis 0, powers have one term, which may be anything below 1
+    for below in (tc.array.broadcast_to(x, (1, 3, 2)) - top, x - tc.array.broadcast_to(top, (1, 3, 2))):
+        total = tc.array.sum(tc.array.exp(below), axis=0)
+        assert total.bounds[0] == 0
+        assert np.allclose(total.reveal(), np.exp(values - values.max(axis=0)), atol=1e-4)
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2, -1, (0, 2), (1, 2), None])
 def test_axes_and_shapes(axis: Any) -> None:
     values = np.random.default_rng(1).normal(size=(3, 5, 2)) * 3

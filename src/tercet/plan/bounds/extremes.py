@@ -214,7 +214,9 @@ def reaches_zero(term: Term, axes: tuple[int, ...]) -> bool:
             term = side[0]
         elif algebra is Algebra.SUBTRACT:
             p, q = plain.inputs
-            among = [_chosen_among(p, q), _chosen_among(q, p)]
+            # axes are counted in the shape that x has before it is repeated, be it along new axes of length 1
+            pairs = [(x, extreme) for x, extreme in ((p, q), (q, p)) if same_integer(x).type.shape == shape]
+            among = [_chosen_among(x, extreme) for x, extreme in pairs]
             return any(found is not None and set(found[1]) <= set(axes) for found in among)
         else:
             return False
