@@ -190,3 +190,22 @@ def test_what_is_refused(net: tc.Session) -> None:
         Ridge().fit(x, y, counts(20) - 1)
     with pytest.raises(ValueError, match="all weights are zero"):
         BayesianRidge().fit(x, y, np.zeros(20))
+
+
+@pytest.mark.parametrize("largest", [4.0, 0.05])
+def test_isotonic_weights_need_no_bounds(net: tc.Session, largest: float) -> None:
+    rng = np.random.default_rng(6)
+    x, y = np.arange(9.0), np.round(rng.normal(size=9) * 3, 2)
+    each = np.round(rng.random(9) * largest * 2**16) / 2**16
+    wanted = sklearn.isotonic.IsotonicRegression().fit(x, y, each).predict(x)
+    for weights in (net.share(each), each * 2.0**-40):
+        found = IsotonicRegression().fit(net.share(x), net.share(y), sample_weight=weights).predict(net.share(x))
+        assert np.max(np.abs(found.reveal() - wanted)) < 2e-4
+
+
+@pytest.mark.parametrize("kind", [LinearRegression, Ridge, HuberRegressor, QuantileRegressor])
+def test_secret_weights_far_below_their_bounds_are_refused(net: tc.Session, kind: Any) -> None:
+    x, y = diabetes(12)
+    for weights in (net.share(parts(12)), net.share(counts(12))):
+        with pytest.raises(InputError, match=r"sample_weight reaches to \d+ by its bounds"):
+            kind().fit(net.share(x[:, :2], bounds=(-1, 1)), net.share(y, bounds=(0, 600)), weights)

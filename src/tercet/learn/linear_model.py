@@ -90,7 +90,7 @@ class LinearRegression(InterchangedModel, RegressorModel):
 
     Weights (n,), secret or plain, are given to rows one by one: less the weighed means, each is multiplied by the root
     of its weight, rounded to 8 bits more than X has, or to 36 in all; that is 21 bytes an element and 30 rounds.
-    Their mean is 2^-16 of the largest that bounds allow, at least.
+    Their mean is 2^-16 of the largest that bounds allow, at least; secret ones with bounds above 65,536 are refused.
 
     After fit: `coef_` (d,), `intercept_` (), `aliased_` (d,), `capped_` (d,). Rounds grow with d (about 40 a column),
     not with n; bytes with d^2. Raises InputError for shapes that do not fit, PlanError if declared bounds are too wide

@@ -22,6 +22,8 @@ MEAN_BITS = 30
 MAGNITUDE_BITS, FINER_BITS = 36, 8
 """Weighed rows have that magnitude, or at least so many bits more than rows, where sums of their squares leave room."""
 SQUARE_BITS = 116
+MOST_POWER = 16
+"""Secret weights reach to 2^16 by their bounds at most: far below these they would lose their digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +45,23 @@ class WeighedRows:
     mean: Any
 
 
-def over_power(weights: Any, *, even: bool = False) -> tuple[Any, int]:
-    """Weights, none below 0, over a public power of two (an even one, if asked for), at most 1; and the power."""
-    power = max(0, numeric.value_range(weights)[1] - 1).bit_length()
-    power += power % 2 if even else 0
-    return numeric.times_power(weights, -power, 64), power
-
-
 def weighed_rows(
     xp: Any, x: Any, fracs: list[int], y: Any, y_frac: int, sample_weight: Any, *, centred: bool
 ) -> WeighedRows:
-    """Stored integers x (n, d) and y (n,) with weights. Raises InputError for plain weights below 0, and for secret
-    ones of plain rows."""
+    """Stored integers x (n, d) and y (n,) with weights. Raises InputError for plain weights below 0, for secret ones of
+    plain rows and those that may be above 2^16."""
     given, n = numeric.settled(weights(x, sample_weight)), x.shape[0]
     if is_secret(given) and not is_secret(x):
         raise InputError("weights are secret, and X is not", hint="share X, too: session.share(X, bounds=...)")
-    within, power = over_power(given, even=True)
+    most = numeric.value_range(given)[1]
+    power = max(0, most - 1).bit_length()
+    power += power % 2
+    if is_secret(given) and power > MOST_POWER:
+        raise InputError(
+            f"sample_weight reaches to {most} by its bounds, where small ones lose their digits",
+            hint=f"share weights with bounds=(0, most), at most {1 << MOST_POWER}",
+        )
+    within = numeric.times_power(given, -power, 64)
     if is_secret(given):
         within = numeric.at_most(within, ROOT_BITS)
         root = numeric.at_precision(xp.sqrt(numeric.at_precision(within, ROOT_BITS)), ROOT_BITS)

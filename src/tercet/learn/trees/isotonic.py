@@ -15,10 +15,10 @@ from tercet.learn.parameters import NOTHING, OneOf, ParameterRule, Real, check_p
 from tercet.learn.trees import base
 from tercet.learn.trees.bins import binned
 from tercet.learn.trees.forest import mean_of
-from tercet.learn.weighed_rows import over_power
+from tercet.learn.units import within_one
 
 WEIGHT_BITS = 24
-"""Of weights, over a power of two that none exceeds."""
+"""Of weights, over a power of two near the largest, secret where they are: bounds may be far wider."""
 
 
 class IsotonicRegression(RegressorModel):
@@ -31,8 +31,8 @@ class IsotonicRegression(RegressorModel):
     of the mean of bins a to b, which is what pooling gives for bins. Within the rows of a bin it is that, and between
     two bins it is interpolated, so that with a bin for every distinct value, or every row, it is scikit-learn's; with
     fewer it is scikit-learn's of the bins' numbers. Beyond the ends it is that of the last bin, as
-    `out_of_bounds="clip"`, the only choice. `y_min`, `y_max`: public ends of its values. Weights count to 2^-24 of the
-    largest that there may be; a bin whose rows have none is where the one before is.
+    `out_of_bounds="clip"`, the only choice. `y_min`, `y_max`: public ends of its values. Weights count to 2^-22 of the
+    largest, whatever their bounds; a bin whose rows have none is where the one before is.
 
     After fit, all secret: `edges_` (bins - 1, 1), `levels_` (bins,), and of the way to each bin from the one before
     `starts_`, `widths_` and `slopes_` (bins,), these in units of 2^`power_` `unit_`. Error: 2^-16 of the largest
@@ -177,9 +177,9 @@ def _whole(X: Any, sample_weight: Any) -> Any:
     given = numeric.settled(weights(X, sample_weight))
     if is_secret(given) and not is_secret(X):
         raise InputError("weights are secret, and X is not", hint="share X, too: session.share(X, bounds=...)")
-    within, _ = over_power(given)
     if is_secret(given):
-        return numeric.as_integers(numeric.at_most(within, WEIGHT_BITS))[0]
+        return numeric.as_integers(within_one(given, WEIGHT_BITS)[0])[0]
+    within = np.ldexp(given, -np.frexp(np.max(given))[1])
     return np.rint(np.ldexp(within, WEIGHT_BITS)).astype(np.int64) if is_secret(X) else within
 
 
