@@ -73,7 +73,8 @@ def test_only_operations_on_permutations_and_keys_give_one() -> None:
         attributes = {node.attr for node in ast.walk(source(path)) if isinstance(node, ast.Attribute)}
         if "permutation_type" in names or "PERMUTATION" in attributes:
             found.add(path.name)
-    assert found == {"types.py", "ops_permute.py", "picture.py"}  # the last one names the kind to people, and makes none
+    # a picture of a plan names the kind to people, and makes none
+    assert found == {"types.py", "ops_permute.py", "picture.py"}
     keys = bool_type((3, 1, 5))
     given = {
         "sort_order": BY_NAME["sort_order"].infer([keys], NONE),
