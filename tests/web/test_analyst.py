@@ -189,6 +189,18 @@ def test_errors_say_what_to_do(browser: Browser, nodes: Nodes, sql: str, told: s
         assert axe(page) == []
 
 
+def test_a_question_for_what_is_public_is_answered_after_it_was_to_be_explained(browser: Browser, nodes: Nodes) -> None:
+    with served(nodes, "analyst") as site, opened(browser, site, "/analyst") as seen:
+        page = seen.page
+        _sql(page, "SELECT COUNT(*) FROM free")
+        page.get_by_role("button", name="Explain first").click()
+        expect(page.get_by_role("alert")).to_contain_text("ask it, it costs nothing")
+        page.get_by_role("button", name="Ask", exact=True).click()
+        assert _answer(page) == [[str(ROWS)]]
+        expect(page.get_by_role("alert")).to_have_count(0)
+        seen.expect_errors("422")
+
+
 def test_a_held_question_waits_and_tells(browser: Browser, nodes: Nodes) -> None:
     with served(nodes, "analyst") as site, opened(browser, site, "/analyst") as seen:
         page = seen.page

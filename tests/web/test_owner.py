@@ -46,6 +46,7 @@ def test_a_table_is_brought_shared_asked_and_taken_back(browser: Browser, nodes:
     with served(nodes, "owner") as site, opened(browser, site, "/owner") as seen:
         page = seen.page
         expect(page.get_by_role("heading", name="Bring a table")).to_be_visible()
+        expect(page.get_by_role("heading", name="Datasets with rows of mine")).to_be_visible()
         shots(page, "owner-empty", tmp_path)
         bring(page, PATIENTS)
         assert card(page, "age").get_by_label("lowest possible").input_value() == "0"
@@ -72,9 +73,30 @@ def test_a_table_is_brought_shared_asked_and_taken_back(browser: Browser, nodes:
         mine.get_by_role("button", name="Withdraw all of mine").click()
         expect(page.get_by_role("alertdialog")).to_contain_text("Delete all 300 rows of yours in brought")
         assert axe(page) == []
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("alertdialog")).to_have_count(0)
+        expect(mine.get_by_role("button", name="Withdraw all of mine")).to_be_focused()
+        mine.get_by_role("button", name="Withdraw all of mine").click()
         page.get_by_role("button", name="Yes, delete them").click()
         expect(mine).to_have_count(0)
         assert nodes.request("a", "owner", "GET", "/v1/datasets/brought").status_code == 410
+
+
+def test_options_in_reasons_are_fields_of_the_page(browser: Browser, nodes: Nodes, tmp_path: Path) -> None:
+    path = tmp_path / "percent.csv"
+    path.write_text("code;part\n" + "".join(f"{row:04};{row % 90},5 %\n" for row in range(40)))
+    with served(nodes, "owner") as site, opened(browser, site, "/owner") as seen:
+        page = seen.page
+        bring(page, path)
+        expect(card(page, "part")).to_contain_text("--strip %")
+        expect(page.get_by_text("is a field of “How it is read”")).to_be_visible()
+        page.get_by_text("How it is read", exact=True).click()
+        page.get_by_label("(--strip)").fill("%")
+        page.get_by_label("(--decimal)").select_option(",")
+        page.get_by_role("button", name="Read it again").click()
+        expect(card(page, "part").get_by_label("share part")).to_be_checked()
+        card(page, "code").get_by_label("share code").check()
+        expect(card(page, "code").get_by_label("kind")).to_have_value("key")
 
 
 def test_problems_are_at_their_cells_with_ways_out(browser: Browser, nodes: Nodes, tmp_path: Path) -> None:

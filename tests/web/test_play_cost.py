@@ -119,17 +119,6 @@ def test_a_lie_in_a_message_that_is_not_sent_is_refused(client: httpx.Client) ->
     assert answer.status_code == 422 and "sends no message" in answer.json()["message"]
 
 
-def test_two_disks_have_it_all_and_one_has_nothing(client: httpx.Client) -> None:
-    for together in ([1, 2], [2, 3], [1, 3]):
-        found = posted(client, "malice/collude", together)
-        assert found["complete"] and found["seen"] == [list(INCOMES)]
-    assert found["mean"] == sum(INCOMES) / len(INCOMES) and found["rule"] == "trial"
-    for alone in (1, 2, 3):
-        found = posted(client, "malice/collude", [alone])
-        assert not found["complete"] and len(found["seen"]) == 2
-        assert not {value for part in found["seen"] for value in part} & set(INCOMES)
-
-
 @pytest.mark.parametrize("node", [1, 3])
 @pytest.mark.parametrize(
     ("way", "alone", "said"),
@@ -141,11 +130,21 @@ def test_two_disks_have_it_all_and_one_has_nothing(client: httpx.Client) -> None
     ],
 )
 def test_a_forged_audit_is_caught(client: httpx.Client, node: int, way: str, alone: bool, said: str) -> None:
-    client.get("/api/malice/audit").raise_for_status()
     found = posted(client, "malice/forge", {"node": node, "way": way})
     assert found["before"] == []
     assert bool(found["alone"]) == alone
     assert any(said in line and line.startswith(found["node"]) for line in found["together"]), found["together"]
+
+
+def test_two_disks_have_it_all_and_one_has_nothing(client: httpx.Client) -> None:
+    for together in ([1, 2], [2, 3], [1, 3]):
+        found = posted(client, "malice/collude", together)
+        assert found["complete"] and found["seen"] == [list(INCOMES)]
+    assert found["mean"] == sum(INCOMES) / len(INCOMES) and found["rule"] == "trial"
+    for alone in (1, 2, 3):
+        found = posted(client, "malice/collude", [alone])
+        assert not found["complete"] and len(found["seen"]) == 2
+        assert not {value for part in found["seen"] for value in part} & set(INCOMES)
 
 
 # -- a person's own

@@ -239,7 +239,10 @@ def explain(session: Asking, sql: str) -> Explanation:
     """What a query would cost and reveal, and what each node's policy says to it."""
     prepared = _Query(session, sql)
     if not prepared.sheet.wanted:
-        raise InputError("this query asks for nothing that is secret", hint="ask for a sum, a mean or a count")
+        raise InputError(
+            "this query asks for nothing that is secret: it is answered from what is public, and no job runs",
+            hint="ask it, it costs nothing; to be explained, ask for a sum, a mean or a count under a condition",
+        )
     return explain_arrays(*prepared.sheet.wanted)
 
 

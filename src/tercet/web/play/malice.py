@@ -257,7 +257,7 @@ def malice_routes(nodes: TrialNodes) -> APIRouter:
 
     @routes.post("/forge")
     def forge(asked: ForgeryAsked) -> dict[str, Any]:
-        federation, chains = ward.ready(), ward.nodes.audits()
+        federation, chains = ward.ready(), chains_of(ward)
         node = federation.nodes[asked.node - 1]
         member = Member.load(nodes.settings(node.name).identity_path)
         copy, number = forged(chains[node.name], asked.way, member)

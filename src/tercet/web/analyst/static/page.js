@@ -59,6 +59,7 @@ function asking(tables, changed) {
   const go = h("button", { type: "button", onclick: () => run(go, answer, answered) }, "Ask");
   const run = (button, where, what) => {
     fill(wrong);
+    if (told.querySelector("[role=alert]")) fill(told);
     const asked = body();
     if (asked) during(button, where, () => what(asked, where));
   };

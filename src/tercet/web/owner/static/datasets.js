@@ -65,18 +65,13 @@ function dataset(one, section) {
 /** Ask before something that cannot be taken back. */
 function confirmed(told, question, button, work) {
   const yes = h("button", { type: "button", onclick: () => during(yes, told, work) }, "Yes, delete them");
-  const no = h(
-    "button.quiet",
-    {
-      type: "button",
-      onclick: () => {
-        fill(told);
-        button.focus();
-      },
-    },
-    "No",
-  );
-  fill(told, h("div.panel", { role: "alertdialog", "aria-label": "Withdraw" }, h("p", question), h("div.row", yes, no)));
+  const leave = () => {
+    fill(told);
+    button.focus();
+  };
+  const no = h("button.quiet", { type: "button", onclick: leave }, "No");
+  const onkeydown = (event) => event.key === "Escape" && leave();
+  fill(told, h("div.panel", { role: "alertdialog", "aria-label": "Withdraw", onkeydown }, h("p", question), h("div.row", yes, no)));
   no.focus();
 }
 

@@ -63,6 +63,8 @@ export class Table {
       this.preview,
       h("h3", "What the columns mean"),
       h("p", "Proposed from the values. Bounds say what a value can be, not what yours happen to be."),
+      this.columns.some((column) => column.notes.some((note) => note.includes("--"))) &&
+        h("p", "An option in a reason, such as --decimal, is a field of “How it is read”, above. To take the # away is to tick “share” here; --key and --category are kinds."),
       this.cards,
       this.end,
     );
