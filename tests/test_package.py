@@ -61,11 +61,16 @@ def test_no_statistical_randomness_and_no_unpickling() -> None:
             assert not set(names) & set(STATISTICAL), f"{path}:{node.lineno}"
 
 
+CELL = "web/play/cell.py"
+"""Runs what a person has typed on their own machine, as that person: the one place that may."""
+
+
 def test_no_print() -> None:
     for path in modules():
+        refused = ("print", "breakpoint", *(() if path.as_posix().endswith(CELL) else ("eval", "exec")))
         for node in nodes(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                assert node.func.id not in ("print", "breakpoint", "eval", "exec"), f"{path}:{node.lineno}"
+                assert node.func.id not in refused, f"{path}:{node.lineno}"
 
 
 RANDOMNESS = {

@@ -236,6 +236,7 @@ def test_a_question_is_cancelled(browser: Browser, nodes: Nodes) -> None:
 def test_ten_thousand_rows_do_not_freeze_the_page(browser: Browser, nodes: Nodes) -> None:
     with served(nodes, "analyst") as site, opened(browser, site, "/analyst") as seen:
         page = seen.page
+        expect(page.get_by_role("heading", name="Asked before")).to_be_visible()  # what is drawn first would go again
         took = page.evaluate(
             """async () => {
                 const { dataTable } = await import("/static/base/table.js");
