@@ -232,7 +232,7 @@ def _tell_errors(app: FastAPI) -> None:
         first = error.errors()[0] if error.errors() else {"loc": (), "msg": "not valid"}
         # of a page's form: the field and what it takes, without the words for where in the request it stood
         where = ".".join(str(part)[:64] for part in first["loc"][:6] if part != "body")
-        said = first["msg"].replace("Input should", "it should")
+        said = str(first["msg"]).replace("Input should", "it should")
         return _answer(422, _body("input", f"{where or 'the request'}: {said}"[:500]))
 
     async def by_framework(request: Request, error: Exception) -> Response:
