@@ -11,11 +11,9 @@ import pytest
 
 from protocol_checks import SOLOS, check_that_elements_stand_alone, open_words, run_counted
 from tercet.protocols import logistic as protocol
-from tercet.protocols.logistic import WEIGHT_BITS, WEIGHTS, Wave, at_once, logistic, logistic_cost, wave
-from tercet.protocols.scope import Body, ProtocolRole, Scope
+from tercet.protocols.logistic import WEIGHT_BITS, WEIGHTS, Wave, logistic, logistic_cost, wave
 from tercet.ring import RING64, sharewise
-from tercet.sharing import Party, Share
-from tiny_ring import TinyRing, opened, tiny_views
+from tercet.sharing import Party
 from trio import Trio
 
 # fractional bits of x, what it reaches to, fractional bits of the result, its height
@@ -87,25 +85,6 @@ def test_what_becomes_of_an_element_depends_on_it_alone() -> None:
     s = wave(-(50 << 16), 50 << 16, 16, 64, 40, 1 << 40)
     assert s is not None
     check_that_elements_stand_alone(lambda scope, x: logistic(scope, x, s))
-
-
-@pytest.mark.parametrize("solo", SOLOS)
-def test_views_of_the_choice(solo: Party) -> None:
-    """Over Z_4, all draws: what A and B see, given their factor, does not depend on D's; D sees nothing."""
-    tiny, bits = TinyRing(2), 8
-    runs = 1 << bits
-    for left in range(4):
-        first = None
-        for right in range(4):
-
-            def body(scope: Scope, left: int = left, right: int = right) -> Body[Share]:
-                own = right if scope.role is ProtocolRole.D else left
-                return at_once(scope, tiny, [np.full(runs, own, np.uint64)])
-
-            views, results = tiny_views(body, ring=2, field=0, bits=bits, solo=solo)
-            assert opened(results, 2) == {left * right % 4}
-            first = first or views
-            assert views == first
 
 
 def test_helpers() -> None:

@@ -16,7 +16,6 @@ Source: own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,13 +23,14 @@ from tercet.protocols.coefficients import PHASE_SERIES
 from tercet.protocols.compare_pc3 import sign_halves, sign_halves_cost
 from tercet.protocols.convert import bit_words, signs
 from tercet.protocols.cost import Cost
+from tercet.protocols.cross import cross_cost, cross_terms
 from tercet.protocols.message import Words
 from tercet.protocols.pieces import cost_in_pieces, words_in_pieces
 from tercet.protocols.product import Split, fresh_split_form, split_form
-from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Together
+from tercet.protocols.scope import Body, ProtocolRole, Scope, Together
 from tercet.protocols.sharewise import crossed
 from tercet.ring import RING64, Array, Bits, Ring, concatenate, sharewise
-from tercet.sharing import Purpose, Share
+from tercet.sharing import Share
 
 PIECE = 1 << 12
 LEAST_BITS, MOST_BITS = 34, 42
@@ -169,49 +169,27 @@ def _chosen(scope: Scope, inner: Array, below: Array, above: Array, s: Wave) -> 
     """
     ring = RING64
     inside = ring.xor(below, above)  # never are both 0
+    layout = Words(ring, (inner.size,))
     if scope.role is ProtocolRole.D:
         right = [inner, inside, ring.mul(inside, inner), below]
-        return (yield from at_once(scope, ring, right))
+        return (yield from cross_terms(scope, layout, right, one_round=True))
     one = ring.public((1,))
     inside, beyond = ring.xor(inside, one), ring.xor(below, one)
     inner = ring.add(inner, ring.public((s.height >> 1,)))
     sign = signs(ring, inside)
     left = [inside, ring.mul(sign, inner), sign, ring.scale(signs(ring, beyond), s.height)]
-    known = ring.mul_add(inside, inner, ring.scale(beyond, s.height))
-    y = yield from at_once(scope, ring, left)
-    if scope.role is ProtocolRole.A:
-        return Share(ring, y.own, ring.add(y.next, known))
-    return Share(ring, ring.add(y.own, known), y.next)
-
-
-def at_once(scope: Scope, ring: Ring, terms: Sequence[Array]) -> Body[Share]:
-    """`cross_terms` in one round, with one draw and one message each way for all terms."""
-    rows, count = len(terms), terms[0].size
-    factors = concatenate(terms).reshape(rows, count)
-    step = scope.step("choice")
-    one, table = Words(ring, (count,)), Words(ring, (rows, count))
-    if scope.role is ProtocolRole.D:
-        of_a = step.words(Pair.AD, ring, (rows, count), Purpose.TERM)
-        of_b = step.words(Pair.BD, ring, (rows, count), Purpose.TERM_B)
-        step.deal(ProtocolRole.B, (table, ring.sub(factors, of_a)))
-        step.deal(ProtocolRole.A, (table, ring.sub(factors, of_b)))
-        low = step.words(Pair.AD, ring, (count,), Purpose.OUTPUT)
-        return Share(ring, step.words(Pair.BD, ring, (count,), Purpose.OUTPUT), low)
-    is_a = scope.role is ProtocolRole.A
-    pair, other = (Pair.AD, ProtocolRole.B) if is_a else (Pair.BD, ProtocolRole.A)
-    mask = step.words(pair, ring, (count,), Purpose.OUTPUT)
-    drawn = step.words(pair, ring, (rows, count), Purpose.TERM if is_a else Purpose.TERM_B)
-    step.cross_term(other, one, ring.sub(_summed(ring, factors, drawn), mask))
-    theirs, dealt = yield step.receive(other, one), step.receive(ProtocolRole.D, table)
-    both = ring.add(theirs, ring.sub(_summed(ring, factors, dealt), mask))
-    return Share(ring, mask, both) if is_a else Share(ring, both, mask)
+    # both know it: one of them adds it
+    known = ring.mul_add(inside, inner, ring.scale(beyond, s.height)) if scope.role is ProtocolRole.A else None
+    return (yield from cross_terms(scope, layout, left, known, one_round=True))
 
 
 def logistic_cost(count: int, s: Wave) -> Cost:
     """Of `logistic`, exact."""
 
     def piece(size: int) -> Cost:
-        words = 2 * len(WEIGHTS) + 2 + 2 * 4 + 2
-        return Cost(3, words * size * RING64.word_bytes + sign_halves_cost(2 * size, s.bits).total_bytes)
+        layout = Words(RING64, (size,))
+        waving = (2 * len(WEIGHTS) + 2) * layout.nbytes
+        choosing = cross_cost(layout, 4, one_round=True).total_bytes
+        return Cost(3, waving + choosing + sign_halves_cost(2 * size, s.bits).total_bytes)
 
     return cost_in_pieces(count, PIECE, piece)
