@@ -33,7 +33,7 @@ def test_who_finds_no_job_is_sent_to_their_own_list() -> None:
 HEAVY = (
     *("numpy", "pandas", "polars", "pyarrow", "sklearn", "sqlglot", "sqlalchemy", "fastapi", "uvicorn"),
     *("httpx", "cryptography", "http.client", "ssl"),
-    *("tercet.client", "tercet.node.settings", "tercet.store", "tercet.sharing"),
+    *("tercet.client", "tercet.node.parts", "tercet.node.settings", "tercet.store", "tercet.sharing"),
 )
 
 

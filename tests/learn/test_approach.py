@@ -78,6 +78,13 @@ def test_rare_outcomes_of_sorted_rows_with_a_penalty() -> None:
 
 
 def test_many_rows_under_sharing() -> None:
+    x, y = rows(MANY_ROWS, 3, rare=0.5)
+    with tc.local() as net:
+        results = Logit(net.share(y), add_constant(net.share(x, bounds=(-8, 8)))).fit()
+        alike(results.reveal(), reference(x, y), 1e-5)
+
+
+def test_rare_outcomes_of_sorted_rows_under_sharing() -> None:
     x, y = rows(MANY_ROWS, 4, rare=5)
     places = np.argsort(y, kind="stable")
     x, y = x[places][:, [0, 2, 3]], y[places]

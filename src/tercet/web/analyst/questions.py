@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from tercet.array.results import reveal
@@ -15,6 +14,7 @@ from tercet.client.asking import Held, NodesExplanation
 from tercet.client.features import chosen_features
 from tercet.client.remote import RemoteSession
 from tercet.errors import InputError
+from tercet.federation.model import DatasetName
 from tercet.learn.design import add_constant
 from tercet.learn.ordinary import OLS
 from tercet.plan.record.explain import Explanation
@@ -45,7 +45,7 @@ class RegressionQuestion(_Asked):
     """Least squares with standard errors; of all other numbers where `features` is empty."""
 
     kind: Literal["regression"]
-    dataset: Name
+    dataset: DatasetName
     target: Name
     features: Annotated[list[Name], Field(max_length=100)]
 
@@ -54,7 +54,7 @@ class HistogramQuestion(_Asked):
     """How many values of a column are in each of some equal bins between its bounds."""
 
     kind: Literal["histogram"]
-    dataset: Name
+    dataset: DatasetName
     column: Name
     bins: Annotated[int, Field(ge=2, le=MAX_BINS)]
 
@@ -109,13 +109,9 @@ def _statistic(
             )
         return histogram.pending(table[question.column], bins=question.bins), histogram_told
     names = chosen_features(table, question.target, question.features)
-    columns = {name: _number(table[name]) for name in names}
-    model = OLS(_number(table[question.target]), add_constant(columns), endog_name=question.target)
+    columns = {name: table[name] for name in names}
+    model = OLS(table[question.target], add_constant(columns), endog_name=question.target)
     return model.fit().pending(), regression_told
-
-
-def _number(column: Any) -> Any:
-    return column.astype(np.int64) if column.dtype == np.bool_ else column
 
 
 def explained(net: RemoteSession, question: Question) -> NodesExplanation:

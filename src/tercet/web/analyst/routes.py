@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict
 
 from tercet.client.asking import JOBS_FOLDER, Held
 from tercet.client.connect import connect
@@ -15,6 +15,7 @@ from tercet.client.table import described
 from tercet.federation.api import DatasetInfo
 from tercet.federation.api_jobs import JobInfo
 from tercet.federation.bundle import column_handle
+from tercet.federation.model import Identifier, Line
 from tercet.store.schema import ColumnKind, Schema
 from tercet.web.analyst.answers import Told, cost_told
 from tercet.web.analyst.questions import Question, answered, asked, explained
@@ -26,14 +27,11 @@ ASKED = "question"
 """The kind of tasks that are questions."""
 _DEADLINE_S = 3600.0
 
-Purpose = Annotated[str, StringConstraints(max_length=200)]
-Job = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-
 
 class Ask(BaseModel):
     model_config = ConfigDict(extra="forbid")
     question: Question
-    purpose: Purpose = ""
+    purpose: Line = ""
 
 
 def router(person: PersonHere) -> APIRouter:
@@ -84,7 +82,7 @@ def router(person: PersonHere) -> APIRouter:
         return {"jobs": [_job(info) for info in net.jobs()], "otherwise": sorted(net.told_otherwise())}
 
     @routes.post("/jobs/{job}/answer")
-    def fetch(job: Job) -> dict[str, Any]:
+    def fetch(job: Identifier) -> dict[str, Any]:
         """Begin to fetch the answer of a job that was held or cut off."""
 
         def run(task: Task) -> dict[str, Any]:
@@ -94,7 +92,7 @@ def router(person: PersonHere) -> APIRouter:
         return person.tasks.start(ASKED, run, job=job).facts
 
     @routes.post("/jobs/{job}/cancel")
-    def cancel(job: Job) -> dict[str, bool]:
+    def cancel(job: Identifier) -> dict[str, bool]:
         """Cancel a job at all three nodes; nothing of it is revealed."""
         person.session().cancel(job)
         return {"cancelled": True}

@@ -5,11 +5,11 @@ import { download, fill, h } from "./core.js";
 const LIGHT = { ground: "#ffffff", text: "#16202a", soft: "#4a5763", line: "#c3cad2", marks: ["#0b5c96", "#a34a00", "#00664a", "#7a3560"] };
 const FONT = 'system-ui, "DejaVu Sans", sans-serif';
 
-function palette() {
-  const style = getComputedStyle(document.documentElement);
-  const read = (name) => style.getPropertyValue(`--${name}`).trim();
-  return { ground: read("ground"), text: read("text"), soft: read("soft"), line: read("line"), marks: ["one", "two", "three", "plain"].map(read) };
-}
+/** On the screen colours are those of the page, light or dark; what is saved has colours of its own. */
+const SCREEN = {
+  ...Object.fromEntries(["ground", "text", "soft", "line"].map((name) => [name, `var(--${name})`])),
+  marks: ["one", "two", "three", "plain"].map((name) => `var(--${name})`),
+};
 
 /** A number for an axis or a label: up to four digits, with k, M, G beyond 10,000. */
 export function short(value) {
@@ -191,14 +191,10 @@ export function chart(given) {
     const now = Math.max(280, Math.min(760, Math.floor(place.clientWidth)));
     if (place.clientWidth && now !== width) {
       width = now;
-      fill(place, KINDS[given.kind](given, width, palette()));
+      fill(place, KINDS[given.kind](given, width, SCREEN));
     }
   };
   new ResizeObserver(redraw).observe(place);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    width = 0;
-    redraw();
-  });
   const whole = () => KINDS[given.kind](given, 760, LIGHT);
   const written = () => new XMLSerializer().serializeToString(whole());
   return h(

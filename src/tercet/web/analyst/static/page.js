@@ -73,6 +73,7 @@ function asking(tables, changed) {
   async function answered(asked, where) {
     const task = await ask("analyst/questions", { body: asked });
     announce("The question is on its way to the three nodes");
+    changed();
     await showTask(task, where, words(asked.question));
     changed();
   }
