@@ -10,7 +10,7 @@ import pytest
 import statsmodels.api as sm
 
 import tercet as tc
-from tercet.stats import GLM, OLS, WLS, Logit, Poisson, SmallGroup, add_constant, families, ols
+from tercet.stats import GLM, OLS, WLS, Logit, NegativeBinomial, Poisson, SmallGroup, add_constant, families, ols
 
 N = 120
 RNG = np.random.default_rng(11)
@@ -113,6 +113,25 @@ def test_other_ways_to_single_rows_out_are_refused(net: Any, columns: dict[str, 
     ):
         with pytest.raises(SmallGroup):
             results.reveal()
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda y, x: OLS(y, x).fit(),
+        lambda y, x: Poisson(y, x).fit(),
+        lambda y, x: GLM(y, x, family=families.Gaussian()).fit(),
+        lambda y, x: GLM(y, x, family=families.NegativeBinomial()).fit(),
+        lambda y, x: GLM(y, x, family=families.Gaussian(), freq_weights=y * 0 + 2).fit(),
+        lambda y, x: NegativeBinomial(y, x).fit(),
+    ],
+    ids=["OLS", "Poisson", "Gaussian", "negative binomial", "weights", "dispersion"],
+)
+def test_few_ones_are_counted_whatever_the_family(net: Any, columns: dict[str, Any], fit: Any) -> None:
+    """Seven of 60 rows, about whose mean y has a size of 8.9; families scale y before they use it."""
+    y = net.share((np.arange(60) % 9 == 1).astype(np.int64), bounds=(0, 1))
+    with pytest.raises(SmallGroup):
+        fit(y, add_constant(columns["age"][:60])).reveal()
 
 
 def test_nothing_is_demanded_without_a_cohort(net: Any) -> None:

@@ -54,14 +54,14 @@ def linear_sizes(xp: Any, design: Design, y: Any, weights: Any, groups: Any) -> 
     matrix = moments(xp, columns.values, weighed, total, d if centred else None)
     inverse = Inverse(xp, matrix, d + centred, scale=weights is not None)
     enough = estimates_rest_on_enough(xp, columns, inverse, k, within, cohort)
-    return sizes(xp, design, y, weights, groups, enough)
+    return sizes(xp, design, y, weights, within, groups, enough)
 
 
-def sizes(xp: Any, design: Design, y: Any, weights: Any, groups: Any, enough: Any) -> tuple[Any, ...]:
+def sizes(xp: Any, design: Design, y: Any, weights: Any, within: Any, groups: Any, enough: Any) -> tuple[Any, ...]:
     """Rows beside coefficients, those that `enough` stands for (0 or all), those of y, of weights, and of clusters but
-    the largest."""
+    the largest. `y` as it was given, as ones and zeros are counted; `within`: weights over their unit, at most 1."""
     n = design.rows
-    found: list[Any] = [n - design.width, xp.where(enough, n, 0), xp.where(_of_several(xp, design, y, weights), n, 0)]
+    found: list[Any] = [n - design.width, xp.where(enough, n, 0), xp.where(_of_several(xp, design, y, within), n, 0)]
     lo, hi = numeric.value_range(y)
     if lo >= 0 and hi <= 1 and not numeric.as_integers(y)[1]:
         ones = xp.sum(y)
@@ -139,21 +139,21 @@ def _powers(xp: Any, x: Any) -> tuple[Any, Any]:
     return xp.sum(squares, axis=0), numeric.at_precision(xp.sum(squares * squares, axis=0), SHARE_BITS)
 
 
-def _of_several(xp: Any, design: Design, y: Any, weights: Any) -> Any:
+def _of_several(xp: Any, design: Design, y: Any, within: Any) -> Any:
     """Whether y about its mean is that of a cohort of rows, by Kish's size: estimates are sums of covariates over the
-    rows that have it."""
+    rows that have it. `within`: weights of at most 1."""
     number, _ = numeric.as_integers(numeric.numerator(y)[0])
     shares = Scaled(xp, xp.expand_dims(number, axis=1), VALUE_BITS, centred=True).values
     # its centre is a whole number, which a coin may round to; y that is 0 but for few rows must not pass by that
-    if weights is None:
+    if within is None:
         shares = shares - numeric.at_precision(xp.sum(shares, axis=0) * (1 / design.rows), VALUE_BITS)
     else:
-        within = numeric.at_most(xp.expand_dims(within_one(weights, WEIGHT_BITS)[0], axis=1), WEIGHT_BITS)
+        within = numeric.at_most(xp.expand_dims(within, axis=1), WEIGHT_BITS)
         weighed = numeric.at_precision((shares + 1) * within, VALUE_BITS)
         total = xp.sum(within + shares * 0, axis=0)
         mean = numeric.ratio(xp.sum(weighed, axis=0), total, 2, VALUE_BITS)
         shares = weighed - numeric.at_precision(within * mean, VALUE_BITS)
-    return xp.all(several(xp, shares, cohort_of(design.columns, y, weights)))
+    return xp.all(several(xp, shares, cohort_of(design.columns, y, within)))
 
 
 def largest(xp: Any, groups: Any) -> Any:

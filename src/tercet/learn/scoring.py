@@ -121,7 +121,7 @@ class Problem:
             coarse = numeric.at_precision(self.columns.values, value_bits)
             self.coarse = _Level(coarse, COARSE_BITS, COARSE_WEIGHT_BITS)
             self.fine = _Level(numeric.widened(self.columns.values), self.bits, self.bits)
-        self.y, self.unit = y, SecretUnit()
+        self.given, self.y, self.unit = y, y, SecretUnit()
         if likelihood.scaled:
             self._scale(y, trials)
         likelihood.unit = self.unit
@@ -207,12 +207,12 @@ class Problem:
     def guards(self, design: Design, found: Scored, inverse: Inverted, groups: Any) -> tuple[Any, ...]:
         """Numbers of rows that the estimates rest on; none without a cohort."""
         xp, weights = self.xp, self.weights
-        cohort = cohort_of(design.columns, self.y, weights, self.offset, groups)
+        cohort = cohort_of(design.columns, self.given, weights, self.offset, groups)
         if not cohort:
             return ()
         each = weights if found.weight is None else self.weighed(found.weight, self.likelihood.weight_bits, self.fine)
         enough = estimates_rest_on_enough(xp, self.columns, inverse, self.k, each, cohort)
-        return guarded_sizes(xp, design, self.y, weights, groups, enough)
+        return guarded_sizes(xp, design, self.given, weights, weights, groups, enough)
 
     def direction(self) -> Any:
         """Of standardised estimates, what the constant is 2^k times."""
