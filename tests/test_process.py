@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tercet.process import ForkServer, fork
+from tercet.process import LOAD_S, ForkServer, fork
 
 # in fresh processes, as pytest has threads now and then
 CHILDREN = """
@@ -75,3 +76,40 @@ def test_a_process_with_threads_is_not_forked() -> None:
     finally:
         end.set()
         thread.join()
+
+
+def test_a_server_is_closed_while_another_thread_waits_for_it() -> None:
+    server = ForkServer("import time; time.sleep(1000)")
+    told: list[OSError] = []
+
+    def start() -> None:
+        try:
+            server.start(b"x")
+        except OSError as error:
+            told.append(error)
+
+    waiting = threading.Thread(target=start)
+    waiting.start()
+    time.sleep(0.5)
+    began = time.monotonic()
+    server.close()
+    waiting.join(10)
+    assert time.monotonic() - began < LOAD_S / 2 and len(told) == 1
+    with pytest.raises(ConnectionError, match="no more"):
+        server.start(b"x")
+
+
+@pytest.mark.parametrize("daemon", [True, False])
+def test_a_process_leaves_without_its_threads(daemon: bool) -> None:
+    code = f"""
+import threading
+from tercet.process import leave
+
+before = threading.enumerate()
+leave(5, before)
+threading.Thread(target=threading.Event().wait, daemon={daemon}).start()
+print("written")
+leave(7, before)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout) == (7, "written\n"), ran.stderr

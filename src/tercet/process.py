@@ -229,8 +229,7 @@ class ForkServer:
             self._load()
 
     def _load(self) -> socket.socket:
-        if self._closed:
-            raise ConnectionError(None, "processes are started no more")
+        self._check_open()
         if self._channel is None:
             ours, theirs = _channel()
             # an editable install or a checkout is found there, and whatever the caller was given
@@ -246,7 +245,12 @@ class ForkServer:
                     setpgroup=0 if self._apart else os.getpgrp(),
                 )
             self._channel, self._answered = ours, False
+            self._check_open()
         return self._channel
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConnectionError(None, "processes are started no more")
 
     def start(self, argument: bytes, fds: Sequence[int] = ()) -> ForkedProcess:
         """Fork a child that runs `run(argument, [control, *fds])`; it inherits these, 1 and 2, and no other descriptor.
@@ -304,11 +308,19 @@ class ForkServer:
             os.waitpid(self._pid, 0)
 
     def close(self) -> None:
-        """End the server; its children run on. Harmless when called again, or by a process forked from the maker's."""
+        """End the server, also while another thread waits for it; its children run on.
+
+        Harmless when called again, or by a process forked from the maker's.
+        """
         if os.getpid() != self._made_by:
             return
+        self._closed = True
+        channel = self._channel
+        if channel is not None:
+            # who waits for an answer has the lock, and gets none from now on
+            with suppress(OSError):
+                channel.shutdown(socket.SHUT_RDWR)
         with self._lock:
-            self._closed = True
             self._drop()
 
 
@@ -369,6 +381,20 @@ def _tell_end(process_fd: int, pid: int, told_fd: int) -> None:
     with suppress(BrokenPipeError):
         os.write(told_fd, _STATUS.pack(status))
     os.close(told_fd)
+
+
+def leave(status: int, waits: Collection[threading.Thread]) -> None:
+    """End this process with that status if it has other threads than `waits`; else do nothing.
+
+    The interpreter would wait for them, or end daemons by force, which a library may not outlive. No exit handler runs:
+    whoever calls it has closed what has to be closed.
+    """
+    if set(threading.enumerate()) <= set(waits):
+        return
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(status)
 
 
 def available_bytes() -> int | None:

@@ -7,8 +7,11 @@ import re
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 import httpx
@@ -35,6 +38,15 @@ def serving(tmp_path: Path) -> Iterator[Serving]:
 
     with Serving(site) as made:
         yield made
+
+
+@contextmanager
+def _typed(monkeypatch: pytest.MonkeyPatch) -> Iterator[IO[bytes]]:
+    """What is written there is typed at the terminal."""
+    read, write = os.pipe()
+    with os.fdopen(read) as stdin, os.fdopen(write, "wb") as keyboard:
+        monkeypatch.setattr("sys.stdin", stdin)
+        yield keyboard
 
 
 def _client(serving: Serving) -> httpx.Client:
@@ -134,7 +146,6 @@ def test_the_terminal_gives_another_link(serving: Serving, monkeypatch: pytest.M
     said: list[str] = []
     led: list[Path] = []
     opened: list[str] = []
-    pressed = iter(["", ""])
 
     def opens(address: str) -> None:
         # this goes to a command line, which all users of the machine see
@@ -143,15 +154,17 @@ def test_the_terminal_gives_another_link(serving: Serving, monkeypatch: pytest.M
         assert led[0].stat().st_mode & 0o077 == 0
         opened.extend(re.findall(r"http://[^\"]+", led[0].read_text()))
 
-    def press() -> str:
-        try:
-            return next(pressed)
-        except StopIteration:
-            raise KeyboardInterrupt from None
-
-    monkeypatch.setattr("builtins.input", press)
     monkeypatch.setenv("HOME", str(tmp_path))
-    attend(serving, "/", said.append, opens)
+
+    def say(text: str) -> None:
+        said.append(text)
+        if len(said) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with _typed(monkeypatch) as keyboard:
+        keyboard.write(b"\n\n")
+        keyboard.flush()
+        attend(serving, "/", say, opens)
     assert not led[0].exists()
     links = [line.split()[0] for text in said for line in text.splitlines() if "http" in line]
     assert len({*links, *opened}) == 4
@@ -169,10 +182,33 @@ def test_signals_end_it_as_the_keyboard_does(
     def say(text: str) -> None:
         if not text:
             raise OSError("the terminal is closed")
+        os.kill(os.getpid(), number)
 
-    monkeypatch.setattr("builtins.input", lambda: os.kill(os.getpid(), number))
-    attend(serving, "/", say, None)
+    with _typed(monkeypatch):
+        attend(serving, "/", say, None)
     assert signal.getsignal(number) is before
+
+
+def test_a_signal_that_another_thread_gets_ends_it_too(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        time.sleep(0.5)  # by then the main thread waits, and no call of its own is interrupted
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    other = threading.Thread(target=interrupt)
+    with _typed(monkeypatch):
+        attend(serving, "/", lambda text: other.start() if text else None, None)
+    other.join()
+
+
+def test_the_end_of_input_is_no_end(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    closing = threading.Timer(1.0, serving.close)
+    with _typed(monkeypatch) as keyboard:
+        keyboard.close()
+        closing.start()
+        attend(serving, "/", said.append, None)
+    assert len(said) == 1 and not serving.is_alive()
+    closing.join()
 
 
 def test_closing_ends_the_thread(serving: Serving) -> None:

@@ -6,11 +6,13 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from tercet.errors import ConfigError
 from tercet.node.processes import PID_FILE, Process
 from tercet.node.trial import NODES
 from tercet.web.play.trial_nodes import TrialNodes
@@ -62,6 +64,28 @@ def test_they_end_and_their_folder_goes_when_it_is_closed() -> None:
     assert not any(process.alive for process in processes) and not folder.parent.exists()
     with pytest.raises(RuntimeError, match="were ended"):
         nodes.started()
+
+
+@pytest.mark.parametrize("after", [0.05, 0.7, 1.5])
+def test_they_can_be_ended_while_they_start(after: float) -> None:
+    nodes, told = TrialNodes(), list[Exception]()
+
+    def start() -> None:
+        try:
+            nodes.started()
+        except (RuntimeError, ConfigError) as error:
+            told.append(error)
+
+    starting = threading.Thread(target=start)
+    starting.start()
+    time.sleep(after)
+    began = time.monotonic()
+    nodes.close()
+    # they may have been ready before on a quick machine
+    assert time.monotonic() - began < LATEST_S / 3
+    starting.join(LATEST_S)
+    assert not starting.is_alive() and not nodes._folder.exists()
+    assert len(told) <= 1
 
 
 def test_nothing_starts_before_it_is_needed() -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ from rich.text import Text
 
 from tercet.errors import Refused, TercetError
 from tercet.federation.text import plain, plain_json
+from tercet.process import leave
 
 _PIPE_WIDTH = 1 << 16
 _GROUP = 4
@@ -210,6 +212,22 @@ def told_in_words() -> Iterator[None]:
     except KeyboardInterrupt:
         say("tercet: interrupted", err=True)
         raise typer.Exit(Exit.INTERRUPTED) from None
+
+
+@contextmanager
+def all_there_is() -> Iterator[None]:
+    """For commands that serve pages until Ctrl-C: as `told_in_words`, then the process ends, whatever threads are left.
+
+    Such are those of requests under way and of libraries that still load; who opened something has closed it by then.
+    """
+    before, status = threading.enumerate(), int(Exit.OK)
+    try:
+        with told_in_words():
+            yield
+    except typer.Exit as end:
+        status = end.exit_code
+    leave(status, before)
+    raise typer.Exit(status)
 
 
 def tell(error: TercetError) -> Exit:

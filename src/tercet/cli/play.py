@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tercet.cli.options import example
-from tercet.cli.output import say
+from tercet.cli.output import all_there_is, say
 
 
 def play(
@@ -25,7 +25,7 @@ def play(
     from tercet.web.local import Serving, attend
     from tercet.web.play.site import play_site
 
-    with play_site() as site, Serving(site, port) as serving:
+    with all_there_is(), play_site() as site, Serving(site, port) as serving:
         say("The playground is ready:")
         attend(serving, "/", say, None if no_browser else webbrowser.open)
 

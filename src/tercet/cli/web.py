@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from tercet.cli.options import FederationOption, example, federation_path, found
-from tercet.cli.output import say
+from tercet.cli.output import all_there_is, say
 
 _NAMES = ("owner.pem", "analyst.pem", "operator.pem")
 
@@ -46,7 +46,11 @@ def web(
     hint = "name it with --identity FILE; tercet up makes one to try things, tercet identity new NAME one for real"
     who = identity if identity is not None or node is not None else found(None, _NAMES, "identity", hint)
     where = federation if federation is not None or node is not None else federation_path(None)
-    with PersonHere(where, who, node) as person, Serving(people_site(person), port) as serving:
+    with (
+        all_there_is(),
+        PersonHere(where, who, node) as person,
+        Serving(people_site(person), port) as serving,
+    ):
         attend(serving, "/", say, None if no_browser else webbrowser.open)
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import select
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -43,6 +45,10 @@ _TOKENS = 16
 """Sessions of one site at most; the oldest gives way."""
 _BODY_BYTES = 1 << 20
 """Of a request; routes that take files read them in pieces and have limits of their own."""
+_LOOK_S = 0.5
+_LINE_BYTES = 1 << 12
+_GRACE_S = 2
+"""For which requests under way may go on when a site is closed."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -272,14 +278,18 @@ class Serving:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=2,
+                timeout_graceful_shutdown=_GRACE_S,
                 ws="none",
                 lifespan="on",
             )
         )
         self._thread = threading.Thread(target=self._run, name="tercet pages", daemon=True)
         self._thread.start()
-        self._server.ready.wait()
+        try:
+            self._server.ready.wait()
+        except BaseException:
+            self.close()
+            raise
 
     def _run(self) -> None:
         try:
@@ -296,8 +306,9 @@ class Serving:
         return self._thread.is_alive()
 
     def close(self) -> None:
+        """Serve no more. A request whose thread is still at work after some seconds is left to itself."""
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(_GRACE_S + 1)
 
     def __enter__(self) -> Serving:
         return self
@@ -349,7 +360,7 @@ def _ends_by_signals() -> Iterator[None]:
 
 
 def attend(serving: Serving, path: str, say: Callable[[str], None], opens: Callable[[str], object] | None) -> None:
-    """Show the link, open it with `opens` (a browser's), and give another at each Enter until Ctrl-C or end of input.
+    """Show the link, open it with `opens` (a browser's), and give another at each Enter, until Ctrl-C.
 
     Who calls it: the commands, in the main thread. SIGTERM and the end of the terminal count as Ctrl-C.
     """
@@ -360,14 +371,14 @@ def attend(serving: Serving, path: str, say: Callable[[str], None], opens: Calla
                 # the browser uses up a link of its own: the one on the screen stays good
                 opens(kept.enter_context(_leading(serving.link(path))))
             say(f"\n  {link}\n\nThe link opens one browser, within ten minutes. Enter: another link. Ctrl-C: the end.")
+            typed = [] if sys.stdin is None else [sys.stdin.fileno()]
             while serving.is_alive():
-                try:
-                    input()
-                except EOFError:
-                    while serving.is_alive():
-                        time.sleep(0.5)
-                    return
-                say(f"\n  {serving.link(path)}")
+                # not for ever: a signal that comes just before a wait, or to another thread, does not end the wait
+                for fd in select.select(typed, [], [], _LOOK_S)[0]:
+                    read = os.read(fd, _LINE_BYTES)
+                    typed = typed if read else []
+                    for _ in range(read.count(b"\n")):
+                        say(f"\n  {serving.link(path)}")
     except KeyboardInterrupt:
         with suppress(OSError):  # the terminal may be gone
             say("")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from tercet.client.local import local
@@ -26,29 +26,26 @@ FOLDER = Path(__file__).parent / "static"
 def play_site() -> Iterator[Site]:
     """The playground's site, with three parties whose work is shown and a session of three that compute, until the end.
 
+    The thread that loads what later chapters need is not waited for: that may take a minute on a busy machine.
     Who calls it: `tercet play`, and tests.
     """
-    loading = threading.Thread(target=_load, name="tercet playground loads")
-    loading.start()
-    parties, nodes = ShownParties(), TrialNodes()
-    try:
-        with local() as computing:
-            site = Site({"/": FOLDER / "play.html"}, {"play": FOLDER}, large=[TABLE_PATH])
-            for routes in (
-                split_routes(parties, computing),
-                multiply_routes(parties),
-                steal_routes(parties),
-                regress_routes(computing),
-                cost_routes(computing),
-                malice_routes(nodes),
-                own_routes(nodes),
-            ):
-                site.api.include_router(routes)
-            yield site
-    finally:
-        parties.close()
-        nodes.close()
-        loading.join()
+    threading.Thread(target=_load, name="tercet playground loads").start()
+    with ExitStack() as kept:
+        nodes = kept.enter_context(closing(TrialNodes()))
+        parties = kept.enter_context(closing(ShownParties()))
+        computing = kept.enter_context(local())
+        site = Site({"/": FOLDER / "play.html"}, {"play": FOLDER}, large=[TABLE_PATH])
+        for routes in (
+            split_routes(parties, computing),
+            multiply_routes(parties),
+            steal_routes(parties),
+            regress_routes(computing),
+            cost_routes(computing),
+            malice_routes(nodes),
+            own_routes(nodes),
+        ):
+            site.api.include_router(routes)
+        yield site
 
 
 def _load() -> None:

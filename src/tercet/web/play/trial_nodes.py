@@ -17,6 +17,7 @@ from tercet.federation.identity import Member
 from tercet.node import processes
 from tercet.node.settings import FILE, NodeSettings
 from tercet.node.trial import NODES, PEOPLE, create, launch
+from tercet.process import ForkServer
 from tercet.store.audit import Entry
 
 _FIRST_PORT, _PORTS, _PORTS_EACH = 10_000, 20_000, 9
@@ -32,6 +33,7 @@ class TrialNodes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._starter: ForkServer | None = None
         self._stack = ExitStack()
         self._federation: Federation | None = None
         self._folder = Path()
@@ -40,21 +42,25 @@ class TrialNodes:
     def started(self) -> Federation:
         """The federation, once its nodes answer. Raises ConfigError if they do not start."""
         with self._lock:
-            if self._closed:
-                raise RuntimeError("the nodes were ended")
+            self._check_open()
             if self._federation is None:
                 with ExitStack() as made:
                     self._folder = Path(made.enter_context(TemporaryDirectory(prefix="tercet-play-"))) / "nodes"
                     self._folder.mkdir()
-                    starter = made.enter_context(processes.starter())
+                    starter = self._starter = made.enter_context(processes.starter())
                     starter.load()
                     # several playgrounds may look for free ports at once
                     first = _FIRST_PORT + os.getpid() * _PORTS_EACH % _PORTS
                     create(self._folder, first, {role: [role] for role in PEOPLE}, lanes=1)
                     made.callback(processes.stop, [self._folder / node for node in NODES])
+                    self._check_open()
                     self._federation = launch(self._folder, lambda _: None, starter, tied=True)[0]
                     self._stack = made.pop_all()
             return self._federation
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the nodes were ended")
 
     def member(self, role: str) -> Member:
         """The owner, analyst or operator."""
@@ -84,7 +90,11 @@ class TrialNodes:
         return found
 
     def close(self) -> None:
-        """End the nodes and delete their folder; harmless when called again."""
+        """End the nodes and delete their folder, also while they start; harmless when called again."""
+        self._closed = True
+        starter = self._starter
+        if starter is not None:
+            # who starts the nodes has the lock: without their starter they end, and that is told
+            starter.close()
         with self._lock:
-            self._closed = True
             self._stack.close()
