@@ -213,7 +213,8 @@ def test_keys_stand_in_no_command_line_or_environment() -> None:
                 environment = Path(f"/proc/{pid}/environ").read_bytes()
             except PermissionError:  # of a process that may not be dumped, nobody but root reads it
                 environment = b""
-            assert command.split(b"\0")[1:3] == [
+            assert command.split(b"\0")[1:4] == [
+                b"-P",
                 b"-c",
                 b"import gc; gc.disable(); from tercet.client.serve import main; raise SystemExit(main())",
             ]
