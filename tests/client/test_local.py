@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tercet.client import EmulatedLink, Session, local
 from tercet.errors import ConfigError, IntegrityError, PlanError
+from tercet.plan.plan import Plan
 from timing import at_most, in_time
 from tiny_plans import chain_plan, put, reveal_plan, run_plan
 
@@ -219,6 +221,20 @@ def test_keys_stand_in_no_command_line_or_environment() -> None:
                 b"import gc; gc.disable(); from tercet.client.serve import main; raise SystemExit(main())",
             ]
             assert b"PRIVATE KEY" not in command + environment
+
+
+def test_threads_read_a_plan_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+    from_bytes = Plan.from_bytes
+
+    def noted(data: bytes, **options: Any) -> Plan:
+        read.append(data)
+        return from_bytes(data, **options)
+
+    monkeypatch.setattr(Plan, "from_bytes", noted)
+    with local() as net:
+        run_plan(net, reveal_plan(put(net, 3, (-5, 5))))
+    assert len(read) == 1
 
 
 def test_an_interrupted_client_can_go_on(net: Session) -> None:

@@ -143,10 +143,11 @@ class ThreadTrio:
     """The three parties as threads."""
 
     def __init__(self, endpoints: dict[Party, Endpoint], timeout: float, threads: int, *, balance: bool) -> None:
+        language = PlanLanguage()
         self._threads = [
             threading.Thread(
                 target=_run_party,
-                args=(endpoint, timeout, threads, balance),
+                args=(endpoint, language, timeout, threads, balance),
                 name=f"tercet party {int(party)}",
                 daemon=True,
             )
@@ -170,9 +171,9 @@ class ThreadTrio:
         return ""
 
 
-def _run_party(endpoint: Endpoint, timeout: float, threads: int, balance: bool) -> None:
+def _run_party(endpoint: Endpoint, language: PlanLanguage, timeout: float, threads: int, balance: bool) -> None:
     try:
-        PartyLoop(endpoint, PlanLanguage(), timeout=timeout, threads=threads, balance=balance).run()
+        PartyLoop(endpoint, language, timeout=timeout, threads=threads, balance=balance).run()
         endpoint.close()
     except TercetError as error:
         _LOG.info("%s ended: %s", endpoint.me.label, error)

@@ -45,7 +45,10 @@ def magnitude(lo: int, hi: int) -> int:
 def smallest_ring(lo: int, hi: int) -> int | None:
     """The smallest ring that holds every integer in [lo, hi] with headroom, or None."""
     size = magnitude(lo, hi)
-    return next((ring for ring in RINGS if size < limit(ring)), None)
+    for ring in RINGS:
+        if size < limit(ring):
+            return ring
+    return None
 
 
 @dataclass(frozen=True, slots=True)

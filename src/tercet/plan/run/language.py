@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter, OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -69,26 +70,30 @@ VALUE_BYTES = 8 << 30
 
 
 class PlanLanguage:
-    """Plans and types of `tercet.plan`; the plans read last are kept, as a plan that is run again is no other."""
+    """Plans and types of `tercet.plan`; the plans read last are kept, as a plan that is run again is no other.
+
+    Threads may share one: parties in one process read a plan once."""
 
     def __init__(self, value_bytes: int = VALUE_BYTES) -> None:
         """`value_bytes`: how large one value of a plan may be at this party, both components together."""
         self._value_bytes = value_bytes
         self._read: OrderedDict[tuple[bytes, frozenset[bytes]], PlanProgram] = OrderedDict()
+        self._lock = threading.Lock()
 
     def read(self, plan: bytes, claimed: Collection[bytes] = ()) -> PlanProgram:
         """Decode a plan, check all its types anew, and that no value is too large here. Raises PlanError.
 
         `claimed`: handles of the inputs whose bounds nobody has checked or proven (`plan.bounds.prove`)."""
         key = plan, frozenset(claimed)
-        program = self._read.get(key)
-        if program is None:
-            program = self._decoded(*key)
-            self._read[key] = program
-            if len(self._read) > _PLANS_KEPT:
-                self._read.popitem(last=False)
-        self._read.move_to_end(key)
-        return program
+        with self._lock:
+            program = self._read.get(key)
+            if program is None:
+                program = self._decoded(*key)
+                self._read[key] = program
+                if len(self._read) > _PLANS_KEPT:
+                    self._read.popitem(last=False)
+            self._read.move_to_end(key)
+            return program
 
     def _decoded(self, plan: bytes, claimed: frozenset[bytes]) -> PlanProgram:
         decoded = Plan.from_bytes(plan, claimed=claimed)
