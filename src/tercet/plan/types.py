@@ -45,9 +45,9 @@ def magnitude(lo: int, hi: int) -> int:
 def smallest_ring(lo: int, hi: int) -> int | None:
     """The smallest ring that holds every integer in [lo, hi] with headroom, or None."""
     size = magnitude(lo, hi)
-    for ring in RINGS:
-        if size < limit(ring):
-            return ring
+    for bits in RINGS:
+        if size < limit(bits):
+            return bits
     return None
 
 
