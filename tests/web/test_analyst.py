@@ -220,6 +220,31 @@ def test_a_held_question_waits_and_tells(browser: Browser, nodes: Nodes) -> None
         assert float(_answer(page)[0][0]) == pytest.approx(people().income.mean())
 
 
+def test_a_held_question_is_answered_after_the_page_has_ended(browser: Browser, nodes: Nodes) -> None:
+    def held() -> list[str]:
+        jobs = assert_ok(nodes.request("c", "analyst", "GET", "/v1/jobs?state=held")).json()["jobs"]
+        return [one["job"] for one in jobs]
+
+    with served(nodes, "analyst") as site, opened(browser, site, "/analyst") as seen:
+        _sql(seen.page, "SELECT AVG(age) FROM held")
+        seen.page.get_by_role("button", name="Ask", exact=True).click()
+        expect(seen.page.get_by_text("Held by c.").first).to_be_visible(timeout=30_000)
+        seen.page.goto("about:blank")
+    (job,) = held()
+    assert_ok(nodes.request("c", "operator", "POST", f"/v1/admin/jobs/{job}/approve", json={"reason": ""}))
+    nodes.wait_for(lambda: not held())
+    with served(nodes, "analyst") as site, opened(browser, site, "/analyst") as seen:
+        page = seen.page
+        row = page.get_by_role("table", name="My jobs, as the nodes have them").get_by_role("row", name=job[:8])
+        expect(row).to_contain_text("done", timeout=30_000)
+        row.get_by_role("button", name=f"Fetch the answer of job {job[:8]}").click()
+        assert float(_answer(page)[0][0]) == pytest.approx(people().age.mean())
+        # the list is drawn again when the answer is there, and by each question that is asked
+        expect(page.get_by_role("table", name="Questions of this page")).to_contain_text("done")
+        expect(page.get_by_role("region", name="Answer", exact=True)).to_be_visible()
+        expect(page.get_by_text("SELECT AVG(age) FROM held").first).to_be_visible()
+
+
 def test_a_question_is_cancelled(browser: Browser, nodes: Nodes) -> None:
     with served(nodes, "analyst") as site, opened(browser, site, "/analyst") as seen:
         page = seen.page

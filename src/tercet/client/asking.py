@@ -117,7 +117,7 @@ class Tickets:
         with self._lock:
             if job in self._found:
                 return self._found[job]
-        path = None if self._folder is None or not job.isalnum() else self._folder / f"{job}{_SUFFIX}"
+        path = self._file(job)
         if path is None or not path.exists():
             raise InputError(
                 f"there is no ticket of job {job[:64]}",
@@ -127,6 +127,17 @@ class Tickets:
             return Ticket.model_validate_json(path.read_bytes())
         except ValidationError as error:
             raise InputError(f"{path} is no ticket of a job: {faults(error)}") from None
+
+    def has(self, job: str) -> bool:
+        """Whether there is a ticket of a job."""
+        with self._lock:
+            if job in self._found:
+                return True
+        path = self._file(job)
+        return path is not None and path.exists()
+
+    def _file(self, job: str) -> Path | None:
+        return None if self._folder is None or not job.isalnum() else self._folder / f"{job}{_SUFFIX}"
 
     def settle(self, job: str) -> None:
         """Delete the ticket of a job whose result was delivered."""
@@ -176,6 +187,13 @@ class Held(PlanError):
         super().__init__(message, hint=hint)
         self.job = job
         self.nodes = tuple(nodes)
+
+
+class Left(PlanError):
+    """Nobody waits for a job here any more, and it goes on at the nodes; its result can be fetched later.
+
+    Who follows a job raises it in `progress`.
+    """
 
 
 def submit(nodes: Nodes, job: str, bundle: bytes) -> list[JobInfo]:
@@ -275,8 +293,8 @@ def await_end(
     """Wait for the end of a job at all three nodes, and give their signed answers.
 
     `deadline` in unix seconds; `progress` is called with fractions from 0 to 1. Raises the error of a job that failed;
-    Timeout or Unreachable, naming a node; Held, unless `wait_if_held`. If anything but Held is raised, the job is
-    cancelled.
+    Timeout or Unreachable, naming a node; Held, unless `wait_if_held`. If anything but Held or Left is raised, the job
+    is cancelled.
     """
     stop = threading.Event()
     seconds = 1 if progress is not None else POLL_S
@@ -300,7 +318,7 @@ def await_end(
     futures = [nodes.start(follow, client) for client in nodes.clients]
     try:
         return _ends(nodes, futures)
-    except Held:
+    except (Held, Left):
         raise
     except BaseException:
         stop.set()
@@ -348,7 +366,7 @@ def _weight(error: TercetError) -> int:
     """Sort key of failures: those that say more of the cause come first, and a node that does not answer last."""
     if type(error) is PartyError:
         return 9
-    kinds: tuple[type[TercetError], ...] = (Held, Refused, IntegrityError, PlanError)
+    kinds: tuple[type[TercetError], ...] = (Held, Left, Refused, IntegrityError, PlanError)
     known = (weight for weight, kind in enumerate(kinds) if isinstance(error, kind))
     return next(known, 8 if isinstance(error, PartyError) else 7)
 

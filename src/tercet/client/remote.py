@@ -271,6 +271,10 @@ class RemoteSession(BaseSession):
         """The ticket of a job of this session, or of one with the same `remember`. Raises InputError without one."""
         return self._tickets.find(job)
 
+    def has_ticket(self, job: str) -> bool:
+        """Whether there is a ticket of a job: its result was not delivered, and can be read here."""
+        return self._tickets.has(job)
+
     def fetch(self, job: str, *, wait: bool = True) -> tuple[Any, ...]:
         """The values that an earlier job reveals, as `reveal` gives them; for jobs that were held.
 

@@ -136,15 +136,20 @@ def asked(net: RemoteSession, question: Question, held: Callable[[Held], None]) 
         return prepared.of(error.job)
 
 
-def answered(net: RemoteSession, job: str) -> Told:
-    """The answer of an earlier job of this page, or of `tercet query`, that was held or cut off; waits for its end.
+def asked_with(net: RemoteSession, job: str) -> Question:
+    """The question of an earlier job of this page, or of `tercet query`.
 
-    Raises InputError where what is needed to read it is not here.
+    Raises InputError where what is needed to read its answer is not here.
     """
-    net.wait_if_held = True
     facts = net.ticket(job).about
     if query.SQL in facts:
-        return _prepared(net, SqlQuestion(kind="sql", sql=facts[query.SQL])).of(job)
+        return SqlQuestion(kind="sql", sql=facts[query.SQL])
     if PAGE in facts:
-        return _prepared(net, _QUESTION.validate_json(facts[PAGE])).of(job)
+        return _QUESTION.validate_json(facts[PAGE])
     raise InputError(f"job {job[:8]} was not asked here", hint="fetch it where it was asked, or ask again")
+
+
+def answered(net: RemoteSession, job: str, question: Question) -> Told:
+    """The answer of an earlier job, which asked this question; waits for its end."""
+    net.wait_if_held = True
+    return _prepared(net, question).of(job)

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from tercet.client.asking import JOBS_FOLDER, Held
+from tercet.client.asking import JOBS_FOLDER, Held, Left
 from tercet.client.connect import connect
 from tercet.client.remote import RemoteSession
 from tercet.client.table import described
@@ -18,9 +18,9 @@ from tercet.federation.bundle import column_handle
 from tercet.federation.model import Identifier, Line
 from tercet.store.schema import ColumnKind, Schema
 from tercet.web.analyst.answers import Told, cost_told
-from tercet.web.analyst.questions import Question, answered, asked, explained
+from tercet.web.analyst.questions import Question, answered, asked, asked_with, explained
 from tercet.web.people.person import PersonHere
-from tercet.web.people.tasks import Task
+from tercet.web.people.tasks import Cancelled, Task
 from tercet.web.picture import picture
 
 ASKED = "question"
@@ -79,17 +79,18 @@ def router(person: PersonHere) -> APIRouter:
     def jobs() -> dict[str, Any]:
         """The person's jobs as the coordinator has them, newest first, and where other nodes tell otherwise."""
         net = person.session()
-        return {"jobs": [_job(info) for info in net.jobs()], "otherwise": sorted(net.told_otherwise())}
+        return {"jobs": [_job(info, net) for info in net.jobs()], "otherwise": sorted(net.told_otherwise())}
 
     @routes.post("/jobs/{job}/answer")
     def fetch(job: Identifier) -> dict[str, Any]:
         """Begin to fetch the answer of a job that was held or cut off."""
+        question = asked_with(person.session(), job)
 
         def run(task: Task) -> dict[str, Any]:
             with closing(_session(person, "", task)) as net:
-                return _answer(answered(net, job), net)
+                return _answer(answered(net, job, question), net)
 
-        return person.tasks.start(ASKED, run, job=job).facts
+        return person.tasks.start(ASKED, run, question=question.model_dump(), job=job).facts
 
     @routes.post("/jobs/{job}/cancel")
     def cancel(job: Identifier) -> dict[str, bool]:
@@ -108,7 +109,7 @@ def _session(person: PersonHere, purpose: str, task: Task | None = None) -> Remo
         remember=person.identity.parent / JOBS_FOLDER,
         purpose=purpose,
         deadline=_DEADLINE_S,
-        progress=None if task is None else lambda done: task.tell(progress=done),
+        progress=None if task is None else lambda done: _tell(task, progress=done),
     )
 
 
@@ -123,8 +124,17 @@ def _names(federation: str, datasets: list[DatasetInfo]) -> dict[bytes, str]:
     return found
 
 
+def _tell(task: Task, **facts: Any) -> None:
+    try:
+        task.tell(**facts)
+    except Cancelled:
+        if task.left:
+            raise Left("the page has ended, and the job goes on", hint="fetch its answer from the list of jobs") from None
+        raise
+
+
 def _tell_held(task: Task, held: Held) -> None:
-    task.tell(held={"job": held.job, "nodes": list(held.nodes), "message": held.message})
+    _tell(task, held={"job": held.job, "nodes": list(held.nodes), "message": held.message})
 
 
 def _answer(told: Told, net: RemoteSession) -> dict[str, Any]:
@@ -149,7 +159,7 @@ def _table(info: DatasetInfo) -> dict[str, Any]:
     return {"name": info.name, "rows": info.rows, "owners": info.owners, "cohort": info.cohort, "columns": columns}
 
 
-def _job(info: JobInfo) -> dict[str, Any]:
+def _job(info: JobInfo, net: RemoteSession) -> dict[str, Any]:
     return {
         "job": info.job,
         "state": info.state,
@@ -163,4 +173,5 @@ def _job(info: JobInfo) -> dict[str, Any]:
         "rests_on": "; ".join(dict.fromkeys(one.brief() for one in info.grounds.values())),
         "error": None if info.error is None else info.error.message,
         "final": info.final,
+        "here": net.has_ticket(info.job) and (info.state == "done" or not info.final),
     }

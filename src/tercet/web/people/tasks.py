@@ -16,7 +16,8 @@ BEAT_S = 5.0
 """After so many seconds without news a follower gets an empty line: a browser that has gone is noticed by it."""
 _KEPT = 50
 """Ended tasks that are remembered."""
-END_S = 10.0
+END_S = 5.0
+"""For which the threads of tasks are waited for at the end of a site."""
 ENDED = ("done", "failed", "cancelled")
 
 
@@ -39,6 +40,8 @@ class Task:
         self._version = 0
         self._news = threading.Condition()
         self._cancelled = threading.Event()
+        self.left = False
+        """Whether it has to end only because its site ends: what goes on elsewhere by itself is not cancelled."""
         self.thread: threading.Thread | None = None
 
     @property
@@ -62,6 +65,11 @@ class Task:
 
     def cancel(self) -> None:
         """Ask the thread to end at the next place where it can."""
+        self._cancelled.set()
+
+    def leave(self) -> None:
+        """As `cancel`, because the site ends."""
+        self.left = not self._cancelled.is_set()
         self._cancelled.set()
 
     def run(self, what: Callable[[Task], Any]) -> None:
@@ -98,7 +106,7 @@ class Task:
 
 
 class Tasks:
-    """The tasks of one site, by their identifiers. Safe to call from several threads; `close` cancels what runs."""
+    """The tasks of one site, by their identifiers. Safe to call from several threads; `close` ends what runs here."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -130,7 +138,8 @@ class Tasks:
         with self._lock:
             tasks = list(self._tasks.values())
         for task in tasks:
-            task.cancel()
+            task.leave()
+        until = time.monotonic() + END_S
         for task in tasks:
             if task.thread is not None:
-                task.thread.join(END_S)
+                task.thread.join(max(0.0, until - time.monotonic()))

@@ -17,16 +17,18 @@ const words = (question) =>
 page("analyst", async (main) => {
   const tables = await ask("analyst/tables");
   const usable = tables.filter((table) => table.rows > 0);
-  const listed = h("div");
+  const listed = h("div"), fetched = h("div");
+  const again = () => refresh(listed, fetched);
   fill(
     main,
     h("h1", "Questions"),
     h("p", "What you ask is public to the three operators. The answer is put together here, for you alone."),
-    tables.length ? [described(tables), usable.length ? asking(usable, () => refresh(listed)) : null] : h("p", "There are no tables that you may ask about yet."),
+    tables.length ? [described(tables), usable.length ? asking(usable, again) : null] : h("p", "There are no tables that you may ask about yet."),
     h("h2", "Asked before"),
+    fetched,
     listed,
   );
-  await refresh(listed);
+  await again();
 });
 
 function described(tables) {
@@ -129,10 +131,10 @@ async function showTask(task, where, title) {
   else fill(where, trouble({ message: last.error.message, hint: last.error.hint, rule: last.error.rule, node: last.error.node }));
 }
 
-async function refresh(where) {
+/** Draw what was asked before; an answer of it stays in `answer`, a place of its own. */
+async function refresh(where, answer) {
   const [tasks, { jobs, otherwise }] = await Promise.all([ask("analyst/questions"), ask("analyst/jobs")]);
-  const answer = h("div");
-  const open = (task) => showTask(task, answer, words(task.question)).then(() => refresh(where));
+  const open = (task) => showTask(task, answer, words(task.question)).then(() => refresh(where, answer));
   const mine = tasks.map((task) => [
     moment(task.began),
     words(task.question),
@@ -145,7 +147,7 @@ async function refresh(where) {
   };
   const cancelled = (job) => async (event) => {
     const found = await during(event.target, answer, () => ask(`analyst/jobs/${job.job}/cancel`, { method: "POST" }));
-    if (found) await refresh(where);
+    if (found) await refresh(where, answer);
   };
   const rows = jobs.map((job) => [
     job.job.slice(0, 8),
@@ -156,15 +158,14 @@ async function refresh(where) {
     job.seconds === null ? "" : `${job.seconds.toFixed(2)} s`,
     job.rests_on,
     job.purpose,
-    job.final ? "" : [
-      h("button.quiet", { type: "button", "aria-label": `Fetch the answer of job ${job.job.slice(0, 8)}`, onclick: fetched(job) }, "Fetch"),
-      h("button.quiet", { type: "button", "aria-label": `Cancel job ${job.job.slice(0, 8)}`, onclick: cancelled(job) }, "Cancel"),
+    [
+      job.here ? h("button.quiet", { type: "button", "aria-label": `Fetch the answer of job ${job.job.slice(0, 8)}`, onclick: fetched(job) }, "Fetch") : null,
+      job.final ? null : h("button.quiet", { type: "button", "aria-label": `Cancel job ${job.job.slice(0, 8)}`, onclick: cancelled(job) }, "Cancel"),
     ],
   ]);
   fill(
     where,
     tasks.length ? grid("Questions of this page", ["asked", "question", "state", ""], mine) : null,
-    answer,
     otherwise.map((job) => trouble({ message: `Of job ${job.slice(0, 8)} another node tells another end`, hint: "see tercet jobs, and ask the operators" })),
     jobs.length
       ? grid("My jobs, as the nodes have them", ["job", "state", "datasets", "bits", "asked", "took", "rests on", "purpose", ""], rows, [3, 5])
