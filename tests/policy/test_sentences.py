@@ -55,6 +55,19 @@ def test_a_policy_in_sentences() -> None:
     assert "refused" in told[31]
 
 
+def test_empty_lists_let_nothing_happen() -> None:
+    head = 'version = 1\n[[rules]]\nname = "none"\nanalysts = ["*"]\ndatasets = ["*"]\n'
+    for words, told in {
+        "columns = []": "every analyst may compute on all datasets, with none of the columns.",
+        "operations = []": "No operation may be used.",
+        "recipients = []": "Nobody may get results.",
+    }.items():
+        found = sentences(Policy.parse(f"{head}{words}\n"), f"{head}{words}\n")
+        assert any(told in one.text for one in found), words
+    plan = f'version = 1\n[[approved]]\nname = "p"\nplan = "{"ab" * 32}"\nanalysts = ["*"]\nrecipients = []\n'
+    assert "Nobody may get results." in sentences(Policy.parse(plan), plan)[1].text
+
+
 def test_the_first_policy_and_that_of_a_trial() -> None:
     first = [one.text for one in sentences(Policy.parse(TEMPLATE), TEMPLATE)]
     assert first[0] == "Nobody is known here, so nobody may do anything."

@@ -59,6 +59,10 @@ def test_a_day_at_a_node(browser: Browser, held_nodes: Nodes, tmp_path: Path) ->
         assert nodes.request("a", "operator", "GET", f"/v1/jobs/{job}").json()["state"] == "queued"
         page.get_by_role("button", name="Renew the shares of ages").click()
         expect(page.locator("#datasets")).not_to_contain_text("not yet")
+        late = {"version": 2, "unsigned": ["c"]}
+        page.route("**/api/operator/datasets/ages/refresh", lambda route: route.fulfill(json=late))
+        page.get_by_role("button", name="Renew the shares of ages").click()
+        expect(page.locator("#datasets")).to_contain_text("NOT FINAL: c has not signed it yet.")
         page.get_by_role("button", name="Check the whole record").click()
         expect(page.get_by_text("The record is whole")).to_be_visible()
         page.get_by_role("button", name="Older ones").focus()

@@ -82,6 +82,18 @@ def test_a_table_is_brought_shared_asked_and_taken_back(browser: Browser, nodes:
         assert nodes.request("a", "owner", "GET", "/v1/datasets/brought").status_code == 410
 
 
+def test_a_withdrawal_that_a_node_has_not_signed(browser: Browser, nodes: Nodes) -> None:
+    nodes.upload("late", [list(range(20))])
+    with served(nodes, "owner") as site, opened(browser, site, "/owner") as seen:
+        page = seen.page
+        late = {"version": 2, "rows": 0, "unsigned": ["b", "c"]}
+        page.route("**/api/owner/datasets/late/withdraw", lambda route: route.fulfill(json=late))
+        mine = page.get_by_role("region", name="late", exact=True)
+        mine.get_by_role("button", name="Withdraw all of mine").click()
+        page.get_by_role("button", name="Yes, delete them").click()
+        expect(page.get_by_text("NOT FINAL: b and c has not signed it yet.")).to_be_visible()
+
+
 def test_options_in_reasons_are_fields_of_the_page(browser: Browser, nodes: Nodes, tmp_path: Path) -> None:
     path = tmp_path / "percent.csv"
     path.write_text("code;part\n" + "".join(f"{row:04};{row % 90},5 %\n" for row in range(40)))

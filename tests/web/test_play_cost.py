@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -295,10 +296,12 @@ def test_sql_on_the_table_that_is_there(client: httpx.Client) -> None:
     assert len(answer["sent"]) == 3 and sum(one["bytes"] for one in answer["sent"]) > 0
 
 
-def test_a_table_of_ones_own(client: httpx.Client) -> None:
+def test_a_table_of_ones_own(client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     rows = "\n".join(f"{20 + at},{at % 22}" for at in range(30))
     answer = client.post("/api/own/table", content=f"age,gad7\n{rows}\n".encode())
     assert answer.status_code == 200, answer.text
+    assert not list(tmp_path.rglob("*.tercet-upload"))
     added = answer.json()
     assert added["rows"] == 30 and [one["name"] for one in added["columns"]] == ["age", "gad7"]
     found = posted(client, "own/sql", {"sql": f"SELECT SUM(gad7) FROM {added['dataset']}"})

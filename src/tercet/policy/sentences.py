@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tercet.federation.text import counted
+from tercet.policy.disclosure import listed
 from tercet.policy.rules import (
     ALL,
     SELF,
@@ -36,12 +37,12 @@ def sentences(policy: Policy, text: str) -> list[Sentence]:
 def _parts(policy: Policy) -> Iterator[tuple[Place, str]]:
     for at, person in enumerate(policy.people):
         home = f" of {person.organisation}" if person.organisation else ""
-        roles = _and([f"{'an' if role[0] in 'ao' else 'a'} {role}" for role in person.roles])
+        roles = listed([f"{'an' if role[0] in 'ao' else 'a'} {role}" for role in person.roles])
         yield ("people", at), f"{person.name}{home} is {roles} here (certificate {person.fingerprint[:16]}…)."
     if not policy.people:
         yield ("people",), "Nobody is known here, so nobody may do anything."
     for at, entry in enumerate(policy.owners):
-        yield ("owners", at), f"{_who(entry.people, 'every owner')} may {_and(entry.may)} {_data(entry.datasets)}."
+        yield ("owners", at), f"{_who(entry.people, 'every owner')} may {listed(entry.may)} {_data(entry.datasets)}."
     for at, rule in enumerate(policy.rules):
         yield ("rules", at), " ".join(_rule(rule))
     for at, plan in enumerate(policy.approved):
@@ -55,18 +56,20 @@ def _parts(policy: Policy) -> Iterator[tuple[Place, str]]:
 
 
 def _rule(rule: Rule) -> Iterator[str]:
-    columns = "" if ALL in rule.columns else f", with the columns {_and(rule.columns)} only"
+    columns = "" if ALL in rule.columns else f", with the columns {listed(rule.columns)} only"
+    if not rule.columns:
+        columns = ", with none of the columns"
     yield f"{rule.name}: {_who(rule.analysts, 'every analyst')} may compute on {_data(rule.datasets)}{columns}."
     if ALL not in rule.operations:
-        yield f"Only these operations: {_and(rule.operations)}."
+        yield f"Only these operations: {listed(rule.operations)}." if rule.operations else "No operation may be used."
     if rule.denied_operations:
-        yield f"Not these operations: {_and(rule.denied_operations)}."
+        yield f"Not these operations: {listed(rule.denied_operations)}."
     yield (
         f"Each number that is revealed rests on at least {counted(rule.min_rows, 'row')} of others, "
         f"and each condition is met by at least {rule.cohort}."
     )
     if rule.per_row:
-        what = "all columns" if ALL in rule.per_row else _and(rule.per_row)
+        what = "all columns" if ALL in rule.per_row else listed(rule.per_row)
         yield f"SINGLE ROWS of {what} may be revealed."
     if rule.row_weights:
         yield "Public weights may differ from row to row, by which somebody can single one out."
@@ -87,14 +90,18 @@ def _budget(budget: Budget) -> str:
         parts.append(counted(budget.jobs, "job"))
     if budget.bits is not None:
         parts.append(counted(budget.bits, "bit"))
-    most = f"at most {_and([*parts, f'{budget.kept:,} kept arrays'])} of each dataset in {counted(budget.days, 'day')}"
+    most = (
+        f"at most {listed([*parts, f'{budget.kept:,} kept arrays'])} of each dataset in {counted(budget.days, 'day')}"
+    )
     return f"A person has had {most}{'' if parts else '; jobs and bits are not limited'}."
 
 
 def _recipients(names: Sequence[str]) -> str:
     if ALL in names:
         return "Results may go to everybody who is known here."
-    return f"Results go to {_and(['who asks' if name == SELF else name for name in names])}."
+    if not names:
+        return "Nobody may get results."
+    return f"Results go to {listed(['who asks' if name == SELF else name for name in names])}."
 
 
 def _limits(policy: Policy) -> Iterator[str]:
@@ -115,13 +122,8 @@ def _limits(policy: Policy) -> Iterator[str]:
 
 
 def _who(names: Sequence[str], everybody: str) -> str:
-    return everybody if ALL in names else _and(names)
+    return everybody if ALL in names else listed(names)
 
 
 def _data(names: Sequence[str]) -> str:
-    return "all datasets" if ALL in names else _and(names)
-
-
-def _and(words: Sequence[str]) -> str:
-    *first, last = map(str, words)
-    return f"{', '.join(first)} and {last}" if first else last
+    return "all datasets" if ALL in names else listed(names)

@@ -129,7 +129,9 @@ def _tell(task: Task, **facts: Any) -> None:
         task.tell(**facts)
     except Cancelled:
         if task.left:
-            raise Left("the page has ended, and the job goes on", hint="fetch its answer from the list of jobs") from None
+            raise Left(
+                "the page has ended, and the job goes on", hint="fetch its answer from the list of jobs"
+            ) from None
         raise
 
 

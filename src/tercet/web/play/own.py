@@ -11,7 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import anyio.to_thread
@@ -313,9 +313,11 @@ def own_routes(nodes: TrialNodes) -> APIRouter:
 
     @routes.post("/table")
     async def upload(request: Request) -> dict[str, Any]:
-        with NamedTemporaryFile(prefix="tercet-play-") as file:
-            await _saved(request, Path(file.name))
-            return await anyio.to_thread.run_sync(tables.add, Path(file.name))
+        # a folder, as notes of the upload stand beside the file: they have a hash of its content
+        with TemporaryDirectory(prefix="tercet-play-") as folder:
+            path = Path(folder) / "table"
+            await _saved(request, path)
+            return await anyio.to_thread.run_sync(tables.add, path)
 
     @routes.post("/explain")
     def explained(asked: SqlAsked) -> Picture:

@@ -1,6 +1,6 @@
 // The operator's page: what is to be done, jobs, the node, datasets, its policy, its record.
 import { announce, ask, during, fill, h, trouble } from "/static/base/core.js";
-import { amount, attend, count, counted, grid, moment, page } from "/static/people/people.js";
+import { amount, attend, count, counted, grid, moment, notFinal, page } from "/static/people/people.js";
 import { heldJob, jobList } from "./jobs.js";
 import { showPolicy } from "./policy.js";
 
@@ -10,6 +10,7 @@ const SETTLE_MS = 800;
 page("operator", async (main, person) => {
   const parts = Object.fromEntries(["today", "jobs", "node", "datasets", "policy", "audit"].map((name) => [name, h("section", { id: name })]));
   const seen = {};
+  const refreshed = h("div");
   /** Draw what has changed; what somebody is working in is left until they are done. */
   async function look() {
     const facts = await ask("operator/status");
@@ -17,7 +18,7 @@ page("operator", async (main, person) => {
       today: [facts.today, () => today(facts.today)],
       jobs: [facts.jobs, () => jobs(facts.jobs, look)],
       node: [stable(facts), () => node(facts)],
-      datasets: [facts.datasets, () => datasets(facts.datasets, look)],
+      datasets: [facts.datasets, () => datasets(facts.datasets, look, refreshed)],
     };
     for (const [name, [data, draw]] of Object.entries(drawn)) {
       const now = JSON.stringify(data);
@@ -119,8 +120,8 @@ function node({ status, certificates, least_free_bytes: least }) {
   ];
 }
 
-function datasets(list, look) {
-  const told = h("div");
+/** `told`: where the last refresh is told of; it stays when the list is drawn anew. */
+function datasets(list, look, told) {
   const refresh = (one) => {
     const button = h(
       "button.quiet",
@@ -133,6 +134,7 @@ function datasets(list, look) {
             announce(`The shares of ${one.name} are renewed`);
             button.blur();
             await look.now("datasets");
+            fill(told, notFinal(outcome.unsigned));
             return outcome;
           }),
       },

@@ -1,18 +1,19 @@
 // The datasets of an owner: what is there, which jobs touched it, taking it back.
 import { announce, ask, during, fill, h, trouble } from "/static/base/core.js";
-import { count, counted, grid, moment } from "/static/people/people.js";
+import { count, counted, grid, moment, notFinal } from "/static/people/people.js";
 
 const VALUES = (column) =>
   column.categories?.join(", ") ?? (column.lo === undefined ? "" : `${column.lo} … ${column.hi}`);
 
-/** Fill the section with the datasets, as the nodes have them now. */
-export async function showDatasets(section) {
+/** Fill the section with the datasets, as the nodes have them now; `told`: an element that says what was done. */
+export async function showDatasets(section, told = null) {
   const { datasets, differing } = await ask("owner/datasets");
   const mine = datasets.filter((one) => one.mine.length);
   const others = datasets.filter((one) => !one.mine.length);
   fill(
     section,
     h("h2#datasets-title", "Datasets with rows of mine"),
+    told,
     Object.values(differing).map(trouble),
     mine.length ? mine.map((one) => dataset(one, section)) : h("p", "None yet."),
     others.length
@@ -28,7 +29,7 @@ function dataset(one, section) {
     confirmed(told, `Delete ${what} in ${one.name} at all three nodes? What was kept of them goes, too; what was revealed stays with those who have it.`, button, async () => {
       const outcome = await ask(`owner/datasets/${one.name}/withdraw`, { body: { upload } });
       announce(`Withdrawn from ${one.name}`);
-      await showDatasets(section);
+      await showDatasets(section, notFinal(outcome.unsigned));
       return outcome;
     });
   return h(

@@ -1,6 +1,6 @@
 // An upload under way: its progress, a way to stop it, and how to go on.
 import { announce, ask, fill, h, trouble } from "/static/base/core.js";
-import { amount, attend, count, counted } from "/static/people/people.js";
+import { amount, attend, count, counted, notFinal } from "/static/people/people.js";
 
 /** Show an upload in `place` until its end; `again` sends the same once more. Gives its last facts. */
 export async function followUpload(place, task, refresh, again) {
@@ -42,7 +42,7 @@ export async function followUpload(place, task, refresh, again) {
         { role: "status" },
         h("p.good", h("strong", `${counted(report.rows, "row")} are visible in ${report.dataset}`), ` (version ${report.version}), ${report.pending.length ? "at the nodes that have signed it" : "at all three nodes"}.`),
         h("p", `${counted(report.values, "value")}, ${amount(report.nbytes)} sent in ${report.seconds.toFixed(1)} s.`, report.dropped ? ` ${counted(report.dropped, "row")} with missing values left out.` : ""),
-        report.pending.length ? h("p.bad", `NOT FINAL: ${report.pending.join(" and ")} has not signed it yet. Nodes that were down catch up by themselves; load this page again, and tell the operators if it stays so.`) : null,
+        notFinal(report.pending),
       ),
     );
     await refresh();

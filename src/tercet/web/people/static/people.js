@@ -36,6 +36,12 @@ export function amount(bytes) {
   return `${bytes.toFixed(1)} GB`;
 }
 
+/** What is said of a change that not all three nodes have signed; null where they have. */
+export const notFinal = (nodes) =>
+  nodes.length
+    ? h("p.bad", { role: "status" }, `NOT FINAL: ${nodes.join(" and ")} has not signed it yet. Nodes that were down catch up by themselves; load this page again, and tell the operators if it stays so.`)
+    : null;
+
 /** A table with a caption: titles, rows of cells (texts or elements); `right`: places of columns of numbers. */
 export function grid(caption, titles, rows, right = []) {
   const side = (place) => (right.includes(place) ? ".number" : "");
