@@ -17,6 +17,7 @@ from tercet.plan.table.attributes import (
     BitRange,
     Bounds,
     Contraction,
+    Convolution,
     Dividing,
     DividingWithin,
     DrawnIntegers,
@@ -166,6 +167,8 @@ def examples(ring: int) -> dict[str, list[Example]]:
     given = dividing(ring)[1]
     within = DividingWithin(given.dividend_bits, given.divisor_bits, given.frac_bits, limit=1)
     table = small(ring, 100, 300)
+    images, kernels = small(ring, 4, 3, 32, 32), small(ring, 16, 3, 5, 5)
+    sides = (1, 1), (2, 2), (2, 2), (1, 1)
     rounded = Type(double.kind, double.shape, ring, 32, 16, -(1 << 40), 1 << 40)
     return {
         "multiply": [("", [few, few], Shift()), (shift, [few, few], Shift(FRAC_BITS))],
@@ -181,6 +184,10 @@ def examples(ring: int) -> dict[str, list[Example]]:
             ),
         ],
         "matmul_narrow": [("300 x 1,024 x 100 of -1, 0 and 1", trits, NONE)] if ring == 64 else [],
+        "convolve": [
+            (f"4 x 3 x 32 x 32 by 16 x 3 x 5 x 5{also}", [images, kernels], Convolution(0, *sides, shift=bits))
+            for also, bits in (("", 0), (f", {shift}", FRAC_BITS))
+        ],
         "rescale": [(shift, [double], Shift(FRAC_BITS))],
         "round": [(f"{shift}, nearest", [rounded], Rounding(16, nearest=True))],
         "lift": [("", [many], NONE)] if ring == 64 else [],

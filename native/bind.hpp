@@ -14,6 +14,7 @@ struct Handle {
 
 void bind_words(nb::class_<Handle>& handle);
 void bind_bits(nb::class_<Handle>& handle);
+void bind_convolve(nb::class_<Handle>& handle);
 void bind_matmul(nb::class_<Handle>& handle);
 void bind_orders(nb::class_<Handle>& handle);
 void bind_halves(nb::class_<Handle>& handle);

@@ -47,6 +47,7 @@ NB_MODULE(_native, m) {
     handle.def_prop_ro("level", [](const Handle& self) { return std::string(self.table->level); });
     bind_words(handle);
     bind_bits(handle);
+    bind_convolve(handle);
     bind_matmul(handle);
     bind_orders(handle);
     bind_residues(handle);

@@ -22,12 +22,15 @@ from tercet.plan.table.attributes import (
     AxisOrder,
     BitCount,
     Contraction,
+    Convolution,
     NewShape,
     Powering,
     PublicBase,
+    PublicConvolution,
     PublicMatrix,
     Ranges,
     StatedBounds,
+    Windows,
 )
 from tercet.plan.types import Type, ValueKind, bool_type
 
@@ -187,6 +190,45 @@ def _matmul_public(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorde
     return graph.node("matmul_public", (x, constant), PublicMatrix(first))
 
 
+def _windows(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
+    sides = draw(st.integers(1, 2))
+    kernel, stride, before, after, dilation = (
+        tuple(draw(st.integers(lo, hi)) for _ in range(sides)) for lo, hi in ((1, 3), (1, 2), (0, 1), (0, 1), (1, 2))
+    )
+    if draw(st.booleans()):
+        before = after = (0,) * sides
+        kernel = tuple(draw(st.sampled_from([1, n])) for n in x.type.shape[-sides:])
+    fill = draw(st.integers(0, 1)) if x.type.is_bool else draw(st.integers(-3, 3))
+    return graph.node("windows", (x,), Windows(kernel, stride, before, after, dilation, fill))
+
+
+def _image(draw: Any, graph: Graph, x: Recorded) -> Recorded:
+    x = _matrix(draw, graph, x)
+    if len(x.type.shape) > 2:
+        raise PlanError("images are of matrices here")
+    n, m = x.type.shape
+    return graph.node("reshape", (x,), NewShape(draw(st.sampled_from([(n, 1, m), (n, m, 1)]))))
+
+
+def _convolving(draw: Any) -> tuple[Any, ...]:
+    mode, side = draw(st.integers(0, 2)), draw(st.integers(1, 3))
+    return mode, (draw(st.integers(1, 2)),), (draw(st.integers(0, 1)),), (0,), (1,), 1, (side,) if mode else ()
+
+
+def _convolve(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
+    x, y = _image(draw, graph, x), _image(draw, graph, y)
+    return graph.node("convolve", (x, y), Convolution(*_convolving(draw)))
+
+
+def _convolve_public(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
+    x = _image(draw, graph, x)
+    n, c, m = x.type.shape
+    shape = draw(st.sampled_from([(2, c, 1), (n, 2, m), (2, n, m), (c, 2, 1), (1, 1, 1)]))
+    constant = number_constant(graph, _numbers(draw, shape), 0, 0, 64)
+    attrs = PublicConvolution(*_convolving(draw), in_front=draw(st.booleans()))
+    return graph.node("convolve_public", (x, constant), attrs)
+
+
 def _reshape(draw: Any, graph: Graph, x: Recorded, y: Recorded) -> Recorded:
     size, shape = x.type.size, x.type.shape
     choices = {(size,), (size, 1), (1, *shape), (*shape, 1), tuple(n for n in shape if n != 1)}
@@ -327,6 +369,9 @@ _MAKERS: dict[str, Any] = {
     "matmul": _matmul,
     "matmul_narrow": _matmul_narrow,
     "matmul_public": _matmul_public,
+    "windows": _windows,
+    "convolve": _convolve,
+    "convolve_public": _convolve_public,
     "reshape": _reshape,
     "permute": _permute,
     "slice": _slice,

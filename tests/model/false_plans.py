@@ -14,6 +14,7 @@ from tercet.plan.record import build, counting, logic
 from tercet.plan.record.compile import Wanted, compile_plan
 from tercet.plan.record.graph import Graph, LoopBody, Recorded
 from tercet.plan.record.public import number_constant
+from tercet.plan.record.windows import convolve
 from tercet.plan.table.attributes import (
     Axes,
     Axis,
@@ -26,9 +27,11 @@ from tercet.plan.table.attributes import (
     Shift,
     StatedBounds,
     Undoing,
+    Windows,
 )
 from tercet.plan.table.reasons import FIRST_DECLARED
 from tercet.plan.types import Type, ValueKind, bool_type, limit
+from tercet.ring import ConvolutionArray
 
 MAX_SIZE = 2000
 SHAPE_ROWS = 150
@@ -178,6 +181,20 @@ def _matmul(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
     return build.matmul(left, y.graph.node("reshape", (y,), NewShape((y.type.size, 1))))
 
 
+def _convolve(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
+    x, y = build.number(x), build.number(y)
+    image = x.graph.node("reshape", (x,), NewShape((1, 1, x.type.size)))
+    seen = y.graph.node("reshape", (y,), NewShape((1, 1, y.type.size)))
+    mode = ConvolutionArray(int(rng.integers(3)))
+    sides = () if mode is ConvolutionArray.OUTPUT else (int(rng.integers(1, 3)),)
+    return convolve(image, seen, mode, ((1,), (x.type.size,), (x.type.size,), (1,)), 1, sides)
+
+
+def _windows(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
+    fill = 1 if x.type.is_bool else int(rng.integers(-9, 9))
+    return x.graph.node("windows", (x,), Windows((2,), (1,), (1,), (1,), (1,), fill))
+
+
 def _normalise(rng: Any, other: Any, x: Recorded, y: Recorded) -> Recorded:
     x = build.number(x)
     x = x.graph.node("bound", (x,), StatedBounds(0, 1 << int(rng.integers(2, 30))))
@@ -301,6 +318,8 @@ MAKERS: dict[str, Any] = {
     "sum": _sum,
     "contract": _contract,
     "matmul": _matmul,
+    "convolve": _convolve,
+    "windows": _windows,
     "normalise": _normalise,
     "loop": _loop,
     "clip": _clip,

@@ -132,6 +132,8 @@ def one(op: PlanOperation, types: Sequence[Type], given: Sequence[Words], place:
     if name in ("contract", "matmul") and attrs.wide:
         given = [signed(x, 64) for x in given]
     else:
-        assert name not in ("multiply", "contract", "matmul") or attrs.shift == 0, "rounded products have other coins"
+        assert name not in ("multiply", "contract", "matmul", "convolve") or attrs.shift == 0, (
+            "rounded products have other coins"
+        )
     found = op.operation.meaning(given, attrs, out)
     return found if out.is_bool else modulo(found, out.ring)

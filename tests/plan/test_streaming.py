@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import plan_oracle as oracle
 import tercet as tc
-from plan_trio import TrioSession, share_plain
+from plan_trio import TrioSession, array_of, share_plain
 from random_plans import Drawn, drawn_plans
+from tercet import nn
 from tercet.engine.job import JobResult
 from tercet.errors import PlanError
 from tercet.linear_model import LinearRegression
@@ -22,6 +23,7 @@ from tercet.plan.network import LAN
 from tercet.plan.plan import OutputKind, Plan
 from tercet.plan.record.compile import Wanted, compile_plan
 from tercet.plan.record.scale import settle
+from tercet.plan.record.windows import convolve
 from tercet.plan.rows.cut import Refusal
 from tercet.plan.run.execute import execute
 from tercet.plan.run.passes import Passes, Streamed, partitions, split
@@ -30,7 +32,7 @@ from tercet.plan.table.attributes import Contraction, StatedBounds
 from tercet.plan.table.reasons import DERIVED
 from tercet.plan.types import Type, ValueKind, bool_type
 from tercet.protocols import matrix
-from tercet.ring import pack_bits, ring, unpack_bits
+from tercet.ring import ConvolutionArray, pack_bits, ring, unpack_bits
 from tercet.sharing import PARTIES, BitShare, Party, Share
 from three_parties import TIMEOUT_S, at_three, opened
 from trio import Trio
@@ -205,6 +207,10 @@ PLANS: dict[str, Any] = {
     "public bools": lambda t: [t.xp.count_nonzero(t.b & (np.arange(t.rows) % 2 == 0))],
     "public weights": lambda t: [t.xp.matmul(np.arange(2 * t.rows).reshape(2, t.rows), t.table)],
     "public coefficients": lambda t: [t.xp.matmul(t.table, np.array([2, 3])).sum()],
+    "windows of rows": lambda t: [nn.max_pool1d(t.table[:, None], 2, 1, padding=1), nn.avg_pool1d(t.table, 2).sum()],
+    "convolutions of rows": lambda t: [nn.conv1d(t.table[:, None], t.small[None, None]).sum(axis=0)],
+    "public kernels": lambda t: [nn.conv1d(t.table[:, None], np.array([[[2, 3]]])).sum()],
+    "kernels by rows": lambda t: [_by_kernel(t)],
     "stored coefficients": lambda t: [t.xp.matmul(t.table, t.small).sum()],
     "everything at once": lambda t: [t.x.sum(), t.x.mean(), t.xp.var(t.y), t.xp.count_nonzero(t.z > 3), t.small.sum()],
     "rows revealed": lambda t: [t.x * t.y, t.x > t.y, t.table * 2],
@@ -214,6 +220,13 @@ PLANS: dict[str, Any] = {
     "where logarithms mean something": lambda t: _validity(t),
     "a loop behind the sums": lambda t: [_looped(t)],
 }
+
+
+def _by_kernel(t: Table) -> Any:
+    """Sums over rows and places of an input and what comes of it, as the derivative by the kernel is."""
+    images, found = (t.xp.stack([a, b], axis=1)[:, None] for a, b in ((t.x, t.y), (t.y, t.z)))
+    geometry = (1,), (1,), (0,), (1,)
+    return array_of(t.session, convolve(images.node, found.node, ConvolutionArray.KERNEL, geometry, 1, (2,)))
 
 
 def _validity(t: Table) -> list[Any]:

@@ -22,6 +22,7 @@ import pytest
 import tercet as tc
 import tercet.protocols
 from plan_trio import TrioSession
+from tercet import nn
 from tercet.array import draws, numeric
 from tercet.array.runs import twice_ranks
 from tercet.learn.sigmoid import expit
@@ -48,6 +49,7 @@ from tercet.protocols import (
 )
 from tercet.protocols.adders import count_by_adders
 from tercet.protocols.compare_pc3 import is_negative_pc3
+from tercet.protocols.convolution import convolution
 from tercet.protocols.draws import random_integers
 from tercet.protocols.logistic import logistic, wave
 from tercet.protocols.message import Words
@@ -61,7 +63,7 @@ from tercet.protocols.scope import Body, Pair, ProtocolRole, Scope, Together
 from tercet.protocols.shuffle import FORMS, ShuffleForm, word_column
 from tercet.protocols.sort import sort_ranks, sort_rows, sums_up_to
 from tercet.protocols.transcript import Statement
-from tercet.ring import RING64, RING128, Ring, to_planes
+from tercet.ring import RING64, RING128, ConvolutionArray, Convolutions, Geometry, Ring, to_planes
 from tercet.sharing import PARTIES, BitShare, Purpose, Share
 from trio import Trio
 
@@ -156,6 +158,11 @@ def of_matrices(trio: Trio) -> None:
     trio.run(lambda scope, x, y: matrix.contract_wide(scope, x, y, 10), wide, wide)
     trio.run(lambda scope, x: truncate.lift(scope, x, one_round=True), right)
     trio.run(narrow.matrix_product_narrow, left, right)
+    arrays = Convolutions(Geometry((9,), (2,), (1,), (1,), (0,), (1,)), 2, 3, 4, 1)
+    image, kernel = (trio.share(RING64, np.ones(shape, int)) for shape in arrays.shapes[:2])
+    for shift in (0, 3):
+        body = lambda scope, x, y, shift=shift: convolution(scope, arrays, ConvolutionArray.OUTPUT, x, y, shift)
+        trio.run(body, image, kernel)
 
 
 def there_and_back(scope: Scope, x: Share, form: ShuffleForm) -> Body[Any]:
@@ -333,7 +340,8 @@ def test_of_every_operation(monkeypatch: pytest.MonkeyPatch) -> None:
             (
                 session.share(np.ones((128, 1024), int), (0, 1)) @ session.share(np.ones((1024, 256), int), (0, 1))
             ).reveal()
-        tc.reveal(middle, *of_places(session, x, y), *(everything(session, 70) if turn < 2 else []))
+        convolved = nn.conv1d(x[None, None], y[:3][None, None])
+        tc.reveal(middle, convolved, *of_places(session, x, y), *(everything(session, 70) if turn < 2 else []))
         for plan in session.plans:
             done |= variants_of(plan)
     sending = [operation for operation in BY_NAME.values() if not operation.local]

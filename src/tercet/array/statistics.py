@@ -163,7 +163,12 @@ def ptp(x: SecretArray, /, axis: Axis = None, *, keepdims: bool = False) -> Secr
     return max(x, axis=axis, keepdims=keepdims) - min(x, axis=axis, keepdims=keepdims)
 
 
-def _extreme(x: SecretArray, axis: Axis, keepdims: bool, *, greatest: bool) -> SecretArray:
+def greatest_apart(x: SecretArray, axes: tuple[int, ...]) -> SecretArray:
+    """`max` over axes, of which rows along any other axis stay apart."""
+    return _extreme(x, axes, False, greatest=True, knockout=_tournament_apart)
+
+
+def _extreme(x: SecretArray, axis: Axis, keepdims: bool, *, greatest: bool, knockout: Any = None) -> SecretArray:
     numbers, there = x._ranked()
     # what is still to be divided by a negative number is ordered the other way round
     greatest = greatest == (numbers.divisor > 0)
@@ -172,7 +177,7 @@ def _extreme(x: SecretArray, axis: Axis, keepdims: bool, *, greatest: bool) -> S
     def reduce(a: Recorded, axes: tuple[int, ...]) -> Recorded:
         if not math.prod(a.type.shape[at] for at in axes):
             raise ValueError("the extreme of no elements")
-        return tournament(settle(build.number(a)), axes, choose)
+        return (knockout or tournament)(settle(build.number(a)), axes, choose)
 
     if there is None:
         return x._elements(_reduced(numbers, axis, keepdims, reduce, numbers.divisor))
@@ -201,12 +206,26 @@ def _pairs(x: Recorded) -> tuple[Recorded, Recorded, Recorded | None]:
 def tournament(x: Recorded, axes: tuple[int, ...], choose: Any) -> Recorded:
     """What is left of all elements over axes when two neighbours are taken together again and again."""
     lines, shape = _lines(x, axes)
+    return movement.reshape(settle(_last_left(lines, choose)), shape)
+
+
+def _tournament_apart(x: Recorded, axes: tuple[int, ...], choose: Any) -> Recorded:
+    """The same, with all other axes as they are: rows along one of them stay apart, but bounds of what is worked out
+    beside the extreme are not proven narrower (`plan.bounds.extremes` knows lines in two axes)."""
+    rest = tuple(at for at in range(len(x.type.shape)) if at not in axes)
+    shape = tuple(x.type.shape[at] for at in rest)
+    terms = math.prod(x.type.shape[at] for at in axes)
+    lines = movement.reshape(movement.permute(x, (*axes, *rest)), (terms, *shape))
+    return movement.reshape(settle(_last_left(lines, choose)), shape)
+
+
+def _last_left(lines: Recorded, choose: Any) -> Recorded:
     while lines.type.shape[0] > 1:
         front, back, last = _pairs(lines)
         lines = choose(front, back)
         if last is not None:
             lines = movement.concat([lines, last], 0)
-    return movement.reshape(settle(lines), shape)
+    return lines
 
 
 @array_function

@@ -1,68 +1,21 @@
-"""Convolutions and pools under torch's names, and NumPy's convolve: windows are gathered at public places, then
-multiplied as matrices, averaged or compared. The batch stays an axis of its own: each result rests on its own row.
+"""Convolutions and pools under torch's names, and NumPy's convolve. The batch stays an axis of its own: each result
+rests on its own row.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.array import elementwise, given, linalg, movement, statistics
-from tercet.array.core import SecretArray, shape_of
-from tercet.array.dispatch import array_function
-from tercet.plan.record import build
-from tercet.plan.record.graph import Recorded
-from tercet.plan.record.scale import renamed
-
-
-@dataclass(frozen=True)
-class _Windows:
-    """Along some axes, the place of each element of each window; -1 outside of the array."""
-
-    places: tuple[NDArray[np.int64], ...] = field(repr=False)
-    """Of each axis, (windows, elements)."""
-    lengths: tuple[int, ...]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(place.shape[0] for place in self.places)
-
-    def flat(self) -> NDArray[np.int64]:
-        """(windows, elements): places in the flattened axes; behind their end, outside."""
-        size = math.prod(self.lengths)
-        found, inside = np.zeros((1, 1), np.int64), np.ones((1, 1), np.bool_)
-        for place, length in zip(self.places, self.lengths, strict=True):
-            rows, columns = found.shape[0] * place.shape[0], found.shape[1] * place.shape[1]
-            joined = found[:, None, :, None] * length + place[None, :, None, :]
-            there = inside[:, None, :, None] & ((place >= 0) & (place < length))[None, :, None, :]
-            found, inside = joined.reshape(rows, columns), there.reshape(rows, columns)
-        return np.where(inside, found, size)
-
-    def gathered(self, x: Any, *, least: bool = False) -> Any:
-        """(batch, channels, windows, elements) of (batch, channels, ...); outside zeros, or the least that x may be."""
-        size, places = math.prod(self.lengths), self.flat()
-        shape = (*x.shape[:2], size)
-        if not isinstance(x, SecretArray):
-            ends = np.full((*x.shape[:2], 1), x.min() if least and x.size else 0, x.dtype)
-            return np.concatenate([x.reshape(shape), ends], axis=2)[:, :, places]
-        forward = x.divisor > 0
-
-        def move(node: Recorded) -> Recorded:
-            flat = movement.reshape(build.number(node), shape)
-            if (places == size).any():
-                t = flat.type
-                value = (t.lo if forward else t.hi) if least else 0
-                end = build.shared_integers(elementwise.zeros_of(flat), value, t.frac_bits)
-                end = renamed(end, t.frac_bits, t.nominal)
-                flat = movement.concat([flat, build.broadcast_to(end, (*shape[:2], 1))], 2)
-            return movement.take(flat, places, 2)
-
-        return x._moved(move)
+from tercet.array import elementwise, given, statistics
+from tercet.array.core import SecretArray, apply, shape_of
+from tercet.array.dispatch import array_function, array_function_beside
+from tercet.plan.record.windows import Border, windows
+from tercet.plan.record.windows import convolve as record_convolution
+from tercet.ring import ConvolutionArray, Convolutions, Geometry
 
 
 def _each(value: Any, count: int, what: str, least: int) -> tuple[int, ...]:
@@ -73,7 +26,7 @@ def _each(value: Any, count: int, what: str, least: int) -> tuple[int, ...]:
     return found
 
 
-def _windows(
+def _geometry(
     lengths: Sequence[int],
     kernel: Sequence[int],
     stride: Sequence[int],
@@ -81,18 +34,23 @@ def _windows(
     dilation: Sequence[int],
     *,
     ceil_mode: bool = False,
-) -> _Windows:
-    places = []
-    for length, size, step, (before, after), wide in zip(lengths, kernel, stride, ends, dilation, strict=True):
-        room = length + before + after - wide * (size - 1) - 1
-        if room < 0:
-            raise ValueError(f"a window over {wide * (size - 1) + 1} elements is longer than {length} and its padding")
-        count = room // step + 1
-        if ceil_mode and room % step and count * step < length + before:
-            count += 1
-        starts = np.arange(count) * step - before
-        places.append(starts[:, None] + np.arange(size) * wide)
-    return _Windows(tuple(places), tuple(lengths))
+) -> Geometry:
+    after = []
+    for length, size, step, (front, back), wide in zip(lengths, kernel, stride, ends, dilation, strict=True):
+        room = length + front + back - wide * (size - 1) - 1
+        more = ceil_mode and room % step and (room // step + 1) * step < length + front
+        after.append(back + step - room % step if more else back)
+    before = tuple(front for front, _ in ends)
+    return Geometry(tuple(lengths), tuple(kernel), tuple(stride), before, tuple(after), tuple(dilation))
+
+
+def _windowed(x: Any, geometry: Geometry, *, least: bool = False) -> Any:
+    """(batch, channels, windows, kernel); outside zeros, or the least that x may be."""
+    if not isinstance(x, SecretArray):
+        return geometry.view(geometry.pad(x, x.min() if least and x.size else 0))
+    outside = (Border.LEAST if x.divisor > 0 else Border.GREATEST) if least else Border.ZERO
+    # of a bool the least is not set, and what is missing is not there outside
+    return x._moved(lambda node: windows(node, geometry, Border.ZERO if node.type.is_bool else outside))
 
 
 def _batched(x: Any, dimensions: int, what: str) -> tuple[Any, bool]:
@@ -133,29 +91,39 @@ def _convolved(
     if bias is not None and shape_of(bias) != (outputs,):
         raise ValueError(f"a bias of shape {shape_of(bias)} for {outputs} outputs")
     steps, wide = _each(stride, dimensions, "stride", 1), _each(dilation, dimensions, "dilation", 1)
-    windows = _windows(x.shape[2:], kernel, steps, _ends(padding, kernel, steps, wide), wide)
-    count, elements = math.prod(windows.shape), math.prod(kernel)
-    found = windows.gathered(x)  # (batch, channels, windows, elements)
-    turned = found.mT if isinstance(found, SecretArray) else np.swapaxes(found, 2, 3)
-    terms = weights.shape[1] * elements
-    if number == 1:
-        result = linalg.matmul(weights.reshape((outputs, terms)), turned.reshape((x.shape[0], terms, count)))
-    else:
-        result = linalg.matmul(
-            weights.reshape((number, outputs // number, terms)), turned.reshape((x.shape[0], number, terms, count))
-        )
-    result = result.reshape((x.shape[0], outputs, *windows.shape))
+    geometry = _geometry(x.shape[2:], kernel, steps, _ends(padding, kernel, steps, wide), wide)
+    result = convolution(x, weights, Convolutions(geometry, x.shape[0], x.shape[1], outputs, number))
     if bias is not None:
         each = bias if isinstance(bias, SecretArray) else given.wide(bias, "a bias")
         result = elementwise.add(result, each.reshape((outputs, *([1] * dimensions))))
     return result if batched else result[0]
 
 
+def _plain_convolution(x: NDArray[Any], weights: NDArray[Any], arrays: Convolutions) -> NDArray[Any]:
+    here, groups = arrays.geometry, arrays.groups
+    seen = here.view(here.pad(x, 0))
+    sides = len(here.kernel)
+    over = tuple(range(-sides, 0))
+    parts = [
+        np.tensordot(one, w, axes=((1, *over), (1, *over)))  # (batch, windows, outputs)
+        for one, w in zip(np.split(seen, groups, axis=1), np.split(weights, groups), strict=True)
+    ]
+    return np.moveaxis(np.concatenate(parts, axis=-1), -1, 1)
+
+
+@array_function_beside(_plain_convolution)
+def convolution(x1: Any, x2: Any, arrays: Convolutions, /) -> SecretArray:
+    """The output of a convolution of an input and a kernel, of which one may be public."""
+    here = arrays.geometry
+    geometry = here.stride, here.before, here.after, here.dilation
+    return apply(lambda x, k: record_convolution(x, k, ConvolutionArray.OUTPUT, geometry, arrays.groups), x1, x2)
+
+
 def conv1d(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Any:
     """The cross-correlation of (batch, channels, length) with (outputs, channels / groups, kernel), either of which may
-    be secret; one word is sent for each result, in a round, or nothing where one of the two is public.
+    be secret; one word is sent for each result, whatever the kernel, in a round, and nothing where one is public.
 
     Error as of `matmul`; of integers and decimals exact. `padding` is how many zeros stand at both ends, 'valid' or
     'same'. ValueError where shapes do not go together. After `torch.nn.functional.conv1d`.
@@ -194,17 +162,22 @@ def convolve(a: Any, v: Any, mode: str = "full") -> SecretArray:
 # ---- pools ----
 
 
+def _last(dimensions: int) -> tuple[int, ...]:
+    """The axes of a window's elements."""
+    return tuple(range(-dimensions, 0))
+
+
 def _pool(
     x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any, dimensions: int, what: str
-) -> tuple[Any, bool, _Windows, tuple[int, ...]]:
+) -> tuple[Any, bool, Geometry, tuple[int, ...]]:
     x, batched = _batched(x, dimensions, what)
     kernel = _each(kernel_size, dimensions, "kernel_size", 1)
     steps = kernel if stride is None else _each(stride, dimensions, "stride", 1)
     ends, wide = _each(padding, dimensions, "padding", 0), _each(dilation, dimensions, "dilation", 1)
     if any(2 * end > size for end, size in zip(ends, kernel, strict=True)):
         raise ValueError(f"padding {ends} is more than half of the kernel {kernel}")
-    windows = _windows(x.shape[2:], kernel, steps, [(end, end) for end in ends], wide, ceil_mode=bool(ceil_mode))
-    return x, batched, windows, ends
+    geometry = _geometry(x.shape[2:], kernel, steps, [(end, end) for end in ends], wide, ceil_mode=bool(ceil_mode))
+    return x, batched, geometry, ends
 
 
 def _averaged(
@@ -218,15 +191,16 @@ def _averaged(
     dimensions: int,
 ) -> Any:
     what = f"avg_pool{dimensions}d"
-    x, batched, windows, ends = _pool(x, kernel_size, stride, padding, 1, ceil_mode, dimensions, what)
-    total = statistics.sum(windows.gathered(x), axis=-1).reshape((*x.shape[:2], *windows.shape))
-    counts = np.ones(windows.shape, np.int64)
-    for axis, (places, length, end) in enumerate(zip(windows.places, windows.lengths, ends, strict=True)):
-        reach = end if padded else 0
+    x, batched, geometry, ends = _pool(x, kernel_size, stride, padding, 1, ceil_mode, dimensions, what)
+    total = statistics.sum(_windowed(x, geometry), axis=_last(dimensions))
+    counts = np.ones(geometry.counts, np.int64)
+    for axis, (length, end) in enumerate(zip(geometry.lengths, ends, strict=True)):
+        starts = np.arange(geometry.counts[axis]) * geometry.stride[axis] - end
+        places, reach = starts[:, None] + np.arange(geometry.kernel[axis]), end if padded else 0
         here = ((places >= -reach) & (places < length + reach)).sum(axis=1)
         counts = counts * here.reshape([-1 if at == axis else 1 for at in range(dimensions)])
     if divisor is not None:
-        counts = np.full(windows.shape, given.integer(divisor, "divisor_override"))
+        counts = np.full(geometry.counts, given.integer(divisor, "divisor_override"))
         if not counts.all():
             raise ValueError("divisor_override is not 0")
     same = counts.size and (counts == counts.flat[0]).all()
@@ -268,8 +242,9 @@ def _greatest(
     what = f"max_pool{dimensions}d"
     if indices:
         raise TypeError(f"{what} gives no indices: return_indices is not offered")
-    x, batched, windows, _ = _pool(x, kernel_size, stride, padding, dilation, ceil_mode, dimensions, what)
-    found = statistics.max(windows.gathered(x, least=True), axis=-1).reshape((*x.shape[:2], *windows.shape))
+    x, batched, geometry, _ = _pool(x, kernel_size, stride, padding, dilation, ceil_mode, dimensions, what)
+    seen, axes = _windowed(x, geometry, least=True), _last(dimensions)
+    found = statistics.greatest_apart(seen, axes) if isinstance(seen, SecretArray) else seen.max(axis=axes)
     return found if batched else found[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -85,10 +86,41 @@ class SumOfProducts:
         return total
 
 
+class OfArrays(ABC):
+    """A bilinear map of whole arrays, by the function `times` of their words."""
+
+    __slots__ = ()
+    ring: Ring
+    shape: tuple[int, ...]
+
+    @abstractmethod
+    def times(self, x: Array, y: Array) -> Array:
+        """The map of two arrays of words."""
+
+    def a(self, x: Share, y: Share, mask: Array) -> Array:
+        ring = self.ring
+        if x.size < y.size:  # the smaller one is added up
+            cross = ring.add(self.times(ring.add(x.own, x.next), y.next), self.times(x.next, y.own))
+        else:
+            cross = ring.add(self.times(x.next, ring.add(y.next, y.own)), self.times(x.own, y.next))
+        return ring.add(cross, mask)
+
+    def b(self, x: Share, y: Share, mask: Array) -> Array:
+        ring = self.ring
+        return ring.add(ring.add(self.times(x.own, y.next), self.times(x.next, y.own)), mask)
+
+    def d(self, x: Share, y: Share, *masks: Array, out: Array | None = None) -> Array:
+        ring = self.ring
+        result = self.times(ring.add(x.own, x.next), ring.add(y.own, y.next))
+        for mask in masks:
+            result = ring.sub(result, mask)
+        return result
+
+
 _FEW = 16
 
 
-class Matrix:
+class Matrix(OfArrays):
     """The matrix product of x (..., m, k) and y (..., k, n), batches broadcast as in NumPy."""
 
     __slots__ = ("ring", "shape", "threads")
@@ -98,28 +130,16 @@ class Matrix:
         self.shape = (*broadcast_shape(x_shape[:-2], y_shape[:-2]), x_shape[-2], y_shape[-1])
         self.threads = threads
 
-    def _times(self, x: Array, y: Array) -> Array:
+    def times(self, x: Array, y: Array) -> Array:
         return self.ring.matmul(x, y, self.threads)
-
-    def a(self, x: Share, y: Share, mask: Array) -> Array:
-        ring = self.ring
-        if x.size < y.size:  # the smaller one is added up
-            cross = ring.add(self._times(ring.add(x.own, x.next), y.next), self._times(x.next, y.own))
-        else:
-            cross = ring.add(self._times(x.next, ring.add(y.next, y.own)), self._times(x.own, y.next))
-        return ring.add(cross, mask)
-
-    def b(self, x: Share, y: Share, mask: Array) -> Array:
-        ring = self.ring
-        return ring.add(ring.add(self._times(x.own, y.next), self._times(x.next, y.own)), mask)
 
     def d(self, x: Share, y: Share, *masks: Array, out: Array | None = None) -> Array:
         ring = self.ring
-        if x.shape[-2] <= _FEW and x.size < y.size:  # two such products read less than a sum of large factors writes
-            both = ring.add(x.own, x.next)
-            result = ring.add(self._times(both, y.own), self._times(both, y.next))
-        else:
-            result = self._times(ring.add(x.own, x.next), ring.add(y.own, y.next))
+        if x.shape[-2] > _FEW or x.size >= y.size:
+            return super().d(x, y, *masks, out=out)
+        # two such products read less than a sum of large factors writes
+        both = ring.add(x.own, x.next)
+        result = ring.add(self.times(both, y.own), self.times(both, y.next))
         for mask in masks:
             result = ring.sub(result, mask)
         return result

@@ -68,9 +68,11 @@ from tercet.ring.places import (
     spread_bits,
 )
 from tercet.ring.ring import RING32, RING64, RING128, U128, Ring, encode, ring
+from tercet.ring.windows import MOST_SIDES, ConvolutionArray, Convolutions, Geometry, convolutions
 
 __all__ = [
     "MAX_PLACES",
+    "MOST_SIDES",
     "RING32",
     "RING64",
     "RING128",
@@ -78,7 +80,10 @@ __all__ = [
     "Array",
     "Bits",
     "Bytes",
+    "ConvolutionArray",
+    "Convolutions",
     "Flags",
+    "Geometry",
     "Kernels",
     "Places",
     "Ring",
@@ -94,6 +99,7 @@ __all__ = [
     "complement",
     "concatenate",
     "contiguous",
+    "convolutions",
     "cut_bits",
     "destinations",
     "digits_deal",

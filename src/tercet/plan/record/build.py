@@ -133,11 +133,11 @@ def multiply(a: Operand, b: Operand) -> Recorded:
     if not isinstance(b, Recorded):
         return _multiply_public(a, b)
     a, b = number(a), number(b)
-    ring_bits, a, b = _product_operands(a, b, 1, "a product")
+    ring_bits, a, b = product_operands(a, b, 1, "a product")
     return a.graph.node("multiply", (in_ring(a, ring_bits), in_ring(b, ring_bits)))
 
 
-def _product_operands(a: Recorded, b: Recorded, terms: int, what: str) -> tuple[int, Recorded, Recorded]:
+def product_operands(a: Recorded, b: Recorded, terms: int, what: str) -> tuple[int, Recorded, Recorded]:
     """Ring and operands of a sum of `terms` products: unsettled operands if that does not cost a wider ring."""
     best: tuple[int, Recorded, Recorded] | None = None
     for x, y in _unsettled_first(a, b):
@@ -156,7 +156,7 @@ FEWEST_FACTOR_BITS = 33
 
 
 @dataclass(frozen=True, slots=True)
-class _Scaled:
+class ScaledFactor:
     """A recorded value and a public factor, as integers that are multiplied."""
 
     x: Recorded
@@ -182,7 +182,7 @@ class _Scaled:
         return product if product.type.nominal == self.nominal else renamed(product, stored, self.nominal)
 
 
-def _public_factor(x: Recorded, k: NDArray[Any], terms: int, what: str) -> _Scaled:
+def public_factor(x: Recorded, k: NDArray[Any], terms: int, what: str) -> ScaledFactor:
     """How x and a public factor are scaled.
 
     The factor gets as many bits as make its rounding cost at most a quarter of the result's last bit, or all that it
@@ -193,7 +193,7 @@ def _public_factor(x: Recorded, k: NDArray[Any], terms: int, what: str) -> _Scal
     nominal = max(x.type.nominal, DEFAULT_FRAC_BITS) if real else x.type.nominal
     value_bits = max(0, x.type.magnitude.bit_length() - x.type.frac_bits)
     wanted = min(exact_frac_bits(k), max(nominal, DEFAULT_FRAC_BITS) + value_bits + 2)
-    best: _Scaled | None = None
+    best: ScaledFactor | None = None
     for one in (x, settle(x)) if x.type.frac_bits > x.type.nominal else (x,):
         # at least as many bits as the result is said to have
         found = _at_factor(one, k, max(wanted, nominal - one.type.frac_bits), nominal, terms)
@@ -222,28 +222,28 @@ def _public_factor(x: Recorded, k: NDArray[Any], terms: int, what: str) -> _Scal
     raise overflow(-widest, widest, what, (x,))
 
 
-def _at_factor(x: Recorded, k: NDArray[Any], frac: int, nominal: int, terms: int) -> _Scaled | None:
+def _at_factor(x: Recorded, k: NDArray[Any], frac: int, nominal: int, terms: int) -> ScaledFactor | None:
     if x.type.frac_bits + frac > MAX_FRAC_BITS:
         return None
     values = integers(k, frac)
     largest = magnitude(*bounds_of(values))
     widest = max(terms * x.type.magnitude * largest, x.type.magnitude, largest)
     ring_bits = smallest_ring(-widest, widest)
-    return None if ring_bits is None else _Scaled(x, values, frac, nominal, ring_bits, 0)
+    return None if ring_bits is None else ScaledFactor(x, values, frac, nominal, ring_bits, 0)
 
 
 def _multiply_public(x: Recorded, k: NDArray[Any]) -> Recorded:
     """x * k. Where one scale for all leaves small numbers less than 2^-32 of themselves, those have their own."""
     x = number(x)
-    scaled = _public_factor(x, k, 1, "a product with public numbers")
+    scaled = public_factor(x, k, 1, "a product with public numbers")
     small = _starved(scaled, k)
     if small is None:
         return scaled.times("scale")
-    large = settle(_public_factor(x, np.where(small, 0.0, k), 1, "a product with public numbers").times("scale"))
+    large = settle(public_factor(x, np.where(small, 0.0, k), 1, "a product with public numbers").times("scale"))
     return linear("add", large, settle(_multiply_public(x, np.where(small, k, 0.0))))
 
 
-def _starved(scaled: _Scaled, k: NDArray[Any]) -> NDArray[Any] | None:
+def _starved(scaled: ScaledFactor, k: NDArray[Any]) -> NDArray[Any] | None:
     """Which of several public numbers have lost bits that count: neither all, nor 2^-32 of them, nor a quarter of the
     result's last bit. None if there are none."""
     if k.dtype.kind != "f" or k.size < 2 or scaled.frac >= scaled.wanted:
@@ -283,7 +283,7 @@ def contract(a: Recorded, b: Recorded, axes: tuple[int, ...]) -> Recorded:
     """The sum over axes of a * b, broadcast; one ring word is sent for each result."""
     shape = broadcast_shapes(a.type.shape, b.type.shape)
     terms = math.prod(shape[axis] for axis in axes)
-    ring_bits, a, b = _product_operands(a, b, terms, f"a sum of {terms} products")
+    ring_bits, a, b = product_operands(a, b, terms, f"a sum of {terms} products")
     results = math.prod(length for axis, length in enumerate(shape) if axis not in axes)
     a, b, wide = _factors(ring_bits, a, b, terms, results)
     attrs = Contraction(axes, wide=wide)
@@ -312,7 +312,7 @@ def matmul(a: Operand, b: Operand) -> Recorded:
         return _matmul_public(number(x), k, public_first=not isinstance(a, Recorded))
     a, b = number(a), number(b)
     terms = a.type.shape[-1]
-    ring_bits, a, b = _product_operands(a, b, terms, f"a matrix product of {terms} terms")
+    ring_bits, a, b = product_operands(a, b, terms, f"a matrix product of {terms} terms")
     batch = broadcast_shapes(a.type.shape[:-2], b.type.shape[:-2])
     results = math.prod(batch) * a.type.shape[-2] * b.type.shape[-1]
     a, b, wide = _factors(ring_bits, a, b, terms, results)
@@ -323,7 +323,7 @@ def matmul(a: Operand, b: Operand) -> Recorded:
 
 def _matmul_public(x: Recorded, k: NDArray[Any], *, public_first: bool) -> Recorded:
     terms = k.shape[-1] if public_first else k.shape[-2]
-    scaled = _public_factor(x, k, max(1, terms), f"a matrix product of {terms} terms")
+    scaled = public_factor(x, k, max(1, terms), f"a matrix product of {terms} terms")
     return scaled.times("matmul_public", PublicMatrix(public_first))
 
 

@@ -81,7 +81,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 ANALYST = "the analyst"
-_MOVING = (Flow.BROADCAST, Flow.RESHAPE, Flow.PERMUTE)
+_MOVING = (Flow.BROADCAST, Flow.RESHAPE, Flow.PERMUTE, Flow.WINDOWS)
 MAX_ROWS = 30
 
 
@@ -205,7 +205,7 @@ class Explanation:
     @cached_property
     def lifted_bytes(self) -> int:
         """Bytes that each party sends to lift factors of sums of products whose bounds are claims."""
-        sums = [op for op in self.plan.operations if op.operation.rows in (Flow.CONTRACT, Flow.MATRIX)]
+        sums = [op for op in self.plan.operations if op.operation.rows in (Flow.CONTRACT, Flow.MATRIX, Flow.CONVOLVE)]
         lifts = {self._source(value) for op in sums for value in op.inputs}
         claimed = [
             self._costs[maker_of(at)].total_bytes

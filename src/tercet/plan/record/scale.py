@@ -8,7 +8,7 @@ from tercet.errors import PlanError
 from tercet.plan.bounds.prove import is_proven, proven_bounds
 from tercet.plan.bounds.terms import same_integer
 from tercet.plan.record.graph import Recorded
-from tercet.plan.table.attributes import Bounds, Rounding, Scale, Shift, StatedBounds, shift_of
+from tercet.plan.table.attributes import Bounds, Rounding, Scale, Shift, StatedBounds, Windows, shift_of
 from tercet.plan.table.operation import Algebra, Flow
 from tercet.plan.table.operations import BY_NAME
 from tercet.plan.table.reasons import FOUND, SELECTED, ZERO_TIMES, Reason
@@ -115,10 +115,17 @@ def reproducible(x: Recorded) -> Recorded:
     return _reproducible(x, _JOINED)
 
 
+def _is_moved(x: Recorded) -> bool:
+    """Whether it holds elements of its first input, at whatever scale that is."""
+    if isinstance(x.attrs, Windows):
+        return not (x.attrs.fill and (any(x.attrs.before) or any(x.attrs.after)))
+    return x.operation.rows in _MOVES
+
+
 def _reproducible(x: Recorded, joined: int) -> Recorded:
     after: list[Recorded] = []
     made = as_recorded(x)
-    while made.operation.algebra in (Algebra.RING, Algebra.NEGATE) or made.operation.rows in _MOVES:
+    while made.operation.algebra in (Algebra.RING, Algebra.NEGATE) or _is_moved(made):
         after.append(made)
         made = as_recorded(made.inputs[0])
     if made.operation.algebra is Algebra.RESCALE:
@@ -165,7 +172,7 @@ def _with_nearest(x: Recorded, most: int, known: dict[int, Recorded]) -> Recorde
         while source.operation.algebra is Algebra.RESCALE:
             source, excess = source.inputs[0], excess + shift_of(source.attrs)
         found = in_ring(nearest(source, excess), x.type.ring) if source.type.size <= most else None
-    elif x.inputs and (x.operation.algebra in _EXACT or x.operation.rows in _MOVES):
+    elif x.inputs and (x.operation.algebra in _EXACT or _is_moved(x)):
         operands = [_with_nearest(one, most, known) for one in x.inputs]
         if any(one is None for one in operands):
             return None
@@ -202,7 +209,7 @@ def _finely(x: Recorded, known: dict[int, Recorded | None], rounded: set[tuple[i
             source, excess = source.inputs[0], excess + shift_of(source.attrs)
         rounded.add((source.serial, excess))
         known[x.serial] = source if source.type.ring == x.type.ring else None
-    elif x.inputs and (x.operation.algebra in _CHOOSING or x.operation.rows in (*_MOVES, Flow.CONCAT)):
+    elif x.inputs and (x.operation.algebra in _CHOOSING or _is_moved(x) or x.operation.rows is Flow.CONCAT):
         operands = [
             one if x.operation.rows is Flow.TAKE and at else _finely(one, known, rounded)
             for at, one in enumerate(x.inputs)

@@ -10,6 +10,7 @@ product with a secret bool for what that does not clear. Rules: docs/design/vali
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
@@ -27,15 +28,19 @@ from tercet.plan.table.attributes import (
     Axes,
     Axis,
     Contraction,
+    Convolving,
     LoopCount,
     NewShape,
+    PublicConvolution,
     PublicMatrix,
     Ranges,
     StatedBounds,
+    Windows,
 )
 from tercet.plan.table.operation import Algebra, Flow, broadcast_shapes
 from tercet.plan.table.reasons import ZERO_TIMES
 from tercet.plan.types import bool_type
+from tercet.ring import ConvolutionArray
 
 Conditions = tuple[Recorded, ...]
 """Secret bools of a value's shape, each once; none where it means something everywhere."""
@@ -229,6 +234,35 @@ def _lined(conditions: Conditions, node: Recorded, axis: int) -> Conditions:
     return (_repeated(kept, node.type.shape),)
 
 
+def _windows(node: Recorded, given: Sequence[Conditions]) -> Conditions:
+    """What is laid around an array means something."""
+    attrs = replace(node.attrs.of(Windows), fill=1)
+    return tuple(node.graph.node(node.operation.name, (one,), attrs) for one in given[0])
+
+
+def _convolved(node: Recorded, given: Sequence[Conditions]) -> Conditions:
+    """An output needs its window of all channels, and the kernel of its own; of other results each needs everything."""
+    attrs = node.attrs.of(Convolving)
+    if attrs.mode != ConvolutionArray.OUTPUT:
+        return _everything(node, given)
+    if isinstance(attrs, PublicConvolution):
+        given = ((), given[0]) if attrs.in_front else (given[0], ())
+    images, kernels = given
+    kernel = node.inputs[0 if isinstance(attrs, PublicConvolution) and attrs.in_front else 1].type.shape
+    sides = len(kernel) - 2
+    found = []
+    if images:
+        around = Windows(kernel[2:], attrs.stride, attrs.before, attrs.after, attrs.dilation, 1)
+        seen = node.graph.node("windows", (_all(images),), around)
+        needed = all_set(seen, (1, *range(2 + sides, 2 + 2 * sides)))
+        shape = needed.type.shape
+        found.append(node.graph.node("reshape", (needed,), NewShape((shape[0], 1, *shape[1:]))))
+    if kernels:
+        needed = all_set(_all(kernels), tuple(range(1, 2 + sides)))
+        found.append(node.graph.node("reshape", (needed,), NewShape((1, *needed.type.shape, *[1] * sides))))
+    return tuple(_repeated(one, node.type.shape) for one in found)
+
+
 def _nothing(node: Recorded, given: Sequence[Conditions]) -> Conditions:
     return ()
 
@@ -249,6 +283,8 @@ _BY_ROWS: Mapping[Flow, Callable[[Recorded, Sequence[Conditions]], Conditions]] 
     Flow.PREFIX: _running,
     Flow.MATRIX: _matrix,
     Flow.MATRIX_PUBLIC: _matrix_public,
+    Flow.WINDOWS: _windows,
+    Flow.CONVOLVE: _convolved,
     Flow.LEAF: _nothing,
     Flow.DRAWN: _nothing,
 }

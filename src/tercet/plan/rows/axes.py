@@ -23,14 +23,19 @@ from tercet.plan.table.attributes import (
     Axis,
     AxisOrder,
     Contraction,
+    Convolution,
+    Convolving,
     MatrixProduct,
     NewShape,
+    PublicConvolution,
     PublicMatrix,
     Ranges,
     Shifting,
+    Windows,
 )
 from tercet.plan.table.operation import Flow
 from tercet.plan.types import Type
+from tercet.ring import ConvolutionArray
 
 Shape: TypeAlias = tuple[int, ...]
 
@@ -114,23 +119,30 @@ AxisStep: TypeAlias = Summed | Moved | Sliced | Taken | Chained | Concatenated |
 class AxisMeaning:
     """What one operation does: elements of its operands meet place by place, broadcast together; then comes `step`.
 
-    `inserted`: the axis of length 1 that each operand gets before they meet. `weighed`: the second operand is public,
+    `inserted`: the axis of length 1 that each operand gets before they meet. `placed`: the axes of each operand that
+    they meet along, and which ones those are there; all others are mixed before, and those of the result that none is
+    placed at are new. `weighed`: the second operand is public,
     and where it is zero nothing is left of the first. `cancels`: the operands are one value, which takes itself away.
     """
 
     step: AxisStep | None = None
     inserted: tuple[int, ...] = ()
+    placed: tuple[Mapping[int, int], ...] = ()
     weighed: bool = False
     cancels: bool = False
 
-    def to_meeting(self, place: int, axis: int) -> int:
-        """The axis of operand `place`, where they meet."""
+    def to_meeting(self, place: int, axis: int) -> int | None:
+        """The axis of operand `place`, where they meet; None if it is mixed before."""
+        if self.placed:
+            return self.placed[place].get(axis)
         return axis + (axis >= self.inserted[place]) if self.inserted else axis
 
     def from_meeting(self, place: int, axis: int) -> int | None:
         """The axis of operand `place` that goes to `axis` where they meet; None if it has none of its own."""
         if place and isinstance(self.step, Taken | Stacked):
             return None
+        if self.placed:
+            return next((own for own, there in self.placed[place].items() if there == axis), None)
         if not self.inserted:
             return axis
         inserted = self.inserted[place]
@@ -153,6 +165,9 @@ def narrowed(op: PlanOperation, axis: int, count: int) -> Attributes:
         case Ranges(ranges):
             start, _, step = ranges[place]
             return Ranges((*ranges[:place], (start, count, step), *ranges[place + 1 :]))
+        case Windows(kernel) if place >= len(op.type.shape) - len(kernel):
+            place -= len(op.type.shape) - len(kernel)
+            return replace(op.attrs, kernel=(*kernel[:place], count, *kernel[place + 1 :]))
     return op.attrs
 
 
@@ -189,6 +204,44 @@ def _matrix(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
 def _matrix_public(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
     inserted = (2, 0) if op.attrs.of(PublicMatrix).in_front else (0, 2)
     return AxisMeaning(Summed(frozenset([1])), inserted=inserted, weighed=True)
+
+
+def _windows(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
+    """Of the sides, one goes on that has one window as long as it is, or windows of one element each, all of them."""
+    attrs = op.attrs.of(Windows)
+    sides = len(attrs.kernel)
+    axes = {axis: axis + sides for axis in range(sides, len(shapes[0]))}
+    for axis, n in enumerate(reversed(shapes[0][len(shapes[0]) - sides :])):
+        place = sides - 1 - axis
+        if not (attrs.before[place] or attrs.after[place]):
+            if attrs.kernel[place] == n and (attrs.dilation[place] == 1 or n == 1):
+                axes[axis] = axis
+            elif attrs.kernel[place] == attrs.stride[place] == 1:
+                axes[axis] = axis + sides
+    return AxisMeaning(Moved(axes))
+
+
+def _convolve(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
+    """Input (n, c, ...), kernel (o, c, ...) and output (n, o, ...): images n stay apart, or are added up; where
+    there is one group, outputs o and channels c stay apart."""
+    attrs = op.attrs.of(Convolving)
+    batch = len(op.type.shape) - 1
+    channel = batch - 1
+    alone = attrs.groups == 1
+    images = {batch: batch}
+    step = None
+    if attrs.mode == ConvolutionArray.OUTPUT:
+        placed = images, {batch: channel} if alone else {}
+    elif attrs.mode == ConvolutionArray.INPUT:
+        placed = {channel: channel} if alone else {}, images
+    else:
+        # (n, o, c, ...), summed over n
+        both = ({channel: channel}, {channel: batch}) if alone else ({}, {})
+        placed = {batch: batch + 1, **both[0]}, {batch: batch + 1, **both[1]}
+        step = Summed(frozenset([batch + 1]), attrs.shift if isinstance(attrs, Convolution) else 0)
+    if isinstance(attrs, PublicConvolution) and attrs.in_front:
+        placed = placed[1], placed[0]
+    return AxisMeaning(step, placed=placed)
 
 
 def _prefix(op: PlanOperation, shapes: Sequence[Shape]) -> AxisMeaning:
@@ -254,6 +307,8 @@ _RULES: Mapping[Flow, AxisMeaning | Callable[[PlanOperation, Sequence[Shape]], A
     Flow.SLICE: _slice,
     Flow.TAKE: _take,
     Flow.CONCAT: _concat,
+    Flow.WINDOWS: _windows,
+    Flow.CONVOLVE: _convolve,
 }
 
 

@@ -134,6 +134,8 @@ class Cut:
         if len(found) > 1:
             raise NotRowwise(index, op, _TWO_AXES)
         (axis,) = found
+        if axis is None:
+            raise NotRowwise(index, op, "mixes rows with other axes")
         if isinstance(axes.step, Summed) and self._is_stored_sum(op):
             self.stored_sums[index] = self.plan.maker(op.inputs[0]).data
             return self._is_free(index, Free(0))

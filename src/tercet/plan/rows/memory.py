@@ -123,7 +123,11 @@ class _Walk:
                 return self._memory[source]
         elif where is Memory.VIEW and not op.type.is_bool:
             self._spread.add(index)
-            return self._memory[source]
+            copied = op.operation.held(self._plan.call(index)) if op.operation.held is not None else 0
+            if not copied:
+                return self._memory[source]
+            self._hold(copied)
+            return _Block(copied)
         nbytes = sum(value_bytes(t) for t in op.types)
         self._hold(nbytes)
         return _Block(nbytes)

@@ -29,6 +29,7 @@ from tercet.plan.rows.axes import (
     Stacked,
     Summed,
     Taken,
+    length,
     walk,
 )
 from tercet.plan.rows.facts import (
@@ -219,6 +220,9 @@ class _Tracker:
         shape = op.type.shape
         if axes.cancels:
             return unchanging(shape)
+        if axes.placed:
+            met = self._placed(op, axes, operands)
+            return summed(met, axes.step.axes) if isinstance(axes.step, Summed) else met
         if axes.step is None:
             return each(shape, operands, weighed=axes.weighed, weights_allowed=self._weights_allowed)
         if 0 in shape:
@@ -251,6 +255,20 @@ class _Tracker:
                 return among(shape, [one for one in operands if isinstance(one, Facts)])
             case Stacked():
                 return each(shape, operands[:1])
+
+    def _placed(self, op: PlanOperation, axes: AxisMeaning, operands: Sequence[TrackedOperand]) -> Facts:
+        """Operands that meet along some of their axes, the others mixed. Of public ones nothing is said to be alike."""
+        shape = op.type.shape
+        if isinstance(axes.step, Summed):
+            summed_axis = axes.from_meeting(0, len(shape))
+            assert axes.step.axes == {len(shape)} and summed_axis is not None
+            shape = (length(operands[0].shape, summed_axis), *shape)
+        met = []
+        for one, placed in zip(operands, axes.placed, strict=True):
+            facts = one if isinstance(one, Facts) else Facts(one.shape)
+            there = {goes: length(facts.shape, own) for own, goes in placed.items()}
+            met.append(moved(facts, tuple(there.get(axis, 1) for axis in reversed(range(len(shape)))), placed))
+        return each(shape, met)
 
     def _met(self, axes: AxisMeaning, operands: Sequence[TrackedOperand]) -> Facts:
         """Operands broadcast together, each with the axis that is inserted."""

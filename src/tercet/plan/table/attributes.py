@@ -197,6 +197,48 @@ class Ranges(Attributes):
 
 
 @dataclass(frozen=True, slots=True)
+class Windows(Attributes):
+    """Windows over the last axes, of which each list says something: the elements of a window, from one window to the
+    next, elements added before and after, and from one element of a window to the next. `fill` is the stored integer
+    that stands outside."""
+
+    kernel: Counts
+    stride: Counts
+    before: Counts
+    after: Counts
+    dilation: Counts
+    fill: Integer = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Convolving(Attributes):
+    """Sums of products over windows. `mode`: which of three arrays is the result (`tercet.ring.ConvolutionArray`).
+    `sides`: the lengths that the operands do not tell, of the input or of the kernel, where that is the result."""
+
+    mode: Count
+    stride: Counts
+    before: Counts
+    after: Counts
+    dilation: Counts
+    groups: Count = 1
+    sides: Counts = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution(Convolving):
+    """The same, divided by 2^shift."""
+
+    shift: Count = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PublicConvolution(Convolving):
+    """The same with a public array, which is the first of the two in the order input, kernel, output if `in_front`."""
+
+    in_front: Flag = False
+
+
+@dataclass(frozen=True, slots=True)
 class Scale(Attributes):
     """The scale at which integers are read: fractional bits stored, and fractional bits meant."""
 
@@ -381,7 +423,7 @@ def reason_of(attrs: Attributes) -> int:
     return attrs.reason if isinstance(attrs, DividingWithin) else attrs.of(StatedBounds).reason
 
 
-Shifting: TypeAlias = Shift | Contraction | MatrixProduct
+Shifting: TypeAlias = Shift | Contraction | MatrixProduct | Convolution
 """Attributes of operations whose results may be divided by 2^shift, to a neighbour by a coin."""
 
 

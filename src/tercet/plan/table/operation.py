@@ -127,6 +127,10 @@ class Flow(Enum):
     BROADCAST = auto()
     TAKE = auto()
     CONCAT = auto()
+    WINDOWS = auto()
+    """Axes in front stay; along the last ones, as many as the attribute `kernel` has, elements meet in windows."""
+    CONVOLVE = auto()
+    """Products over windows of two arrays, summed; the attribute `mode` says which of three arrays the result is."""
     STACKED = auto()
     """As EACH of the first input, with a new axis in front; a second one is a public table."""
     ORDERED = auto()
@@ -289,7 +293,8 @@ class Operation(Generic[A]):
     """Whether one must stand there."""
     held: Callable[[Any], int] | None = None
     """How many bytes a party holds at once beside operands and result, by the call, in its largest variant; without it
-    `plan.rows.memory` takes twice what is sent, as what arrives and what hides it lie beside it."""
+    `plan.rows.memory` takes twice what is sent, as what arrives and what hides it lie beside it. Of a view: how many
+    bytes the copy has that it is a view of, 0 where it is one of its input."""
     domain: tuple[Domain | None, ...] = ()
     """Of which numbers the result means something, for each input: of others it lies in its bounds, and no more is said
     of it (`plan.record.validity`). An input without an entry may be any number."""

@@ -24,6 +24,7 @@ from tercet.plan.table.ops_pieces import PIECES
 from tercet.plan.table.ops_powers import WHOLE_POWERS
 from tercet.plan.table.ops_products import PRODUCTS
 from tercet.plan.table.ops_quotients import QUOTIENTS
+from tercet.plan.table.ops_windows import WINDOWS
 from tercet.plan.types import Type
 
 MAX_COUNT = 1 << 20
@@ -97,6 +98,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     *ORDER,
     *PERMUTATIONS,
     *DRAWS,
+    *WINDOWS,
     LOOP,
 )
 BY_NAME: Mapping[str, Operation[Any]] = MappingProxyType({op.name: op for op in OPERATIONS})

@@ -73,7 +73,7 @@ _KEPT_BITS = 3
 """Truncation leaves at least so many bits of the ring."""
 
 
-def _shifted(t: Type, shift: int) -> Type:
+def shifted(t: Type, shift: int) -> Type:
     """The type after a division by 2^shift that keeps the value: the scale goes down with it."""
     if not shift:
         return t
@@ -85,7 +85,7 @@ def _shifted(t: Type, shift: int) -> Type:
 
 @two_numbers
 def _infer_multiply(a: Type, b: Type, attrs: Shift) -> Type:
-    return _shifted(product_type(a, b, broadcast(a, b)), attrs.shift)
+    return shifted(product_type(a, b, broadcast(a, b)), attrs.shift)
 
 
 @two_numbers
@@ -133,7 +133,7 @@ def _widened(x: Type, attrs: Contraction | MatrixProduct) -> Type:
 
 def _summed(inputs: Sequence[Type], total: Type, terms: int, attrs: Contraction | MatrixProduct) -> Type:
     if not attrs.wide:
-        return _shifted(total, attrs.shift)
+        return shifted(total, attrs.shift)
     need(not attrs.shift, "a wide sum is not divided")
     need(not any(x.claimed for x in inputs), "factors whose bounds are not proven are lifted before their product")
     need(wide_block(inputs, terms) > 0, "too few products fit the ring 2^64")
@@ -235,7 +235,7 @@ def _plain_matmul_narrow(inputs: Sequence[Plain], attrs: Attributes, out: Type) 
 @one_number
 def _infer_rescale(x: Type, attrs: Shift) -> Type:
     need(attrs.shift > 0, "a shift of at least one bit")
-    return _shifted(x, attrs.shift)
+    return shifted(x, attrs.shift)
 
 
 @one_number
@@ -305,7 +305,8 @@ def _plain_normalise(inputs: Sequence[Plain], attrs: Normalisation, out: Type) -
     return np.stack([v, np.asarray(out.hi // v if attrs.even else x * v, dtype=object)])
 
 
-def _floored(x: Plain, shift: int) -> Plain:
+def floored(x: Plain, shift: int) -> Plain:
+    """Divided by 2^shift, down."""
     return np.asarray(x >> shift, dtype=object) if shift else x
 
 
@@ -313,13 +314,13 @@ def _plain_contract(inputs: Sequence[Plain], attrs: Contraction, out: Type) -> P
     product = inputs[0] * inputs[1]
     for axis in sorted(attrs.axes, reverse=True):
         product = np.asarray(product.sum(axis=axis), dtype=object)
-    return _floored(np.asarray(product, dtype=object).reshape(out.shape), attrs.shift)
+    return floored(np.asarray(product, dtype=object).reshape(out.shape), attrs.shift)
 
 
 def _plain_matmul(inputs: Sequence[Plain], attrs: MatrixProduct, out: Type) -> Plain:
     if not inputs[0].shape[-1]:
         return np.full(out.shape, 0, dtype=object)
-    return _floored(np.asarray(np.matmul(inputs[0], inputs[1]), dtype=object), attrs.shift)
+    return floored(np.asarray(np.matmul(inputs[0], inputs[1]), dtype=object), attrs.shift)
 
 
 PRODUCTS: tuple[Operation[Any], ...] = (
@@ -330,7 +331,7 @@ PRODUCTS: tuple[Operation[Any], ...] = (
         Shift,
         _infer_multiply,
         only(_run_multiply, _cost_multiply),
-        lambda inputs, attrs, out: _floored(np.asarray(inputs[0] * inputs[1], dtype=object), attrs.shift),
+        lambda inputs, attrs, out: floored(np.asarray(inputs[0] * inputs[1], dtype=object), attrs.shift),
         error="exact; with a shift below 1 last bit, unbiased",
         protocol="exchange-form product (Araki et al. 2016, ASTRA 2019); FMT-2",
         rows=Flow.EACH,
@@ -404,7 +405,7 @@ PRODUCTS: tuple[Operation[Any], ...] = (
             lambda s, c, x, one_round: truncate(s, x, c.attrs.shift, one_round=one_round),
             lambda c, one_round: truncate_cost(c.ring, c.out.size, c.attrs.shift, one_round=one_round),
         ),
-        lambda inputs, attrs, out: _floored(inputs[0], attrs.shift),
+        lambda inputs, attrs, out: floored(inputs[0], attrs.shift),
         error="below 1 last bit, unbiased",
         protocol="TR-2 / TR-1 (after Dalskov, Escudero, Keller 2020)",
         rows=Flow.EACH,
@@ -421,7 +422,7 @@ PRODUCTS: tuple[Operation[Any], ...] = (
             lambda s, c, x: shaped(c, truncate_exact(s, x.flat(), c.attrs.shift, nearest=c.attrs.nearest)),
             lambda c: truncate_exact_cost(c.ring, c.out.size, c.attrs.shift),
         ),
-        lambda inputs, attrs, out: _floored(inputs[0] + (attrs.nearest << (attrs.shift - 1)), attrs.shift),
+        lambda inputs, attrs, out: floored(inputs[0] + (attrs.nearest << (attrs.shift - 1)), attrs.shift),
         protocol="TR-exact: truncation with the true carry",
         rows=Flow.EACH,
         algebra=Algebra.ROUND,

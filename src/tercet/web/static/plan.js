@@ -40,6 +40,8 @@ export const WORDS = {
     broadcast: "repeat",
     clip: "draw in to limits",
     contract: "sum of products",
+    convolve: "convolution",
+    convolve_public: "convolution with public numbers",
     divide_whole: "whole quotient",
     inject: "bits to numbers",
     is_zero: "equal to 0",
@@ -64,6 +66,7 @@ export const WORDS = {
     select: "choose one of two",
     shift_left: "times a power of 2",
     sums_up_to: "sums up to each",
+    windows: "windows over axes",
     xor: "either, or",
   },
 };
