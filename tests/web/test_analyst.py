@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,7 +97,9 @@ def test_picked_groups_are_answered_with_a_chart(browser: Browser, nodes: Nodes,
         shots(page, "analyst", tmp_path)
         with page.expect_download() as taken:
             page.get_by_role("button", name="Save as SVG").click()
-        assert "<svg" in Path(taken.value.path()).read_text()
+        saved = Path(taken.value.path()).read_text()
+        sizes = drawn.locator("text").evaluate_all("all => all.map((one) => getComputedStyle(one).fontSize)")
+        assert "<svg" in saved and set(re.findall(r"font-size: (\d+px)", saved)) == set(sizes)
         with page.expect_download() as taken:
             page.get_by_role("button", name="Save as PNG").click()
         assert Path(taken.value.path()).read_bytes().startswith(b"\x89PNG")

@@ -2,7 +2,8 @@
 
 Browsers compare what a page names with its hash, but ask once more, without comparing, for a module that another one
 imports. So what is pinned must import nothing. Modules stay as they are, each in a function of its own, behind those
-that it needs: no minifying, no tool of others, so that people can read what the page runs.
+that it needs (of its folder, or of `static`, which all pages share): no minifying, no tool of others, so that people
+can read what the page runs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
-_BROUGHT = re.compile(r'^(import|export) \{ ([^}]*) \} from "\./([a-z]+)\.js";$', re.MULTILINE)
+_BROUGHT = re.compile(r'^(import|export) \{ ([^}]*) \} from "(\.|\.\./static)/([a-z]+)\.js";$', re.MULTILINE)
 _OWN = re.compile(r"^export (const|class|function|async function) (\w+)", re.MULTILINE)
 _OTHER = re.compile(r"^(?:import|export)\b.*", re.MULTILINE)
 
@@ -25,14 +26,14 @@ def bundled(name: str) -> str:
     return "\n".join(done.values())
 
 
-def _add(name: str, done: dict[str, str]) -> None:
-    text = (files("tercet.web.browser") / f"{name}.js").read_text(encoding="utf-8")
+def _add(name: str, done: dict[str, str], folder: str = ".") -> None:
+    text = (files("tercet.web.browser") / folder / f"{name}.js").read_text(encoding="utf-8")
     exported: list[str] = []
 
     def brought(found: re.Match[str]) -> str:
-        how, names, module = found.groups()
+        how, names, folder, module = found.groups()
         if module not in done:
-            _add(module, done)
+            _add(module, done, folder)
         if how == "export":
             exported.extend(names.split(", "))
         return f"const {{ {names} }} = ${module};"

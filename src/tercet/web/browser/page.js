@@ -1,5 +1,6 @@
 // What the page does: who sends, what is sent, what becomes of it. All of it happens in this browser.
 
+import { bytes, count, counted } from "../static/amounts.js";
 import { element, field, question, range } from "./form.js";
 import { createMember, hex, InputError, Nodes, parseExact, readMember, Schema, sha256, Table, TercetError, Upload } from "./tercet.js";
 
@@ -103,10 +104,10 @@ async function choose(settings, file) {
   at("checked").textContent = `Reading ${file.name} …`;
   const found = await Table.csv(settings.schema, file, file.name);
   const rows = await found.check((sofar) => {
-    at("checked").textContent = `${sofar.toLocaleString("en")} rows of ${file.name} are checked …`;
+    at("checked").textContent = `${counted(sofar, "row")} of ${file.name} checked …`;
   });
   table = found;
-  at("checked").textContent = `${file.name} fits: ${rows.toLocaleString("en")} ${rows === 1 ? "row" : "rows"}. Nothing is sent yet.`;
+  at("checked").textContent = `${file.name} fits: ${counted(rows, "row")}. Nothing is sent yet.`;
   at("table").querySelector("button").disabled = false;
 }
 
@@ -153,10 +154,10 @@ async function begin(upload, done) {
   working(true);
   tell("Checking, splitting and sending …");
   try {
-    const report = await upload.run({ progress: ({ rows, total, bytes }) => sofar(rows, total, bytes), signal: stop.signal });
+    const report = await upload.run({ progress: ({ rows, total, bytes: sent }) => sofar(rows, total, sent), signal: stop.signal });
     done();
     working(false);
-    const rows = `${report.rows.toLocaleString("en")} ${report.rows === 1 ? "row is" : "rows are"} in ${report.dataset}, version ${report.version}.`;
+    const rows = `${counted(report.rows, "row")} ${report.rows === 1 ? "is" : "are"} in ${report.dataset}, version ${report.version}.`;
     const open = report.unsigned.join(" and ");
     tell(open ? `${rows}\nNOT FINAL: not signed yet by ${open}.` : `${rows} All three nodes have signed that.`, !open);
   } catch (error) {
@@ -172,10 +173,10 @@ async function begin(upload, done) {
 }
 
 /** @type {(rows: number, total: number, bytes: number) => void} */
-function sofar(rows, total, bytes) {
+function sofar(rows, total, sent) {
   at("progress").max = total;
   at("progress").value = rows;
-  tell(`${rows.toLocaleString("en")} of ${total.toLocaleString("en")} rows are at all three nodes (${(bytes / 1e6).toFixed(1)} MB).`);
+  tell(`${count(rows)} of ${counted(total, "row")} are at all three nodes (${bytes(sent)}).`);
 }
 
 /** @type {(upload: Upload, told: string) => Promise<void>} */

@@ -1,5 +1,7 @@
 // Charts as SVG: bars, histogram, points with a line, a forest of coefficients. Each is drawn for its own width, says in
 // one sentence what it shows, and can be saved. What it shows stands in a table beside it, made by who calls.
+import { short } from "./amounts.js";
+import { scale, ticks } from "./axes.js";
 import { download, fill, h } from "./core.js";
 
 const LIGHT = { ground: "#ffffff", text: "#16202a", soft: "#4a5763", line: "#c3cad2", marks: ["#0b5c96", "#a34a00", "#00664a", "#7a3560"] };
@@ -11,31 +13,8 @@ const SCREEN = {
   marks: ["one", "two", "three", "plain"].map((name) => `var(--${name})`),
 };
 
-/** A number for an axis or a label: up to four digits, with k, M, G beyond 10,000. */
-export function short(value) {
-  const size = Math.abs(value);
-  if (size >= 1e4 && size < 1e12) {
-    const step = Math.min(3, Math.floor(Math.log10(size) / 3));
-    return `${Number((value / 1000 ** step).toPrecision(4))} ${["", "k", "M", "G"][step]}`;
-  }
-  return String(Number(value.toPrecision(4)));
-}
-
-/** Some round numbers that span low to high. */
-export function ticks(low, high, wanted = 5) {
-  if (!(high > low)) return [low];
-  const rough = (high - low) / wanted;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 2.5, 5, 10].map((one) => one * power).find((one) => one >= rough) ?? 10 * power;
-  const found = [];
-  for (let at = Math.ceil(low / step); at * step <= high + step * 1e-9; at += 1) found.push(Number((at * step).toPrecision(12)));
-  return found;
-}
-
-const scale = (low, high, from, to) => (value) => from + ((value - low) / (high - low || 1)) * (to - from);
-
 const text = (colours, x, y, words, anchor = "middle", size = 13, soft = false) =>
-  h("text", { x, y, "text-anchor": anchor, "font-size": size, "font-family": FONT, style: { fill: soft ? colours.soft : colours.text } }, words);
+  h("text", { x, y, "text-anchor": anchor, style: { "font-size": `${size}px`, "font-family": FONT, fill: soft ? colours.soft : colours.text } }, words);
 
 function cut(words, room) {
   const most = Math.max(3, Math.floor(room / 7));

@@ -5,7 +5,7 @@ const KEY = "tercet-session";
 const channel = "BroadcastChannel" in globalThis ? new BroadcastChannel("tercet-session") : null;
 
 /** An error that the site answered: `kind`, `message`, `hint`. */
-export class SiteError extends Error {
+class SiteError extends Error {
   constructor(body, status) {
     super(body.message || `the site answered ${status}`);
     this.kind = body.error || "error";
@@ -17,7 +17,7 @@ export class SiteError extends Error {
 }
 
 /** Open the session: from the link in the address, from this tab, or from another tab of this site. */
-export async function openSession() {
+async function openSession() {
   channel?.addEventListener("message", ({ data }) => {
     const known = sessionStorage.getItem(KEY);
     if (data === "who" && known) channel.postMessage({ session: known });

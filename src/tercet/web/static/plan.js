@@ -1,10 +1,13 @@
 // Pictures of plans: what `explain()` says before anything runs (JSON of picture.py), and which messages were sent.
 // Each picture is an SVG drawn for its own width, with a sentence for screen readers and all of it as a table beside.
 
+import { bytes, count, number, seconds } from "./amounts.js";
 import { fill, h } from "./core.js";
+import { grid } from "./grid.js";
+import { said } from "./texts.js";
 
 /** English; a page may give others. {…} is filled in. */
-export const WORDS = {
+const WORDS = {
   stored: "Three servers hold this, as shares",
   one_round: "Round {first}",
   rounds: "Rounds {first} to {last}",
@@ -76,75 +79,48 @@ const LINE = 18;
 const PAD = 12;
 const SHARES = ["var(--one)", "var(--two)", "var(--three)"];
 
-const told = (text, facts) => text.replace(/\{(\w+)\}/g, (_, name) => facts[name]);
-
-/** Bytes for people: "24 B", "1.5 kB". */
-export function bytes(count) {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let at = 0;
-  while (count >= 999.5 && at < units.length - 1) {
-    count /= 1000;
-    at += 1;
-  }
-  return `${number(at ? count : Math.ceil(count))} ${units[at]}`;
-}
-
-/** Seconds for people: "50 µs", "3.2 s", "2.1 h". */
-export function seconds(count) {
-  if (count >= 5400) return `${number(count / 3600)} h`;
-  if (count >= 120) return `${number(count / 60)} min`;
-  if (count >= 1 || count === 0) return `${number(count)} s`;
-  return count >= 1e-3 ? `${number(count * 1e3)} ms` : `${number(count * 1e6)} µs`;
-}
-
-/** Three significant digits, thousands apart. */
-export function number(value) {
-  if (Math.abs(value) >= 1e15) return value.toExponential(1).replace("e+", "e");
-  return Number(value.toPrecision(3)).toLocaleString("en", { maximumFractionDigits: 6 });
-}
-
 const operation = (name, words) => words.operations[name] ?? name.replaceAll("_", " ");
-const shape = (sizes) => (sizes.length ? ` (${sizes.map((size) => size.toLocaleString("en")).join(" × ")})` : "");
+const shape = (sizes) => (sizes.length ? ` (${sizes.map(count).join(" × ")})` : "");
 
 function step(one, words) {
   const what = one.inside.length
-    ? `${told(words.passes, { count: number(one.passes) })} ${one.inside.map((name) => operation(name, words)).join(", ")}`
+    ? `${said(words.passes, { count: count(one.passes) })} ${one.inside.map((name) => operation(name, words)).join(", ")}`
     : operation(one.name, words);
-  return `${what}${shape(one.shape)}${one.count > 1 ? ` × ${number(one.count)}` : ""}`;
+  return `${what}${shape(one.shape)}${one.count > 1 ? ` × ${count(one.count)}` : ""}`;
 }
 
 const steps = (found, more, words) => [
   ...found.map((one) => step(one, words)),
-  ...(more ? [told(words.more, { count: number(more) })] : []),
+  ...(more ? [said(words.more, { count: count(more) })] : []),
 ];
 
 function values(one, words) {
   const limits = { low: number(one.low), high: number(one.high) };
-  const kind = told(words[one.kind], limits);
+  const kind = said(words[one.kind], limits);
   const size = one.shape.reduce((product, each) => product * each, 1);
-  const what = size > 1 ? told(words.values, { count: size.toLocaleString("en"), what: kind }) : kind;
-  return `${one.name ? `${one.name}: ` : ""}${what}${one.count > 1 ? `, ${told(words.times, { count: number(one.count) })}` : ""}`;
+  const what = size > 1 ? said(words.values, { count: count(size), what: kind }) : kind;
+  return `${one.name ? `${one.name}: ` : ""}${what}${one.count > 1 ? `, ${said(words.times, { count: count(one.count) })}` : ""}`;
 }
 
 const rounds = (stage, words) =>
   !stage.talking.length
     ? words.no_round
-    : told(stage.first === stage.last ? words.one_round : words.rounds, stage);
+    : said(stage.first === stage.last ? words.one_round : words.rounds, stage);
 
 /** The picture as an element: the drawing, what it costs in sentences, and a table. `words`: in place of English. */
 export function drawPlan(picture, words = WORDS) {
   const plain = picture.reveals.length
     ? `${words.plain}: ${picture.reveals.map((one) => values(one, words)).join("; ")}`
     : words.nothing_plain;
-  const facts = { rounds: number(picture.rounds), bytes: bytes(picture.bytes_per_party), plain };
-  const summary = told(words.summary, facts);
-  const wire = Object.fromEntries(Object.entries(picture.seconds).map(([name, count]) => [name, seconds(count)]));
+  const facts = { rounds: count(picture.rounds), bytes: bytes(picture.bytes_per_party), plain };
+  const summary = said(words.summary, facts);
+  const wire = Object.fromEntries(Object.entries(picture.seconds).map(([name, time]) => [name, seconds(time)]));
   return h(
     "div.plan",
     drawn((width) => planSvg(picture, width, summary, words)),
     h("p", summary),
-    h("p.soft", told(words.seconds, wire), " ", told(words.memory, { bytes: bytes(picture.memory_bytes) })),
-    picture.bounds.map((said) => h("p.soft", `${words.rests} ${said}.`)),
+    h("p.soft", said(words.seconds, wire), " ", said(words.memory, { bytes: bytes(picture.memory_bytes) })),
+    picture.bounds.map((bound) => h("p.soft", `${words.rests} ${bound}.`)),
     picture.decisions.length
       ? [
           h("h3", words.nodes),
@@ -153,7 +129,7 @@ export function drawPlan(picture, words = WORDS) {
             picture.decisions.map(({ node, verdict, rule, because }) =>
               h(
                 "li",
-                told(words.verdict, { node, verdict, rule: rule ? ` (${rule})` : "" }),
+                said(words.verdict, { node, verdict, rule: rule ? ` (${rule})` : "" }),
                 verdict === "accepted" ? null : `: ${because}`,
               ),
             ),
@@ -163,15 +139,16 @@ export function drawPlan(picture, words = WORDS) {
     h(
       "details",
       h("summary", words.as_table),
-      table(
+      grid(
+        words.as_table,
         words.head,
         picture.stages.map((stage) => [
           rounds(stage, words),
           steps(stage.talking, stage.talking_more, words).join(", "),
           steps(stage.silent, stage.silent_more, words).join(", "),
-          Math.round(stage.bytes_per_party).toLocaleString("en"),
+          count(stage.bytes_per_party),
         ]),
-        [3],
+        { numbers: [3], named: false },
       ),
     ),
   );
@@ -181,42 +158,27 @@ export function drawPlan(picture, words = WORDS) {
 export function drawMessages(messages, words = WORDS) {
   const between = messages.filter(({ from, to }) => from && to);
   const total = between.reduce((sum, one) => sum + one.bytes, 0);
-  const count = between.reduce((sum, one) => sum + one.count, 0);
-  const said = told(words.messages, { count: count.toLocaleString("en"), bytes: bytes(total) });
-  const name = (server) => (server ? told(words.server, { number: server }) : words.client);
+  const sent = between.reduce((sum, one) => sum + one.count, 0);
+  const summary = said(words.messages, { count: count(sent), bytes: bytes(total) });
+  const name = (server) => (server ? said(words.server, { number: server }) : words.client);
   return h(
     "div.plan",
-    drawn((width) => messagesSvg(between, Math.min(width, 460), said, words)),
-    h("p", said),
+    drawn((width) => messagesSvg(between, Math.min(width, 460), summary)),
+    h("p", summary),
     h(
       "details",
       h("summary", words.as_table),
-      table(
+      grid(
+        words.as_table,
         words.messages_head,
         messages.map((one) => [
           name(one.from),
           name(one.to),
-          one.count.toLocaleString("en"),
-          Math.round(one.bytes).toLocaleString("en"),
+          count(one.count),
+          count(one.bytes),
         ]),
-        [2, 3],
+        { numbers: [2, 3], named: false },
       ),
-    ),
-  );
-}
-
-/** A table that scrolls by itself where it is too wide. `numbers`: which columns are numbers. */
-export function table(head, lines, numbers = []) {
-  const cell = (tag, text, at) => h(`${tag}${numbers.includes(at) ? ".number" : ""}`, tag === "th" ? { scope: "col" } : {}, text);
-  return h(
-    "div.wide",
-    { tabindex: 0, role: "group", "aria-label": head.join(", ") },
-    h(
-      "table",
-      // columns of texts stay readable where it is narrow: then it scrolls
-      { style: head.length > 3 ? { "min-width": `${head.length * 7}rem` } : {} },
-      h("thead", h("tr", head.map((text, at) => cell("th", text, at)))),
-      h("tbody", lines.map((line) => h("tr", line.map((text, at) => cell("td", text, at))))),
     ),
   );
 }
@@ -297,7 +259,7 @@ function planSvg(picture, full, label, words) {
         least: talks ? 96 : 0,
       }),
     );
-    if (talks) parts.push(trio(width - 58, top + 46, told(words.each, { bytes: bytes(stage.bytes_per_party) })));
+    if (talks) parts.push(trio(width - 58, top + 46, said(words.each, { bytes: bytes(stage.bytes_per_party) })));
   }
   arrow(["var(--plain)"]);
   const shown = picture.reveals.map((one) => values(one, words));
@@ -332,7 +294,7 @@ function server(cx, cy, r, at) {
   ];
 }
 
-function messagesSvg(between, width, label, words) {
+function messagesSvg(between, width, label) {
   const height = Math.round(width * 0.72);
   const places = [
     [width / 2, 34],

@@ -1,5 +1,6 @@
 // A table of many rows: only those in view are elements, and its columns sort. Each cell is { text, number?, hidden? }.
 import { announce, download, fill, h } from "./core.js";
+import { grid } from "./grid.js";
 
 const ROW = 34;
 const MOST = 300;
@@ -12,7 +13,7 @@ function compared(a, b) {
 }
 
 /** Text of a CSV file; what begins like a formula gets an apostrophe, so that no spreadsheet runs it. */
-export function csv(titles, rows) {
+function csv(titles, rows) {
   const field = (cell) => {
     const plain = typeof cell === "string" ? cell : cell.hidden ? "" : cell.text;
     const safe = typeof cell === "object" && typeof cell.number === "number" ? plain : plain.replace(/^([=+\-@\t\r])/, "'$1");
@@ -25,8 +26,7 @@ export function csv(titles, rows) {
 export function dataTable(caption, titles, rows, name) {
   const right = titles.map((_, place) => rows.some((row) => typeof row[place].number === "number"));
   let order = rows, sorted = null, down = false;
-  const body = h("tbody"), many = rows.length > MOST;
-  const box = h(many ? "div.wide.many" : "div.wide", { tabindex: "0", role: "region", "aria-label": caption });
+  const many = rows.length > MOST;
 
   const line = (row, place) =>
     h(
@@ -57,6 +57,10 @@ export function dataTable(caption, titles, rows, name) {
     box.scrollTop = 0;
     draw();
   }
+  const box = grid(caption, heads, []);
+  const body = box.querySelector("tbody");
+  box.classList.toggle("many", many);
+  box.querySelector("table").setAttribute("aria-rowcount", rows.length + 1);
   let waiting = false;
   box.addEventListener("scroll", () => {
     if (!many || waiting) return;
@@ -66,7 +70,6 @@ export function dataTable(caption, titles, rows, name) {
       draw();
     });
   });
-  box.append(h("table", { "aria-rowcount": rows.length + 1 }, h("caption", caption), h("thead", h("tr", heads)), body));
   draw();
   return h(
     "div",

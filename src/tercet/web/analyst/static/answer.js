@@ -1,10 +1,11 @@
 // An answer as a table and as the chart that suits it.
+import { bytes, counted, seconds, short } from "/static/base/amounts.js";
+import { chart, fitted } from "/static/base/chart.js";
 import { h } from "/static/base/core.js";
-import { chart, fitted, short } from "/static/base/chart.js";
 import { dataTable } from "/static/base/table.js";
 
 /** Which chart suits an answer; null where a table says all. */
-export function chartOf(answer, what) {
+function chartOf(answer, what) {
   const { kind, names, rows } = answer;
   if (kind === "histogram") {
     const counts = rows.map((row) => (row[2].hidden ? null : row[2].number));
@@ -53,6 +54,6 @@ export function shown(answer, cost, what) {
     dataTable("Answer", answer.names, answer.rows, "answer"),
     drawn ? chart(drawn) : null,
     answer.revealed ? h("p.soft", `Became plain: ${answer.revealed}`) : null,
-    cost ? h("p.soft", `${cost.rounds} rounds, ${short(cost.bytes_per_party / 1000)} kB sent by each node, ${cost.seconds.toFixed(2)} s; job ${cost.job.slice(0, 8)}`) : null,
+    cost ? h("p.soft", `${counted(cost.rounds, "round")}, ${bytes(cost.bytes_per_party)} sent by each node, ${seconds(cost.seconds)}; job ${cost.job.slice(0, 8)}`) : null,
   ];
 }

@@ -1,5 +1,7 @@
 // What is asked: SQL as text, or picked; a regression; a histogram. Picking writes the SQL, so that both are one thing.
+import { counted } from "/static/base/amounts.js";
 import { fill, h } from "/static/base/core.js";
+import { box, field, select } from "/static/base/fields.js";
 import { editor, literal, quoted } from "./editor.js";
 
 const KINDS = [
@@ -15,14 +17,10 @@ const AGGREGATES = [
   ["COUNT", "how many there are of"],
 ];
 
-const select = (id, label, options, onchange) =>
-  h(
-    "div.field",
-    h("label", { for: id }, label),
-    h(`select#${id}`, { onchange }, options.map(([value, words]) => h("option", { value }, words))),
-  );
+const choice = (id, label, options, onchange) => field(label, select(options, { id, onchange }));
+const named = (columns) => columns.map(({ name }) => [name, name]);
 
-const numbers = (table) => table.columns.filter((column) => column.number && column.kind !== "bool").map(({ name }) => [name, name]);
+const numbers = (table) => named(table.columns.filter((column) => column.number && column.kind !== "bool"));
 
 /** { element, question(), focus() }: the form, and the question that it holds; a sentence instead where it holds none. */
 export function form(tables, onchange) {
@@ -40,9 +38,9 @@ export function form(tables, onchange) {
   let kind = "pick", make = () => "";
 
   const tablePicker = (id, then) => {
-    const field = select(id, "Table", tables.map(({ name, rows }) => [name, `${name} (${rows.toLocaleString("en")} rows)`]), () => then(current()));
-    const current = () => tables.find(({ name }) => name === field.querySelector("select").value);
-    return { field, current };
+    const names = select(tables.map(({ name, rows }) => [name, `${name} (${counted(rows, "row")})`]), { id, onchange: () => then(current()) });
+    const current = () => tables.find(({ name }) => name === names.value);
+    return { field: field("Table", names), current };
   };
 
   function pick() {
@@ -50,37 +48,36 @@ export function form(tables, onchange) {
     const picker = tablePicker("pick-table", (table) => draw(table));
     let current = "";
     function draw(table) {
-      const what = numbers(table), groups = table.columns.filter((column) => column.grouping).map(({ name }) => [name, name]);
-      const bools = table.columns.filter((column) => column.kind === "bool").map(({ name }) => [name, name]);
+      const what = numbers(table), groups = named(table.columns.filter((column) => column.grouping));
+      const bools = named(table.columns.filter((column) => column.kind === "bool"));
       const update = () => {
         current = sql();
         fill(shown, current);
         onchange();
       };
       const condition = h("div.row");
-      const conditions = [["", "all rows"], ...what, ...bools, ...table.columns.filter((column) => column.kind === "category").map(({ name }) => [name, name])];
+      const conditions = [["", "all rows"], ...what, ...bools, ...named(table.columns.filter((column) => column.kind === "category"))];
       const column = () => table.columns.find(({ name }) => name === rest.querySelector("#pick-where").value);
       const drawCondition = () => {
         const found = column();
         if (!found) fill(condition);
-        else if (found.kind === "bool") fill(condition, select("pick-is", "is", [["TRUE", "true"], ["FALSE", "false"]], update));
-        else if (found.kind === "category") fill(condition, select("pick-is", "is", found.categories.map((one) => [literal(one), one]), update));
+        else if (found.kind === "bool") fill(condition, choice("pick-is", "is", [["TRUE", "true"], ["FALSE", "false"]], update));
+        else if (found.kind === "category") fill(condition, choice("pick-is", "is", found.categories.map((one) => [literal(one), one]), update));
         else
           fill(
             condition,
-            select("pick-how", "is", [[">", "greater than"], ["<", "less than"], ["=", "equal to"], [">=", "at least"], ["<=", "at most"]], update),
-            h("div.field", h("label", { for: "pick-number" }, "the number"), h("input#pick-number", { inputmode: "decimal", value: "0", oninput: update })),
+            choice("pick-how", "is", [[">", "greater than"], ["<", "less than"], ["=", "equal to"], [">=", "at least"], ["<=", "at most"]], update),
+            field("the number", h("input#pick-number", { inputmode: "decimal", value: "0", oninput: update })),
           );
         update();
       };
-      const many = [...groups];
       fill(
         rest,
         h("fieldset.choice", h("legend", "What"), [
-          h("label", h("input", { type: "checkbox", name: "count", checked: true, onchange: update }), "how many rows"),
-          what.length ? [select("pick-aggregate", "and", [["", "nothing else"], ...AGGREGATES], update), select("pick-column", "column", what, update)] : null,
+          box("how many rows", { name: "count", checked: true, onchange: update }),
+          what.length ? [choice("pick-aggregate", "and", [["", "nothing else"], ...AGGREGATES], update), choice("pick-column", "column", what, update)] : null,
         ]),
-        h("div.row", select("pick-group", "For each", [["", "all together"], ...many], update), select("pick-where", "Only where", conditions, drawCondition)),
+        h("div.row", choice("pick-group", "For each", [["", "all together"], ...groups], update), choice("pick-where", "Only where", conditions, drawCondition)),
         condition,
         h("p.soft", "The question in SQL:"),
         shown,
@@ -115,20 +112,20 @@ export function form(tables, onchange) {
     const rest = h("div");
     const picker = tablePicker("fit-table", (table) => draw(table));
     function draw(table) {
-      const all = table.columns.filter((column) => column.number && !column.nullable).map(({ name }) => [name, name]);
+      const all = named(table.columns.filter((column) => column.number && !column.nullable));
       const features = h("fieldset.choice");
-      const target = select("fit-target", "Explain", all, () => drawFeatures());
+      const target = select(all, { id: "fit-target", onchange: () => drawFeatures() });
       const drawFeatures = () => {
-        const y = target.querySelector("select").value;
-        fill(features, h("legend", "by"), all.filter(([name]) => name !== y).map(([name]) => h("label", h("input", { type: "checkbox", value: name, checked: true, onchange }), name)));
+        const y = target.value;
+        fill(features, h("legend", "by"), all.filter(([name]) => name !== y).map(([name]) => box(name, { value: name, checked: true, onchange })));
         onchange();
       };
       const gaps = table.columns.filter((column) => column.number && column.nullable).map(({ name }) => name);
-      fill(rest, all.length < 2 ? h("p", "A regression needs two columns of numbers without missing values.") : [target, features], gaps.length ? h("p.soft", `Not offered, as values may be missing: ${gaps.join(", ")}.`) : null);
+      fill(rest, all.length < 2 ? h("p", "A regression needs two columns of numbers without missing values.") : [field("Explain", target), features], gaps.length ? h("p.soft", `Not offered, as values may be missing: ${gaps.join(", ")}.`) : null);
       make = () => {
         const chosen = [...features.querySelectorAll("input:checked")].map((box) => box.value);
         if (!chosen.length) return "Choose at least one column that explains";
-        return { kind: "regression", dataset: table.name, target: target.querySelector("select").value, features: chosen };
+        return { kind: "regression", dataset: table.name, target: target.value, features: chosen };
       };
       if (all.length > 1) drawFeatures();
     }
@@ -146,8 +143,8 @@ export function form(tables, onchange) {
         all.length
           ? h(
               "div.row",
-              select("bins-column", "Column", all, onchange),
-              h("div.field", h("label", { for: "bins" }, "Bins"), h("input#bins", { type: "number", min: 2, max: 200, value: "20", oninput: onchange })),
+              choice("bins-column", "Column", all, onchange),
+              field("Bins", h("input#bins", { type: "number", min: 2, max: 200, value: "20", oninput: onchange })),
             )
           : h("p", "This table has no column of numbers."),
       );
@@ -176,7 +173,7 @@ export function form(tables, onchange) {
   const kinds = h(
     "fieldset.kinds",
     h("legend", "Ask by"),
-    KINDS.map(([key, words]) => h("label", h("input", { type: "radio", name: "kind", value: key, checked: key === kind, onchange: () => turn(key) }), words)),
+    KINDS.map(([key, words]) => box(words, { type: "radio", name: "kind", value: key, checked: key === kind, onchange: () => turn(key) })),
   );
   pick();
   return {

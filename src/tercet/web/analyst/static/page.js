@@ -1,7 +1,10 @@
 // The analyst's page: tables, a question, what it would cost and reveal, its answer, and what was asked before.
+import { count, counted, percent, seconds } from "/static/base/amounts.js";
 import { announce, ask, during, fill, h, trouble } from "/static/base/core.js";
+import { field } from "/static/base/fields.js";
+import { grid } from "/static/base/grid.js";
 import { drawPlan } from "/static/base/plan.js";
-import { attend, count, grid, moment, page } from "/static/people/people.js";
+import { attend, moment, page } from "/static/people/people.js";
 import { form } from "./ask.js";
 import { shown } from "./answer.js";
 
@@ -35,7 +38,7 @@ function described(tables) {
   return tables.map((table) =>
     h(
       "details.panel",
-      h("summary", `${table.name}: ${count(table.rows)} rows, ${table.columns.length} columns`),
+      h("summary", `${table.name}: ${counted(table.rows, "row")}, ${counted(table.columns.length, "column")}`),
       h("p.soft", `Owners: ${table.owners.join(", ") || "none"}. Groups of fewer than ${table.cohort} rows are not shown.`),
       grid(`Columns of ${table.name}`, ["column", "kind and bounds", "about"], table.columns.map((column) => [column.name, column.described, column.about])),
     ),
@@ -85,7 +88,7 @@ function asking(tables, changed) {
     { "aria-label": "A question" },
     h("h2", "Ask"),
     form_.element,
-    h("div.field", h("label", { for: "purpose" }, "Why you ask (operators and owners read it)"), purpose),
+    field("Why you ask (operators and owners read it)", purpose),
     wrong,
     h("div.row", explain, go),
     told,
@@ -155,7 +158,7 @@ async function refresh(where, answer) {
     job.datasets.join(", "),
     count(job.bits),
     moment(job.created),
-    job.seconds === null ? "" : `${job.seconds.toFixed(2)} s`,
+    job.seconds === null ? "" : seconds(job.seconds),
     job.rests_on,
     job.purpose,
     [
@@ -168,13 +171,13 @@ async function refresh(where, answer) {
     tasks.length ? grid("Questions of this page", ["asked", "question", "state", ""], mine) : null,
     otherwise.map((job) => trouble({ message: `Of job ${job.slice(0, 8)} another node tells another end`, hint: "see tercet jobs, and ask the operators" })),
     jobs.length
-      ? grid("My jobs, as the nodes have them", ["job", "state", "datasets", "bits", "asked", "took", "rests on", "purpose", ""], rows, [3, 5])
+      ? grid("My jobs, as the nodes have them", ["job", "state", "datasets", "bits", "asked", "took", "rests on", "purpose", ""], rows, { numbers: [3, 5] })
       : h("p", "No jobs yet."),
   );
 }
 
 function state(job) {
-  if (job.state === "running") return `running, ${Math.round(job.progress * 100)} %`;
+  if (job.state === "running") return `running, ${percent(job.progress)}`;
   if (job.waiting_for.length) return `waits for ${job.waiting_for.join(", ")}`;
   return job.error ? `${job.state}: ${job.error}` : job.state;
 }

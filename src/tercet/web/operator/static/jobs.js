@@ -1,12 +1,14 @@
 // Jobs at a node: those that wait for its operator, with what they disclose, and a list of all.
+import { count, percent, seconds } from "/static/base/amounts.js";
 import { announce, ask, during, fill, h } from "/static/base/core.js";
-import { count, grid, moment } from "/static/people/people.js";
+import { field } from "/static/base/fields.js";
+import { grid } from "/static/base/grid.js";
+import { moment } from "/static/people/people.js";
 
 /** A held job: what it discloses, in the node's words, and the two answers. `done` is called after one. */
 export function heldJob(job, done) {
-  const id = `reason-${job.job}`;
   const told = h("div");
-  const reason = h("input", { id, maxlength: "400" });
+  const reason = h("input", { id: `reason-${job.job}`, maxlength: "400" });
   const answer = (verdict, words) => {
     const button = h(
       verdict === "deny" ? "button.quiet" : "button",
@@ -34,7 +36,7 @@ export function heldJob(job, done) {
     h("h4", "What it discloses"),
     h("pre.words", { tabindex: "0", role: "region", "aria-label": "What it discloses" }, job.explanation || job.because.join("\n")),
     Object.entries(job.rests_on).map(([name, words]) => h("p.soft", `${name}: ${words.join("; ")}.`)),
-    h("div.field", h("label", { for: id }, "Reason, for the record (the analyst is told why a job is denied)"), reason),
+    field("Reason, for the record (the analyst is told why a job is denied)", reason),
     h("div.row", answer("approve", "Approve at this node"), answer("deny", "Deny")),
     told,
   );
@@ -73,16 +75,16 @@ export function jobList(jobs) {
       ["job", "state", "who", "about", "bits", "asked", "took", "why", ""],
       jobs.map((job) => [
         h("code", job.job.slice(0, 8)),
-        job.state === "running" ? `running, ${Math.round(100 * job.progress)} %` : job.state === "queued" && job.waiting_for.length ? `waits for ${job.waiting_for.join(", ")}` : STATES[job.state],
+        job.state === "running" ? `running, ${percent(job.progress)}` : job.state === "queued" && job.waiting_for.length ? `waits for ${job.waiting_for.join(", ")}` : STATES[job.state],
         job.analyst_name,
         job.datasets.join(", "),
         count(Math.max(0, ...Object.values(job.charged))),
         moment(job.created),
-        job.finished && job.started ? `${(job.finished - job.started).toFixed(2)} s` : "",
+        job.finished && job.started ? seconds(job.finished - job.started) : "",
         job.purpose,
         open(job),
       ]),
-      [4, 6],
+      { numbers: [4, 6] },
     ),
     told,
   ];

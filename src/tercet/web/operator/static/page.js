@@ -1,6 +1,8 @@
 // The operator's page: what is to be done, jobs, the node, datasets, its policy, its record.
+import { bytes, count, counted, number, seconds } from "/static/base/amounts.js";
 import { announce, ask, during, fill, h, trouble } from "/static/base/core.js";
-import { amount, attend, count, counted, grid, moment, notFinal, page } from "/static/people/people.js";
+import { grid } from "/static/base/grid.js";
+import { attend, moment, notFinal, page } from "/static/people/people.js";
 import { heldJob, jobList } from "./jobs.js";
 import { showPolicy } from "./policy.js";
 
@@ -12,7 +14,7 @@ page("operator", async (main, person) => {
   const seen = {};
   const refreshed = h("div");
   /** Draw what has changed; what somebody is working in is left until they are done. */
-  async function look() {
+  async function draw() {
     const facts = await ask("operator/status");
     const drawn = {
       today: [facts.today, () => today(facts.today)],
@@ -29,7 +31,11 @@ page("operator", async (main, person) => {
       seen[name] = now;
     }
   }
-  look.now = (name) => {
+  let looking = null;
+  /** One look at a time: whoever wants one while it is under way gets that one. */
+  const look = () => (looking ??= draw().finally(() => (looking = null)));
+  look.now = async (name) => {
+    await looking?.catch(() => {}); // it may have been answered before what is to be seen
     delete seen[name];
     return look();
   };
@@ -89,8 +95,8 @@ function node({ status, certificates, least_free_bytes: least }) {
     ["place", `party ${status.node.party} of ${status.node.federation_name}`],
     ["running", `${status.node.software}, since ${moment(status.node.started)}`],
     ["workers", `${busy} of ${status.lanes.length} busy`],
-    ["shares", `${counted(status.datasets, "dataset")}, ${amount(status.stored_bytes)}`],
-    ["disk", h("span", { class: status.free_bytes < 2 * least ? "bad" : null }, `${amount(status.free_bytes)} free; below ${amount(least)} uploads and jobs are refused`)],
+    ["shares", `${counted(status.datasets, "dataset")}, ${bytes(status.stored_bytes)}`],
+    ["disk", h("span", { class: status.free_bytes < 2 * least ? "bad" : null }, `${bytes(status.free_bytes)} free; below ${bytes(least)} uploads and jobs are refused`)],
     ["uploads under way", count(status.uploads)],
     ["policy in force", `${counted(status.policy.people, "person").replace("persons", "people")}, ${counted(status.policy.rules, "rule")}, since ${moment(status.policy.loaded)}`],
     ["record", counted(status.audit.number, "entry")],
@@ -104,18 +110,18 @@ function node({ status, certificates, least_free_bytes: least }) {
       status.peers.map((peer) => [
         peer.name,
         peer.reachable ? "answers" : h("b.bad", `DOES NOT ANSWER: ${peer.problem}`),
-        peer.reachable ? `${Math.round(1000 * peer.round_trip_s)} ms` : "",
-        peer.reachable ? `${peer.clock_ahead_s >= 0 ? "+" : ""}${peer.clock_ahead_s.toFixed(1)} s` : "",
+        peer.reachable ? seconds(peer.round_trip_s) : "",
+        peer.reachable ? `${peer.clock_ahead_s >= 0 ? "+" : ""}${number(peer.clock_ahead_s)} s` : "",
         peer.software,
         peer.differing.length ? h("b.bad", `DIFFERS: ${peer.differing.join(", ")}`) : "fits",
       ]),
-      [2, 3],
+      { numbers: [2, 3] },
     ),
     grid(
       "Certificates of the three nodes",
       ["node", "ends", "days left"],
       certificates.map((one) => [one.name, moment(one.until), one.days < 60 ? h("b.bad", count(one.days)) : count(one.days)]),
-      [2],
+      { numbers: [2] },
     ),
   ];
 }
@@ -149,7 +155,7 @@ function datasets(list, look, told) {
           "Datasets of which this node has its part",
           ["dataset", "rows", "version", "owners", "changed", "shares renewed", "under way", ""],
           list.map((one) => [one.name, count(one.rows), count(one.version), one.owners.join(", "), moment(one.changed), moment(one.refreshed) || "not yet", one.changing, refresh(one)]),
-          [1, 2],
+          { numbers: [1, 2] },
         )
       : h("p", "There are none."),
     list.length ? h("p.soft", "Refresh draws new shares of the same values at all three nodes: what somebody has stolen of one node before does not fit what they steal of another later.") : null,
@@ -185,7 +191,7 @@ async function showAudit(section) {
     const older = h("button.quiet", { type: "button", disabled: !more, onclick: () => during(older, told, () => show(last)) }, "Older ones");
     fill(
       rows,
-      grid("The newest entries", ["no.", "time", "kind", "details"], entries.map((one) => [count(one.number), moment(Date.parse(one.time) / 1000), one.kind, details(one.details)]), [0]),
+      grid("The newest entries", ["no.", "time", "kind", "details"], entries.map((one) => [count(one.number), moment(Date.parse(one.time) / 1000), one.kind, details(one.details)]), { numbers: [0] }),
       h("div.row", before ? h("button.quiet", { type: "button", onclick: () => show() }, "Newest") : null, older),
     );
   }

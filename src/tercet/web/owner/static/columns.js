@@ -1,5 +1,7 @@
 // The description of one column, to be corrected: kind, bounds, exactness, categories, missing values.
+import { count, counted } from "/static/base/amounts.js";
 import { fill, h } from "/static/base/core.js";
+import { box, field, select } from "/static/base/fields.js";
 
 const KINDS = {
   bool: "yes or no",
@@ -39,10 +41,8 @@ export function columnCard(one, { changed, reread, problems, fixed }) {
     changed();
   };
   const id = (field) => `${one.name}-${field}`;
-  const field = (name, label, control) => h("div.field", h("label", { for: id(name) }, label), control);
   const text = (name, label, type = "text", read = (value) => value) =>
     field(
-      name,
       label,
       h("input", {
         id: id(name),
@@ -54,29 +54,24 @@ export function columnCard(one, { changed, reread, problems, fixed }) {
       }),
     );
 
-  const kinds = h(
-    "select",
-    {
-      id: id("kind"),
-      disabled: fixed,
-      onchange: (event) => {
-        const kind = event.target.value;
-        if ((kind === "category" && !one.column?.categories) || kind === "key") return reread(kind);
-        if (!one.column) Object.assign(one, { shared: true, column: { name: one.name, kind } });
-        const { lo, hi } = one.column;
-        const dates = (kind === "date") !== (one.column.kind === "date");
-        const whole = kind === "integer" && lo !== undefined ? [Math.floor(lo), Math.ceil(hi)] : [lo, hi];
-        Object.assign(one.column, { kind, lo: dates ? undefined : whole[0], hi: dates ? undefined : whole[1] });
-        if (kind === "decimal" && one.column.digits === undefined) one.column.frac_bits ??= 16;
-        changed();
-        draw();
-      },
+  const named = Object.entries(KINDS);
+  const kinds = select(one.column ? named : [["", "choose"], ...named], {
+    id: id("kind"),
+    value: one.column?.kind ?? "",
+    disabled: fixed,
+    onchange: (event) => {
+      const kind = event.target.value;
+      if ((kind === "category" && !one.column?.categories) || kind === "key") return reread(kind);
+      if (!one.column) Object.assign(one, { shared: true, column: { name: one.name, kind } });
+      const { lo, hi } = one.column;
+      const dates = (kind === "date") !== (one.column.kind === "date");
+      const whole = kind === "integer" && lo !== undefined ? [Math.floor(lo), Math.ceil(hi)] : [lo, hi];
+      Object.assign(one.column, { kind, lo: dates ? undefined : whole[0], hi: dates ? undefined : whole[1] });
+      if (kind === "decimal" && one.column.digits === undefined) one.column.frac_bits ??= 16;
+      changed();
+      draw();
     },
-    one.column ? null : h("option", { value: "", selected: true }, "choose"),
-    Object.entries(KINDS).map(([kind, words]) =>
-      h("option", { value: kind, selected: one.column?.kind === kind }, words),
-    ),
-  );
+  });
 
   function details() {
     if (!one.column || !one.shared) return null;
@@ -87,7 +82,6 @@ export function columnCard(one, { changed, reread, problems, fixed }) {
       kind === "decimal" && exactness(),
       has("categories") &&
         field(
-          "categories",
           "categories, one a line (PUBLIC)",
           h("textarea", {
             id: id("categories"),
@@ -97,7 +91,12 @@ export function columnCard(one, { changed, reread, problems, fixed }) {
             onchange: (event) => set("categories", event.target.value.split("\n").map((line) => line.trim()).filter(Boolean)),
           }),
         ),
-      has("nullable") && tick("nullable", "values may be missing"),
+      has("nullable") &&
+        box("values may be missing", {
+          checked: Boolean(one.column.nullable),
+          disabled: fixed,
+          onchange: (event) => set("nullable", event.target.checked || undefined),
+        }),
     ];
   }
 
@@ -109,34 +108,22 @@ export function columnCard(one, { changed, reread, problems, fixed }) {
     return h(
       "div.pair",
       field(
-        "exactness",
         "kept",
-        h(
-          "select",
-          {
-            id: id("exactness"),
-            disabled: fixed,
-            onchange: (event) => {
-              const digits = event.target.value === "digits";
-              Object.assign(one.column, { digits: digits ? 2 : undefined, frac_bits: digits ? undefined : 16 });
-              changed();
-              draw();
-            },
+        select([["digits", "exactly"], ["frac_bits", "rounded"]], {
+          id: id("exactness"),
+          value: exact ? "digits" : "frac_bits",
+          disabled: fixed,
+          onchange: (event) => {
+            const digits = event.target.value === "digits";
+            Object.assign(one.column, { digits: digits ? 2 : undefined, frac_bits: digits ? undefined : 16 });
+            changed();
+            draw();
           },
-          h("option", { value: "digits", selected: exact }, "exactly"),
-          h("option", { value: "frac_bits", selected: !exact }, "rounded"),
-        ),
+        }),
       ),
       exact ? text("digits", "digits after the point", "number", Number) : text("frac_bits", "to steps of 2 to the minus", "number", Number),
     );
   }
-
-  const tick = (name, label) =>
-    h(
-      "label.tick",
-      h("input", { type: "checkbox", checked: Boolean(one.column[name]), disabled: fixed, onchange: (event) => set(name, event.target.checked || undefined) }),
-      label,
-    );
 
   function draw() {
     card.classList.toggle("out", !one.shared);
@@ -145,24 +132,19 @@ export function columnCard(one, { changed, reread, problems, fixed }) {
       h("legend", one.name),
       fixed
         ? null
-        : h(
-            "label.tick",
-            h("input", {
-              type: "checkbox",
-              checked: one.shared,
-              disabled: !one.column,
-              onchange: (event) => {
-                one.shared = event.target.checked;
-                changed();
-                draw();
-                card.querySelector("input").focus();
-              },
-            }),
-            `share ${one.name}`,
-          ),
-      one.shared || !one.column ? field("kind", "kind", kinds) : null,
+        : box(`share ${one.name}`, {
+            checked: one.shared,
+            disabled: !one.column,
+            onchange: (event) => {
+              one.shared = event.target.checked;
+              changed();
+              draw();
+              card.querySelector("input").focus();
+            },
+          }),
+      one.shared || !one.column ? field("kind", kinds) : null,
       details(),
-      mine.map((problem) => h("p.bad", problem.count ? `${problem.what}: ${problem.count} time${problem.count === 1 ? "" : "s"}, see row ${problem.rows[0]}` : problem.what)),
+      mine.map((problem) => h("p.bad", problem.count ? `${problem.what}: ${counted(problem.count, "time")}, see row ${count(problem.rows[0])}` : problem.what)),
       one.notes.length ? h("ul.notes", one.notes.map((note) => h("li", note))) : null,
     );
   }

@@ -1,6 +1,8 @@
 // The datasets of an owner: what is there, which jobs touched it, taking it back.
+import { count, counted } from "/static/base/amounts.js";
 import { announce, ask, during, fill, h, trouble } from "/static/base/core.js";
-import { count, counted, grid, moment, notFinal } from "/static/people/people.js";
+import { grid } from "/static/base/grid.js";
+import { moment, notFinal } from "/static/people/people.js";
 
 const VALUES = (column) =>
   column.categories?.join(", ") ?? (column.lo === undefined ? "" : `${column.lo} … ${column.hi}`);
@@ -17,7 +19,7 @@ export async function showDatasets(section, told = null) {
     Object.values(differing).map(trouble),
     mine.length ? mine.map((one) => dataset(one, section)) : h("p", "None yet."),
     others.length
-      ? [h("h2", "Other datasets"), grid("Datasets of others that you may see", ["dataset", "rows", "owners", "changed"], others.map((one) => [one.name, count(one.rows), one.owners.join(", "), moment(one.changed)]), [1])]
+      ? [h("h2", "Other datasets"), grid("Datasets of others that you may see", ["dataset", "rows", "owners", "changed"], others.map((one) => [one.name, count(one.rows), one.owners.join(", "), moment(one.changed)]), { numbers: [1] })]
       : null,
   );
 }
@@ -51,7 +53,7 @@ function dataset(one, section) {
           h("code", part.upload.slice(0, 8)),
           h("button.quiet", { type: "button", onclick: (event) => withdraw(event.target, part.upload, `the ${counted(part.rows, "row")} of upload ${part.upload.slice(0, 8)}`) }, "Withdraw this one"),
         ]),
-        [1],
+        { numbers: [1] },
       ),
     ),
     h(

@@ -1,6 +1,7 @@
 // The owner's page: a table in, checked and shared; what became of it.
+import { bytes } from "/static/base/amounts.js";
 import { announce, ask, fill, h, trouble } from "/static/base/core.js";
-import { amount, page } from "/static/people/people.js";
+import { page } from "/static/people/people.js";
 import { showDatasets } from "./datasets.js";
 import { Table } from "./table.js";
 import { followUpload } from "./upload.js";
@@ -72,7 +73,7 @@ function showDrop(bring, refresh) {
 /** Carry a file's bytes to the program on this machine, in pieces. */
 async function carry(file, told) {
   const bar = h("progress", { max: "1", value: "0", "aria-label": `Reading ${file.name}` });
-  fill(told, h("p", `Reading ${file.name} (${amount(file.size)}) …`), bar);
+  fill(told, h("p", `Reading ${file.name} (${bytes(file.size)}) …`), bar);
   announce(`Reading ${file.name}`);
   let facts = await ask("owner/files", { body: { name: file.name, size: file.size } });
   for (let at = 0; at < file.size; at += PIECE) {

@@ -1,5 +1,6 @@
 // How a table is read: the options of `tercet upload` that say it, for files where the usual is wrong.
 import { h } from "/static/base/core.js";
+import { field, select } from "/static/base/fields.js";
 
 const CHOICES = {
   delimiter: ["between fields (CSV)", ["", "found out"], [",", "comma"], [";", "semicolon"], ["\t", "tab"], ["|", "|"]],
@@ -21,14 +22,10 @@ const TEXTS = {
 export function readingForm(reading, read) {
   const shown = (value) => (Array.isArray(value) ? value.join(" ") : value === undefined ? "" : String(value));
   const fields = Object.entries(CHOICES).map(([name, [label, ...options]]) =>
-    h(
-      "div.field",
-      h("label", { for: `read-${name}` }, label),
-      h("select", { id: `read-${name}` }, options.map(([value, words]) => h("option", { value, selected: shown(reading[name]) === value }, words))),
-    ),
+    field(label, select(options, { id: `read-${name}`, value: shown(reading[name]) })),
   );
   const texts = Object.entries(TEXTS).map(([name, [label]]) =>
-    h("div.field", h("label", { for: `read-${name}` }, label), h("input", { id: `read-${name}`, value: name === "names" ? (reading.names ?? []).join(",") : shown(reading[name]) })),
+    field(label, h("input", { id: `read-${name}`, value: name === "names" ? (reading.names ?? []).join(",") : shown(reading[name]) })),
   );
   const form = h(
     "form",

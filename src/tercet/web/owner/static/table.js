@@ -1,6 +1,9 @@
 // A table that was brought: its rows and columns, what stands in the way at its cell, and where it goes.
+import { bytes, count, counted } from "/static/base/amounts.js";
 import { announce, ask, call, download, during, fill, h, trouble } from "/static/base/core.js";
-import { amount, attend, count, counted } from "/static/people/people.js";
+import { box, field } from "/static/base/fields.js";
+import { grid } from "/static/base/grid.js";
+import { attend } from "/static/people/people.js";
 import { columnCard, description } from "./columns.js";
 import { readingForm } from "./reading.js";
 import { followUpload } from "./upload.js";
@@ -18,7 +21,7 @@ export class Table {
     fill(
       place,
       h("h2#bring-title", { tabindex: "-1" }, file.name),
-      h("p.soft", `${amount(file.size)}, on this machine only`),
+      h("p.soft", `${bytes(file.size)}, on this machine only`),
       h("div.row", h("button.quiet", { type: "button", onclick: () => this.leave() }, "Put this table away")),
       this.options,
       this.told,
@@ -125,33 +128,22 @@ export class Table {
     const rows = Object.entries(Object.keys(this.wrong).length ? this.wrong : this.first);
     const out = new Set(this.columns.filter((one) => !one.shared).map((one) => one.name));
     const caption = Object.keys(this.wrong).length ? "Rows with problems" : `The first ${counted(rows.length, "row")}`;
+    const title = (one, at) => h(`th${out.has(one.name) ? ".left-out" : ""}`, { scope: "col" }, this.headers[at]);
+    const shown = (row) => (text, at) => {
+      const { name } = this.columns[at];
+      const what = wrong.get(`${row} ${name}`);
+      const inside = text === null || text.trim() === "" ? h("span.nothing", "empty") : text;
+      return what
+        ? h("td.wrong", { id: `cell-${row}-${name}`, tabindex: "-1" }, inside, h("small", what))
+        : h(`td${out.has(name) ? ".left-out" : ""}`, inside);
+    };
     fill(
       this.preview,
-      h(
-        "div.wide",
-        { tabindex: "0", role: "region", "aria-label": caption },
-        h(
-          "table",
-          h("caption", caption),
-          h("thead", h("tr", h("th.number", { scope: "col" }, "row"), this.columns.map((one, at) => h(`th${out.has(one.name) ? ".left-out" : ""}`, { scope: "col" }, this.headers[at])))),
-          h(
-            "tbody",
-            rows.map(([row, cells]) =>
-              h(
-                "tr",
-                h("th.number", { scope: "row" }, count(row)),
-                cells.map((cell, at) => {
-                  const { name } = this.columns[at];
-                  const what = wrong.get(`${row} ${name}`);
-                  const shown = cell === null || cell.trim() === "" ? h("span.nothing", "empty") : cell;
-                  return what
-                    ? h("td.wrong", { id: `cell-${row}-${name}`, tabindex: "-1" }, shown, h("small", what))
-                    : h(`td${out.has(name) ? ".left-out" : ""}`, shown);
-                }),
-              ),
-            ),
-          ),
-        ),
+      grid(
+        caption,
+        ["row", ...this.columns.map(title)],
+        rows.map(([row, cells]) => [count(row), ...cells.map(shown(row))]),
+        { numbers: [0], heads: true },
       ),
       this.problems.length ? this.problemList() : null,
     );
@@ -216,19 +208,23 @@ export class Table {
       spellcheck: "false",
       onchange: () => this.goesTo(name.value.trim(), false),
     });
-    this.drop = h("input", { type: "checkbox", checked: this.missing === "drop", onchange: (event) => (this.missing = event.target.checked ? "drop" : "refuse") });
-    const again = h("input", { type: "checkbox", checked: this.again, onchange: (event) => (this.again = event.target.checked) });
+    const drop = box("leave out rows with missing values (else they are problems)", {
+      checked: this.missing === "drop",
+      onchange: (event) => (this.missing = event.target.checked ? "drop" : "refuse"),
+    });
+    this.drop = drop.querySelector("input");
+    const again = box("upload even if the same file was uploaded before", { checked: this.again, onchange: (event) => (this.again = event.target.checked) });
     this.checking = h("button.quiet", { type: "button", onclick: () => this.check() }, "Check all rows");
     this.sending = h("button", { type: "button", onclick: () => this.send() }, "Upload");
     const save = h("button.quiet", { type: "button", onclick: () => this.save(save) }, "Save as schema file");
     fill(
       this.end,
       h("h3", "Where it goes"),
-      h("div.field", h("label", { for: "dataset" }, "Dataset: a new name, or one that is there"), name),
+      field("Dataset: a new name, or one that is there", name),
       h("datalist#datasets-known", this.datasets.map((one) => h("option", { value: one.name }))),
       this.choice,
-      h("label.tick", this.drop, "leave out rows with missing values (else they are problems)"),
-      h("label.tick", again, "upload even if the same file was uploaded before"),
+      drop,
+      again,
       h("div.row", this.sending, this.checking, save),
       this.said,
     );
@@ -250,7 +246,7 @@ export class Table {
     const there = `${this.known.name} is there, with ${counted(this.known.rows, "row")}`;
     if (!this.known.columns.some((column) => column.kind === "key")) return void fill(this.choice, h("p", `${there}: these rows are added to it.`));
     const way = (joins, words) =>
-      h("label.tick", h("input", { type: "radio", name: "mode", checked: Boolean(this.joins) === joins, onchange: () => this.goesTo(this.into, joins) }), words);
+      box(words, { type: "radio", name: "mode", checked: Boolean(this.joins) === joins, onchange: () => this.goesTo(this.into, joins) });
     return void fill(this.choice, h("fieldset", h("legend", there), way(false, "add these rows to it"), way(true, "add these columns to its rows, by the public key")));
   }
 

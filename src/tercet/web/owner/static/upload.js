@@ -1,6 +1,7 @@
 // An upload under way: its progress, a way to stop it, and how to go on.
+import { bytes, count, counted, seconds } from "/static/base/amounts.js";
 import { announce, ask, fill, h, trouble } from "/static/base/core.js";
-import { amount, attend, count, counted, notFinal } from "/static/people/people.js";
+import { attend, notFinal } from "/static/people/people.js";
 
 /** Show an upload in `place` until its end; `again` sends the same once more. Gives its last facts. */
 export async function followUpload(place, task, refresh, again) {
@@ -22,7 +23,7 @@ export async function followUpload(place, task, refresh, again) {
     if (facts.total) Object.assign(bar, { max: facts.total, value: facts.rows ?? 0 });
     if (facts.phase === "send") {
       const there = facts.resumed ? ` (${counted(facts.resumed, "piece")} there already)` : "";
-      line.textContent = `Sending: ${count(facts.rows)} of ${counted(facts.total, "row")}, ${amount(facts.nbytes)} to three nodes${there}`;
+      line.textContent = `Sending: ${count(facts.rows)} of ${counted(facts.total, "row")}, ${bytes(facts.nbytes)} to three nodes${there}`;
     } else if (facts.phase === "check") line.textContent = `Checking: ${counted(facts.rows, "row")}`;
   });
   const resume = again ? h("div.row", h("button", { type: "button", onclick: again }, "Go on where it stopped")) : h("p", "Drop the same file again to go on where it stopped.");
@@ -41,7 +42,7 @@ export async function followUpload(place, task, refresh, again) {
         "div.panel",
         { role: "status" },
         h("p.good", h("strong", `${counted(report.rows, "row")} are visible in ${report.dataset}`), ` (version ${report.version}), ${report.pending.length ? "at the nodes that have signed it" : "at all three nodes"}.`),
-        h("p", `${counted(report.values, "value")}, ${amount(report.nbytes)} sent in ${report.seconds.toFixed(1)} s.`, report.dropped ? ` ${counted(report.dropped, "row")} with missing values left out.` : ""),
+        h("p", `${counted(report.values, "value")}, ${bytes(report.nbytes)} sent in ${seconds(report.seconds)}.`, report.dropped ? ` ${counted(report.dropped, "row")} with missing values left out.` : ""),
         notFinal(report.pending),
       ),
     );

@@ -1,6 +1,7 @@
 // The start page: who you are, to which nodes, and where to go.
 import { fill, h } from "/static/base/core.js";
-import { grid, moment, page } from "./people.js";
+import { grid } from "/static/base/grid.js";
+import { moment, page } from "./people.js";
 
 const ABOUT = {
   owner: "Bring a table, see what becomes of it, take it back.",

@@ -1,28 +1,21 @@
 // What several chapters draw: numbers, components, servers, bars, the clock, the triangle of messages.
 // The colours and the forms of components 1, 2 and 3 are the same everywhere; form tells them apart without colour.
 
+import { count } from "/static/base/amounts.js";
 import { h } from "/static/base/core.js";
+import { said } from "/static/base/texts.js";
 
 export const SERVERS = [1, 2, 3];
-export const CLOCK = 1n << 64n;
-export const nextOf = (server) => (server % 3) + 1;
+const CLOCK = 1n << 64n;
+const nextOf = (server) => (server % 3) + 1;
 /** The two components that a server holds. */
 export const heldBy = (server) => [server, nextOf(server)];
 export const holdersOf = (component) => SERVERS.filter((server) => heldBy(server).includes(component));
 
-/** Fill the {names} of a text. */
-export const said = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
-
-/** A text with {names} that are elements. */
-export const told = (text, values) =>
-  text.split(/(\{\w+\})/).map((part) => (/^\{\w+\}$/.test(part) ? (values[part.slice(1, -1)] ?? part) : part));
-
-/** Digits in threes, with narrow spaces. */
-export const grouped = (number) => String(number).replace("-", "−").replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f");
+/** A whole number as people type it, for the site: signs and groups of digits as these pages write them are taken, too. */
+export const typed = (input) => input.value.replace(/[\s,]/g, "").replace("−", "-");
 
 export const brief = (number) => (number.length < 11 ? number : `${number.slice(0, 4)}…${number.slice(-4)}`);
-
-export const money = (value) => `$${grouped(Math.round(value))}`;
 
 /** On the clock: from 0 to 2^64 - 1. */
 export const onClock = (number) => ((BigInt(number) % CLOCK) + CLOCK) % CLOCK;
@@ -50,7 +43,7 @@ export const component = (number, value, name = "x") =>
   h(
     "span.component",
     h(`span.component-name.share-${number}`, glyph(number), name, h("sub", String(number))),
-    value === undefined ? null : h("span.number", grouped(value)),
+    value === undefined ? null : h("span.number", count(value)),
   );
 
 /** The box of a server. `label`: "Server {number}". */
@@ -94,13 +87,13 @@ export function bars(counts, text, { kind = "", ends = ["0", "2⁶⁴"], even = 
   return h(
     "svg.bars",
     { viewBox: `0 0 ${width} ${height + 20}`, role: "img", "aria-label": text },
-    counts.map((count, at) =>
+    counts.map((many, at) =>
       h("rect", {
         class: `bar ${kind}`,
         x: at * step + 1,
         width: Math.max(step - 2, 1),
-        y: height - (count / most) * height,
-        height: (count / most) * height,
+        y: height - (many / most) * height,
+        height: (many / most) * height,
       }),
     ),
     h("line.axis", { x1: 0, x2: width, y1: height, y2: height }),
@@ -197,12 +190,6 @@ export function triangle(messages, text, label) {
     drawn.map(([, value, dot]) => [value, dot]),
   );
 }
-
-/** A field with a label; `given` are properties of the input. */
-export const field = (label, given) => {
-  const input = h("input", given);
-  return { input, element: h("label.field", h("span", label), input) };
-};
 
 /** What came out, large. */
 export const outcome = (good, ...children) =>

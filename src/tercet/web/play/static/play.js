@@ -3,7 +3,7 @@
 // element, takes all its words from `texts` (its part of texts.json), and calls `done()` once people have done its thing.
 
 import { announce, fill, h, start } from "/static/base/core.js";
-import { said } from "./drawing.js";
+import { said } from "/static/base/texts.js";
 
 /** In the order in which they are walked through. */
 const CHAPTERS = ["stake", "split", "add", "multiply", "steal", "regress", "cost", "malice", "own"];

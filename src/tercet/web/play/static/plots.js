@@ -1,5 +1,7 @@
 // Axes of a plot of points, and a plane seen from aside.
 
+import { short } from "/static/base/amounts.js";
+import { scale, ticks } from "/static/base/axes.js";
 import { h } from "/static/base/core.js";
 import { form } from "./drawing.js";
 
@@ -14,27 +16,24 @@ export function scales(points, width, height) {
   };
   const ranges = [span(points.map((one) => one[0])), span(points.map((one) => one[one.length - 1]))];
   const [from, to] = [ranges.map(([least]) => least), ranges.map(([, most]) => most)];
-  const at = (x, y) => [
-    LEFT + ((x - from[0]) / (to[0] - from[0])) * (width - LEFT - ROOM),
-    height - BOTTOM - ((y - from[1]) / (to[1] - from[1])) * (height - BOTTOM - ROOM),
-  ];
-  const back = (px, py) => [
-    from[0] + ((px - LEFT) / (width - LEFT - ROOM)) * (to[0] - from[0]),
-    from[1] + ((height - BOTTOM - py) / (height - BOTTOM - ROOM)) * (to[1] - from[1]),
-  ];
+  const [across, up] = [[LEFT, width - ROOM], [height - BOTTOM, ROOM]];
+  const [toX, toY] = [scale(from[0], to[0], ...across), scale(from[1], to[1], ...up)];
+  const [backX, backY] = [scale(...across, from[0], to[0]), scale(...up, from[1], to[1])];
+  const at = (x, y) => [toX(x), toY(y)];
+  const back = (px, py) => [backX(px), backY(py)];
   const grid = () => [
     ticks(from[0], to[0]).map((x) => {
       const [px] = at(x, from[1]);
       return [
         h("line.grid", { x1: px, x2: px, y1: ROOM, y2: height - BOTTOM }),
-        h("text", { x: px, y: height - 9, "text-anchor": "middle", "aria-hidden": "true" }, String(x)),
+        h("text", { x: px, y: height - 9, "text-anchor": "middle", "aria-hidden": "true" }, short(x)),
       ];
     }),
     ticks(from[1], to[1]).map((y) => {
       const [, py] = at(from[0], y);
       return [
         h("line.grid", { x1: LEFT, x2: width - ROOM, y1: py, y2: py }),
-        h("text", { x: LEFT - 6, y: py + 4, "text-anchor": "end", "aria-hidden": "true" }, String(y)),
+        h("text", { x: LEFT - 6, y: py + 4, "text-anchor": "end", "aria-hidden": "true" }, short(y)),
       ];
     }),
   ];
@@ -51,15 +50,6 @@ export function scales(points, width, height) {
 }
 
 const inWindow = (value, least, most) => value >= least - 1e-9 * (most - least) && value <= most + 1e-9 * (most - least);
-
-/** About five round numbers between two. */
-function ticks(from, to) {
-  const rough = (to - from) / 5;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 2.5, 5, 10].find((one) => one * power >= rough) * power;
-  const first = Math.ceil(from / step);
-  return Array.from({ length: Math.floor(to / step) - first + 1 }, (_, at) => Number(((first + at) * step).toPrecision(12)));
-}
 
 /** Points (x, z, y) of three owners, turned by some degrees, and the plane y = c + a x + b z, if there is a fit. */
 export function tilted(owners, fit, degrees, label) {

@@ -1,20 +1,22 @@
 // Add and subtract: each server works on what it has, and no message is sent.
 
+import { count } from "/static/base/amounts.js";
 import { announce, ask, during, fill, h } from "/static/base/core.js";
-import { component, field, grouped, heldBy, outcome, said, servers } from "../drawing.js";
+import { field } from "/static/base/fields.js";
+import { said } from "/static/base/texts.js";
+import { component, heldBy, outcome, servers, typed } from "../drawing.js";
 
 const SIGNS = { add: "+", subtract: "−", times: "×" };
 
 export const chapter = {
   key: "add",
   begin(element, texts, done) {
-    const a = field(texts.a, { inputmode: "numeric", value: "52000", class: "short" });
-    const b = field(texts.b, { inputmode: "numeric", value: "71000", class: "short" });
+    const a = h("input", { id: "add-a", inputmode: "numeric", value: "52000", class: "short" });
+    const b = h("input", { id: "add-b", inputmode: "numeric", value: "71000", class: "short" });
     const where = h("div");
     const out = h("div");
     async function compute(operation, button) {
-      const plain = (input) => input.value.replace(/\s/g, "");
-      const body = { a: plain(a.input), b: plain(b.input), operation };
+      const body = { a: typed(a), b: typed(b), operation };
       const answer = await during(button, where, () => ask("alone", { body }));
       if (!answer) return false;
       const sign = SIGNS[operation];
@@ -25,7 +27,7 @@ export const chapter = {
           component(number, answer.a[mine][at], "a"),
           h("b.sign", sign),
           operation === "times"
-            ? h("span.component", h("b.number", grouped(body.b)), h("span.soft", texts.public))
+            ? h("span.component", h("b.number", count(body.b)), h("span.soft", texts.public))
             : component(number, answer.b[mine][at], "b"),
           h("div.result", h("b.sign", "="), component(number, answer.result[mine][at], "c")),
         );
@@ -35,7 +37,7 @@ export const chapter = {
         h("p.large", said(texts.messages, { count: answer.messages })),
         outcome(
           true,
-          said(texts.result, { a: grouped(body.a), b: grouped(body.b), sign, result: grouped(answer.together) }),
+          said(texts.result, { a: count(body.a), b: count(body.b), sign, result: count(answer.together) }),
         ),
         h("p.say", operation === "times" ? texts.whyTimes : texts.why),
       );
@@ -53,7 +55,7 @@ export const chapter = {
     const first = button("add");
     fill(
       element,
-      h("div.row", a.element, b.element, first, button("subtract", true), button("times", true)),
+      h("div.row", field(texts.a, a), field(texts.b, b), first, button("subtract", true), button("times", true)),
       where,
       out,
     );

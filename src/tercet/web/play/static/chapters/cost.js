@@ -1,8 +1,11 @@
 // What it costs: a computation measured here under sharing and in plain, other networks by calculation, money, noise.
 
+import { bytes, count, money, number, seconds } from "/static/base/amounts.js";
 import { announce, ask, during, fill, h } from "/static/base/core.js";
-import { bytes, drawPlan, number, seconds, table } from "/static/base/plan.js";
-import { field, said } from "../drawing.js";
+import { field, select } from "/static/base/fields.js";
+import { grid } from "/static/base/grid.js";
+import { drawPlan } from "/static/base/plan.js";
+import { said } from "/static/base/texts.js";
 
 const ROWS = [100, 1000, 10000, 100000];
 const ASKED = 1e6;
@@ -12,29 +15,23 @@ export const chapter = {
   key: "cost",
   async begin(element, texts, done) {
     const costs = await (await fetch("/static/play/costs.json")).json();
-    const task = select(texts.task, Object.entries(texts.tasks));
-    const rows = select(texts.rows, ROWS.map((count) => [count, count.toLocaleString("en")]));
-    rows.input.value = 1000;
+    const task = select(Object.entries(texts.tasks), { id: "cost-task" });
+    const rows = select(ROWS.map((many) => [many, count(many)]), { id: "cost-rows", value: 1000 });
     const where = h("div");
     const out = h("div");
     const button = h("button", { onclick: async () => (await measure()) && done() }, texts.measure);
     const measure = async () => {
-      const body = { task: task.input.value, rows: Number(rows.input.value) };
+      const body = { task: task.value, rows: Number(rows.value) };
       const answer = await during(button, where, () => ask("cost", { body }));
       if (!answer) return false;
       fill(out, result(answer, { ...body, costs, texts }));
       announce(said(texts.announced, { sharing: seconds(answer.seconds), plain: seconds(answer.plain_seconds) }));
       return true;
     };
-    fill(element, h("div.row", task.element, rows.element, button), where, out);
+    fill(element, h("div.row", field(texts.task, task), field(texts.rows, rows), button), where, out);
     return measure();
   },
 };
-
-function select(label, options) {
-  const input = h("select", options.map(([value, name]) => h("option", { value }, name)));
-  return { input, element: h("label.field", label, input) };
-}
 
 /** All ways with their seconds, bytes, error, and who sees the data. */
 function ways(answer, { task, costs, texts }) {
@@ -62,37 +59,39 @@ function result(answer, context) {
   return [
     h("h2", texts.timeTitle),
     chart(found, texts),
-    table(
+    grid(
+      texts.timeTitle,
       texts.head,
       found.map((way) => [
         way.name,
         `${way.calculated ? "≈ " : ""}${seconds(way.seconds)}`,
-        way.rounds === null ? "–" : way.rounds.toLocaleString("en"),
+        way.rounds === null ? "–" : count(way.rounds),
         bytes(way.bytes),
         way.error ? number(way.error) : texts.exact,
         way.sees,
       ]),
-      [1, 2, 3, 4],
+      { numbers: [1, 2, 3, 4], named: false },
     ),
     h("p.soft", said(texts.links, { lan: link(answer.links.lan), wan: link(answer.links.wan), continents: link(answer.links.continents) })),
     found.filter((way) => way.measured).map((way) => h("p.soft", `${way.name}: ${way.measured}`)),
     h("h2", texts.moneyTitle),
-    money(found, costs.prices, texts),
+    priced(found, costs.prices, texts),
     h("h2", texts.noiseTitle),
     h("p", texts.noiseLead),
     answer.noise.length
-      ? table(
+      ? grid(
+          texts.noiseTitle,
           texts.noiseHead,
           answer.noise.map((one) => [number(one.epsilon), number(one.error), number(one.most), number(answer.answer[0])]),
-          [0, 1, 2, 3],
+          { numbers: [0, 1, 2, 3], named: false },
         )
       : h("p", texts.noNoise),
-    h("p.soft", said(texts.noiseFormula, { rows: rows.toLocaleString("en") })),
+    h("p.soft", said(texts.noiseFormula, { rows: count(rows) })),
     h("details", h("summary", texts.plan), drawPlan(answer.picture)),
   ];
 }
 
-const link = ([rtt, bandwidth]) => `${number(rtt * 1000)} ms, ${number(bandwidth / 1e6)} Mbit/s`;
+const link = ([rtt, bandwidth]) => `${seconds(rtt)}, ${number(bandwidth / 1e6)} Mbit/s`;
 
 /** Bars on a scale of powers of ten: a table of what takes how long says the same. */
 function chart(found, texts) {
@@ -115,32 +114,31 @@ function chart(found, texts) {
 }
 
 /** What a million such questions cost, at prices that people may change. */
-function money(found, prices, texts) {
-  const hour = field(said(texts.hour, prices), { type: "number", min: 0, step: "any", value: prices.server_hour, class: "short" });
-  const gigabyte = field(said(texts.gigabyte, prices), { type: "number", min: 0, step: "any", value: prices.gigabyte, class: "short" });
+function priced(found, prices, texts) {
+  const hour = h("input", { id: "cost-hour", type: "number", min: 0, step: "any", value: prices.server_hour, class: "short" });
+  const gigabyte = h("input", { id: "cost-gigabyte", type: "number", min: 0, step: "any", value: prices.gigabyte, class: "short" });
   const out = h("div");
   const show = () => {
-    const at = { hour: Number(hour.input.value) / 3600, byte: Number(gigabyte.input.value) / 1e9 };
-    const priced = found.map((way) => {
+    const at = { hour: Number(hour.value) / 3600, byte: Number(gigabyte.value) / 1e9 };
+    const sums = found.map((way) => {
       const servers = way.rounds ? SERVERS : 1;
       return [way.name, ASKED * servers * way.seconds * at.hour, ASKED * servers * way.bytes * at.byte];
     });
     fill(
       out,
-      table(
+      grid(
+        texts.moneyTitle,
         texts.moneyHead,
-        priced.map(([name, ...sums]) => [name, ...[...sums, sums[0] + sums[1]].map((sum) => `${prices.currency} ${price(sum)}`)]),
-        [1, 2, 3],
+        sums.map(([name, servers, sent]) => [name, ...[servers, sent, servers + sent].map((sum) => `${prices.currency} ${money(sum)}`)]),
+        { numbers: [1, 2, 3], named: false },
       ),
     );
   };
-  for (const { input } of [hour, gigabyte]) input.addEventListener("input", show);
+  for (const input of [hour, gigabyte]) input.addEventListener("input", show);
   show();
   return [
-    h("div.row", hour.element, gigabyte.element),
+    h("div.row", field(said(texts.hour, prices), hour), field(said(texts.gigabyte, prices), gigabyte)),
     out,
     h("p.soft", said(texts.priceSource, { ...prices, pages: prices.pages.join(", ") })),
   ];
 }
-
-const price = (sum) => (sum && sum < 0.005 ? "< 0.01" : sum.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 }));

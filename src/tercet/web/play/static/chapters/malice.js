@@ -1,8 +1,11 @@
 // Malice and collusion: a lie in a real run, two servers that put together what they store, a forged audit.
 
+import { bytes, count, number } from "/static/base/amounts.js";
 import { announce, ask, during, fill, h } from "/static/base/core.js";
-import { bytes, table } from "/static/base/plan.js";
-import { outcome, said, SERVERS } from "../drawing.js";
+import { field, select } from "/static/base/fields.js";
+import { grid } from "/static/base/grid.js";
+import { said } from "/static/base/texts.js";
+import { outcome, SERVERS } from "../drawing.js";
 
 export const chapter = {
   key: "malice",
@@ -22,33 +25,28 @@ export const chapter = {
   },
 };
 
-const choice = (label, options) => {
-  const input = h("select", options.map(([value, name]) => h("option", { value }, name)));
-  return { input, element: h("label.field", label, input) };
-};
-
 async function lie(element, texts, done) {
   const honest = await ask("malice/honest");
   const where = h("div");
   const out = h("div");
-  const server = choice(texts.who, SERVERS.map((one) => [one, said(texts.server, { number: one })]));
-  const message = choice(texts.message, []);
+  const server = select(SERVERS.map((one) => [one, said(texts.server, { number: one })]), { id: "lie-server" });
+  const message = select([], { id: "lie-message" });
   const purpose = (one) => texts.purposes[one.for] ?? one.for;
   const name = (one, at) =>
     said(one.to ? texts.messageTo : texts.messageAnswer, { at: at + 1, to: one.to, bytes: bytes(one.bytes), for: purpose(one) });
   const offer = () =>
-    fill(message.input, honest.messages[server.input.value].map((one, at) => h("option", { value: at }, name(one, at))));
-  server.input.addEventListener("change", offer);
+    fill(message, honest.messages[server.value].map((one, at) => h("option", { value: at }, name(one, at))));
+  server.addEventListener("change", offer);
   offer();
 
   const told = (answer) =>
     answer.outcome === "caught"
       ? said(texts.caught, answer)
-      : said(texts[answer.outcome], { sum: answer.sum.toLocaleString("en"), above: answer.above });
+      : said(texts[answer.outcome], { sum: count(answer.sum), above: answer.above });
   const attempt = (who, which) => ask("malice/lie", { body: { server: who, message: which } });
   const one = h("button", {
     async onclick() {
-      const answer = await during(one, where, () => attempt(Number(server.input.value), Number(message.input.value)));
+      const answer = await during(one, where, () => attempt(Number(server.value), Number(message.value)));
       if (!answer) return;
       fill(out, outcome(answer.outcome !== "wrong", told(answer)));
       announce(told(answer));
@@ -66,9 +64,9 @@ async function lie(element, texts, done) {
           }
         }
       });
-      const count = (kind) => found.filter((line) => line[2] === texts.outcomes[kind]).length;
-      const summary = said(texts.tally, { all: found.length, caught: count("caught"), wrong: count("wrong"), harmless: count("harmless") });
-      fill(out, h("p.outcome", summary), table(texts.tallyHead, found));
+      const ended = (kind) => found.filter((line) => line[2] === texts.outcomes[kind]).length;
+      const summary = said(texts.tally, { all: found.length, caught: ended("caught"), wrong: ended("wrong"), harmless: ended("harmless") });
+      fill(out, h("p.outcome", summary), grid(texts.flipAll, texts.tallyHead, found, { named: false }));
       announce(summary);
       done();
     },
@@ -76,9 +74,9 @@ async function lie(element, texts, done) {
 
   fill(
     element,
-    h("p", said(texts.lieLead, { incomes: honest.incomes.map((income) => income.toLocaleString("en")).join(", "), limit: honest.limit.toLocaleString("en") })),
-    h("p", said(texts.honest, { sum: honest.sum.toLocaleString("en"), above: honest.above })),
-    h("div.row", server.element, message.element, one, all),
+    h("p", said(texts.lieLead, { incomes: honest.incomes.map(count).join(", "), limit: count(honest.limit) })),
+    h("p", said(texts.honest, { sum: count(honest.sum), above: honest.above })),
+    h("div.row", field(texts.who, server), field(texts.message, message), one, all),
     where,
     out,
     h("p.say", texts.lieWhy),
@@ -102,10 +100,10 @@ function collusion(texts, done) {
         outcome(!answer.complete, summary),
         h(
           "ul.plain-list",
-          answer.seen.map((part) => h("li", part.map((value) => value.toLocaleString("en")).join(" · "))),
+          answer.seen.map((part) => h("li", part.map(count).join(" · "))),
         ),
         h("h3", texts.policyTitle),
-        h("p", said(texts.policyMean, { mean: answer.mean.toLocaleString("en") })),
+        h("p", said(texts.policyMean, { mean: number(answer.mean, 8) })),
         h("p", said(texts.policyOne, answer)),
         h("p.say", texts.policyWhy),
       );
@@ -126,8 +124,8 @@ function forgery(texts, done) {
   const where = h("div");
   const out = h("div");
   const chains = h("div");
-  const node = choice(texts.whose, SERVERS.map((one) => [one, said(texts.node, { number: one })]));
-  const way = choice(texts.way, Object.entries(texts.waysToForge));
+  const node = select(SERVERS.map((one) => [one, said(texts.node, { number: one })]), { id: "forge-node" });
+  const way = select(Object.entries(texts.waysToForge), { id: "forge-way" });
   const list = (title, defects) =>
     h("div.panel", h("h3", title), defects.length ? h("ul", defects.map((line) => h("li", line))) : h("p.good", texts.whole));
   const show = h("button.quiet", {
@@ -140,7 +138,7 @@ function forgery(texts, done) {
           h(
             "details",
             h("summary", said(texts.chain, { node: one.node, count: one.entries.length })),
-            table(texts.chainHead, one.entries.map((entry) => [String(entry.number), entry.time, entry.kind, entry.hash.slice(0, 16)]), [0]),
+            grid(said(texts.chain, { node: one.node, count: one.entries.length }), texts.chainHead, one.entries.map((entry) => [count(entry.number), entry.time, entry.kind, entry.hash.slice(0, 16)]), { numbers: [0], named: false }),
           ),
         ),
       );
@@ -148,7 +146,7 @@ function forgery(texts, done) {
   }, texts.showAudit);
   const forge = h("button", {
     async onclick() {
-      const body = { node: Number(node.input.value), way: way.input.value };
+      const body = { node: Number(node.value), way: way.value };
       const answer = await during(forge, where, () => ask("malice/forge", { body }));
       if (!answer) return;
       const caught = answer.together.length > 0;
@@ -160,7 +158,7 @@ function forgery(texts, done) {
   }, texts.forge);
   return [
     h("p", texts.auditLead),
-    h("div.row", node.element, way.element, forge, show),
+    h("div.row", field(texts.whose, node), field(texts.way, way), forge, show),
     where,
     out,
     chains,

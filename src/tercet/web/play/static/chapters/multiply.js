@@ -1,19 +1,22 @@
 // Multiply: the nine products, who can compute which and who does, the masked messages, and the sum.
 
+import { count } from "/static/base/amounts.js";
 import { announce, ask, during, fill, h } from "/static/base/core.js";
-import { SERVERS, brief, field, glyph, grouped, heldBy, heldComponents, holdersOf, outcome, said, servers, told, triangle } from "../drawing.js";
+import { field } from "/static/base/fields.js";
+import { said, told } from "/static/base/texts.js";
+import { SERVERS, brief, glyph, heldBy, heldComponents, holdersOf, outcome, servers, triangle, typed } from "../drawing.js";
 
 export const chapter = {
   key: "multiply",
   begin(element, texts, done) {
-    const a = field(texts.a, { inputmode: "numeric", value: "123", class: "short" });
-    const b = field(texts.b, { inputmode: "numeric", value: "-45", class: "short" });
+    const a = h("input", { id: "multiply-a", inputmode: "numeric", value: "123", class: "short" });
+    const b = h("input", { id: "multiply-b", inputmode: "numeric", value: "-45", class: "short" });
     const where = h("div");
     const out = h("div");
     const button = h("button", { type: "submit" }, texts.multiply);
 
     async function multiply() {
-      const body = { a: a.input.value.replace(/\s/g, ""), b: b.input.value.replace(/\s/g, "") };
+      const body = { a: typed(a), b: typed(b) };
       const answer = await during(button, where, () => ask("multiply", { body }));
       if (!answer) return false;
       fill(
@@ -28,7 +31,7 @@ export const chapter = {
           h(
             "div",
             h("p", texts.maskText),
-            h("ul", SERVERS.map((number) => h("li", said(texts.part, { number, count: counted(answer, number) })))),
+            h("ul", SERVERS.map((number) => h("li", said(texts.part, { number, count: computed(answer, number) })))),
             h("p", texts.masksKnown),
             h(
               "ul",
@@ -43,7 +46,7 @@ export const chapter = {
         servers(texts.server, answer.result, (number, held) => heldComponents(number, held, "c")),
         outcome(
           true,
-          said(texts.result, { a: grouped(body.a), b: grouped(body.b), result: grouped(answer.together) }),
+          said(texts.result, { a: count(body.a), b: count(body.b), result: count(answer.together) }),
         ),
       );
       announce(said(texts.announced, { result: answer.together, count: answer.messages.length }));
@@ -59,8 +62,8 @@ export const chapter = {
             multiply();
           },
         },
-        a.element,
-        b.element,
+        field(texts.a, a),
+        field(texts.b, b),
         button,
       ),
       where,
@@ -70,7 +73,7 @@ export const chapter = {
   },
 };
 
-const counted = (answer, number) => answer.table.filter((one) => one.by === number).length;
+const computed = (answer, number) => answer.table.filter((one) => one.by === number).length;
 const spoken = (answer, texts) =>
   answer.messages.map((one) => said(texts.messageText, { from: one.from, to: one.to, value: brief(one.value) })).join(" ");
 
@@ -88,7 +91,7 @@ function table(answer, texts, done) {
     };
     fill(
       detail,
-      h("p", h("b", `a${one.row} · b${one.column} = `), h("span.number", grouped(one.value))),
+      h("p", h("b", `a${one.row} · b${one.column} = `), h("span.number", count(one.value))),
       h("ul", SERVERS.map(line)),
     );
     done();

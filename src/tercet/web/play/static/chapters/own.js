@@ -1,8 +1,11 @@
 // Your own: Python on secret arrays in a process of its own, SQL on an own table at three real nodes.
 
+import { bytes, count, seconds } from "/static/base/amounts.js";
 import { announce, ask, call, during, fill, follow, h, trouble } from "/static/base/core.js";
-import { bytes, drawMessages, drawPlan, seconds, table } from "/static/base/plan.js";
-import { said } from "../drawing.js";
+import { field } from "/static/base/fields.js";
+import { grid } from "/static/base/grid.js";
+import { drawMessages, drawPlan } from "/static/base/plan.js";
+import { said } from "/static/base/texts.js";
 
 export const chapter = {
   key: "own",
@@ -20,13 +23,13 @@ export const chapter = {
 };
 
 const cost = (ran, texts) =>
-  said(texts.ran, { rounds: ran.rounds.toLocaleString("en"), bytes: bytes(ran.bytes_per_party), seconds: seconds(ran.seconds) });
+  said(texts.ran, { rounds: count(ran.rounds), bytes: bytes(ran.bytes_per_party), seconds: seconds(ran.seconds) });
 
 function python(examples, texts, done) {
-  const code = h("textarea.code", { rows: 14, spellcheck: "false", autocapitalize: "off", "aria-describedby": "run-keys" });
+  const code = h("textarea.code#own-code", { rows: 14, spellcheck: "false", autocapitalize: "off", "aria-describedby": "run-keys" });
   const note = h("p");
   const choose = h(
-    "select",
+    "select#own-example",
     Object.entries(texts.groups).map(([group, label]) =>
       h("optgroup", { label }, examples.filter((one) => one.group === group).map((one) => h("option", { value: one.key }, one.title))),
     ),
@@ -46,10 +49,10 @@ function python(examples, texts, done) {
   const plans = h("div");
   const stop = h("button.quiet", { disabled: true, onclick: () => call("own/stop", { method: "POST" }) }, texts.stop);
   const run = h("button", { onclick: () => start() }, texts.run);
-  let count = 0;
+  let shown = 0;
 
   async function start() {
-    count = 0;
+    shown = 0;
     fill(plans);
     printed.textContent = "";
     output.hidden = true;
@@ -69,7 +72,7 @@ function python(examples, texts, done) {
     } else if (told.kind === "ran") {
       const place = plans.lastElementChild;
       place.querySelector("summary").append(` ${texts.done}`);
-      place.open = count === 1;
+      place.open = shown === 1;
       place.append(h("h4", texts.after), h("p", cost(told, texts)), drawMessages(told.messages));
     } else if (told.kind === "error") {
       const line = told.line ? said(texts.line, told) : "";
@@ -81,7 +84,7 @@ function python(examples, texts, done) {
   }
 
   function plan(picture) {
-    count += 1;
+    shown += 1;
     for (const earlier of plans.children) earlier.open = false;
     const go = stops.checked
       ? h("button.go", {
@@ -93,11 +96,11 @@ function python(examples, texts, done) {
         }, texts.go)
       : null;
     plans.append(
-      h("details.panel", { open: stops.checked }, h("summary", said(texts.plan, { number: count })), h("h4", texts.before), drawPlan(picture), go),
+      h("details.panel", { open: stops.checked }, h("summary", said(texts.plan, { number: shown })), h("h4", texts.before), drawPlan(picture), go),
     );
     if (go) {
       go.focus();
-      announce(said(texts.waits, { number: count, rounds: picture.rounds }));
+      announce(said(texts.waits, { number: shown, rounds: picture.rounds }));
     }
   }
 
@@ -107,9 +110,9 @@ function python(examples, texts, done) {
     start();
   });
   return [
-    h("label.field", texts.example, choose),
+    field(texts.example, choose),
     note,
-    h("label.field", texts.code, code),
+    field(texts.code, code),
     h("p.soft#run-keys", texts.keys),
     h("div.row", run, stop, h("label", stops, " ", texts.stops)),
     where,
@@ -119,8 +122,8 @@ function python(examples, texts, done) {
 }
 
 function sql(texts, done) {
-  const query = h("textarea.code", { rows: 4, spellcheck: "false", autocapitalize: "off", value: texts.query });
-  const file = h("input", { type: "file", accept: ".csv,.parquet,.arrow,.feather,.xlsx" });
+  const query = h("textarea.code#own-sql", { rows: 4, spellcheck: "false", autocapitalize: "off", value: texts.query });
+  const file = h("input", { id: "own-file", type: "file", accept: ".csv,.parquet,.arrow,.feather,.xlsx" });
   const where = h("div");
   const shown = h("div");
   const out = h("div");
@@ -133,7 +136,7 @@ function sql(texts, done) {
       if (!added) return undefined;
       query.value = said(texts.countQuery, added);
       const columns = added.columns.map((column) => `${column.name} (${column.kind})`).join(", ");
-      const summary = said(texts.added, { ...added, rows: added.rows.toLocaleString("en"), columns });
+      const summary = said(texts.added, { ...added, rows: count(added.rows), columns });
       fill(shown, h("p", summary), added.notes.length ? h("ul", added.notes.map((line) => h("li", line))) : null);
       return announce(summary);
     },
@@ -154,11 +157,11 @@ function sql(texts, done) {
       fill(
         out,
         h("h3", texts.answer),
-        table(answer.names, answer.rows),
+        grid(texts.answer, answer.names, answer.rows, { named: false }),
         answer.note ? h("p", answer.note) : null,
         h("h3", texts.after),
         h("p", cost(answer, texts)),
-        table(texts.sentHead, answer.sent.map((one) => [one.node, one.bytes.toLocaleString("en")]), [1]),
+        grid(texts.after, texts.sentHead, answer.sent.map((one) => [one.node, count(one.bytes)]), { numbers: [1], named: false }),
       );
       announce(texts.ended);
       done();
@@ -167,9 +170,9 @@ function sql(texts, done) {
   return [
     h("p", texts.sqlLead),
     h("p.soft", texts.nodesStart),
-    h("div.row", h("label.field", texts.file, file), upload),
+    h("div.row", field(texts.file, file), upload),
     shown,
-    h("label.field", texts.sql, query),
+    field(texts.sql, query),
     h("div.row", run, explain),
     where,
     picture,

@@ -1,7 +1,11 @@
 // Regress: points of three owners, on a plane that people drag or type, and the line or plane that three parties fit.
 
+import { bytes, count, number, seconds } from "/static/base/amounts.js";
 import { announce, ask, during, fill, h } from "/static/base/core.js";
-import { SERVERS, form, grouped, outcome, said } from "../drawing.js";
+import { field, select } from "/static/base/fields.js";
+import { grid } from "/static/base/grid.js";
+import { said } from "/static/base/texts.js";
+import { SERVERS, form, outcome } from "../drawing.js";
 import { scales, tilted } from "../plots.js";
 
 const [WIDTH, HEIGHT] = [560, 360];
@@ -20,7 +24,7 @@ const PLANE = [
 ];
 
 const text = (rows) => rows.map((row) => row.join(", ")).join("\n");
-const figure = (value) => String(Number(value.toPrecision(6))).replace("-", "−");
+const figure = (value) => number(value, 6);
 
 /** Rows of numbers in a text; a first line that has none is a heading. Throws a text for people. */
 function parsed(given, width, owner, texts) {
@@ -48,14 +52,9 @@ export const chapter = {
     const where = h("div");
     const answer = h("div", { "aria-live": "polite" });
     const areas = SERVERS.map((owner, at) => h("textarea.code", { rows: 7, id: `rows-${owner}`, spellcheck: "false", oninput: () => typed(at) }));
-    const kind = h(
-      "select",
-      { onchange: () => change(Number(kind.value)) },
-      h("option", { value: 2 }, texts.line),
-      h("option", { value: 3 }, texts.plane),
-    );
-    const around = h("input", { type: "range", min: 0, max: 360, value: turn, oninput: () => ((turn = Number(around.value)), draw()) });
-    const aroundField = h("label.field", h("span", texts.turn), around);
+    const kind = select([[2, texts.line], [3, texts.plane]], { id: "regress-kind", onchange: () => change(Number(kind.value)) });
+    const around = h("input", { id: "regress-turn", type: "range", min: 0, max: 360, value: turn, oninput: () => ((turn = Number(around.value)), draw()) });
+    const aroundField = field(texts.turn, around);
     const button = h("button", { onclick: run }, texts.fit);
 
     function change(to) {
@@ -108,38 +107,26 @@ export const chapter = {
     const formula = () =>
       `y = ${names().slice(1).map((name, at) => `${figure(fit[at + 1])} ${name}`).join(" + ")} + ${figure(fit[0])}`.replaceAll("+ −", "− ");
 
-    const rowOf = (found) => (name, value) =>
-      h("tr", h("th", { scope: "row" }, name), [found.shared, found.plain].map((one) => h("td.number", figure(value(one)))));
+    const rowOf = (found) => (name, value) => [name, figure(value(found.shared)), figure(value(found.plain))];
 
     const results = (found, line = rowOf(found)) => [
       h("p.large", formula()),
-      h(
-        "div.wide",
-        { tabindex: 0, role: "region", "aria-label": texts.table },
-        h(
-          "table",
-          h("caption", texts.table),
-          h(
-            "thead",
-            h("tr", h("td"), [texts.shared, texts.inPlain].map((name) => h("th.number", { scope: "col" }, name))),
-          ),
-          h(
-            "tbody",
-            names().map((name, at) => [
-              line(name, (one) => one.params[at]),
-              line(said(texts.error, { name }), (one) => one.bse[at]),
-            ]),
-            line("R²", (one) => one.rsquared),
-          ),
-        ),
+      grid(
+        texts.table,
+        [h("td"), texts.shared, texts.inPlain],
+        [
+          ...names().flatMap((name, at) => [line(name, (one) => one.params[at]), line(said(texts.error, { name }), (one) => one.bse[at])]),
+          line("R²", (one) => one.rsquared),
+        ],
+        { numbers: [1, 2], heads: true },
       ),
-      h("p", said(texts.off, { most: most(found).toExponential(0).replace("-", "−") })),
+      h("p", said(texts.off, { most: number(most(found), 1) })),
       h(
         "p.say",
         said(texts.cost, {
-          rounds: grouped(found.cost.rounds),
-          bytes: grouped(Math.round(found.cost.bytes_per_party)),
-          seconds: found.cost.seconds.toFixed(2),
+          rounds: count(found.cost.rounds),
+          bytes: bytes(found.cost.bytes_per_party),
+          seconds: seconds(found.cost.seconds),
         }),
       ),
       h("p.soft", said(texts.revealed, { revealed: found.revealed })),
@@ -250,18 +237,16 @@ export const chapter = {
           h("svg", { viewBox: "0 0 16 16", width: 18, height: 18, "aria-hidden": "true" }, form(owner)),
           h("h3", said(texts.owner, { owner })),
         ),
-        h("label", { for: `rows-${owner}` }, texts.rows),
-        areas[at],
-        h(
-          "label.field",
-          h("span", texts.file),
-          h("input", { type: "file", accept: ".csv,.txt,text/csv", onchange: (event) => event.target.files[0] && opened(at, event.target.files[0]) }),
+        field(texts.rows, areas[at]),
+        field(
+          texts.file,
+          h("input", { id: `file-${owner}`, type: "file", accept: ".csv,.txt,text/csv", onchange: (event) => event.target.files[0] && opened(at, event.target.files[0]) }),
         ),
       );
 
     fill(
       element,
-      h("div.row", h("label.field", h("span", texts.kind), kind), aroundField, button),
+      h("div.row", field(texts.kind, kind), aroundField, button),
       where,
       h("div.pair.wide-left", h("figure", picture, caption), answer),
       h("h2", texts.ownersTitle),

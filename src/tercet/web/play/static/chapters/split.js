@@ -1,8 +1,11 @@
 // Split: shares of a number by the server's own splitting; and, computed in this page, what bad randomness and numbers
 // without a clock would give away.
 
+import { count } from "/static/base/amounts.js";
 import { announce, ask, during, fill, h } from "/static/base/core.js";
-import { bars, clock, component, field, grouped, heldComponents, onClock, outcome, said, servers, signed } from "../drawing.js";
+import { field, select } from "/static/base/fields.js";
+import { said } from "/static/base/texts.js";
+import { bars, clock, component, heldComponents, onClock, outcome, servers, signed, typed } from "../drawing.js";
 import { Guessable, predicted } from "../guessable.js";
 
 export const chapter = {
@@ -24,7 +27,7 @@ export const chapter = {
 };
 
 function splitting(texts, done, runs) {
-  const number = field(texts.number, { inputmode: "numeric", value: "52000", class: "long" });
+  const number = h("input", { id: "split-number", inputmode: "numeric", value: "52000", class: "long" });
   const where = h("div");
   const out = h("div");
   const before = h("ol.soft");
@@ -32,11 +35,11 @@ function splitting(texts, done, runs) {
 
   const button = h("button", { type: "submit" }, texts.split);
   async function split(by) {
-    const answer = await during(button, where, () => ask("split", { body: { number: number.input.value.replace(/\s/g, "") } }));
+    const answer = await during(button, where, () => ask("split", { body: { number: typed(number) } }));
     if (!answer) return;
     const components = answer.servers.map(([own]) => BigInt(own));
     if (last && by) {
-      before.prepend(h("li.number", last.map((one) => grouped(one)).join(" · ")));
+      before.prepend(h("li.number", last.map((one) => count(one)).join(" · ")));
       if (before.children.length > 4) before.lastChild.remove();
     }
     last = components;
@@ -50,7 +53,7 @@ function splitting(texts, done, runs) {
           "div",
           h("p", texts.sum),
           components.map((value, at) => component(at + 1, value)),
-          outcome(true, said(texts.together, { number: grouped(answer.together) })),
+          outcome(true, said(texts.together, { number: count(answer.together) })),
           before.children.length ? [h("h3", texts.earlier), before] : null,
         ),
       ),
@@ -71,7 +74,7 @@ function splitting(texts, done, runs) {
           split(true);
         },
       },
-      number.element,
+      field(texts.number, number),
       button,
     ),
     where,
@@ -80,13 +83,13 @@ function splitting(texts, done, runs) {
 }
 
 function guessing(texts) {
-  const number = field(texts.guessNumber, { inputmode: "numeric", value: "52000", class: "long" });
+  const number = h("input", { id: "split-guess", inputmode: "numeric", value: "52000", class: "long" });
   const out = h("div", { "aria-live": "polite" });
   const generator = new Guessable(BigInt(Date.now()));
   function play() {
     let secret;
     try {
-      secret = onClock(number.input.value.replace(/\s/g, ""));
+      secret = onClock(typed(number));
     } catch {
       fill(out, outcome(false, texts.guessWhole));
       return;
@@ -101,14 +104,14 @@ function guessing(texts) {
         "ol",
         h("li", texts.guessSees, component(3, third), component(1, first)),
         h("li", texts.guessPredicts, component(2, guess)),
-        h("li", texts.guessAdds, outcome(guess !== second, said(texts.guessFound, { number: grouped(found) }))),
+        h("li", texts.guessAdds, outcome(guess !== second, said(texts.guessFound, { number: count(found) }))),
       ),
     );
   }
   return h(
     "div",
     h("p", texts.guessText),
-    h("div.row", number.element, h("button", { onclick: play }, texts.guess)),
+    h("div.row", field(texts.guessNumber, number), h("button", { onclick: play }, texts.guess)),
     out,
     h("p.soft", texts.inPage),
   );
@@ -118,14 +121,14 @@ function endless(texts) {
   const out = h("div");
   const number = h("input", { type: "range", min: 0, max: 1000, value: 900, id: "endless-number" });
   const shown = h("output.number", { for: "endless-number" }, "900");
-  const count = 4000;
+  const many = 4000;
   function random(limit) {
     const [word] = crypto.getRandomValues(new Uint32Array(1));
     return Math.floor((word / 2 ** 32) * limit);
   }
   function small(secret) {
     const counts = new Array(20).fill(0);
-    for (let each = 0; each < count; each++) {
+    for (let each = 0; each < many; each++) {
       const third = secret - random(1001) - random(1001);
       counts[Math.min(19, Math.floor(((third + 2000) / 3001) * 20))] += 1;
     }
@@ -134,7 +137,7 @@ function endless(texts) {
   async function draw() {
     const secret = Number(number.value);
     shown.textContent = number.value;
-    const answer = await during(button, out, () => ask("split/many", { body: { number: secret, count } }));
+    const answer = await during(button, out, () => ask("split/many", { body: { number: secret, count: many } }));
     if (!answer) return;
     fill(
       out,
@@ -153,25 +156,25 @@ function endless(texts) {
       ),
     );
   }
-  const button = h("button", { onclick: draw }, said(texts.endlessRun, { count: grouped(count) }));
+  const button = h("button", { onclick: draw }, said(texts.endlessRun, { count: count(many) }));
   number.addEventListener("input", () => (shown.textContent = number.value));
   return h(
     "div",
     h("p", texts.endlessText),
-    h("div.row", h("label.field", h("span", texts.endlessNumber, " ", shown), number), button),
+    h("div.row", field([texts.endlessNumber, " ", shown], number), button),
     out,
     h("p.soft", texts.endlessNote),
   );
 }
 
 function growing(texts, runs) {
-  const bound = field(texts.bound, { inputmode: "numeric", value: "10000000000", class: "long" });
-  const factors = h("select", [2, 3, 4, 5].map((each) => h("option", { value: each }, String(each))));
+  const bound = h("input", { id: "split-bound", inputmode: "numeric", value: "10000000000", class: "long" });
+  const factors = select([2, 3, 4, 5].map((each) => [each, each]), { id: "split-factors" });
   const where = h("div");
   const out = h("div", { "aria-live": "polite" });
   const button = h("button", { onclick: grow }, texts.grow);
   async function grow() {
-    const body = { bound: bound.input.value.replace(/\s/g, ""), factors: Number(factors.value) };
+    const body = { bound: typed(bound), factors: Number(factors.value) };
     const answer = await during(button, where, () => ask("growth", { body }));
     if (!answer) return;
     const right = answer.wrapped === answer.most;
@@ -182,8 +185,8 @@ function growing(texts, runs) {
         h(
           "div",
           h("h3", texts.blind),
-          h("p", texts.true, " ", h("span.number", grouped(answer.most))),
-          outcome(right, said(right ? texts.fits : texts.wraps, { number: grouped(answer.wrapped) })),
+          h("p", texts.true, " ", h("span.number", count(answer.most))),
+          outcome(right, said(right ? texts.fits : texts.wraps, { number: count(answer.wrapped) })),
         ),
         h(
           "div",
@@ -192,7 +195,7 @@ function growing(texts, runs) {
             ? [outcome(true, texts.refused), h("p.soft", answer.refused)]
             : [
                 h("p", said(texts.ring, { bits: answer.ring === 64 ? "⁶⁴" : "¹²⁸" })),
-                outcome(true, said(texts.fits, { number: grouped(answer.together) })),
+                outcome(true, said(texts.fits, { number: count(answer.together) })),
               ],
         ),
       ),
@@ -202,7 +205,7 @@ function growing(texts, runs) {
   return h(
     "div",
     h("p", texts.growthText),
-    h("div.row", bound.element, h("label.field", h("span", texts.factors), factors), button),
+    h("div.row", field(texts.bound, bound), field(texts.factors, factors), button),
     where,
     out,
   );

@@ -1,7 +1,9 @@
 // What is at stake: four kinds of data, and what a breach costs before and after the data is split.
 
+import { count, money, number } from "/static/base/amounts.js";
 import { fill, h } from "/static/base/core.js";
-import { field, grouped, money, said } from "../drawing.js";
+import { field } from "/static/base/fields.js";
+import { said } from "/static/base/texts.js";
 
 const PICTURES = {
   card: "M3 10h36v24H3zM3 17h36M8 28h8",
@@ -10,39 +12,41 @@ const PICTURES = {
   anxiety: "M21 36C5 25 4 18 6 13c3-7 12-6 15 1 3-7 12-8 15-1 2 5 1 12-15 23zM9 21h7l3-5 4 9 3-4h7",
 };
 
+const dollars = (sum) => `$${money(sum)}`;
+
 export const chapter = {
   key: "stake",
   async begin(element, texts, done) {
     const figures = await (await fetch("/static/play/figures.json")).json();
-    const records = field(texts.records, { type: "number", min: 0, max: 1e10, value: 100000, class: "short" });
-    const cost = field(texts.cost, { type: "number", min: 0, max: 1e6, step: "any", class: "short" });
-    const chance = field(texts.chance, { type: "number", min: 0, max: 100, step: "any", value: 5, class: "short" });
+    const records = h("input", { id: "stake-records", type: "number", min: 0, max: 1e10, value: 100000, class: "short" });
+    const cost = h("input", { id: "stake-cost", type: "number", min: 0, max: 1e6, step: "any", class: "short" });
+    const chance = h("input", { id: "stake-chance", type: "number", min: 0, max: 100, step: "any", value: 5, class: "short" });
     const source = h("p.soft");
     const result = h("div", { "aria-live": "polite" });
 
     const loss = (none, title, amount, text) =>
-      h(none ? "div.loss.none" : "div.loss", h("h3", title), h("p.large", money(amount)), h("p", text));
+      h(none ? "div.loss.none" : "div.loss", h("h3", title), h("p.large", dollars(amount)), h("p", text));
 
     function compute() {
-      const whole = Math.max(0, Number(records.input.value)) * Math.max(0, Number(cost.input.value));
-      const p = Math.min(100, Math.max(0, Number(chance.input.value))) / 100;
+      const whole = Math.max(0, Number(records.value)) * Math.max(0, Number(cost.value));
+      const p = Math.min(100, Math.max(0, Number(chance.value))) / 100;
       const two = 3 * p * p * (1 - p) + p ** 3;
-      const count = grouped(Math.round(Number(records.input.value)));
+      const people = count(Number(records.value));
       fill(
         result,
         h(
           "div.losses",
-          loss(false, texts.before, whole, said(texts.beforeText, { count })),
+          loss(false, texts.before, whole, said(texts.beforeText, { count: people })),
           loss(true, texts.one, 0, texts.oneText),
-          loss(false, texts.two, whole, said(texts.twoText, { count })),
+          loss(false, texts.two, whole, said(texts.twoText, { count: people })),
         ),
         h(
           "p.say",
           said(texts.yearly, {
-            before: money(p * whole),
-            after: money(two * whole),
-            chance: (100 * p).toLocaleString("en", { maximumFractionDigits: 2 }),
-            both: (100 * two).toLocaleString("en", { maximumFractionDigits: 3 }),
+            before: dollars(p * whole),
+            after: dollars(two * whole),
+            chance: number(100 * p),
+            both: number(100 * two),
           }),
         ),
         h("p.soft", texts.honest),
@@ -50,7 +54,7 @@ export const chapter = {
     }
 
     function choose(kind) {
-      cost.input.value = figures[kind].dollars;
+      cost.value = figures[kind].dollars;
       fill(source, said(texts.source, figures[kind]));
       compute();
     }
@@ -73,7 +77,7 @@ export const chapter = {
         h("span", texts.kinds[kind].text),
       );
 
-    for (const { input } of [records, cost, chance]) {
+    for (const input of [records, cost, chance]) {
       input.addEventListener("input", () => {
         compute();
         done();
@@ -83,7 +87,7 @@ export const chapter = {
       element,
       h("fieldset", h("legend", texts.choose), h("div.kinds", Object.keys(PICTURES).map(card))),
       h("h2", texts.calculator),
-      h("div.row", records.element, cost.element, chance.element),
+      h("div.row", field(texts.records, records), field(texts.cost, cost), field(texts.chance, chance)),
       source,
       result,
     );

@@ -1,8 +1,12 @@
 // Steal a server: what it has beside the plain data, a test of it, a second theft, and fresh shares between the two.
 // The page is the thief: what it makes of stolen components it computes here.
 
+import { count, number as figure } from "/static/base/amounts.js";
 import { announce, ask, download, during, fill, h } from "/static/base/core.js";
-import { SERVERS, bars, field, glyph, grouped, heldBy, onClock, outcome, said, server, signed } from "../drawing.js";
+import { field, select } from "/static/base/fields.js";
+import { grid } from "/static/base/grid.js";
+import { said } from "/static/base/texts.js";
+import { SERVERS, bars, glyph, heldBy, onClock, outcome, server, signed } from "../drawing.js";
 
 const SHOWN = 6;
 const BINS = 16;
@@ -17,7 +21,7 @@ export const chapter = {
     const tried = h("div");
     const where = h("div");
 
-    const column = h("select", Object.entries(texts.columns).map(([value, name]) => h("option", { value }, name)));
+    const column = select(Object.entries(texts.columns), { id: "steal-column" });
     const own = h("textarea", { rows: 3, placeholder: texts.ownPlaceholder, "aria-label": texts.own });
     const ownPart = h("div", { hidden: true }, own);
     column.addEventListener("change", () => (ownPart.hidden = column.value !== "own"));
@@ -41,10 +45,10 @@ export const chapter = {
             "figure",
             bars(binned(vault.plain), said(texts.plainText, { count: vault.plain.length }), {
               kind: "plain",
-              ends: [least(vault.plain), most(vault.plain)].map(grouped),
+              ends: [least(vault.plain), most(vault.plain)].map(count),
               even: false,
             }),
-            h("figcaption", said(texts.plainCaption, { count: vault.plain.length, p: p(test.p) })),
+            h("figcaption", said(texts.plainCaption, { count: vault.plain.length, p: figure(test.p, 2) })),
           ),
           rows(texts, [[texts.value, vault.plain]]),
         ),
@@ -114,7 +118,7 @@ export const chapter = {
           h(
             "figure",
             broken
-              ? bars(binned(sums), texts.brokenText, { kind: "bad", ends: [least(sums), most(sums)].map(grouped), even: false })
+              ? bars(binned(sums), texts.brokenText, { kind: "bad", ends: [least(sums), most(sums)].map(count), even: false })
               : bars(onDial(sums), texts.noiseText, {}),
             h("figcaption", said(texts.bothCaption, { right, count: sums.length })),
           ),
@@ -131,7 +135,7 @@ export const chapter = {
 
     fill(
       element,
-      h("div.row", h("label.field", h("span", texts.data), column), shareButton),
+      h("div.row", field(texts.data, column), shareButton),
       ownPart,
       where,
       data,
@@ -164,19 +168,11 @@ function onDial(numbers) {
 }
 
 const rows = (texts, columns) =>
-  h(
-    "div.wide",
-    { tabindex: 0, role: "region", "aria-label": texts.rows },
-    h(
-      "table",
-      h("thead", h("tr", h("th", { scope: "col" }, texts.row), columns.map(([name]) => h("th.number", { scope: "col" }, name)))),
-      h(
-        "tbody",
-        columns[0][1].slice(0, SHOWN).map((_, at) =>
-          h("tr", h("th", { scope: "row" }, String(at + 1)), columns.map(([, values]) => h("td.number", grouped(values[at])))),
-        ),
-      ),
-    ),
+  grid(
+    texts.rows,
+    [texts.row, ...columns.map(([name]) => name)],
+    columns[0][1].slice(0, SHOWN).map((_, at) => [count(at + 1), ...columns.map(([, values]) => count(values[at]))]),
+    { numbers: columns.map((_, at) => at + 1), heads: true, named: false },
   );
 
 function stolen(number, taken, texts, vault) {
@@ -193,11 +189,11 @@ function stolen(number, taken, texts, vault) {
       h(
         "div.loot",
         h("h4", glyph(one), h("span", "x", h("sub", String(one)))),
-        h("ol.number", values.slice(0, SHOWN).map((value) => h("li", grouped(value)))),
+        h("ol.number", values.slice(0, SHOWN).map((value) => h("li", count(value)))),
         h(
           "figure",
-          bars(test.counts, said(texts.testText, { p: p(test.p) }), { kind: `c${one}` }),
-          h("figcaption", said(texts.test, { statistic: test.statistic.toFixed(1), p: p(test.p) })),
+          bars(test.counts, said(texts.testText, { p: figure(test.p, 2) }), { kind: `c${one}` }),
+          h("figcaption", said(texts.test, { statistic: figure(test.statistic), p: figure(test.p, 2) })),
         ),
       ),
     ),
@@ -208,5 +204,3 @@ function stolen(number, taken, texts, vault) {
   box.querySelector("h3").tabIndex = -1;
   return box;
 }
-
-const p = (value) => (value >= 0.001 ? value.toFixed(3) : value ? value.toExponential(0).replace("-", "−") : "0");
