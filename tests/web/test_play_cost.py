@@ -137,6 +137,15 @@ def test_a_forged_audit_is_caught(client: httpx.Client, node: int, way: str, alo
     assert any(said in line and line.startswith(found["node"]) for line in found["together"]), found["together"]
 
 
+def test_the_analyst_asks_once_whatever_is_looked_at(client: httpx.Client) -> None:
+    def entries() -> list[int]:
+        return [len(node["entries"]) for node in client.get("/api/malice/audit").json()["nodes"]]
+
+    first = entries()
+    posted(client, "malice/collude", [1])
+    assert entries() == first
+
+
 def test_two_disks_have_it_all_and_one_has_nothing(client: httpx.Client) -> None:
     for together in ([1, 2], [2, 3], [1, 3]):
         found = posted(client, "malice/collude", together)

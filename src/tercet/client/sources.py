@@ -40,6 +40,8 @@ class Source(ABC):
     """Whether it can be read more than once."""
     path: Path | None = None
     """The file, if it is one."""
+    content: str | None = None
+    """The hash of the file's content, where whoever opened it knows that and that nobody changes the file."""
     reading: Reading = AS_IT_IS
     """How its texts are to be read."""
     layout: tuple[str, ...] = ()
@@ -53,7 +55,7 @@ class Source(ABC):
 
     def identity(self) -> str | None:
         """A text that changes whenever the content does, or how it is read; None if only reading all would tell."""
-        return None if self.path is None else f"{file_identity(self.path)} {self.reading.given()}"
+        return None if self.path is None else f"{self.content or file_identity(self.path)} {self.reading.given()}"
 
     def fraction(self) -> float | None:
         """How much has been read, from 0 to 1, if that is known."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -123,16 +123,17 @@ class Explanation:
     """Reasons for bounds whose texts are known."""
 
     @cached_property
-    def _costs(self) -> list[Cost]:
+    def costs(self) -> list[Cost]:
+        """What each operation of the plan costs; of a loop, all its passes."""
         return operation_costs(self.plan)
 
     @cached_property
     def rounds(self) -> int:
-        return critical_path(self.plan, [cost.rounds for cost in self._costs])
+        return critical_path(self.plan, [cost.rounds for cost in self.costs])
 
     @cached_property
     def bytes_per_party(self) -> float:
-        return sum(cost.total_bytes for cost in self._costs) / 3
+        return sum(cost.total_bytes for cost in self.costs) / 3
 
     def seconds(self, network: Network | str | None = None) -> float:
         """Time on the wire in this network ("lan", "wan" or a Network; else the session's); without computing."""
@@ -161,7 +162,7 @@ class Explanation:
 
         Stored and public arrays, and the loops themselves, are left out."""
         rows: dict[tuple[str, tuple[int, ...], int], Row] = {}
-        for op, times, cost in _walk(self.plan):
+        for op, times, cost in _walk(self.plan, self.costs):
             key = op.operation.name, op.type.shape, op.type.ring
             known = rows.get(key, Row(key[0], 0, key[1], key[2], 0, 0.0))
             rows[key] = replace(
@@ -208,7 +209,7 @@ class Explanation:
         sums = [op for op in self.plan.operations if op.operation.rows in (Flow.CONTRACT, Flow.MATRIX, Flow.CONVOLVE)]
         lifts = {self._source(value) for op in sums for value in op.inputs}
         claimed = [
-            self._costs[maker_of(at)].total_bytes
+            self.costs[maker_of(at)].total_bytes
             for at in lifts
             if self.plan.maker(at).operation.algebra is Algebra.RING and self.plan.type_of(at).claimed
         ]
@@ -299,11 +300,11 @@ class Explanation:
         )
 
 
-def _walk(plan: Plan, times: int = 1) -> Iterator[tuple[PlanOperation, int, Cost]]:
+def _walk(plan: Plan, costs: Sequence[Cost], times: int = 1) -> Iterator[tuple[PlanOperation, int, Cost]]:
     """Every operation that runs, how often, and what it costs once; those of a loop's body in its place."""
-    for op, cost in zip(plan.operations, operation_costs(plan), strict=True):
+    for op, cost in zip(plan.operations, costs, strict=True):
         if op.body is not None:
-            yield from _walk(op.body, times * op.passes)
+            yield from _walk(op.body, operation_costs(op.body), times * op.passes)
         elif not op.is_leaf:
             yield op, times, cost
 

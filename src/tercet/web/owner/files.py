@@ -36,6 +36,8 @@ class DroppedFile:
     size: int
     path: Path
     received: int = 0
+    content: str = ""
+    """Its hash, once an upload has asked for it: the bytes do not change when all are here."""
     checked: dict[str, TableCheck] = field(default_factory=dict)
     """What was found in order, by schema, reading and the way of missing values as one text."""
 
@@ -64,7 +66,12 @@ class DroppedFile:
             folder.mkdir(mode=0o700, exist_ok=True)
         except OSError:
             folder = self.path.parent
-        return folder / f"{file_identity(self.path)[:32]}{STATE_SUFFIX}"
+        return folder / f"{self.hash()[:32]}{STATE_SUFFIX}"
+
+    def hash(self) -> str:
+        """The hash of its content, worked out once."""
+        self.content = self.content or file_identity(self.path)
+        return self.content
 
 
 class DroppedFiles:

@@ -90,6 +90,7 @@ def _done(
         task.tell(phase="send", **asdict(told) | {"total": fits.rows})
 
     task.tell(phase="send", rows=0, total=fits.rows, nbytes=0)
+    source.content = file.hash()
     report = upload(
         person.nodes,
         source,

@@ -134,12 +134,13 @@ def lied(lie: LieAsked) -> dict[str, Any]:
 
 
 class Ward:
-    """The incomes as a dataset at three real nodes, uploaded when it is first asked for."""
+    """The incomes as a dataset at three real nodes, uploaded when it is first asked for, and what an analyst got."""
 
     def __init__(self, nodes: TrialNodes) -> None:
         self.nodes = nodes
         self._lock = threading.Lock()
         self._uploaded = False
+        self._asked: dict[str, Any] | None = None
 
     def ready(self) -> Federation:
         """The nodes' federation, once they have the dataset."""
@@ -151,6 +152,17 @@ class Ward:
                     net.upload({_COLUMN: list(INCOMES)}, dataset=_DATASET, schema=Schema.parse(schema))
                 self._uploaded = True
         return federation
+
+    def asked(self) -> dict[str, Any]:
+        """What an analyst gets at these nodes: the mean; and for a single income, the refusal of a node's policy.
+
+        Two jobs, once: nothing else comes of asking again.
+        """
+        self.ready()
+        with self._lock:
+            if self._asked is None:
+                self._asked = _asked_honestly(self.nodes)
+            return self._asked
 
     def stored(self) -> list[Share]:
         """What each node has of the column on its disk, as who owns the machine reads it."""
@@ -177,10 +189,8 @@ def colluded(shares: Sequence[Share], together: Sequence[int]) -> list[list[int]
     return [[int(value) for value in words.to_ints(total)]]
 
 
-def asked_honestly(ward: Ward) -> dict[str, Any]:
-    """What an analyst gets at these nodes: the mean; and for a single income, the refusal of a node's policy."""
-    ward.ready()
-    with ward.nodes.session("analyst", "the playground: a mean, and one income") as net:
+def _asked_honestly(nodes: TrialNodes) -> dict[str, Any]:
+    with nodes.session("analyst", "the playground: a mean, and one income") as net:
         income = net.table(_DATASET)[_COLUMN]
         mean = float(income.mean().reveal())
         try:
@@ -195,7 +205,7 @@ def asked_honestly(ward: Ward) -> dict[str, Any]:
 
 def chains_of(ward: Ward) -> dict[str, list[Entry]]:
     """The audits of the nodes after some jobs, so that there is something to forge."""
-    asked_honestly(ward)
+    ward.asked()
     return ward.nodes.audits()
 
 
@@ -237,7 +247,7 @@ def malice_routes(nodes: TrialNodes) -> APIRouter:
     @routes.post("/collude")
     def collude(asked: Annotated[list[Literal[1, 2, 3]], Field(min_length=1, max_length=2)]) -> dict[str, Any]:
         shares = ward.stored()
-        return {"seen": colluded(shares, asked), "complete": len(set(asked)) > 1, **asked_honestly(ward)}
+        return {"seen": colluded(shares, asked), "complete": len(set(asked)) > 1, **ward.asked()}
 
     @routes.get("/audit")
     def audit() -> dict[str, Any]:
