@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +18,7 @@ from tercet.client.aggregates import NOT_SHOWN
 from tercet.client.asking import Held
 from tercet.client.infer import infer
 from tercet.client.nodes import Nodes as Asked
+from tercet.client.query import Answer, cell_text
 from tercet.client.remote import RemoteSession
 from tercet.client.upload import upload
 from tercet.errors import InputError, Refused
@@ -157,3 +160,24 @@ def test_a_query_that_was_held(patients: Nodes, tmp_path: Path, frame: pd.DataFr
         found = query.answer_of(net, job)
     assert found.names == ("mean",)
     assert found.rows[0][0] == pytest.approx(frame.age[frame.smoker].mean())
+
+
+@pytest.mark.parametrize(
+    ("value", "plain", "grouped"),
+    [
+        (None, "NULL", "NULL"),
+        (True, "true", "true"),
+        (1234567, "1234567", "1,234,567"),
+        (2**70, str(2**70), f"{2**70:,}"),
+        (Decimal("12345.60"), "12345.60", "12,345.60"),
+        (1e6, "1000000", "1,000,000"),
+        (1234.56789012345, "1234.56789", "1,234.56789"),
+        (1e18, "1e+18", "1e+18"),
+        (float("nan"), "nan", "nan"),
+        (date(2024, 3, 5), "2024-03-05", "2024-03-05"),
+        ("west", "west", "west"),
+    ],
+)
+def test_a_cell_is_told_in_one_way(value: object, plain: str, grouped: str) -> None:
+    assert (cell_text(value), cell_text(value, grouped=True)) == (plain, grouped)
+    assert plain in repr(Answer(("a",), ((value,),)))

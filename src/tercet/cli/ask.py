@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from tercet.client.remote import RemoteSession
 
 _FEATURES, _FIT = "features", "fit"
-_WHOLE = 1e15
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job; its first digits do.")]
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="The name of the dataset.")]
@@ -104,6 +102,7 @@ def query(
 def show_answer(answer: Answer, *, as_json: bool) -> None:
     """The answer of a query as a table, or as a list of objects, null for what is not shown."""
     from tercet.client.aggregates import NOT_SHOWN
+    from tercet.client.query import cell_text
 
     if answer.note:
         say(f"tercet: {answer.note}", err=True)
@@ -113,16 +112,9 @@ def show_answer(answer: Answer, *, as_json: bool) -> None:
         return
     texts = [place for place, cell in enumerate(answer.rows[0]) if isinstance(cell, str | bool)] if answer.rows else []
     right = [place for place in range(len(answer.names)) if place not in texts]
-    console().print(rows(grid(*answer.names, right=right), [[_plain(cell) for cell in row] for row in answer.rows]))
-
-
-def _plain(value: Any) -> str:
-    """A cell as people read it: whole numbers whole, decimals with all their digits, others to ten."""
-    if value is None:
-        return "NULL"
-    if isinstance(value, float):
-        return f"{value:,.0f}" if value.is_integer() and abs(value) < _WHOLE else f"{value:.10g}"
-    return f"{value:,}" if isinstance(value, int | Decimal) and not isinstance(value, bool) else str(value)
+    console().print(
+        rows(grid(*answer.names, right=right), [[cell_text(cell, grouped=True) for cell in row] for row in answer.rows])
+    )
 
 
 def show_cost(cost: JobRecord | None, *, as_json: bool) -> None:

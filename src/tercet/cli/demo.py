@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,7 +34,6 @@ DATASET = "patients"
 STORED_BITS = 32
 """Bits of the largest stored number of every column, whatever its unit."""
 _LEAST_EXPONENT, _MOST_EXPONENT = -80, 50
-_FIRST_PORT, _PORTS, _PORTS_EACH = 10_000, 20_000, 9
 
 
 def run(data: Path | None, target: str | None) -> None:
@@ -119,7 +117,7 @@ class _Demo:
             with screen.progress() as step, processes.starter() as starter:
                 starter.load()
                 step("making keys for three nodes, three owners and an analyst")
-                trial.create(self._folder, _first_port(), {**people, "analyst": ["analyst"]}, lanes=1)
+                trial.create(self._folder, None, {**people, "analyst": ["analyst"]}, lanes=1)
                 federation = self._launch(step, starter)
                 self._upload(federation, step)
                 answers = self._ask(federation, step)
@@ -215,11 +213,6 @@ class _Answers:
     job: str
     """The regression's."""
     refused: Refused
-
-
-def _first_port() -> int:
-    """Where to look for free ports: elsewhere for each process, since several demos may run at once."""
-    return _FIRST_PORT + os.getpid() * _PORTS_EACH % _PORTS
 
 
 def _identity(owner: Owner) -> str:

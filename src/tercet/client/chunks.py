@@ -25,7 +25,6 @@ from tercet.errors import InputError
 from tercet.store.part import MAX_CHUNK_ROWS, content_bytes
 from tercet.store.schema import EPOCH, Column, ColumnKind, Schema, StoredForm
 
-_BOUNDED = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.DATE)
 Missing = Literal["refuse", "drop"]
 CHUNK_BYTES = 8 << 20
 """About how many bytes one component of a chunk takes."""
@@ -144,7 +143,7 @@ def outside_values(source: Source, schema: Schema) -> list[OutsideValues]:
     """Read a whole source for the columns that have values which the schema does not allow, and what they are."""
     reading = source.reading.agreeing(schema.reading.values)
     found = [OutsideValues(column) for column in schema.columns]
-    looked_at = [each for each in found if each.column.kind in _BOUNDED or each.column.kind is ColumnKind.CATEGORY]
+    looked_at = [each for each in found if each.column.kind.has_bounds or each.column.kind is ColumnKind.CATEGORY]
     headers = dict(zip(schema.names, headers_of(source, schema), strict=True))
     before = 0
     for batch in prefetched(source.batches([headers[each.column.name] for each in looked_at])):

@@ -6,9 +6,6 @@ from collections.abc import Sequence
 
 from tercet.client.table import Table
 from tercet.errors import InputError
-from tercet.store.schema import ColumnKind
-
-_KINDS = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.BOOL)
 
 
 def chosen_features(table: Table, target: str, given: Sequence[str]) -> list[str]:
@@ -16,7 +13,7 @@ def chosen_features(table: Table, target: str, given: Sequence[str]) -> list[str
 
     Raises InputError for names that are not there or cannot be used, and for columns with missing values.
     """
-    columns = [column for column in table.schema.columns if column.kind in _KINDS]
+    columns = [column for column in table.schema.columns if column.kind.is_summed]
     numbers = [column.name for column in columns]
     if target not in numbers:
         raise InputError(f"{table.name} has no column of numbers {target!r}", hint=f"there are {', '.join(numbers)}")

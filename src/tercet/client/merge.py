@@ -11,8 +11,6 @@ from tercet.errors import InputError
 from tercet.store.reading import AS_IT_IS
 from tercet.store.schema import Column, ColumnKind, Schema
 
-_NUMBERS = (ColumnKind.BOOL, ColumnKind.INTEGER, ColumnKind.DECIMAL)
-
 
 @dataclass(frozen=True)
 class Merged:
@@ -67,7 +65,7 @@ def _merged(mine: Column, other: Column, where: str, notes: list[str]) -> Column
         if mine.nullable != other.nullable:
             notes.append(f"{name}: values may be missing")
     if len(kinds) > 1:
-        if not kinds <= set(_NUMBERS):
+        if not all(kind.is_summed for kind in kinds):
             raise InputError(
                 f"column {name} is {mine.kind} here and {other.kind} in {where}, and no kind holds both",
                 hint="agree on one kind, and correct the schemas",

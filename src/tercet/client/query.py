@@ -46,6 +46,8 @@ _SPREADS: dict[type[exp.Expression], tuple[int, Callable[[float], float]]] = {
     exp.StddevSamp: (1, root),
     exp.StddevPop: (0, root),
 }
+_WHOLE = 1e15
+"""Whole numbers from here on are not exact as floats, and told to ten digits."""
 SQL = "sql"
 """The name under which a query's text is stored with its job."""
 
@@ -216,7 +218,7 @@ class Answer:
     """A sentence about groups that are not shown, since too few rows are in them; empty if all are shown."""
 
     def __repr__(self) -> str:
-        lines = [self.names, *(tuple(map(_cell, row)) for row in self.rows)]
+        lines = [self.names, *(tuple(map(cell_text, row)) for row in self.rows)]
         widths = [max(len(line[place]) for line in lines) for place in range(len(self.names))]
         shown = [
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
@@ -224,8 +226,19 @@ class Answer:
         return "\n".join([*shown, self.note] if self.note else shown)
 
 
-def _cell(value: Any) -> str:
-    return "NULL" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
+def cell_text(value: Any, *, grouped: bool = False) -> str:
+    """A value of an answer as people read it: whole numbers whole, decimals with all their digits, others to ten.
+
+    `grouped`: digits in threes. Answers themselves, commands and pages call it.
+    """
+    comma = "," if grouped else ""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:{comma}.0f}" if value.is_integer() and abs(value) < _WHOLE else f"{value:{comma}.10g}"
+    return f"{value:{comma}}" if isinstance(value, int | Decimal) else str(value)
 
 
 def ask(session: Asking, sql: str) -> Answer:

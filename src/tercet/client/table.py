@@ -31,7 +31,6 @@ from tercet.store.schema import EPOCH, Column, ColumnKind, Schema
 if TYPE_CHECKING:
     import pandas as pd
 
-_NUMBERS = (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.BOOL)
 MAX_DESCRIBED = 64
 """Columns with more categories than this are left out of `describe`."""
 
@@ -181,12 +180,12 @@ class Groups:
     def _names(self, columns: str | Sequence[str] | None) -> list[str]:
         by = [column.name for column in self._by]
         if columns is None:
-            of_numbers = (name for name in self._table.columns if self._table.schema[name].kind in _NUMBERS)
+            of_numbers = (name for name in self._table.columns if self._table.schema[name].kind.is_summed)
             return [name for name in of_numbers if name not in by]
         names = [columns] if isinstance(columns, str) else list(columns)
         for name in names:
             kind = self._table.schema[name].kind
-            if kind not in _NUMBERS:
+            if not kind.is_summed:
                 raise InputError(
                     f"column {name} is of kind {kind}, and only numbers and bools are summed", hint="name others"
                 )

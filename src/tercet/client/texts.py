@@ -43,7 +43,6 @@ ERROR = (
     r"[+-]?1\.#(IND|QNAN|SNAN)0*|-nan(\(ind\))?)$"
 )
 """What spreadsheets and programs write in place of a number that they could not compute."""
-_NUMERIC = (ColumnKind.INTEGER, ColumnKind.DECIMAL)
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -164,6 +163,6 @@ def canonical(array: pa.Array, column: Column, reading: Reading) -> pa.Array:
     array = missing_as_null(flat(array), reading)
     if not is_text(array.type):
         return array
-    if kind in _NUMERIC:
+    if kind.is_number:
         return numbers(array, reading)
     return dates(array, reading) if kind is ColumnKind.DATE else array

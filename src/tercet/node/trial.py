@@ -22,6 +22,7 @@ PEOPLE = ("owner", "analyst", "operator")
 """Identities that a trial begins with; each name is also the role."""
 LANES = 2
 FIRST_PORT = 7643
+_OWN_PORTS, _OWN_PORTS_COUNT = 10_000, 20_000
 
 
 @contextmanager
@@ -39,9 +40,12 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def create(folder: Path, first_port: int, people: Mapping[str, Sequence[str]], *, lanes: int = LANES) -> Federation:
+def create(
+    folder: Path, first_port: int | None, people: Mapping[str, Sequence[str]], *, lanes: int = LANES
+) -> Federation:
     """Make three nodes on loopback ports that are free now, and an identity NAME.pem for each person (name: roles).
 
+    `first_port`: where to look for free ones; None for elsewhere in each process, as several may look at once.
     `lanes`: jobs at a time; each is a process of its own.
 
     Raises ConfigError if something stands in the way; nothing there is overwritten.
@@ -61,11 +65,16 @@ def create(folder: Path, first_port: int, people: Mapping[str, Sequence[str]], *
     for member in members:
         member.save(folder / f"{member.name}.pem")
     each = 1 + lanes
-    base = processes.free_ports(first_port, len(NODES) * each)
+    ports = len(NODES) * each
+    base = processes.free_ports(_own_port(ports) if first_port is None else first_port, ports)
     places = {node: NodePlace(base + each * at, base + each * at + 1, lanes) for at, node in enumerate(NODES)}
     return create_federation(
         folder, places, policy=trial({m.name: (m.card.fingerprint, people[m.name]) for m in members})
     )
+
+
+def _own_port(each: int) -> int:
+    return _OWN_PORTS + os.getpid() * each % _OWN_PORTS_COUNT
 
 
 def launch(

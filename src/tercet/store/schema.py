@@ -65,6 +65,21 @@ class ColumnKind(StrEnum):
     DATE = "date"
     KEY = "key"
 
+    @property
+    def is_number(self) -> bool:
+        """Whether values are numbers to people."""
+        return self in (ColumnKind.INTEGER, ColumnKind.DECIMAL)
+
+    @property
+    def is_summed(self) -> bool:
+        """Whether sums and means of values say something: of numbers, and of what is true or false."""
+        return self.is_number or self is ColumnKind.BOOL
+
+    @property
+    def has_bounds(self) -> bool:
+        """Whether a column of the kind says how small and large a value can be."""
+        return self.is_number or self is ColumnKind.DATE
+
 
 class KeyType(StrEnum):
     """What the public values of a key column are."""
@@ -166,7 +181,7 @@ class Column(BaseModel):
 
     def _check_bounds(self) -> None:
         bounds = (self.lo, self.hi)
-        if self.kind not in (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.DATE):
+        if not self.kind.has_bounds:
             if bounds != (None, None):
                 raise ValueError(f"a column of kind {self.kind} has no bounds")
             return

@@ -9,12 +9,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tercet.client.asking import NodesExplanation
+from tercet.federation.bundle import column_handle
 from tercet.plan.network import LAN, WAN, Network
 from tercet.plan.plan import PlanOperation, maker_of
-from tercet.plan.record.compile import operation_costs
 from tercet.plan.record.explain import Explanation
 from tercet.plan.types import Type, ValueKind
 from tercet.protocols.cost import Cost
+from tercet.store.schema import Schema
 
 CONTINENTS = Network("continents", 0.15, 100e6)
 """Parties on different continents: the round trip from Europe to the west of America, a link of 100 Mbit/s."""
@@ -97,7 +98,7 @@ class Picture(_Part):
 def picture(explanation: Explanation, names: Mapping[bytes, str] | None = None) -> Picture:
     """The picture of a plan that has not run. The playground and the analyst's page call it.
 
-    `names`: of stored arrays, by their handles. Costs what `explain()` does, once more.
+    `names`: of stored arrays, by their handles.
     """
     plan = explanation.plan
     known = names or {}
@@ -109,11 +110,22 @@ def picture(explanation: Explanation, names: Mapping[bytes, str] | None = None) 
         memory_bytes=explanation.memory_bytes,
         ring=explanation.ring,
         inputs=_alike(stored),
-        stages=tuple(_stages(plan.operations, operation_costs(plan))),
+        stages=tuple(_stages(plan.operations, explanation.costs)),
         reveals=_alike([("", revealed.type) for revealed in explanation.reveals]),
         bounds=tuple(explanation.bounds),
         decisions=tuple(_verdicts(explanation)),
     )
+
+
+def names_of_columns(federation: str, schemas: Mapping[str, Schema]) -> dict[bytes, str]:
+    """What people call the stored arrays of datasets, by their handles: `schemas` by the names of these."""
+    found = {}
+    for dataset, schema in schemas.items():
+        for column in schema.columns:
+            name = f"{dataset}.{column.name}"
+            found[column_handle(federation, dataset, column.name)] = name
+            found[column_handle(federation, dataset, column.name, validity=True)] = f"{name} is there"
+    return found
 
 
 def _alike(found: Sequence[tuple[str, Type]]) -> tuple[Values, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -11,10 +10,7 @@ from pydantic import BaseModel
 
 from tercet.client.aggregates import NOT_SHOWN
 from tercet.client.base import JobRecord
-from tercet.client.query import Answer
-
-_EXACT = 1 << 53
-"""Whole numbers up to this are numbers of a page, too."""
+from tercet.client.query import Answer, cell_text
 
 
 class CellTold(BaseModel):
@@ -57,23 +53,12 @@ def cell_told(value: Any) -> CellTold:
     """A value of an answer; decimals and whole numbers keep all digits in the text."""
     if value is NOT_SHOWN:
         return CellTold(text="not shown", hidden=True)
-    if value is None:
-        return CellTold(text="NULL")
-    if isinstance(value, bool):
-        return CellTold(text="true" if value else "false")
-    if isinstance(value, int | Decimal):
-        number = float(value)
-        return CellTold(text=str(value), number=number if math.isfinite(number) else None)
-    if isinstance(value, float):
-        if math.isnan(value):
-            return CellTold(text="not shown", hidden=True)
-        whole = value.is_integer() and abs(value) < _EXACT
-        return CellTold(
-            text=f"{value:.0f}" if whole else f"{value:.10g}", number=value if math.isfinite(value) else None
-        )
-    if isinstance(value, date):
-        return CellTold(text=value.isoformat())
-    return CellTold(text=str(value))
+    if not isinstance(value, int | Decimal | float) or isinstance(value, bool):
+        return CellTold(text=cell_text(value))
+    number = float(value)
+    if math.isnan(number):
+        return CellTold(text="not shown", hidden=True)
+    return CellTold(text=cell_text(value), number=number if math.isfinite(number) else None)
 
 
 def query_told(answer: Answer) -> Told:

@@ -20,7 +20,6 @@ from tercet.learn.ordinary import OLS
 from tercet.plan.record.explain import Explanation
 from tercet.statistics.asked import Pending
 from tercet.statistics.descriptive import histogram
-from tercet.store.schema import ColumnKind
 from tercet.web.analyst.answers import Told, histogram_told, query_told, regression_told
 
 PAGE = "page"
@@ -101,7 +100,7 @@ def _statistic(
     """What is asked before anything runs, and how its result is told."""
     table = net.table(question.dataset)
     if isinstance(question, HistogramQuestion):
-        numbers = [c.name for c in table.schema.columns if c.kind in (ColumnKind.INTEGER, ColumnKind.DECIMAL)]
+        numbers = [c.name for c in table.schema.columns if c.kind.is_number]
         if question.column not in numbers:
             raise InputError(
                 f"{question.dataset} has no column of numbers {question.column!r}",

@@ -8,20 +8,18 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
-from tercet.client.asking import JOBS_FOLDER, Held, Left
-from tercet.client.connect import connect
+from tercet.client.asking import Held, Left
 from tercet.client.remote import RemoteSession
 from tercet.client.table import described
 from tercet.federation.api import DatasetInfo
 from tercet.federation.api_jobs import JobInfo
-from tercet.federation.bundle import column_handle
 from tercet.federation.model import Identifier, Line
 from tercet.store.schema import ColumnKind, Schema
 from tercet.web.analyst.answers import Told, cost_told
 from tercet.web.analyst.questions import Question, answered, asked, asked_with, explained
 from tercet.web.people.person import PersonHere
 from tercet.web.people.tasks import Cancelled, Task
-from tercet.web.picture import picture
+from tercet.web.picture import names_of_columns, picture
 
 ASKED = "question"
 """The kind of tasks that are questions."""
@@ -48,9 +46,9 @@ def router(person: PersonHere) -> APIRouter:
         """What a question would cost and reveal, and what each node says; nothing runs."""
         with closing(_session(person, body.purpose)) as net:
             found = explained(net, body.question)
-            names = _names(person.federation.id, net.datasets())
+            schemas = {info.name: Schema.parse(info.schema_) for info in net.datasets()}
         return {
-            "picture": picture(found, names).model_dump(),
+            "picture": picture(found, names_of_columns(person.federation.id, schemas)).model_dump(),
             "operations": [
                 {"name": row.name, "count": row.count, "rounds": row.rounds, "bytes": row.bytes_per_party}
                 for row in found.operations
@@ -103,25 +101,8 @@ def router(person: PersonHere) -> APIRouter:
 
 def _session(person: PersonHere, purpose: str, task: Task | None = None) -> RemoteSession:
     """A session for one question: its progress and costs are those of no other."""
-    return connect(
-        person.federation,
-        person.member,
-        remember=person.identity.parent / JOBS_FOLDER,
-        purpose=purpose,
-        deadline=_DEADLINE_S,
-        progress=None if task is None else lambda done: _tell(task, progress=done),
-    )
-
-
-def _names(federation: str, datasets: list[DatasetInfo]) -> dict[bytes, str]:
-    """What people call the stored arrays of a plan, by their handles."""
-    found = {}
-    for info in datasets:
-        for column in Schema.parse(info.schema_).columns:
-            name = f"{info.name}.{column.name}"
-            found[column_handle(federation, info.name, column.name)] = name
-            found[column_handle(federation, info.name, column.name, validity=True)] = f"{name} is there"
-    return found
+    progress = None if task is None else lambda done: _tell(task, progress=done)
+    return person.connected(purpose=purpose, deadline=_DEADLINE_S, progress=progress)
 
 
 def _tell(task: Task, **facts: Any) -> None:
@@ -153,7 +134,7 @@ def _table(info: DatasetInfo) -> dict[str, Any]:
             "about": column.description,
             "nullable": column.nullable,
             "categories": list(column.categories),
-            "number": column.kind in (ColumnKind.INTEGER, ColumnKind.DECIMAL, ColumnKind.BOOL),
+            "number": column.kind.is_summed,
             "grouping": column.kind in (ColumnKind.CATEGORY, ColumnKind.BOOL),
         }
         for column in Schema.parse(info.schema_).columns

@@ -80,13 +80,16 @@ class PersonHere:
         self._lock = threading.Lock()
         self._session: RemoteSession | None = None
 
-    def session(self, **options: Any) -> RemoteSession:
-        """The session with the three nodes as this person, made at first use. Raises as `connect` does."""
+    def connected(self, **options: Any) -> RemoteSession:
+        """A new session with the three nodes as this person; whoever calls closes it. Takes and raises what `connect`
+        does."""
+        return connect(self.federation, self.member, remember=self.identity.parent / JOBS_FOLDER, **options)
+
+    def session(self) -> RemoteSession:
+        """The session that all pages share, for what runs no jobs; made at first use. Raises as `connect` does."""
         with self._lock:
             if self._session is None:
-                self._session = connect(
-                    self.federation, self.member, remember=self.identity.parent / JOBS_FOLDER, **options
-                )
+                self._session = self.connected()
             return self._session
 
     @contextmanager

@@ -21,12 +21,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from tercet.client.infer import infer
-from tercet.client.query import explain
+from tercet.client.query import cell_text, explain
 from tercet.client.remote import RemoteSession
 from tercet.errors import InputError
-from tercet.federation.bundle import column_handle
 from tercet.store.schema import Schema
-from tercet.web.picture import Picture, picture
+from tercet.web.picture import Picture, names_of_columns, picture
 from tercet.web.play.cost import table
 from tercet.web.play.trial_nodes import TrialNodes
 
@@ -239,7 +238,7 @@ class OwnTables:
         """The picture of a query, with what each node's policy says."""
         self._ready()
         with self._nodes.session("analyst", "the playground: SQL") as net:
-            return picture(explain(net, sql), self._names())
+            return picture(explain(net, sql), names_of_columns(self._nodes.started().id, self._schemas))
 
     def ask(self, sql: str) -> dict[str, Any]:
         """Run a query at the nodes: its answer, and what each node has sent for it."""
@@ -248,22 +247,13 @@ class OwnTables:
             answer = net.query(sql)
             return {
                 "names": answer.names,
-                "rows": [[_shown(value) for value in row] for row in answer.rows],
+                "rows": [[cell_text(value, grouped=True) for value in row] for row in answer.rows],
                 "note": answer.note,
                 "rounds": measured.rounds,
                 "bytes_per_party": measured.bytes_per_party,
                 "seconds": measured.seconds,
                 "sent": _sent(net),
             }
-
-    def _names(self) -> dict[bytes, str]:
-        federation = self._nodes.started().id
-        return {
-            column_handle(federation, dataset, column.name, validity=validity): f"{dataset}.{column.name}"
-            for dataset, schema in self._schemas.items()
-            for column in schema.columns
-            for validity in (False, True)
-        }
 
 
 def _sent(net: RemoteSession) -> list[dict[str, Any]]:
@@ -273,10 +263,6 @@ def _sent(net: RemoteSession) -> list[dict[str, Any]]:
     return [
         {"node": info.decision.node, "bytes": 0 if info.report is None else sum(info.report.nbytes)} for info in infos
     ]
-
-
-def _shown(value: Any) -> str:
-    return "NULL" if value is None else f"{value:,.6g}" if isinstance(value, float) else str(value)
 
 
 async def _saved(request: Request, path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 from tercet.client.connect import connect
 from tercet.client.nodes import Nodes
+from tercet.client.own_node import audit_entries
 from tercet.client.remote import RemoteSession
-from tercet.federation.api_admin import AuditPage
 from tercet.federation.federation import Federation
 from tercet.federation.identity import Member
 from tercet.node import processes
@@ -19,9 +18,6 @@ from tercet.node.settings import FILE, NodeSettings
 from tercet.node.trial import NODES, PEOPLE, create, launch
 from tercet.process import ForkServer
 from tercet.store.audit import Entry
-
-_FIRST_PORT, _PORTS, _PORTS_EACH = 10_000, 20_000, 9
-_PAGE = 500
 
 
 class TrialNodes:
@@ -49,9 +45,7 @@ class TrialNodes:
                     self._folder.mkdir()
                     starter = self._starter = made.enter_context(processes.starter())
                     starter.load()
-                    # several playgrounds may look for free ports at once
-                    first = _FIRST_PORT + os.getpid() * _PORTS_EACH % _PORTS
-                    create(self._folder, first, {role: [role] for role in PEOPLE}, lanes=1)
+                    create(self._folder, None, {role: [role] for role in PEOPLE}, lanes=1)
                     made.callback(processes.stop, [self._folder / node for node in NODES])
                     self._check_open()
                     self._federation = launch(self._folder, lambda _: None, starter, tied=True)[0]
@@ -78,16 +72,8 @@ class TrialNodes:
 
     def audits(self) -> dict[str, list[Entry]]:
         """The whole audit chain of each node, as its operator reads it."""
-        found: dict[str, list[Entry]] = {}
         with Nodes(self.started(), self.member("operator")) as nodes:
-            for client in nodes.clients:
-                after: int | None = 0
-                entries = found.setdefault(client.name, [])
-                while after is not None:
-                    page = client.get(f"/v1/admin/audit?after={after}&limit={_PAGE}", AuditPage)
-                    entries += [Entry.model_validate(entry) for entry in page.entries]
-                    after = page.next
-        return found
+            return {node.name: [Entry.model_validate(one) for one in audit_entries(node)] for node in nodes.clients}
 
     def close(self) -> None:
         """End the nodes and delete their folder, also while they start; harmless when called again."""
