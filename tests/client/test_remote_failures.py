@@ -15,8 +15,11 @@ import tercet as tc
 from client.trio_policy import policy
 from node.trio_nodes import Nodes, trio
 from tercet.client.infer import infer
+from tercet.client.nodes import NodeClient
 from tercet.client.remote import RemoteSession
 from tercet.errors import PartyError, Timeout, Unreachable
+from tercet.federation.api import Me
+from tercet.sharing import Party
 
 BOUND_S = 40.0
 """The nodes' own timeouts, and a machine with other work."""
@@ -100,6 +103,11 @@ def test_a_node_that_stands_still(nodes: Nodes, net: RemoteSession, name: str) -
             column.sum().reveal()
         assert f"node {name}" in str(failed.value)
         assert time.monotonic() - began < BOUND_S
+        with pytest.raises(Timeout, match="did not answer") as silent:
+            NodeClient(nodes.federation, Party("abc".index(name) + 1), nodes.people["analyst"], timeout=2.0).get(
+                "/v1/me", Me
+            )
+        assert "start it again" in (silent.value.hint or "")
     finally:
         process.send_signal(signal.SIGCONT)
     works(net)

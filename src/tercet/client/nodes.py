@@ -31,6 +31,12 @@ _TRIES = 6
 M = TypeVar("M", bound=Body)
 T = TypeVar("T")
 _ASK = "ask its operator whether it runs, then try again"
+_ASK_SILENT = "ask its operator whether it hangs or has too much to do, then try again"
+_START = "it is on this machine: start it, with tercet up if that made it"
+_START_AGAIN = (
+    "it is on this machine, and hangs or has too much to do: wait, or end it and start it again, with tercet down and "
+    "tercet up if these made it"
+)
 
 
 class RequestOptions(TypedDict, total=False):
@@ -80,7 +86,8 @@ class NodeClient:
             door.card.certificate,
             _pinned(door),
             connect_s=CONNECT_S,
-            hint="it is on this machine: start it, with tercet up if that made it" if here else _ASK,
+            hint=_START if here else _ASK,
+            silent_hint=_START_AGAIN if here else _ASK_SILENT,
         )
 
     def __repr__(self) -> str:

@@ -33,7 +33,7 @@ from tercet.client.aggregates import Answers, Cell, Group, Sheet, belongs, combi
 from tercet.client.asking import Ticket
 from tercet.client.column_arrays import DateArray
 from tercet.client.sql_rows import RowExpressions
-from tercet.client.sql_select import Tables, parsed, source_of
+from tercet.client.sql_select import HELP, Tables, parsed, source_of
 from tercet.errors import InputError
 from tercet.plan.record.explain import Explanation
 from tercet.store.schema import EPOCH
@@ -85,7 +85,7 @@ class Aggregates:
             return self._of(tree, lambda group, values: group.variance(values, *spread))
         if isinstance(tree, exp.Min | exp.Max):
             return self._extreme(tree)
-        raise InputError(f"{tree.sql()[:80]} is no aggregate that is offered", hint="see `tercet query --help`")
+        raise InputError(f"{tree.sql()[:80]} is no aggregate that is offered", hint=HELP)
 
     def _computed(self, tree: exp.Expression, compute: Callable[[Any, Any], Any]) -> Cell:
         """Arithmetic with two aggregates. Two dates can only be subtracted, which gives days."""

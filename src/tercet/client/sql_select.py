@@ -19,7 +19,10 @@ from tercet.errors import InputError
 MAX_TEXT = 1 << 16
 MAX_DEPTH = 100
 LIKE = "such as SELECT AVG(age), COUNT(*) FROM patients WHERE bmi > 30"
-HELP = "see `tercet query --help` for what is; in Python NumPy's functions take the columns of net.table(...)"
+HELP = (
+    "a query has COUNT, SUM, AVG, MIN, MAX, STDDEV and VARIANCE of columns, arithmetic, CASE, WHERE and GROUP BY; for "
+    "medians and all else: in Python NumPy's functions take columns, as in np.median(net.table('patients')['age'])"
+)
 _NO_DISTINCT = "which values there are is secret: GROUP BY the column, if it is of categories"
 
 _BEGINNINGS = frozenset({"alter", "create", "drop", "grant", "insert", "revoke", "rollback", "uncache"})

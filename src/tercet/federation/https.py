@@ -56,9 +56,11 @@ class NodeConnections:
         *,
         connect_s: float,
         hint: str = "",
+        silent_hint: str = "",
         idle_s: float = 30.0,
     ) -> None:
-        """`who`: the node's name as errors have it; `party` and `hint` go into them. `certificate`: DER, of the node.
+        """`who`: the node's name as errors have it; `party` and `hint` go into them, and `silent_hint` into those that
+        tell of no answer in time. `certificate`: DER, of the node.
 
         `context` trusts this certificate and no other. A connection that nobody used for `idle_s` is not used again.
         """
@@ -68,7 +70,7 @@ class NodeConnections:
         self._certificate = certificate
         self._context = context
         self._connect_s = connect_s
-        self._hint = hint
+        self._hints = {Unreachable: hint, Timeout: silent_hint or hint}
         self._idle_s = idle_s
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 443
@@ -149,8 +151,7 @@ class NodeConnections:
 
     def failed(self, kind: type[PartyError], what: str) -> PartyError:
         """An error that says what the node did."""
-        hint = "" if kind is ProtocolViolation else self._hint
-        return kind(f"{self._who} {what}", party=int(self._party), hint=hint)
+        return kind(f"{self._who} {what}", party=int(self._party), hint=self._hints.get(kind, ""))
 
     def _connection(self, timeout: float) -> tuple[http.client.HTTPSConnection, bool]:
         """A connection, and whether it was used before."""
