@@ -12,7 +12,7 @@ from node.trio_nodes import Nodes, everybody, trio
 from tercet.client.asking import Held
 from tercet.client.connect import connect
 from tercet.federation.identity import Member
-from web.browser import shots
+from web.browser import FIRST_PAINT_MS, first_paint, shots
 from web.people_pages import opened, served
 from web.test_owner import reach
 
@@ -118,7 +118,13 @@ def test_what_is_wrong_is_at_the_top(browser: Browser, held_nodes: Nodes, tmp_pa
         nodes.start("c")
 
 
+def test_first_paint(browser: Browser, held_nodes: Nodes) -> None:
+    with served(held_nodes, "operator", "a") as site:
+        assert first_paint(browser, lambda: site.link("/operator"), "#audit table") < FIRST_PAINT_MS
+
+
 def test_without_a_node_there_is_no_page(browser: Browser, held_nodes: Nodes) -> None:
     with served(held_nodes, "operator") as site, opened(browser, site, "/") as seen:
         expect(seen.page.get_by_role("heading", name="operator, at local")).to_be_visible()
+        expect(seen.page.get_by_role("alert")).to_contain_text("tercet web --node FOLDER")
         expect(seen.page.get_by_role("navigation").get_by_role("link", name="My node")).to_have_count(0)

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -109,6 +110,25 @@ def test_options_in_reasons_are_fields_of_the_page(browser: Browser, nodes: Node
         expect(card(page, "part").get_by_label("share part")).to_be_checked()
         card(page, "code").get_by_label("share code").check()
         expect(card(page, "code").get_by_label("kind")).to_have_value("key")
+
+
+def test_a_workbook_of_several_sheets_offers_them(browser: Browser, nodes: Nodes, tmp_path: Path) -> None:
+    path = tmp_path / "visits.xlsx"
+    with pd.ExcelWriter(path) as book:
+        pd.DataFrame({"note": ["made in May"]}).to_excel(book, sheet_name="About", index=False)
+        pd.DataFrame({"age": range(20, 60)}).to_excel(book, sheet_name="Visits 2024", index=False)
+        pd.DataFrame().to_excel(book, sheet_name="Empty", index=False)
+    with served(nodes, "owner") as site, opened(browser, site, "/owner") as seen:
+        page = seen.page
+        page.get_by_label("Drop a table here").set_input_files(path)
+        menu = page.get_by_label("visits.xlsx has 2 sheets. Which one is the table?")
+        expect(menu).to_be_focused()
+        assert menu.get_by_role("option").all_inner_texts() == ["choose", "About", "Visits 2024"]
+        menu.select_option("Visits 2024")
+        expect(card(page, "age").get_by_label("highest possible")).to_be_visible()
+        expect(page.get_by_text("40 rows, 1 column.")).to_be_visible()
+        expect(page.get_by_label("sheet, of Excel")).to_have_value("Visits 2024")
+        seen.expect_errors("422")
 
 
 def test_problems_are_at_their_cells_with_ways_out(browser: Browser, nodes: Nodes, tmp_path: Path) -> None:

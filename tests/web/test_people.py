@@ -15,7 +15,7 @@ from node.trio_nodes import Nodes, make
 from tercet.errors import InputError
 from tercet.web.local import SESSION_HEADER
 from tercet.web.people.tasks import Task, Tasks
-from web.browser import shots
+from web.browser import FIRST_PAINT_MS, first_paint, shots
 from web.people_pages import opened, served
 
 
@@ -29,6 +29,15 @@ def test_the_start_says_who_and_where(browser: Browser, nodes: Nodes, tmp_path: 
         assert nodes.people["owner"].card.fingerprint in digits
         assert nodes.federation.digest in digits
         shots(page, "start", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "person", "ready"),
+    [("/", "owner", "table"), ("/owner", "owner", "#datasets-title"), ("/analyst", "analyst", "main h2")],
+)
+def test_first_paint(browser: Browser, nodes: Nodes, path: str, person: str, ready: str) -> None:
+    with served(nodes, person) as site:
+        assert first_paint(browser, lambda: site.link(path), ready) < FIRST_PAINT_MS
 
 
 def test_a_stranger_is_told_what_to_do(browser: Browser, nodes: Nodes) -> None:

@@ -22,6 +22,7 @@ def play(
     """
     import webbrowser
 
+    say("Loading the playground and starting its three parties; its link follows in a few seconds.")
     from tercet.web.local import Serving, attend
     from tercet.web.play.site import play_site
 

@@ -39,13 +39,14 @@ def web(
     """
     import webbrowser
 
+    hint = "name it with --identity FILE; tercet up makes one to try things, tercet identity new NAME one for real"
+    who = identity if identity is not None or node is not None else found(None, _NAMES, "identity", hint)
+    where = federation if federation is not None or node is not None else federation_path(None)
+    say("Loading what the pages need; their link follows in a few seconds. The nodes are asked once it is open.")
     from tercet.web.local import Serving, attend
     from tercet.web.people.person import PersonHere
     from tercet.web.people.site import people_site
 
-    hint = "name it with --identity FILE; tercet up makes one to try things, tercet identity new NAME one for real"
-    who = identity if identity is not None or node is not None else found(None, _NAMES, "identity", hint)
-    where = federation if federation is not None or node is not None else federation_path(None)
     with (
         all_there_is(),
         PersonHere(where, who, node) as person,

@@ -351,28 +351,7 @@ class ExcelSource(_TableSource):
         self._table = pa.table({name: _column([row[place] for row in kept]) for place, name in enumerate(self.columns)})
 
     def _rows(self, what: Path | Replayed) -> list[list[Any]]:
-        """The rows of the sheet, without empty ones at the end; None for an empty cell."""
-        import python_calamine
-
-        try:
-            book = python_calamine.load_workbook(what if isinstance(what, Path) else io.BytesIO(what.read()))
-            names = list(book.sheet_names)
-            filled = {}
-            for name in names if self.reading.sheet is None else [self._named(names)]:
-                rows = [
-                    [None if cell == "" else cell for cell in row] for row in book.get_sheet_by_name(name).to_python()
-                ]
-                while rows and not any(cell is not None for cell in rows[-1]):
-                    rows.pop()
-                if rows:
-                    filled[name] = rows
-        except python_calamine.PasswordError:
-            raise InputError(f"{self.name} is locked by a password", hint="save it without one") from None
-        except (python_calamine.CalamineError, OSError, ValueError) as error:
-            raise InputError(
-                f"{self.name} cannot be read as a spreadsheet ({type(error).__name__})",
-                hint="save it again as .xlsx or CSV",
-            ) from None
+        filled = _sheets(what, self.name, self.reading.sheet)
         if len(filled) > 1:
             raise InputError(
                 f"{self.name} has {len(filled)} sheets: {', '.join(map(repr, filled))}",
@@ -380,14 +359,49 @@ class ExcelSource(_TableSource):
             )
         return next(iter(filled.values()), [])
 
-    def _named(self, names: list[str]) -> str:
-        """The sheet of that name, or of that number."""
-        wanted = self.reading.sheet or ""
-        if wanted in names:
-            return wanted
-        if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
-            return names[int(wanted) - 1]
-        raise InputError(f"{self.name} has no sheet {wanted!r}", hint=f"it has {', '.join(map(repr, names))}")
+
+def sheets_of(path: Path) -> list[str]:
+    """The names of the sheets of a workbook that hold something; none for other files. Reads all of it.
+
+    The owner's page offers them. Raises InputError.
+    """
+    with path.open("rb") as file:
+        head = file.read(8)
+    return list(_sheets(path, str(path), None)) if head.startswith(_WORKBOOK) else []
+
+
+def _sheets(what: Path | Replayed, name: str, wanted: str | None) -> dict[str, list[list[Any]]]:
+    """The rows of each sheet that has some, or of the one that is wanted: without empty ones at the end; None for an
+    empty cell."""
+    import python_calamine
+
+    try:
+        book = python_calamine.load_workbook(what if isinstance(what, Path) else io.BytesIO(what.read()))
+        names = list(book.sheet_names)
+        filled = {}
+        for sheet in names if wanted is None else [_named(wanted, names, name)]:
+            rows = [[None if cell == "" else cell for cell in row] for row in book.get_sheet_by_name(sheet).to_python()]
+            while rows and not any(cell is not None for cell in rows[-1]):
+                rows.pop()
+            if rows:
+                filled[sheet] = rows
+    except python_calamine.PasswordError:
+        raise InputError(f"{name} is locked by a password", hint="save it without one") from None
+    except (python_calamine.CalamineError, OSError, ValueError) as error:
+        raise InputError(
+            f"{name} cannot be read as a spreadsheet ({type(error).__name__})",
+            hint="save it again as .xlsx or CSV",
+        ) from None
+    return filled
+
+
+def _named(wanted: str, names: Sequence[str], name: str) -> str:
+    """The sheet of that name, or of that number."""
+    if wanted in names:
+        return wanted
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(names):
+        return names[int(wanted) - 1]
+    raise InputError(f"{name} has no sheet {wanted!r}", hint=f"it has {', '.join(map(repr, names))}")
 
 
 def _text(cell: Any) -> str:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from tercet.client import orders
+from tercet.client.readers import sheets_of
 from tercet.errors import InputError
 from tercet.federation.api import DatasetInfo
 from tercet.federation.model import DatasetName, Identifier
@@ -70,6 +71,13 @@ def _add_tables(routes: APIRouter, person: PersonHere, files: DroppedFiles) -> N
         opened = found.open(Reading.of(dict(body.reading)))
         with found.named():
             return proposed(opened, body.keys, body.categories)
+
+    @routes.get("/files/{file}/sheets")
+    def sheets(file: str) -> dict[str, list[str]]:
+        """The sheets of a workbook that hold something; none of another file."""
+        found = files.find(file)
+        with found.named():
+            return {"sheets": sheets_of(found.path)}
 
     @routes.post("/schema")
     def schema(body: UploadWish) -> dict[str, str]:

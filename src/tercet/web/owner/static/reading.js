@@ -18,15 +18,23 @@ const TEXTS = {
   sheet: ["sheet, of Excel (--sheet)", (text) => text],
 };
 
-/** Fields for the options; `read` gets them, as the readers name them, when somebody wants the table read again. */
-export function readingForm(reading, read) {
+/** The sheets of a workbook to choose from. */
+export const sheetOptions = (sheets) => [["", "choose"], ...sheets.map((name) => [name, name])];
+
+/**
+ * Fields for the options; `sheets`: names of those of a workbook, where they are known. `read` gets the options, as
+ * the readers name them, when somebody wants the table read again.
+ */
+export function readingForm(reading, sheets, read) {
   const shown = (value) => (Array.isArray(value) ? value.join(" ") : value === undefined ? "" : String(value));
   const fields = Object.entries(CHOICES).map(([name, [label, ...options]]) =>
     field(label, select(options, { id: `read-${name}`, value: shown(reading[name]) })),
   );
-  const texts = Object.entries(TEXTS).map(([name, [label]]) =>
-    field(label, h("input", { id: `read-${name}`, value: name === "names" ? (reading.names ?? []).join(",") : shown(reading[name]) })),
-  );
+  const texts = Object.entries(TEXTS).map(([name, [label]]) => {
+    const value = name === "names" ? (reading.names ?? []).join(",") : shown(reading[name]);
+    const given = { id: `read-${name}`, value };
+    return field(label, name === "sheet" && sheets.length ? select(sheetOptions(sheets), given) : h("input", given));
+  });
   const form = h(
     "form",
     {

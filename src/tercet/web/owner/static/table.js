@@ -1,18 +1,18 @@
 // A table that was brought: its rows and columns, what stands in the way at its cell, and where it goes.
 import { bytes, count, counted } from "/static/base/amounts.js";
 import { announce, ask, call, download, during, fill, h, trouble } from "/static/base/core.js";
-import { box, field } from "/static/base/fields.js";
+import { box, field, select } from "/static/base/fields.js";
 import { grid } from "/static/base/grid.js";
 import { attend } from "/static/people/people.js";
 import { columnCard, description } from "./columns.js";
-import { readingForm } from "./reading.js";
+import { readingForm, sheetOptions } from "./reading.js";
 import { followUpload } from "./upload.js";
 
 export class Table {
   /** `place` is filled; `away` puts the table away; `refresh` is called when something became visible. */
   constructor(place, file, away, refresh) {
     Object.assign(this, { place, file, away, refresh });
-    Object.assign(this, { reading: {}, keys: [], categories: [], problems: [], wrong: {}, missing: "refuse", into: "", again: false });
+    Object.assign(this, { reading: {}, sheets: [], keys: [], categories: [], problems: [], wrong: {}, missing: "refuse", into: "", again: false });
     this.told = h("div");
     this.preview = h("div");
     this.cards = h("div.columns");
@@ -39,7 +39,7 @@ export class Table {
   async read() {
     const order = { reading: this.reading, keys: this.keys, categories: this.categories };
     fill(this.told, h("p", "Looking at its values …"), h("progress", { "aria-label": "Looking at its values" }));
-    fill(this.options, readingForm(this.reading, (reading) => {
+    fill(this.options, readingForm(this.reading, this.sheets, (reading) => {
       this.reading = reading;
       return this.read();
     }));
@@ -51,12 +51,32 @@ export class Table {
       const { preview, ...rest } = found;
       Object.assign(this, rest, { first: preview, datasets, problems: [], wrong: {} });
     } catch (error) {
+      if (await this.asksForSheet()) return;
       fill(this.told, trouble(error), h("p", "If it is to be read in another way, say so under “How it is read”."));
       this.options.querySelector("details").open = true;
       return;
     }
     announce(`${counted(this.rows, "row")}, ${counted(this.columns.length, "column")}`);
     this.show();
+  }
+
+  /** Where a workbook has several sheets, ask which one is the table; whether it does. */
+  async asksForSheet() {
+    if (this.reading.sheet) return false;
+    const found = await ask(`owner/files/${this.file.file}/sheets`).catch(() => ({ sheets: [] }));
+    if (found.sheets.length < 2) return false;
+    this.sheets = found.sheets;
+    const choose = select(sheetOptions(found.sheets), {
+      id: "sheet",
+      onchange: () => {
+        this.reading = { ...this.reading, sheet: choose.value };
+        return this.read();
+      },
+    });
+    fill(this.told, field(`${this.file.name} has ${counted(found.sheets.length, "sheet")}. Which one is the table?`, choose));
+    announce("Choose the sheet that is the table");
+    choose.focus();
+    return true;
   }
 
   show() {

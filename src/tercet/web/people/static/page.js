@@ -1,5 +1,5 @@
 // The start page: who you are, to which nodes, and where to go.
-import { fill, h } from "/static/base/core.js";
+import { fill, h, trouble } from "/static/base/core.js";
 import { grid } from "/static/base/grid.js";
 import { moment, page } from "./people.js";
 
@@ -9,24 +9,22 @@ const ABOUT = {
   operator: "What your node does, and what waits for you.",
 };
 
+/** Why there is no page for this person, and what they can do. */
+function nothing(person) {
+  if (person.nodes.every((node) => !node.reached))
+    return { message: "No node answers", hint: "look whether you reach the network they are in, then load this page again" };
+  if (person.nodes.some((node) => node.roles.includes("operator")))
+    return { message: "Which node is yours is not known here", hint: "end tercet web, and start it with the folder of your node, on its machine: tercet web --node FOLDER" };
+  return { message: "No node gives you a role", hint: "send your card to the operators of all three nodes; they add it to their policies" };
+}
+
 page("", (main, person) => {
-  const silent = person.nodes.filter((node) => !node.reached);
   fill(
     main,
     h("h1", `${person.name}, at ${person.federation}`),
     person.pages.length
       ? h("ul.places", person.pages.map((one) => h("li", h("a", { href: `/${one.name}` }, one.title), h("p", ABOUT[one.name]))))
-      : h(
-          "div.trouble",
-          { role: "alert" },
-          h("strong", silent.length === 3 ? "No node answers" : "No node gives you a role"),
-          h(
-            "p",
-            silent.length === 3
-              ? "What to do: look whether you reach the network they are in, then load this page again."
-              : "What to do: send your card to the operators of all three nodes; they add it to their policies.",
-          ),
-        ),
+      : trouble(nothing(person)),
     h("h2", "The three nodes"),
     grid(
       "What each node says of you",
