@@ -87,6 +87,14 @@ def test_the_first_greatest(net: tc.Session, rows: int) -> None:
     assert np.array_equal((1 << np.arange(4)) @ at, x.argmax(axis=0))
 
 
+def test_what_is_hardly_greater_counts_as_equal(net: tc.Session) -> None:
+    x = np.array([[1.0, 3.0, 0.0], [1.5, 2.5, 0.0], [1.0, 3.25, 0.5], [1.75, 0.0, 3.0]])
+    for values in (x, net.share(x, bounds=(0, 4), frac_bits=2)):
+        best, place = planes.greatest(values, 2, 0.25)
+        found, at = (best, place[0]) if values is x else tc.reveal(best, place[0] + 2 * place[1])
+        assert np.array_equal(found, [1.5, 3.0, 3.0]) and np.array_equal(at, [1, 0, 3])
+
+
 def test_one_hot(net: tc.Session) -> None:
     x = np.arange(6)
     numbers = planes.constant(x, net.share(x, bounds=(0, 5)), 3)

@@ -135,6 +135,22 @@ def test_classes_of_real_data(net: tc.Session, name: str) -> None:
     assert list(model.classes_) == sorted(set(y))
 
 
+def test_the_first_of_equal_columns_is_split(net: tc.Session) -> None:
+    """Their gains are equal, and worked out by coins of their own."""
+    x, target = continuous(200, 3, 4)
+    x = np.repeat(x[:, :1], 4, axis=1)
+    y = (target > 0).astype(int)
+    models: list[Any] = [
+        DecisionTreeClassifier(max_depth=3, max_bins=8, criterion=name).fit(shared(net, x), net.share(y, bounds=(0, 1)))
+        for name in ("gini", "entropy")
+    ]
+    models.append(DecisionTreeRegressor(max_depth=3, max_bins=8).fit(shared(net, x), shared(net, target)))
+    models.append(HistGradientBoostingClassifier(max_iter=2, max_depth=2, max_bins=8))
+    models[-1].fit(shared(net, x), net.share(y, bounds=(0, 1)))
+    for found in tc.reveal(*(model.features_ for model in models)):
+        assert found[:, 0].any() and not found[:, 1:].any()
+
+
 @pytest.mark.parametrize("criterion", ["gini", "entropy"])
 def test_the_same_splits_as_scikit_learn(net: tc.Session, criterion: str) -> None:
     x, target = continuous(300, 4, 3)

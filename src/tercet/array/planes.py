@@ -6,6 +6,7 @@ number is its own only plane. A vector of bools of which at most one is set (*ho
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -182,14 +183,17 @@ def total(x: Array, axis: int, scale: tuple[int, int, int]) -> Array:
     return _like(x, renamed(found, frac, frac))
 
 
-def greatest(values: Array, width: int) -> tuple[Array, Array]:
+def greatest(values: Array, width: int, apart: float = 0.0) -> tuple[Array, Array]:
     """The greatest along the first axis, and as planes where the first of those stands.
 
-    A tournament: of each pair a comparison and a choice, log2 levels. `width`: bits of a place.
+    A tournament: of each pair a comparison and a choice, log2 levels. `width`: bits of a place. What is greater by
+    `apart` or less counts as equal, in each pair, so that the first wins where rounding alone parts them.
     """
     if not isinstance(values, SecretArray):
-        return np.max(values, axis=0), np.argmax(values, axis=0)[None]
+        place = np.argmax(values >= np.max(values, axis=0) - apart, axis=0)
+        return np.take_along_axis(values, place[None], axis=0)[0], place[None]
     lines = build.number(values.node)
+    more = np.asarray(math.ceil(apart * 2.0**lines.type.frac_bits), dtype=object)
     rest = lines.type.shape[1:]
     places: Recorded | None = None
     public = np.array([(np.arange(lines.type.shape[0]) >> at) & 1 for at in range(width)], dtype=bool)
@@ -199,7 +203,8 @@ def greatest(values: Array, width: int) -> tuple[Array, Array]:
         count = lines.type.shape[0]
         even = count // 2 * 2
         front, back = (movement.cut(lines, [slice(at, even, 2)]) for at in (0, 1))
-        later = logic.less(front, back)
+        ahead = build.linear("add", renamed(front, 0, 0), more)
+        later = logic.less(ahead, renamed(back, 0, 0))
         chosen = logic.select(later, back, front)
         wide = build.broadcast_to(movement.reshape(later, (1, *later.type.shape)), (width, *later.type.shape))
         if places is None:
@@ -253,6 +258,15 @@ def coarse(x: Array, bits: int) -> Array:
         if frac < 0:
             raise ValueError(f"{bits} bits do not hold numbers as large as {x}")
     return _like(x, node)
+
+
+def lost(x: Array, bits: int) -> float:
+    """By how much `coarse` may be off; 0 where nothing is rounded."""
+    if not isinstance(x, SecretArray):
+        return 0.0
+    type = build.number(x.node).type
+    excess = type.magnitude.bit_length() - bits
+    return 2.0 ** (excess - type.frac_bits) if excess > 0 else 0.0
 
 
 def unsplit(x: Array) -> Array:

@@ -196,7 +196,7 @@ class TreeModel(SecretModel):
         Its leaves and branches are these; how many rows were in a node, and its impurity, is not known, so that its own
         `feature_importances_` are 0 (this model's are right), and inner nodes have the mean of their children as value.
         scikit-learn rounds columns to float32 before it compares them. A model that was not kept by `save` is grown
-        anew for each reveal, and which of equal gains wins may then differ.
+        anew for each reveal, and which of nearly equal gains wins may then differ.
         """
         import sklearn.ensemble
         import sklearn.tree

@@ -155,7 +155,7 @@ class HistGradientBoostingRegressor(RegressorModel, _Boosting):
     powers of two are cheapest). Bins are by quantiles that are elements of the column, "uniform" between its least and
     greatest, or public: `bins` is then an ascending list of edges for each column, and to a policy what the trees say
     rests on all rows, while both others count as single rows. With the same bins
-    splits are scikit-learn's; of gains that are equal up to rounding any may win. There is no early stopping. y is
+    splits are scikit-learn's; of gains that are equal up to rounding the first wins. There is no early stopping. y is
     normalised to [-1, 1] with 20 fractional bits, by its mean and a secret power of two above its largest distance from
     that; raw predictions are held in [-3, 3] of that.
 

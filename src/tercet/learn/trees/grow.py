@@ -1,12 +1,13 @@
 """Growing trees level by level: all nodes of a level, of all trees, at once. Shapes are public, nothing else.
 
 The sums of all columns over all bins of all nodes are one matrix product. A right child's sums are its parent's less
-its sibling's. Every edge of every column is a candidate; its gain is two quotients; the first greatest one wins. A node
-without one passes its rows on to the left.
+its sibling's. Every edge of every column is a candidate; its gain is two quotients; the first greatest one wins, where
+gains that rounding alone parts count as equal. A node without one passes its rows on to the left.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -47,9 +48,14 @@ class GrowthRule:
         return max(4, (ENTROPY_BITS if self.entropy else GAIN_BITS) - self.most.bit_length())
 
     @property
+    def rounding(self) -> float:
+        """What rounding may part scores by that are equal."""
+        return 2.0 ** ((6 if self.entropy else 3) - self.gain_frac)
+
+    @property
     def threshold(self) -> float:
-        """What a split must gain: the rounding of three scores counts as nothing."""
-        return max(self.least_gain, 2.0 ** ((6 if self.entropy else 3) - self.gain_frac))
+        """What a split must gain: rounding counts as nothing."""
+        return max(self.least_gain, self.rounding)
 
 
 @dataclass(frozen=True)
@@ -163,7 +169,10 @@ def _best(xp: Any, sums: Any, columns: SummedColumns, rule: GrowthRule, allowed:
     if allowed is not None:
         found = planes.where(xp.broadcast_to(allowed, found.shape), found)
     lines = xp.permute_dims(found, (2, 3, 0, 1)).reshape((d * bins, trees, nodes))
-    best, place = planes.greatest(lines, max(1, (d * bins - 1).bit_length()))
+    # sums of numbers are rounded by a coin where their squares would not fit, and count by twice a mean in a score
+    mean = math.sqrt(rule.most / columns.stored.shape[-1])
+    apart = max(rule.rounding, 4 * mean * planes.lost(columns.target(right), bits))
+    best, place = planes.greatest(lines, max(1, (d * bins - 1).bit_length()), apart)
     score = _score(xp, columns.target(whole), columns.weighed(whole), bits, rule)
     return best, place, score[:, :, 0, 0]
 

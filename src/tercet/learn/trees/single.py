@@ -57,9 +57,8 @@ class DecisionTreeClassifier(ClassifierModel, _DecisionTree):
     such that each bin has as many rows, "uniform", or public edges, an ascending list for each column, with which what
     the tree says rests on all rows to a policy. With those bins the splits are scikit-learn's.
     `criterion`: "gini", or "entropy", also called "log_loss": logarithms right to the last of the bits that gains have,
-    about 2^-30 of a row for some hundred rows. Of gains that are equal up to rounding any may win; on NumPy arrays the
-    first one. A split must gain something (for some hundred rows 2^-22 of a row, or of a row's bit): a node without
-    one passes its rows on.
+    about 2^-30 of a row for some hundred rows. Of gains that are equal up to rounding the first wins. A split must
+    gain something (for some hundred rows 2^-22 of a row, or of a row's bit): a node without one passes its rows on.
     `max_depth` is public, 1 to 12, and 4 unless given: all nodes of each level are computed. `random_state` is taken
     and not needed.
 
