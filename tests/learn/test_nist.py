@@ -18,7 +18,7 @@ from tercet import stats
 SETS = {one.name: one for one in linear()}
 LEAST = {
     "Norris": (8, 7),
-    "Pontius": (7, 7),
+    "Pontius": (8, 6.5),
     "NoInt1": (11, 9),
     "NoInt2": (11, 11),
     "Longley": (8, 8),
@@ -28,7 +28,8 @@ LEAST = {
     "Wampler4": (8, 7),
     "Wampler5": (8, 7),
 }
-"""Digits of coefficients and of standard errors. Errors of a perfect fit are certified as 0, beside y of 3 million."""
+"""Digits of coefficients and of standard errors. Errors of a perfect fit are certified as 0, beside y of 3 million; those
+of Pontius, which leaves 1e-7 of its variance, rest on that at 48 bits, and differ from run to run from 7.1 on."""
 
 
 @pytest.fixture(scope="module")

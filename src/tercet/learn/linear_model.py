@@ -17,6 +17,7 @@ from tercet.learn.solve import (
     COARSE_BITS,
     RING_BITS,
     Normalised,
+    beside,
     coefficient_bits,
     diagonal,
     runs,
@@ -226,7 +227,7 @@ def _at(xp: Any, coef: Any, sums: Any) -> Any:
     weighed = xp.sum(coarse * sums)
     room = COARSE_BITS + RING_BITS - numeric.magnitude_bits(sums) - coef.shape[0].bit_length()
     fine = numeric.at_most(fine, min(room, RING_BITS - numeric.as_integers(sums)[1]))
-    return weighed + numeric.no_finer(xp.sum(fine * sums), weighed)
+    return weighed + beside(xp.sum(fine * sums), weighed)
 
 
 def foreign_reach(found: Any, divisor: int = 1) -> list[int]:

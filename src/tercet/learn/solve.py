@@ -25,6 +25,7 @@ ROOT_FRAC_BITS = 44
 RING_BITS = 124
 COEF_FRAC_BITS = 80
 LEAST_FRAC_BITS = 40
+REST_FRAC_BITS = 40
 COARSE_BITS = 28
 """The first fractional bits of coefficients, which are multiplied by sums over rows."""
 
@@ -185,6 +186,15 @@ def unscaled(
     if low is not None:
         coef = coef + numeric.at_precision(powered(low * outcome.complement, power, frac_bits), frac_bits)
     return coef, capped
+
+
+def beside(rest: Any, weighed: Any) -> Any:
+    """What the finer parts of coefficients add to sums by their first bits, with 40 fractional bits where these fit."""
+    if not isinstance(rest, SecretArray) or not isinstance(weighed, SecretArray):
+        return rest
+    frac = numeric.as_integers(weighed)[1]
+    room = frac + RING_BITS - 2 - numeric.magnitude_bits(weighed)
+    return numeric.at_most(rest, max(frac, min(REST_FRAC_BITS, room)))
 
 
 def powered(x: Any, power: int, frac_bits: int) -> Any:
