@@ -28,8 +28,8 @@ LEAST = {
     "Wampler4": (8, 7),
     "Wampler5": (8, 7),
 }
-"""Digits of coefficients and of standard errors. Errors of a perfect fit are certified as 0, beside y of 3 million; those
-of Pontius, which leaves 1e-7 of its variance, rest on that at 48 bits, and differ from run to run from 7.1 on."""
+"""Digits of coefficients and of standard errors. Errors of a perfect fit are certified as 0, beside y of 3 million.
+Those of Pontius rest on what is left of the variance, 1e-7 of it at 48 bits: from run to run 7.1 and more."""
 
 
 @pytest.fixture(scope="module")

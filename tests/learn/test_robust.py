@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 import tercet as tc
 from tercet.errors import InputError
+from tercet.learn.inputs import array_namespace
+from tercet.learn.robust import _Counted
 from tercet.linear_model import HuberRegressor, QuantileRegressor
 
 
@@ -129,3 +132,14 @@ def test_what_is_refused() -> None:
         QuantileRegressor(quantile=1.0).fit(x, y)
     with pytest.raises(TypeError, match="solver: alternating directions are made"):
         QuantileRegressor(**{"solver": "highs"})
+
+
+def test_means_of_weights_count_as_what_they_are_at_least(net: tc.Session) -> None:
+    """Those far below their bounds count as 2^-16 of these; a reciprocal of nearly 0 would be any number."""
+    x = net.share(np.ones((4, 1)), bounds=(0, 1))
+    parts = [2.0**-32, 2.0**-26, 2.0**-20, 2.0**-10, 0.25]
+    found = []
+    for part in net.share(np.array(parts), bounds=(0, 1), frac_bits=32):
+        rows: Any = SimpleNamespace(x=x, weighed=x, part=part)
+        found.append(_Counted(array_namespace(x), rows).inverse)
+    assert np.allclose(tc.reveal(*found), 1 / np.maximum(parts, 2.0**-16), rtol=1e-6)

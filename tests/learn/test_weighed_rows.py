@@ -23,6 +23,7 @@ from tercet.linear_model import (
     QuantileRegressor,
     Ridge,
 )
+from tercet.svm import LinearSVC
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +202,28 @@ def test_isotonic_weights_need_no_bounds(net: tc.Session, largest: float) -> Non
     for weights in (net.share(each), each * 2.0**-40):
         found = IsotonicRegression().fit(net.share(x), net.share(y), sample_weight=weights).predict(net.share(x))
         assert np.max(np.abs(found.reveal() - wanted)) < 2e-4
+
+
+@pytest.mark.parametrize("value", [0.1, 3.7, 1e6 + 0.3, 0.0])
+@pytest.mark.parametrize("weighed", [False, True])
+def test_columns_that_do_not_vary_have_coefficients_of_0(value: float, weighed: bool) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(50, 3))
+    y, weights = x @ [1, 2, 3] + rng.normal(size=50), (rng.integers(0, 5, 50) / 4 if weighed else None)
+    x[:, 1] = value
+    if weighed:
+        x[weights == 0, 1] = 5.0  # these rows count for nothing
+    wanted = reference.LinearRegression().fit(x, y, weights)
+    found = LinearRegression().fit(x, y, weights)
+    assert np.allclose(found.coef_, wanted.coef_, rtol=1e-10, atol=1e-10) and found.coef_[1] == 0
+    assert found.intercept_ == pytest.approx(wanted.intercept_, rel=1e-10, abs=1e-8)
+    assert found.aliased_.tolist() == [False, True, False]
+
+
+def test_secret_weights_of_a_classifier_far_below_their_bounds_are_refused(net: tc.Session) -> None:
+    x, y = diabetes(12)
+    with pytest.raises(InputError, match="sample_weight reaches to 131072 by its bounds"):
+        LinearSVC().fit(net.share(x[:, :2]), net.share(y > 100), net.share(parts(12), bounds=(0, 100_000)))
 
 
 @pytest.mark.parametrize("kind", [LinearRegression, Ridge, HuberRegressor, QuantileRegressor])

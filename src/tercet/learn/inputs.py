@@ -16,6 +16,8 @@ from tercet.array.opaque import OpaqueArray
 from tercet.errors import InputError
 from tercet.learn.parameters import check_parameters
 
+MOST_WEIGHT: Final = 1 << 16
+"""Secret weights reach to that by their bounds at most."""
 MOST_CLASSES: Final = 256
 """Classes that the bounds of integers give; more are asked for by name."""
 FEATURE_BITS: Final = 42
@@ -147,6 +149,18 @@ def weights(X: Any, sample_weight: Any) -> Any:
     if not isinstance(found, SecretArray) and not found.any():
         raise ValueError("all weights are zero: give some rows a weight above 0")
     return not_negative(found, "sample_weight")
+
+
+def most_of(own: Any) -> int:
+    """The least power of two that weights do not pass, by the bounds of secret ones. Raises InputError where these pass
+    2^16, as weights far below would lose their digits."""
+    most = 1 << max(0, numeric.value_range(own)[1] - 1).bit_length()
+    if isinstance(own, SecretArray) and most > MOST_WEIGHT:
+        raise InputError(
+            f"sample_weight reaches to {most} by its bounds, where small ones lose their digits",
+            hint=f"share weights with bounds=(0, most), at most {MOST_WEIGHT}",
+        )
+    return most
 
 
 @dataclass(frozen=True)

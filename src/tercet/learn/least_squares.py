@@ -18,7 +18,7 @@ from tercet.learn.solve import (
     ROOT_FRAC_BITS,
     WORKING_BITS,
     Normalised,
-    beside,
+    added,
     coefficient_bits,
     diagonal,
     runs,
@@ -180,7 +180,7 @@ def _intercept(xp: Any, coef: Any, sums: Any, x_frac: int, last: Any, y_frac: in
     room = COARSE_BITS + RING_BITS - numeric.magnitude_bits(sums) - coef.shape[0].bit_length()
     weighed = xp.sum(coarse * sums)
     rest = xp.sum(numeric.at_most(fine, room) * sums)
-    return (last - weighed - beside(rest, weighed)) / n
+    return (last - weighed - added(rest, weighed)) / n
 
 
 def of_constant(value: Any, outcome: Normalised, y_frac: int) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 from tercet.array import numeric
 from tercet.errors import InputError, PlanError
 from tercet.learn.beside import target_beside
-from tercet.learn.inputs import array_namespace, features, numbers_only
+from tercet.learn.inputs import array_namespace, features, numbers_only, weights
 from tercet.learn.inputs import target as target_of
 from tercet.learn.interchange import InterchangedModel
 from tercet.learn.kinds import RegressorModel
@@ -17,7 +17,7 @@ from tercet.learn.solve import (
     COARSE_BITS,
     RING_BITS,
     Normalised,
-    beside,
+    added,
     coefficient_bits,
     diagonal,
     runs,
@@ -25,6 +25,7 @@ from tercet.learn.solve import (
     solve,
     unscaled,
 )
+from tercet.learn.standardised import varying
 from tercet.learn.weighed_rows import WeighedRows, weighed_rows
 
 EXTRAPOLATED = 1000
@@ -91,7 +92,7 @@ class LinearRegression(InterchangedModel, RegressorModel):
 
     Weights (n,), secret or plain, are given to rows one by one: less the weighed means, each is multiplied by the root
     of its weight, rounded to 8 bits more than X has, or to 36 in all; that is 21 bytes an element and 30 rounds.
-    Their mean is 2^-16 of the largest that bounds allow, at least; secret ones with bounds above 65,536 are refused.
+    Secret ones with bounds above 65,536 are refused.
 
     After fit: `coef_` (d,), `intercept_` (), `aliased_` (d,), `capped_` (d,). Rounds grow with d (about 40 a column),
     not with n; bytes with d^2. Raises InputError for shapes that do not fit, PlanError if declared bounds are too wide
@@ -107,6 +108,8 @@ class LinearRegression(InterchangedModel, RegressorModel):
         X = features(X, self, fitting=True)
         y = numbers_only(target_of(X, y), "y") if sample_weight is None else target_beside(X, y)
         xp = array_namespace(X, y)
+        own = None if sample_weight is None else weights(X, sample_weight)
+        X = varying(X, own) if self.fit_intercept else X
         n, d = X.shape
         if n < 2 or d < 1:
             raise InputError(f"a fit of {n} rows and {d} columns", hint="pass at least two rows and one column")
@@ -116,9 +119,9 @@ class LinearRegression(InterchangedModel, RegressorModel):
         (x, x_frac), (target, y_frac) = numeric.as_integers(X), numeric.as_integers(y)
         self.coef_bits_, frac_bits = coefficient_bits(numeric.magnitude_bits(x), x_frac - y_frac, n, d)
         centred = bool(self.fit_intercept)
-        if sample_weight is not None:
+        if own is not None:
             apart, fracs = numeric.columns_apart(X, centred=False)
-            rows = weighed_rows(xp, apart, fracs, target, y_frac, sample_weight, centred=centred)
+            rows = weighed_rows(xp, apart, fracs, target, y_frac, own, centred=centred)
             asked = Stored(rows.x, rows.y, rows.fracs, rows.y_frac, *overs, frac_bits, False, rows)
             coef, self.aliased_, self.capped_ = self._solved(xp, asked)
             # means in two parts, the first of which fits where sums over the rows do
@@ -227,7 +230,7 @@ def _at(xp: Any, coef: Any, sums: Any) -> Any:
     weighed = xp.sum(coarse * sums)
     room = COARSE_BITS + RING_BITS - numeric.magnitude_bits(sums) - coef.shape[0].bit_length()
     fine = numeric.at_most(fine, min(room, RING_BITS - numeric.as_integers(sums)[1]))
-    return weighed + beside(xp.sum(fine * sums), weighed)
+    return weighed + added(xp.sum(fine * sums), weighed)
 
 
 def foreign_reach(found: Any, divisor: int = 1) -> list[int]:

@@ -12,7 +12,7 @@ from tercet.array import numeric, special
 from tercet.errors import InputError
 from tercet.learn import many_rows
 from tercet.learn.approach import MANY_ROWS
-from tercet.learn.inputs import Classes, array_namespace, classes_of, features, is_secret, target, weights
+from tercet.learn.inputs import Classes, array_namespace, classes_of, features, is_secret, most_of, target, weights
 from tercet.learn.linear_classifier import LinearClassifier, numbers, softmax_of
 from tercet.learn.newton import (
     COARSE_BITS,
@@ -35,8 +35,6 @@ from tercet.learn.sparse import PASS_BITS
 
 MOST_COEFFICIENTS = 96
 """Of all classes together, by one matrix of curvatures: plans grow with them."""
-MOST_WEIGHT = 1 << 16
-"""Bounds of weights reach to this at most."""
 
 
 class LogisticRegression(LinearClassifier):
@@ -233,13 +231,8 @@ def row_weights(xp: Any, X: Any, found: Classes, class_weight: Any, sample_weigh
         raise InputError(f"class_weight is {class_weight!r}", hint="pass a dict by classes, 'balanced' or None")
     if sample_weight is not None:
         own = weights(X, sample_weight)
-        limit = _power_above(Fraction(max(1, numeric.value_range(own)[1])))
-        if limit > MOST_WEIGHT and is_secret(own):
-            raise InputError(
-                f"sample_weight reaches to {int(limit)} by its bounds, where small ones lose their digits",
-                hint=f"share weights with bounds=(0, most), at most {MOST_WEIGHT}",
-            )
-        own = own / int(limit) if not is_secret(own) else _divided(numbers(own), limit.numerator.bit_length() - 1)
+        limit = most_of(own)
+        own = own / limit if not is_secret(own) else _divided(numbers(own), limit.bit_length() - 1)
         each = own if each is None else each * own
         most = most * limit
     return (None if each is None else numeric.at_most(each, FINE_BITS)), most

@@ -91,7 +91,8 @@ class _Counted:
     def __init__(self, xp: Any, asked: Stored) -> None:
         self.xp, self.rows, self.over, self.inverse = xp, asked.x.shape[0], asked.weighed, None
         if asked.weighed is not None:
-            self.inverse = numeric.reciprocal(asked.part, 1 << ROOT_BITS - LEAST_PART_BITS, ROOT_BITS)
+            part = xp.maximum(asked.part, 2.0**-LEAST_PART_BITS)
+            self.inverse = numeric.reciprocal(part, 1 << ROOT_BITS - LEAST_PART_BITS, ROOT_BITS)
             self.inverse = numeric.held(self.inverse, 0, 1 << LEAST_PART_BITS, ROOT_BITS)
 
     def each(self, value: Any) -> Any:
@@ -160,7 +161,8 @@ class HuberRegressor(_ByResiduals):
     by about the part of the rows that lie outside with each pass: at `epsilon` 1.35 100 passes leave less than 1e-8,
     at 1.1 and a quarter of the rows far off 1e-4. scikit-learn's own search stops before that: its coefficients of raw
     columns differ by up to 1e-2. Scales, bounds and what is refused are those of `LinearRegression`; penalties of
-    scaled columns are right to 2^-40, and above 64 count as that.
+    scaled columns are right to 2^-40, and above 64 count as that. The mean of weights counts as 2^-16 of the largest
+    that bounds allow, at least.
 
     After fit, secret: `coef_`, `intercept_`, `scale_`; `outliers_` (n,), which rows lie outside, is not kept by `save`.
     Nothing is revealed. Rounds: about 57 a pass, and 55 a column; bytes grow with n d a pass.
@@ -255,7 +257,7 @@ class QuantileRegressor(_ByResiduals):
     relaxed, which near its value: 300 leave at most 3e-4 of it on raw diabetes and 8 columns of breast cancer, 2,000
     3e-5, and predictions of 300 lie within a twentieth of y's standard deviation of the program's. Many columns that
     nearly determine each other ask for more passes; nothing tells when they were enough. Scales, bounds and what is
-    refused are those of `LinearRegression`.
+    refused are those of `LinearRegression`; the mean of weights counts as in `HuberRegressor`.
 
     After fit, secret: `coef_` (with exact zeros), `intercept_`. Nothing is revealed. Rounds: about 28 a pass, and 55 a
     column; bytes grow with n d a pass.

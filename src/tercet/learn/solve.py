@@ -188,7 +188,7 @@ def unscaled(
     return coef, capped
 
 
-def beside(rest: Any, weighed: Any) -> Any:
+def added(rest: Any, weighed: Any) -> Any:
     """What the finer parts of coefficients add to sums by their first bits, with 40 fractional bits where these fit."""
     if not isinstance(rest, SecretArray) or not isinstance(weighed, SecretArray):
         return rest

@@ -61,9 +61,12 @@ def constant(x: Any) -> Any:
     return np.ptp(x, axis=0) <= 2.0**-CONSTANT_BITS * np.max(np.abs(x), axis=0)
 
 
-def varying(x: Any) -> Any:
-    """Columns beside a constant: NumPy columns that are constant are 0, so that they are aliased as secret ones are."""
-    return x if isinstance(x, SecretArray) else np.where(constant(x), 0.0, x)
+def varying(x: Any, weights: Any = None) -> Any:
+    """Columns beside a constant: NumPy columns that are constant, where rows weigh anything, are 0, so that they are
+    aliased as secret ones are."""
+    if isinstance(x, SecretArray) or isinstance(weights, SecretArray):
+        return x
+    return x * ~constant(x if weights is None else x[weights > 0])
 
 
 def root_bits(rows: int) -> int:

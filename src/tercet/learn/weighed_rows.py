@@ -13,7 +13,7 @@ import numpy as np
 
 from tercet.array import numeric
 from tercet.errors import InputError
-from tercet.learn.inputs import is_secret, weights
+from tercet.learn.inputs import is_secret, most_of, weights
 from tercet.learn.passes import spread
 from tercet.learn.solve import runs
 
@@ -22,8 +22,6 @@ MEAN_BITS = 30
 MAGNITUDE_BITS, FINER_BITS = 36, 8
 """Weighed rows have that magnitude, or at least so many bits more than rows, where sums of their squares leave room."""
 SQUARE_BITS = 116
-MOST_POWER = 16
-"""Secret weights reach to 2^16 by their bounds at most: far below these they would lose their digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +51,8 @@ def weighed_rows(
     given, n = numeric.settled(weights(x, sample_weight)), x.shape[0]
     if is_secret(given) and not is_secret(x):
         raise InputError("weights are secret, and X is not", hint="share X, too: session.share(X, bounds=...)")
-    most = numeric.value_range(given)[1]
-    power = max(0, most - 1).bit_length()
+    power = most_of(given).bit_length() - 1
     power += power % 2
-    if is_secret(given) and power > MOST_POWER:
-        raise InputError(
-            f"sample_weight reaches to {most} by its bounds, where small ones lose their digits",
-            hint=f"share weights with bounds=(0, most), at most {1 << MOST_POWER}",
-        )
     within = numeric.times_power(given, -power, 64)
     if is_secret(given):
         within = numeric.at_most(within, ROOT_BITS)
