@@ -246,6 +246,74 @@ def test_nothing_is_sent_before_all_is_checked(browser: Browser, place: Place, s
     assert sent == []
 
 
+WATCHED = """
+window.reads = 0; window.held = []; window.urls = 0;
+const { slice, arrayBuffer, stream } = Blob.prototype, { createObjectURL, revokeObjectURL } = URL, alive = new Set();
+Blob.prototype.stream = function () { window.reads += 1; return stream.call(this); };
+Blob.prototype.slice = function (...range) { return Object.assign(slice.apply(this, range), { of: this.name }); };
+Blob.prototype.arrayBuffer = async function () {
+  if (this.of === "slow.csv") await new Promise((go) => window.held.push(go));
+  return arrayBuffer.call(this);
+};
+URL.createObjectURL = (blob) => {
+  const url = createObjectURL(blob);
+  window.urls = alive.add(url).size;
+  return url;
+};
+URL.revokeObjectURL = (url) => {
+  alive.delete(url);
+  window.urls = alive.size;
+  revokeObjectURL(url);
+};
+"""
+
+
+def until(page: Page, condition: str) -> None:
+    """Wait for it; the page's policy lets no condition be evaluated in the page itself."""
+    last = time.monotonic() + 30
+    while not page.evaluate(condition):
+        assert time.monotonic() < last, condition
+        page.wait_for_timeout(50)
+
+
+def test_the_file_that_was_chosen_last_is_sent_and_checked_once(
+    browser: Browser, place: Place, schema: Path, tmp_path: Path
+) -> None:
+    url = place.page("last", "last", schema)
+    header = "id,age,bmi,paid,wide,ward,born,smoker\n"
+    with visit(browser) as seen:
+        seen.page.add_init_script(WATCHED)
+        seen.page.goto(url)
+        sign_in(seen.page, place)
+        table_of(seen.page, tmp_path / "slow.csv", header + "x,1,20,1,1,ü,2000-01-01,1\n" * 2)
+        until(seen.page, "window.held.length === 1")
+        table_of(seen.page, tmp_path / "quick.csv", header + "y,1,20,1,1,ü,2000-01-01,1\n")
+        expect(seen.page.locator("#checked")).to_contain_text("quick.csv fits: 1 row.")
+        seen.page.evaluate("window.held.forEach((go) => go())")
+        seen.page.wait_for_timeout(1_000)
+        expect(seen.page.locator("#checked")).to_contain_text("quick.csv fits: 1 row.")
+        checked = seen.page.evaluate("window.reads")
+        send_table(seen.page)
+        outcome(seen.page, "1 row is in last")
+        assert seen.page.evaluate("window.reads") == checked + 1
+        created(seen)
+
+
+def test_cards_that_were_made_before_are_given_up(browser: Browser, place: Place) -> None:
+    with visit(browser) as seen:
+        seen.page.add_init_script(WATCHED)
+        seen.page.goto(place.page("cards", "cards", GAD7, "--form"))
+        seen.page.get_by_text("I have none yet").click()
+        for name in ("anna", "berta"):
+            seen.page.get_by_label("A name for you").fill(name)
+            with seen.page.expect_download():
+                seen.page.get_by_role("button", name="Make an identity").click()
+            expect(seen.page.get_by_role("link", name="card")).to_have_attribute("download", f"{name}.card.pem")
+        until(seen.page, "window.urls === 1")
+        expect(seen.page.locator("#known")).to_contain_text("not among the people of this node's policy")
+        seen.expect_errors("status of 403")
+
+
 def test_a_field_that_is_wrong_is_named_and_focused(browser: Browser, place: Place) -> None:
     url = place.page("wrong", "wrong", GAD7, "--form")
     with visit(browser) as seen:

@@ -224,6 +224,14 @@ def test_code_ends_with_its_time(client: httpx.Client, monkeypatch: pytest.Monke
     assert error["message"] == "ended after 1 seconds"
 
 
+def test_code_that_waits_for_nobody_ends(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own, "WAIT_S", 3.0)
+    body = {"code": "net.share([1]).sum().reveal()", "stops": True}
+    with client.stream("POST", "/api/own/python", json=body) as answer:
+        told = [json.loads(line) for line in answer.iter_lines()]
+    assert told[-1]["message"] == "ended after 0.05 minutes in which nobody let the plan run"
+
+
 def test_code_ends_when_its_page_goes(client: httpx.Client) -> None:
     code = "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(1000)"
     with client.stream("POST", "/api/own/python", json={"code": code, "stops": False}) as answer:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tercet.node.processes import Process
 from tercet.web.local import Serving
 from tercet.web.play.site import play_site
 from web.browser import Visit, shots, visit
@@ -107,6 +110,46 @@ def test_ones_own_python(seen: Visit, tmp_path: Path) -> None:
     page.get_by_role("button", name="Run", exact=True).press("Enter")
     page.get_by_role("button", name="Stop", exact=True).press("Enter")
     expect(page.get_by_role("button", name="Run", exact=True)).to_be_enabled(timeout=PATIENCE_MS)
+
+
+def test_code_ends_when_another_chapter_is_shown(seen: Visit) -> None:
+    page = seen.page
+    turn_to(page, "own")
+    page.get_by_label("Code: net is a session").fill(
+        "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(1000)"
+    )
+    page.get_by_role("button", name="Run", exact=True).press("Enter")
+    expect(page.locator("pre").last).to_contain_text(re.compile(r"\d+\n"), timeout=PATIENCE_MS)
+    process = Process.of(int(page.locator("pre").last.inner_text()))
+    assert process is not None
+    turn_to(page, "stake")
+    until = time.monotonic() + 30
+    while process.alive and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not process.alive
+
+
+def test_errors_of_a_chapter_are_shown(seen: Visit) -> None:
+    page = seen.page
+    page.route("**/chapters/own.js", lambda route: route.abort())
+    page.locator("#chapters a[href='#own']").press("Enter")
+    expect(page.locator("main").get_by_role("alert")).to_be_visible()
+    seen.expect_errors("ERR_FAILED")
+
+
+def test_errors_of_orders_are_shown(seen: Visit) -> None:
+    page = seen.page
+    turn_to(page, "own")
+    told = {"error": "input", "message": "no code is running", "hint": "run it again"}
+    for order in ("go", "stop"):
+        page.route(f"**/api/own/{order}", lambda route: route.fulfill(status=422, json=told))
+    page.get_by_label("Code: net is a session").fill("net.share([1, 2]).sum().reveal()")
+    page.get_by_role("button", name="Run", exact=True).press("Enter")
+    page.locator("button.go").press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("no code is running")
+    page.get_by_role("button", name="Stop", exact=True).press("Enter")
+    expect(page.get_by_role("alert")).to_have_count(2)
+    seen.expect_errors("422")
 
 
 def test_ones_own_sql(seen: Visit, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ let member = null;
 let table = null;
 /** @type {AbortController | null} */
 let stop = null;
+let reading = new AbortController();
 
 /** @type {(text: string, good?: boolean) => void} */
 function tell(text, good = false) {
@@ -87,6 +88,7 @@ async function make(settings) {
   const name = at("name").value.trim();
   const { pem, card, fingerprint } = await createMember(name);
   saved(`${name}.pem`, pem);
+  URL.revokeObjectURL(at("card").href);
   at("card").href = URL.createObjectURL(new Blob([card], { type: "application/x-pem-file" }));
   at("card").download = `${name}.card.pem`;
   at("fingerprint").textContent = fingerprint;
@@ -98,16 +100,29 @@ async function make(settings) {
 
 /** @type {(settings: any, file: File | undefined) => Promise<void>} */
 async function choose(settings, file) {
+  reading.abort();
+  const { signal } = (reading = new AbortController());
   table = null;
   at("table").querySelector("button").disabled = true;
+  at("checked").textContent = file === undefined ? "" : `Reading ${file.name} …`;
   if (file === undefined) return;
-  at("checked").textContent = `Reading ${file.name} …`;
-  const found = await Table.csv(settings.schema, file, file.name);
-  const rows = await found.check((sofar) => {
-    at("checked").textContent = `${counted(sofar, "row")} of ${file.name} checked …`;
-  });
+  try {
+    const found = await Table.csv(settings.schema, file, file.name);
+    signal.throwIfAborted();
+    const rows = await found.check((sofar) => {
+      // what is read of an earlier file may still be on its way here
+      if (!signal.aborted) at("checked").textContent = `${counted(sofar, "row")} of ${file.name} checked …`;
+    }, signal);
+    taken(found, file.name, rows);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+/** @type {(found: Table, name: string, rows: number) => void} */
+function taken(found, name, rows) {
   table = found;
-  at("checked").textContent = `${file.name} fits: ${counted(rows, "row")}. Nothing is sent yet.`;
+  at("checked").textContent = `${name} fits: ${counted(rows, "row")}. Nothing is sent yet.`;
   at("table").querySelector("button").disabled = false;
 }
 

@@ -9,6 +9,9 @@ import { stored } from "./values.js";
 
 /** Rows that can be read as often as asked for, and a schema that they are to fit. */
 export class Table {
+  /** @type {number | null} how many rows there are, once all were checked */
+  #checked = null;
+
   /**
    * @param {import("./schema.js").Schema} schema
    * @param {CsvTable | Map<string, string>} rows
@@ -75,11 +78,12 @@ export class Table {
   }
 
   /**
-   * Read and check all rows; nothing is sent. Gives how many there are.
+   * Read and check all rows, unless that is done; nothing is sent. Gives how many there are.
    * @param {(rows: number) => void} [progress]
    * @param {AbortSignal} [signal]
    */
   async check(progress = () => {}, signal = undefined) {
+    if (this.#checked !== null) return this.#checked;
     let rows = 0;
     for await (const chunk of this.chunks(this.schema.chunkRows())) {
       rows += chunk.rows;
@@ -89,6 +93,7 @@ export class Table {
       signal?.throwIfAborted();
     }
     if (rows === 0) throw new InputError("there are no rows to upload", "put rows below the header");
+    this.#checked = rows;
     return rows;
   }
 }

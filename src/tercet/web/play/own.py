@@ -68,7 +68,7 @@ class CodeCell:
 
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
-        self._until = 0.0
+        self._until, self._over = 0.0, ""
         self._starting = asyncio.Lock()
 
     async def run(self, asked: CodeAsked) -> AsyncIterator[Told]:
@@ -76,7 +76,8 @@ class CodeCell:
         async with self._starting:
             self.stop()
             process, read = await _started()
-            self._process, self._until = process, _now() + RUN_S
+            self._process = process
+            self._may_run()
         told: asyncio.Queue[Told | None] = asyncio.Queue()
         assert process.stdout is not None
         readers = [
@@ -103,7 +104,7 @@ class CodeCell:
             # each time, as code that tells much would never let it wait
             if _now() > self._until:
                 _kill(process)
-                yield _error(f"ended after {RUN_S:g} seconds")
+                yield _error(self._over)
                 return
             try:
                 one = await asyncio.wait_for(told.get(), _POLL_S)
@@ -114,14 +115,19 @@ class CodeCell:
                 continue
             if stops and one["kind"] == "plan":
                 self._until = _now() + WAIT_S
+                self._over = f"ended after {WAIT_S / 60:g} minutes in which nobody let the plan run"
             yield one
 
     async def go(self) -> None:
         """Let the plan run that waits. InputError if no code runs."""
         if self._process is None or self._process.returncode is not None:
             raise InputError("no code is running", hint="run it again")
-        self._until = _now() + RUN_S
+        self._may_run()
         await self._order(self._process, "go")
+
+    def _may_run(self) -> None:
+        self._until = _now() + RUN_S
+        self._over = f"ended after {RUN_S:g} seconds"
 
     async def _order(self, process: asyncio.subprocess.Process, line: str) -> None:
         assert process.stdin is not None

@@ -58,6 +58,11 @@ function askOtherTabs() {
   });
 }
 
+const broken = (error) =>
+  error.name === "AbortError"
+    ? error
+    : new SiteError({ error: "gone", message: "Tercet does not answer", hint: "look at its terminal" }, 0);
+
 /** Call a route below /api/. `body`: an object (sent as JSON), a Blob or bytes, or nothing. Gives the Response. */
 export async function call(path, { method, body, signal, headers = {} } = {}) {
   const raw = body instanceof Blob || body instanceof ArrayBuffer || ArrayBuffer.isView(body);
@@ -74,8 +79,7 @@ export async function call(path, { method, body, signal, headers = {} } = {}) {
       signal,
     });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new SiteError({ error: "gone", message: "Tercet does not answer", hint: "look at its terminal" }, 0);
+    throw broken(error);
   }
   if (answer.ok) return answer;
   let told = {};
@@ -90,12 +94,12 @@ export async function call(path, { method, body, signal, headers = {} } = {}) {
 /** Call a route and read its JSON. */
 export const ask = async (path, options) => (await call(path, options)).json();
 
-/** Call a route that answers one JSON object a line while it works; `each` gets them as they come. */
+/** Call a route that answers one JSON object a line while it works; `each` gets them as they come, until `signal`. */
 export async function follow(path, options, each) {
   const reader = (await call(path, options)).body.pipeThrough(new TextDecoderStream()).getReader();
   let kept = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch((error) => Promise.reject(broken(error)));
     kept += value ?? "";
     const lines = kept.split("\n");
     kept = lines.pop();

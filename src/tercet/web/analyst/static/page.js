@@ -113,7 +113,21 @@ function verdicts({ picture, texts }) {
   ];
 }
 
+const following = new WeakMap();
+
+/** Show a question in `where` until its end, or until another one is shown there. */
 async function showTask(task, where, title) {
+  following.get(where)?.abort();
+  const ends = new AbortController();
+  following.set(where, ends);
+  try {
+    await followTask(task, where, title, ends.signal);
+  } catch (error) {
+    if (!ends.signal.aborted) fill(where, trouble(error));
+  }
+}
+
+async function followTask(task, where, title, signal) {
   const bar = h("progress", { max: 1, value: 0, "aria-label": "The nodes work" }), state = h("p", "The nodes work.");
   const stop = h("button.quiet", { type: "button", onclick: () => ask(`tasks/${task.task}/cancel`, { method: "POST" }) }, "Cancel");
   fill(where, h("h2", { tabindex: "-1" }, "Answer"), h("p.soft", title), bar, state, stop);
@@ -125,7 +139,7 @@ async function showTask(task, where, title) {
       fill(state, h("strong", `Held by ${facts.held.nodes.join(" and ")}. `), "It runs when the operator approves it. You may leave this page; the answer will be in the list below.");
       announce(`Held by ${facts.held.nodes.join(" and ")}`);
     } else if (held && facts.progress > 0) fill(state, "Approved: the nodes work.");
-  });
+  }, signal);
   if (last.state === "done") {
     fill(where, h("h2", { tabindex: "-1" }, "Answer"), h("p.soft", title), shown(last.result.answer, last.result.cost, title));
     where.querySelector("h2").focus();

@@ -26,10 +26,10 @@ export const notFinal = (nodes) =>
     ? h("p.bad", { role: "status" }, `NOT FINAL: ${nodes.join(" and ")} has not signed it yet. Nodes that were down catch up by themselves; load this page again, and tell the operators if it stays so.`)
     : null;
 
-/** Follow something that takes long (its identifier) to its end; `each` gets its facts. Gives the last ones. */
-export async function attend(task, each) {
+/** Follow something that takes long (its identifier) to its end, or until `signal`; `each` gets its facts. Gives the last ones. */
+export async function attend(task, each, signal) {
   let last;
-  await follow(`tasks/${task}`, {}, (facts) => {
+  await follow(`tasks/${task}`, { signal }, (facts) => {
     last = facts;
     each(facts);
   });

@@ -1,8 +1,9 @@
 // The playground's frame: which chapters there are, which one is shown, and what of them was done.
-// A chapter is a module `chapters/KEY.js` that exports `chapter = { key, begin(element, texts, done) }`: it fills the
+// A chapter is a module `chapters/KEY.js` that exports `chapter = { key, begin(element, texts, done, signal) }`: it fills the
 // element, takes all its words from `texts` (its part of texts.json), and calls `done()` once people have done its thing.
+// What it follows ends at `signal`: another chapter is shown.
 
-import { announce, fill, h, start } from "/static/base/core.js";
+import { announce, fill, h, start, trouble } from "/static/base/core.js";
 import { said } from "/static/base/texts.js";
 
 /** In the order in which they are walked through. */
@@ -12,6 +13,7 @@ const KEPT = "tercet-play-done";
 const done = new Set(JSON.parse(sessionStorage.getItem(KEPT) ?? "[]"));
 let texts;
 let shown;
+let leaving = new AbortController();
 
 const place = (key) => CHAPTERS.indexOf(key);
 const wanted = () => (place(location.hash.slice(1)) < 0 ? (shown ?? CHAPTERS[0]) : location.hash.slice(1));
@@ -51,6 +53,8 @@ const mark = () =>
 
 async function show(key, { focus }) {
   shown = key;
+  leaving.abort();
+  const { signal } = (leaving = new AbortController());
   navigation();
   const words = texts[key];
   const heading = h("h1", { tabindex: -1 }, words.title);
@@ -80,10 +84,14 @@ async function show(key, { focus }) {
   document.title = `${words.title} · ${texts.frame.brand}`;
   scrollTo(0, 0);
   if (focus) heading.focus();
-  const { chapter } = await import(`./chapters/${key}.js`);
-  if (shown !== key) return;
-  await chapter.begin(content, words, () => markDone(key));
-  main.dataset.shown = key;
+  try {
+    const { chapter } = await import(`./chapters/${key}.js`);
+    if (signal.aborted) return;
+    await chapter.begin(content, words, () => markDone(key), signal);
+    if (!signal.aborted) main.dataset.shown = key;
+  } catch (error) {
+    if (!signal.aborted) fill(content, trouble(error));
+  }
 }
 
 const turn = (next, name) => (next ? [`${texts.frame.next}: ${name} `, arrow("→")] : [arrow("←"), ` ${name}`]);

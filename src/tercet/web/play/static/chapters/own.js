@@ -9,13 +9,13 @@ import { said } from "/static/base/texts.js";
 
 export const chapter = {
   key: "own",
-  async begin(element, texts, done) {
+  async begin(element, texts, done, signal) {
     const examples = await (await fetch("/static/play/examples.json")).json();
     fill(
       element,
       h("h2", texts.pythonTitle),
       h("p.panel", texts.rights),
-      python(examples, texts, done),
+      python(examples, texts, done, signal),
       h("h2", texts.sqlTitle),
       sql(texts, done),
     );
@@ -25,7 +25,7 @@ export const chapter = {
 const cost = (ran, texts) =>
   said(texts.ran, { rounds: count(ran.rounds), bytes: bytes(ran.bytes_per_party), seconds: seconds(ran.seconds) });
 
-function python(examples, texts, done) {
+function python(examples, texts, done, signal) {
   const code = h("textarea.code#own-code", { rows: 14, spellcheck: "false", autocapitalize: "off", "aria-describedby": "run-keys" });
   const note = h("p");
   const choose = h(
@@ -47,7 +47,8 @@ function python(examples, texts, done) {
   const printed = h("pre", { tabindex: 0, "aria-label": texts.output });
   const output = h("div", { hidden: true }, h("h3", texts.output), printed);
   const plans = h("div");
-  const stop = h("button.quiet", { disabled: true, onclick: () => call("own/stop", { method: "POST" }) }, texts.stop);
+  const order = (what) => call(`own/${what}`, { method: "POST" }).catch((error) => where.append(trouble(error)));
+  const stop = h("button.quiet", { disabled: true, onclick: () => order("stop") }, texts.stop);
   const run = h("button", { onclick: () => start() }, texts.run);
   let shown = 0;
 
@@ -58,7 +59,7 @@ function python(examples, texts, done) {
     output.hidden = true;
     stop.disabled = false;
     announce(texts.started);
-    await during(run, where, () => follow("own/python", { body: { code: code.value, stops: stops.checked } }, show));
+    await during(run, where, () => follow("own/python", { body: { code: code.value, stops: stops.checked }, signal }, show));
     stop.disabled = true;
     plans.querySelectorAll("button.go").forEach((button) => button.remove());
   }
@@ -88,10 +89,10 @@ function python(examples, texts, done) {
     for (const earlier of plans.children) earlier.open = false;
     const go = stops.checked
       ? h("button.go", {
-          async onclick() {
+          onclick() {
             go.remove();
             code.focus();
-            await call("own/go", { method: "POST" });
+            return order("go");
           },
         }, texts.go)
       : null;
