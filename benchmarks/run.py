@@ -1,9 +1,10 @@
 """Prints how fast Tercet is on this machine: `run.py [GROUP] [--quick] [--threads-only] [--peer PYTHON]`.
 
-GROUP is one of `GROUPS`: what the engine is made of (the default), functions, ordering, models, statistics, or
-biometrics. Times are medians of several runs, with parties and client sharing this machine's cores: `whole` is what the
-caller waits, from the expression to the shares or the result; `online` is from the plan's arrival to its end at the
-slowest party, which is what is told of peers that compile apart, and what the targets are about. `--peer` names a
+GROUP is one of `GROUPS`: what the engine is made of (the default), functions, ordering, models, statistics,
+biometrics, or networks. Times are medians of several runs, with parties and client sharing this machine's cores:
+`whole` is what the caller waits, from the expression to the shares or the result; `online` is from the plan's arrival
+to its end at the slowest party, which is what is told of peers that compile apart, and what the targets are about.
+`--peer` names a
 Python that can import a peer (SecretFlow SPU's simulator), which is then timed in turn with Tercet, so that noise hits
 both alike. `of peer` is our online time as a part of the peer's, beside it the same for the target and the peer's time
 where the target was set. The peer here is one process without TLS, there it was three: for bulk work that matters
@@ -13,6 +14,7 @@ cut (decision 015).
 
 Functions and ordering stand beside 1 M comparisons of the same run, which tells machines apart: `of 1 M <` is
 our online time as a part of theirs, beside it what the targets make of it. Their largest error is in last bits.
+Networks are run on secret weights and images; their largest error is that of the results beside float64.
 Biometrics are told as pairs of template and probe a second and core of one party's processor time, as peers do.
 """
 
@@ -31,9 +33,11 @@ from rich.table import Table
 
 import tercet as tc
 from biometrics import BIOMETRICS, Matching
+from cases import FRAC_BITS
 from functions import FUNCTIONS
 from measuring import PeerTimed, Timed, peer_timed, timed
 from models import MODELS
+from networks import NETWORKS
 from ordering import ORDERING
 from statistical import STATISTICS
 from workloads import WORKLOADS, Workload
@@ -46,9 +50,11 @@ GROUPS = {
     "models": MODELS,
     "statistics": STATISTICS,
     "biometrics": BIOMETRICS,
+    "networks": NETWORKS,
 }
-WHOLE = ("models", "statistics")
+WHOLE = ("models", "statistics", "networks")
 """Groups whose targets are about what the caller waits."""
+LAST_BITS = 1 << FRAC_BITS
 YARDSTICK = next(work for work in WORKLOADS if work.name.startswith("comparisons"))
 
 
@@ -161,7 +167,8 @@ def engine(console: Console, options: argparse.Namespace) -> None:
 
 
 def whole(console: Console, options: argparse.Namespace) -> None:
-    """Each workload by itself: what the caller waits, cost, memory, and the peer's time as published or measured."""
+    """Each workload by itself: what the caller waits, cost, memory, the largest error (relative above 1) where it is
+    known, and the peer's time as published or measured."""
     processes = not options.threads_only
     table = Table(
         "work",
@@ -172,6 +179,7 @@ def whole(console: Console, options: argparse.Namespace) -> None:
         "bytes a party",
         "rounds",
         "peak MB",
+        "largest error",
         "peer s",
         "of peer",
     )
@@ -189,6 +197,7 @@ def whole(console: Console, options: argparse.Namespace) -> None:
             f"{found.cost.bytes_per_party:,.0f}",
             str(found.cost.rounds),
             f"{found.peak:.0f}" if found.peak else "",
+            "" if found.error is None else f"{found.error / LAST_BITS:.1e}",
             "" if peer_s is None else f"{peer_s:g} {'' if peer is not None else work.peer}".strip(),
             "" if peer_s is None else f"{found.whole_s / peer_s:.2f}",
         )
