@@ -14,6 +14,7 @@ from tercet.array import instead as _instead
 from tercet.array import numpy_protocol as _numpy_protocol
 from tercet.array.angles import acos, asin, atan, atan2, cosh, sinc, sinh, tan
 from tercet.array.chosen import all, any, max, mean, min, std, sum, var
+from tercet.array.convolution import convolve
 from tercet.array.core import SecretArray
 from tercet.array.counting import bincount, cumulative_prod, digitize, isin, searchsorted
 from tercet.array.covariance import corrcoef, cov
@@ -144,7 +145,6 @@ from tercet.array.segments import (
 )
 from tercet.array.statistics import argmax, argmin, count_nonzero, cumulative_sum, diff, prod, ptp
 from tercet.array.validity import masked_invalid, valid
-from tercet.array.windows import convolve
 
 __array_api_version__ = "2024.12"
 API_VERSIONS = ("2022.12", "2023.12", "2024.12")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tercet.array import elementwise, linalg, manipulation, numbers, rounding, windows
+from tercet.array import convolution, elementwise, linalg, manipulation, numbers, rounding
 from tercet.array.core import SecretArray, pending
 from tercet.array.dtypes import DType
 from tercet.array.opaque import OpaqueArray
@@ -22,7 +22,6 @@ from tercet.plan.record.graph import Recorded
 from tercet.plan.record.public import DEFAULT_FRAC_BITS
 from tercet.plan.record.scale import settle
 from tercet.plan.types import ValueKind
-from tercet.ring import Convolutions
 
 MAX_DIGITS = 30
 LITERAL_DIGITS = 9
@@ -316,10 +315,6 @@ def _multiplied(compute: Callable[[Any, Any], SecretArray], a: Any, b: Any) -> S
     return DecimalArray.of(compute(first[0], second[0]), first[1] + second[1])
 
 
-def _convolution(arrays: Convolutions, x: Any, kernel: Any) -> SecretArray:
-    return windows.convolution(x, kernel, arrays)
-
-
 def _compared(function: Callable[..., Any], a: Any, b: Any) -> SecretArray | None:
     """A comparison: with a public number as it is written, however many digits it has."""
     if isinstance(a, SecretArray) and isinstance(b, SecretArray):
@@ -367,7 +362,7 @@ _EXACTLY: dict[Any, Callable[..., SecretArray | None]] = {
     elementwise.abs: lambda x: DecimalArray.of(elementwise.abs(x.integers), x.digits),
     elementwise.square: lambda x: _multiplied(elementwise.multiply, x, x),
     linalg.matmul: partial(_multiplied, linalg.matmul),
-    windows.convolution: lambda a, b, arrays: _multiplied(partial(_convolution, arrays), a, b),
+    convolution.convolution: lambda a, b, *how: _multiplied(lambda x, y: convolution.convolution(x, y, *how), a, b),
 }
 _OWN_WAYS: dict[Any, Callable[..., SecretArray | None]] = {
     elementwise.negative: lambda x: DecimalArray.of(-x.integers, x.digits),

@@ -11,6 +11,7 @@ import numpy as np
 from tercet.array import (
     angles,
     chosen,
+    convolution,
     counting,
     covariance,
     creation,
@@ -25,7 +26,6 @@ from tercet.array import (
     quantiles,
     runs,
     statistics,
-    windows,
 )
 from tercet.array.core import SecretArray
 from tercet.array.nullable import NullableArray
@@ -351,7 +351,7 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.histogram: histograms.histogram,
     np.histogram2d: histograms.histogram2d,
     np.cumulative_sum: statistics.cumulative_sum,
-    np.convolve: windows.convolve,
+    np.convolve: convolution.convolve,
     np.count_nonzero: statistics.count_nonzero,
     np.diff: lambda x, n=1, axis=-1: statistics.diff(x, axis=axis, n=n),
     np.where: _where,

@@ -81,11 +81,15 @@ class Geometry:
             return array
         free = array.ndim - len(self.lengths)
         found = np.full((*array.shape[:free], *self.padded), fill, array.dtype)
-        inside: tuple[Any, ...] = tuple(
+        self.inside(found)[...] = array
+        return found
+
+    def inside(self, padded: NDArray[Any]) -> NDArray[Any]:
+        """What `pad` laid something around, as a view."""
+        within: tuple[Any, ...] = tuple(
             slice(start, start + n) for start, n in zip(self.before, self.lengths, strict=True)
         )
-        found[(..., *inside)] = array
-        return found
+        return padded[(..., *within)]
 
     def view(self, padded: NDArray[Any]) -> NDArray[Any]:
         """(..., windows, kernel) of what `pad` gives, in its memory."""

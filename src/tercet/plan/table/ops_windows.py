@@ -164,12 +164,8 @@ def _plain_convolved(inputs: Sequence[Plain], attrs: Convolving, out: Type) -> P
     axes = len(here.kernel)
     total = np.full(arrays.shape(result), 0, dtype=object)
     padded = np.full((arrays.batch, arrays.channels, *here.padded), 0, dtype=object)
-    inside: tuple[Any, ...] = (
-        ...,
-        *(slice(start, start + n) for start, n in zip(here.before, here.lengths, strict=True)),
-    )
     if result is not ConvolutionArray.INPUT:
-        padded[inside] = inputs[0]
+        here.inside(padded)[...] = inputs[0]
     if not total.size or not arrays.terms(result):
         return total
     for at in np.ndindex(*here.kernel):
@@ -190,7 +186,7 @@ def _plain_convolved(inputs: Sequence[Plain], attrs: Convolving, out: Type) -> P
             else:
                 over = (0, *range(2, 2 + axes))
                 total[(outputs, slice(None), *at)] += np.tensordot(inputs[1][:, outputs], x, (over, over))
-    return padded[inside] if result is ConvolutionArray.INPUT else total
+    return here.inside(padded) if result is ConvolutionArray.INPUT else total
 
 
 WINDOWS: tuple[Operation[Any], ...] = (
