@@ -1,8 +1,8 @@
 """Asks Tercet and other ways to compute on data that nobody may show the same questions, in one run on this machine.
 
-`alternatives.py` prints what was measured; `--write` writes `docs/comparison.md` and its numbers,
-`docs/comparison.json`; `--page` writes the page anew from these numbers, without measuring. `--quick` takes a few rows,
-and of CKKS the questions that need one product at most, for a look and for tests.
+`alternatives.py` prints what was measured; `--write` writes `docs/comparison.md`, its numbers, `docs/comparison.json`,
+and of these what the playground shows; `--page` writes page and playground anew from the numbers, without measuring.
+`--quick` takes a few rows, and of CKKS the questions that need one product at most, for a look and for tests.
 
 Wants `pip install 'tercet[alternatives]'`; what is not installed is named and left out. `--spu PYTHON` and
 `--crypten PYTHON` name Pythons that can import these peers. So that other work on the machine does not distort times:
@@ -25,12 +25,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from compared import encrypted, federated, noise, peers, sharing
+from compared import encrypted, federated, noise, peers, playground, sharing
 from compared.page import page, shown_bytes, shown_error, shown_seconds
 from compared.questions import QUESTIONS, SEED, Answer, Data, timed
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 NUMBERS, PAGE = DOCS / "comparison.json", DOCS / "comparison.md"
+COSTS = DOCS.parent / "src" / "tercet" / "web" / "play" / "static" / "costs.json"
+"""Of the playground: prices, which are written by hand, and what encryption takes, which comes from the numbers."""
 FULL, QUICK = (10_000, 10), (300, 2)
 PAILLIER_ROWS = 500
 QUICK_PAILLIER = (2, 1024)
@@ -149,13 +151,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--quick", action="store_true", help="few rows, for a look")
     what.add_argument("--write", action="store_true", help="write the page and its numbers")
-    what.add_argument("--page", action="store_true", help="write the page from its numbers")
+    what.add_argument("--page", action="store_true", help="write the page and the playground's part from the numbers")
     parser.add_argument("--spu", default="", help="a Python that can import spu and jax")
     parser.add_argument("--crypten", default="", help="a Python that can import crypten")
     options = parser.parse_args(arguments)
     console = Console(width=150)
     if options.page:
-        PAGE.write_text(page(json.loads(NUMBERS.read_text())))
+        write_from(json.loads(NUMBERS.read_text()))
         return 0
     numbers = measured(Data(*(QUICK if options.quick else FULL)), options, console)
     console.print(printed(numbers))
@@ -166,8 +168,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             console.print(f"the page wants all of it, and has no {', '.join(sorted(lost))}: nothing is written")
             return 1
         NUMBERS.write_text(json.dumps(numbers, indent=1) + "\n")
-        PAGE.write_text(page(numbers))
+        write_from(numbers)
     return 0
+
+
+def write_from(numbers: dict[str, Any]) -> None:
+    """The page, and the playground's part, from the numbers."""
+    PAGE.write_text(page(numbers))
+    costs = {**json.loads(COSTS.read_text()), "encrypted": playground.encrypted(numbers)}
+    COSTS.write_text(json.dumps(costs, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,13 @@ def test_the_page_is_made_of_its_numbers() -> None:
     assert (DOCS / "comparison.md").read_text() == module("compared.page").page(numbers)
 
 
+def test_the_playground_shows_the_same_numbers() -> None:
+    """After a new run: `benchmarks/alternatives.py --page`."""
+    numbers = json.loads((DOCS / "comparison.json").read_text())
+    costs = json.loads(module("alternatives").COSTS.read_text())
+    assert costs["encrypted"] == module("compared.playground").encrypted(numbers)
+
+
 def test_what_the_page_says_of_errors_holds() -> None:
     """The words "small" and "right" stand for these."""
     numbers = json.loads((DOCS / "comparison.json").read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import product as pairs
 from pathlib import Path
@@ -217,6 +218,67 @@ def test_every_text_that_scripts_ask_for_is_there() -> None:
     assert all("two collude" in ways[name]["sees"] for name in ("lan", "wan", "continents"))
     for key in chapters:
         assert {"short", "title", "lead"} <= texts[key].keys()
+
+
+def test_every_text_is_asked_for_and_there() -> None:
+    texts = json.loads((FOLDER / "texts.json").read_text(encoding="utf-8"))
+    frame = (FOLDER / "play.js").read_text(encoding="utf-8")
+    assert set(re.findall(r"\btexts\.frame\.(\w+)", frame)) == texts["frame"].keys()
+    for path in (FOLDER / "chapters").glob("*.js"):
+        script, mine = path.read_text(encoding="utf-8"), texts[path.stem].keys()
+        asked = set(re.findall(r"\btexts\.(\w+)", script.replace("texts.js", "")))
+        assert asked <= mine, path.name
+        unasked = {one for one in mine - asked - {"short", "title", "lead"} if not re.search(rf"\b{one}\b", script)}
+        assert not unasked, path.name
+
+
+def words_of(script: str) -> list[str]:
+    """Literals of a script that somebody could read: of several words, or one with a capital that is no key."""
+    found: list[str] = []
+    _code(re.sub(r"\b(closest|matches|querySelector(All)?)\(\".*?\"\)", "", script), 0, found)
+    words = re.compile(r"[A-Za-z]{3,},? [A-Za-z]{2,}|[A-Z][a-z]+[.:!?]?")
+    return [text for text in found if words.search(text) and (" " in text or words.fullmatch(text)) and text != "Enter"]
+
+
+_TOKEN = re.compile(r"""//[^\n]*|/\*.*?\*/|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|[`{}]""", re.DOTALL)
+
+
+def _code(script: str, at: int, found: list[str]) -> int:
+    """Collect the literals of code from a place on, to the brace that closes it; give the place behind that."""
+    depth = 0
+    while token := _TOKEN.search(script, at):
+        at, text = token.end(), token[0]
+        if text == "`":
+            at = _template(script, at, found)
+        elif text[0] in "\"'":
+            found.append(text[1:-1])
+        elif text in "{}":
+            depth += 1 if text == "{" else -1
+            if depth < 0:
+                break
+    return at
+
+
+def _template(script: str, at: int, found: list[str]) -> int:
+    text = ""
+    while part := re.compile(r"(?:[^`\\$]|\\.|\$(?!\{))*(`|\$\{)", re.DOTALL).match(script, at):
+        text, at = text + part[0][: -len(part[1])], part.end()
+        if part[1] == "`":
+            found.append(text)
+            return at
+        text, at = text + "0", _code(script, at, found)
+    raise AssertionError(f"a literal without an end: {text}")
+
+
+def test_words_of_a_script_are_found() -> None:
+    script = 'h("p", "Split it"); // a word here\nh("b", `Server ${one(`one of ${them} rows`)}`); on("Enter"); h("i", "Next");'
+    assert words_of(script) == ["Split it", "one of 0 rows", "Server 0", "Next"]
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.js")), ids=lambda path: path.stem)
+def test_scripts_have_no_words_of_their_own(path: Path) -> None:
+    """They stand in texts.json, so that a translation is one file more."""
+    assert words_of(path.read_text(encoding="utf-8")) == []
 
 
 def test_assets_are_small_and_ask_nobody() -> None:

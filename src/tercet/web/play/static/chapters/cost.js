@@ -72,7 +72,7 @@ function result(answer, context) {
       ]),
       { numbers: [1, 2, 3, 4], named: false },
     ),
-    h("p.soft", said(texts.links, { lan: link(answer.links.lan), wan: link(answer.links.wan), continents: link(answer.links.continents) })),
+    h("p.soft", said(texts.links, { lan: link(answer.links.lan, texts), wan: link(answer.links.wan, texts), continents: link(answer.links.continents, texts) })),
     found.filter((way) => way.measured).map((way) => h("p.soft", `${way.name}: ${way.measured}`)),
     h("h2", texts.moneyTitle),
     priced(found, costs.prices, texts),
@@ -91,7 +91,7 @@ function result(answer, context) {
   ];
 }
 
-const link = ([rtt, bandwidth]) => `${seconds(rtt)}, ${number(bandwidth / 1e6)} Mbit/s`;
+const link = ([rtt, bandwidth], texts) => said(texts.link, { rtt: seconds(rtt), rate: number(bandwidth / 1e6) });
 
 /** Bars on a scale of powers of ten: a table of what takes how long says the same. */
 function chart(found, texts) {
