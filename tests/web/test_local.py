@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
@@ -209,6 +209,30 @@ def test_the_end_of_input_is_no_end(serving: Serving, monkeypatch: pytest.Monkey
         attend(serving, "/", said.append, None)
     assert len(said) == 1 and not serving.is_alive()
     closing.join()
+
+
+def test_closing_cuts_requests_off_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    site, began, end = Site({}), threading.Event(), threading.Event()
+
+    @site.api.get("/stuck")
+    def stuck() -> None:
+        began.set()
+        end.wait(60)
+
+    def ask() -> None:
+        with suppress(httpx.HTTPError):
+            httpx.get(f"http://127.0.0.1:{serving.port}/stuck", timeout=60, trust_env=False)
+
+    with Serving(site) as serving:
+        asking = threading.Thread(target=ask)
+        asking.start()
+        assert began.wait(30)
+        before = time.monotonic()
+        serving.close()
+        took = time.monotonic() - before
+    end.set()
+    asking.join(30)
+    assert took < 8 and not caplog.records
 
 
 def test_closing_ends_the_thread(serving: Serving) -> None:

@@ -271,7 +271,7 @@ def _template(script: str, at: int, found: list[str]) -> int:
 
 
 def test_words_of_a_script_are_found() -> None:
-    script = 'h("p", "Split it"); // a word here\nh("b", `Server ${one(`one of ${them} rows`)}`); on("Enter"); h("i", "Next");'
+    script = 'h("p", "Split it"); // words here\nh("b", `Server ${one(`one of ${them} rows`)}`); "Enter", "Next";'
     assert words_of(script) == ["Split it", "one of 0 rows", "Server 0", "Next"]
 
 

@@ -7,6 +7,7 @@ There are no cookies: a browser sends those to every port of this machine, so an
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import select
@@ -317,9 +318,16 @@ class Serving:
         self.close()
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Requests that are cut off when a site is closed are no errors: whoever presses Ctrl-C is shown none."""
+    cut_off = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not cut_off and not str(record.msg).startswith("Cancel %s running task")
+
+
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
         self.ready = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
