@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t BLOCK_BYTES = std::size_t(1) << 20;  // of gathered windows: about the second-level cache
 constexpr std::size_t FEWEST_PLACES = 64;
+constexpr std::size_t MOST_BYTES = std::size_t(1) << 25;  // where fewer places than that take more
 
 struct Side {
     std::ptrdiff_t length, count, kernel, stride, before, dilation, bytes;  // bytes: from one element to the next
@@ -100,7 +101,8 @@ template <class T> struct Convolver {
 
     std::size_t block() const {
         const std::size_t fit = BLOCK_BYTES / (windows.terms * sizeof(T)) / FEWEST_PLACES * FEWEST_PLACES;
-        const std::size_t wanted = fit < FEWEST_PLACES ? FEWEST_PLACES : fit;
+        const std::size_t most = MOST_BYTES / (windows.terms * sizeof(T)) + 1;
+        const std::size_t wanted = fit ? fit : most < FEWEST_PLACES ? most : FEWEST_PLACES;
         return wanted < windows.places ? wanted : windows.places;
     }
     std::unique_ptr<T[]> columns() const { return std::unique_ptr<T[]>(new T[windows.terms * block()]); }

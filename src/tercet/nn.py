@@ -15,6 +15,9 @@ from tercet.array.convolution import (
     conv3d,
     conv3d_input,
     conv3d_weight,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
 )
 from tercet.array.elsewhere import missing as _missing
 from tercet.array.layers import batch_norm, dropout, embedding, group_norm, layer_norm, linear
@@ -58,6 +61,9 @@ __all__ = [
     "conv3d",
     "conv3d_input",
     "conv3d_weight",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cross_entropy",
     "dropout",
     "elu",

@@ -136,6 +136,41 @@ def test_derivatives_of_convolutions_are_adjoint() -> None:
             assert found.shape == weight.shape and (found * weight).sum() == total
 
 
+def spread(x: Any, weight: Any, stride: int, padding: int, behind: int, dilation: int, groups: int) -> Any:
+    """A transposed convolution of lines: every element adds its kernel to where it stands."""
+    length = (x.shape[2] - 1) * stride + dilation * (weight.shape[2] - 1) + 1 + behind
+    own = x.shape[1] // groups
+    found = np.zeros((x.shape[0], weight.shape[1] * groups, length), x.dtype)
+    for c in range(x.shape[1]):
+        outputs = slice(c // own * weight.shape[1], (c // own + 1) * weight.shape[1])
+        for at in range(x.shape[2]):
+            for k in range(weight.shape[2]):
+                found[:, outputs, at * stride + k * dilation] += x[:, c, at][:, None] * weight[c, :, k]
+    return found[:, :, padding : length - padding]
+
+
+@pytest.mark.parametrize("how", [(1, 0, 0, 1, 1), (2, 1, 1, 1, 2), (3, 2, 2, 2, 1)])
+def test_transposed_convolutions(how: tuple[int, int, int, int, int]) -> None:
+    stride, padding, behind, dilation, groups = how
+    session = TrioSession(parties=True)
+    x, weight, bias = RNG.integers(-4, 5, (2, 4, 5)), RNG.integers(-4, 5, (4, 3, 3)), RNG.integers(-4, 5, 3 * groups)
+    expected = spread(x, weight, *how) + bias[:, None]
+    for first, second in ((x, weight), (both(session, x, 4), both(session, weight, 4)), (both(session, x, 4), weight)):
+        found = nn.conv_transpose1d(first, second, bias, stride, padding, behind, groups, dilation)
+        assert np.array_equal(found if isinstance(found, np.ndarray) else found.reveal(), expected)
+    found = nn.conv_transpose2d(
+        both(session, x[0][:, None], 4),
+        weight[:, :, None],
+        bias,
+        (1, stride),
+        (0, padding),
+        (0, behind),
+        groups,
+        (1, dilation),
+    )
+    assert np.array_equal(found.reveal()[:, 0], expected[0])
+
+
 @pytest.mark.parametrize("secret", [False, True])
 def test_pools_over_three_sides_and_over_what_a_size_asks_for(secret: bool) -> None:
     x = RNG.integers(-9, 9, (1, 2, 4, 5, 6))
@@ -170,6 +205,9 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "line": (lambda x: nn.batch_norm(x[0], training=True), "batch, channels"),
     "p": (lambda x: nn.dropout(x, 1, seed=1), "below 1"),
     "derivative": (lambda x: nn.conv1d_input((1, 1, 9), np.ones((1, 1, 2)), x[None]), "go together"),
+    "transposed": (lambda x: nn.conv_transpose1d(x, np.ones((3, 1, 1))), "2 channels"),
+    "behind": (lambda x: nn.conv_transpose1d(x, np.ones((2, 1, 1)), None, 2, 0, 2), "less than the stride"),
+    "nothing left": (lambda x: nn.conv_transpose1d(x, np.ones((2, 1, 1)), None, 1, 3), "leaves nothing"),
     "dimensions": (lambda x: nn.conv1d_weight(x, (1, 1, 2), x), "3 dimensions"),
     "size": (lambda x: nn.adaptive_avg_pool1d(x, 0), "of 1 at least"),
 }

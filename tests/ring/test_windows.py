@@ -85,6 +85,16 @@ def test_blocks_of_many_places(native: Kernels, result: ConvolutionArray) -> Non
     assert (whole == r.from_ints(expected)).all()
 
 
+def test_kernels_too_long_to_gather_many_windows() -> None:
+    """Of 16 MB a window, few are gathered at a time; those of a usual block would take a gigabyte."""
+    terms, places = 1 << 21, 5
+    arrays = Convolutions(Geometry((terms + places - 1,), (terms,), (1,), (0,), (0,), (1,)), 1, 1, 1, 1)
+    x = np.arange(terms + places - 1, dtype=np.uint64).reshape(arrays.shapes[0])
+    kernel = np.ones(arrays.shapes[1], np.uint64)
+    found = arrays.convolve(RING64, ConvolutionArray.OUTPUT, x, kernel)
+    assert found.reshape(-1).tolist() == [terms * (terms - 1) // 2 + terms * at for at in range(places)]
+
+
 def test_what_two_shapes_are_to_each_other() -> None:
     rng = np.random.default_rng(9)
     for sides in (1, 2, 3):

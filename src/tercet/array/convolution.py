@@ -127,6 +127,94 @@ def conv3d(
     return _convolved(input, weight, bias, stride, padding, dilation, groups, 3, "conv3d")
 
 
+def _turned(
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: Any,
+    dilation: Any,
+    dimensions: int,
+    what: str,
+) -> Any:
+    x, batched = with_batch(x, dimensions, what)
+    weights = weight if isinstance(weight, SecretArray) else given.wide(weight, "weights")
+    number = given.integer(groups, "groups")
+    if weights.ndim != dimensions + 2 or weights.shape[0] != x.shape[1] or number < 1 or x.shape[1] % number:
+        raise ValueError(f"{x.shape[1]} channels in {number} groups, and weights of shape {weights.shape}")
+    steps, wide = each_axis(stride, dimensions, "stride", 1), each_axis(dilation, dimensions, "dilation", 1)
+    around = each_axis(padding, dimensions, "padding", 0)
+    more = each_axis(output_padding, dimensions, "output_padding", 0)
+    if any(end >= step for end, step in zip(more, steps, strict=True)):
+        raise ValueError(f"output_padding {more} is less than the stride {steps}")
+    kernel = weights.shape[2:]
+    sides = tuple(
+        (places - 1) * step - 2 * end + apart * (size - 1) + 1 + behind
+        for places, step, end, apart, size, behind in zip(x.shape[2:], steps, around, wide, kernel, more, strict=True)
+    )
+    if min(sides) < 1:
+        raise ValueError(f"padding {around} leaves nothing: sides of {sides}")
+    outputs = weights.shape[1] * number
+    if bias is not None and shape_of(bias) != (outputs,):
+        raise ValueError(f"a bias of shape {shape_of(bias)} for {outputs} outputs")
+    asked = ConvolutionArray.INPUT
+    known = convolutions(asked, weights.shape, x.shape, (steps, around, around, wide), number, sides)
+    result = convolution(weights, x, known, asked)
+    if bias is not None:
+        each = bias if isinstance(bias, SecretArray) else given.wide(bias, "a bias")
+        result = elementwise.add(result, each.reshape((outputs, *([1] * dimensions))))
+    return result if batched else result[0]
+
+
+def conv_transpose1d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
+    """(batch, channels, length) by (channels, outputs / groups, kernel): each element adds so many times the kernel to
+    the result, `stride` apart, of which `padding` at both ends is dropped.
+
+    Costs and error as of `conv1d`: one word for each number of the result, and no products with zeros whatever the
+    stride. ValueError where shapes do not go together. After `torch.nn.functional.conv_transpose1d`.
+    """
+    return _turned(input, weight, bias, stride, padding, output_padding, groups, dilation, 1, "conv_transpose1d")
+
+
+def conv_transpose2d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
+    """As `conv_transpose1d`, of (batch, channels, height, width); after `torch.nn.functional.conv_transpose2d`."""
+    return _turned(input, weight, bias, stride, padding, output_padding, groups, dilation, 2, "conv_transpose2d")
+
+
+def conv_transpose3d(
+    input: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Any:
+    """As `conv_transpose1d`, of depth, height and width; after `torch.nn.functional.conv_transpose3d`."""
+    return _turned(input, weight, bias, stride, padding, output_padding, groups, dilation, 3, "conv_transpose3d")
+
+
 # ---- derivatives ----
 
 
