@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, sync_playwright
 
 PACKAGE = "chromium"
 WIDTHS = (360, 800, 1280)
@@ -141,6 +141,19 @@ def axe(page: Page) -> list[str]:
 def scrolls_sideways(page: Page) -> bool:
     """Whether the page is wider than the window."""
     return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+def overlapping_texts(drawing: Locator) -> list[tuple[str, str]]:
+    """Pairs of texts of an SVG that lie on each other."""
+    script = """texts => { const found = [];
+      const boxes = texts.map((one) => [one.textContent, one.getBoundingClientRect()]);
+      boxes.forEach(([first, a], at) => boxes.slice(at + 1).forEach(([second, b]) => {
+        const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+        const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+        if (across > 1 && down > 3) found.push([first, second]);
+      }));
+      return found; }"""
+    return [(first, second) for first, second in drawing.locator("text").evaluate_all(script)]
 
 
 def shots(page: Page, name: str, folder: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from node.test_job_faults import policy
 from node.trio_nodes import Nodes, assert_ok, make
 from tercet.client.infer import infer
 from tercet.web.analyst.answers import cell_told
-from web.browser import axe, shots
+from web.browser import axe, overlapping_texts, shots
 from web.people_pages import opened, served
 
 ROWS = 400
@@ -94,6 +94,12 @@ def test_picked_groups_are_answered_with_a_chart(browser: Browser, nodes: Nodes,
         expect(drawn).to_be_visible()
         shown = sum(cells[1] != "not shown" for cells in rows.values())
         assert drawn.locator("rect[fill]").count() == 1 + shown  # the ground, and a bar for each group that is shown
+        assert overlapping_texts(drawn) == []
+        page.set_viewport_size({"width": 360, "height": 800})
+        page.wait_for_function("document.querySelector('figure.chart svg').getBoundingClientRect().width < 340")
+        assert overlapping_texts(drawn) == []
+        page.set_viewport_size({"width": 1280, "height": 800})
+        page.wait_for_function("document.querySelector('figure.chart svg').getBoundingClientRect().width > 700")
         shots(page, "analyst", tmp_path)
         with page.expect_download() as taken:
             page.get_by_role("button", name="Save as SVG").click()

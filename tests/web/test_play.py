@@ -102,7 +102,7 @@ def test_a_product_from_nine_and_three_messages(call: Caller) -> None:
             assert int(one["value"]) == a[one["row"] - 1] * b[one["column"] - 1] % CLOCK
             held = {one["by"], one["by"] % 3 + 1}
             assert {one["row"], one["column"]} <= held, "a server cannot have computed this"
-        assert sum(int(total) for total in answer["sums"].values()) % CLOCK == -5535 % CLOCK
+        assert sum(int(one["value"]) for one in answer["table"]) % CLOCK == -5535 % CLOCK
         assert opened(answer["result"]) == -5535 and answer["together"] == "-5535"
         assert len(answer["messages"]) == 3
         for message in answer["messages"]:
@@ -186,7 +186,6 @@ def test_a_line_and_a_plane_are_those_in_plain(call: Caller, columns: int) -> No
     y = rows @ [2.0, -0.5][:columns] + 3 + rng.normal(0, 4, 30)
     points = np.column_stack([rows, y])
     answer = call("regress", owners=[part.tolist() for part in np.array_split(points, 3)])
-    assert answer["owners"] == [10, 10, 10]
     for figure in ("params", "bse", "rsquared"):
         np.testing.assert_allclose(answer["shared"][figure], answer["plain"][figure], rtol=1e-4, atol=1e-4)
     assert answer["cost"]["rounds"] > 10 and answer["cost"]["bytes_per_party"] > 1000

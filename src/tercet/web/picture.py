@@ -87,7 +87,6 @@ class Picture(_Part):
     bytes_per_party: float
     seconds: dict[str, float]
     memory_bytes: int
-    ring: int
     inputs: tuple[Values, ...]
     stages: tuple[Stage, ...]
     reveals: tuple[Values, ...]
@@ -108,7 +107,6 @@ def picture(explanation: Explanation, names: Mapping[bytes, str] | None = None) 
         bytes_per_party=explanation.bytes_per_party,
         seconds={network.name: explanation.seconds(network) for network in NETWORKS},
         memory_bytes=explanation.memory_bytes,
-        ring=explanation.ring,
         inputs=_alike(stored),
         stages=tuple(_stages(plan.operations, explanation.costs)),
         reveals=_alike([("", revealed.type) for revealed in explanation.reveals]),

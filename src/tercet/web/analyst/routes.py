@@ -49,11 +49,6 @@ def router(person: PersonHere) -> APIRouter:
             schemas = {info.name: Schema.parse(info.schema_) for info in net.datasets()}
         return {
             "picture": picture(found, names_of_columns(person.federation.id, schemas)).model_dump(),
-            "operations": [
-                {"name": row.name, "count": row.count, "rounds": row.rounds, "bytes": row.bytes_per_party}
-                for row in found.operations
-            ],
-            "allowed": found.allowed,
             "texts": found.texts,
         }
 

@@ -101,7 +101,7 @@ def _add_state(routes: APIRouter, person: PersonHere) -> None:
 
 def _job(job: JobInfo) -> dict[str, Any]:
     shown = {
-        "job", "analyst_name", "purpose", "datasets", "charged", "state", "explanation", "position", "progress",
+        "job", "analyst_name", "purpose", "datasets", "charged", "state", "explanation", "progress",
         "waiting_for", "created", "started", "finished",
     }  # fmt: skip
     return {
@@ -151,7 +151,6 @@ def _add_audit(routes: APIRouter, person: PersonHere) -> None:
         entries = [Entry.model_validate(one) for one in page.entries][: last - first]
         shown = {"number", "time", "kind", "details"}
         return {
-            "head": head.model_dump(mode="json"),
             "entries": [one.model_dump(mode="json", include=shown) for one in reversed(entries)],
             "more": first > 0,
         }

@@ -279,7 +279,6 @@ def malice_routes(nodes: TrialNodes) -> APIRouter:
             "number": number,
             "alone": verify(copy, [node.card]),
             "together": cross_check(others),
-            "before": cross_check([([one.card], chains[one.name]) for one in federation.nodes]),
         }
 
     return routes

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from tercet.protocols.product import multiply
 from tercet.protocols.scope import Pair, ProtocolRole
 from tercet.ring import RING64, Array
-from tercet.sharing import PARTIES, Party, Share
+from tercet.sharing import Party, Share
 from tercet.web.play.parties import Held, ShownParties, as_numbers, put_together, share_out
 from tercet.web.play.split import FromPage, Modest, shown
 
@@ -65,15 +65,10 @@ def multiply_routes(parties: ShownParties) -> APIRouter:
     def multiplied(asked: TwoNumbers) -> dict[str, Any]:
         a, b = share_out([asked.a]), share_out([asked.b])
         done = parties.run("multiply", multiply, a, b)
-        table = products(a, b, done.solo)
-        sums = {party: 0 for party in PARTIES}
-        for one in table:
-            sums[Party(one["by"])] = (sums[Party(one["by"])] + int(one["value"])) % (1 << 64)
         return {
             "a": shown(a),
             "b": shown(b),
-            "table": table,
-            "sums": {int(party): str(total) for party, total in sums.items()},
+            "table": products(a, b, done.solo),
             "messages": [
                 {
                     "from": int(message.frm),

@@ -81,7 +81,6 @@ def regress_routes(computing: Session) -> APIRouter:
             "shared": {"params": shared.params.tolist(), "bse": shared.bse.tolist(), "rsquared": shared.rsquared},
             "plain": {"params": params, "bse": errors, "rsquared": explained},
             "revealed": str(shared.revealed),
-            "owners": [len(table) for table in tables],
             "cost": {"rounds": cost.rounds, "bytes_per_party": cost.bytes_per_party, "seconds": cost.seconds},
         }
 

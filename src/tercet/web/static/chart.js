@@ -13,8 +13,9 @@ const SCREEN = {
   marks: ["one", "two", "three", "plain"].map((name) => `var(--${name})`),
 };
 
+/** Words at a place; they stay readable where a line goes behind them. */
 const text = (colours, x, y, words, anchor = "middle", size = 13, soft = false) =>
-  h("text", { x, y, "text-anchor": anchor, style: { "font-size": `${size}px`, "font-family": FONT, fill: soft ? colours.soft : colours.text } }, words);
+  h("text", { x, y, "text-anchor": anchor, style: { "font-size": `${size}px`, "font-family": FONT, fill: soft ? colours.soft : colours.text, stroke: colours.ground, "stroke-width": "4px", "paint-order": "stroke" } }, words);
 
 function cut(words, room) {
   const most = Math.max(3, Math.floor(room / 7));
@@ -63,7 +64,7 @@ function bars({ labels, series, title }, width, colours) {
 }
 
 function flatBars({ labels, series }, width, colours, low, high) {
-  const each = 18, group = each * series.length + 24, top = series.length > 1 ? 34 : 10;
+  const each = 18, group = each * series.length + 24, top = 34;
   const height = top + labels.length * group + 10, left = 12, right = width - 70;
   const x = scale(low, high, left, right);
   const body = labels.map((label, place) => [
@@ -98,7 +99,7 @@ function histogram({ edges, counts, label }, width, colours) {
       ? h("rect", { x: x(edges[place]), width: Math.max(1, x(edges[place + 1]) - x(edges[place]) - 1), y: bottom - 8, height: 8, fill: "none", stroke: colours.soft, "stroke-dasharray": "3 2" })
       : h("rect", { x: x(edges[place]), width: Math.max(1, x(edges[place + 1]) - x(edges[place]) - 1), y: y(count), height: Math.max(0, bottom - y(count)), fill: colours.marks[0] }),
   );
-  const marks = ticks(edges[0], edges[edges.length - 1], Math.max(2, Math.floor(width / 110)));
+  const marks = ticks(edges[0], edges[edges.length - 1], Math.max(2, Math.floor(width / 80)));
   return frame(width, height, colours, [
     ruled(colours, ticks(0, high || 1), y, left, right),
     body,
@@ -127,7 +128,7 @@ function points({ points: all, x: across, y: up, line }, width, colours) {
   const inside = (value) => Math.min(bottom, Math.max(top, y(value)));
   return frame(width, height, colours, [
     ruled(colours, ticks(y0, y1), y, left, right),
-    ticks(x0, x1, Math.max(2, Math.floor(width / 110))).map((mark) => text(colours, x(mark), bottom + 18, short(mark), "middle", 12, true)),
+    ticks(x0, x1, Math.max(2, Math.floor(width / 80))).map((mark) => text(colours, x(mark), bottom + 18, short(mark), "middle", 12, true)),
     line ? h("line", { x1: x(x0), x2: x(x1), y1: inside(line.constant + line.slope * x0), y2: inside(line.constant + line.slope * x1), stroke: colours.marks[1], "stroke-width": 2 }) : null,
     all.map((p) => [
       h("circle", { cx: x(p.x), cy: y(p.y), r: 5, fill: colours.marks[0] }),
@@ -153,7 +154,7 @@ function forest({ rows }, width, colours) {
         h("rect", { x: x(row.value) - 5, y: y - 5, width: 10, height: 10, fill: colours.marks[0] }),
       ];
     }),
-    ticks(low - room, high + room, Math.max(2, Math.floor(width / 110))).map((mark) => text(colours, x(mark), bottom + 20, short(mark), "middle", 12, true)),
+    ticks(low - room, high + room, Math.max(2, Math.floor(width / 80))).map((mark) => text(colours, x(mark), bottom + 20, short(mark), "middle", 12, true)),
   ]);
 }
 

@@ -14,7 +14,7 @@ export function grid(caption, titles, rows, { numbers = [], heads = false, named
     h(
       "table",
       // columns of texts stay readable where it is narrow: then it scrolls
-      { style: titles.length > 3 ? { "min-width": `${Math.min(titles.length * 7, 42)}rem` } : {} },
+      { style: titles.length > 3 ? { "min-width": `${Math.min(titles.length * 5, 42)}rem` } : {} },
       h(named ? "caption" : "caption.hidden-text", caption),
       h("thead", h("tr", titles.map((title, place) => cell("th", "col", place, title)))),
       h("tbody", rows.map((row) => h("tr", row.map((one, place) => (heads && !place ? cell("th", "row", place, one) : cell("td", null, place, one)))))),

@@ -88,6 +88,9 @@ const stable = ({ status, certificates }) => [
   certificates,
 ];
 
+/** By how much a clock is ahead of this node's: the way there and back takes a part of a second. */
+const clock = (ahead) => (Math.abs(ahead) < 1 ? "as here" : `${ahead > 0 ? "+" : ""}${number(ahead)} s`);
+
 function node({ status, certificates, least_free_bytes: least }) {
   const busy = status.lanes.filter((lane) => lane.job).length;
   const facts = [
@@ -111,7 +114,7 @@ function node({ status, certificates, least_free_bytes: least }) {
         peer.name,
         peer.reachable ? "answers" : h("b.bad", `DOES NOT ANSWER: ${peer.problem}`),
         peer.reachable ? seconds(peer.round_trip_s) : "",
-        peer.reachable ? `${peer.clock_ahead_s >= 0 ? "+" : ""}${number(peer.clock_ahead_s)} s` : "",
+        peer.reachable ? clock(peer.clock_ahead_s) : "",
         peer.software,
         peer.differing.length ? h("b.bad", `DIFFERS: ${peer.differing.join(", ")}`) : "fits",
       ]),
