@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from node.trio_nodes import Nodes, everybody, trio
 from tercet.client.asking import Held
 from tercet.client.connect import connect
 from tercet.federation.identity import Member
-from web.browser import FIRST_PAINT_MS, first_paint, shots
+from web.browser import FIRST_PAINT_MS, first_paint, shots, visit
 from web.people_pages import opened, served
 from web.test_owner import reach
 
@@ -116,6 +116,19 @@ def test_what_is_wrong_is_at_the_top(browser: Browser, held_nodes: Nodes, tmp_pa
     finally:
         path.write_text(before)
         nodes.start("c")
+
+
+def test_one_look_at_a_time(browser: Browser, held_nodes: Nodes) -> None:
+    with served(held_nodes, "operator", "a") as site, visit(browser) as seen:
+        page = seen.page
+        page.clock.install()
+        page.goto(site.link("/operator"))
+        expect(page.get_by_role("table", name="The newest entries")).to_be_visible()
+        asked: list[Route] = []
+        page.route("**/api/operator/status", lambda route: asked.append(route))
+        page.clock.run_for(35_000)
+        page.wait_for_timeout(500)
+        assert len(asked) == 1, "the node is slow to answer, and is asked again meanwhile"
 
 
 def test_first_paint(browser: Browser, held_nodes: Nodes) -> None:

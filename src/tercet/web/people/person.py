@@ -34,7 +34,6 @@ class NodeSeen(BaseModel):
     roles: list[str]
     reached: bool = True
     problem: str = ""
-    until: float | None = None
     warnings: list[str] = []
 
 
@@ -146,6 +145,5 @@ def _seen(client: NodeClient, answer: Me | TercetError) -> NodeSeen:
         name=client.name,
         operator=operator,
         roles=[str(role) for role in answer.roles],
-        until=answer.not_after,
         warnings=answer.warnings,
     )

@@ -20,7 +20,7 @@ from tercet.engine.failure import Report
 from tercet.engine.job import JobRun, run_job
 from tercet.engine.scheduler import Scheduler
 from tercet.protocols.scope import Body, Scope
-from tercet.protocols.transcript import Drawn, Statement, Transcript
+from tercet.protocols.transcript import Statement
 from tercet.ring import RING64, Array, Bytes, bytes_of
 from tercet.sharing import PARTIES, Party, SessionKeys, Share, Streams, Upload, expand_seed, split
 from tercet.transport import Endpoint, SessionPeer, memory_endpoints
@@ -39,17 +39,15 @@ class Overheard:
 
     frm: Party
     to: Party
-    statement: Statement
     payload: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Heard(Generic[T]):
-    """What came of a body at each party, what they told each other on the way, and who drew what (no values)."""
+    """What came of a body at each party, and what they told each other on the way."""
 
     results: Mapping[Party, T] = field(repr=False)
     messages: Sequence[Overheard]
-    draws: Sequence[Drawn]
     solo: Party
     """The party that has the protocol's role D, the others being A and B after it; it changes from job to job."""
 
@@ -87,7 +85,6 @@ class ShownParties:
             job = self._jobs.to_bytes(_JOB_BYTES, "big")
             solo = PARTIES[self._jobs % len(PARTIES)]
             messages: list[Overheard] = []
-            transcripts = {party: Transcript(party) for party in PARTIES}
 
             def work(run: JobRun) -> T:
                 run.agree(name.encode())
@@ -102,7 +99,6 @@ class ShownParties:
                     keys=self._keys[party],
                     heart=self._hearts[party],
                     timeout=TIMEOUT_S,
-                    transcript=transcripts[party],
                 )
             )
         results: dict[Party, T] = {}
@@ -110,8 +106,7 @@ class ShownParties:
             if isinstance(outcome, Report):
                 raise outcome.error(job)
             results[party] = outcome
-        draws = [draw for party in PARTIES for draw in transcripts[party].draws]
-        return Heard(results, sorted(messages, key=lambda one: (one.frm, one.to)), draws, solo)
+        return Heard(results, sorted(messages, key=lambda one: (one.frm, one.to)), solo)
 
     def close(self) -> None:
         """End the three threads, and wipe their keys."""
@@ -133,7 +128,7 @@ class _Listener:
         self, to: Party, operation: int, step: int, payload: Bytes | list[Bytes], depth: int, statement: Statement
     ) -> None:
         parts = payload if isinstance(payload, list) else [payload]
-        self._messages.append(Overheard(self._party, to, statement, b"".join(part.tobytes() for part in parts)))
+        self._messages.append(Overheard(self._party, to, b"".join(part.tobytes() for part in parts)))
         self._channel.send(to, operation, step, payload, depth, statement)
 
 
