@@ -9,7 +9,7 @@ CODE := src tests benchmarks vectors examples docs/generate_operations.py docs/g
 SOURCES := pyproject.toml CMakeLists.txt LICENSE README.md \
 	$(shell find native src -type f ! -name '*.pyc' ! -name '*.so')
 
-.PHONY: demo test check unit docs format clean
+.PHONY: demo test check unit doors docs format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/tercet demo
@@ -29,6 +29,11 @@ check: $(VENV)/.installed-test
 unit: $(VENV)/.installed-test
 	$(BIN)/pytest -m "not timing" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 	$(BIN)/pytest -m timing
+
+# Doors to other libraries, with these libraries: torch's wheel without CUDA, where an index has it.
+doors: $(VENV)/.installed-test
+	$(BIN)/python -m pip install --quiet 'torch==2.13.0+cpu' || $(BIN)/python -m pip install --quiet 'torch>=2.6,<3'
+	$(BIN)/pytest tests/torch
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/python docs/generate_operations.py

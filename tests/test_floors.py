@@ -14,6 +14,7 @@ from source_files import modules, name_of, nodes, package_folder
 FLOORS = (
     "cli",
     "web",
+    "torch",
     "client",
     "node",
     "policy",
@@ -141,7 +142,8 @@ def needed(path: Path) -> Iterator[str]:
     """What a file imports: modules, where names are modules, and else the modules that have the names."""
     for node in nodes(path):
         if isinstance(node, ast.Import):
-            yield from (alias.name.removeprefix("tercet.") for alias in node.names)
+            names = [alias.name for alias in node.names]
+            yield from (name.removeprefix("tercet.") for name in names if name.startswith("tercet"))
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tercet"):
             package = (node.module or "").removeprefix("tercet").removeprefix(".")
             modules_there = [f"{package}.{alias.name}" for alias in node.names]

@@ -454,6 +454,13 @@ def operand(value: Any) -> Operand:
     return value.node if isinstance(value, SecretArray) else public_array(value)
 
 
+def held(value: Any) -> Any:
+    """The array that a value of another library stands for, as its class's `__tercet_array__` says; another value as it
+    is."""
+    said = getattr(type(value), "__tercet_array__", None)
+    return value if said is None else said(value)
+
+
 def as_quotient(value: Any) -> Value:
     """A recorded value beside what it is still to be divided by; or a public array."""
     if not isinstance(value, SecretArray):

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tercet.array.core import SecretArray, secret_array, session_of
+from tercet.array.core import SecretArray, held, secret_array, session_of
 from tercet.array.runner import Runner
 from tercet.errors import InputError, PlanError
 from tercet.plan.plan import OutputKind
@@ -49,12 +49,17 @@ def reveal(*arrays: SecretArray, checked: bool | None = None) -> Any:
     """Run one plan for all arrays and make them plain; NumPy, a tuple for several.
 
     Integers and bools come out exactly; others as the float64 nearest to the exact quotient of the revealed integer.
-    Public bools beside secret arrays come out as they are: what `tercet.valid` gives where all is valid.
+    Public bools beside secret arrays come out as they are: what `tercet.valid` gives where all is valid. Tensors of
+    another library stand for what their `__tercet_array__` gives.
     With `checked` (default: as the session says), bounds given by `tercet.assume` are verified in the same run, and
     that every element means something (`tercet.valid`): InputError names the first assumption that does not hold, or
     the function that was asked for something outside its domain.
     """
-    secret = tuple(array for array in arrays if not _is_public_bool(array)) or arrays
+    given, arrays = arrays, tuple(map(held, arrays))
+    plain_already = [_is_public(array, one) for array, one in zip(arrays, given, strict=True)]
+    if arrays and all(plain_already) and any(array is not one for array, one in zip(arrays, given, strict=True)):
+        return arrays[0] if len(arrays) == 1 else arrays
+    secret = tuple(array for array, known in zip(arrays, plain_already, strict=True) if not known) or arrays
     _all_secret(secret, "reveal")
     session = session_of(*secret)
     parts = [array._parts() for array in secret]
@@ -65,8 +70,9 @@ def reveal(*arrays: SecretArray, checked: bool | None = None) -> Any:
     return plain[0] if len(plain) == 1 else plain
 
 
-def _is_public_bool(value: object) -> bool:
-    return isinstance(value, np.ndarray | np.generic) and value.dtype.kind == "b"
+def _is_public(array: object, given: object) -> bool:
+    """Whether a value is plain already: bools, or what a value of another library stands for."""
+    return isinstance(array, np.ndarray | np.generic) and (array.dtype.kind == "b" or array is not given)
 
 
 def persist(*arrays: SecretArray, checked: bool | None = None) -> tuple[SecretArray, ...]:
@@ -82,7 +88,8 @@ def keep(
     arrays: Sequence[SecretArray], handles: Sequence[bytes] = (), *, checked: bool | None = None
 ) -> tuple[SecretArray, ...]:
     """As `persist`, under given handles; sessions call it, for what is kept by name."""
-    _all_secret(tuple(arrays), "persist")
+    arrays = tuple(map(held, arrays))
+    _all_secret(arrays, "persist")
     session = session_of(*arrays)
     parts = [array._parts() for array in arrays]
     if handles and any(len(own) > 1 for own in parts):
@@ -121,6 +128,7 @@ def _run(session: Runner, wanted: Sequence[Wanted], checked: bool | None) -> lis
 
 def explain(*arrays: SecretArray) -> Explanation:
     """What revealing these arrays in one plan costs, and what becomes plain to whom; nothing runs."""
+    arrays = tuple(map(held, arrays))
     _all_secret(arrays, "explain")
     session = session_of(*arrays)
     wanted = [Wanted(part.undivided, OutputKind.REVEAL) for array in arrays for part in array._parts()]
