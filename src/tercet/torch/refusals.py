@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import torch
+
 from tercet.errors import PlanError
 
 _OURS = (str(Path(__file__).parents[1]), str(Path(torch.__file__).parent))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 import torch
+
 from tercet.array import SecretArray, persist
 from tercet.torch.cells import Range, TensorCell, held_within
 from tercet.torch.tensor import SecretTensor, secret_tensor

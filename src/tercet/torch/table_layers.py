@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-import torch
 from tercet import array as xp
 from tercet.array import convolution, pooling
 from tercet.errors import PlanError

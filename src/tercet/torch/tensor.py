@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils._pytree import tree_map
 
-import torch
 from tercet.array import SecretArray, explain, reveal
 from tercet.plan.record.explain import Explanation
 from tercet.torch.cells import Held, OfCells, Range, Rule, TensorCell, WithFacts, held_within, value_of
