@@ -223,6 +223,15 @@ def test_code_ends_with_its_time(client: httpx.Client, monkeypatch: pytest.Monke
     assert error["message"] == "ended after 1 seconds"
 
 
+def test_code_does_not_begin_once_its_server_has_ended() -> None:
+    asked = json.dumps({"code": "print('here')", "stops": False})
+    with subprocess.Popen(
+        [sys.executable, "-c", own._CODE, "1", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as cell:
+        told, _ = cell.communicate(f"{asked}\n", timeout=60)
+    assert (cell.returncode, told) == (1, "")
+
+
 def test_code_that_waits_for_nobody_ends(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own, "WAIT_S", 3.0)
     body = {"code": "net.share([1]).sum().reveal()", "stops": True}
@@ -243,7 +252,9 @@ def test_code_ends_when_its_page_goes(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ran", "plan"])
-def test_code_that_tells_much_is_ended_in_time(kind: str) -> None:
+def test_code_that_tells_much_is_ended_in_time(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own, "RUN_S", 0.3)
+
     async def follow() -> list[own.Told]:
         told: asyncio.Queue[own.Told | None] = asyncio.Queue()
 
@@ -254,7 +265,7 @@ def test_code_that_tells_much_is_ended_in_time(kind: str) -> None:
 
         process = await asyncio.create_subprocess_exec("sleep", "100", start_new_session=True)
         cell = own.CodeCell()
-        cell._until = asyncio.get_running_loop().time() + 0.3
+        cell._may_run()
         telling = asyncio.create_task(tell())
         async with asyncio.timeout(20):
             found = [one async for one in cell._until_end(process, told, 2, stops=False)]

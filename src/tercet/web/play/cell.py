@@ -119,10 +119,13 @@ def _told(error: BaseException) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Be the process. Its one argument is the number of the pipe's descriptor."""
+    """Be the process. Its arguments: the number of the pipe's descriptor, and that of the process which started it."""
+    pipe_fd, server = map(int, sys.argv[1:])
     # the server looks at the clock, and ends it: without the server nobody would
     end_with_parent()
-    with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as pipe:
+    if os.getppid() != server:
+        return 1  # it ended while this loaded
+    with os.fdopen(pipe_fd, "w", encoding="utf-8") as pipe:
         asked, orders = json.loads(sys.stdin.readline()), sys.stdin
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, the orders are not for the person's code
         tell = _teller(pipe)

@@ -151,6 +151,7 @@ async def _started() -> tuple[asyncio.subprocess.Process, int]:
             "-c",
             _CODE,
             str(write),
+            str(os.getpid()),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
