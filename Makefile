@@ -33,7 +33,7 @@ unit: $(VENV)/.installed-test
 # Doors to other libraries, with these libraries: torch's wheel without CUDA, where an index has it.
 doors: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet 'torch==2.13.0+cpu' || $(BIN)/python -m pip install --quiet 'torch>=2.6,<3'
-	$(BIN)/pytest tests/torch
+	$(BIN)/pytest tests/doors
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/python docs/generate_operations.py
