@@ -185,7 +185,7 @@ def test_along_a_side_rows_are_mixed_but_for_one_window() -> None:
 
 @pytest.mark.parametrize("layer", ["convolution", "pool", "mean"])
 def test_a_plan_does_not_grow_with_the_image(layer: str) -> None:
-    """Elements taken at public places took a word each: 1.6 MB of constants for the larger of these images."""
+    """Elements taken at public places were listed, each of them."""
     sizes = []
     for side in (8, 64):
         session = TrioSession()
