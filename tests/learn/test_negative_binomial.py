@@ -71,6 +71,21 @@ def test_counts_without_overdispersion_have_the_least_alpha(net: Any, shared: bo
     assert "alpha is at its least, e^-5: these counts show no overdispersion" in str(found.summary())
 
 
+@pytest.mark.parametrize("shared", [False, True], ids=["plain", "shared"])
+def test_errors_beside_a_fixed_alpha_are_those_of_the_coefficients_alone(net: Any, shared: bool) -> None:
+    rng = np.random.default_rng(0)
+    x = np.round(rng.normal(size=(60, 2)).clip(-3, 3) * 2**12) / 2**12
+    y = rng.poisson(np.exp(0.3 * x[:, 0] + 1))
+    rows, counts = (net.share(x, bounds=(-4, 4)), net.share(y, bounds=(0, 20))) if shared else (x, y)
+    found = NegativeBinomial(counts, add_constant(rows)).fit().reveal()
+    design, alpha = sm.add_constant(x), np.exp(-5)
+    mean = np.exp(design @ found.params[:-1])
+    weights = mean * (1 + alpha * y) / (1 + alpha * mean) ** 2
+    wanted = np.sqrt(np.diag(np.linalg.inv(design.T @ (design * weights[:, None]))))
+    assert found.alpha_at_its_end and np.isnan(found.bse[-1])
+    assert np.allclose(found.bse[:-1], wanted, rtol=1e-6)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_fair_prints_as_statsmodels_does() -> None:
     data = sm.datasets.fair.load_pandas()

@@ -226,6 +226,9 @@ class _Fit:
         more = self.by_means(alpha, mean_of(coef), self.y, 1)
         slope, bend = slope + more[0], bend + more[1]
         own = numeric.held(_one(xp, numeric.times_power(-bend, -2 * k - unit, 48)), 0, 1, 48)
+        # at an end of alpha's range the likelihood may rise beyond it: alpha stays, and coefficients find their best
+        beyond = ((log_alpha <= ENDS[0] + AT_END) & (slope < 0)) | ((log_alpha >= ENDS[1] - AT_END) & (slope > 0))
+        across = xp.where(beyond, 0.0, across)
         top = xp.concat([observed, xp.expand_dims(across, axis=1)], axis=1)
         matrix = xp.concat([top, xp.expand_dims(xp.concat([across, own]), axis=0)], axis=0)
         inverse = Inverse(xp, matrix, width + 1)
@@ -234,8 +237,6 @@ class _Fit:
         if problem.centred:
             ones = numeric.at_precision(numeric.times_power(xp.sum(score), -2 * k, GRADIENT_BITS), GRADIENT_BITS)
             gradient = xp.concat([gradient, _one(xp, ones)])
-        # at an end of alpha's range the likelihood may rise beyond it: alpha stays, and coefficients find their best
-        beyond = ((log_alpha <= ENDS[0] + AT_END) & (slope < 0)) | ((log_alpha >= ENDS[1] - AT_END) & (slope > 0))
         slope = xp.where(beyond, 0.0, _one(xp, slope))
         of_alpha = numeric.times_power(slope, -2 * k - family.score_bits, GRADIENT_BITS)
         gradient = xp.concat([gradient, numeric.at_precision(of_alpha, GRADIENT_BITS)])
