@@ -165,3 +165,16 @@ def test_weights_that_statsmodels_does_not_take_either(make: Any) -> None:
     x, y, _, _ = data("Binomial")
     with pytest.raises(InputError, match=f"{make.title} takes no freq_weights.* takes"):
         make(y, add_constant(x), freq_weights=np.ones(300))
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["plain", "shared"])
+def test_rare_outcomes_with_weights_are_met_in_the_passes_made_by_default(net: Any, shared: bool) -> None:
+    rng = np.random.default_rng(4)
+    x = np.round(rng.normal(size=(3000, 1)).clip(-3, 3) * 2**12) / 2**12
+    y, times = (rng.random(3000) < 1 / (1 + np.exp(7 - x[:, 0]))).astype(int), rng.integers(1, 3, 3000)
+    assert 0 < y.sum() < 10
+    wanted = sm.GLM(y, sm.add_constant(x), family=sm.families.Binomial(), freq_weights=times).fit(**TIGHT)
+    given = (net.share(y, bounds=(0, 1)), net.share(x, bounds=(-4, 4)), net.share(times, bounds=(0, 4)))
+    outcome, columns, weights = given if shared else (y, x, times)
+    found = GLM(outcome, add_constant(columns), family=families.Binomial(), freq_weights=weights).fit().reveal()
+    assert found.converged and np.allclose(found.params, wanted.params, rtol=1e-5)

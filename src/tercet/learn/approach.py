@@ -262,7 +262,9 @@ class Approach:
         return self._repeated(coef, left, self.coarse, longest, most, bits)
 
     def _log_odds(self, level: Level, rows: int) -> Any:
-        """The logarithm of the odds of y in some rows, and one more of both outcomes."""
+        """The logarithm of the odds of y in some rows, and one more of both outcomes; 0 without a constant."""
+        if not self.problem.centred:
+            return 0.0
         xp, trials = self.xp, level.trials
         ones = xp.sum(level.y)
         others = (rows if trials is None else xp.sum(trials)) - ones
@@ -290,8 +292,8 @@ class Approach:
 class Reached:
     """The inverse of the information of a last pass, with the methods of `Inverse`, in some 100 rounds and no LDL'.
 
-    `lacking`: by how much an element of its product with the information is another than that of 1. Aliased columns are
-    those of equal weights.
+    `lacking`: by how much an element of the information's product with the inverse before the last correction is
+    another than that of 1; what is left behind it is about the square. Aliased columns are those of equal weights.
     """
 
     def __init__(self, quick: Approach, matrix: Any) -> None:

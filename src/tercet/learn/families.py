@@ -26,6 +26,9 @@ ODDS_END = 12
 """Odds of a row are taken within e^-12 and e^12 in Pearson's chi-square."""
 LOG_END = 12
 """exp is taken of at most that much more than the logarithm of the largest y, and of at least so much less than 0."""
+MEAN_BITS = 30
+LEAST_MEAN = 2.0**-12
+"""So much more of both outcomes counts in the odds that passes start from."""
 RATIO_BITS = 10
 """y over its mean counts as 2^10 at most."""
 PROBIT_END = 8
@@ -114,8 +117,8 @@ class Likelihood(ABC):
         """Set bits and ends for y up to `most`."""
 
     @abstractmethod
-    def start(self, xp: Any, mean: Any) -> Any:
-        """The linear predictor of a mean of y, secret; about."""
+    def start(self, xp: Any, mean: Any, whole: Any) -> Any:
+        """The linear predictor of a mean of y, secret, of so many trials on average; about."""
 
     @abstractmethod
     def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
@@ -153,8 +156,9 @@ class Logistic(Likelihood):
             )
         self.scaled = trials is not None
 
-    def start(self, xp: Any, mean: Any) -> Any:
-        return mean * 0
+    def start(self, xp: Any, mean: Any, whole: Any) -> Any:
+        ones, others = (numeric.at_precision(one + LEAST_MEAN, MEAN_BITS) for one in (mean, whole - mean))
+        return xp.log(ones) - xp.log(others)
 
     def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
         mean = numeric.at_precision(sigmoid.expit(eta) if bits <= sigmoid.FINE else _of("expit", eta), bits)
@@ -213,7 +217,7 @@ class Normit(Likelihood):
         self.ends, self.score_bits = (-PROBIT_END, PROBIT_END), 4
         self.weight_bits = 1
 
-    def start(self, xp: Any, mean: Any) -> Any:
+    def start(self, xp: Any, mean: Any, whole: Any) -> Any:
         return mean * 0
 
     def _signed(self, eta: Any, y: Any, bits: int) -> tuple[Any, Any]:
@@ -255,7 +259,7 @@ class CountsLog(Likelihood):
         self.scaled, self.ends = True, (-LOG_END - math.ceil(math.log(most)), 1)
         self.score_bits = self.weight_bits = 2
 
-    def start(self, xp: Any, mean: Any) -> Any:
+    def start(self, xp: Any, mean: Any, whole: Any) -> Any:
         return xp.log(mean)
 
     def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
@@ -315,7 +319,7 @@ class GammaLog(_Scaled):
         super()._bounded(most, trials)
         self.ends, self.score_bits, self.observed_more = (-LOG_END, 1), RATIO_BITS, RATIO_BITS
 
-    def start(self, xp: Any, mean: Any) -> Any:
+    def start(self, xp: Any, mean: Any, whole: Any) -> Any:
         return xp.log(mean)
 
     def _ratio(self, xp: Any, eta: Any, y: Any, bits: int) -> Any:
@@ -370,7 +374,7 @@ class GammaInverse(GammaLog):
         self.ends, self.score_bits, self.weight_bits = (0.5, 1 << RATIO_BITS), 1, 2
         self.observed_more = 0
 
-    def start(self, xp: Any, mean: Any) -> Any:
+    def start(self, xp: Any, mean: Any, whole: Any) -> Any:
         return numeric.reciprocal(mean, 1, 24) if isinstance(mean, SecretArray) else 1 / mean
 
     def _mean(self, eta: Any, bits: int) -> Any:
@@ -400,7 +404,7 @@ class GaussianLog(_Scaled):
         super()._bounded(most, trials)
         self.ends, self.score_bits, self.weight_bits, self.observed_more = (-LOG_END, 1), 3, 3, 1
 
-    def start(self, xp: Any, mean: Any) -> Any:
+    def start(self, xp: Any, mean: Any, whole: Any) -> Any:
         return xp.log(mean)
 
     def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:
@@ -446,7 +450,7 @@ class Gaussian(GaussianLog):
     def llf(self, sums: Mapping[str, float], rows: float, scale: float) -> float:
         return self._normal(sums["chi2"], sums, sums["chi2"] / sums["rows"])
 
-    def start(self, xp: Any, mean: Any) -> Any:
+    def start(self, xp: Any, mean: Any, whole: Any) -> Any:
         return mean
 
     def scored(self, xp: Any, eta: Any, y: Any, trials: Any, bits: int) -> Scored:

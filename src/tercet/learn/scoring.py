@@ -429,6 +429,7 @@ def _begin(problem: Problem, width: int, bits: int) -> Any:
     if not problem.centred:
         return numeric.at_precision(problem.columns.values[0] * 0, bits)
     mean = numeric.at_precision(xp.sum(problem.y) * (1 / n), 30)
-    start = numeric.held(problem.likelihood.start(xp, mean), -MOST, MOST, bits)
+    trials = 1.0 if problem.trials is None else numeric.at_precision(xp.sum(problem.trials) * (1 / n), 30)
+    start = numeric.held(problem.likelihood.start(xp, mean, trials), -MOST, MOST, bits)
     zeros = numeric.at_precision(problem.columns.norms.factor * 0, bits)
     return xp.concat([zeros, xp.expand_dims(start, axis=0)])
