@@ -70,6 +70,18 @@ def test_nothing_need_be_declared(net: tc.Session, scale: float) -> None:
     assert inertia == pytest.approx(wanted.inertia_, rel=1e-5) and np.array_equal(labels, wanted.labels_)
 
 
+@pytest.mark.parametrize("far", [1000.0, -20000.0])
+def test_rows_far_from_the_middle_of_their_bounds(net: tc.Session, far: float) -> None:
+    x = np.concatenate([np.random.default_rng(0).normal(size=(40, 2)) + place for place in ([0, 0], [5, 1], [2, 6])])
+    x = np.round((x + far) * 2**16) / 2**16
+    wanted = plain_passes(x, x[::40], 6)
+    rows = net.share(x, bounds=(-4 * abs(far), 4 * abs(far)))
+    model = KMeans(3, init=x[::40], max_iter=6).fit(rows)
+    centres, labels = tc.reveal(model.cluster_centers_, model.predict(rows))
+    assert np.abs(centres - wanted.cluster_centers_).max() < 2.0**-20 * abs(far)
+    assert np.array_equal(labels, wanted.labels_)
+
+
 def test_weights_secret_and_public(net: tc.Session) -> None:
     x = data("iris")
     weights = np.arange(150) % 4

@@ -113,6 +113,23 @@ def test_weights_of_least_squares(net: Any, weights: Any) -> None:
     assert found.llf == pytest.approx(wanted.llf, rel=1e-6) and found.rsquared == pytest.approx(wanted.rsquared)
 
 
+TINY: dict[str, Any] = {
+    "WLS": lambda y, counts, x, weights: WLS(y, x, weights=weights),
+    "variance": lambda y, counts, x, weights: GLM(y, x, var_weights=weights),
+    "counts": lambda y, counts, x, weights: GLM(counts, x, family=families.Poisson(), freq_weights=weights),
+}
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["plain", "shared"])
+@pytest.mark.parametrize("name", TINY)
+def test_public_weights_far_below_1_give_what_their_multiples_do(net: Any, name: str, shared: bool) -> None:
+    wanted = TINY[name](NORMAL, COUNTS, add_constant(X), WEIGHTS).fit().reveal()
+    y, counts, x = (net.share(NORMAL), net.share(COUNTS), net.share(X)) if shared else (NORMAL, COUNTS, X)
+    found = TINY[name](y, counts, add_constant(x), 1e-9 * WEIGHTS).fit().reveal()
+    errors = found.bse * (1e-9**0.5 if name == "counts" else 1)
+    assert np.allclose(found.params, wanted.params, rtol=1e-6) and np.allclose(errors, wanted.bse, rtol=1e-6)
+
+
 def test_counts_without_bounds_in_naive_bayes_and_too_wide_weights_of_classifiers(net: Any) -> None:
     ill = X[:, 0] > 0
     rows = np.stack([COUNTS, HOW_MANY], axis=1)

@@ -11,9 +11,9 @@ import numpy as np
 from tercet.array import numeric
 from tercet.array.core import SecretArray
 from tercet.learn.inputs import array_namespace
+from tercet.learn.solve import RING_BITS
 
 MOST_SHIFT: Final = 32
-RING_BITS: Final = 124
 LOG_BITS: Final = 40
 
 
@@ -32,7 +32,7 @@ class SecretUnit:
         which x gives up fractional bits that would not fit the ring."""
         power = round(self.power * exponent)
         if not exponent or not self._inside:
-            return numeric.times_power(x, power, RING_BITS) if power else x
+            return _shifted(x, power) if power else x
         # a whole number times a power of two: 2^(rising - b exponent) for the b bits by which numbers are narrower
         rising = round(self._shifts[-1] * max(exponent, 0))
         heights = [1 << rising - round(shift * exponent) for shift in self._shifts]
@@ -42,7 +42,7 @@ class SecretUnit:
         if isinstance(x, SecretArray):
             excess = numeric.magnitude_bits(x) + max(heights).bit_length() - RING_BITS
             x = numeric.at_most(x, max(0, numeric.as_integers(x)[1] - max(0, excess)))
-        return numeric.times_power(x * factor, power - rising, RING_BITS)
+        return _shifted(x * factor, power - rising)
 
     @property
     def logarithm(self) -> Any:
@@ -56,6 +56,11 @@ class SecretUnit:
         return self.power * math.log(2) - numeric.times_power(lost, -LOG_BITS, LOG_BITS)
 
 
+def _shifted(x: Any, power: int) -> Any:
+    """x 2^power; bits of what is far below 1 that no scale has are rounded away before."""
+    return numeric.times_power(numeric.at_most(x, max(0, RING_BITS + power)), power, RING_BITS)
+
+
 def within_one(x: Any, frac_bits: int, apart: int = 2) -> tuple[Any, SecretUnit]:
     """x over its unit, in [-1, 1] at `frac_bits` fractional bits, and the unit, so that the largest of a secret x is
     2^-(1 + `apart`) or more, unless all are below 2^-32 of what bounds leave.
@@ -65,7 +70,7 @@ def within_one(x: Any, frac_bits: int, apart: int = 2) -> tuple[Any, SecretUnit]
     """
     if not isinstance(x, SecretArray):
         largest = float(np.max(np.abs(x), initial=0.0))
-        power = int(np.frexp(largest)[1]) if largest > 1 else 0
+        power = int(np.frexp(largest)[1]) if largest != 1 else 0
         power += power % 2
         return np.ldexp(x, -power), SecretUnit(power)
     xp = array_namespace(x)

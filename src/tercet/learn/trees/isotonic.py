@@ -177,9 +177,9 @@ def _whole(X: Any, sample_weight: Any) -> Any:
     given = numeric.settled(weights(X, sample_weight))
     if is_secret(given) and not is_secret(X):
         raise InputError("weights are secret, and X is not", hint="share X, too: session.share(X, bounds=...)")
+    within, _ = within_one(given, WEIGHT_BITS)
     if is_secret(given):
-        return numeric.as_integers(within_one(given, WEIGHT_BITS)[0])[0]
-    within = np.ldexp(given, -np.frexp(np.max(given))[1])
+        return numeric.as_integers(within)[0]
     return np.rint(np.ldexp(within, WEIGHT_BITS)).astype(np.int64) if is_secret(X) else within
 
 
