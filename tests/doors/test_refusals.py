@@ -51,6 +51,7 @@ def test_a_secret_does_not_turn_plain(x: Any, function: Callable[[Any], Any]) ->
 
 
 NO_RULE = [
+    ("bitwise_and of whole numbers", lambda x: x.long() & 1),
     ("linalg_inv_ex", torch.linalg.inv),
     ("nonzero", lambda x: x.nonzero()),
     ("sort", lambda x: x.sort()),
@@ -83,7 +84,7 @@ def test_optimisers_that_need_more_bits(net: tc.Session, x: Any, kind: str) -> N
     model(x).sum().backward()
     with pytest.raises(
         tc.PlanError,
-        match=rf"{kind.lower().removesuffix('w')}w? is not offered .*16 fractional bits.*torch\.optim\.SGD",
+        match=rf"SGD alone .* not {kind.lower().removesuffix('w')}w? .*16 fractional bits",
     ):
         optimiser.step()
 
@@ -103,9 +104,35 @@ def test_numbers_outside_of_the_bounds(net: tc.Session) -> None:
         tt.share(net, torch.tensor([float("nan")]), bounds=(-4, 4))
 
 
-def test_infinite_masks_are_refused(x: Any) -> None:
+def test_infinite_masks_go_to_softmax_alone(x: Any) -> None:
+    mask = torch.tensor([[True, False], [False, True]])
+    masked = x.masked_fill(mask, float("-inf"))
+    uses = (lambda: masked + 1, lambda: masked.sum(), lambda: masked.view(4), lambda: masked.log_softmax(1))
+    for use in (*uses, lambda: masked.clone(), lambda: torch.where(mask, masked, 1.0)):
+        with pytest.raises(tc.PlanError, match="minus infinity goes to softmax alone"):
+            use()
+    for tensor in (masked, masked.detach()):
+        with pytest.raises(tc.PlanError, match="minus infinity goes to softmax alone"):
+            tc.reveal(tensor)
+    with pytest.raises(tc.PlanError, match="minus infinity goes to softmax alone"):
+        (x * 1).masked_fill_(mask, float("-inf"))
     with pytest.raises(tc.PlanError, match="infinities"):
-        x.masked_fill(torch.tensor([[True, False], [False, True]]), float("-inf"))
+        x.masked_fill(mask, float("inf"))
+
+
+def test_numbers_keep_their_kind(x: Any) -> None:
+    whole = x.long()
+    with pytest.raises(tc.PlanError, match=r"no rule for writing fixed.* into a tensor of torch\.int64"):
+        whole.copy_(x)
+    real = x * 1
+    real.copy_(x > 0)
+    np.testing.assert_array_equal(tc.reveal(real), [[1.0, 0.0], [1.0, 1.0]])
+    np.testing.assert_array_equal(tc.reveal(whole), [[1, -2], [0, 3]])
+
+
+def test_shapes_are_not_changed_in_place(x: Any) -> None:
+    with pytest.raises(tc.PlanError, match=r"aten::transpose_ .*without the underscore"):
+        (x * 1).transpose_(0, 1)
 
 
 def test_what_is_shared_wrapped_and_flushed(net: tc.Session, x: Any) -> None:

@@ -119,6 +119,7 @@ ARITHMETIC = [
 ]
 
 SIGNS = [
+    case("relu in place", lambda x: F.relu(x * 1, inplace=True) * 2, M),
     case("relu", F.relu, M),
     case("hardtanh", F.hardtanh, M),
     case("relu6", lambda x: F.relu6(3 * x), M),
@@ -179,6 +180,25 @@ LAYERS = [
     case("group_norm", lambda x: F.group_norm(x, 3), I, tolerance=3e-3),
 ]
 
+UPPER = torch.triu(torch.ones(3, 3, dtype=torch.bool), 1)
+HEADS = (2, 2, 3, 4)
+
+
+def attention(**options: Any) -> Callable[..., Any]:
+    return lambda q, k, v: F.scaled_dot_product_attention(q, k, v, **options)
+
+
+def masked_softmax(x: Any) -> Any:
+    return (x @ x.t()).masked_fill(UPPER, float("-inf")).softmax(-1)
+
+
+ATTENTION = [
+    case("attention", attention(), HEADS, HEADS, HEADS),
+    case("attention to what was before", attention(is_causal=True), HEADS, HEADS, HEADS),
+    case("attention with a mask of bools", attention(attn_mask=~UPPER), HEADS, HEADS, HEADS),
+    case("masked softmax", masked_softmax, M),
+]
+
 LOSSES = [
     case("mse", F.mse_loss, M, M),
     case("mse by sum", lambda x, y: F.mse_loss(x, y, reduction="sum"), M, M),
@@ -221,7 +241,7 @@ def both(case: Case, net: tc.Session) -> tuple[list[Any], list[Any]]:
     return [found[0][at].detach().numpy() for at in there], list(opened if len(there) > 1 else [opened])
 
 
-@pytest.mark.parametrize("case", [*MOVES, *ARITHMETIC, *SIGNS, *FUNCTIONS, *LAYERS, *LOSSES])
+@pytest.mark.parametrize("case", [*MOVES, *ARITHMETIC, *SIGNS, *FUNCTIONS, *LAYERS, *ATTENTION, *LOSSES])
 def test_as_torch(case: Case, net: tc.Session) -> None:
     expected, found = both(case, net)
     assert len(expected) > 1

@@ -111,6 +111,41 @@ def test_the_running_statistics_of_a_batch_norm(net: tc.Session) -> None:
     np.testing.assert_allclose(tc.reveal(secret(x)), model(x).detach().numpy(), atol=1e-3)
 
 
+def test_an_encoder_of_a_transformer(net: tc.Session) -> None:
+    torch.manual_seed(6)
+    model = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+    x = torch.randn(2, 3, 8).clamp(-3, 3)
+    secret, loss = tt.share(net, model, bounds=(-4, 4), within=(-64, 64)), []
+    for one in (model, secret):
+        out = one(x)
+        (out * torch.linspace(-1, 1, 48).reshape(2, 3, 8)).sum().backward()
+        loss.append([out, *(parameter.grad for parameter in one.parameters())])
+    for expected, found in zip(loss[0], tc.reveal(*loss[1]), strict=True):
+        np.testing.assert_allclose(found, expected.detach().numpy(), rtol=5e-3, atol=5e-3)
+
+
+def test_a_recurrent_layer(net: tc.Session) -> None:
+    torch.manual_seed(7)
+    model, x = nn.LSTM(4, 3), torch.randn(3, 2, 4).clamp(-3, 3)
+    secret = tt.share(net, model, bounds=(-2, 2), within=(-64, 64))
+    with pytest.raises(tc.PlanError, match=r"mkldnn\.flags"):
+        secret(tt.share(net, x, bounds=(-3, 3)))
+    with torch.backends.mkldnn.flags(enabled=False):
+        found = secret(tt.share(net, x, bounds=(-3, 3)))[0]
+    np.testing.assert_allclose(tc.reveal(found), model(x)[0].detach().numpy(), atol=1e-3)
+
+
+def test_bounds_from_a_public_sample() -> None:
+    weights = torch.tensor([[3.0, 4.0]], requires_grad=True)
+    run = lambda: (weights * 2).sum().backward()
+    assert tt.calibrated(run, margin=1) == (-16, 16)
+    assert tt.calibrated(run) == (-16384, 16384)
+    with pytest.raises(ValueError, match="a margin is 1"):
+        tt.calibrated(run, margin=0.5)
+    with pytest.raises(ValueError, match="nothing but zeros"):
+        tt.calibrated(lambda: None)
+
+
 def test_dropout_draws_public_masks(net: tc.Session) -> None:
     x = tt.share(net, torch.ones(40), bounds=(0, 1))
     found = tc.reveal(F.dropout(x, 0.5))

@@ -26,7 +26,8 @@ def _check_torch() -> None:
 
 _check_torch()
 
+from tercet.torch.bounds import calibrated  # noqa: E402
 from tercet.torch.sharing import flush, share, wrap  # noqa: E402
 from tercet.torch.tensor import SecretTensor  # noqa: E402
 
-__all__ = ["SecretTensor", "flush", "share", "wrap"]
+__all__ = ["SecretTensor", "calibrated", "flush", "share", "wrap"]

@@ -16,6 +16,9 @@ Held: TypeAlias = Any
 """A SecretArray, or a NumPy array: zeros and ones that torch makes beside secrets stay public until something secret
 joins. Functions of the namespace take both and name the first alone."""
 Range = tuple[float, float]
+HIDDEN = "hidden"
+"""The fact that some places, public bools, stand for minus infinity, as which no secret number is; what is there is any
+number. Only softmax takes such a tensor."""
 
 
 class TensorCell:
@@ -57,11 +60,11 @@ class TensorCell:
             self._value, self._at = self._move(self._base._value), self._base._changes
         return self._value
 
-    def write(self, value: Held) -> None:
+    def write(self, value: Held, facts: Mapping[str, Any] | None = None) -> None:
         """Bind a new array. ValueError if a view shows one element of its base at several places."""
         self.facts = {}
         if self._base is None:
-            self._value, self._changes = value, self._changes + 1
+            self._value, self._changes, self.facts = value, self._changes + 1, facts or {}
             return
         assert self._move is not None
         base = self._base._value
@@ -102,6 +105,8 @@ class OfCells:
     """A rule that takes cells in place of the arrays of secret tensors: it reads facts, or writes."""
 
     function: Callable[..., Any]
+    hidden: bool = False
+    """Whether it takes tensors with masked places of minus infinity."""
 
 
 Rule = Callable[..., Any] | OfCells

@@ -41,11 +41,20 @@ def where() -> str:
     return f" ({said})" if said else ""
 
 
-def no_rule(name: str) -> PlanError:
+def hidden_elsewhere() -> PlanError:
+    """The error for an operation on a tensor that is minus infinity at public places."""
+    return PlanError(
+        f"a secret tensor with masked places of minus infinity goes to softmax alone{where()}",
+        hint="mask with a finite number, or multiply by the mask",
+    )
+
+
+def no_rule(name: str, instead: str = "") -> PlanError:
     """The error for an operation that is neither in the table nor made of others that are."""
     return PlanError(
         f"no rule for {name} on a secret tensor{where()}",
-        hint="write it with operations that the deep-learning guide lists, or reveal() what it takes, if that may be",
+        hint=instead
+        or "write it with operations that the deep-learning guide lists, or reveal() what it takes, if that may be",
     )
 
 
@@ -62,8 +71,8 @@ def check_optimiser() -> None:
             name = module.removeprefix("torch.optim.")
             if name not in _KEPT_WELL:
                 raise PlanError(
-                    f"torch.optim's {name} is not offered on secret parameters{where()}: it divides by running means "
-                    "of squared gradients, which round to 0 at 16 fractional bits, so that steps would explode",
+                    f"of torch.optim SGD alone is offered on secret parameters, not {name}{where()}: running means of "
+                    "squared gradients round to 0 at 16 fractional bits, and steps by their roots explode",
                     hint="use torch.optim.SGD, with momentum if you like",
                 )
             return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tercet.torch import table_arithmetic, table_functions, table_layers, table_moves
+from tercet.torch import table_arithmetic, table_attention, table_functions, table_layers, table_moves
 from tercet.torch.cells import Rule
 
 RULES: Mapping[str, Rule] = {
@@ -15,4 +15,5 @@ RULES: Mapping[str, Rule] = {
     **table_arithmetic.RULES,
     **table_functions.RULES,
     **table_layers.RULES,
+    **table_attention.RULES,
 }

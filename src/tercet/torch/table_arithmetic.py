@@ -9,7 +9,7 @@ import numpy as np
 
 from tercet import array as xp
 from tercet.array import SecretArray
-from tercet.torch.cells import Held, OfCells, Rule, WithFacts, fact_of, value_of
+from tercet.torch.cells import HIDDEN, Held, OfCells, Rule, WithFacts, fact_of, value_of
 from tercet.torch.refusals import no_rule, turns_plain
 from tercet.torch.table_moves import without_kind
 
@@ -18,8 +18,24 @@ def _scaled(x: Any, factor: Any) -> Any:
     return x if factor == 1 else xp.multiply(x, factor) if isinstance(x, SecretArray) else np.multiply(x, factor)
 
 
-def _add(x: Any, y: Any, alpha: float = 1) -> Any:
-    return _two(xp.add, x, _scaled(y, alpha))
+def added(x: Any, y: Any, alpha: float = 1) -> Any:
+    """x + alpha y; public places of minus infinity become a fact."""
+    sides = (x, y) if alpha == 1 else (x, _scaled(y, alpha))
+    hidden = [_below_all(one) for one in sides]
+    if all(one is None for one in hidden):
+        return _two(xp.add, *sides)
+    finite = [one if mask is None else np.where(mask, 0.0, one) for one, mask in zip(sides, hidden, strict=True)]
+    found = _two(xp.add, *finite)
+    masks = [np.broadcast_to(mask, found.shape) for mask in hidden if mask is not None]
+    return WithFacts(found, {HIDDEN: np.logical_or.reduce(masks)})
+
+
+def _below_all(x: Any) -> Any:
+    """Where a public array is minus infinity, as masks of attention are; None if nowhere."""
+    if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+        return None
+    found = np.isneginf(x)
+    return found if found.any() else None
 
 
 def _subtract(x: Any, y: Any, alpha: float = 1) -> Any:
@@ -68,6 +84,8 @@ def _extreme(function: Callable[..., Any], where: Callable[..., Any]) -> Rule:
     def rule(x: Held, dim: int | None = None, keepdim: bool = False) -> Any:
         if dim is None:
             return function(x)
+        if not isinstance(dim, int):
+            raise no_rule("torch.max and torch.min of two tensors", "use torch.maximum or torch.minimum")
         return function(x, axis=dim, keepdims=keepdim), where(x, axis=dim, keepdims=keepdim)
 
     return rule
@@ -83,7 +101,7 @@ def _product(x: Held, y: Held) -> Any:
 
 def _added_product(x: Held, a: Held, b: Held, *, beta: float = 1, alpha: float = 1) -> Any:
     product = _scaled(xp.matmul(a, b), alpha)
-    return product if beta == 0 else xp.add(_scaled(x, beta), product)
+    return product if beta == 0 else added(_scaled(x, beta), product)
 
 
 def _addcmul(x: Held, a: Held, b: Held, *, value: float = 1) -> Any:
@@ -126,6 +144,8 @@ def _between(x: Held, low: float, high: float) -> Any:
 
 
 def _where(condition: Any, x: Any, y: Any) -> Any:
+    if isinstance(condition, np.ndarray) and isinstance(y, SecretArray) and np.ndim(x) == 0 and np.isneginf(x):
+        return WithFacts(xp.where(condition, 0, y), {HIDDEN: np.broadcast_to(condition, y.shape)})
     if any(isinstance(one, float | np.ndarray) and not np.isfinite(one).all() for one in (x, y)):
         raise no_rule("aten::where with infinities")
     return xp.where(condition, x, y)
@@ -155,9 +175,21 @@ def _logical(function: Callable[..., Any]) -> Rule:
     return lambda x, y: function(_truth(x), _truth(y))
 
 
+def _of_bools(name: str, function: Callable[..., Any]) -> Rule:
+    def rule(*sides: Any) -> Any:
+        if not all(_is_bool(one) for one in sides):
+            raise no_rule(f"aten::{name} of whole numbers")
+        return function(*sides)
+
+    return rule
+
+
+def _is_bool(x: Any) -> bool:
+    return x.dtype.name == "bool" if isinstance(x, SecretArray) else bool(np.asarray(x).dtype == np.bool_)
+
+
 def _truth(x: Any) -> Any:
-    boolean = x.dtype.name == "bool" if isinstance(x, SecretArray) else np.asarray(x).dtype == np.bool_
-    return x if boolean else xp.not_equal(x if isinstance(x, SecretArray) else np.asarray(x), 0)
+    return x if _is_bool(x) else xp.not_equal(x if isinstance(x, SecretArray) else np.asarray(x), 0)
 
 
 def _nowhere(x: Held) -> Held:
@@ -165,7 +197,7 @@ def _nowhere(x: Held) -> Held:
 
 
 RULES: Mapping[str, Rule] = {
-    "add": _add,
+    "add": added,
     "sub": _subtract,
     "rsub": lambda x, y, alpha=1: _subtract(y, x, alpha),
     "neg": xp.negative,
@@ -225,9 +257,10 @@ RULES: Mapping[str, Rule] = {
     "logical_or": _logical(xp.logical_or),
     "logical_xor": _logical(xp.logical_xor),
     "logical_not": lambda x: xp.logical_not(_truth(x)),
-    "bitwise_and": _logical(xp.logical_and),
-    "bitwise_or": _logical(xp.logical_or),
-    "bitwise_not": lambda x: xp.logical_not(_truth(x)),
+    "bitwise_and": _of_bools("bitwise_and", xp.logical_and),
+    "bitwise_or": _of_bools("bitwise_or", xp.logical_or),
+    "bitwise_xor": _of_bools("bitwise_xor", xp.logical_xor),
+    "bitwise_not": _of_bools("bitwise_not", xp.logical_not),
     "any": lambda x, dims=None, keepdim=False: xp.any(_truth(x), axis=_axes(x, dims), keepdims=keepdim),
     "all": lambda x, dims=None, keepdim=False: xp.all(_truth(x), axis=_axes(x, dims), keepdims=keepdim),
     "floor": xp.floor,

@@ -11,10 +11,12 @@ import numpy as np
 from tercet import array as xp
 from tercet.array import SecretArray, nn, special
 from tercet.array import softmax as lines
-from tercet.torch.cells import Held, OfCells, Rule, WithFacts, fact_of, value_of
+from tercet.torch.cells import HIDDEN, Held, OfCells, Rule, WithFacts, fact_of, value_of
 
 _LEAST = 2.0**-16
 """What probabilities are held at before their logarithm; the last bit that they have."""
+_NOTHING = 16.0
+"""e to the power of minus this is below a tenth of the last bit."""
 _FLAT = 6.0
 """Where the normal density is 0 at 16 fractional bits."""
 
@@ -92,6 +94,20 @@ def _hard_swish_backward(grad: Held, x: Held) -> Any:
 
 
 # ---- softmax ----
+
+
+def _softmax(x: Any, dim: int, *options: Any) -> Any:
+    return softmax_but(value_of(x), fact_of(x, HIDDEN), dim)
+
+
+def softmax_but(held: Held, hidden: Any, dim: int) -> Held:
+    """Softmax in which the public places that are hidden take no part: 0 there."""
+    if hidden is None:
+        return nn.softmax(held, dim)
+    # by so much below all others that its power is 0 at 16 fractional bits
+    low = (held.bounds[0] if isinstance(held, SecretArray) else float(held.min())) - _NOTHING
+    found = nn.softmax(xp.where(hidden, low, held), dim)
+    return xp.where(hidden, 0, found)
 
 
 def _softmax_backward(grad: Held, result: Held, dim: int, dtype: Any) -> Any:
@@ -251,7 +267,8 @@ RULES: Mapping[str, Rule] = {
     "hardsigmoid_backward": _hard_sigmoid_backward,
     "hardswish": lambda x: xp.multiply(x, _hard_sigmoid(x)),
     "hardswish_backward": _hard_swish_backward,
-    "_softmax": lambda x, dim, half: nn.softmax(x, dim),
+    "_softmax": OfCells(_softmax, hidden=True),
+    "_safe_softmax": OfCells(_softmax, hidden=True),
     "_softmax_backward_data": _softmax_backward,
     "_log_softmax": OfCells(_log_softmax),
     "_log_softmax_backward_data": OfCells(_log_softmax_backward),

@@ -12,8 +12,8 @@ from torch.utils._pytree import tree_map
 
 from tercet.array import SecretArray, explain, reveal
 from tercet.plan.record.explain import Explanation
-from tercet.torch.cells import Held, OfCells, Range, Rule, TensorCell, WithFacts, held_within, value_of
-from tercet.torch.refusals import check_optimiser, no_rule, turns_plain, where
+from tercet.torch.cells import HIDDEN, Held, OfCells, Range, Rule, TensorCell, WithFacts, held_within, value_of
+from tercet.torch.refusals import check_optimiser, hidden_elsewhere, no_rule, turns_plain, where
 from tercet.torch.table import RULES
 
 _INSTEAD = "tc.reveal(x) makes it plain, for everybody in the session to see"
@@ -56,12 +56,12 @@ class SecretTensor(torch.Tensor):
 
     def __tercet_array__(self) -> Held:
         """What `tc.reveal`, `tc.persist` and `tc.explain` take for it."""
-        return self._cell.value
+        return self.array
 
     @property
     def array(self) -> Held:
         """The secret array; or a NumPy array, of zeros and ones that torch made beside secrets."""
-        return self._cell.value
+        return _as_arrays(self)
 
     def reveal(self, *, checked: bool | None = None) -> torch.Tensor:
         """Run what is needed and make this tensor plain, of its dtype; as `tc.reveal`."""
@@ -122,6 +122,8 @@ def _lowered(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     written = [at for at, one in enumerate(schema.arguments) if one.alias_info is not None and one.alias_info.is_write]
     if written:
         check_optimiser()
+        if torch.Tag.inplace_view in func.tags and name != "aten::detach_":
+            raise no_rule(name, "write it without the underscore; recurrent layers run with batch_first=False")
         if written != [0] or not name.endswith("_") or not isinstance(args[0], SecretTensor):
             return _written_elsewhere(func, name, args, kwargs, written)
     rule = RULES.get(name.removeprefix("aten::"))
@@ -133,7 +135,11 @@ def _lowered(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return SecretTensor(args[0]._cell, args[0])
     result = _applied(rule, args, kwargs)
     if written:
-        args[0]._cell.write(held_within(_as_kind(result, args[0].dtype), _narrowest(args, kwargs)))
+        noted = result if isinstance(result, WithFacts) else WithFacts(result)
+        if HIDDEN in noted.facts:
+            raise hidden_elsewhere()
+        value = held_within(_as_kind(noted.value, args[0].dtype), _narrowest(args, kwargs))
+        args[0]._cell.write(value, noted.facts)
         return args[0]
     views = any(one.alias_info is not None for one in schema.returns) and isinstance(args[0], SecretTensor)
     return _wrapped(func, args, kwargs, result, partial(_applied, rule) if views else None)
@@ -154,9 +160,10 @@ def _written_elsewhere(
 
 
 def _applied(rule: Rule, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    given = _as_cells if isinstance(rule, OfCells) else _as_arrays
-    function = rule.function if isinstance(rule, OfCells) else rule
-    return function(*tree_map(given, list(args)), **tree_map(given, dict(kwargs)))
+    if not isinstance(rule, OfCells):
+        return rule(*tree_map(_as_arrays, list(args)), **tree_map(_as_arrays, dict(kwargs)))
+    given = _as_cells if rule.hidden else _as_whole_cells
+    return rule.function(*tree_map(given, list(args)), **tree_map(given, dict(kwargs)))
 
 
 def _as_cells(x: Any) -> Any:
@@ -168,14 +175,27 @@ def _as_cells(x: Any) -> Any:
     return (plain.to(torch.float64) if plain.is_floating_point() else plain).numpy()
 
 
+def _as_whole_cells(x: Any) -> Any:
+    cell = _as_cells(x)
+    if isinstance(cell, TensorCell) and HIDDEN in cell.facts:
+        raise hidden_elsewhere()
+    return cell
+
+
 def _as_arrays(x: Any) -> Any:
-    return value_of(_as_cells(x))
+    return value_of(_as_whole_cells(x))
 
 
 def _as_kind(value: Any, dtype: torch.dtype) -> Any:
     """A value as what is written in place: bools among numbers count as 0 and 1."""
-    kind = "b" if isinstance(value, SecretArray) and value.dtype.name == "bool" else getattr(value, "dtype", None)
-    return value * 1 if kind == "b" and dtype != torch.bool else value
+    if not isinstance(value, SecretArray):
+        return value
+    boolean = value.dtype.name == "bool"
+    if boolean == (dtype == torch.bool) and (dtype.is_floating_point or value.frac_bits == 0):
+        return value
+    if not boolean:
+        raise no_rule(f"writing {value.dtype.name} into a tensor of {dtype}", "convert it before, with .to()")
+    return value * 1
 
 
 def _narrowest(args: Any, kwargs: Any) -> Range | None:
