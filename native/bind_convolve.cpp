@@ -184,7 +184,8 @@ void run(const WordKernels& kernels, int result, const Input& input, const char*
     for (int axis = 0; axis < 3; ++axis) {
         const std::size_t* given = &numbers[1 + 4 * std::size_t(axis)];
         windows.side[axis] = {input.shape(axis + 2), output.shape(axis + 2), kernel.shape(axis + 2),
-                              std::ptrdiff_t(given[1]), std::ptrdiff_t(given[2]), std::ptrdiff_t(given[3]),
+                              output.shape(axis + 2) > 1 ? std::ptrdiff_t(given[1]) : 1, std::ptrdiff_t(given[2]),
+                              kernel.shape(axis + 2) > 1 ? std::ptrdiff_t(given[3]) : 1,
                               input.stride(axis + 2)};
         require(given[0] == std::size_t(kernel.shape(axis + 2)) && given[1] > 0, "the kernel has another shape");
         windows.terms *= std::size_t(kernel.shape(axis + 2));

@@ -22,7 +22,7 @@ from tercet.plan.rows.track import track
 from tercet.plan.table.attributes import Convolution, Windows
 from tercet.plan.table.operations import BY_NAME
 from tercet.plan.types import Type, ValueKind, bool_type
-from tercet.ring import ConvolutionArray, Geometry
+from tercet.ring import ConvolutionArray, Convolutions, Geometry
 
 RNG = np.random.default_rng(3)
 ROUND = (1, 1), (1, 1), (1, 0), (1, 2)
@@ -59,10 +59,42 @@ def test_what_stands_outside_counts() -> None:
     assert infer([bool_type((5,))], replace(padded, fill=1)) == bool_type((5, 2))
 
 
+def test_bounds_hold_where_sums_have_fewer_terms() -> None:
+    """Of what is above 0, a sum beside the border was said to be as large as one of all products: a comparison with a
+    number between gave the wrong answer."""
+    ones, rng = Type(ValueKind.INT, (), 64, 0, 0, 1, 1), np.random.default_rng(1)
+    for _ in range(40):
+        kernel, stride, before, after, dilation = (
+            tuple(int(n) for n in rng.integers(lo, hi, 2)) for lo, hi in ((1, 4), (1, 3), (0, 3), (0, 3), (1, 3))
+        )
+        groups = int(rng.integers(1, 3))
+        arrays = Convolutions(Geometry((5, 6), kernel, stride, before, after, dilation), 2, 2, 2 * groups, 1)
+        for result in ConvolutionArray:
+            sides = {ConvolutionArray.INPUT: (5, 6), ConvolutionArray.KERNEL: kernel}.get(result, ())
+            shapes = [shape for at, shape in enumerate(arrays.shapes) if at != (2, 0, 1)[result]]
+            attrs = Convolution(int(result), stride, before, after, dilation, 1, sides)
+            given = [np.full(shape, 1, dtype=object) for shape in shapes]
+            for sign in (1, -1):
+                second = ones.with_bounds(sign, sign).with_shape(shapes[1])
+                t = BY_NAME["convolve"].infer((ones.with_shape(shapes[0]), second), attrs)
+                found = BY_NAME["convolve"].meaning((given[0], sign * given[1]), attrs, t)
+                assert t.lo <= found.min() and found.max() <= t.hi
+    session = TrioSession(parties=True)
+    x = session.share(np.full((1, 1, 4), 3), bounds=(3, 9))
+    found = nn.conv1d(x, np.ones((1, 1, 3), int), padding=2) > 8
+    assert found.reveal().tolist() == [[[False, False, True, True, False, False]]]
+
+
 REFUSED: dict[str, tuple[str, list[Type], Any, str]] = {
     "no axis": ("windows", [integers(5)], Windows((), (), (), (), ()), "over 0 axes"),
     "axes": ("windows", [integers(5)], Windows(*[(1, 1)] * 5), "over 2 axes of 1"),
     "lists": ("windows", [integers(5)], Windows((2,), (1,), (0, 0), (0,), (1,)), "as many numbers"),
+    "long lists": (
+        "windows",
+        [integers(5)],
+        Windows((2,), (1,) * (1 << 16), (0,), (0,), (1,)),
+        r"not \[1, 65536, 1, 1, 1\]$",
+    ),
     "no stride": ("windows", [integers(5)], Windows((2,), (0,), (0,), (0,), (1,)), "1 at least"),
     "long": ("windows", [integers(5)], Windows((2,), (1,), (0,), (0,), (5,)), "longer than 5"),
     "fill of bools": ("windows", [bool_type((5,))], Windows((2,), (1,), (1,), (0,), (1,), 2), "0 or 1"),

@@ -143,3 +143,16 @@ def test_the_kernel_refuses_what_would_leave_its_arrays() -> None:
     ):
         with pytest.raises(ValueError, match=words):
             RING64.native.convolve(*wrong)
+
+
+def test_steps_that_are_never_taken_may_be_of_any_length(any_ring: Ring) -> None:
+    """A plan's stride of 2^40 past lines of 8 megabytes ended a worker by an OverflowError of NumPy."""
+    far = 1 << 40
+    geometry = Geometry((2, 1 << 20), (1, 1 << 20), (far, far), (0, 0), (0, 0), (far, 1))
+    lines = np.zeros((2, 1 << 20), np.uint8).repeat(8, axis=0)[::8]
+    lines[0, -1] = 7
+    assert geometry.view(lines).shape == (1, 1, 1, 1 << 20)
+    assert geometry.view(lines).max() == 7
+    arrays = Convolutions(Geometry((1, 3), (1, 3), (far, far), (0, 0), (0, 0), (far, 1)), 1, 1, 1, 1)
+    x, kernel = (any_ring.from_ints(np.array([values], dtype=object)[None, None]) for values in ([0, 1, 2], [2, 1, 1]))
+    assert arrays.convolve(any_ring, ConvolutionArray.OUTPUT, x, kernel).reshape(-1) == any_ring.from_ints([3])

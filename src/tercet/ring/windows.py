@@ -46,7 +46,8 @@ class Geometry:
     def __post_init__(self) -> None:
         lists = (self.kernel, self.stride, self.before, self.after, self.dilation)
         if any(len(one) != len(self.lengths) for one in lists):
-            raise ValueError(f"windows over {len(self.lengths)} axes take as many numbers of each kind, not {lists}")
+            found = [len(one) for one in lists]
+            raise ValueError(f"windows over {len(self.lengths)} axes take as many numbers of each kind, not {found}")
         if min((*self.kernel, *self.stride, *self.dilation, 1)) < 1:
             raise ValueError("kernel, stride and dilation of windows are 1 at least")
         for length, reach, padded in zip(self.lengths, self.reach, self.padded, strict=True):
@@ -92,7 +93,7 @@ class Geometry:
         return padded[(..., *within)]
 
     def view(self, padded: NDArray[Any]) -> NDArray[Any]:
-        """(..., windows, kernel) of what `pad` gives, in its memory."""
+        """(..., windows, kernel) of what `pad` gives, in its memory. A step that is never taken may be of any length."""
         free = padded.ndim - len(self.lengths)
         own = padded.strides[free:]
         return np.lib.stride_tricks.as_strided(
@@ -100,8 +101,8 @@ class Geometry:
             (*padded.shape[:free], *self.counts, *self.kernel),
             (
                 *padded.strides[:free],
-                *(stride * step for stride, step in zip(own, self.stride, strict=True)),
-                *(stride * wide for stride, wide in zip(own, self.dilation, strict=True)),
+                *(stride * step * (n > 1) for stride, step, n in zip(own, self.stride, self.counts, strict=True)),
+                *(stride * wide * (n > 1) for stride, wide, n in zip(own, self.dilation, self.kernel, strict=True)),
             ),
             writeable=False,
         )
@@ -138,6 +139,11 @@ class Convolutions:
             return self.batch * math.prod(self.geometry.counts)
         each = self.channels if result is ConvolutionArray.OUTPUT else self.outputs
         return each // self.groups * math.prod(self.geometry.kernel)
+
+    def are_all_terms(self, result: ConvolutionArray) -> bool:
+        """Whether every element of the result is a sum of so many: what lies outside adds none, nor does a window to
+        elements of the input that it leaves out."""
+        return result is not ConvolutionArray.INPUT and not self.geometry.is_padded
 
     def convolve(self, ring: Ring, result: ConvolutionArray, first: Array, second: Array, threads: int = 1) -> Array:
         """The result from the two other arrays, in the order input, kernel, output; modulo the ring."""

@@ -106,7 +106,10 @@ def arrays_of(attrs: Convolving, first: tuple[int, ...], second: tuple[int, ...]
 
 def _product(first: Type, second: Type, attrs: Convolving) -> Type:
     arrays, result = arrays_of(attrs, first.shape, second.shape), ConvolutionArray(attrs.mode)
-    return product_type(first, second, arrays.shape(result), arrays.terms(result))
+    found = product_type(first, second, arrays.shape(result), arrays.terms(result))
+    if arrays.are_all_terms(result):
+        return found
+    return found.with_bounds(min(found.lo, 0), max(found.hi, 0))
 
 
 @two_numbers
