@@ -48,6 +48,16 @@ def test_embedding() -> None:
     assert np.array_equal(nn.embedding(places, table), table[places])
 
 
+def test_a_public_place_that_is_none_is_refused() -> None:
+    """One below 0 counted from the end, where a secret one gives zeros."""
+    session = TrioSession()
+    table = np.eye(3)
+    for weight in (table, session.share(table, bounds=(0, 1))):
+        for wrong in (-1, 3):
+            with pytest.raises(IndexError, match="places are from"):
+                nn.embedding(np.array([0, wrong]), weight)
+
+
 @pytest.mark.parametrize("eps", [1e-5, 0.3, 0])
 def test_layer_norm_is_bounded_whatever_comes_in(eps: float) -> None:
     session = TrioSession()

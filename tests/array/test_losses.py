@@ -66,6 +66,25 @@ def test_losses_of_classes(reduction: str) -> None:
     assert np.allclose(nn.cross_entropy(x, likely, reduction=reduction), among)
 
 
+def test_a_public_class_that_is_none_is_refused() -> None:
+    """It had a loss of 0."""
+    session = TrioSession()
+    x = log_softmax(RNG.uniform(-3, 3, (2, 3)))
+    for scores in (x, session.share(x, bounds=(-9, 0))):
+        for wrong in ([0, -1], [3, 0]):
+            with pytest.raises(IndexError, match="classes are from"):
+                nn.nll_loss(scores, np.array(wrong))
+        with pytest.raises(IndexError, match="public integers"):
+            nn.nll_loss(scores, np.array([0.0, 1.0]))
+    certain = np.array([[0.0, -np.inf, -np.inf]])
+    assert nn.nll_loss(certain, np.array([0])) == 0
+
+
+def test_differences_of_public_bools_are_numbers() -> None:
+    x = np.array([[True, False]])
+    assert nn.mse_loss(x, ~x) == nn.l1_loss(x, ~x) == 1
+
+
 def test_impossible_events_have_finite_losses() -> None:
     p, y = np.array([0.0, 1.0, 0.5]), np.array([0.0, 1.0, 1.0])
     assert np.allclose(nn.binary_cross_entropy(p, y, reduction="none"), [0, 0, np.log(2)])

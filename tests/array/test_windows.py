@@ -163,3 +163,14 @@ def test_what_is_refused_says_why(what: str) -> None:
     call, kind, words = REFUSED[what]
     with pytest.raises(kind, match=words):
         call(TrioSession().share(np.ones((2, 5), int), bounds=(0, 5)))
+
+
+def test_public_bools_are_counted() -> None:
+    """NumPy's products of bools are bools: sums of them were all 1."""
+    x, weight = np.ones((1, 1, 4), bool), np.ones((1, 1, 3), bool)
+    assert nn.conv1d(x, weight).tolist() == [[[3, 3]]]
+    assert nn.conv_transpose1d(x, weight).tolist() == [[[1, 2, 3, 3, 2, 1]]]
+    assert nn.conv1d_weight(x, (1, 1, 3), x[..., :2]).tolist() == [[[2, 2, 2]]]
+    session = TrioSession()
+    assert nn.conv1d(session.share(x), weight).reveal().tolist() == [[[3, 3]]]
+    assert nn.max_pool1d(x, 2).dtype == bool

@@ -33,7 +33,7 @@ def _convolved(
     x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any, dimensions: int, what: str
 ) -> Any:
     x, batched = with_batch(x, dimensions, what)
-    weights = weight if isinstance(weight, SecretArray) else given.wide(weight, "weights")
+    weights = weight if isinstance(weight, SecretArray) else given.array(weight, "weights")
     number = given.integer(groups, "groups")
     if weights.ndim != dimensions + 2 or number < 1 or weights.shape[0] % number:
         raise ValueError(f"weights of shape {weights.shape} for {number} groups: (outputs, channels / groups, kernel)")
@@ -48,7 +48,7 @@ def _convolved(
         x, weights, Convolutions(geometry, x.shape[0], x.shape[1], outputs, number), ConvolutionArray.OUTPUT
     )
     if bias is not None:
-        each = bias if isinstance(bias, SecretArray) else given.wide(bias, "a bias")
+        each = bias if isinstance(bias, SecretArray) else given.array(bias, "a bias")
         result = elementwise.add(result, each.reshape((outputs, *([1] * dimensions))))
     return result if batched else result[0]
 
@@ -57,6 +57,7 @@ def _plain_convolution(
     first: NDArray[Any], second: NDArray[Any], arrays: Convolutions, asked: ConvolutionArray
 ) -> NDArray[Any]:
     here, groups = arrays.geometry, arrays.groups
+    first, second = given.wide(first, "an array"), given.wide(second, "an array")
     sides = len(here.kernel)
     last, places = tuple(range(-sides, 0)), tuple(range(2, 2 + sides))
     parts = []
@@ -140,7 +141,7 @@ def _turned(
     what: str,
 ) -> Any:
     x, batched = with_batch(x, dimensions, what)
-    weights = weight if isinstance(weight, SecretArray) else given.wide(weight, "weights")
+    weights = weight if isinstance(weight, SecretArray) else given.array(weight, "weights")
     number = given.integer(groups, "groups")
     if weights.ndim != dimensions + 2 or weights.shape[0] != x.shape[1] or number < 1 or x.shape[1] % number:
         raise ValueError(f"{x.shape[1]} channels in {number} groups, and weights of shape {weights.shape}")
@@ -163,7 +164,7 @@ def _turned(
     known = convolutions(asked, weights.shape, x.shape, (steps, around, around, wide), number, sides)
     result = convolution(weights, x, known, asked)
     if bias is not None:
-        each = bias if isinstance(bias, SecretArray) else given.wide(bias, "a bias")
+        each = bias if isinstance(bias, SecretArray) else given.array(bias, "a bias")
         result = elementwise.add(result, each.reshape((outputs, *([1] * dimensions))))
     return result if batched else result[0]
 
@@ -232,7 +233,7 @@ def _derived(
     """The derivative of this shape: by the input from kernel and output, or by the kernel from input and output."""
     what = "input" if asked is ConvolutionArray.INPUT else "weight"
     shape, number = given.integers(size, f"the shape of the {what}"), given.integer(groups, "groups")
-    arrays = [one if isinstance(one, SecretArray) else given.wide(one, "an array") for one in (first, second)]
+    arrays = [one if isinstance(one, SecretArray) else given.array(one, "an array") for one in (first, second)]
     if any(len(one) != dimensions + 2 for one in (shape, arrays[0].shape, arrays[1].shape)):
         raise ValueError(f"arrays and shapes here have {dimensions + 2} dimensions, batch and channels among them")
     steps, wide = each_axis(stride, dimensions, "stride", 1), each_axis(dilation, dimensions, "dilation", 1)

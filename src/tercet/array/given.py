@@ -68,10 +68,18 @@ def places(value: Any, what: str) -> NDArray[np.int64]:
     return found.astype(np.int64)
 
 
+def entries(value: Any, count: int, what: str) -> NDArray[np.int64]:
+    """Public indices from 0 to `count` - 1; IndexError for others, also for those that NumPy counts from the end."""
+    found = places(value, what)
+    if found.size and not 0 <= found.min() <= found.max() < count:
+        raise IndexError(f"{what} are from {found.min()} to {found.max()}, of {count} from 0 on")
+    return found
+
+
 def wide(value: Any, what: str) -> NDArray[Any]:
-    """A public array to compute sums of products of: integers of few bits, which would wrap, as those of 64."""
+    """A public array to compute sums of products of: integers of few bits would wrap, and of bools all sums be 1."""
     found = array(value, what)
-    return found.astype(np.int64) if found.dtype.kind in "iu" and found.dtype.itemsize < 8 else found
+    return found.astype(np.int64) if found.dtype.kind in "biu" and found.dtype.itemsize < 8 else found
 
 
 def floats(value: Any) -> NDArray[Any]:

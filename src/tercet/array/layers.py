@@ -38,7 +38,7 @@ def embedding(input: Any, weight: Any) -> Any:
         raise ValueError(f"a table of shape {weights.shape}: (entries, width)")
     if isinstance(input, SecretArray):
         return linalg.matmul(nn.one_hot(input, weights.shape[0]), weights)
-    return weights[given.array(input, "places")]
+    return weights[given.entries(input, weights.shape[0], "places")]
 
 
 def batch_norm(

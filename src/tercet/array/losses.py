@@ -51,13 +51,18 @@ def nll_loss(input: Any, target: Any, *, reduction: str = "mean") -> Any:
     """Of logarithms of probabilities (batch, classes, ...), that of the target's class, negative.
 
     Secret classes become one-hot rows (`tercet.nn.one_hot`), and one word is sent for each result; public ones cost
-    nothing. ValueError where shapes do not go together. After `torch.nn.functional.nll_loss`.
+    nothing. ValueError where shapes do not go together, IndexError for a public class that is none; a secret one that is
+    none gives 0. After `torch.nn.functional.nll_loss`.
     """
     x = _array(input, "the input")
     wanted = (*x.shape[:1], *x.shape[2:])
     if x.ndim < 2 or shape_of(target) != wanted:
         raise ValueError(f"targets of shape {shape_of(target)} for {x.shape}: (batch, classes, ...)")
-    rows = nn.one_hot(target if isinstance(target, SecretArray) else given.array(target, "classes"), x.shape[1])
+    classes = target if isinstance(target, SecretArray) else given.entries(target, x.shape[1], "classes")
+    if isinstance(x, np.ndarray) and isinstance(classes, np.ndarray):
+        # a product with a row of zeros would make NaN of the logarithm of 0
+        return _reduced(-np.take_along_axis(x, classes[:, None], axis=1)[:, 0], reduction)
+    rows = nn.one_hot(classes, x.shape[1])
     behind = manipulation.permute_dims(x, (0, *range(2, x.ndim), 1))
     return _reduced(elementwise.negative(statistics.sum(elementwise.multiply(behind, rows), axis=-1)), reduction)
 

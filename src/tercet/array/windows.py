@@ -51,7 +51,7 @@ def windowed(x: Any, geometry: Geometry, *, least: bool = False) -> Any:
 
 def with_batch(x: Any, dimensions: int, what: str) -> tuple[Any, bool]:
     """(batch, channels, ...), and whether the batch was there."""
-    array = x if isinstance(x, SecretArray) else given.wide(x, "the input")
+    array = x if isinstance(x, SecretArray) else given.array(x, "the input")
     if array.ndim not in (dimensions + 1, dimensions + 2):
         sides = ("length",) if dimensions == 1 else ("depth", "height", "width")[-dimensions:]
         axes = ", ".join(("channels", *sides))
