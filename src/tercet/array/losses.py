@@ -51,8 +51,8 @@ def nll_loss(input: Any, target: Any, *, reduction: str = "mean") -> Any:
     """Of logarithms of probabilities (batch, classes, ...), that of the target's class, negative.
 
     Secret classes become one-hot rows (`tercet.nn.one_hot`), and one word is sent for each result; public ones cost
-    nothing. ValueError where shapes do not go together, IndexError for a public class that is none; a secret one that is
-    none gives 0. After `torch.nn.functional.nll_loss`.
+    nothing. ValueError where shapes do not go together, IndexError for a public class that is none; a secret one that
+    is none gives 0. After `torch.nn.functional.nll_loss`.
     """
     x = _array(input, "the input")
     wanted = (*x.shape[:1], *x.shape[2:])

@@ -93,7 +93,7 @@ class Geometry:
         return padded[(..., *within)]
 
     def view(self, padded: NDArray[Any]) -> NDArray[Any]:
-        """(..., windows, kernel) of what `pad` gives, in its memory. A step that is never taken may be of any length."""
+        """(..., windows, kernel) of what `pad` gives, in its memory. Steps never taken may be of any length."""
         free = padded.ndim - len(self.lengths)
         own = padded.strides[free:]
         return np.lib.stride_tricks.as_strided(
