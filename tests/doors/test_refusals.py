@@ -53,6 +53,7 @@ def test_a_secret_does_not_turn_plain(x: Any, function: Callable[[Any], Any]) ->
 NO_RULE = [
     ("bitwise_and of whole numbers", lambda x: x.long() & 1),
     ("linalg_inv_ex", torch.linalg.inv),
+    ("adaptive_max_pool2d", lambda x: F.adaptive_max_pool2d(x.repeat(2, 2)[None], 3)),
     ("nonzero", lambda x: x.nonzero()),
     ("sort", lambda x: x.sort()),
     ("fft_r2c", lambda x: torch.fft.rfft(x)),
@@ -130,9 +131,18 @@ def test_numbers_keep_their_kind(x: Any) -> None:
     np.testing.assert_array_equal(tc.reveal(whole), [[1, -2], [0, 3]])
 
 
-def test_shapes_are_not_changed_in_place(x: Any) -> None:
-    with pytest.raises(tc.PlanError, match=r"aten::transpose_ .*without the underscore"):
-        (x * 1).transpose_(0, 1)
+def test_shapes_change_in_place(x: Any) -> None:
+    base = x * 1
+    with torch.no_grad():
+        turned = base.detach().transpose_(0, 1)
+        turned[0].mul_(2)
+        wide = base.detach().unsqueeze_(0).squeeze_().t_()
+    for one in (turned, wide):
+        assert one.shape == (2, 2) and one.stride() == (1, 2)
+        np.testing.assert_allclose(tc.reveal(one), [[3.0, 0.5], [-2.0, 3.0]])
+    np.testing.assert_allclose(tc.reveal(base), [[3.0, -2.0], [0.5, 3.0]])
+    with pytest.raises(tc.PlanError, match="no rule for aten::resize_"):
+        base.resize_(1)
 
 
 def test_what_is_shared_wrapped_and_flushed(net: tc.Session, x: Any) -> None:

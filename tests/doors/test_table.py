@@ -60,6 +60,7 @@ def written(x: Any) -> Any:
 MOVES = [
     case("view", lambda x: x.view(2, 6), M),
     case("reshape of a transpose", lambda x: x.t().reshape(-1), M),
+    case("t of a line", lambda x: x.t() * 2, V),
     case("permute", lambda x: x.permute(1, 2, 0), (2, 3, 4)),
     case("expand", lambda x: x.expand(5, 3, 4), M),
     case("squeeze", lambda x: x.unsqueeze(1).squeeze(), M),
@@ -110,6 +111,7 @@ ARITHMETIC = [
     case("dot", lambda x, y: x.dot(y), V, V),
     case("outer", lambda x, y: x.outer(y), V, V),
     case("einsum", lambda x, y: torch.einsum("ij,kj->ik", x, y), M, M),
+    case("linear of a line", lambda x, w, b: F.linear(x, w, b), V, (2, 4), (2,)),
     case("linear", lambda x, w, b: F.linear(x, w, b), M, (2, 4), (2,)),
     case("baddbmm", lambda a, x, y: torch.baddbmm(a, x, y, beta=0.5, alpha=2), (2, 3, 2), (2, 3, 4), (2, 4, 2)),
     case("addcmul", lambda x, y, z: torch.addcmul(x, y, z, value=0.5), M, M, M),
@@ -150,6 +152,7 @@ FUNCTIONS = [
     case("erf", torch.erf, M),
     case("elu", lambda x: F.elu(x, 0.7), M),
     case("softplus", F.softplus, M),
+    case("softplus with a threshold", lambda x: F.softplus(x, 2, 1), M),
     case("logsigmoid", F.logsigmoid, M),
     case("sin and cos", lambda x: x.sin() + x.cos(), M),
     case("softmax", lambda x: x.softmax(1), M),
@@ -213,6 +216,7 @@ LOSSES = [
     case("cross entropy of images", lambda x: F.cross_entropy(x, IDS[None].repeat(2, 1, 1)), (2, 3, 2, 2)),
     case("cross entropy of shares", lambda x, y: F.cross_entropy(x, y.softmax(1)), M, M),
     case("kl_div", lambda x, y: F.kl_div(x, y, reduction="batchmean", log_target=True), M, M),
+    case("kl_div of shares", lambda x: F.kl_div(x, PUBLIC.abs().to(x.dtype) / 4), M),
     case("cosine", lambda x, y: F.cosine_similarity(x, y), M, M, tolerance=4e-3),
 ]
 

@@ -126,7 +126,7 @@ def test_an_encoder_of_a_transformer(net: tc.Session) -> None:
 
 def test_a_recurrent_layer(net: tc.Session) -> None:
     torch.manual_seed(7)
-    model, x = nn.LSTM(4, 3), torch.randn(3, 2, 4).clamp(-3, 3)
+    model, x = nn.LSTM(4, 3, batch_first=True), torch.randn(3, 2, 4).clamp(-3, 3)
     secret = tt.share(net, model, bounds=(-2, 2), within=(-64, 64))
     with pytest.raises(tc.PlanError, match=r"mkldnn\.flags"):
         secret(tt.share(net, x, bounds=(-3, 3)))

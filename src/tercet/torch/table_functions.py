@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tercet import array as xp
-from tercet.array import SecretArray, nn, special
+from tercet.array import SecretArray, entropies, nn, special
 from tercet.array import softmax as lines
 from tercet.torch.cells import HIDDEN, Held, OfCells, Rule, WithFacts, fact_of, value_of
 
@@ -17,6 +17,8 @@ _LEAST = 2.0**-16
 """What probabilities are held at before their logarithm; the last bit that they have."""
 _NOTHING = 16.0
 """e to the power of minus this is below a tenth of the last bit."""
+_STRAIGHT = 12.0
+"""From where on softplus is its argument at 16 fractional bits, whatever threshold torch has."""
 _FLAT = 6.0
 """Where the normal density is 0 at 16 fractional bits."""
 
@@ -72,11 +74,15 @@ def _elu_backward(grad: Held, alpha: float, scale: float, input_scale: float, is
 
 
 def _softplus(x: Held, beta: float = 1, threshold: float = 20) -> Any:
-    return xp.divide(special.softplus(xp.multiply(x, beta)), beta)
+    found = xp.divide(special.softplus(xp.multiply(x, beta)), beta)
+    return found if threshold >= _STRAIGHT else xp.where(xp.greater(x, threshold / beta), x, found)
 
 
 def _softplus_backward(grad: Held, x: Held, beta: float, threshold: float) -> Any:
-    return xp.multiply(grad, special.expit(xp.multiply(x, beta)))
+    slope = special.expit(xp.multiply(x, beta))
+    if threshold < _STRAIGHT:
+        slope = xp.where(xp.greater(x, threshold / beta), 1.0, slope)
+    return xp.multiply(grad, slope)
 
 
 def _hard_sigmoid(x: Held) -> Any:
@@ -249,6 +255,7 @@ RULES: Mapping[str, Rule] = {
     **{name: _of_one(getattr(xp, name)) for name in ("tanh", "sinh", "cosh", "asinh", "acosh", "atanh")},
     **{name: _of_one(getattr(special, name)) for name in ("erf", "erfc", "erfinv")},
     "hypot": xp.hypot,
+    "xlogy": entropies.xlogy,
     "logaddexp": xp.logaddexp,
     "sigmoid": special.expit,
     "sigmoid_backward": _sigmoid_backward,

@@ -72,7 +72,7 @@ def _expand(x: Held, size: Sequence[int], implicit: bool = False) -> Held:
 
 
 def _transpose(x: Held, a: int = 0, b: int = 1) -> Held:
-    if not x.ndim:
+    if x.ndim < 2:
         return x
     axes = list(range(x.ndim))
     axes[a], axes[b] = axes[b], axes[a]
@@ -255,7 +255,7 @@ def _to_copy(x: Held, *, dtype: Any = None, device: Any = None, **layout: Any) -
         return x if boolean else xp.not_equal(x, 0)
     if boolean:
         return x * 1
-    whole = isinstance(x, np.ndarray) or x.dtype.name.startswith("int")
+    whole = x.dtype.kind in "iu" if isinstance(x, np.ndarray) else x.dtype.name.startswith("int")
     return x if dtype.is_floating_point or whole else xp.trunc(x)
 
 

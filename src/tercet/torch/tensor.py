@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._mode_utils import no_dispatch
 from torch.utils._pytree import tree_map
 
 from tercet.array import SecretArray, explain, reveal
@@ -122,8 +123,6 @@ def _lowered(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     written = [at for at, one in enumerate(schema.arguments) if one.alias_info is not None and one.alias_info.is_write]
     if written:
         check_optimiser()
-        if torch.Tag.inplace_view in func.tags and name != "aten::detach_":
-            raise no_rule(name, "write it without the underscore; recurrent layers run with batch_first=False")
         if written != [0] or not name.endswith("_") or not isinstance(args[0], SecretTensor):
             return _written_elsewhere(func, name, args, kwargs, written)
     rule = RULES.get(name.removeprefix("aten::"))
@@ -134,6 +133,8 @@ def _lowered(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     if name in _SAME:
         return SecretTensor(args[0]._cell, args[0])
     result = _applied(rule, args, kwargs)
+    if written and torch.Tag.inplace_view in func.tags and name != "aten::detach_":
+        return _reshaped_in_place(func, rule, args, kwargs)
     if written:
         noted = result if isinstance(result, WithFacts) else WithFacts(result)
         if HIDDEN in noted.facts:
@@ -143,6 +144,22 @@ def _lowered(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return args[0]
     views = any(one.alias_info is not None for one in schema.returns) and isinstance(args[0], SecretTensor)
     return _wrapped(func, args, kwargs, result, partial(_applied, rule) if views else None)
+
+
+def _reshaped_in_place(func: Any, rule: Rule, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """`squeeze_` and its like: the tensor becomes a view of what it was."""
+    cell = _as_whole_cells(args[0])
+
+    def move(base: Held) -> Held:
+        return _applied(rule, [base, *args[1:]], kwargs)
+
+    value = move(cell.value)
+    with no_dispatch():  # torch's own kernel changes the shape and strides that the tensor says it has
+        func(*args, **kwargs)
+    if tuple(args[0].shape) != value.shape:
+        raise no_rule(f"{func._schema.name} to this shape")
+    args[0]._cell = cell.view(move, value)
+    return args[0]
 
 
 def _written_elsewhere(
@@ -268,4 +285,7 @@ def _decomposed(func: Any, name: str, args: Any, kwargs: Any) -> Any:
 
     if func not in decomposition_table:
         raise no_rule(name)
-    return decomposition_table[func](*args, **kwargs)
+    found = decomposition_table[func](*args, **kwargs)
+    if found is NotImplemented:
+        raise no_rule(name)
+    return found
