@@ -277,6 +277,24 @@ def test_an_output_means_something_where_its_window_does() -> None:
         assert np.array_equal(found, np.broadcast_to(np.array([[True], [False]]), (2, 2, 4)))
 
 
+def test_an_image_of_a_transposed_convolution_means_something_where_its_own_does() -> None:
+    """One that means nothing took the meaning of all others in the batch, so that validity was of all rows."""
+    session = TrioSession()
+    x = session.share(np.array([[[4.0, -1.0, 4.0]], [[1.0] * 3]]), bounds=(-4, 4))
+    weight = session.share(np.ones((1, 2, 2)), bounds=(0, 1))
+    for kernel in (weight, np.ones((1, 2, 2))):
+        found = tc.valid(nn.conv_transpose1d(tc.sqrt(x), kernel))
+        assert np.array_equal(found.reveal(), np.broadcast_to([[[False]], [[True]]], (2, 2, 4)))
+        if kernel is not weight:
+            assert state(found.node) == Rows(2, 2)
+    kernels = tc.sqrt(session.share(np.array([[[1.0, 1.0], [1.0, -1.0]]]), bounds=(-4, 4)))
+    found = tc.valid(nn.conv_transpose1d(x, kernels)).reveal()
+    assert np.array_equal(found, np.broadcast_to([[True], [False]], (2, 2, 4)))
+    two = tc.sqrt(session.share(np.array([[[1.0, 1.0]], [[1.0, -1.0]]]), bounds=(-4, 4)))
+    pair = session.share(np.ones((2, 2, 3)), bounds=(0, 1))
+    assert not tc.valid(nn.conv_transpose1d(pair, two, groups=2)).reveal().any()
+
+
 def test_a_pool_of_rounded_values_is_the_nearest() -> None:
     """Of what a coin rounds, the greatest comes out as of the nearest, again and again."""
     session = TrioSession(parties=True)

@@ -241,12 +241,18 @@ def _windows(node: Recorded, given: Sequence[Conditions]) -> Conditions:
 
 
 def _convolved(node: Recorded, given: Sequence[Conditions]) -> Conditions:
-    """An output needs its window of all channels, and the kernel of its own; of other results each needs everything."""
+    """An output needs its window of all channels, and the kernel of its own; an input all of its image's outputs, and
+    the kernels of its channel; a kernel needs everything."""
     attrs = node.attrs.of(Convolving)
-    if attrs.mode != ConvolutionArray.OUTPUT:
+    if attrs.mode == ConvolutionArray.KERNEL:
         return _everything(node, given)
     if isinstance(attrs, PublicConvolution):
         given = ((), given[0]) if attrs.in_front else (given[0], ())
+    if attrs.mode == ConvolutionArray.INPUT:
+        kernels, images = given
+        channels = 1 if attrs.groups == 1 else None
+        kept = _kept(images, 0, 0, node.type.shape), _kept(kernels, channels, 1, node.type.shape)
+        return _joined(*kept)
     images, kernels = given
     kernel = node.inputs[0 if isinstance(attrs, PublicConvolution) and attrs.in_front else 1].type.shape
     sides = len(kernel) - 2
@@ -261,6 +267,16 @@ def _convolved(node: Recorded, given: Sequence[Conditions]) -> Conditions:
         needed = all_set(_all(kernels), tuple(range(1, 2 + sides)))
         found.append(node.graph.node("reshape", (needed,), NewShape((1, *needed.type.shape, *[1] * sides))))
     return tuple(_repeated(one, node.type.shape) for one in found)
+
+
+def _kept(conditions: Conditions, axis: int | None, to: int, shape: tuple[int, ...]) -> Conditions:
+    """All along all axes but one, which goes to axis `to` of the result; without one, along all."""
+    if not conditions:
+        return ()
+    given = conditions[0].type.shape
+    needed = all_set(_all(conditions), tuple(at for at in range(len(given)) if at != axis))
+    lengths = tuple(given[axis] if axis is not None and at == to else 1 for at in range(len(shape)))
+    return (_repeated(needed.graph.node("reshape", (needed,), NewShape(lengths)), shape),)
 
 
 def _nothing(node: Recorded, given: Sequence[Conditions]) -> Conditions:
