@@ -33,6 +33,7 @@ unit: $(VENV)/.installed-test
 # Doors to other libraries, with these libraries: torch's wheel without CUDA, where an index has it.
 doors: $(VENV)/.installed-test
 	$(BIN)/python -m pip install --quiet 'torch==2.13.0+cpu' || $(BIN)/python -m pip install --quiet 'torch>=2.6,<3'
+	$(BIN)/python -m pip install --quiet 'expecttest>=0.2,<1'
 	$(BIN)/pytest tests/doors
 
 docs: $(VENV)/.installed-docs
