@@ -37,11 +37,8 @@ NN = {
     "relu6": "numpy.clip(x, 0, 6)",
     "hardsigmoid": "numpy.clip(x / 6 + 0.5, 0, 1)",
     "mish": "x * tercet.tanh(tercet.special.softplus(x))",
-    "mse_loss": "((x - y) ** 2).mean()",
-    "l1_loss": "abs(x - y).mean()",
     "normalize": "x / numpy.linalg.norm(x)",
     "cosine_similarity": "(x * y).sum() / (numpy.linalg.norm(x) * numpy.linalg.norm(y))",
-    "layer_norm": _Z,
 }
 
 _TABLES = {
