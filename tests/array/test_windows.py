@@ -174,3 +174,12 @@ def test_public_bools_are_counted() -> None:
     session = TrioSession()
     assert nn.conv1d(session.share(x), weight).reveal().tolist() == [[[3, 3]]]
     assert nn.max_pool1d(x, 2).dtype == bool
+
+
+def test_numbers_beyond_what_plans_hold_are_refused() -> None:
+    """A stride of 2^70 ended by an OverflowError of NumPy."""
+    for x in (np.ones((1, 1, 4)), TrioSession().share(np.ones((1, 1, 4)), bounds=(0, 1))):
+        for number in (1 << 70, (1 << 40) + 1):
+            with pytest.raises(ValueError, match="stride is 2\\^40 at most"):
+                nn.avg_pool1d(x, 2, number)
+        assert nn.avg_pool1d(x, 2, 1 << 40).shape == (1, 1, 1)

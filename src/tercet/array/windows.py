@@ -8,13 +8,17 @@ from typing import Any
 from tercet.array import given
 from tercet.array.core import SecretArray
 from tercet.plan.record.windows import Border, windows
+from tercet.plan.table.attributes import MAX_NUMBER
 from tercet.ring import Geometry
 
 
 def each_axis(value: Any, count: int, what: str, least: int) -> tuple[int, ...]:
-    """One public integer of each axis, or one for all; ValueError unless they are `least` at least."""
+    """One public integer of each axis, or one for all; ValueError unless they are `least` at least, and in a plan's
+    limits."""
     found = given.integers(value, what)
     found = found * count if len(found) == 1 else found
+    if max(found, default=0) > MAX_NUMBER:
+        raise ValueError(f"{what} is 2^40 at most")
     if len(found) != count or min(found) < least:
         raise ValueError(f"{what}: {value!r}; it is one public integer, or {count}, of {least} at least")
     return found
