@@ -28,11 +28,12 @@ class TensorCell:
     that it sees what is written to its base, and its base what is written to it.
     """
 
-    __slots__ = ("_at", "_base", "_changes", "_move", "_value", "facts", "kept", "within")
+    __slots__ = ("_at", "_base", "_changes", "_move", "_settled", "_value", "facts", "kept", "within")
 
     def __init__(self, value: Held, within: Range | None = None, facts: Mapping[str, Any] | None = None) -> None:
         self._value = value
         self._changes = 0
+        self._settled = 0
         self._base: TensorCell | None = None
         self._move: Callable[[Held], Held] | None = None
         self._at = 0
@@ -51,6 +52,35 @@ class TensorCell:
         made._move = move if earlier is None else lambda held: move(earlier(held))
         made._at = made._base._changes
         return made
+
+    def twin(self) -> TensorCell:
+        """A cell of its own, of the same array, facts and bounds."""
+        made = TensorCell(self.value, self.within, self.facts)
+        made.inherit(self)
+        return made
+
+    def inherit(self, earlier: TensorCell) -> None:
+        """Take over bounds that the user vouched for, where this cell has none."""
+        self.within = self.within or earlier.within
+        self.kept = self.kept or earlier.kept
+
+    @property
+    def whole(self) -> TensorCell:
+        """The cell that holds the array: of a view its base."""
+        return self._base or self
+
+    def is_part(self) -> bool:
+        """Whether this is a view that shows other elements than all of its base, each once."""
+        return self._base is not None and self.value.size != self._base.value.size
+
+    def is_settled(self) -> bool:
+        """Whether nothing was written since `settle`, or ever."""
+        return self._changes == self._settled
+
+    def settle(self, value: Held) -> None:
+        """Bind the same numbers, kept in a session."""
+        self.write(value)
+        self._settled = self._changes
 
     @property
     def value(self) -> Held:

@@ -63,6 +63,12 @@ def turns_plain(what: str, instead: str) -> NoReturn:
     raise TypeError(f"a secret tensor {what}{where()}; {instead}")
 
 
+def check_loading() -> None:
+    """TypeError if torch loads a plain state into a secret module: its numbers would be constants of a public plan."""
+    if any(frame.f_code.co_name == "_load_from_state_dict" for frame in _frames()):
+        raise TypeError("a plain state would make a secret module public; load it into a plain one, and share that")
+
+
 def check_optimiser() -> None:
     """PlanError if an optimiser of torch is at work whose state 16 fractional bits cannot hold."""
     for frame in _frames():

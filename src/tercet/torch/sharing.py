@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import torch
 
 from tercet.array import SecretArray, persist
-from tercet.torch.cells import Range, TensorCell, held_within
+from tercet.torch.cells import HIDDEN, Range, TensorCell, held_within
+from tercet.torch.refusals import hidden_elsewhere
 from tercet.torch.tensor import SecretTensor, secret_tensor
 
 
@@ -33,9 +34,9 @@ def share(
     and buffers of real numbers are secret.
 
     bounds: of every number, as of `net.share`; public. within: bounds that the caller vouches for, of this tensor (or
-    these parameters) and of all that is worked out with it, also derivatives; plans say so, policies may refuse it, and
-    checked runs verify it. Without it bounds grow from layer to layer, and deep networks are refused. Costs an upload
-    of each number. InputError for numbers outside of the bounds, TypeError for what is neither.
+    these parameters) and of all real numbers that are worked out with it, also derivatives; plans say so, policies may
+    refuse it, and checked runs verify it. Without it bounds grow from layer to layer, and deep networks are refused.
+    Costs an upload of each number. InputError for numbers outside of the bounds, TypeError for what is neither.
     """
     if isinstance(value, torch.nn.Module):
         return _shared_module(net, value, bounds, within, frac_bits)
@@ -91,17 +92,21 @@ def flush(*things: Any, checked: bool | None = None) -> None:
     """Run what is recorded for modules, optimisers and secret tensors, and keep it as shares, in one plan.
 
     Without it the plan of a training loop grows with every step. Parameters keep the bounds with which they were
-    shared: that they do is vouched for, as by `tercet.assume`. Gradients are dropped (`p.grad` is None). Costs what was
-    recorded and some 80 bits for each number that is kept. TypeError for other things; InputError for bounds that do
-    not hold in a checked run.
+    shared: that they do is vouched for, as by `tercet.assume`. Gradients of parameters that changed since the last
+    flush are dropped (`p.grad` is None), those of others are kept, too, as are the tensors that views are of. Costs
+    what was recorded and some 80 bits for each number that is kept. TypeError for other things; PlanError for masked
+    places of minus infinity; InputError for bounds that do not hold in a checked run.
     """
-    cells: dict[int, TensorCell] = {id(one._cell): one._cell for thing in things for one in _tensors(thing)}
+    tensors = [one for thing in things for one in _tensors(thing)]
+    if any(HIDDEN in one._cell.facts for one in tensors):
+        raise hidden_elsewhere()
+    cells: dict[int, TensorCell] = {id(one._cell.whole): one._cell.whole for one in tensors}
     secret = [cell for cell in cells.values() if isinstance(cell.value, SecretArray)]
     if not secret:
         return
     wanted = [held_within(cell.value, cell.kept or cell.within) for cell in secret]
     for cell, array in zip(secret, persist(*wanted, checked=checked), strict=True):
-        cell.write(array)
+        cell.settle(array)
 
 
 def _tensors(thing: Any) -> Iterator[SecretTensor]:
@@ -109,7 +114,10 @@ def _tensors(thing: Any) -> Iterator[SecretTensor]:
         yield thing
     elif isinstance(thing, torch.nn.Module):
         for parameter in thing.parameters():
-            parameter.grad = None
+            if isinstance(parameter, SecretTensor) and not parameter._cell.is_settled():
+                parameter.grad = None
+            elif isinstance(parameter.grad, SecretTensor):  # of a step that is still to come
+                yield parameter.grad
         yield from (one for one in (*thing.parameters(), *thing.buffers()) if isinstance(one, SecretTensor))
     elif isinstance(thing, torch.optim.Optimizer):
         for state in thing.state.values():

@@ -10,6 +10,7 @@ import numpy as np
 from tercet import array as xp
 from tercet.array import SecretArray
 from tercet.torch.cells import HIDDEN, Held, OfCells, Rule, WithFacts, fact_of, value_of
+from tercet.torch.kinds import is_bool
 from tercet.torch.refusals import no_rule, turns_plain
 from tercet.torch.table_moves import without_kind
 
@@ -177,19 +178,15 @@ def _logical(function: Callable[..., Any]) -> Rule:
 
 def _of_bools(name: str, function: Callable[..., Any]) -> Rule:
     def rule(*sides: Any) -> Any:
-        if not all(_is_bool(one) for one in sides):
+        if not all(is_bool(one) for one in sides):
             raise no_rule(f"aten::{name} of whole numbers")
         return function(*sides)
 
     return rule
 
 
-def _is_bool(x: Any) -> bool:
-    return x.dtype.name == "bool" if isinstance(x, SecretArray) else bool(np.asarray(x).dtype == np.bool_)
-
-
 def _truth(x: Any) -> Any:
-    return x if _is_bool(x) else xp.not_equal(x if isinstance(x, SecretArray) else np.asarray(x), 0)
+    return x if is_bool(x) else xp.not_equal(x if isinstance(x, SecretArray) else np.asarray(x), 0)
 
 
 def _nowhere(x: Held) -> Held:
@@ -268,5 +265,7 @@ RULES: Mapping[str, Rule] = {
     "trunc": xp.trunc,
     "isnan": _nowhere,
     "isinf": _nowhere,
+    "_is_any_true": lambda x: xp.any(_truth(x)),
+    "_is_all_true": lambda x: xp.all(_truth(x)),
     "_local_scalar_dense": OfCells(_plain_number),
 }

@@ -12,6 +12,7 @@ from tercet import array as xp
 from tercet.array import SecretArray, entropies, nn, special
 from tercet.array import softmax as lines
 from tercet.torch.cells import HIDDEN, Held, OfCells, Rule, WithFacts, fact_of, value_of
+from tercet.torch.refusals import where
 
 _LEAST = 2.0**-16
 """What probabilities are held at before their logarithm; the last bit that they have."""
@@ -204,11 +205,19 @@ def _bce_with_logits(x: Held, target: Held, weight: Any = None, pos_weight: Any 
 
 
 def _hot(target: Any, classes: int, weight: Any, ignored: int) -> Any:
-    """(rows, classes): the weight of a row's class at its place, 0 elsewhere."""
+    """(rows, classes): the weight of a row's class at its place, 0 elsewhere. IndexError for public classes that are
+    none; secret ones count as ignored."""
     if isinstance(target, SecretArray):
         hot = nn.one_hot(target, classes)
+        if 0 <= ignored < classes:
+            counted = (np.arange(classes) != ignored).astype(np.int64)
+            weight = counted if weight is None else xp.multiply(weight, counted)
         return hot if weight is None else xp.multiply(hot, weight)
-    hot = (np.asarray(target)[:, None] == np.arange(classes)) & (np.asarray(target) != ignored)[:, None]
+    places = np.asarray(target)
+    none = (places != ignored) & ((places < 0) | (places >= classes))
+    if none.any():
+        raise IndexError(f"{places[none][0]} is none of {classes} classes, nor ignored{where()}")
+    hot = (places[:, None] == np.arange(classes)) & (places != ignored)[:, None]
     return hot * (1.0 if weight is None else weight)
 
 
@@ -220,15 +229,20 @@ def _by_rows(x: Held, target: Any) -> tuple[Held, Any, tuple[int, ...]]:
     return last.reshape((last.size // last.shape[-1], last.shape[-1])), target.reshape((-1,)), last.shape[:-1]
 
 
-def _weights_sum(hot: Any, target: Any, weight: Any) -> Any:
-    return np.asarray(float(hot.shape[0])) if isinstance(target, SecretArray) and weight is None else xp.sum(hot)
+def _weights_sum(hot: Any, target: Any, weight: Any, ignored: int) -> Any:
+    rows, classes = hot.shape
+    if isinstance(target, SecretArray) and weight is None and not 0 <= ignored < classes:
+        low, high = target.bounds
+        if low >= 0 and high < classes:
+            return np.asarray(float(rows))
+    return xp.sum(hot)
 
 
 def _nll(x: Held, target: Any, weight: Any = None, reduction: int = 1, ignored: int = -100) -> tuple[Any, Any]:
     rows, places, shape = _by_rows(x, target)
     hot = _hot(places, rows.shape[1], weight, ignored)
     each = xp.negative(xp.sum(xp.multiply(rows, hot), axis=1))
-    together = _weights_sum(hot, target, weight)
+    together = _weights_sum(hot, places, weight, ignored)
     if reduction == 0:
         return each.reshape(shape), np.asarray(0.0)
     total = xp.sum(each)

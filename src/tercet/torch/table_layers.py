@@ -283,6 +283,11 @@ def _batch_norm(
         wide = xp.mean(xp.square(xp.subtract(held, _along(centre, held.ndim))), axis=axes)
         count = held.size // held.shape[1]
         for running, now in ((mean, centre), (variance, xp.multiply(wide, count / max(1, count - 1)))):
+            if isinstance(running, np.ndarray):
+                raise TypeError(
+                    f"batch normalisation would write secrets into plain running statistics{where()}; share the "
+                    "module, or call its eval()"
+                )
             if isinstance(running, TensorCell):
                 running.write(xp.add(xp.multiply(running.value, 1 - momentum), xp.multiply(now, momentum)))
     else:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tercet import array as xp
 from tercet.array import SecretArray, nn
 from tercet.torch.cells import Held, Rule, put
-from tercet.torch.refusals import no_rule, turns_plain
+from tercet.torch.kinds import is_bool
+from tercet.torch.refusals import no_rule, turns_plain, where
 
 # ---- helpers of other tables, too ----
 
@@ -58,11 +59,16 @@ def padded(x: Held, ends: Sequence[tuple[int, int]], value: float = 0) -> Held:
 
 def without_kind(x: Any) -> Any:
     """Bools as the numbers 0 and 1."""
-    boolean = x.dtype.name == "bool" if isinstance(x, SecretArray) else x.dtype == np.bool_
-    return x * 1 if boolean else x
+    return x * 1 if is_bool(x) else x
 
 
 # ---- views ----
+
+
+def _view(x: Held, size: Any) -> Held:
+    if isinstance(size, torch.dtype):
+        raise no_rule("aten::view as another dtype", "convert it with .to()")
+    return x.reshape(tuple(size))
 
 
 def _expand(x: Held, size: Sequence[int], implicit: bool = False) -> Held:
@@ -114,6 +120,17 @@ def _by_places(name: str) -> Rule:
     return rule
 
 
+def by_strides(
+    strides: Sequence[int], x: Held, size: Sequence[int], stride: Sequence[int], offset: int | None = None
+) -> Held:
+    """`as_strided` of a tensor of such strides. PlanError for one that is not dense in memory."""
+    numbers = torch.empty_strided(x.shape, strides, dtype=torch.float64)
+    if numbers.untyped_storage().nbytes() != x.size * numbers.element_size():
+        raise no_rule("aten::as_strided of a tensor that is not dense", "clone it before, or write it with slices")
+    numbers.copy_(torch.arange(x.size).reshape(x.shape))
+    return gathered(x, numbers.as_strided(size, stride, offset or 0).numpy().astype(np.int64))
+
+
 # ---- others ----
 
 
@@ -162,15 +179,18 @@ def _index(x: Held, indices: Sequence[Any]) -> Held:
 def _index_put(x: Held, indices: Sequence[Any], values: Held, accumulate: bool = False, *unsafe: bool) -> Held:
     places = _public_places(indices, x.shape)
     flat = xp.broadcast_to(values, places.shape).reshape((places.size,))
-    where = places.reshape(-1)
+    there = places.reshape(-1)
     if accumulate:
-        return xp.add(x, summed_at(flat, where, x.size).reshape(x.shape))
-    last = {int(place): at for at, place in enumerate(where)}
+        return xp.add(x, summed_at(flat, there, x.size).reshape(x.shape))
+    last = {int(place): at for at, place in enumerate(there)}
     return put(x, np.array(list(last), np.int64), gathered(flat, np.array(list(last.values()), np.int64)))
 
 
 def _public(index: Any) -> NDArray[Any]:
-    return np.asarray(_public_places([index], [0]) if isinstance(index, SecretArray) else index)
+    found = np.asarray(_public_places([index], [0]) if isinstance(index, SecretArray) else index)
+    if (found < 0).any():
+        raise IndexError(f"indices are counted from the front here, and {found.min()} is below 0{where()}")
+    return found
 
 
 def _index_select(x: Held, dim: int, index: Any) -> Held:
@@ -179,7 +199,8 @@ def _index_select(x: Held, dim: int, index: Any) -> Held:
 
 def _gather(x: Held, dim: int, index: Any, sparse_grad: bool = False) -> Held:
     if isinstance(index, SecretArray):
-        return xp.sum(xp.multiply(_hot_along(index, dim, x.shape[dim]), x), axis=dim, keepdims=True)
+        lines = x[tuple(slice(None) if at == dim % x.ndim else slice(0, n) for at, n in enumerate(index.shape))]
+        return xp.sum(xp.multiply(_hot_along(index, dim, x.shape[dim]), lines), axis=dim, keepdims=True)
     return gathered(x, _gathered_places(x.shape, dim, _public(index)))
 
 
@@ -203,21 +224,25 @@ def _gathered_places(shape: Sequence[int], dim: int, index: NDArray[Any]) -> NDA
     return np.arange(math.prod(shape)).reshape(tuple(shape))[tuple(grid)]
 
 
-def _scatter(x: Held, dim: int, index: Any, source: Any, **options: Any) -> Held:
+def _scatter(x: Held, dim: int, index: Any, source: Any, *, reduce: str | None = None) -> Held:
+    if reduce is not None:
+        raise no_rule(f"aten::scatter with reduce={reduce!r}", "use scatter_add, or scatter without reduce")
     if isinstance(index, SecretArray):
         hot = _hot_along(index, dim, x.shape[dim])
+        if hot.shape != x.shape:
+            raise no_rule("aten::scatter at secret places of some of the lines", "name a place in each line")
         return xp.add(x, xp.multiply(hot, xp.subtract(source, x)))
-    where = _public(index)
-    places = _gathered_places(x.shape, dim, where)
-    value = np.full(where.shape, source) if np.ndim(source) == 0 and not isinstance(source, SecretArray) else source
-    cut = value[tuple(slice(0, n) for n in where.shape)]
+    there = _public(index)
+    places = _gathered_places(x.shape, dim, there)
+    value = np.full(there.shape, source) if np.ndim(source) == 0 and not isinstance(source, SecretArray) else source
+    cut = value[tuple(slice(0, n) for n in there.shape)]
     return put(x, places.reshape(-1), cut)
 
 
 def _scatter_add(x: Held, dim: int, index: Any, source: Held) -> Held:
-    where = _public(index)
-    places = _gathered_places(x.shape, dim, where)
-    flat = source[tuple(slice(0, n) for n in where.shape)].reshape((where.size,))
+    there = _public(index)
+    places = _gathered_places(x.shape, dim, there)
+    flat = source[tuple(slice(0, n) for n in there.shape)].reshape((there.size,))
     return xp.add(x, summed_at(flat, places.reshape(-1), x.size).reshape(x.shape))
 
 
@@ -227,8 +252,8 @@ def _embedding(weight: Held, index: Any, *options: Any) -> Held:
             raise no_rule(f"an embedding of secret ids among {weight.shape[0]}")
         hot = nn.one_hot(index.reshape((index.size,)), weight.shape[0])
         return xp.matmul(hot, weight).reshape((*index.shape, weight.shape[1]))
-    where = np.asarray(index)
-    return xp.take(weight, where.reshape(-1), axis=0).reshape((*where.shape, weight.shape[1]))
+    ids = _public(index)
+    return xp.take(weight, ids.reshape(-1), axis=0).reshape((*ids.shape, weight.shape[1]))
 
 
 def _embedding_backward(grad: Held, index: Any, rows: int, padding: int = -1, by_frequency: bool = False) -> Held:
@@ -237,10 +262,11 @@ def _embedding_backward(grad: Held, index: Any, rows: int, padding: int = -1, by
     width = grad.shape[-1]
     flat = grad.reshape((grad.size // width, width))
     if isinstance(index, SecretArray):
-        return xp.matmul(nn.one_hot(index.reshape((index.size,)), rows).T, flat)
-    where = np.asarray(index).reshape(-1)
-    kept = np.flatnonzero(where != padding)
-    return summed_at(xp.take(flat, kept, axis=0), where[kept], rows)
+        found = xp.matmul(nn.one_hot(index.reshape((index.size,)), rows).T, flat)
+        return found if not 0 <= padding < rows else xp.multiply(found, (np.arange(rows) != padding)[:, None] * 1)
+    ids = np.asarray(index).reshape(-1)
+    kept = np.flatnonzero(ids != padding)
+    return summed_at(xp.take(flat, kept, axis=0), ids[kept], rows)
 
 
 def _to_copy(x: Held, *, dtype: Any = None, device: Any = None, **layout: Any) -> Held:
@@ -250,7 +276,7 @@ def _to_copy(x: Held, *, dtype: Any = None, device: Any = None, **layout: Any) -
         if dtype is not None:
             raise no_rule("a complex dtype")
         return x
-    boolean = x.dtype.name == "bool" if isinstance(x, SecretArray) else x.dtype == np.bool_
+    boolean = is_bool(x)
     if dtype == torch.bool:
         return x if boolean else xp.not_equal(x, 0)
     if boolean:
@@ -280,11 +306,15 @@ def _bernoulli(x: Held, p: Any = None, generator: Any = None) -> Held:
 
 
 def _triangle(function: Callable[..., Any]) -> Rule:
-    return lambda x, diagonal=0: xp.multiply(x, function(np.ones(x.shape[-2:]), diagonal))
+    def rule(x: Held, diagonal: int = 0) -> Held:
+        mask = function(np.ones(x.shape[-2:], np.bool_), diagonal)
+        return xp.logical_and(x, mask) if is_bool(x) else xp.multiply(x, mask * 1)
+
+    return rule
 
 
 RULES: Mapping[str, Rule] = {
-    "view": lambda x, size: x.reshape(tuple(size)),
+    "view": _view,
     "_unsafe_view": lambda x, size: x.reshape(tuple(size)),
     "_reshape_alias": lambda x, size, stride: x.reshape(tuple(size)),
     "t": _transpose,
@@ -302,7 +332,6 @@ RULES: Mapping[str, Rule] = {
     "alias": lambda x: x,
     "diagonal": _by_places("diagonal"),
     "unfold": _by_places("unfold"),
-    "as_strided": _by_places("as_strided"),
     "clone": lambda x, **layout: x,
     "lift_fresh": lambda x: x,
     "cat": _cat,

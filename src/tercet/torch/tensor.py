@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -14,8 +15,10 @@ from torch.utils._pytree import tree_map
 from tercet.array import SecretArray, explain, reveal
 from tercet.plan.record.explain import Explanation
 from tercet.torch.cells import HIDDEN, Held, OfCells, Range, Rule, TensorCell, WithFacts, held_within, value_of
-from tercet.torch.refusals import check_optimiser, hidden_elsewhere, no_rule, turns_plain, where
+from tercet.torch.kinds import as_kind
+from tercet.torch.refusals import check_loading, check_optimiser, hidden_elsewhere, no_rule, turns_plain, where
 from tercet.torch.table import RULES
+from tercet.torch.table_moves import by_strides
 
 _INSTEAD = "tc.reveal(x) makes it plain, for everybody in the session to see"
 _CHOOSE = f"choose with torch.where(condition, a, b); {_INSTEAD}"
@@ -92,19 +95,41 @@ class SecretTensor(torch.Tensor):
     __contains__ = _refused("answers no membership question here", _CHOOSE)
     __reduce_ex__ = _refused("is not pickled or saved", "keep its array in the session")
     __dlpack__ = _refused("has no memory that can be exported")
+    share_memory_ = _refused("has no memory that processes could share", "keep its array in the session")
     item = _refused("has no number here")
     tolist = _refused("becomes no list here")
     numpy = _refused("does not turn into a NumPy array by itself")
 
+    def is_shared(self) -> bool:
+        """False: there is no memory."""
+        return False
+
     def __format__(self, spec: str) -> str:
         return repr(self)
 
+    @property
+    def data(self) -> Any:
+        """The same tensor to torch, without autograd. What is assigned is secret, too: TypeError if it is not."""
+        return torch.Tensor.data.__get__(self)
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if not isinstance(value, SecretTensor):
+            raise TypeError(f"a plain tensor is no data of a secret one{where()}; share it, or write x.copy_(value)")
+        torch.Tensor.data.__set__(self, value)  # shape, strides and dtype
+        value._cell.inherit(self._cell)
+        self._cell = value._cell
+
     def __deepcopy__(self, memo: Any) -> SecretTensor:
         # never changed in place, the array is as good as its copy
-        made = SecretTensor(TensorCell(self._cell.value, self._cell.within), self)
+        made = SecretTensor(self._cell.twin(), self)
         if isinstance(self, torch.nn.Parameter):
             made = torch.nn.Parameter(made, self.requires_grad)
+        elif self.requires_grad and self.is_leaf:
+            made.requires_grad_()
         memo[id(self)] = made
+        if self.is_leaf and self.grad is not None:
+            made.grad = copy.deepcopy(self.grad, memo)
         return made
 
 
@@ -123,27 +148,45 @@ def _lowered(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     written = [at for at, one in enumerate(schema.arguments) if one.alias_info is not None and one.alias_info.is_write]
     if written:
         check_optimiser()
+        if name == "aten::copy_" and not isinstance(args[1], SecretTensor):
+            check_loading()
         if written != [0] or not name.endswith("_") or not isinstance(args[0], SecretTensor):
             return _written_elsewhere(func, name, args, kwargs, written)
     rule = RULES.get(name.removeprefix("aten::"))
     if rule is None and written:
         rule = RULES.get(name.removeprefix("aten::")[:-1])
+    if name == "aten::as_strided":
+        rule = _by_strides(args[0])
     if rule is None:
         return _decomposed(func, name, args, kwargs)
     if name in _SAME:
         return SecretTensor(args[0]._cell, args[0])
     result = _applied(rule, args, kwargs)
+    if name == "aten::_local_scalar_dense":
+        return result
     if written and torch.Tag.inplace_view in func.tags and name != "aten::detach_":
         return _reshaped_in_place(func, rule, args, kwargs)
     if written:
         noted = result if isinstance(result, WithFacts) else WithFacts(result)
         if HIDDEN in noted.facts:
             raise hidden_elsewhere()
-        value = held_within(_as_kind(noted.value, args[0].dtype), _narrowest(args, kwargs))
-        args[0]._cell.write(value, noted.facts)
+        value = as_kind(noted.value, args[0].dtype, "writing")
+        if tuple(value.shape) != tuple(args[0].shape):
+            raise ValueError(
+                f"{name} would write numbers of shape {tuple(value.shape)} into a tensor of shape "
+                f"{tuple(args[0].shape)}{where()}; write y = y + x, or the like"
+            )
+        args[0]._cell.write(held_within(value, _narrowest(args, kwargs, args[0].dtype)), noted.facts)
         return args[0]
     views = any(one.alias_info is not None for one in schema.returns) and isinstance(args[0], SecretTensor)
     return _wrapped(func, args, kwargs, result, partial(_applied, rule) if views else None)
+
+
+def _by_strides(x: SecretTensor) -> Rule:
+    """The rule of `as_strided`, which counts in memory and not along axes. PlanError for a view of a part."""
+    if x._cell.is_part():
+        raise no_rule("aten::as_strided of a part of another tensor", "clone it before, or write it with slices")
+    return partial(by_strides, tuple(x.stride()))
 
 
 def _reshaped_in_place(func: Any, rule: Rule, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -203,21 +246,11 @@ def _as_arrays(x: Any) -> Any:
     return value_of(_as_whole_cells(x))
 
 
-def _as_kind(value: Any, dtype: torch.dtype) -> Any:
-    """A value as what is written in place: bools among numbers count as 0 and 1."""
-    if not isinstance(value, SecretArray):
-        return value
-    boolean = value.dtype.name == "bool"
-    if boolean == (dtype == torch.bool) and (dtype.is_floating_point or value.frac_bits == 0):
-        return value
-    if not boolean:
-        raise no_rule(f"writing {value.dtype.name} into a tensor of {dtype}", "convert it before, with .to()")
-    return value * 1
-
-
-def _narrowest(args: Any, kwargs: Any) -> Range | None:
-    """The bounds that all results of these arguments are vouched to have."""
+def _narrowest(args: Any, kwargs: Any, dtype: torch.dtype) -> Range | None:
+    """The bounds that results of these arguments are vouched to have: real numbers, and no places, counts or bools."""
     found: list[Range] = []
+    if not dtype.is_floating_point:
+        return None
 
     def note(x: Any) -> Any:
         if isinstance(x, SecretTensor) and x._cell.within is not None:
@@ -230,7 +263,7 @@ def _narrowest(args: Any, kwargs: Any) -> Range | None:
 
 def _wrapped(func: Any, args: Any, kwargs: Any, result: Any, again: Callable[[Any, Any], Any] | None) -> Any:
     """Results as tensors, of the shapes, strides and dtypes that torch gives them; `again` for views."""
-    within, likes = _narrowest(args, kwargs), _likes(func, args, kwargs)
+    likes = _likes(func, args, kwargs)
 
     def one(value: Any, like: Any, at: int | None) -> Any:
         if value is None:
@@ -241,7 +274,9 @@ def _wrapped(func: Any, args: Any, kwargs: Any, result: Any, again: Callable[[An
         if tuple(like.shape) != plain.shape:
             raise no_rule(f"{func._schema.name} of these shapes")
         if again is None:
-            return SecretTensor(TensorCell(held_within(plain, within), within, noted.facts), like)
+            within = _narrowest(args, kwargs, like.dtype)
+            held = held_within(as_kind(plain, like.dtype, f"{func._schema.name} of"), within)
+            return SecretTensor(TensorCell(held, within, noted.facts), like)
 
         def move(base: Held) -> Held:
             found = again([base, *args[1:]], kwargs)
