@@ -52,6 +52,9 @@ KINDS = [
     ("ones_like of bools", lambda x, n, a, b: torch.ones_like(b) & b),
     ("tril of whole numbers", lambda x, n, a, b: n.tril()),
     ("tril of bools", lambda x, n, a, b: b.tril()),
+    ("pad", lambda x, n, a, b: F.pad(n, (1, 2), value=3)),
+    ("scatter_add", lambda x, n, a, b: torch.zeros_like(n).scatter_add(1, torch.tensor([[0, 0], [2, 2]]), n)),
+    ("index_add", lambda x, n, a, b: n.index_add(0, torch.tensor([0, 0]), n)),
     ("bools written into bools", lambda x, n, a, b: a.clone().logical_and_(b)),
 ]
 
@@ -76,6 +79,12 @@ def test_places_and_counts_are_not_vouched_for(net: tc.Session) -> None:
     assert counts == [24, 24]
     np.testing.assert_array_equal(where, [[[11], [22]]])
     assert x.argmax(1).array.bounds == (0, 11)
+
+
+def test_zeros_beside_a_secret_are_not_vouched_for(net: tc.Session, x: Any) -> None:
+    made = torch.zeros_like(tt.share(net, REAL / 4, bounds=(-1, 1), within=(-1, 1)))
+    made.copy_(x)
+    np.testing.assert_allclose(tc.reveal(made), REAL)
 
 
 def test_strides_count_in_memory(net: tc.Session, x: Any) -> None:
@@ -210,6 +219,15 @@ def test_a_flush_keeps_gradients_of_a_step_to_come(net: tc.Session, x: Any) -> N
     tt.flush(model, optimiser)
     assert model.weight.grad is None
     np.testing.assert_allclose(tc.reveal(model.bias - before), [-0.5], atol=1e-4)
+
+
+def test_parameters_in_the_same_memory(net: tc.Session) -> None:
+    model = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
+    nn.utils.vector_to_parameters(nn.utils.parameters_to_vector(model.parameters()), model.parameters())
+    tt.share(net, model, bounds=(-1, 1))  # side by side
+    model[1].weight = nn.Parameter(model[0].weight.detach().t())
+    with pytest.raises(tc.PlanError, match=r"0\.weight and 1\.weight are in the same memory"):
+        tt.share(net, model, bounds=(-1, 1))
 
 
 def test_a_flush_of_views(x: Any) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import torch
 
 from tercet.array import SecretArray, persist
+from tercet.errors import PlanError
 from tercet.torch.cells import HIDDEN, Range, TensorCell, held_within
 from tercet.torch.refusals import hidden_elsewhere
 from tercet.torch.tensor import SecretTensor, secret_tensor
@@ -36,7 +38,8 @@ def share(
     bounds: of every number, as of `net.share`; public. within: bounds that the caller vouches for, of this tensor (or
     these parameters) and of all real numbers that are worked out with it, also derivatives; plans say so, policies may
     refuse it, and checked runs verify it. Without it bounds grow from layer to layer, and deep networks are refused.
-    Costs an upload of each number. InputError for numbers outside of the bounds, TypeError for what is neither.
+    Costs an upload of each number. InputError for numbers outside of the bounds, TypeError for what is neither,
+    PlanError for parameters that lie in the same memory without being the same one.
     """
     if isinstance(value, torch.nn.Module):
         return _shared_module(net, value, bounds, within, frac_bits)
@@ -60,6 +63,7 @@ def _shared(
 
 def _shared_module(net: Sharing, module: Any, bounds: Range | None, within: Range | None, frac_bits: int | None) -> Any:
     made = copy.deepcopy(module)
+    _check_memory(module)
     done: dict[int, Any] = {}
     for one in made.modules():
         for places, parameter in ((one._parameters, True), (one._buffers, False)):
@@ -76,6 +80,25 @@ def _shared_module(net: Sharing, module: Any, bounds: Range | None, within: Rang
         if isinstance(one, torch.nn.RNNBase):
             one._flat_weights = [getattr(one, name) for name in one._flat_weights_names]
     return made
+
+
+def _check_memory(module: torch.nn.Module) -> None:
+    """PlanError for two parameters in the same memory: torch trains them as one, and secrets have no memory."""
+    spans = sorted(
+        (one.data_ptr(), one.data_ptr() + one.itemsize * (1 + _last(one)), name)
+        for name, one in module.named_parameters()
+        if one.numel() and not isinstance(one, SecretTensor)
+    )
+    for (_, end, name), (start, _, other) in itertools.pairwise(spans):
+        if start < end:
+            raise PlanError(
+                f"the parameters {name} and {other} are in the same memory, and would become two",
+                hint="give both modules the same parameter, or each its own",
+            )
+
+
+def _last(x: torch.Tensor) -> int:
+    return sum((n - 1) * stride for n, stride in zip(x.shape, x.stride(), strict=True))
 
 
 def wrap(array: SecretArray, *, within: Range | None = None) -> SecretTensor:

@@ -23,7 +23,7 @@ def gathered(x: Held, places: NDArray[Any]) -> Held:
     """The elements at public places of the flattened array, in the shape of `places`; 0 where a place is negative."""
     flat, outside = x.reshape((x.size,)), places < 0
     if outside.any():
-        flat = xp.concat([flat, np.zeros(1)], axis=0)
+        flat = xp.concat([flat, np.zeros(1, np.int64)], axis=0)
         places = np.where(outside, x.size, places)
     return xp.take(flat, places.reshape(-1), axis=0).reshape(places.shape)
 
@@ -36,20 +36,21 @@ def summed_at(values: Held, places: NDArray[Any], length: int) -> Held:
     table = np.full((length, most), len(places))
     starts = np.cumsum(counts) - counts
     table[places[order], np.arange(len(places)) - starts[places[order]]] = order
-    joined = xp.concat([values, np.zeros((1, *values.shape[1:]))], axis=0)
+    joined = xp.concat([values, np.zeros((1, *values.shape[1:]), np.int64)], axis=0)
     each = xp.take(joined, table.reshape(-1), axis=0).reshape((length, most, *values.shape[1:]))
     return xp.sum(each, axis=1)
 
 
 def padded(x: Held, ends: Sequence[tuple[int, int]], value: float = 0) -> Held:
     """x with so many of a public value before and behind each of its last axes; negative ends are cut off."""
+    filled = int(value) if float(value).is_integer() else float(value)  # whole numbers stay whole
     for axis, (before, after) in enumerate(ends, x.ndim - len(ends)):
         length = x.shape[axis]
         cut = slice(max(0, -before), length - max(0, -after))
         if cut != slice(0, length):
             x = x[(*[slice(None)] * axis, cut)]
         parts = [
-            np.full((*x.shape[:axis], end, *x.shape[axis + 1 :]), float(value)) if end > 0 else None
+            np.full((*x.shape[:axis], end, *x.shape[axis + 1 :]), filled) if end > 0 else None
             for end in (before, after)
         ]
         if any(part is not None for part in parts):

@@ -274,7 +274,7 @@ def _wrapped(func: Any, args: Any, kwargs: Any, result: Any, again: Callable[[An
         if tuple(like.shape) != plain.shape:
             raise no_rule(f"{func._schema.name} of these shapes")
         if again is None:
-            within = _narrowest(args, kwargs, like.dtype)
+            within = _narrowest(args, kwargs, like.dtype) if isinstance(plain, SecretArray) else None
             held = held_within(as_kind(plain, like.dtype, f"{func._schema.name} of"), within)
             return SecretTensor(TensorCell(held, within, noted.facts), like)
 
