@@ -15,8 +15,8 @@ import tercet.torch as tt
 
 nn, F = torch.nn, torch.nn.functional
 pytestmark = pytest.mark.filterwarnings("ignore")
-CLOSE = 3e-5
-"""Of weights after three steps; with momentum, which sums what is off, twice that."""
+CLOSE = 6e-5
+"""Of weights after three steps: four units of their last place, as rounding is random."""
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +66,13 @@ def steps(net: tc.Session, model: Any, x: Any, loss_of: Any, count: int = 3, **o
 def test_steps_of_an_mlp(net: tc.Session, options: dict[str, float]) -> None:
     torch.manual_seed(1)
     x, y = torch.randn(6, 8).clamp(-3, 3), torch.randn(6, 4)
-    close = CLOSE * (1 + ("momentum" in options))
-    assert max(steps(net, mlp(), x, lambda out: F.mse_loss(out, y.to(out.dtype)), **options)) < close
+    assert max(steps(net, mlp(), x, lambda out: F.mse_loss(out, y.to(out.dtype)), **options)) < CLOSE
 
 
 def test_steps_of_lenet(net: tc.Session) -> None:
     torch.manual_seed(2)
     x, y = torch.rand(4, 1, 8, 8), torch.tensor([0, 3, 1, 2])
-    assert max(steps(net, LeNet(), x, lambda out: F.cross_entropy(out, y), lr=0.05, momentum=0.9)) < 2 * CLOSE
+    assert max(steps(net, LeNet(), x, lambda out: F.cross_entropy(out, y), lr=0.05, momentum=0.9)) < CLOSE
 
 
 def test_forward_of_secret_weights_and_public_images(net: tc.Session) -> None:
