@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import pytest
 
 import tercet as tc
 
+pytestmark = pytest.mark.timing
 RTT_S = 0.2
 
 

@@ -139,7 +139,7 @@ def test_on_shares(net: tc.Session, kind: Any, given: Any) -> None:
         many += [model.coef_, model.intercept_ if model.fit_intercept else model.coef_[0]]
         many += [model.sigma_, model.alpha_, model.predict(X[:9], return_std=True)[1]] if kind is BayesianRidge else []
     found = list(tc.reveal(*many))
-    error = 1e-5 if kind is QuantileRegressor else 1e-6
+    error = 3e-5 if kind is QuantileRegressor else 1e-6  # 2e-6 to 1.3e-5 were seen, from run to run
     for weights in each:
         plain = kind(**given).fit(x, y, weights)
         assert relative(found.pop(0), plain.coef_) < error
