@@ -29,6 +29,16 @@ def _ends(padding: Any, kernel: Sequence[int], stride: Sequence[int], dilation: 
     return [(one, one) for one in each_axis(padding, len(kernel), "padding", 0)]
 
 
+def _bias(bias: Any, outputs: int, dimensions: int) -> Any:
+    """A bias beside results (batch, outputs, ...); None if there is none."""
+    if bias is None:
+        return None
+    if shape_of(bias) != (outputs,):
+        raise ValueError(f"a bias of shape {shape_of(bias)} for {outputs} outputs")
+    each = bias if isinstance(bias, SecretArray) else given.array(bias, "a bias")
+    return each.reshape((outputs, *([1] * dimensions)))
+
+
 def _convolved(
     x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any, dimensions: int, what: str
 ) -> Any:
@@ -40,16 +50,14 @@ def _convolved(
     if x.shape[1] != weights.shape[1] * number:
         raise ValueError(f"{x.shape[1]} channels, and weights for {number} groups of {weights.shape[1]}")
     outputs, kernel = weights.shape[0], weights.shape[2:]
-    if bias is not None and shape_of(bias) != (outputs,):
-        raise ValueError(f"a bias of shape {shape_of(bias)} for {outputs} outputs")
+    each = _bias(bias, outputs, dimensions)
     steps, wide = each_axis(stride, dimensions, "stride", 1), each_axis(dilation, dimensions, "dilation", 1)
     geometry = geometry_over(x.shape[2:], kernel, steps, _ends(padding, kernel, steps, wide), wide)
     result = convolution(
         x, weights, Convolutions(geometry, x.shape[0], x.shape[1], outputs, number), ConvolutionArray.OUTPUT
     )
-    if bias is not None:
-        each = bias if isinstance(bias, SecretArray) else given.array(bias, "a bias")
-        result = elementwise.add(result, each.reshape((outputs, *([1] * dimensions))))
+    if each is not None:
+        result = elementwise.add(result, each)
     return result if batched else result[0]
 
 
@@ -158,14 +166,12 @@ def _turned(
     if min(sides) < 1:
         raise ValueError(f"padding {around} leaves nothing: sides of {sides}")
     outputs = weights.shape[1] * number
-    if bias is not None and shape_of(bias) != (outputs,):
-        raise ValueError(f"a bias of shape {shape_of(bias)} for {outputs} outputs")
+    each = _bias(bias, outputs, dimensions)
     asked = ConvolutionArray.INPUT
     known = convolutions(asked, weights.shape, x.shape, (steps, around, around, wide), number, sides)
     result = convolution(weights, x, known, asked)
-    if bias is not None:
-        each = bias if isinstance(bias, SecretArray) else given.array(bias, "a bias")
-        result = elementwise.add(result, each.reshape((outputs, *([1] * dimensions))))
+    if each is not None:
+        result = elementwise.add(result, each)
     return result if batched else result[0]
 
 
